@@ -1,0 +1,1 @@
+"""Learned judges of a final answer: train them and serve them."""

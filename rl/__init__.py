@@ -1,0 +1,1 @@
+"""The program: rounds, judging, advantages, the trainer and weight sync."""

@@ -1,0 +1,1 @@
+"""Prompts in, rollouts out: vLLM workers, prompt data, curation and rejection sampling."""

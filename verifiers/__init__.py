@@ -1,0 +1,1 @@
+"""Rules that judge a final answer. Pure Python: imports neither torch nor Ray."""
