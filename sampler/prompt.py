@@ -1,0 +1,122 @@
+"""One question put to the policy: chat messages, pictures, and how the final answer is to be judged."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PromptKind = Literal["verifiable", "general"]
+PROMPT_KINDS: tuple[PromptKind, ...] = ("verifiable", "general")
+
+
+@dataclass(frozen=True, repr=False)
+class Prompt:
+    """A prompt as every floor sees it. Make one with `Prompt.build`, which fills in `prompt_id`.
+
+    >>> text = {"type": "text", "text": "What is the sum of the digits?"}
+    >>> prompt = Prompt.build(
+    ...     messages=[{"role": "user", "content": [{"type": "image"}, text]}],
+    ...     images=[png], verifier="math", reference="9", tags=("sum", "3"),
+    ... )
+
+    `messages` go to a chat template as they are; the n-th `{"type": "image"}` part stands for `images[n]`, whose
+    bytes stay encoded (PNG, JPEG) as they came. The first tag is the question type. `verifier`,
+    `verifier_options` and `reference` say how a final answer is judged; the policy never sees them.
+    """
+
+    prompt_id: str
+    messages: tuple[dict[str, Any], ...]
+    images: tuple[bytes, ...] = ()
+    videos: tuple[bytes, ...] = ()
+    kind: PromptKind = "verifiable"
+    verifier: str | None = None
+    verifier_options: dict[str, Any] = field(default_factory=dict)
+    reference: str = ""
+    source: str = ""
+    tags: tuple[str, ...] = ()
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        messages: Sequence[Mapping[str, Any]],
+        images: Sequence[bytes] = (),
+        videos: Sequence[bytes] = (),
+        kind: PromptKind = "verifiable",
+        verifier: str | None = None,
+        verifier_options: Mapping[str, Any] | None = None,
+        reference: str = "",
+        source: str = "",
+        tags: Sequence[str] = (),
+        prompt_id: str | None = None,
+    ) -> Prompt:
+        """A prompt whose id is `content_id` of its content, unless the caller has an id of its own."""
+        plain_messages = tuple(dict(message) for message in messages)
+        return cls(
+            prompt_id=prompt_id or content_id(plain_messages, images, videos, verifier, reference),
+            messages=plain_messages,
+            images=tuple(images),
+            videos=tuple(videos),
+            kind=kind,
+            verifier=verifier,
+            verifier_options=dict(verifier_options or {}),
+            reference=reference,
+            source=source,
+            tags=tuple(tags),
+        )
+
+    @property
+    def question_type(self) -> str:
+        """The first tag, by which evaluation and curation group prompts; the kind where there are no tags."""
+        return self.tags[0] if self.tags else self.kind
+
+    @property
+    def text(self) -> str:
+        """What the messages say, without roles and pictures: for logs, tables and the report."""
+        parts = (part for message in self.messages for part in message["content"])
+        return "\n".join(part["text"] for part in parts if part["type"] == "text")
+
+    def pil_images(self) -> list[Image]:
+        """The pictures decoded to RGB, in the order of the messages' image parts."""
+        from PIL import Image as PilImage
+
+        return [PilImage.open(io.BytesIO(encoded)).convert("RGB") for encoded in self.images]
+
+    def __hash__(self) -> int:
+        return hash(self.prompt_id)
+
+    def __repr__(self) -> str:
+        """Without the picture bytes, which would fill a log."""
+        return (
+            f"Prompt({self.prompt_id}, {self.text!r}, {len(self.images)} images, kind={self.kind}, "
+            f"verifier={self.verifier}, reference={self.reference!r}, tags={self.tags})"
+        )
+
+
+def content_id(
+    messages: Sequence[Mapping[str, Any]],
+    images: Sequence[bytes],
+    videos: Sequence[bytes],
+    verifier: str | None,
+    reference: str,
+) -> str:
+    """16 hex digits of SHA-256 over what is asked, shown and expected: the same on every machine and day.
+
+    Source, tags and verifier options are left out: a prompt tagged anew keeps its history in the prompt store.
+    """
+    content = {
+        "messages": list(messages),
+        "images": [hashlib.sha256(image).hexdigest() for image in images],
+        "videos": [hashlib.sha256(video).hexdigest() for video in videos],
+        "verifier": verifier,
+        "reference": reference,
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

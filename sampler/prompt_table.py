@@ -1,0 +1,77 @@
+"""Prompts and SFT rows as Arrow tables, and Parquet files that `datasets` opens with PIL images in them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sampler.prompt import Prompt
+
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_PART = pa.struct([("type", pa.string()), ("text", pa.string())])
+_MESSAGE = pa.struct([("role", pa.string()), ("content", pa.list_(_PART))])
+
+PROMPT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
+    ("prompt_id", pa.string()),
+    ("messages", pa.list_(_MESSAGE)),
+    ("images", pa.list_(_IMAGE)),
+    ("kind", pa.string()),
+    ("verifier", pa.string()),
+    ("verifier_options", pa.string()),  # JSON: options differ from verifier to verifier
+    ("reference", pa.string()),
+    ("source", pa.string()),
+    ("tags", pa.list_(pa.string())),
+)
+
+
+def prompt_columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
+    """One list per column of `PROMPT_FIELDS`."""
+    assert not any(prompt.videos for prompt in prompts), "videos are not stored yet"
+    return {
+        "prompt_id": [prompt.prompt_id for prompt in prompts],
+        "messages": [list(prompt.messages) for prompt in prompts],
+        "images": [[{"bytes": image, "path": None} for image in prompt.images] for prompt in prompts],
+        "kind": [prompt.kind for prompt in prompts],
+        "verifier": [prompt.verifier for prompt in prompts],
+        "verifier_options": [json.dumps(prompt.verifier_options, sort_keys=True) for prompt in prompts],
+        "reference": [prompt.reference for prompt in prompts],
+        "source": [prompt.source for prompt in prompts],
+        "tags": [list(prompt.tags) for prompt in prompts],
+    }
+
+
+def write_parquet(
+    path: str | os.PathLike[str], columns: dict[str, list[Any]], fields: Sequence[tuple[str, pa.DataType]]
+) -> Path:
+    """Write under a temporary name, then rename: a reader never sees half a file. Returns the path."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema(list(fields), metadata={"huggingface": json.dumps(_hub_info(fields))})
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        pq.write_table(pa.table(columns, schema=schema), temporary, compression="zstd")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def _hub_info(fields: Sequence[tuple[str, pa.DataType]]) -> dict[str, Any]:
+    """The metadata `datasets` itself writes; by hand, because importing it costs seconds and nothing else is used."""
+    return {"info": {"features": {name: _feature(dtype) for name, dtype in fields}}}
+
+
+def _feature(dtype: pa.DataType) -> dict[str, Any]:
+    if dtype == _IMAGE:
+        return {"_type": "Image"}
+    if pa.types.is_list(dtype):
+        return {"feature": _feature(dtype.value_type), "_type": "List"}
+    if pa.types.is_struct(dtype):
+        return {field.name: _feature(field.type) for field in dtype}
+    return {"dtype": str(dtype), "_type": "Value"}
