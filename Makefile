@@ -1,0 +1,33 @@
+# `make demo` runs the whole program on one machine; `make test` runs the tests. Both set up .venv first.
+#   PROFILE=cpu|cuda   which lock .venv is made from      PYTHON=...   which Python makes it
+#   ARGS="..."         more arguments for the command     UPGRADE=1    with `make lock`: newest of everything
+.PHONY: setup demo test lint types contract lock clean
+.NOTPARALLEL:
+ARGS ?=
+export PROFILE PYTHON UPGRADE
+
+setup:
+	@tools/setup.sh
+
+demo: setup
+	@.venv/bin/hone run recipes/digits_cpu.yaml $(ARGS); code=$$?; \
+	report=$$(ls -t runs/*/report.html 2>/dev/null | head -n 1); \
+	if [ -n "$$report" ]; then echo "report: $$report"; fi; exit $$code
+
+test: setup
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: setup
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+types: setup
+	@.venv/bin/mypy
+
+contract: setup
+	@.venv/bin/lint-imports --no-logo
+
+lock: setup
+	@.venv/bin/python -I tools/environment.py lock
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

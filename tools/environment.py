@@ -1,0 +1,328 @@
+"""The virtual environment: make it from the committed lock, tell whether it is current, write the locks.
+
+    environment.py check    exit 0 when .venv is what the lock asks for (about 30 ms; what `make test` pays)
+    environment.py make     make or update .venv
+    environment.py lock     resolve pyproject.toml again into locks/ (UPGRADE=1 moves every pin to its newest)
+
+Standard library only: it runs before anything is installed. Settings come from the environment:
+PROFILE (cpu or cuda), HONE_TORCH_LINKS (a folder or page holding the CPU wheel of torch), HONE_MIN_FREE_GB.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "hone-setup.json"  # written last: a set-up without it did not finish
+PENDING = VENV / "hone-setup.pending"  # there while packages are being installed
+SHIM = ROOT / "tools" / "torchvision_shim.py"
+
+PROFILES = ("cpu", "cuda")
+FREE_GB = {"cpu": 8, "cuda": 20}
+# A page of torch wheels only, so that nothing else can come from there.
+TORCH_CPU_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
+
+
+class SetupError(Exception):
+    """Something the person at the keyboard has to change; the message says what."""
+
+
+def lock_path(profile: str) -> Path:
+    return ROOT / "locks" / f"{profile}.txt"
+
+
+def chosen_profile() -> str:
+    """PROFILE if given, else the one of the environment that is there, else cpu."""
+    profile = os.environ.get("PROFILE") or read_stamp().get("profile") or "cpu"
+    if profile not in PROFILES:
+        raise SetupError(f"unknown PROFILE={profile}: use one of {', '.join(PROFILES)}")
+    return profile
+
+
+def read_stamp() -> dict[str, str]:
+    try:
+        return dict(json.loads(STAMP.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def setup_key(profile: str) -> str:
+    """Changes when the environment has to be made again: lock, project, these tools, place, Python."""
+    digest = hashlib.sha256()
+    for path in (lock_path(profile), ROOT / "pyproject.toml", Path(__file__), SHIM):
+        digest.update(path.read_bytes())
+    digest.update(f"{ROOT} {sys.version_info[:2]}".encode())
+    return digest.hexdigest()
+
+
+def is_current(profile: str) -> bool:
+    return not PENDING.exists() and read_stamp() == {"profile": profile, "key": setup_key(profile)}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What the machine must have
+
+
+def check_machine(profile: str) -> None:
+    """Fail now, in one line, on what would fail minutes later."""
+    try:
+        import ensurepip  # noqa: F401  (Debian ships both in a package of their own)
+        import venv  # noqa: F401
+    except ImportError as error:
+        name = "python%d.%d" % sys.version_info[:2]
+        raise SetupError(
+            f"{name} has no venv module: install it (Debian, Ubuntu: apt install {name}-venv)"
+        ) from error
+    compilers = [os.environ.get("CXX", ""), "g++", "c++", "clang++"]
+    if not any(shutil.which(compiler) for compiler in compilers if compiler):
+        raise SetupError(
+            "no C++ compiler: vLLM and DeepSpeed compile when they run (apt install g++, or set CXX)"
+        )
+    needed = float(os.environ.get("HONE_MIN_FREE_GB") or FREE_GB[profile])
+    free = shutil.disk_usage(ROOT).free / 1e9
+    if not STAMP.exists() and free < needed:
+        raise SetupError(
+            f"{free:.1f} GB of disk are free and the {profile} profile needs {needed:g} GB (HONE_MIN_FREE_GB)"
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Where packages come from
+
+
+def locked(name: str, profile: str) -> tuple[str, str]:
+    """The pinned version of a package, and its whole entry in the lock, hashes included."""
+    found = re.search(
+        rf"^{re.escape(name)}==(\S+)(?: \\\n    --hash=\S+)*", lock_path(profile).read_text(), re.M
+    )
+    if not found:
+        raise SetupError(f"{lock_path(profile).relative_to(ROOT)} does not pin {name}: run `make lock`")
+    return found[1], found[0]
+
+
+def pip_setting(name: str) -> list[str]:
+    """A setting of pip's, from its files and its environment variables; several values are split."""
+    listed = subprocess.run(
+        [VENV_PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, cwd=ROOT
+    ).stdout
+    values = re.findall(rf"^\S*\.{name}=(.*)$", listed, re.M)
+    return [part for value in values for quoted in shlex.split(value) for part in quoted.split()]
+
+
+def torch_links(version: str) -> list[str]:
+    """uv arguments that lead to the CPU wheel of torch: a local folder that holds it, else PyTorch's page."""
+    if os.environ.get("HONE_TORCH_LINKS"):
+        return ["--find-links", os.environ["HONE_TORCH_LINKS"]]
+    tag = "cp%d%d" % sys.version_info[:2]
+    offered = re.split(r"[,\s]+", os.environ.get("UV_FIND_LINKS", "")) + pip_setting("find-links")
+    for link in filter(None, offered):
+        folder = Path(link.removeprefix("file://")).expanduser()
+        for shown in (version, version.replace("+", "%2B")):
+            if any(folder.glob(f"torch-{shown}-{tag}-{tag}-*.whl")):
+                return ["--find-links", str(folder)]
+    return ["--find-links", TORCH_CPU_PAGE]
+
+
+def uv_environment() -> dict[str, str]:
+    """uv reads none of pip's settings: pass on the package index and the certificate, where pip has them."""
+    env = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    for variable, setting in (("UV_DEFAULT_INDEX", "index-url"), ("SSL_CERT_FILE", "cert")):
+        if variable not in env and (values := pip_setting(setting)):
+            env[variable] = values[-1]
+    return env
+
+
+def run(*command: object, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=env, check=False)
+    if done.returncode:
+        shown = shlex.join(str(part) for part in command[:6])
+        raise SetupError(f"`{shown} ...` failed (exit {done.returncode}); its message is above")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Making it
+
+
+def make_venv(profile: str) -> bool:
+    """Make .venv unless a sound one is there; tell whether it is new."""
+    version = "%d.%d" % sys.version_info[:2]
+    probe = "import pip, sys; print('%d.%d' % sys.version_info[:2], sys.prefix)"
+    if VENV_PYTHON.exists() and read_stamp().get("profile") in (None, profile):
+        found = subprocess.run([VENV_PYTHON, "-c", probe], capture_output=True, text=True, check=False).stdout
+        if found.strip() == f"{version} {VENV}":
+            return False
+    # Not sys.executable: inside an activated .venv that would be the very interpreter being replaced.
+    run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", "--clear", VENV)
+    return True
+
+
+def bootstrap_uv(profile: str) -> Path:
+    """pip installs two pinned packages: uv, and setuptools to build the editable install with."""
+    uv = VENV / "bin" / "uv"
+    sites = site_packages()
+    pins = {name: locked(name, profile) for name in ("uv", "setuptools")}
+    installed = all((sites / f"{name}-{version}.dist-info").exists() for name, (version, _) in pins.items())
+    if installed and uv.exists():
+        return uv
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
+        wanted.write("\n".join(entry for _, entry in pins.values()) + "\n")
+        wanted.flush()
+        pip = [VENV_PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        run(*pip, "--no-deps", "--require-hashes", "-r", wanted.name)
+    return uv
+
+
+def site_packages() -> Path:
+    return VENV / "lib" / ("python%d.%d" % sys.version_info[:2]) / "site-packages"
+
+
+def install(profile: str, uv: Path, again: bool) -> None:
+    """Everything the lock names, and this project editable.
+
+    Packages of one's own (a verifier plug-in, say) stay: nothing is removed that the lock does not replace.
+    """
+    torch_version, _ = locked("torch", profile)
+    links: list[str] = []
+    if profile == "cpu" and (again or not (site_packages() / f"torch-{torch_version}.dist-info").exists()):
+        links = torch_links(torch_version)
+    flags = ["--reinstall"] * again + ["--quiet"] * (not sys.stderr.isatty())
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as project:
+        project.write(f"-e {ROOT}\n")
+        project.flush()
+        wanted = ["-r", lock_path(profile), "-r", project.name]
+        # `compat` writes one path line; the default writes an import hook that costs every start 16 ms.
+        editable = ["--no-build-isolation-package", "hone-rl", "--config-setting", "editable_mode=compat"]
+        command = [uv, "pip", "install", "--python", VENV_PYTHON, "--no-deps", *wanted, *editable]
+        run(*command, *links, *flags, env=uv_environment())
+
+
+def built_for(package: str) -> str:
+    """`cpu`, or the CUDA release (`cu130`) a package was built for: read from its version file, not imported."""
+    text = (site_packages() / package / "version.py").read_text()
+    found = re.search(r"^__version__ = '[^'+]+\+(\w+)'", text, re.M)
+    return found[1] if found else "unknown"
+
+
+def check_torch(profile: str) -> None:
+    """The wrong torch is several GB of CUDA libraries, or a GPU left idle."""
+    build = built_for("torch")
+    if (build == "cpu") != (profile == "cpu"):
+        raise SetupError(
+            f"torch in .venv is the {build} build, not one for the {profile} profile: remove .venv, try again"
+        )
+
+
+def place_torchvision_shim() -> None:
+    """Beside a torch it was not built for, torchvision needs tools/torchvision_shim.py to be importable."""
+    module = site_packages() / "_hone_torchvision_shim.py"
+    starter = module.with_suffix(".pth")
+    if built_for("torch") == "cpu" != built_for("torchvision"):
+        module.write_bytes(SHIM.read_bytes())
+        starter.write_text(f"import {module.stem}\n")
+    else:
+        starter.unlink(missing_ok=True)
+        module.unlink(missing_ok=True)
+
+
+def make() -> None:
+    """Make .venv what the lock asks for; a second set-up at the same time waits for the first."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    profile = chosen_profile()
+    if is_current(profile):
+        return
+    started = time.monotonic()
+    check_machine(profile)
+    print(f"hone: setting up .venv from locks/{profile}.txt", file=sys.stderr, flush=True)
+    # A set-up that was cut short may have left a package half written: install all of them again.
+    again = PENDING.exists()
+    again = not make_venv(profile) and again
+    PENDING.touch()
+    STAMP.unlink(missing_ok=True)
+    install(profile, bootstrap_uv(profile), again)
+    check_torch(profile)
+    place_torchvision_shim()
+    written = STAMP.with_suffix(".tmp")
+    written.write_text(json.dumps({"profile": profile, "key": setup_key(profile)}))
+    PENDING.unlink()
+    written.replace(STAMP)
+    print(f"hone: .venv is ready ({time.monotonic() - started:.0f} s)", file=sys.stderr)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The locks
+
+
+def requirements_digest(profile: str) -> str:
+    """Of what pyproject.toml asks for in one profile; each lock's first line records it."""
+    import tomllib
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = settings["project"]
+    extras = project["optional-dependencies"]
+    asked = [project["requires-python"], project["dependencies"], extras[profile], extras["dev"]]
+    asked.append(settings["tool"]["uv"]["override-dependencies"])
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def asked_torch() -> str:
+    found = re.search(r'"torch==([\w.]+\+cpu)"', (ROOT / "pyproject.toml").read_text())
+    assert found, "the cpu extra pins torch with its +cpu label"
+    return found[1]
+
+
+def lock() -> None:
+    """Resolve both profiles. Pins stay where they fit, unless UPGRADE is set."""
+    uv = VENV / "bin" / "uv"
+    compile_ = [uv, "pip", "compile", "pyproject.toml", "--generate-hashes", "--no-header", "--quiet"]
+    target = ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28"]
+    upgrade = ["--upgrade"] if os.environ.get("UPGRADE") else []
+    for profile in PROFILES:
+        path = lock_path(profile)
+        links = torch_links(asked_torch()) if profile == "cpu" else []
+        run(
+            *compile_,
+            *target,
+            "--extra",
+            profile,
+            "--extra",
+            "dev",
+            *links,
+            *upgrade,
+            "-o",
+            path,
+            env=uv_environment(),
+        )
+        text = path.read_text()
+        if profile == "cpu":  # the same wheel is built twice, for PyTorch's page and by who serves it locally
+            text = re.sub(r"^(torch==\S+)(?: \\\n    --hash=\S+)+", r"\1", text, flags=re.M)
+        header = f"# {profile} profile of pyproject.toml ({requirements_digest(profile)}), written by `make lock`\n"
+        path.write_text(header + text)
+        print(f"{path.relative_to(ROOT)}: {len(re.findall(r'^[a-z0-9].*==', text, re.M))} packages")
+
+
+def main(command: str) -> int:
+    try:
+        if command == "check":  # says nothing: `make` finds the same fault again and names it
+            return 0 if is_current(chosen_profile()) else 1
+        {"make": make, "lock": lock}[command]()
+    except SetupError as error:
+        if command != "check":
+            print(f"hone: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
