@@ -8,6 +8,7 @@ Standard library only: it runs before anything is installed. Settings come from 
 PROFILE (cpu or cuda), HONE_TORCH_LINKS (a folder or page holding the CPU wheel of torch), HONE_MIN_FREE_GB.
 """
 
+import ast
 import fcntl
 import hashlib
 import json
@@ -117,7 +118,7 @@ def pip_setting(name: str) -> list[str]:
         [VENV_PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, cwd=ROOT
     ).stdout
     values = re.findall(rf"^\S*\.{name}=(.*)$", listed, re.M)
-    return [part for value in values for quoted in shlex.split(value) for part in quoted.split()]
+    return [part for value in values for part in ast.literal_eval(value).split()]
 
 
 def torch_links(version: str) -> list[str]:
