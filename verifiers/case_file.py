@@ -1,0 +1,133 @@
+"""Cases read from a JSONL or Parquet file, row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verifiers.answer import FinalAnswer, split_response
+from verifiers.errors import BadInput, near_name
+from verifiers.service import Case
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Column names of a case file, and how its responses are split."""
+
+    id: str = "id"
+    response: str = "response"
+    answer: str = "answer"
+    reference: str = "reference"
+    verifier: str = "verifier"
+    options: str = "options"
+    finish_reason: str = "finish_reason"
+    prefilled_think: bool = False
+    expects_thought: bool = True
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row number from 1, row) of a JSONL or Parquet file. Raises `BadInput` naming the line."""
+    if not path.is_file():
+        raise BadInput(f"no such file: {path}")
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path)
+    elif path.suffix in (".jsonl", ".ndjson", ".json"):
+        yield from _jsonl_rows(path)
+    else:
+        raise BadInput(f"{path.name}: expected a .jsonl or .parquet file")
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as why:
+                raise BadInput(f"{path.name}, line {number}: not JSON ({why})") from None
+            if not isinstance(row, dict):
+                raise BadInput(
+                    f"{path.name}, line {number}: expected a JSON object, got {type(row).__name__}"
+                )
+            yield number, row
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    number = 0
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except arrow.ArrowException as why:
+        raise BadInput(f"{path.name}: not a readable Parquet file ({why})") from None
+
+
+def case_of(
+    row: Mapping[str, Any], number: int, columns: Columns, verifier: str | None, options: Mapping[str, Any]
+) -> Case:
+    """One row as a case. Raises `BadInput` that names the row and the column.
+
+    The row's own verifier and options columns win over the ones given for the whole file; the file's options
+    apply only to rows of the file's verifier.
+    """
+    where = f"row {number}"
+    if row.get(columns.reference) is None:
+        raise BadInput(f"{where}: {_missing(columns.reference, row)}")
+    name = row.get(columns.verifier) or verifier
+    if not isinstance(name, str):
+        raise BadInput(f"{where}: no verifier; pass --verifier or give the row a {columns.verifier!r} column")
+    merged = dict(options) if name == verifier else {}
+    merged.update(_row_options(row.get(columns.options), where, columns.options))
+    raw_id = row.get(columns.id)
+    return Case(
+        case_id=str(number if raw_id is None else raw_id),
+        verifier=name,
+        options=merged,
+        reference=row[columns.reference],
+        answer=_answer(row, where, columns),
+    )
+
+
+def _answer(row: Mapping[str, Any], where: str, columns: Columns) -> FinalAnswer:
+    answer, response = row.get(columns.answer), row.get(columns.response)
+    if isinstance(answer, str):
+        return FinalAnswer(answer, "ok" if answer.strip() else "empty")
+    if isinstance(response, str):
+        return split_response(
+            response,
+            finish_reason=row.get(columns.finish_reason),
+            prefilled_think=columns.prefilled_think,
+            expects_thought=columns.expects_thought,
+        ).answer
+    if answer is not None or response is not None:
+        raise BadInput(f"{where}: columns {columns.answer!r} and {columns.response!r} hold text")
+    raise BadInput(f"{where}: {_missing(columns.response, row)} (nor {columns.answer!r})")
+
+
+def _row_options(value: Any, where: str, column: str) -> dict[str, Any]:
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise BadInput(f"{where}: column {column!r} is not JSON: {value[:60]!r}") from None
+    if value in (None, ""):
+        return {}
+    if not isinstance(value, Mapping):
+        raise BadInput(f"{where}: column {column!r} holds a mapping, got {type(value).__name__}")
+    # Parquet gives every row every struct field: absent ones come back as null.
+    return {name: item for name, item in value.items() if item is not None}
+
+
+def _missing(column: str, row: Mapping[str, Any]) -> str:
+    present = ", ".join(map(str, row)) or "none"
+    if column in row:
+        return f"column {column!r} is empty"
+    return f"no column {column!r}{near_name(column, map(str, row))} (columns: {present})"

@@ -1,0 +1,60 @@
+"""Verifiers by name: the built-in lines, the entry-point group `hone.verifiers`, or `package.module:Name`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from verifiers.errors import BadInput, UnknownVerifier, near_name
+from verifiers.verifier import Verifier
+
+ENTRY_POINT_GROUP = "hone.verifiers"
+
+BUILT_IN: dict[str, str] = {
+    "math": "verifiers.kinds.math_answer:MathVerifier",
+    "number": "verifiers.kinds.number:NumberVerifier",
+    "string": "verifiers.kinds.string_match:StringVerifier",
+    "bbox_iou": "verifiers.kinds.bbox_iou:BboxIouVerifier",
+}
+
+
+def _plug_ins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def verifier_names() -> list[str]:
+    """Every name that `load_verifier` knows, built-in first."""
+    return [*BUILT_IN, *sorted(set(_plug_ins()) - set(BUILT_IN))]
+
+
+def verifier_class(name: str) -> type[Verifier[Any, Any]]:
+    """The class behind a name. Raises `UnknownVerifier`, or `BadInput` where the path leads to no verifier."""
+    if name in BUILT_IN:
+        return _import_class(BUILT_IN[name], name)
+    if ":" in name:
+        return _import_class(name, name)
+    plug_ins = _plug_ins()
+    if name in plug_ins:
+        return _import_class(plug_ins[name].value, name)
+    known = [*BUILT_IN, *plug_ins]
+    raise UnknownVerifier(
+        f"unknown verifier {name!r}{near_name(name, known)} (known: {', '.join(known)}; or package.module:Name)"
+    )
+
+
+def load_verifier(name: str, options: Mapping[str, Any] | None = None) -> Verifier[Any, Any]:
+    """A verifier ready for use; options are checked against the class's own `Config`."""
+    return verifier_class(name)(dict(options or {}))
+
+
+def _import_class(path: str, name: str) -> type[Verifier[Any, Any]]:
+    module_name, _, class_name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as why:
+        raise UnknownVerifier(f"verifier {name!r} cannot be imported from {path!r}: {why}") from why
+    if not (isinstance(found, type) and issubclass(found, Verifier)):
+        raise BadInput(f"{path!r} is not a subclass of verifiers.verifier.Verifier")
+    return found

@@ -1,0 +1,141 @@
+"""The verifier protocol: prepare a reference once, extract from a final answer, compare."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from verifiers.answer import FinalAnswer
+from verifiers.errors import BadReference
+from verifiers.options import build_config
+from verifiers.verdict import Verdict
+
+PreparedT = TypeVar("PreparedT")
+ExtractedT = TypeVar("ExtractedT")
+
+MAX_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The configuration of a verifier without options."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """What `extract` returns when a final answer holds nothing to compare.
+
+    With `limit=True` the answer was refused for its size: the verdict is `scored` 0 with code `limit`.
+    """
+
+    code: str
+    reason: str
+    limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One worked case, shown by `hone verifiers list` and checked by the conformance kit."""
+
+    reference: Any
+    answer: str
+    score: float = 1.0
+
+
+class LimitExceeded(Exception):
+    """Raised inside a verifier when model text exceeds a budget; `judge` turns it into score 0, code `limit`."""
+
+
+class Verifier(ABC, Generic[PreparedT, ExtractedT]):
+    """A rule that judges a final answer.
+
+    A subclass names its `kind`, its frozen `Config` dataclass and one `example`, and writes three methods.
+    Nothing a model writes may raise: `extract` returns `NoAnswer` where it can read nothing. A verifier that
+    is given to a service must be reconstructible from its kind and options, so it keeps no other state.
+    """
+
+    kind: ClassVar[str]
+    summary: ClassVar[str] = ""
+    Config: ClassVar[type] = NoOptions
+    example: ClassVar[Example]
+
+    def __init__(self, config: Any = None, **options: Any) -> None:
+        """Either a ready `Config`, or options by name (`BadOption` names a typo's near option)."""
+        if config is not None and not isinstance(config, Mapping):
+            self.config: Any = config
+        else:
+            self.config = build_config(self.Config, {**(config or {}), **options}, owner=self.kind)
+
+    @abstractmethod
+    def prepare(self, reference: Any) -> PreparedT:
+        """Parse and check a reference once, at load. Raises `BadReference`."""
+
+    @abstractmethod
+    def extract(self, answer: FinalAnswer) -> ExtractedT | NoAnswer:
+        """Read the answer out of the final text. Never raises on model text."""
+
+    @abstractmethod
+    def compare(self, prepared: PreparedT, extracted: ExtractedT) -> Verdict:
+        """Score what was extracted against the prepared reference."""
+
+    def reference_answers(self, reference: Any) -> list[str]:
+        """Final answers that must score 1 against `reference`: one for each accepted way of writing it.
+
+        The dataset check and the conformance kit judge every reference against these.
+        """
+        return [str(reference)]
+
+    def judge(self, reference: Any, answer: FinalAnswer | str) -> Verdict:
+        """`prepare`, then `judge_prepared`. Raises `BadReference` and nothing else."""
+        return self.judge_prepared(self.prepare(reference), answer)
+
+    def judge_prepared(self, prepared: PreparedT, answer: FinalAnswer | str) -> Verdict:
+        """Judge one final answer: never raises.
+
+        An answer whose status is not `ok` scores 0 under that status's name. What exceeds a budget (memory and
+        recursion included) is the model's doing and scores 0 with code `limit`; any other exception is a fault of
+        the verifier and gives status `error`, which is no score.
+        """
+        if isinstance(answer, str):
+            answer = FinalAnswer(answer)
+        started = time.perf_counter()
+        if not answer.ok:
+            verdict = Verdict.scored(0.0, answer.status, f"the response is {answer.status.replace('_', ' ')}")
+        else:
+            verdict = self._judge_text(prepared, answer)
+        return verdict.with_fields(seconds=time.perf_counter() - started)
+
+    def _judge_text(self, prepared: PreparedT, answer: FinalAnswer) -> Verdict:
+        try:
+            extracted = self.extract(answer)
+            if isinstance(extracted, NoAnswer):
+                if extracted.limit:
+                    return Verdict.scored(0.0, "limit", extracted.reason)
+                return Verdict.unparseable(extracted.code, extracted.reason)
+            return self.compare(prepared, extracted)
+        except LimitExceeded as why:
+            return Verdict.scored(0.0, "limit", f"the answer exceeds a limit: {why}")
+        except (MemoryError, RecursionError) as why:
+            return Verdict.scored(0.0, "limit", f"the answer exceeds a limit ({type(why).__name__})")
+        except Exception as why:  # noqa: BLE001 - the one boundary where plug-in code may fail
+            where = f"verifier {self.kind!r}"
+            return Verdict.failed("verifier_raised", shown(f"{where} raised {type(why).__name__}: {why}"))
+
+
+def shown(text: str, limit: int = MAX_SHOWN) -> str:
+    """Text cut to a length a person reads, with control characters replaced."""
+    clean = "".join(c if c.isprintable() else " " for c in text[: limit + 1])
+    return clean[:limit] + "…" if len(text) > limit else clean
+
+
+def reference_text(reference: Any, kind: str) -> str:
+    """A reference that must be one non-empty text or number, as text. Raises `BadReference`."""
+    if isinstance(reference, bool) or not isinstance(reference, (str, int, float)):
+        raise BadReference(f"a reference of {kind!r} is text or a number, got {shown(repr(reference), 80)}")
+    text = str(reference).strip()
+    if not text:
+        raise BadReference(f"a reference of {kind!r} is empty")
+    return text

@@ -1,0 +1,202 @@
+"""The far side of the service: a worker process that judges cases, and the zygote that forks such workers.
+
+    service (parent) --- control socket ---> zygote --- fork ---> worker, worker, worker
+           \\________________ one socket each, JSON lines ________________/
+
+The zygote is a fresh, single-threaded interpreter: it inherits no torch, no Ray and no thread of the parent. It
+imports the verifiers once, so that replacing a killed worker costs one fork. Workers die with the zygote
+(PR_SET_PDEATHSIG) and the zygote with its parent (end of file on the control socket, or a new parent id).
+
+Control messages, one JSON object a packet: `{"spawn": n}` is answered by `{"pid": p}` with the worker's socket
+attached; `{"kill": p}` kills and reaps a worker (only here are pids known to be ours); `{"preload": name}`.
+Worker lines in: `{"i", "v", "o", "r", "t", "s"}` = id, verifier, options, reference, text, answer status.
+Worker lines out: `{"i", "d": verdict, "m": monotonic time}`, and `{"l": key}` when a verifier has been loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections import OrderedDict
+from typing import Any
+
+from verifiers.answer import FinalAnswer
+from verifiers.errors import HoneError
+from verifiers.registry import load_verifier
+from verifiers.verdict import Verdict
+from verifiers.verifier import Verifier
+
+MAX_PREPARED = 4096
+_PR_SET_PDEATHSIG = 1
+
+
+class Judge:
+    """Loads verifiers and prepared references once and keeps them; judges one case at a time."""
+
+    def __init__(self) -> None:
+        self._verifiers: dict[str, Verifier[Any, Any]] = {}
+        self._prepared: OrderedDict[str, Any] = OrderedDict()
+
+    def knows(self, key: str) -> bool:
+        return key in self._verifiers
+
+    def load(self, key: str, name: str, options: Any) -> None:
+        """Raises `HoneError` for an unknown verifier or option."""
+        self._verifiers[key] = load_verifier(name, options)
+
+    def judge(self, key: str, reference: Any, answer: FinalAnswer) -> Verdict:
+        """Never raises; a bad reference or a broken verifier is a verdict of status `error`."""
+        verifier = self._verifiers[key]
+        started = time.perf_counter()
+        try:
+            cache_key = key + json.dumps(reference, sort_keys=True)
+            if cache_key in self._prepared:
+                self._prepared.move_to_end(cache_key)
+            else:
+                self._prepared[cache_key] = verifier.prepare(reference)
+                if len(self._prepared) > MAX_PREPARED:
+                    self._prepared.popitem(last=False)
+            verdict = verifier.judge_prepared(self._prepared[cache_key], answer)
+        except HoneError as why:
+            return Verdict.failed("bad_reference", str(why), seconds=time.perf_counter() - started)
+        except Exception as why:  # noqa: BLE001 - the boundary where plug-in code may fail
+            reason = f"{verifier.kind}.prepare raised {type(why).__name__}: {why}"
+            return Verdict.failed("verifier_raised", reason, seconds=time.perf_counter() - started)
+        return verdict
+
+
+def case_key(name: str, options: Any) -> str:
+    """One key for each verifier as configured."""
+    return f"{name}\n{json.dumps(options, sort_keys=True)}\n"
+
+
+def serve(connection: socket.socket) -> None:
+    """Judge the cases of one socket until its other end closes."""
+    judge = Judge()
+    with connection, connection.makefile("rb", buffering=1 << 16) as lines:
+        for line in lines:
+            case = json.loads(line)
+            key = case_key(case["v"], case["o"])
+            verdict = None
+            if not judge.knows(key):
+                try:
+                    judge.load(key, case["v"], case["o"])
+                except HoneError as why:
+                    verdict = Verdict.failed("bad_verifier", str(why))
+                except Exception as why:  # noqa: BLE001 - importing plug-in code
+                    verdict = Verdict.failed(
+                        "bad_verifier", f"loading {case['v']!r}: {type(why).__name__}: {why}"
+                    )
+                connection.sendall(json.dumps({"l": key, "m": time.monotonic()}).encode() + b"\n")
+            if verdict is None:
+                verdict = judge.judge(key, case["r"], FinalAnswer(case["t"], case["s"]))
+            reply = {"i": case["i"], "d": verdict.to_json(), "m": time.monotonic()}
+            connection.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def _die_with_parent(parent_pid: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(0)
+
+
+def _limit(memory_bytes: int) -> None:
+    """Memory, core files, open files and written file size of a worker."""
+    wanted = {
+        resource.RLIMIT_AS: memory_bytes,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: 256,
+        resource.RLIMIT_FSIZE: 64 << 20,
+    }
+    for what, value in wanted.items():
+        _, hard = resource.getrlimit(what)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(what, (value, value))
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("800")
+
+
+class Zygote:
+    """Forks workers on request over one control socket."""
+
+    def __init__(self, control: socket.socket, memory_bytes: int) -> None:
+        self.control = control
+        self.memory_bytes = memory_bytes
+        self.children: set[int] = set()
+
+    def run(self) -> None:
+        parent = os.getppid()
+        try:
+            while os.getppid() == parent:
+                if not select.select([self.control], [], [], 1.0)[0]:
+                    continue
+                packet = self.control.recv(1 << 16)
+                if not packet:
+                    return
+                self._handle(json.loads(packet))
+        finally:
+            for pid in list(self.children):
+                self._kill(pid)
+
+    def _handle(self, request: dict[str, Any]) -> None:
+        if "spawn" in request:
+            self._spawn()
+        elif "kill" in request:
+            self._kill(request["kill"])
+        elif "preload" in request:
+            with contextlib.suppress(Exception):  # a worker that needs it will report the failure
+                load_verifier(request["preload"], None)
+            gc.collect()
+            gc.freeze()
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        zygote_pid = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                self.control.close()
+                ours.close()
+                _die_with_parent(zygote_pid)
+                _limit(self.memory_bytes)
+                serve(theirs)
+                status = 0
+            except (BrokenPipeError, ConnectionResetError):
+                status = 0
+            finally:
+                os._exit(status)
+        self.children.add(pid)
+        theirs.close()
+        socket.send_fds(self.control, [json.dumps({"pid": pid}).encode()], [ours.fileno()])
+        ours.close()
+
+    def _kill(self, pid: int) -> None:
+        if pid in self.children:
+            self.children.discard(pid)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def main(control_fd: int, memory_bytes: int) -> None:
+    """Entry point of the zygote process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it closes the socket
+    control = socket.socket(fileno=control_fd)
+    control.set_inheritable(False)
+    gc.freeze()
+    Zygote(control, memory_bytes).run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
