@@ -77,7 +77,9 @@ def build_digits(
     shape = DigitsShape(tuple(question_types), min_digits, max_digits, random_cells)
     train_bank, heldout_bank = digit_banks(heldout_frac, split_seed)
     train = distinct_prompts(train_bank, shape, num_train_prompts, random.Random(f"digits train {seed}"))
-    heldout = distinct_prompts(heldout_bank, shape, num_heldout_prompts, random.Random(f"digits heldout {seed}"))
+    heldout = distinct_prompts(
+        heldout_bank, shape, num_heldout_prompts, random.Random(f"digits heldout {seed}")
+    )
     rows = cold_start_rows(
         train_bank,
         shape,
@@ -107,7 +109,9 @@ def distinct_prompts(bank: DigitBank, shape: DigitsShape, num: int, rng: random.
                 prompts[prompt.prompt_id] = prompt
                 break
         else:
-            raise BadInput(f"cannot draw {num} different {question_type!r} prompts: stuck after {len(prompts)}")
+            raise BadInput(
+                f"cannot draw {num} different {question_type!r} prompts: stuck after {len(prompts)}"
+            )
     return list(prompts.values())
 
 
@@ -170,16 +174,16 @@ def _prompt(picture: DigitPicture, question: DigitQuestion) -> Prompt:
     )
 
 
-def _check_options(
-    question_types: Sequence[str], min_digits: int, max_digits: int, **fracs: float
-) -> None:
+def _check_options(question_types: Sequence[str], min_digits: int, max_digits: int, **fracs: float) -> None:
     if not question_types:
         raise BadInput("question_types is empty")
     for name in question_types:
         if name not in WORDINGS:
             raise BadInput(f"unknown question type {name!r}{near_name(name, WORDINGS)}")
     if not 1 <= min_digits <= max_digits <= NUM_CELLS:
-        raise BadInput(f"digits in a picture: 1 <= min_digits <= max_digits <= 4, got {min_digits} to {max_digits}")
+        raise BadInput(
+            f"digits in a picture: 1 <= min_digits <= max_digits <= 4, got {min_digits} to {max_digits}"
+        )
     for name, value in fracs.items():
         if not 0 <= value <= 1:
             raise BadInput(f"{name} is between 0 and 1, got {value}")

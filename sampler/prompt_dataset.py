@@ -2,14 +2,131 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sampler.prompt import Prompt
+from sampler.dataset_rows import dataset_rows
+from sampler.picture import MAX_PIXELS
+from sampler.prompt import Prompt, PromptKind, content_id
+from sampler.prompt_reader import PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
+from verifiers.errors import BadInput
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PromptDataset:
+    """The different prompts of a set, in order, and how many rows said what an earlier row had said."""
+
+    prompts: tuple[Prompt, ...]
+    num_duplicates: int
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.prompts) + self.num_duplicates
+
+
+def load_prompts(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    default_kind: PromptKind = "verifiable",
+    default_verifier: str | None = None,
+    default_verifier_options: Mapping[str, Any] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    decode_images: bool = True,
+) -> list[Prompt]:
+    """The prompts of `load_prompt_dataset`; duplicates are dropped with one line in the log."""
+    loaded = load_prompt_dataset(
+        path_or_hub_id,
+        split=split,
+        limit=limit,
+        columns=columns,
+        default_kind=default_kind,
+        default_verifier=default_verifier,
+        default_verifier_options=default_verifier_options,
+        max_pixels=max_pixels,
+        decode_images=decode_images,
+    )
+    if loaded.num_duplicates:
+        log.warning(
+            "%s: dropped %d duplicates of %d rows", path_or_hub_id, loaded.num_duplicates, loaded.num_rows
+        )
+    return list(loaded.prompts)
+
+
+def load_prompt_dataset(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    default_kind: PromptKind = "verifiable",
+    default_verifier: str | None = None,
+    default_verifier_options: Mapping[str, Any] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    decode_images: bool = True,
+) -> PromptDataset:
+    """Read and check a prompt set; columns `messages`, `images`, `kind`, `verifier`, `reference` and, if there,
+    `verifier_options`, `tags`, `source`, `prompt_id`.
+
+    `columns` maps these names to the set's own; `limit` stops after so many different prompts;
+    `decode_images=False` reads picture headers only. Raises `BadInput` naming file, row and column at the first row
+    that is wrong: nothing is dropped but rows that repeat an earlier prompt, which are counted.
+    """
+    reader = PromptReader(
+        columns=columns,
+        default_kind=default_kind,
+        default_verifier=default_verifier,
+        default_verifier_options=default_verifier_options,
+        default_source=_source_name(path_or_hub_id),
+        max_pixels=max_pixels,
+        decode_images=decode_images,
+    )
+    if limit is not None and limit < 1:
+        raise BadInput(f"limit is at least 1, got {limit}")
+    prompts: dict[str, Prompt] = {}
+    places: dict[str, str] = {}
+    num_duplicates = 0
+    for row in dataset_rows(path_or_hub_id, split):
+        prompt = reader.read(row)
+        earlier = prompts.get(prompt.prompt_id)
+        if earlier is None:
+            prompts[prompt.prompt_id], places[prompt.prompt_id] = prompt, row.place
+            if len(prompts) == limit:
+                break
+        elif _same_content(earlier, prompt):
+            num_duplicates += 1
+        else:
+            raise BadInput(
+                f"{row.place}, column 'prompt_id': {prompt.prompt_id[:60]!r} is also the id of "
+                f"{places[prompt.prompt_id]}, whose content differs"
+            )
+    if not prompts:
+        raise BadInput(f"{path_or_hub_id}: the set has no rows")
+    return PromptDataset(tuple(prompts.values()), num_duplicates)
 
 
 def save_prompts(path: str | os.PathLike[str], prompts: Sequence[Prompt]) -> Path:
     """Write prompts as Parquet whose pictures are `datasets` `Image` features. Returns the path."""
     return write_parquet(path, prompt_columns(prompts), PROMPT_FIELDS)
+
+
+def _same_content(one: Prompt, other: Prompt) -> bool:
+    def content(prompt: Prompt) -> str:
+        return content_id(prompt.messages, prompt.images, prompt.videos, prompt.verifier, prompt.reference)
+
+    return content(one) == content(other)
+
+
+def _source_name(path_or_hub_id: str | os.PathLike[str]) -> str:
+    """`prompts` for prompts.jsonl; a hub id stays as it is."""
+    name = os.fspath(path_or_hub_id)
+    return Path(name).stem if Path(name).exists() else name

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from sampler.dataset_rows import DatasetRow, dataset_rows
 from sampler.prompt import Prompt
+from sampler.prompt_reader import PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
+from verifiers.errors import BadInput
+
+ValueT = TypeVar("ValueT")
 
 SFT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     *PROMPT_FIELDS,
@@ -54,3 +59,62 @@ def save_sft_rows(path: str | os.PathLike[str], rows: Sequence[SftRow]) -> Path:
         "verdict": [None if row.verdict is None else json.dumps(row.verdict, sort_keys=True) for row in rows],
     }
     return write_parquet(path, columns, SFT_FIELDS)
+
+
+def load_sft_rows(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    decode_images: bool = True,
+) -> list[SftRow]:
+    """Read and check supervised rows; a row needs `messages` and `response`, all else is optional.
+
+    Nobody judges these rows, so a reference is not needed; one that is there is still checked. Raises `BadInput`
+    naming file, row and column.
+    """
+    reader = PromptReader(
+        columns=columns, default_kind="general", needs_reference=False, decode_images=decode_images
+    )
+    rows: list[SftRow] = []
+    for row in dataset_rows(path_or_hub_id, split):
+        if limit is not None and len(rows) >= limit:
+            break
+        rows.append(_sft_row(row, reader.read(row)))
+    if not rows:
+        raise BadInput(f"{path_or_hub_id}: the set has no rows")
+    return rows
+
+
+def _sft_row(row: DatasetRow, prompt: Prompt) -> SftRow:
+    response = _optional(row, "response", str)
+    if not response:
+        raise BadInput(f"{row.place}, column 'response': a supervised row needs the response to learn")
+    verdict = _optional(row, "verdict", str)
+    try:
+        parsed = None if verdict is None else json.loads(verdict)
+    except (ValueError, RecursionError) as why:
+        raise BadInput(f"{row.place}, column 'verdict': not valid JSON: {why}") from None
+    if parsed is not None and not isinstance(parsed, dict):
+        raise BadInput(f"{row.place}, column 'verdict': expected a JSON object")
+    return SftRow(
+        prompt=prompt,
+        response=response,
+        source=_optional(row, "sft_source", str) or "cold_start",
+        rollout_id=_optional(row, "rollout_id", str),
+        policy_version=_optional(row, "policy_version", int),
+        round=_optional(row, "round", int),
+        verdict=parsed,
+    )
+
+
+def _optional(row: DatasetRow, column: str, wanted: type[ValueT]) -> ValueT | None:
+    value = row.values.get(column)
+    if value is None:
+        return None
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise BadInput(
+            f"{row.place}, column {column!r}: expected {wanted.__name__}, got {type(value).__name__}"
+        )
+    return value
