@@ -9,8 +9,10 @@ PROFILE (cpu or cuda), HONE_TORCH_LINKS (a folder or page holding the CPU wheel 
 """
 
 import ast
+import contextlib
 import fcntl
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,14 +105,18 @@ def check_machine(profile: str) -> None:
 # Where packages come from
 
 
-def locked(name: str, profile: str) -> tuple[str, str]:
-    """The pinned version of a package, and its whole entry in the lock, hashes included."""
-    found = re.search(
-        rf"^{re.escape(name)}==(\S+)(?: \\\n    --hash=\S+)*", lock_path(profile).read_text(), re.M
-    )
-    if not found:
-        raise SetupError(f"{lock_path(profile).relative_to(ROOT)} does not pin {name}: run `make lock`")
-    return found[1], found[0]
+def locked(profile: str) -> dict[str, tuple[str, str]]:
+    """Each package of a lock: its pinned version, and its whole entry, hashes included."""
+    text = lock_path(profile).read_text()
+    entries = re.findall(r"^(([a-z0-9][a-z0-9._-]*)==(\S+)(?: \\\n    --hash=\S+)*)", text, re.M)
+    return {name: (version, entry) for entry, name, version in entries}
+
+
+def missing(profile: str) -> dict[str, str]:
+    """The lock's entries that .venv does not hold at the pinned version."""
+    found = importlib.metadata.distributions(path=[str(site_packages())])
+    have = {re.sub(r"[-_.]+", "-", one.metadata["Name"] or "").lower(): one.version for one in found}
+    return {name: entry for name, (version, entry) in locked(profile).items() if have.get(name) != version}
 
 
 def pip_setting(name: str) -> list[str]:
@@ -155,57 +162,54 @@ def run(*command: object, env: dict[str, str] | None = None) -> None:
 # Making it
 
 
-def make_venv(profile: str) -> bool:
-    """Make .venv unless a sound one is there; tell whether it is new."""
+def make_venv(profile: str) -> None:
+    """Make .venv, unless a sound one of this profile and Python is there."""
     version = "%d.%d" % sys.version_info[:2]
     probe = "import pip, sys; print('%d.%d' % sys.version_info[:2], sys.prefix)"
-    if VENV_PYTHON.exists() and read_stamp().get("profile") in (None, profile):
+    # A set-up that was cut short may have left a package half written: start over.
+    if VENV_PYTHON.exists() and not PENDING.exists() and read_stamp().get("profile") in (None, profile):
         found = subprocess.run([VENV_PYTHON, "-c", probe], capture_output=True, text=True, check=False).stdout
         if found.strip() == f"{version} {VENV}":
-            return False
+            return
     # Not sys.executable: inside an activated .venv that would be the very interpreter being replaced.
     run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", "--clear", VENV)
-    return True
-
-
-def bootstrap_uv(profile: str) -> Path:
-    """pip installs two pinned packages: uv, and setuptools to build the editable install with."""
-    uv = VENV / "bin" / "uv"
-    sites = site_packages()
-    pins = {name: locked(name, profile) for name in ("uv", "setuptools")}
-    installed = all((sites / f"{name}-{version}.dist-info").exists() for name, (version, _) in pins.items())
-    if installed and uv.exists():
-        return uv
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
-        wanted.write("\n".join(entry for _, entry in pins.values()) + "\n")
-        wanted.flush()
-        pip = [VENV_PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        run(*pip, "--no-deps", "--require-hashes", "-r", wanted.name)
-    return uv
 
 
 def site_packages() -> Path:
     return VENV / "lib" / ("python%d.%d" % sys.version_info[:2]) / "site-packages"
 
 
-def install(profile: str, uv: Path, again: bool) -> None:
-    """Everything the lock names, and this project editable.
+def bootstrap_uv(profile: str) -> Path:
+    """pip installs two pinned packages: uv, and setuptools to build the editable install with."""
+    wanted = [entry for name, entry in missing(profile).items() if name in ("uv", "setuptools")]
+    if wanted:
+        with requirements(wanted) as path:
+            pip = [VENV_PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+            run(*pip, "--no-deps", "--require-hashes", "-r", path)
+    return VENV / "bin" / "uv"
+
+
+@contextlib.contextmanager
+def requirements(entries: Iterable[str]) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(entries) + "\n")
+        file.flush()
+        yield file.name
+
+
+def install(profile: str, uv: Path) -> None:
+    """What is missing of the lock, and this project editable.
 
     Packages of one's own (a verifier plug-in, say) stay: nothing is removed that the lock does not replace.
     """
-    torch_version, _ = locked("torch", profile)
-    links: list[str] = []
-    if profile == "cpu" and (again or not (site_packages() / f"torch-{torch_version}.dist-info").exists()):
-        links = torch_links(torch_version)
-    flags = ["--reinstall"] * again + ["--quiet"] * (not sys.stderr.isatty())
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as project:
-        project.write(f"-e {ROOT}\n")
-        project.flush()
-        wanted = ["-r", lock_path(profile), "-r", project.name]
-        # `compat` writes one path line; the default writes an import hook that costs every start 16 ms.
-        editable = ["--no-build-isolation-package", "hone-rl", "--config-setting", "editable_mode=compat"]
-        command = [uv, "pip", "install", "--python", VENV_PYTHON, "--no-deps", *wanted, *editable]
-        run(*command, *links, *flags, env=uv_environment())
+    wanted = missing(profile)
+    links = torch_links(locked(profile)["torch"][0]) if profile == "cpu" and "torch" in wanted else []
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    # `compat` writes one path line; the default writes an import hook that costs every start 16 ms.
+    editable = ["--no-build-isolation-package", "hone-rl", "--config-setting", "editable_mode=compat"]
+    with requirements([*wanted.values(), f"-e {ROOT}"]) as path:
+        command = [uv, "pip", "install", "--python", VENV_PYTHON, "--no-deps", "-r", path, *editable]
+        run(*command, *links, *quiet, env=uv_environment())
 
 
 def built_for(package: str) -> str:
@@ -246,12 +250,10 @@ def make() -> None:
     started = time.monotonic()
     check_machine(profile)
     print(f"hone: setting up .venv from locks/{profile}.txt", file=sys.stderr, flush=True)
-    # A set-up that was cut short may have left a package half written: install all of them again.
-    again = PENDING.exists()
-    again = not make_venv(profile) and again
+    make_venv(profile)
     PENDING.touch()
     STAMP.unlink(missing_ok=True)
-    install(profile, bootstrap_uv(profile), again)
+    install(profile, bootstrap_uv(profile))
     check_torch(profile)
     place_torchvision_shim()
     written = STAMP.with_suffix(".tmp")

@@ -157,28 +157,29 @@ def test_a_moved_clone_is_set_up_again(environment: ModuleType) -> None:
     assert load(moved).main("check") == 1
 
 
-def test_a_set_up_cut_short_installs_everything_again(
-    environment: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_set_up_cut_short_starts_over(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     finish(environment)
+    environment.VENV_PYTHON.parent.mkdir(parents=True)
+    environment.VENV_PYTHON.symlink_to(sys.executable)
     environment.PENDING.touch()
     assert environment.main("check") == 1
 
-    commands: list[list[str]] = []
-    monkeypatch.setattr(environment, "make_venv", lambda profile: False)
-    monkeypatch.setattr(environment, "bootstrap_uv", lambda profile: Path("uv"))
-    monkeypatch.setattr(environment, "torch_links", lambda version: [])
-    monkeypatch.setattr(environment, "uv_environment", dict)
-    monkeypatch.setattr(
-        environment, "run", lambda *command, env=None: commands.append([str(c) for c in command])
-    )
-    monkeypatch.setattr(environment, "check_torch", lambda profile: None)
-    monkeypatch.setattr(environment, "place_torchvision_shim", lambda: None)
-    assert environment.main("make") == 0
-    assert len(commands) == 1
-    assert "--reinstall" in commands[0]
-    assert environment.main("check") == 0
-    assert not environment.PENDING.exists()
+    commands: list[str] = []
+    monkeypatch.setattr(environment, "run", lambda *command: commands.append(" ".join(map(str, command[1:]))))
+    environment.make_venv("cpu")
+    assert commands == [f"-m venv --clear {environment.VENV}"]
+
+
+def test_only_what_is_missing_is_installed(environment: ModuleType) -> None:
+    sites = environment.site_packages()
+    for name, (version, _) in environment.locked("cpu").items():
+        info = sites / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    assert environment.missing("cpu") == {}
+    (sites / f"uv-{environment.locked('cpu')['uv'][0]}.dist-info" / "METADATA").unlink()
+    assert list(environment.missing("cpu")) == ["uv"]
+    assert "--hash=sha256:" in environment.missing("cpu")["uv"]
 
 
 def test_an_environment_keeps_its_profile(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
