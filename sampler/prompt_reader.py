@@ -171,7 +171,7 @@ class PromptReader:
                 self._verifiers[key] = load_verifier(name, options)
             except BadInput:
                 raise
-            except Exception as why:  # noqa: BLE001 - a plug-in's constructor
+            except Exception as why:
                 raise BadInput(f"verifier {name!r} failed to load: {type(why).__name__}: {why}") from why
         return self._verifiers[key]
 
@@ -185,7 +185,7 @@ class PromptReader:
             self._load(name, options).prepare(reference)
         except BadInput:
             raise
-        except Exception as why:  # noqa: BLE001 - a plug-in's code on a data set's text
+        except Exception as why:
             raise BadInput(
                 f"verifier {name!r} failed on this reference: {type(why).__name__}: {why}"
             ) from why
