@@ -1,0 +1,188 @@
+"""Recipe files: YAML merged by OmegaConf (a base, interpolation, `key=value`), then validated by pydantic."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from verifiers.errors import BadInput, near_name
+
+if TYPE_CHECKING:
+    from rl.recipe import Recipe
+
+RECIPES = Path(__file__).resolve().parent
+BASE_KEY = "base"
+SUFFIXES = (".yaml", ".yml")
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+_OVERRIDE = re.compile(r"(?P<key>[A-Za-z_]\w*(\.[\w-]+)*)=(?P<value>.*)", re.DOTALL)
+
+
+def load_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
+    """The validated recipe of a file, or of a bare name such as `digits_cpu`. Raises `BadInput`, one line each."""
+    from rl.recipe import Recipe
+
+    return load_settings(path, overrides, Recipe)
+
+
+def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model: type[ModelT]) -> ModelT:
+    """Any pydantic model out of a YAML file: the model's defaults, then `base:` files, the file, the overrides.
+
+    Defaults are merged first and section by section, so that a recipe which sets one key of a section keeps the
+    other defaults that the model gives that section, and `${...}` in a default sees what the recipe says.
+    """
+    file = find_recipe(path)
+    layers = [OmegaConf.create(_defaults(model)), *_with_bases(file), *map(_override, overrides)]
+    try:
+        merged = OmegaConf.merge(*layers)
+        settings = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as why:
+        raise BadInput(f"{file.name}: {_one_line(why)}") from None
+    try:
+        return model.model_validate(settings)
+    except ValidationError as why:
+        raise BadInput(_complaint(why.errors(), model, file, overrides)) from None
+
+
+def dump_recipe(recipe: BaseModel) -> str:
+    """The resolved recipe as YAML with every key; loading it again gives an equal recipe."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+
+
+def find_recipe(path: str | os.PathLike[str], folder: Path | None = None) -> Path:
+    """A file by path (relative to `folder`), or by bare name in recipes/. Raises `BadInput` with the near name."""
+    given = os.fspath(path)
+    candidate = Path(given) if folder is None else folder / given
+    if candidate.is_file():
+        return candidate
+    bare = len(Path(given).parts) == 1
+    if bare:
+        for name in (given, *(given + suffix for suffix in SUFFIXES)):
+            for home in (candidate.parent, RECIPES):
+                if (home / name).is_file():
+                    return home / name
+    if candidate.is_dir():
+        raise BadInput(f"recipe {given!r} is a directory; give a YAML file")
+    names = sorted(file.name for file in RECIPES.iterdir() if file.suffix in SUFFIXES)
+    if candidate.parent.is_dir():
+        names += [file.name for file in candidate.parent.iterdir() if file.suffix in SUFFIXES]
+    wanted = candidate.name if candidate.suffix in SUFFIXES else candidate.name + SUFFIXES[0]
+    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else f" (there are: {', '.join(names[:8]) or 'none'})"
+    raise BadInput(f"no recipe {given!r}: no such file{', nor one in recipes/' if bare else ''}{hint}")
+
+
+def _with_bases(file: Path) -> list[DictConfig]:
+    """The file's settings, after those of the recipe it names under `base:`, and so on."""
+    layers: list[DictConfig] = []
+    seen: list[Path] = []
+    at: Path | None = file
+    while at is not None:
+        if at.resolve() in seen:
+            raise BadInput(
+                f"{at.name}: recipes are each other's {BASE_KEY}: {' -> '.join(f.name for f in seen)}"
+            )
+        seen.append(at.resolve())
+        settings = _read_yaml(at)
+        base = settings.pop(BASE_KEY, None)
+        if base is not None and not isinstance(base, str):
+            raise BadInput(f"{at.name}: {BASE_KEY} is the path of one recipe, got {base!r}")
+        layers.insert(0, settings)
+        at = find_recipe(base, at.parent) if base is not None else None
+    return layers
+
+
+def _read_yaml(file: Path) -> DictConfig:
+    try:
+        settings = OmegaConf.load(file)
+    except yaml.MarkedYAMLError as why:
+        line = f", line {why.problem_mark.line + 1}" if why.problem_mark else ""
+        raise BadInput(f"{file.name}{line}: not valid YAML: {why.problem or why.context}") from None
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError) as why:
+        raise BadInput(f"{file.name}: cannot be read as a recipe: {_one_line(why)}") from None
+    if not isinstance(settings, DictConfig):
+        raise BadInput(f"{file.name}: a recipe is a mapping of keys, got a list")
+    return settings
+
+
+def _override(text: str) -> DictConfig:
+    found = _OVERRIDE.fullmatch(text)
+    if found is None:
+        raise BadInput(f"override {text!r} is not of the form key=value, such as rl.steps=50")
+    try:
+        return OmegaConf.from_dotlist([text])
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as why:
+        raise BadInput(f"override {text!r}: the value is not valid YAML: {_one_line(why)}") from None
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """What a model fills in by itself, as a nested mapping; required keys are left out."""
+    values: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if not field.is_required():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            values[name] = default.model_dump() if isinstance(default, BaseModel) else default
+        elif inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
+            values[name] = _defaults(field.annotation)
+    return values
+
+
+def _complaint(
+    errors: Sequence[ErrorDetails], model: type[BaseModel], file: Path, overrides: Sequence[str]
+) -> str:
+    """The first error in one line. An unknown key goes first: what else is wrong often follows from it."""
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(map(str, first["loc"]))
+    culprit = next((text for text in reversed(overrides) if key and _touches(text, key)), None)
+    where = file.name if culprit is None else f"override {culprit!r}"
+    more = f" ({len(errors) - 1} more like this)" if len(errors) > 1 else ""
+    return f"{where}: {_what_is_wrong(first, key, model)}{more}"
+
+
+def _touches(override: str, key: str) -> bool:
+    name = override.partition("=")[0]
+    return name == key or name.startswith(f"{key}.") or key.startswith(f"{name}.")
+
+
+def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str:
+    if error["type"] == "extra_forbidden":
+        *section, name = error["loc"]
+        known = _fields_at(model, section)
+        return f"unknown key {key!r}{near_name(str(name), known) or f' (keys here: {", ".join(known)})'}"
+    if error["type"] == "missing":
+        return f"key {key!r} is required and not given"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if error["type"] in ("value_error", "assertion_error"):
+        return f"{key}: {message}" if key else message
+    given = repr(error["input"])
+    shown = given if len(given) <= 80 else given[:80] + "…"
+    return f"key {key!r} is {shown}: {message.replace('Input should', 'it should', 1)}"
+
+
+def _fields_at(model: type[BaseModel], section: Sequence[int | str]) -> list[str]:
+    """Names of the keys of a section that an error's location leads to."""
+    fields: Mapping[str, Any] = model.model_fields
+    for name in section:
+        field = fields.get(str(name))
+        inner = field.annotation if field is not None else None
+        candidates = [inner, *getattr(inner, "__args__", ())]  # `Section | None` too
+        found = next((c for c in candidates if inspect.isclass(c) and issubclass(c, BaseModel)), None)
+        if found is None:
+            break
+        fields = found.model_fields
+    return list(fields)
+
+
+def _one_line(why: BaseException) -> str:
+    return (" ".join(str(why).split()) or type(why).__name__)[:200]
