@@ -159,7 +159,8 @@ def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str
     if error["type"] == "extra_forbidden":
         *section, name = error["loc"]
         known = _fields_at(model, section)
-        return f"unknown key {key!r}{near_name(str(name), known) or f' (keys here: {", ".join(known)})'}"
+        hint = near_name(str(name), known) or f" (keys here: {', '.join(known)})"
+        return f"unknown key {key!r}{hint}"
     if error["type"] == "missing":
         return f"key {key!r} is required and not given"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
