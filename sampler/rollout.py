@@ -1,0 +1,157 @@
+"""What is asked of the sampler (`SamplingPlan`) and what it gives back (`Rollout`, `RolloutGroup`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from sampler.prompt import Prompt
+
+FinishReason = Literal["stop", "length", "repetition"]
+DropReason = Literal["prompt_too_long", "image_too_large"]
+
+
+def rollout_seed(run_seed: int, stage: str, step: int, prompt_id: str, index: int) -> int:
+    """A seed in [0, 2**63) fixed by what the rollout is, never by where or when it is sampled.
+
+    Worker, batch and order do not enter, so a group sampled again after a worker's death is the same group;
+    `stage` enters, so two stages of one run never share a seed.
+
+    >>> rollout_seed(0, "rl", 3, "a1", 0) == rollout_seed(0, "rl", 3, "a1", 0)
+    True
+    >>> rollout_seed(0, "rl", 3, "a1", 0) == rollout_seed(0, "rft", 3, "a1", 0)
+    False
+    """
+    identity = "\x1f".join((str(run_seed), stage, str(step), prompt_id, str(index)))
+    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+@dataclass(frozen=True)
+class SamplingPlan:
+    """How every prompt of one `SamplerPool.sample` call is sampled.
+
+    `num_samples_by_kind` overrides `num_samples` for a kind of prompt (the paper: 1 for general, 8 for
+    verifiable, in one batch). `first_index` continues the numbering where an earlier call of the same stage and
+    step stopped, so that topping up a prompt gives new seeds. `forbidden_token_ids` can never be sampled
+    (vision placeholders, without which the trainer could not read the response back), and log-probabilities are over
+    the tokens left. Sampling ends at the model's own end-of-sequence tokens or one of `stop_token_ids`.
+    """
+
+    num_samples: int
+    max_response_tokens: int
+    run_seed: int
+    step: int
+    stage: str = "rl"
+    temperature: float = 1.0
+    top_p: float = 1.0
+    num_samples_by_kind: Mapping[str, int] = field(default_factory=dict)
+    first_index: int = 0
+    forbidden_token_ids: tuple[int, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.num_samples, *self.num_samples_by_kind.values(), 1) < 1:
+            raise ValueError("num_samples must be at least 1")
+        if self.max_response_tokens < 1:
+            raise ValueError(f"max_response_tokens must be at least 1, got {self.max_response_tokens}")
+        if self.temperature < 0:
+            raise ValueError(f"temperature must be 0 (greedy) or more, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
+
+    def num_samples_for(self, prompt: Prompt) -> int:
+        return self.num_samples_by_kind.get(prompt.kind, self.num_samples)
+
+    def indices_for(self, prompt: Prompt) -> range:
+        """The indices this plan gives the prompt's rollouts."""
+        return range(self.first_index, self.first_index + self.num_samples_for(prompt))
+
+    def rollout_id(self, prompt_id: str, index: int) -> str:
+        """Unique in a run: results are joined by it, never by position."""
+        return f"{self.stage}-{self.step}-{prompt_id}-{index}"
+
+    def seed_for(self, prompt_id: str, index: int) -> int:
+        return rollout_seed(self.run_seed, self.stage, self.step, prompt_id, index)
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """One sampled response.
+
+    `prompt_token_ids` holds the image placeholders expanded, as the trainer must feed them; it is one array shared by
+    the group. `response_token_ids` ends with the stop token when `finish_reason` is "stop"; `text` does not.
+    `sample_logprobs[t]` is the log-probability with which `response_token_ids[t]` was drawn: after temperature,
+    top-p and the forbidden tokens (at temperature 0: under the untempered distribution).
+    `routed_experts` is [prompt + response - 1, layers, top_k], where the engine was asked for it.
+    """
+
+    rollout_id: str
+    prompt_id: str
+    index: int
+    policy_version: int
+    prompt_token_ids: npt.NDArray[np.int32]  # [P]
+    response_token_ids: npt.NDArray[np.int32]  # [T]
+    sample_logprobs: npt.NDArray[np.float32]  # [T]
+    finish_reason: FinishReason
+    text: str
+    routed_experts: npt.NDArray[np.integer] | None = None
+
+    @property
+    def num_response_tokens(self) -> int:
+        return len(self.response_token_ids)
+
+    def same_sample(self, other: Rollout) -> bool:
+        """Whether both are the same draw to the last bit, whichever worker made it."""
+        return (
+            self.rollout_id == other.rollout_id
+            and self.policy_version == other.policy_version
+            and self.finish_reason == other.finish_reason
+            and self.text == other.text
+            and np.array_equal(self.prompt_token_ids, other.prompt_token_ids)
+            and np.array_equal(self.response_token_ids, other.response_token_ids)
+            and self.sample_logprobs.tobytes() == other.sample_logprobs.tobytes()
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RolloutGroup:
+    """One prompt and its rollouts, in index order."""
+
+    prompt: Prompt
+    rollouts: tuple[Rollout, ...]
+
+    def __post_init__(self) -> None:
+        indices = [rollout.index for rollout in self.rollouts]
+        assert indices == sorted(set(indices)), f"rollouts of {self.prompt.prompt_id} out of order: {indices}"
+        assert all(rollout.prompt_id == self.prompt.prompt_id for rollout in self.rollouts)
+
+
+@dataclass(frozen=True)
+class DroppedPrompt:
+    """A prompt left out of a sampling call by rule, with the figures that say why."""
+
+    prompt_id: str
+    reason: DropReason
+    num_tokens: int
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"prompt {self.prompt_id} dropped: {self.reason} ({self.num_tokens} tokens, limit {self.limit})"
+        )
+
+
+@dataclass(frozen=True)
+class PromptLength:
+    """What a prompt costs once tokenised: all of it, and its largest picture."""
+
+    prompt_id: str
+    num_tokens: int
+    num_image_tokens_max: int
