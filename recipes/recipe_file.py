@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from verifiers.errors import BadInput, near_name
+from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     from rl.recipe import Recipe
@@ -26,6 +26,7 @@ BASE_KEY = "base"
 SUFFIXES = (".yaml", ".yml")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+_MESSAGE_HEAD = re.compile(r"^\w+ should")
 _OVERRIDE = re.compile(r"(?P<key>[A-Za-z_]\w*(\.[\w-]+)*)=(?P<value>.*)", re.DOTALL)
 
 
@@ -46,13 +47,24 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
     layers = [OmegaConf.create(_defaults(model)), *_with_bases(file), *map(_override, overrides)]
     try:
         merged = OmegaConf.merge(*layers)
-        settings = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+        return model.model_validate(_resolved(merged, model))
     except OmegaConfBaseException as why:
         raise BadInput(f"{file.name}: {_one_line(why)}") from None
-    try:
-        return model.model_validate(settings)
     except ValidationError as why:
         raise BadInput(_complaint(why.errors(), model, file, overrides)) from None
+
+
+def _resolved(merged: Any, model: type[BaseModel]) -> Any:
+    """Plain settings with every `${...}` filled in. A missing or unknown key is told before what it breaks."""
+    try:
+        return OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+    except InterpolationResolutionError:
+        try:
+            model.model_validate(OmegaConf.to_container(merged, resolve=False))
+        except ValidationError as why:
+            if any(error["type"] in ("missing", "extra_forbidden") for error in why.errors()):
+                raise
+        raise
 
 
 def dump_recipe(recipe: BaseModel) -> str:
@@ -74,12 +86,18 @@ def find_recipe(path: str | os.PathLike[str], folder: Path | None = None) -> Pat
                     return home / name
     if candidate.is_dir():
         raise BadInput(f"recipe {given!r} is a directory; give a YAML file")
+    if not candidate.parent.is_dir():
+        raise BadInput(f"no recipe {given!r}: there is no directory {str(candidate.parent)!r}")
     names = sorted(file.name for file in RECIPES.iterdir() if file.suffix in SUFFIXES)
-    if candidate.parent.is_dir():
+    if candidate.parent.resolve() != RECIPES:
         names += [file.name for file in candidate.parent.iterdir() if file.suffix in SUFFIXES]
-    wanted = candidate.name if candidate.suffix in SUFFIXES else candidate.name + SUFFIXES[0]
-    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else f" (there are: {', '.join(names[:8]) or 'none'})"
+    by_stem = {Path(name).stem: name for name in names}
+    close = difflib.get_close_matches(candidate.stem, by_stem, n=1, cutoff=0.6)
+    hint = (
+        f"; did you mean {by_stem[close[0]]!r}?"
+        if close
+        else f" (there are: {', '.join(names[:8]) or 'none'})"
+    )
     raise BadInput(f"no recipe {given!r}: no such file{', nor one in recipes/' if bare else ''}{hint}")
 
 
@@ -122,8 +140,10 @@ def _override(text: str) -> DictConfig:
         raise BadInput(f"override {text!r} is not of the form key=value, such as rl.steps=50")
     try:
         return OmegaConf.from_dotlist([text])
+    except yaml.MarkedYAMLError as why:
+        raise BadInput(f"override {text!r}: the value is not valid YAML: {why.problem}") from None
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as why:
-        raise BadInput(f"override {text!r}: the value is not valid YAML: {_one_line(why)}") from None
+        raise BadInput(f"override {text!r}: the value cannot be read: {_one_line(why)}") from None
 
 
 def _defaults(model: type[BaseModel]) -> dict[str, Any]:
@@ -146,7 +166,7 @@ def _complaint(
     key = ".".join(map(str, first["loc"]))
     culprit = next((text for text in reversed(overrides) if key and _touches(text, key)), None)
     where = file.name if culprit is None else f"override {culprit!r}"
-    more = f" ({len(errors) - 1} more like this)" if len(errors) > 1 else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{where}: {_what_is_wrong(first, key, model)}{more}"
 
 
@@ -159,8 +179,11 @@ def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str
     if error["type"] == "extra_forbidden":
         *section, name = error["loc"]
         known = _fields_at(model, section)
-        hint = near_name(str(name), known) or f" (keys here: {', '.join(known)})"
-        return f"unknown key {key!r}{hint}"
+        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+        near = ".".join(map(str, [*section, *close]))
+        return f"unknown key {key!r}" + (
+            f"; did you mean {near!r}?" if close else f" (keys: {', '.join(known)})"
+        )
     if error["type"] == "missing":
         return f"key {key!r} is required and not given"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -168,7 +191,7 @@ def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str
         return f"{key}: {message}" if key else message
     given = repr(error["input"])
     shown = given if len(given) <= 80 else given[:80] + "…"
-    return f"key {key!r} is {shown}: {message.replace('Input should', 'it should', 1)}"
+    return f"key {key!r} is {shown}: {_MESSAGE_HEAD.sub('it should', message)}"
 
 
 def _fields_at(model: type[BaseModel], section: Sequence[int | str]) -> list[str]:
@@ -186,4 +209,6 @@ def _fields_at(model: type[BaseModel], section: Sequence[int | str]) -> list[str
 
 
 def _one_line(why: BaseException) -> str:
+    if isinstance(why, OmegaConfBaseException) and why.full_key:  # its own text goes on for three lines
+        return f"key {why.full_key!r}: {' '.join(str(why.msg).split())[:200]}"
     return (" ".join(str(why).split()) or type(why).__name__)[:200]
