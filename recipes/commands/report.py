@@ -1,0 +1,27 @@
+"""`hone report RUN`: one self-contained HTML page of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[
+        Path, typer.Argument(help="Run directory, such as runs/digits; it may still be in progress.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Where to write; RUN/report.html by default.")] = None,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the web browser.")] = False,
+) -> None:
+    """Write one HTML file with curves, before and after, and rollouts. It needs nothing else and runs no script."""
+    from recipes.report.page import write_report
+
+    page = write_report(run, out)
+    print(page)
+    if open_page:
+        import webbrowser
+
+        if not webbrowser.open(page.resolve().as_uri()):
+            print("no web browser to open it with", flush=True)

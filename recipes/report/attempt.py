@@ -1,0 +1,97 @@
+"""One rollout as it is shown: what the model thought and answered, and how it was judged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Outcome = Literal["right", "wrong", "unjudged"]
+MAX_SHOWN_CHARS = 1200
+RIGHT_FROM = 0.5  # a judge may give part of the mark; from here a response is shown as right
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class ShownText:
+    """Model output cut to a length a page can bear; `num_chars` says how long it was."""
+
+    text: str
+    num_chars: int
+
+    @property
+    def num_cut(self) -> int:
+        return self.num_chars - len(self.text)
+
+    @classmethod
+    def of(cls, text: str | None, num_chars: int | None = None, limit: int = MAX_SHOWN_CHARS) -> ShownText:
+        """Characters that would hide or reorder what follows become visible boxes. Escaping is the template's part."""
+        whole = text or ""
+        return cls(_CONTROL.sub("\ufffd", whole[:limit]), max(num_chars or 0, len(whole)))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A row of the rollout log, made ready to be shown."""
+
+    rollout_id: str
+    stage: str
+    step: int
+    index: int
+    policy_version: int
+    thought: ShownText
+    answer: ShownText
+    outcome: Outcome
+    word: str  # right, wrong, or what went wrong: truncated, malformed, timeout, ...
+    reason: str
+    reward: float | None
+    score: float | None
+    verifier: str
+    extracted: str
+    num_response_tokens: int
+
+    @property
+    def mark(self) -> str:
+        return {"right": "✓", "wrong": "✗", "unjudged": "–"}[self.outcome]
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Attempt:
+        """`row` holds the columns of the rollout log; thought, answer and response may come already cut."""
+        outcome, word = judged_as(row)
+        thought, answer = row.get("thought"), row.get("answer")
+        if not thought and not answer:  # nothing could be split: show what came
+            answer, row = row.get("response"), {**row, "answer_chars": row.get("response_chars")}
+        return cls(
+            rollout_id=str(row["rollout_id"]),
+            stage=str(row["stage"]),
+            step=int(row.get("step") or 0),
+            index=int(row.get("index") or 0),
+            policy_version=int(row.get("policy_version") or 0),
+            thought=ShownText.of(thought, row.get("thought_chars")),
+            answer=ShownText.of(answer, row.get("answer_chars")),
+            outcome=outcome,
+            word=word,
+            reason=ShownText.of(row.get("verdict_reason"), limit=300).text,
+            reward=row.get("reward"),
+            score=row.get("verdict_score"),
+            verifier=str(row.get("verifier") or ""),
+            extracted=ShownText.of(row.get("verdict_extracted"), limit=300).text,
+            num_response_tokens=int(row.get("num_response_tokens") or 0),
+        )
+
+
+def judged_as(row: dict[str, Any]) -> tuple[Outcome, str]:
+    """An error of the judge is not a wrong answer; a response without a final answer is one, under its own name."""
+    status = str(row.get("verdict_status") or "")
+    if status in {"timeout", "error"}:
+        return "unjudged", status
+    answer_status = str(row.get("answer_status") or "ok")
+    if answer_status != "ok":
+        return "wrong", answer_status.replace("_", " ")
+    value = row.get("reward") if row.get("reward") is not None else row.get("verdict_score")
+    if value is None:
+        return "unjudged", status or "not judged"
+    if value >= RIGHT_FROM:
+        return "right", "right"
+    return "wrong", "unparseable" if status == "unparseable" else "wrong"

@@ -1,0 +1,130 @@
+"""The same held-out prompts before and after: which ones are shown, and how many got better."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from recipes.report.attempt import RIGHT_FROM, Attempt
+from recipes.report.rollout_log import RolloutLog, ShownPrompt
+
+Change = Literal["better", "same", "worse"]
+MAX_SHOWN = 16
+# Per question type, in this order: what the page shows of a run must not be only what went well.
+PER_TYPE: tuple[tuple[str, int], ...] = (("better", 2), ("not solved", 1))
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The attempts at one prompt in one evaluation."""
+
+    label: str
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def num_right(self) -> int:
+        return sum(attempt.outcome == "right" for attempt in self.attempts)
+
+    @property
+    def typical(self) -> Attempt | None:
+        """The first attempt that ended as most of them did; the first of all when that is undecided."""
+        counts = Counter(attempt.outcome for attempt in self.attempts).most_common(2)
+        if not counts:
+            return None
+        tied = len(counts) == 2 and counts[0][1] == counts[1][1]
+        return self.attempts[0] if tied else next(a for a in self.attempts if a.outcome == counts[0][0])
+
+    @property
+    def others(self) -> list[Attempt]:
+        """The attempts folded away beneath the typical one."""
+        return [attempt for attempt in self.attempts if attempt is not self.typical]
+
+
+@dataclass(frozen=True)
+class ComparedPrompt:
+    """One prompt with its attempts before and after (only `before` while there is one evaluation)."""
+
+    prompt: ShownPrompt
+    sides: tuple[Attempts, ...]
+
+    @property
+    def typical_attempts(self) -> list[Attempt]:
+        """The attempt of each side that is shown unfolded, whose box is drawn on the picture."""
+        return [side.typical for side in self.sides if side.typical is not None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`num_changed` counts prompts by whether their mean reward rose, stayed or fell."""
+
+    shown: tuple[ComparedPrompt, ...]
+    num_changed: dict[Change, int]
+
+
+@dataclass(frozen=True)
+class _Change:
+    prompt_id: str
+    question_type: str
+    before: float
+    after: float
+
+    @property
+    def sort(self) -> str:
+        if self.after > self.before:
+            return "better" if self.after >= RIGHT_FROM else "not solved"
+        return "not solved" if self.after < 1.0 else "same"
+
+
+def compare(log: RolloutLog, stages: Sequence[tuple[str, str]]) -> Comparison:
+    """`stages` are one or two pairs (stage, label): the cold start's evaluation, then the last one."""
+    first, last = stages[0][0], stages[-1][0]
+    changes = _changes(log, first, last)
+    chosen = choose(changes)
+    prompts = log.prompts([change.prompt_id for change in chosen])
+    shown = []
+    for change in chosen:
+        if change.prompt_id not in prompts:
+            continue
+        attempts = log.attempts(change.prompt_id, [stage for stage, _ in stages])
+        sides = tuple(
+            Attempts(label, tuple(attempt for attempt in attempts if attempt.stage == stage))
+            for stage, label in stages
+        )
+        shown.append(ComparedPrompt(prompts[change.prompt_id], sides))
+    counts: dict[Change, int] = {"better": 0, "same": 0, "worse": 0}
+    for change in changes:
+        rose, fell = change.after > change.before, change.after < change.before
+        counts["better" if rose else "worse" if fell else "same"] += 1
+    return Comparison(tuple(shown), counts if first != last else {})
+
+
+def choose(changes: Sequence[_Change]) -> list[_Change]:
+    """By rule: per question type the prompts of `PER_TYPE`, filled up with others, in the order of their ids."""
+    by_type: dict[str, list[_Change]] = {}
+    for change in changes:
+        by_type.setdefault(change.question_type, []).append(change)
+    per_type = sum(num for _, num in PER_TYPE)
+    chosen = []
+    for of_type in by_type.values():
+        picked = [change for sort, num in PER_TYPE for change in [c for c in of_type if c.sort == sort][:num]]
+        picked += [change for change in of_type if change not in picked][: per_type - len(picked)]
+        chosen.append(picked)
+    # One of each type in turn, so that a run with many question types shows as many as fit.
+    order = [(rank, change) for picked in chosen for rank, change in enumerate(picked)]
+    kept = [change for _, change in sorted(order, key=lambda pair: pair[0])[:MAX_SHOWN]]
+    return sorted(kept, key=lambda change: change.question_type)
+
+
+def _changes(log: RolloutLog, first: str, last: str) -> list[_Change]:
+    """Mean reward per prompt in both stages; what a judge left without a reward does not count."""
+    sql = """
+        SELECT prompt_id, any_value(coalesce(tags[1], kind)) AS question_type,
+               avg(reward) FILTER (stage = $first) AS before, avg(reward) FILTER (stage = $last) AS after
+        FROM rollouts WHERE stage IN ($first, $last)
+        GROUP BY prompt_id HAVING before IS NOT NULL AND after IS NOT NULL
+        ORDER BY question_type, prompt_id
+    """
+    rows = log.query(sql, {"first": first, "last": last})
+    return [_Change(row["prompt_id"], str(row["question_type"]), row["before"], row["after"]) for row in rows]

@@ -1,0 +1,96 @@
+"""What rejection sampling kept of a round: the funnel from prompts to rows, and some rows with their lineage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from recipes.report.attempt import Attempt
+from recipes.report.rollout_log import RolloutLog, ShownPrompt, shown_prompt, table_of
+from recipes.report.run_directory import RunDirectory
+from verifiers.answer import split_response
+
+ROWS_PER_TYPE = 2
+MAX_ROWS = 8
+FUNNEL = (
+    ("num_prompts_sampled", "prompts tried"),
+    ("num_hard", "hard ones"),
+    ("num_rollouts", "rollouts"),
+    ("num_correct", "correct"),
+    ("num_kept", "kept"),
+)
+
+
+@dataclass(frozen=True)
+class HarvestRow:
+    """One row that the next round learns from."""
+
+    prompt: ShownPrompt
+    attempt: Attempt
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """One collect stage."""
+
+    title: str
+    funnel: tuple[tuple[str, int], ...]
+    dropped: tuple[tuple[str, int], ...]
+    by_type: tuple[tuple[str, int], ...]
+    rows: tuple[HarvestRow, ...]
+
+
+def harvests(run: RunDirectory, log: RolloutLog) -> list[Harvest]:
+    """The collect stages that are complete, in order."""
+    return [_harvest(run, log, manifest) for manifest in run.manifests if manifest.get("kind") == "collect"]
+
+
+def _harvest(run: RunDirectory, log: RolloutLog, manifest: dict[str, Any]) -> Harvest:
+    result = manifest.get("result") or {}
+    file = run.path / "stages" / manifest["stage"] / "rft_rows.parquet"
+    rows: list[dict[str, Any]] = []
+    if file.is_file():
+        # The same number of each question type, in the order of prompt ids: chosen by rule.
+        sql = f"""
+            SELECT *, row_number() OVER (PARTITION BY tags[1] ORDER BY prompt_id, rollout_id) AS rank_in_type
+            FROM {table_of([file])} QUALIFY rank_in_type <= {ROWS_PER_TYPE}
+            ORDER BY tags[1], rank_in_type LIMIT {MAX_ROWS}
+        """
+        rows = log.query_files(sql)
+    return Harvest(
+        title=str(manifest.get("title") or manifest["stage"]),
+        funnel=tuple((words, int(result[name])) for name, words in FUNNEL if result.get(name) is not None),
+        dropped=_counts(result.get("dropped")),
+        by_type=_counts(result.get("by_tag")),
+        rows=tuple(HarvestRow(shown_prompt(row), _kept_attempt(row, manifest["stage"])) for row in rows),
+    )
+
+
+def _counts(counts: dict[str, int] | None) -> tuple[tuple[str, int], ...]:
+    return tuple((name.replace("_", " "), int(count)) for name, count in (counts or {}).items() if count)
+
+
+def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:
+    """An SFT row keeps the whole response and its verdict as JSON; it is shown as the rollout it came from."""
+    thought, answer = split_response(row["response"])
+    try:
+        verdict = json.loads(row.get("verdict") or "{}")
+    except ValueError:
+        verdict = {}
+    return Attempt.from_row(
+        {
+            "rollout_id": row.get("rollout_id") or "",
+            "stage": stage,
+            "policy_version": row.get("policy_version"),
+            "thought": thought,
+            "answer": answer.text,
+            "answer_status": answer.status,
+            "reward": verdict.get("score"),
+            "verdict_status": verdict.get("status"),
+            "verdict_score": verdict.get("score"),
+            "verdict_reason": verdict.get("reason"),
+            "verdict_extracted": verdict.get("extracted"),
+            "verifier": row.get("verifier"),
+        }
+    )

@@ -1,0 +1,88 @@
+"""A run directory as a reader sees it, complete or still being written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl.run_summary import RunStatus, build_summary, read_manifests, read_metrics
+from verifiers.errors import BadInput
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """`summary` is made anew from the manifests; `unfinished` are the stages that have no manifest yet."""
+
+    path: Path
+    summary: Json
+    manifests: tuple[Json, ...]
+    metrics: tuple[Json, ...]
+    recipe_text: str
+    unfinished: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunDirectory:
+        """Raises `BadInput` when there is no run at `path`."""
+        run = Path(path)
+        if not run.is_dir():
+            raise BadInput(f"no run directory at {run}")
+        if not (run / "stages").is_dir() and not (run / "summary.json").is_file():
+            raise BadInput(f"{run} is not a run directory: it has neither summary.json nor stages/")
+        recipe = run / "recipe.yaml"
+        return cls(
+            path=run,
+            summary=build_summary(run, _status(run)),
+            manifests=tuple(read_manifests(run)),
+            metrics=tuple(read_metrics(run)),
+            recipe_text=recipe.read_text(encoding="utf-8", errors="replace") if recipe.is_file() else "",
+            unfinished=tuple(_unfinished(run)),
+        )
+
+    @property
+    def evaluations(self) -> list[Json]:
+        """The held-out evaluations in order, as in summary.json."""
+        evaluations: list[Json] = self.summary["heldout"]
+        return [evaluation for evaluation in evaluations if evaluation.get("pass_at_1") is not None]
+
+    @property
+    def cold_start(self) -> Json | None:
+        """The first evaluation after supervised fine-tuning; the first of all where there is none."""
+        after_sft = [evaluation for evaluation in self.evaluations if evaluation.get("after") == "sft"]
+        return next(iter(after_sft or self.evaluations), None)
+
+    @property
+    def final(self) -> Json | None:
+        """The last evaluation so far; None while the cold start is the only one."""
+        evaluations = self.evaluations
+        return evaluations[-1] if evaluations and evaluations[-1] is not self.cold_start else None
+
+
+def evaluation_label(evaluation: Json) -> str:
+    """Which policy was evaluated, in two words: "round 0 SFT", "round 1 RL"."""
+    after = {"sft": "SFT", "rl": "RL", "start": "start"}.get(str(evaluation.get("after")), "evaluate")
+    return f"round {evaluation.get('round', 0)} {after}"
+
+
+def _status(run: Path) -> RunStatus:
+    try:
+        status = json.loads((run / "summary.json").read_text(encoding="utf-8")).get("status")
+    except (OSError, ValueError, AttributeError):
+        return "running"
+    return "complete" if status == "complete" else "running"
+
+
+def _unfinished(run: Path) -> list[str]:
+    stages = run / "stages"
+    if not stages.is_dir():
+        return []
+    return sorted(
+        directory.name
+        for directory in stages.iterdir()
+        if directory.is_dir()
+        and not directory.name.startswith(".")
+        and not (directory / "manifest.json").exists()
+    )

@@ -1,0 +1,245 @@
+"""The pieces of the page, each against figures worked out by hand."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from PIL import Image
+
+from recipes.report.attempt import Attempt, ShownText, judged_as
+from recipes.report.axis import percent, round_ticks, short_number
+from recipes.report.comparison import Attempts, compare
+from recipes.report.curve import MAX_POINTS, Curve, Series, spread, thinned
+from recipes.report.held_out import held_out_tables
+from recipes.report.picture import Box, Picture, box_of
+from recipes.report.rollout_log import RolloutLog, message_text
+from recipes.report.run_directory import RunDirectory
+from recipes.report.stage_time import stage_times
+from recipes.report.step_curves import step_curves
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.13, 0.82, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (-3, 42, [-10, 0, 10, 20, 30, 40, 50]),
+        (5, 5, [5, 6, 7, 8, 9, 10]),
+        (0, 0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+    ],
+)
+def test_ticks_are_round_and_cover_the_data(low: float, high: float, ticks: list[float]) -> None:
+    assert round_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_numbers_in_few_characters() -> None:
+    values = (1250, 48100, 3.4e-6, 0.125, 0, 12.345, 2.5e7, math.nan, 1e-7)
+    words = ["1,250", "48.1k", "3.4e-6", "0.125", "0", "12.3", "25M", "nan", "1e-7"]
+    assert [short_number(value) for value in values] == words
+    assert percent(0.4821) == "48.2%"
+
+
+def test_labels_are_spread_without_passing_the_edges() -> None:
+    assert spread([100.0, 100.0, 150.0], gap=10, low=0, high=200) == [95.0, 105.0, 150.0]
+    assert spread([0.0, 1.0, 2.0], gap=10, low=0, high=200) == [0.0, 10.0, 20.0]
+    assert spread([199.0, 200.0], gap=10, low=0, high=200) == [190.0, 200.0]
+
+
+def test_a_long_curve_keeps_its_mean_in_few_points() -> None:
+    points = [(float(x), float(x % 7)) for x in range(10_000)]
+    thin = thinned(points)
+    assert len(thin) <= MAX_POINTS
+    assert sum(y for _, y in thin) / len(thin) == pytest.approx(sum(y for _, y in points) / len(points))
+    assert thinned(points[:5]) == points[:5]
+
+
+def test_a_curve_is_drawn_to_scale_and_escapes_its_names() -> None:
+    curve = Curve(
+        "<title>",
+        (Series("a<b", ((0.0, 0.0), (1.0, 1.0), (2.0, 0.5)), dots=True),),
+        x_labels=((0.0, "start & go"),),
+        y_range=(0.0, 1.0),
+    )
+    svg = ET.fromstring(str(curve.svg(300, 200)))
+    assert svg.attrib["aria-label"] == "<title>"
+    line = svg.find("polyline")
+    assert line is not None
+    (x0, y0), (x1, y1), (x2, y2) = (
+        tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()
+    )
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    assert (y0 - y2) == pytest.approx((y0 - y1) / 2, abs=0.2)
+    assert 0 < x0 < x2 < 300
+    assert 0 < y1 < y0 < 200
+    assert next(one.text for one in svg.iter("title")) == "a<b, start & go: 0"
+
+
+def test_every_hue_of_a_curve_is_one_the_page_defines(whole_run: Path) -> None:
+    css = (Path(__file__).parents[3] / "recipes/report/page.css").read_text()
+    run = RunDirectory.open(whole_run)
+    drawn = "".join(str(curve.svg()) for curve in step_curves(run))
+    assert {tone for tone in re.findall(r"tone\d", drawn) if f".{tone} {{ color" not in css} == set()
+    assert "nan" not in drawn
+
+
+def test_a_metric_that_is_not_finite_is_left_out_of_its_curve(run_maker: Any) -> None:
+    for step, loss in enumerate((3.0, math.nan, 1.0)):
+        run_maker.metrics("00-sft", 0, step, train__loss=loss)
+    run_maker.sft(0, 0)
+    (curve,) = step_curves(RunDirectory.open(run_maker.run))
+    assert curve.series[0].points == ((0.0, 3.0), (2.0, 1.0))
+    assert curve.caption == "loss 3 → 1, highest 3"
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome", "word"),
+    [
+        ({"reward": 1.0, "verdict_status": "scored"}, "right", "right"),
+        ({"reward": 0.0, "verdict_status": "scored"}, "wrong", "wrong"),
+        ({"reward": 0.0, "verdict_status": "unparseable"}, "wrong", "unparseable"),
+        ({"reward": 0.0, "verdict_status": None, "answer_status": "no_thought"}, "wrong", "no thought"),
+        ({"reward": None, "verdict_status": "timeout"}, "unjudged", "timeout"),
+        ({"reward": None, "verdict_status": "error"}, "unjudged", "error"),
+        ({"reward": None, "verdict_status": None}, "unjudged", "not judged"),
+        ({"reward": None, "verdict_status": "scored", "verdict_score": 1.0}, "right", "right"),
+    ],
+)
+def test_how_an_attempt_is_named(fields: dict[str, Any], outcome: str, word: str) -> None:
+    assert judged_as(fields) == (outcome, word)
+
+
+def attempt(reward: float | None, index: int) -> Attempt:
+    status = "timeout" if reward is None else "scored"
+    row = {"rollout_id": str(index), "stage": "s", "index": index, "reward": reward, "verdict_status": status}
+    return Attempt.from_row({**row, "answer": "9"})
+
+
+def test_the_attempt_shown_is_one_that_ended_as_most_did() -> None:
+    side = Attempts(
+        "round 0 SFT", tuple(attempt(reward, i) for i, reward in enumerate((1.0, 0.0, 0.0, None)))
+    )
+    assert side.typical is side.attempts[1]
+    assert [one.index for one in side.others] == [0, 2, 3]
+    assert side.num_right == 1
+    tied = Attempts("round 0 SFT", tuple(attempt(reward, i) for i, reward in enumerate((1.0, 0.0))))
+    assert tied.typical is tied.attempts[0]
+    assert Attempts("none", ()).typical is None
+
+
+def test_a_response_that_could_not_be_split_is_shown_whole() -> None:
+    row = {"rollout_id": "r", "stage": "s", "response": "rambling", "response_chars": 5000, "thought": ""}
+    shown = Attempt.from_row(row)
+    assert (shown.answer.text, shown.answer.num_cut) == ("rambling", 4992)
+    assert ShownText.of(None) == ShownText("", 0)
+
+
+def corners(box: Box | None) -> tuple[float, ...]:
+    assert box is not None
+    return (box.x, box.y, box.width, box.height)
+
+
+def test_boxes_are_read_in_thousandths() -> None:
+    assert corners(box_of("<bbox>0 0 999 499.5</bbox>")) == pytest.approx((0.0, 0.0, 100.0, 50.0))
+    assert corners(box_of("[500, 0, 2000, 499]")) == pytest.approx((50.05, 0.0, 49.95, 49.95), abs=0.01)
+    for nothing in ("", None, "9", "1 2 3", "5 5 5 9", "1 2 3 4 5", "9" * 500):
+        assert box_of(nothing) is None
+
+
+def test_a_large_picture_is_shrunk_and_broken_bytes_are_none() -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((1600, 800), 90).save(buffer, "PNG")
+    picture = Picture.of(buffer.getvalue())
+    assert picture.uri is not None
+    assert (picture.width, picture.height, picture.tiny) == (1600, 800, False)
+    assert len(picture.uri) < len(buffer.getvalue()) / 2
+    for broken in (None, b"", b"<svg onload=alert(1)>", buffer.getvalue()[:500]):
+        assert Picture.of(broken).uri is None
+
+
+def test_message_text_takes_parts_or_plain_strings() -> None:
+    parts = [{"type": "image", "text": None}, {"type": "text", "text": "Add up."}]
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": "Think."},
+        {"role": "user", "content": parts},
+    ]
+    assert message_text(messages) == "Think.\nAdd up."
+
+
+def test_the_before_and_after_table(run_maker: Any) -> None:
+    def evaluate(after: str, sums: float | None, status: dict[str, float]) -> None:
+        by_tag = {"largest": {"pass_at_1": 0.5, "num_prompts": 4}}
+        if sums is not None:
+            by_tag["sum"] = {"pass_at_1": sums, "num_prompts": 4}
+        result = {
+            "pass_at_1": (sums or 0) / 2 + 0.25,
+            "num_prompts": 8,
+            "by_tag": by_tag,
+            "answer_status": status,
+        }
+        run_maker.stage("evaluate", 0, "evaluate", {}, after=after, **result)
+
+    evaluate("start", None, {"malformed": 1.0})
+    evaluate("sft", 0.25, {"ok": 0.75, "malformed": 0.25})
+    evaluate("rl", 0.75, {"ok": 1.0})
+    types, endings = held_out_tables(RunDirectory.open(run_maker.run))
+    assert types.columns == ("round 0 start", "round 0 SFT", "round 0 RL")
+    rows = {row.name: row for row in types.rows}
+    assert list(rows) == ["all", "largest", "sum"]
+    assert rows["sum"].cells == (None, 0.25, 0.75)
+    assert [rows[name].change_words for name in rows] == [
+        "+25.0",
+        "+0.0",
+        "+50.0",
+    ]  # from SFT, not from the start
+    assert [(row.name, row.cells) for row in endings.rows] == [
+        ("a final answer", (0.0, 0.75, 1.0)),
+        ("malformed", (1.0, 0.25, 0.0)),
+    ]
+
+
+def test_wall_time_that_no_phase_accounts_for_is_other(run_maker: Any) -> None:
+    run_maker.stage("rl", 0, "RL", {"generate": 60.0, "train": 40.0})  # wall 104 s
+    run_maker.stage("evaluate", 0, "evaluate", {"generate": 50.0}, after="rl")  # wall 52 s
+    times = stage_times(RunDirectory.open(run_maker.run))
+    assert times is not None
+    assert [(part.name, round(part.seconds, 6)) for part in times.totals] == [
+        ("generate", 110.0),
+        ("train", 40.0),
+        ("other", 6.0),
+    ]
+    assert sum(part.percent for part in times.totals) == pytest.approx(100.0)
+    assert sum(part.percent for part in times.bars[1].parts) == pytest.approx(50.0)  # of the longest
+    assert times.words == "2 min 36 s"
+
+
+def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
+    run_maker: Any, write_rollouts: Any
+) -> None:
+    prompts = [prompt for prompt, _ in run_maker.heldout][:3]
+    rewards: dict[str, list[tuple[float | None, ...]]] = {  # better, worse, same: the timeout is not a 0
+        "00-evaluate": [(0.0, 1.0), (1.0, 1.0), (1.0, None)],
+        "01-evaluate": [(1.0, 1.0), (0.0, 1.0), (1.0, 1.0)],
+    }
+    for stage, of_prompts in rewards.items():
+        rows = []
+        for prompt, of_prompt in zip(prompts, of_prompts, strict=True):
+            for index, reward in enumerate(of_prompt):
+                row = dict.fromkeys(run_maker.rollout_columns())
+                row |= {"rollout_id": f"{stage}{index}", "stage": stage, "prompt_id": prompt.prompt_id}
+                row |= {"index": index, "reward": reward, "tags": list(prompt.tags), "answer_status": "ok"}
+                rows.append({**row, "verdict_status": "timeout" if reward is None else "scored"})
+        write_rollouts(run_maker.run, stage, rows)
+    with RolloutLog(run_maker.run) as log:
+        compared = compare(log, [("00-evaluate", "before"), ("01-evaluate", "after")])
+    assert compared.num_changed == {"better": 1, "same": 1, "worse": 1}
+    assert {shown.prompt.prompt_id for shown in compared.shown} == {prompt.prompt_id for prompt in prompts}
+    by_id = {shown.prompt.prompt_id: shown for shown in compared.shown}
+    before, after = by_id[prompts[2].prompt_id].sides
+    assert [one.word for one in before.attempts] == ["right", "timeout"]
+    assert after.num_right == 2
