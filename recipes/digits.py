@@ -69,6 +69,9 @@ def build_digits(
         question_types,
         min_digits,
         max_digits,
+        num_train_prompts=num_train_prompts,
+        num_heldout_prompts=num_heldout_prompts,
+        num_cold_start_rows=num_cold_start_rows,
         easy_frac=easy_frac,
         broken_frac=broken_frac,
         transcribe_frac=transcribe_frac,
@@ -174,16 +177,21 @@ def _prompt(picture: DigitPicture, question: DigitQuestion) -> Prompt:
     )
 
 
-def _check_options(question_types: Sequence[str], min_digits: int, max_digits: int, **fracs: float) -> None:
+def _check_options(
+    question_types: Sequence[str], min_digits: int, max_digits: int, **numbers: int | float
+) -> None:
     if not question_types:
         raise BadInput("question_types is empty")
     for name in question_types:
         if name not in WORDINGS:
             raise BadInput(f"unknown question type {name!r}{near_name(name, WORDINGS)}")
     if not 1 <= min_digits <= max_digits <= NUM_CELLS:
-        raise BadInput(
-            f"digits in a picture: 1 <= min_digits <= max_digits <= 4, got {min_digits} to {max_digits}"
-        )
-    for name, value in fracs.items():
-        if not 0 <= value <= 1:
+        given = f"got {min_digits} to {max_digits}"
+        raise BadInput(f"digits in a picture: 1 <= min_digits <= max_digits <= {NUM_CELLS}, {given}")
+    for name, value in numbers.items():
+        if name.startswith("num_") and value < 1:
+            raise BadInput(f"{name} is at least 1, got {value}")
+        if name.endswith("_frac") and not 0 <= value <= 1:
             raise BadInput(f"{name} is between 0 and 1, got {value}")
+    if numbers["heldout_frac"] in (0, 1):
+        raise BadInput("heldout_frac leaves both splits something: it is between 0 and 1")

@@ -96,7 +96,7 @@ def find_recipe(path: str | os.PathLike[str], folder: Path | None = None) -> Pat
     hint = (
         f"; did you mean {by_stem[close[0]]!r}?"
         if close
-        else f" (there are: {', '.join(names[:8]) or 'none'})"
+        else f" (there are: {', '.join(sorted(names)[:8]) or 'none'})"
     )
     raise BadInput(f"no recipe {given!r}: no such file{', nor one in recipes/' if bare else ''}{hint}")
 
@@ -210,5 +210,5 @@ def _fields_at(model: type[BaseModel], section: Sequence[int | str]) -> list[str
 
 def _one_line(why: BaseException) -> str:
     if isinstance(why, OmegaConfBaseException) and why.full_key:  # its own text goes on for three lines
-        return f"key {why.full_key!r}: {' '.join(str(why.msg).split())[:200]}"
+        return f"key {why.full_key!r}: {' '.join(str(why.msg).partition('full_key:')[0].split())[:200]}"
     return (" ".join(str(why).split()) or type(why).__name__)[:200]
