@@ -82,7 +82,8 @@ def _from_file(name: str, folder: Path | None) -> bytes:
     except (OSError, ValueError) as why:
         if isinstance(why, BadInput):
             raise
-        raise BadInput(f"the picture file {shown!r} cannot be read: {why}") from None
+        reason = why.strerror if isinstance(why, OSError) else why
+        raise BadInput(f"the picture file {shown!r} cannot be read: {reason}") from None
 
 
 def _near_file(path: Path) -> str:

@@ -59,7 +59,7 @@ def _parts_of_text(text: str) -> list[dict[str, Any]]:
         if number:
             parts.append(dict(_IMAGE_PART))
         if piece:
-            parts.append({"type": "text", "text": _checked_text(piece)})
+            parts.append({"type": "text", "text": checked_text(piece)})
     return parts
 
 
@@ -77,14 +77,15 @@ def _part(value: Any) -> dict[str, Any]:
     if given == _IMAGE_PART:
         return dict(_IMAGE_PART)
     if given.keys() == {"type", "text"} and given["type"] == "text" and isinstance(given["text"], str):
-        return {"type": "text", "text": _checked_text(given["text"])}
+        return {"type": "text", "text": checked_text(given["text"])}
     if given.get("type") == "image":
         raise BadInput("an image part holds no picture itself: put pictures into column 'images'")
     shown = str(given.get("type"))[:40]
     raise BadInput(f"a content part is {{type: text, text: ...}} or {{type: image}}, got type {shown!r}")
 
 
-def _checked_text(text: str) -> str:
+def checked_text(text: str) -> str:
+    """The text, which UTF-8 and so Parquet can hold. Raises `BadInput`."""
     try:
         text.encode()
     except UnicodeEncodeError:

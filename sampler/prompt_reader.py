@@ -11,7 +11,7 @@ from typing import Any
 from sampler.dataset_rows import DatasetRow
 from sampler.picture import MAX_PIXELS, read_picture
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind
-from sampler.prompt_messages import read_messages
+from sampler.prompt_messages import checked_text, read_messages
 from verifiers.errors import BadInput, near_name
 from verifiers.registry import load_verifier
 from verifiers.verifier import Verifier
@@ -84,7 +84,7 @@ class PromptReader:
             verifier=verifier,
             verifier_options=options,
             reference=reference,
-            source=self._text(row, "source") or self._default_source,
+            source=self._default_source if self._value(row, "source") is None else self._text(row, "source"),
             tags=self._tags(row),
         )
 
@@ -159,7 +159,7 @@ class PromptReader:
                     self._required(row, "reference")
                     raise BadInput("the reference is empty")
                 return ""
-            reference = value if isinstance(value, str) else _as_json(value, "a reference")
+            reference = checked_text(value if isinstance(value, str) else _as_json(value, "a reference"))
             if verifier is not None:
                 self._prepare(verifier, options, reference)
             return reference
@@ -181,7 +181,6 @@ class PromptReader:
         if key in self._prepared:
             return
         try:
-            reference.encode()
             self._load(name, options).prepare(reference)
         except BadInput:
             raise
@@ -197,7 +196,7 @@ class PromptReader:
             tags = [value] if isinstance(value, str) else value or []
             if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
                 raise BadInput("tags are a list of texts")
-            return tuple(tags)
+            return tuple(map(checked_text, tags))
 
     def _text(self, row: DatasetRow, column: str) -> str:
         with self._at(row, column):
@@ -206,7 +205,7 @@ class PromptReader:
                 return ""
             if not isinstance(value, str):
                 raise BadInput(f"expected text, got {type(value).__name__}")
-            return value
+            return checked_text(value)
 
     def _value(self, row: DatasetRow, column: str) -> Any:
         """The column's value, or None where the row has none; a mapped name may lead into a struct by dots."""

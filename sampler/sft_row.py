@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from sampler.dataset_rows import DatasetRow, dataset_rows
 from sampler.prompt import Prompt
+from sampler.prompt_messages import checked_text
 from sampler.prompt_reader import PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
 from verifiers.errors import BadInput
@@ -28,6 +29,7 @@ SFT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("round", pa.int64()),
     ("verdict", pa.string()),  # JSON
 )
+LINEAGE_COLUMNS = tuple(name for name, _ in SFT_FIELDS[len(PROMPT_FIELDS) :])
 
 
 @dataclass(frozen=True)
@@ -74,39 +76,52 @@ def load_sft_rows(
     Nobody judges these rows, so a reference is not needed; one that is there is still checked. Raises `BadInput`
     naming file, row and column.
     """
+    own = {name: (columns or {}).get(name, name) for name in LINEAGE_COLUMNS}
     reader = PromptReader(
-        columns=columns, default_kind="general", needs_reference=False, decode_images=decode_images
+        columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
+        default_kind="general",
+        needs_reference=False,
+        decode_images=decode_images,
     )
     rows: list[SftRow] = []
     for row in dataset_rows(path_or_hub_id, split):
         if limit is not None and len(rows) >= limit:
             break
-        rows.append(_sft_row(row, reader.read(row)))
+        rows.append(_sft_row(row, reader.read(row), own))
     if not rows:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
     return rows
 
 
-def _sft_row(row: DatasetRow, prompt: Prompt) -> SftRow:
-    response = _optional(row, "response", str)
+def _sft_row(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> SftRow:
+    response = _optional(row, columns["response"], str)
     if not response:
-        raise BadInput(f"{row.place}, column 'response': a supervised row needs the response to learn")
-    verdict = _optional(row, "verdict", str)
-    try:
-        parsed = None if verdict is None else json.loads(verdict)
-    except (ValueError, RecursionError) as why:
-        raise BadInput(f"{row.place}, column 'verdict': not valid JSON: {why}") from None
-    if parsed is not None and not isinstance(parsed, dict):
-        raise BadInput(f"{row.place}, column 'verdict': expected a JSON object")
+        raise BadInput(
+            f"{row.place}, column {columns['response']!r}: a supervised row needs the response to learn"
+        )
     return SftRow(
         prompt=prompt,
         response=response,
-        source=_optional(row, "sft_source", str) or "cold_start",
-        rollout_id=_optional(row, "rollout_id", str),
-        policy_version=_optional(row, "policy_version", int),
-        round=_optional(row, "round", int),
-        verdict=parsed,
+        source=_optional(row, columns["sft_source"], str) or "cold_start",
+        rollout_id=_optional(row, columns["rollout_id"], str),
+        policy_version=_optional(row, columns["policy_version"], int),
+        round=_optional(row, columns["round"], int),
+        verdict=_verdict(row, columns["verdict"]),
     )
+
+
+def _verdict(row: DatasetRow, column: str) -> dict[str, Any] | None:
+    value = row.values.get(column)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as why:
+            raise BadInput(f"{row.place}, column {column!r}: not valid JSON: {why}") from None
+    if value is not None and not isinstance(value, dict):
+        raise BadInput(
+            f"{row.place}, column {column!r}: a verdict is a JSON object, got {type(value).__name__}"
+        )
+    return value
 
 
 def _optional(row: DatasetRow, column: str, wanted: type[ValueT]) -> ValueT | None:
@@ -117,4 +132,9 @@ def _optional(row: DatasetRow, column: str, wanted: type[ValueT]) -> ValueT | No
         raise BadInput(
             f"{row.place}, column {column!r}: expected {wanted.__name__}, got {type(value).__name__}"
         )
+    if isinstance(value, str):
+        try:
+            checked_text(value)
+        except BadInput as why:
+            raise BadInput(f"{row.place}, column {column!r}: {why}") from None
     return value
