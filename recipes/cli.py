@@ -59,6 +59,7 @@ COMMANDS: dict[str, CommandLine] = {
         CommandLine("verify", "Judge a file of responses with the rule verifiers."),
         CommandLine("verifiers", "The rule verifiers: list them, check one."),
         CommandLine("report", "Write a run's page: curves, before and after, rollouts."),
+        CommandLine("view", "Look through a run's rollouts in a web browser."),
         CommandLine("bench", "How close generation and training come to the bare engines."),
     )
 }

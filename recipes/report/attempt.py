@@ -56,7 +56,7 @@ class Attempt:
         return {"right": "✓", "wrong": "✗", "unjudged": "–"}[self.outcome]
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Attempt:
+    def from_row(cls, row: dict[str, Any], limit: int = MAX_SHOWN_CHARS) -> Attempt:
         """`row` holds the columns of the rollout log; thought, answer and response may come already cut."""
         outcome, word = judged_as(row)
         thought, answer = row.get("thought"), row.get("answer")
@@ -68,8 +68,8 @@ class Attempt:
             step=int(row.get("step") or 0),
             index=int(row.get("index") or 0),
             policy_version=int(row.get("policy_version") or 0),
-            thought=ShownText.of(thought, row.get("thought_chars")),
-            answer=ShownText.of(answer, row.get("answer_chars")),
+            thought=ShownText.of(thought, row.get("thought_chars"), limit),
+            answer=ShownText.of(answer, row.get("answer_chars"), limit),
             outcome=outcome,
             word=word,
             reason=ShownText.of(row.get("verdict_reason"), limit=300).text,
@@ -79,6 +79,17 @@ class Attempt:
             extracted=ShownText.of(row.get("verdict_extracted"), limit=300).text,
             num_response_tokens=int(row.get("num_response_tokens") or 0),
         )
+
+
+# The word of `judged_as` in SQL, over a row of the rollout log.
+WORD_SQL = f"""
+    CASE WHEN verdict_status IN ('timeout', 'error') THEN verdict_status
+         WHEN coalesce(answer_status, 'ok') <> 'ok' THEN replace(answer_status, '_', ' ')
+         WHEN coalesce(reward, verdict_score) IS NULL THEN coalesce(nullif(verdict_status, ''), 'not judged')
+         WHEN coalesce(reward, verdict_score) >= {RIGHT_FROM} THEN 'right'
+         WHEN verdict_status = 'unparseable' THEN 'unparseable'
+         ELSE 'wrong' END
+"""
 
 
 def judged_as(row: dict[str, Any]) -> tuple[Outcome, str]:

@@ -11,15 +11,9 @@ from typing import Any
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt, ShownText
 from recipes.report.picture import Picture
 
-Parameters = list[Any] | dict[str, Any] | tuple[()]
+MAX_ATTEMPTS = 400
 
-# Text is cut in the database: a response of a megabyte never reaches Python.
-ATTEMPT_COLUMNS = f"""
-    * EXCLUDE (thought, answer, response),
-    left(thought, {MAX_SHOWN_CHARS}) AS thought, length(thought) AS thought_chars,
-    left(answer, {MAX_SHOWN_CHARS}) AS answer, length(answer) AS answer_chars,
-    left(response, {MAX_SHOWN_CHARS}) AS response, length(response) AS response_chars
-"""
+Parameters = list[Any] | dict[str, Any] | tuple[()]
 
 
 @dataclass(frozen=True)
@@ -66,13 +60,15 @@ class RolloutLog:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def attempts(self, prompt_id: str, stages: Sequence[str] | None = None) -> list[Attempt]:
+    def attempts(
+        self, prompt_id: str, stages: Sequence[str] | None = None, max_chars: int = MAX_SHOWN_CHARS
+    ) -> list[Attempt]:
         """The attempts at one prompt in the order they were made; `stages` of None means all."""
         where = "prompt_id = ?" + ("" if stages is None else " AND list_contains(?, stage)")
         parameters: list[Any] = [prompt_id] if stages is None else [prompt_id, list(stages)]
         order = 'stage, step, "index"'
-        sql = f"SELECT {ATTEMPT_COLUMNS} FROM rollouts WHERE {where} ORDER BY {order} LIMIT 1000"
-        return [Attempt.from_row(row) for row in self.query(sql, parameters)]
+        sql = f"SELECT {attempt_columns(max_chars)} FROM rollouts WHERE {where} ORDER BY {order} LIMIT {MAX_ATTEMPTS}"
+        return [Attempt.from_row(row, max_chars) for row in self.query(sql, parameters)]
 
     def prompts(self, prompt_ids: Sequence[str]) -> dict[str, ShownPrompt]:
         """The prompts among `prompt_ids` that the run's data files hold."""
@@ -89,6 +85,13 @@ class RolloutLog:
             for row in self.query_files(sql, [list(prompt_ids)]):
                 shown.setdefault(row["prompt_id"], shown_prompt(row))
         return shown
+
+
+def attempt_columns(max_chars: int) -> str:
+    """Text is cut in the database: a response of a megabyte never reaches Python."""
+    texts = ("thought", "answer", "response")
+    cut = [f"left({name}, {max_chars}) AS {name}, length({name}) AS {name}_chars" for name in texts]
+    return f"* EXCLUDE ({', '.join(texts)}), {', '.join(cut)}"
 
 
 def shown_prompt(row: dict[str, Any]) -> ShownPrompt:

@@ -129,6 +129,7 @@ class RunMaker:
             columns = prompt_columns([prompt for prompt, _ in asked])
             write_parquet(run / "data" / f"{name}.parquet", columns, PROMPT_FIELDS)
         (run / "recipe.yaml").write_text(RECIPE)
+        (run / "stages").mkdir()
 
     def stage(
         self, kind: str, round_index: int, title: str, phase_s: dict[str, float], **result: object
