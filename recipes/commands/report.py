@@ -10,7 +10,10 @@ import typer
 
 def report(
     run: Annotated[
-        Path, typer.Argument(help="Run directory, such as runs/digits; it may still be in progress.")
+        Path,
+        typer.Argument(
+            metavar="RUN", help="Run directory, such as runs/digits; it may still be in progress."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Where to write; RUN/report.html by default.")] = None,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the web browser.")] = False,

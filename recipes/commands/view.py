@@ -10,7 +10,10 @@ import typer
 
 def view(
     run: Annotated[
-        Path, typer.Argument(help="Run directory, such as runs/digits; it may still be in progress.")
+        Path,
+        typer.Argument(
+            metavar="RUN", help="Run directory, such as runs/digits; it may still be in progress."
+        ),
     ],
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")

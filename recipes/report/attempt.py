@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Outcome = Literal["right", "wrong", "unjudged"]
 MAX_SHOWN_CHARS = 1200
-RIGHT_FROM = 0.5  # a judge may give part of the mark; from here a response is shown as right
+UNJUDGED_WORDS = frozenset({"timeout", "error", "not judged"})
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -57,8 +57,8 @@ class Attempt:
 
     @classmethod
     def from_row(cls, row: dict[str, Any], limit: int = MAX_SHOWN_CHARS) -> Attempt:
-        """`row` holds the columns of the rollout log; thought, answer and response may come already cut."""
-        outcome, word = judged_as(row)
+        """`row` holds the columns of `RolloutTable`; thought, answer and response may come already cut."""
+        word = str(row["word"])
         thought, answer = row.get("thought"), row.get("answer")
         if not thought and not answer:  # nothing could be split: show what came
             answer, row = row.get("response"), {**row, "answer_chars": row.get("response_chars")}
@@ -70,7 +70,7 @@ class Attempt:
             policy_version=int(row.get("policy_version") or 0),
             thought=ShownText.of(thought, row.get("thought_chars"), limit),
             answer=ShownText.of(answer, row.get("answer_chars"), limit),
-            outcome=outcome,
+            outcome="right" if word == "right" else "unjudged" if word in UNJUDGED_WORDS else "wrong",
             word=word,
             reason=ShownText.of(row.get("verdict_reason"), limit=300).text,
             reward=row.get("reward"),
@@ -79,30 +79,3 @@ class Attempt:
             extracted=ShownText.of(row.get("verdict_extracted"), limit=300).text,
             num_response_tokens=int(row.get("num_response_tokens") or 0),
         )
-
-
-# The word of `judged_as` in SQL, over a row of the rollout log.
-WORD_SQL = f"""
-    CASE WHEN verdict_status IN ('timeout', 'error') THEN verdict_status
-         WHEN coalesce(answer_status, 'ok') <> 'ok' THEN replace(answer_status, '_', ' ')
-         WHEN coalesce(reward, verdict_score) IS NULL THEN coalesce(nullif(verdict_status, ''), 'not judged')
-         WHEN coalesce(reward, verdict_score) >= {RIGHT_FROM} THEN 'right'
-         WHEN verdict_status = 'unparseable' THEN 'unparseable'
-         ELSE 'wrong' END
-"""
-
-
-def judged_as(row: dict[str, Any]) -> tuple[Outcome, str]:
-    """An error of the judge is not a wrong answer; a response without a final answer is one, under its own name."""
-    status = str(row.get("verdict_status") or "")
-    if status in {"timeout", "error"}:
-        return "unjudged", status
-    answer_status = str(row.get("answer_status") or "ok")
-    if answer_status != "ok":
-        return "wrong", answer_status.replace("_", " ")
-    value = row.get("reward") if row.get("reward") is not None else row.get("verdict_score")
-    if value is None:
-        return "unjudged", status or "not judged"
-    if value >= RIGHT_FROM:
-        return "right", "right"
-    return "wrong", "unparseable" if status == "unparseable" else "wrong"

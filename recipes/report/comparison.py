@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.report.attempt import RIGHT_FROM, Attempt
-from recipes.report.rollout_log import RolloutLog, ShownPrompt
+from recipes.report.attempt import Attempt
+from recipes.report.rollout_table import RolloutTable, ShownPrompt
 
 Change = Literal["better", "same", "worse"]
 MAX_SHOWN = 16
@@ -69,15 +69,16 @@ class _Change:
     question_type: str
     before: float
     after: float
+    solved: bool  # at least half of the attempts after are right
 
     @property
     def sort(self) -> str:
         if self.after > self.before:
-            return "better" if self.after >= RIGHT_FROM else "not solved"
-        return "not solved" if self.after < 1.0 else "same"
+            return "better" if self.solved else "not solved"
+        return "not solved" if not self.solved else "same"
 
 
-def compare(log: RolloutLog, stages: Sequence[tuple[str, str]]) -> Comparison:
+def compare(log: RolloutTable, stages: Sequence[tuple[str, str]]) -> Comparison:
     """`stages` are one or two pairs (stage, label): the cold start's evaluation, then the last one."""
     first, last = stages[0][0], stages[-1][0]
     changes = _changes(log, first, last)
@@ -117,14 +118,18 @@ def choose(changes: Sequence[_Change]) -> list[_Change]:
     return sorted(kept, key=lambda change: change.question_type)
 
 
-def _changes(log: RolloutLog, first: str, last: str) -> list[_Change]:
+def _changes(log: RolloutTable, first: str, last: str) -> list[_Change]:
     """Mean reward per prompt in both stages; what a judge left without a reward does not count."""
     sql = """
-        SELECT prompt_id, any_value(coalesce(tags[1], kind)) AS question_type,
-               avg(reward) FILTER (stage = $first) AS before, avg(reward) FILTER (stage = $last) AS after
+        SELECT prompt_id, any_value(question_type) AS question_type,
+               avg(reward) FILTER (stage = $first) AS before, avg(reward) FILTER (stage = $last) AS after,
+               avg((word = 'right')::INT) FILTER (stage = $last) >= 0.5 AS solved
         FROM rollouts WHERE stage IN ($first, $last)
         GROUP BY prompt_id HAVING before IS NOT NULL AND after IS NOT NULL
         ORDER BY question_type, prompt_id
     """
     rows = log.query(sql, {"first": first, "last": last})
-    return [_Change(row["prompt_id"], str(row["question_type"]), row["before"], row["after"]) for row in rows]
+    return [
+        _Change(row["prompt_id"], str(row["question_type"]), row["before"], row["after"], bool(row["solved"]))
+        for row in rows
+    ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.report.attempt import Attempt
-from recipes.report.rollout_log import RolloutLog, ShownPrompt, shown_prompt, table_of
-from recipes.report.run_directory import RunDirectory
+from recipes.report.rollout_table import RolloutTable, ShownPrompt, shown_prompt, table_of
+from recipes.report.run_record import RunRecord
 from verifiers.answer import split_response
 
 ROWS_PER_TYPE = 2
@@ -41,12 +41,12 @@ class Harvest:
     rows: tuple[HarvestRow, ...]
 
 
-def harvests(run: RunDirectory, log: RolloutLog) -> list[Harvest]:
+def harvests(run: RunRecord, log: RolloutTable) -> list[Harvest]:
     """The collect stages that are complete, in order."""
     return [_harvest(run, log, manifest) for manifest in run.manifests if manifest.get("kind") == "collect"]
 
 
-def _harvest(run: RunDirectory, log: RolloutLog, manifest: dict[str, Any]) -> Harvest:
+def _harvest(run: RunRecord, log: RolloutTable, manifest: dict[str, Any]) -> Harvest:
     result = manifest.get("result") or {}
     file = run.path / "stages" / manifest["stage"] / "rft_rows.parquet"
     rows: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ def _counts(counts: dict[str, int] | None) -> tuple[tuple[str, int], ...]:
 
 def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:
     """An SFT row keeps the whole response and its verdict as JSON; it is shown as the rollout it came from."""
-    thought, answer = split_response(row["response"])
+    thought, answer = split_response(row["response"], expects_thought=False)
     try:
         verdict = json.loads(row.get("verdict") or "{}")
     except ValueError:
@@ -85,9 +85,8 @@ def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:
             "policy_version": row.get("policy_version"),
             "thought": thought,
             "answer": answer.text,
-            "answer_status": answer.status,
+            "word": "right",  # else it would not have been kept
             "reward": verdict.get("score"),
-            "verdict_status": verdict.get("status"),
             "verdict_score": verdict.get("score"),
             "verdict_reason": verdict.get("reason"),
             "verdict_extracted": verdict.get("extracted"),

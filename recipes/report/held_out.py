@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.report.run_directory import RunDirectory, evaluation_label
+from recipes.report.run_record import RunRecord, evaluation_label
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ class HeldOutTable:
     rows: tuple[HeldOutRow, ...]
 
 
-def held_out_tables(run: RunDirectory) -> list[HeldOutTable]:
+def held_out_tables(run: RunRecord) -> list[HeldOutTable]:
     """Question types first, under a row for all prompts; then verifiers and kinds where there are several."""
     evaluations = run.evaluations
     if not evaluations:
@@ -67,7 +67,7 @@ def _parts(evaluations: list[Json], field: str) -> list[str]:
     return list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.get(field) or {}))
 
 
-def _row(run: RunDirectory, name: str, field: str | None, part: str) -> HeldOutRow:
+def _row(run: RunRecord, name: str, field: str | None, part: str) -> HeldOutRow:
     def of(evaluation: Json | None) -> Json:
         if evaluation is None or field is None:
             return evaluation or {}
@@ -80,7 +80,7 @@ def _row(run: RunDirectory, name: str, field: str | None, part: str) -> HeldOutR
     return HeldOutRow(name, next((count for count in counts if count), None), cells, change)
 
 
-def _endings(run: RunDirectory) -> list[HeldOutRow]:
+def _endings(run: RunRecord) -> list[HeldOutRow]:
     """Which part of the responses has a final answer, and which lacks one, by name."""
     statuses = [evaluation.get("answer_status") or {} for evaluation in run.evaluations]
     names = list(dict.fromkeys(name for status in statuses for name in status))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from recipes.report.comparison import Comparison, compare
 from recipes.report.harvest import harvests
 from recipes.report.held_out import held_out_tables, pass_at_k
 from recipes.report.picture import box_of
-from recipes.report.rollout_log import RolloutLog
-from recipes.report.run_directory import RunDirectory, evaluation_label
+from recipes.report.rollout_table import RolloutTable
+from recipes.report.run_record import RunRecord, evaluation_label
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import pass_curve, step_curves
 from rl.progress import duration_words
@@ -30,7 +31,7 @@ STEP_COLUMNS = (
 
 def write_report(run_dir: str | Path, out: str | Path | None = None) -> Path:
     """Write the page (RUN/report.html unless `out` says otherwise) and return its path. Raises `BadInput`."""
-    run = RunDirectory.open(run_dir)
+    run = RunRecord.open(run_dir)
     target = Path(out) if out is not None else run.path / "report.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -39,9 +40,9 @@ def write_report(run_dir: str | Path, out: str | Path | None = None) -> Path:
     return target
 
 
-def render_report(run: RunDirectory) -> str:
+def render_report(run: RunRecord) -> str:
     """The page as text."""
-    with RolloutLog(run.path) as log:
+    with RolloutTable(run.path, run.pass_score) as log:
         page: str = template("page.html.j2").render(
             run=run,
             summary=run.summary,
@@ -60,6 +61,7 @@ def render_report(run: RunDirectory) -> str:
         return page
 
 
+@cache
 def template(name: str) -> Any:
     """A page of this package. Everything put into one is escaped unless our own code drew it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -75,7 +77,7 @@ def template(name: str) -> Any:
     return environment.get_template(name)
 
 
-def _story(run: RunDirectory) -> str:
+def _story(run: RunRecord) -> str:
     """What was done, in the order it was done: "2 rounds: SFT → RL → harvest → SFT → RL"."""
     words = {"sft": "SFT", "rl": "RL", "collect": "harvest"}
     kinds = [str(manifest.get("kind")) for manifest in run.manifests]
@@ -84,7 +86,7 @@ def _story(run: RunDirectory) -> str:
     return f"{num_rounds} round{'s' if num_rounds != 1 else ''}: {chain}" if chain else ""
 
 
-def _headline(run: RunDirectory) -> dict[str, Any] | None:
+def _headline(run: RunRecord) -> dict[str, Any] | None:
     """Cold start and newest held-out pass@1 with the change in points; None before the first evaluation."""
     before, after = run.cold_start, run.final
     if before is None:
@@ -93,7 +95,7 @@ def _headline(run: RunDirectory) -> dict[str, Any] | None:
     return {
         "before": before,
         "before_label": evaluation_label(before) + (" (cold start)" if before.get("after") == "sft" else ""),
-        "measured": _measured(before),
+        "measured": _measured(run, before),
         "after": after,
         "after_label": evaluation_label(after) if after else "",
         "points": None if change is None else f"{change:+.1f}",
@@ -101,14 +103,16 @@ def _headline(run: RunDirectory) -> dict[str, Any] | None:
     }
 
 
-def _measured(evaluation: dict[str, Any]) -> str:
-    """How a held-out figure was taken, as far as the manifest says."""
+def _measured(run: RunRecord, evaluation: dict[str, Any]) -> str:
+    """How a held-out figure was taken, as far as the manifest and the recipe say."""
     num_prompts, num_samples = evaluation.get("num_prompts"), evaluation.get("samples_per_prompt")
     words = f"pass@1 on {num_prompts:,} held-out prompts" if num_prompts else "pass@1 on held-out prompts"
-    return words + (f", the mean of {num_samples} sampled responses each" if num_samples else "")
+    temperature = run.evaluation_setting("temperature")
+    heat = f" at temperature {temperature:g}" if temperature is not None else ""
+    return words + (f", the mean of {num_samples} responses each{heat}" if num_samples else "")
 
 
-def _facts(run: RunDirectory) -> list[tuple[str, str]]:
+def _facts(run: RunRecord) -> list[tuple[str, str]]:
     """The figures under the headline, each with its name."""
     summary = run.summary
     before, after = run.cold_start, run.final
@@ -128,7 +132,7 @@ def _facts(run: RunDirectory) -> list[tuple[str, str]]:
     return facts
 
 
-def _comparison(run: RunDirectory, log: RolloutLog) -> Comparison | None:
+def _comparison(run: RunRecord, log: RolloutTable) -> Comparison | None:
     evaluations = [one for one in (run.cold_start, run.final) if one is not None]
     if not evaluations or not log.rollout_files:
         return None
@@ -136,7 +140,7 @@ def _comparison(run: RunDirectory, log: RolloutLog) -> Comparison | None:
     return compared if compared.shown else None
 
 
-def _step_rows(run: RunDirectory) -> list[list[str]]:
+def _step_rows(run: RunRecord) -> list[list[str]]:
     """Every step (or every n-th of a long run) with the values of `STEP_COLUMNS` in words."""
     stride = -(-len(run.metrics) // MAX_STEP_ROWS) or 1
     rows = []

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from recipes.report.attempt import MAX_SHOWN_CHARS, WORD_SQL, Attempt
+from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.page import template
-from recipes.report.rollout_filter import PAGE_SIZE, TYPE_SQL, RolloutFilter
-from recipes.report.rollout_log import RolloutLog, ShownPrompt, attempt_columns
-from recipes.report.run_directory import RunDirectory
+from recipes.report.rollout_filter import PAGE_SIZE, RolloutFilter
+from recipes.report.rollout_table import RolloutTable, ShownPrompt, attempt_columns
+from recipes.report.run_record import RunRecord
 from verifiers.errors import BadInput
 
 LOOPBACK = "127.0.0.1"
@@ -34,11 +34,12 @@ class RolloutPages:
 
     run: Path
     name: str
+    pass_score: float
 
     def rollouts(self, wanted: RolloutFilter) -> str:
         """The rollouts that pass a filter, a page at a time."""
         condition, parameters = wanted.where()
-        with RolloutLog(self.run) as log:
+        with RolloutTable(self.run, self.pass_score) as log:
             count = log.query(f"SELECT count(*) AS num FROM rollouts WHERE {condition}", parameters)
             num = count[0]["num"] if count else 0
             sql = f"""
@@ -50,8 +51,8 @@ class RolloutPages:
             found = [(row["prompt_id"], prompts.get(row["prompt_id"]), Attempt.from_row(row)) for row in rows]
             choices = {
                 "stage": _choices(log, "stage"),
-                "type": _choices(log, TYPE_SQL),
-                "verdict": _choices(log, WORD_SQL),
+                "type": _choices(log, "question_type"),
+                "verdict": _choices(log, "word"),
             }
         num_pages = max(-(-num // PAGE_SIZE), 1)
         page: str = template("rollouts.html.j2").render(
@@ -61,7 +62,7 @@ class RolloutPages:
 
     def prompt(self, prompt_id: str) -> str | None:
         """Every attempt at one prompt, stage by stage; None where the run does not know the prompt."""
-        with RolloutLog(self.run) as log:
+        with RolloutTable(self.run, self.pass_score) as log:
             shown: ShownPrompt | None = log.prompts([prompt_id]).get(prompt_id)
             attempts = log.attempts(prompt_id, max_chars=MAX_PROMPT_PAGE_CHARS)
         if shown is None and not attempts:
@@ -75,8 +76,8 @@ class RolloutPages:
         return page
 
 
-def _choices(log: RolloutLog, expression: str) -> list[tuple[str, int]]:
-    sql = f"SELECT {expression} AS name, count(*) AS num FROM rollouts GROUP BY 1 ORDER BY 1"
+def _choices(log: RolloutTable, column: str) -> list[tuple[str, int]]:
+    sql = f"SELECT {column} AS name, count(*) AS num FROM rollouts GROUP BY 1 ORDER BY 1"
     return [(str(row["name"]), row["num"]) for row in log.query(sql) if row["name"] is not None]
 
 
@@ -88,8 +89,8 @@ class RolloutBrowser(ThreadingHTTPServer):
 
     def __init__(self, run: str | Path, port: int) -> None:
         """Raises `BadInput` when there is no run there or the port is taken."""
-        opened = RunDirectory.open(run)
-        self.pages = RolloutPages(opened.path, str(opened.summary["name"]))
+        opened = RunRecord.open(run)
+        self.pages = RolloutPages(opened.path, str(opened.summary["name"]), opened.pass_score)
         try:
             super().__init__((LOOPBACK, port), RolloutRequest)
         except OSError as why:

@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from recipes.report.attempt import WORD_SQL
-
 PAGE_SIZE = 20
-TYPE_SQL = "coalesce(tags[1], kind)"
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,8 @@ class RolloutFilter:
         """A condition over the view `rollouts` and its parameters."""
         parts = (
             ("stage = ?", self.stage or None),
-            (f"{TYPE_SQL} = ?", self.type or None),
-            (f"({WORD_SQL}) = ?", self.verdict or None),
+            ("question_type = ?", self.type or None),
+            ("word = ?", self.verdict or None),
             ("reward >= ?", self.min_reward),
             ("reward <= ?", self.max_reward),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recipes.report.run_directory import RunDirectory
+from recipes.report.run_record import RunRecord
 from rl.progress import duration_words
 
 OTHER = "other"  # controller, data handling, loading: what no phase accounts for
@@ -43,7 +43,7 @@ class StageTimes:
     words: str
 
 
-def stage_times(run: RunDirectory) -> StageTimes | None:
+def stage_times(run: RunRecord) -> StageTimes | None:
     """None where no stage is complete."""
     stages = run.summary["stages"]
     if not stages:

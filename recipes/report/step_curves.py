@@ -8,14 +8,14 @@ from typing import Any
 
 from recipes.report.axis import percent, short_number, whole_percent
 from recipes.report.curve import Curve, Series
-from recipes.report.run_directory import RunDirectory, evaluation_label
+from recipes.report.run_record import RunRecord, evaluation_label
 
 Json = dict[str, Any]
 NUM_TONES = 6
 MIN_STEPS_TO_SMOOTH = 24
 
 
-def pass_curve(run: RunDirectory) -> Curve | None:
+def pass_curve(run: RunRecord) -> Curve | None:
     """Held-out pass@1 of every evaluation: all prompts in bold, one line per question type."""
     evaluations = run.evaluations
     if len(evaluations) < 2:
@@ -44,7 +44,7 @@ def _points(evaluations: Sequence[Json], tag: str | None) -> tuple[tuple[float, 
     return tuple((x, float(y)) for x, y in values if y is not None)
 
 
-def step_curves(run: RunDirectory) -> list[Curve]:
+def step_curves(run: RunRecord) -> list[Curve]:
     """Reward, response length, losses, mismatch_kl and throughput over steps, as far as they were logged."""
     rl, sft = ([line for line in run.metrics if line.get("kind") == kind] for kind in ("rl", "sft"))
     curves = [

@@ -39,7 +39,7 @@ ROLLOUT_FIELDS = (
     ("judge_s", pa.float64()),
 )
 PACKAGES = {"torch": "2.13.0+cpu", "vllm": "0.30.0", "deepspeed": "0.19.8", "ray": "2.60.0", "verl": "0.9.1"}
-RECIPE = "name: digits\nseed: 7\nrl:\n  steps: 30\n  group_size: 8\n  learning_rate: 2.0e-4\n"
+RECIPE = "name: digits\nseed: 7\nrl:\n  steps: 30\n  learning_rate: 2.0e-4\nevaluation:\n  temperature: 1.0\n"
 
 
 def ask_many(num: int, seed: str, heldout: bool) -> list[Asked]:

@@ -12,14 +12,14 @@ from xml.etree import ElementTree as ET
 import pytest
 from PIL import Image
 
-from recipes.report.attempt import Attempt, ShownText, judged_as
+from recipes.report.attempt import Attempt, ShownText
 from recipes.report.axis import percent, round_ticks, short_number
 from recipes.report.comparison import Attempts, compare
 from recipes.report.curve import MAX_POINTS, Curve, Series, spread, thinned
 from recipes.report.held_out import held_out_tables
 from recipes.report.picture import Box, Picture, box_of
-from recipes.report.rollout_log import RolloutLog, message_text
-from recipes.report.run_directory import RunDirectory
+from recipes.report.rollout_table import RolloutTable, message_text
+from recipes.report.run_record import RunRecord
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 
@@ -82,7 +82,7 @@ def test_a_curve_is_drawn_to_scale_and_escapes_its_names() -> None:
 
 def test_every_hue_of_a_curve_is_one_the_page_defines(whole_run: Path) -> None:
     css = (Path(__file__).parents[3] / "recipes/report/page.css").read_text()
-    run = RunDirectory.open(whole_run)
+    run = RunRecord.open(whole_run)
     drawn = "".join(str(curve.svg()) for curve in step_curves(run))
     assert {tone for tone in re.findall(r"tone\d", drawn) if f".{tone} {{ color" not in css} == set()
     assert "nan" not in drawn
@@ -92,7 +92,7 @@ def test_a_metric_that_is_not_finite_is_left_out_of_its_curve(run_maker: Any) ->
     for step, loss in enumerate((3.0, math.nan, 1.0)):
         run_maker.metrics("00-sft", 0, step, train__loss=loss)
     run_maker.sft(0, 0)
-    (curve,) = step_curves(RunDirectory.open(run_maker.run))
+    (curve,) = step_curves(RunRecord.open(run_maker.run))
     assert curve.series[0].points == ((0.0, 3.0), (2.0, 1.0))
     assert curve.caption == "loss 3 → 1, highest 3"
 
@@ -110,30 +110,57 @@ def test_a_metric_that_is_not_finite_is_left_out_of_its_curve(run_maker: Any) ->
         ({"reward": None, "verdict_status": "scored", "verdict_score": 1.0}, "right", "right"),
     ],
 )
-def test_how_an_attempt_is_named(fields: dict[str, Any], outcome: str, word: str) -> None:
-    assert judged_as(fields) == (outcome, word)
+def test_how_an_attempt_is_named(
+    run_maker: Any, write_rollouts: Any, fields: dict[str, Any], outcome: str, word: str
+) -> None:
+    row = dict.fromkeys(run_maker.rollout_columns()) | {"rollout_id": "r", "stage": "s", "prompt_id": "p"}
+    write_rollouts(run_maker.run, "s", [{**row, **fields}])
+    with RolloutTable(run_maker.run) as log:
+        (attempt,) = log.attempts("p")
+    assert (attempt.outcome, attempt.word) == (outcome, word)
 
 
-def attempt(reward: float | None, index: int) -> Attempt:
-    status = "timeout" if reward is None else "scored"
-    row = {"rollout_id": str(index), "stage": "s", "index": index, "reward": reward, "verdict_status": status}
-    return Attempt.from_row({**row, "answer": "9"})
+def test_right_begins_at_the_pass_score_of_the_recipe(run_maker: Any, write_rollouts: Any) -> None:
+    row = dict.fromkeys(run_maker.rollout_columns()) | {"rollout_id": "r", "stage": "s", "prompt_id": "p"}
+    write_rollouts(run_maker.run, "s", [{**row, "reward": 0.7}])
+    (run_maker.run / "recipe.yaml").write_text("evaluation: {pass_score: 0.8, temperature: 1}")
+    run = RunRecord.open(run_maker.run)
+    assert (run.pass_score, run.evaluation_setting("temperature"), run.evaluation_setting("top_p")) == (
+        0.8,
+        1.0,
+        None,
+    )
+    with RolloutTable(run.path, run.pass_score) as log:
+        assert log.attempts("p")[0].word == "wrong"
+
+
+def attempt(word: str, index: int) -> Attempt:
+    return Attempt.from_row(
+        {"rollout_id": str(index), "stage": "s", "index": index, "word": word, "answer": "9"}
+    )
 
 
 def test_the_attempt_shown_is_one_that_ended_as_most_did() -> None:
     side = Attempts(
-        "round 0 SFT", tuple(attempt(reward, i) for i, reward in enumerate((1.0, 0.0, 0.0, None)))
+        "round 0 SFT",
+        tuple(attempt(word, i) for i, word in enumerate(("right", "wrong", "wrong", "timeout"))),
     )
     assert side.typical is side.attempts[1]
     assert [one.index for one in side.others] == [0, 2, 3]
     assert side.num_right == 1
-    tied = Attempts("round 0 SFT", tuple(attempt(reward, i) for i, reward in enumerate((1.0, 0.0))))
+    tied = Attempts("round 0 SFT", tuple(attempt(word, i) for i, word in enumerate(("right", "wrong"))))
     assert tied.typical is tied.attempts[0]
     assert Attempts("none", ()).typical is None
 
 
 def test_a_response_that_could_not_be_split_is_shown_whole() -> None:
-    row = {"rollout_id": "r", "stage": "s", "response": "rambling", "response_chars": 5000, "thought": ""}
+    row = {
+        "rollout_id": "r",
+        "stage": "s",
+        "word": "malformed",
+        "response": "rambling",
+        "response_chars": 5000,
+    }
     shown = Attempt.from_row(row)
     assert (shown.answer.text, shown.answer.num_cut) == ("rambling", 4992)
     assert ShownText.of(None) == ShownText("", 0)
@@ -187,7 +214,7 @@ def test_the_before_and_after_table(run_maker: Any) -> None:
     evaluate("start", None, {"malformed": 1.0})
     evaluate("sft", 0.25, {"ok": 0.75, "malformed": 0.25})
     evaluate("rl", 0.75, {"ok": 1.0})
-    types, endings = held_out_tables(RunDirectory.open(run_maker.run))
+    types, endings = held_out_tables(RunRecord.open(run_maker.run))
     assert types.columns == ("round 0 start", "round 0 SFT", "round 0 RL")
     rows = {row.name: row for row in types.rows}
     assert list(rows) == ["all", "largest", "sum"]
@@ -206,7 +233,7 @@ def test_the_before_and_after_table(run_maker: Any) -> None:
 def test_wall_time_that_no_phase_accounts_for_is_other(run_maker: Any) -> None:
     run_maker.stage("rl", 0, "RL", {"generate": 60.0, "train": 40.0})  # wall 104 s
     run_maker.stage("evaluate", 0, "evaluate", {"generate": 50.0}, after="rl")  # wall 52 s
-    times = stage_times(RunDirectory.open(run_maker.run))
+    times = stage_times(RunRecord.open(run_maker.run))
     assert times is not None
     assert [(part.name, round(part.seconds, 6)) for part in times.totals] == [
         ("generate", 110.0),
@@ -235,7 +262,7 @@ def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
                 row |= {"index": index, "reward": reward, "tags": list(prompt.tags), "answer_status": "ok"}
                 rows.append({**row, "verdict_status": "timeout" if reward is None else "scored"})
         write_rollouts(run_maker.run, stage, rows)
-    with RolloutLog(run_maker.run) as log:
+    with RolloutTable(run_maker.run) as log:
         compared = compare(log, [("00-evaluate", "before"), ("01-evaluate", "after")])
     assert compared.num_changed == {"better": 1, "same": 1, "worse": 1}
     assert {shown.prompt.prompt_id for shown in compared.shown} == {prompt.prompt_id for prompt in prompts}

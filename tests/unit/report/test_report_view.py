@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import re
 import signal
 import subprocess
@@ -14,10 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import duckdb
 import pytest
 
-from recipes.report.attempt import WORD_SQL, judged_as
 from recipes.report.rollout_browser import RolloutBrowser
 from recipes.report.rollout_filter import PAGE_SIZE, RolloutFilter
 from verifiers.errors import BadInput
@@ -196,24 +193,6 @@ def test_a_run_in_progress_is_looked_at_anew(run_maker: Any, made_client: Client
     assert "No rollout has been logged yet." in made_client.show()
     run_maker.evaluate(0, "sft", 0.5)
     assert num_found(made_client.show()) == 8 * 4
-
-
-def test_the_verdict_in_sql_is_the_verdict_in_python() -> None:
-    values: dict[str, list[object]] = {
-        "verdict_status": [None, "", "scored", "unparseable", "timeout", "error"],
-        "answer_status": [None, "ok", "no_thought"],
-        "reward": [None, 0.0, 0.5, 1.0],
-        "verdict_score": [None, 0.0, 1.0],
-    }
-    with duckdb.connect() as db:
-        for combination in itertools.product(*values.values()):
-            row = dict(zip(values, combination, strict=True))
-            sql = f"SELECT {WORD_SQL} FROM (SELECT $verdict_status::VARCHAR AS verdict_status, "
-            sql += "$answer_status::VARCHAR AS answer_status, $reward::DOUBLE AS reward, "
-            sql += "$verdict_score::DOUBLE AS verdict_score)"
-            in_sql = db.execute(sql, row).fetchone()
-            assert in_sql is not None
-            assert in_sql[0] == judged_as(row)[1], row
 
 
 def test_a_filter_keeps_itself_in_its_links() -> None:

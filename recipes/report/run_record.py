@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from recipes.report.rollout_table import PASS_SCORE
 from rl.run_summary import RunStatus, build_summary, read_manifests, read_metrics
 from verifiers.errors import BadInput
 
@@ -14,7 +17,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class RunDirectory:
+class RunRecord:
     """`summary` is made anew from the manifests; `unfinished` are the stages that have no manifest yet."""
 
     path: Path
@@ -25,7 +28,7 @@ class RunDirectory:
     unfinished: tuple[str, ...]
 
     @classmethod
-    def open(cls, path: str | Path) -> RunDirectory:
+    def open(cls, path: str | Path) -> RunRecord:
         """Raises `BadInput` when there is no run at `path`."""
         run = Path(path)
         if not run.is_dir():
@@ -41,6 +44,22 @@ class RunDirectory:
             recipe_text=recipe.read_text(encoding="utf-8", errors="replace") if recipe.is_file() else "",
             unfinished=tuple(_unfinished(run)),
         )
+
+    @property
+    def pass_score(self) -> float:
+        """The score from which the run's own evaluation counts a response as right."""
+        score = self.evaluation_setting("pass_score")
+        return PASS_SCORE if score is None else score
+
+    def evaluation_setting(self, name: str) -> float | None:
+        """A number from the recipe's section `evaluation`; None where there is none."""
+        try:
+            recipe = yaml.safe_load(self.recipe_text)
+        except yaml.YAMLError:
+            return None
+        section = recipe.get("evaluation") if isinstance(recipe, dict) else None
+        value = section.get(name) if isinstance(section, dict) else None
+        return float(value) if isinstance(value, (int, float)) else None
 
     @property
     def evaluations(self) -> list[Json]:

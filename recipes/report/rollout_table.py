@@ -13,6 +13,20 @@ from recipes.report.picture import Picture
 
 MAX_ATTEMPTS = 400
 
+PASS_SCORE = 0.5
+
+# An error of the judge is not a wrong answer; a response without a final answer is one, under its own name.
+VIEW_SQL = """
+    CREATE VIEW rollouts AS SELECT *, coalesce(tags[1], kind) AS question_type,
+    CASE WHEN verdict_status IN ('timeout', 'error') THEN verdict_status
+         WHEN coalesce(answer_status, 'ok') <> 'ok' THEN replace(answer_status, '_', ' ')
+         WHEN coalesce(reward, verdict_score) IS NULL THEN 'not judged'
+         WHEN coalesce(reward, verdict_score) >= {pass_score} THEN 'right'
+         WHEN verdict_status = 'unparseable' THEN 'unparseable'
+         ELSE 'wrong' END AS word
+    FROM {table}
+"""
+
 Parameters = list[Any] | dict[str, Any] | tuple[()]
 
 
@@ -28,19 +42,25 @@ class ShownPrompt:
     reference: str
 
 
-class RolloutLog:
-    """A context manager. Reads only; the files it sees are those there when it was opened."""
+class RolloutTable:
+    """A context manager. Reads only; the files it sees are those there when it was opened.
 
-    def __init__(self, run: Path) -> None:
+    `rollouts` has the columns of the log and two more: `question_type`, and `word`, which is "right" (from
+    `pass_score` on), "wrong" or what went wrong.
+    """
+
+    def __init__(self, run: Path, pass_score: float = PASS_SCORE) -> None:
         import duckdb
 
         self.rollout_files = sorted((run / "rollouts").glob("**/*.parquet"))
         self.prompt_files = sorted((run / "data").glob("*.parquet"))
         self._db = duckdb.connect(config={"threads": 2})
         if self.rollout_files:
-            self._db.execute(f"CREATE VIEW rollouts AS SELECT * FROM {table_of(self.rollout_files)}")
+            self._db.execute(
+                VIEW_SQL.format(table=table_of(self.rollout_files), pass_score=float(pass_score))
+            )
 
-    def __enter__(self) -> RolloutLog:
+    def __enter__(self) -> RolloutTable:
         return self
 
     def __exit__(
