@@ -48,29 +48,30 @@ def stage_times(run: RunRecord) -> StageTimes | None:
     stages = run.summary["stages"]
     if not stages:
         return None
-    phases = [_phases(float(stage["wall_s"] or 0.0), stage["phase_s"] or {}) for stage in stages]
+    walls = [float(stage["wall_s"] or 0.0) for stage in stages]
+    phases = [_phases(wall_s, stage["phase_s"] or {}) for wall_s, stage in zip(walls, stages, strict=True)]
     names = list(dict.fromkeys(name for phase in phases for name in phase if name != OTHER))
     tones = {name: 1 + index % NUM_TONES for index, name in enumerate(names)} | {OTHER: 0}
-    longest = max(sum(phase.values()) for phase in phases) or 1.0
-    total = sum(sum(phase.values()) for phase in phases) or 1.0
-
-    def parts(seconds_of: dict[str, float], whole: float) -> tuple[PhasePart, ...]:
-        return tuple(
-            PhasePart(name, seconds, 100 * seconds / whole, tones[name])
-            for name, seconds in seconds_of.items()
-        )
-
+    longest, total = max(walls), sum(walls)
     bars = [
         StageBar(
             str(stage.get("title") or stage["stage"]),
-            duration_words(sum(phase.values())),
-            parts(phase, longest),
+            duration_words(wall_s),
+            _parts(phase, tones, wall_s / longest if longest else 0.0),
         )
-        for stage, phase in zip(stages, phases, strict=True)
+        for stage, wall_s, phase in zip(stages, walls, phases, strict=True)
     ]
-    summed = {name: sum(phase.get(name, 0.0) for phase in phases) for name in [*names, OTHER]}
-    return StageTimes(
-        tuple(bars), parts({name: s for name, s in summed.items() if s > 0}, total), duration_words(total)
+    sums = {name: sum(phase.get(name, 0.0) for phase in phases) for name in [*names, OTHER]}
+    totals = _parts({name: seconds for name, seconds in sums.items() if seconds > 0}, tones, 1.0)
+    return StageTimes(tuple(bars), totals, duration_words(total))
+
+
+def _parts(seconds_of: dict[str, float], tones: dict[str, int], filled: float) -> tuple[PhasePart, ...]:
+    """A bar that fills this part of its track; phases that overlap share it in proportion."""
+    whole = sum(seconds_of.values()) or 1.0
+    return tuple(
+        PhasePart(name, seconds, 100 * filled * seconds / whole, tones[name])
+        for name, seconds in seconds_of.items()
     )
 
 

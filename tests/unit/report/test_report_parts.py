@@ -245,6 +245,19 @@ def test_wall_time_that_no_phase_accounts_for_is_other(run_maker: Any) -> None:
     assert times.words == "2 min 36 s"
 
 
+def test_phases_that_overlap_share_the_bar_of_the_wall_time(run_maker: Any) -> None:
+    run_maker.stage("rl", 0, "RL", {"generate": 60.0, "judge": 60.0})  # side by side
+    manifest = run_maker.run / "stages" / "00-rl" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"wall_s": 124.8', '"wall_s": 62.0'))
+    times = stage_times(RunRecord.open(run_maker.run))
+    assert times is not None
+    assert times.bars[0].words == times.words == "1 min 02 s"
+    assert [(part.name, part.percent) for part in times.bars[0].parts] == [
+        ("generate", 50.0),
+        ("judge", 50.0),
+    ]
+
+
 def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
     run_maker: Any, write_rollouts: Any
 ) -> None:
