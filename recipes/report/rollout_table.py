@@ -53,7 +53,7 @@ class RolloutTable:
         import duckdb
 
         self.rollout_files = sorted((run / "rollouts").glob("**/*.parquet"))
-        self.prompt_files = sorted((run / "data").glob("*.parquet"))
+        self.prompt_files = sorted((run / "data").glob("**/*.parquet"))
         self._db = duckdb.connect(config={"threads": 2})
         if self.rollout_files:
             self._db.execute(

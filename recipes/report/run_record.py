@@ -46,6 +46,14 @@ class RunRecord:
         )
 
     @property
+    def under_way(self) -> list[str]:
+        """The stages being worked on, with the last step they logged: "02-rl, step 17"."""
+        last_step = {str(line["stage"]): int(line["step"]) for line in self.metrics}
+        return [
+            stage + (f", step {last_step[stage]}" if stage in last_step else "") for stage in self.unfinished
+        ]
+
+    @property
     def pass_score(self) -> float:
         """The score from which the run's own evaluation counts a response as right."""
         score = self.evaluation_setting("pass_score")

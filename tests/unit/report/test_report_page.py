@@ -202,7 +202,9 @@ def test_a_run_in_progress_gives_what_there_is(run_maker: Any) -> None:
     run_maker.evaluate(0, "sft", 0.5)
     (run_maker.run / "stages" / "02-rl").mkdir()
     page = Page(write_report(run_maker.run).read_text())
-    assert "under way: 02-rl" in page.text
+    assert "under way: 02-rl." in page.text
+    run_maker.metrics("02-rl", 0, 17, rollout__reward_mean=0.5)
+    assert "under way: 02-rl, step 17." in Page(write_report(run_maker.run).read_text()).text
     assert "round 0 SFT (cold start)" in page.text
     assert "→" not in page.text.split("Before and after")[0].split("pass@1 on")[0].split("round 0 SFT")[1]
 
