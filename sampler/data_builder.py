@@ -1,0 +1,68 @@
+"""A function that builds a task's data, named in a recipe as `package.module:function` and called with its options."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from verifiers.errors import BadInput, near_name
+
+OPTIONS_KEY = "data.builder_options"
+
+
+def build_data(
+    builder: str, out_dir: str | os.PathLike[str], *, seed: int, options: Mapping[str, Any]
+) -> dict[str, Path]:
+    """`function(out_dir, seed=seed, **options)`, which writes data sets and returns their paths by name.
+
+    `seed` gives way to one among the options. Raises `BadInput` for a function that is not there, an option it does
+    not have (with the near name) or whose value has another type than the function's annotation says.
+    """
+    function = _function(builder)
+    arguments = _checked(function, {"seed": seed, **options}, builder)
+    return {name: Path(path) for name, path in function(out_dir, **arguments).items()}
+
+
+def _function(builder: str) -> Callable[..., Mapping[str, Any]]:
+    module_name, colon, name = builder.partition(":")
+    if not colon or not name:
+        raise BadInput(f"data.builder {builder!r} is not of the form package.module:function")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as why:
+        raise BadInput(f"data.builder {builder!r}: {why}") from None
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise BadInput(
+            f"data.builder {builder!r}: no function {name!r} in {module_name}{near_name(name, dir(module))}"
+        )
+    return function
+
+
+def _checked(function: Callable[..., Any], arguments: Mapping[str, Any], builder: str) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters
+    named = [name for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    hints = get_type_hints(function)
+    checked: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name not in named and not takes_any:
+            if name == "seed" or not named:
+                raise BadInput(
+                    f"data.builder {builder!r} takes no {name!r}: give it a keyword parameter of that name"
+                )
+            hint = near_name(name, named) or f" (keys: {', '.join(named)})"
+            raise BadInput(f"unknown key '{OPTIONS_KEY}.{name}' of {builder}{hint}")
+        try:
+            checked[name] = TypeAdapter(hints.get(name, Any)).validate_python(value)
+        except ValidationError as why:
+            message = re.sub(r"^\w+ should", "it should", why.errors()[0]["msg"])
+            raise BadInput(f"key '{OPTIONS_KEY}.{name}' is {str(value)[:80]!r}: {message}") from None
+    return checked
