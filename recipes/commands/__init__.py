@@ -1,0 +1,1 @@
+"""One file per `hone` command; imported only when that command is called."""
