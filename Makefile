@@ -1,7 +1,7 @@
 # `make demo` runs the whole program on one machine; `make test` runs the tests. Both set up .venv first.
 #   PROFILE=cpu|cuda   which lock .venv is made from      PYTHON=...   which Python makes it
 #   ARGS="..."         more arguments for the command     UPGRADE=1    with `make lock`: newest of everything
-.PHONY: setup demo test lint types contract lock clean
+.PHONY: setup demo test lint format types contract lock clean
 .NOTPARALLEL:
 ARGS ?=
 export PROFILE PYTHON UPGRADE
@@ -19,6 +19,9 @@ test: setup
 
 lint: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+format: setup
+	@.venv/bin/ruff check --fix-only . && .venv/bin/ruff format .
 
 types: setup
 	@.venv/bin/mypy

@@ -20,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -80,6 +81,7 @@ def is_current(profile: str) -> bool:
 
 def check_machine(profile: str) -> None:
     """Fail now, in one line, on what would fail minutes later."""
+    name = "python%d.%d" % sys.version_info[:2]
     try:
         import ensurepip  # noqa: F401  (Debian ships both in a package of their own)
         import venv  # noqa: F401
@@ -88,10 +90,14 @@ def check_machine(profile: str) -> None:
         raise SetupError(
             f"{name} has no venv module: install it (Debian, Ubuntu: apt install {name}-venv)"
         ) from error
-    compilers = [os.environ.get("CXX", ""), "g++", "c++", "clang++"]
-    if not any(shutil.which(compiler) for compiler in compilers if compiler):
+    compiler = os.environ.get("CXX") or "g++"  # where torch looks, when vLLM has it compile a kernel
+    if not shutil.which(compiler.split()[0]):
         raise SetupError(
-            "no C++ compiler: vLLM and DeepSpeed compile when they run (apt install g++, or set CXX)"
+            f"no C++ compiler ({compiler}): vLLM compiles kernels as it runs (apt install g++, or set CXX)"
+        )
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        raise SetupError(
+            f"no Python.h, which those kernels include: install it (Debian, Ubuntu: apt install {name}-dev)"
         )
     needed = float(os.environ.get("HONE_MIN_FREE_GB") or FREE_GB[profile])
     free = shutil.disk_usage(ROOT).free / 1e9

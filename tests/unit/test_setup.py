@@ -131,6 +131,13 @@ def test_no_venv_module(environment: ModuleType, monkeypatch: pytest.MonkeyPatch
         environment.check_machine("cpu")
 
 
+def test_no_python_headers(environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environment.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setenv("CXX", "sh")
+    with pytest.raises(environment.SetupError, match=rf"no Python.h.*apt install python{VERSION}-dev"):
+        environment.check_machine("cpu")
+
+
 def finish(environment: ModuleType) -> None:
     """Leave the folder as a complete set-up leaves it."""
     environment.VENV.mkdir(exist_ok=True)
