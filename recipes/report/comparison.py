@@ -28,6 +28,13 @@ class Attempts:
         return sum(attempt.outcome == "right" for attempt in self.attempts)
 
     @property
+    def score_words(self) -> str:
+        """What no judge decided on counts for nothing: "2 of 3 right, 1 not judged"."""
+        num_unjudged = sum(attempt.outcome == "unjudged" for attempt in self.attempts)
+        words = f"{self.num_right} of {len(self.attempts) - num_unjudged} right"
+        return words + (f", {num_unjudged} not judged" if num_unjudged else "")
+
+    @property
     def typical(self) -> Attempt | None:
         """The first attempt that ended as most of them did; the first of all when that is undecided."""
         counts = Counter(attempt.outcome for attempt in self.attempts).most_common(2)

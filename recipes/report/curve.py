@@ -104,7 +104,11 @@ class _Drawing:
         labels = self.curve.x_labels
         if not labels:
             ticks = round_ticks(self.x_low, self.x_high, max_ticks=4)
-            labels = tuple((tick, short_number(tick)) for tick in ticks if self.x_low <= tick <= self.x_high)
+            labels = tuple(
+                (tick, short_number(tick))
+                for tick in ticks
+                if self.x_low <= tick <= self.x_high and tick == int(tick)
+            )
         parts = []
         for value, name in labels:
             first, _, second = name.rpartition(" ") if self.two_lines else (name, "", "")

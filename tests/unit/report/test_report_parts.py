@@ -147,7 +147,7 @@ def test_the_attempt_shown_is_one_that_ended_as_most_did() -> None:
     )
     assert side.typical is side.attempts[1]
     assert [one.index for one in side.others] == [0, 2, 3]
-    assert side.num_right == 1
+    assert side.score_words == "1 of 3 right, 1 not judged"
     tied = Attempts("round 0 SFT", tuple(attempt(word, i) for i, word in enumerate(("right", "wrong"))))
     assert tied.typical is tied.attempts[0]
     assert Attempts("none", ()).typical is None
@@ -282,4 +282,4 @@ def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
     by_id = {shown.prompt.prompt_id: shown for shown in compared.shown}
     before, after = by_id[prompts[2].prompt_id].sides
     assert [one.word for one in before.attempts] == ["right", "timeout"]
-    assert after.num_right == 2
+    assert after.score_words == "2 of 2 right"
