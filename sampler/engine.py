@@ -12,6 +12,7 @@ import numpy as np
 
 from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan
 from sampler.sampler_config import SamplerConfig, engine_arguments
+from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     from vllm.inputs import EngineInput
@@ -70,19 +71,13 @@ class RolloutEngine:
     # Prompts in
 
     def render(self, prompt: Prompt) -> RenderedPrompt:
-        """Raises ValueError, naming the prompt, when its messages or images cannot be processed."""
+        """Raises BadInput, naming the prompt, when its messages or images cannot be processed."""
         from vllm.renderers.inputs.preprocess import parse_model_prompt
 
         if prompt.videos:
-            raise ValueError(f"prompt {prompt.prompt_id} has videos, which the sampler does not take yet")
+            raise BadInput(f"prompt {prompt.prompt_id} has videos, which the sampler does not take yet")
         try:
-            text = self._tokenizer.apply_chat_template(
-                list(prompt.messages),
-                tokenize=False,
-                add_generation_prompt=True,
-                **self.config.chat_template_kwargs,
-            )
-            request: dict[str, Any] = {"prompt": text}
+            request: dict[str, Any] = {"prompt": self.chat_text(prompt)}
             if prompt.images:
                 request["multi_modal_data"] = {"image": prompt.pil_images()}
                 # Naming pictures by their encoded bytes spares vLLM hashing the decoded ones.
@@ -92,7 +87,7 @@ class RolloutEngine:
             parsed = parse_model_prompt(self._engine.model_config, request)
             (engine_input,) = self._renderer.render_cmpl([parsed], self._tokenize_params)
         except (ValueError, OSError, KeyError, TypeError) as error:
-            raise ValueError(f"prompt {prompt.prompt_id} cannot be rendered: {error}") from error
+            raise BadInput(f"prompt {prompt.prompt_id} cannot be rendered: {error}") from error
         positions = engine_input.get("mm_placeholders", {}).get("image", [])
         length = PromptLength(
             prompt.prompt_id,
@@ -100,6 +95,16 @@ class RolloutEngine:
             num_image_tokens_max=max((position.get_num_embeds() for position in positions), default=0),
         )
         return RenderedPrompt(prompt.prompt_id, engine_input, length)
+
+    def chat_text(self, prompt: Prompt) -> str:
+        """The prompt through the chat template, one placeholder per picture, ready for a response."""
+        text: str = self._tokenizer.apply_chat_template(
+            list(prompt.messages),
+            tokenize=False,
+            add_generation_prompt=True,
+            **self.config.chat_template_kwargs,
+        )
+        return text
 
     def why_dropped(self, length: PromptLength, plan: SamplingPlan) -> DroppedPrompt | None:
         """The rule: prompt and longest response fit the model's length, each picture the vision encoder's budget."""

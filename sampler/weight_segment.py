@@ -21,12 +21,14 @@ from typing import Any
 import psutil
 import torch
 
+from verifiers.errors import HoneError
+
 _ALIGNMENT = 64
 _PREFIX = "hone-weights"
 _NAME = re.compile(rf"{_PREFIX}-(?P<pid>\d+)-(?P<started>\d+)-\d+")
 
 
-class WeightTransferError(ValueError):
+class WeightTransferError(HoneError, ValueError):
     """Weights were not taken over as sent: the sampler must not be used until a sync succeeds."""
 
 
