@@ -135,9 +135,9 @@ def _reference_box(item: Any, kind: str) -> Box:
 def _size(value: Any, kind: str) -> tuple[float, float] | None:
     if value is None:
         return None
-    if isinstance(value, (list, tuple)) and len(value) == 2:
-        if all(isinstance(v, (int, float)) and not isinstance(v, bool) and 0 < v < 1e9 for v in value):
-            return float(value[0]), float(value[1])
+    numbers = [v for v in value if type(v) in (int, float)] if isinstance(value, (list, tuple)) else []
+    if len(numbers) == len(value or ()) == 2 and all(0 < v < 1e9 for v in numbers):
+        return float(numbers[0]), float(numbers[1])
     raise BadReference(f"image_size of a {kind!r} reference is [width, height] in pixels, got {value!r}")
 
 

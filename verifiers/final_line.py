@@ -6,7 +6,6 @@ import re
 
 MAX_ANSWER_CHARS = 1_000_000
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\(?:boxed|fbox)\s+([^\s{}$]+)")
-_ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
@@ -55,8 +54,10 @@ def last_box(text: str) -> str | None:
 
 def tagged_answer(text: str) -> str | None:
     """Content of the last `<answer>...</answer>`."""
-    found = _ANSWER_TAG.findall(text)
-    return found[-1].strip() if found else None
+    lowered = text.lower()
+    end = lowered.rfind("</answer>")
+    start = lowered.rfind("<answer>", 0, end) if end >= 0 else -1
+    return text[start + len("<answer>") : end].strip() if start >= 0 else None
 
 
 def stated_answer(text: str) -> str:

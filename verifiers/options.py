@@ -8,7 +8,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from verifiers.errors import BadOption, near_name
 
@@ -27,7 +27,7 @@ def build_config(config_class: type[ConfigT], options: Mapping[str, Any] | None,
     A misspelt option is a `BadOption` that names the near one; `owner` is the verifier's kind, for the message.
     Range checks belong in the class's own `__post_init__` and may raise `ValueError`.
     """
-    known = _field_types(config_class)
+    known = _field_types(cast(Any, config_class))
     values: dict[str, Any] = {}
     for name, value in (options or {}).items():
         if name not in known:

@@ -9,7 +9,9 @@ from typing import Any
 
 MAX_UNIT_CHARS = 40
 # pint's parser reads a small grammar of names, products and powers; anything else is refused before it is asked.
-_UNIT_TEXT = re.compile(r"[A-Za-zµμ°Ω%][A-Za-zµμ°Ω _]*(?:(?:\s*[*/·⋅]\s*|\s+)?(?:[A-Za-zµμ°Ω_]+|\^-?[0-9])){0,8}")
+_UNIT_TEXT = re.compile(
+    r"[A-Za-zµμ°Ω%][A-Za-zµμ°Ω _]*(?:(?:\s*[*/·⋅]\s*|\s+)?(?:[A-Za-zµμ°Ω_]+|\^-?[0-9])){0,8}"
+)
 _NAMES = {"°c": "degC", "°f": "degF", "celsius": "degC", "fahrenheit": "degF", "°": "degree", "µm": "micrometer",
           "l": "liter", "sec": "second", "secs": "second", "hrs": "hour", "mins": "minute", "yrs": "year",
           "mph": "mile/hour", "kph": "kilometer/hour", "kmph": "kilometer/hour"}  # fmt: skip
@@ -46,4 +48,6 @@ def conversion(found: str, wanted: str, value: Fraction) -> Fraction | None:
         converted = _registry().Quantity(value, source).to(target).magnitude
     except Exception:  # noqa: BLE001 - dimensionality, offset and undefined-unit errors share no base
         return None
-    return Fraction(converted).limit_denominator(10**15) if isinstance(converted, float) else Fraction(converted)
+    return (
+        Fraction(converted).limit_denominator(10**15) if isinstance(converted, float) else Fraction(converted)
+    )

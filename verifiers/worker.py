@@ -27,6 +27,7 @@ import socket
 import sys
 import time
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 from verifiers.answer import FinalAnswer
@@ -120,11 +121,10 @@ def _limit(memory_bytes: int) -> None:
     }
     for what, value in wanted.items():
         _, hard = resource.getrlimit(what)
-        if hard != resource.RLIM_INFINITY:
-            value = min(value, hard)
-        resource.setrlimit(what, (value, value))
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-        score.write("800")
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (allowed, allowed))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800")
 
 
 class Zygote:

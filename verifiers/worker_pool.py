@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verifiers.verdict import Verdict
@@ -31,7 +32,7 @@ def _zygote_env() -> dict[str, str]:
     """A small environment: nothing secret, the parent's import path, one thread for numerical libraries."""
     env = {name: os.environ[name] for name in _KEPT_ENV if name in os.environ}
     env.update(dict.fromkeys(_ONE_THREAD, "1"))
-    env["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    env["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     env["PYTHONDONTWRITEBYTECODE"] = "1"
     return env
 

@@ -1,61 +1,165 @@
-"""`math`: first version; the stated answer as text or as one exact number."""
+"""`math`: mathematical answers up to equivalence."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verifiers.answer import FinalAnswer
-from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
-from verifiers.kinds.number import percent_readings
-from verifiers.kinds.string_match import normalise
-from verifiers.quantity import Quantity, read_quantity
+from verifiers.errors import BadReference
+from verifiers.expression.equality import AnswerEquality, MathOptions
+from verifiers.expression.lexer import Unreadable
+from verifiers.expression.node import Node, Symbol, Words
+from verifiers.expression.notation import standard_notation
+from verifiers.expression.parser import parse_notation
+from verifiers.expression.reduced import is_reduced
+from verifiers.expression.scalar_equality import Match
+from verifiers.expression.statement import candidates, option_letter
+from verifiers.final_line import MAX_ANSWER_CHARS
+from verifiers.kinds.string_match import alias_list
 from verifiers.verdict import Verdict
-from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, reference_text, shown
+from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
+
+_DECIMAL_COMMA = re.compile(r"(-?\s*)(\d{1,9}),(\d{1,12})(\s*(?:[^\d,]{1,12})?)")
+_WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
+MAX_CANDIDATES = 4
 
 
 @dataclass(frozen=True)
-class MathValue:
+class MathAnswer:
+    """One answer as read: its text, that text reduced for comparison, and every tree it may stand for."""
+
     text: str
-    number: Quantity | None
+    compact: str
+    readings: tuple[Node, ...]
+    confident: bool = True
+    stated: str = ""  # compact text of the first candidate, where another one was read
 
 
-class MathVerifier(Verifier[MathValue, MathValue]):
-    """Score 1 when the last box (or the whole answer) is the reference's number or text."""
+def compact_text(notation: str) -> str:
+    """Text that two equal answers share whatever their spacing and wrappers."""
+    text = _WRAPPER.sub(r"\1", notation)
+    text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text).replace("$", "")
+    text = re.sub(r"(?<=\d)\s+(?=\d)", "_", text.strip())  # "4 2" is not "42"
+    return "".join(text.split()).rstrip(".")
+
+
+def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
+    """Every reading of one candidate; none where it is not mathematics. Raises `LimitExceeded`."""
+    notation = standard_notation(text)
+    readings: list[Node] = []
+    try:
+        readings.append(parse_notation(notation))
+    except Unreadable:
+        pass
+    comma = _DECIMAL_COMMA.fullmatch(notation.strip())
+    if comma and not (len(comma.group(3)) == 3 and comma.group(2) != "0" and len(comma.group(2)) <= 3):
+        try:
+            readings.append(parse_notation("".join((comma.group(1), comma.group(2), ".", *comma.groups()[2:]))))
+        except Unreadable:
+            pass
+    letter = option_letter(text)
+    if letter is not None:
+        readings.append(Symbol(letter))
+    return MathAnswer(text, compact_text(notation), tuple(readings), confident)
+
+
+class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
+    """Score 1 when the stated answer equals the reference: numbers, expressions, sets, intervals, tuples, matrices,
+    relations, units, words, in LaTeX, plain, Python-like or Unicode notation and many languages' answer phrases.
+
+    Tiers: normalised text, exact rationals, structure, numeric value at 50 digits or at sample points. Model text is
+    parsed by an allow-list grammar and never evaluated. Reference: one answer as text or number, or a list of
+    accepted answers. What a budget refuses scores 0 with code `limit`.
+    """
 
     kind = "math"
-    summary = "mathematical answers up to equivalence"
-    Config = NoOptions
-    example = Example("1/2", r"\boxed{0.5}")
+    summary = "mathematical answers up to equivalence: LaTeX, plain, Unicode"
+    Config = MathOptions
+    example = Example(r"\frac{1}{2}", r"\boxed{0.5}")
 
-    def prepare(self, reference: Any) -> MathValue:
-        text = stated_answer(reference_text(reference, self.kind))
-        return MathValue(text, read_quantity(text))
+    def prepare(self, reference: Any) -> tuple[MathAnswer, ...]:
+        aliases = alias_list(reference, self.kind) if not isinstance(reference, str) else [reference]
+        return tuple(self._prepare_one(alias) for alias in aliases)
 
-    def extract(self, answer: FinalAnswer) -> MathValue | NoAnswer:
+    def _prepare_one(self, reference: str) -> MathAnswer:
+        if not reference.strip():
+            raise BadReference("a reference of 'math' is empty")
+        try:
+            for candidate in candidates(reference):
+                found = read_answer(candidate.text)
+                if found.readings:
+                    return found
+            first = next(iter(candidates(reference)), None)
+            text = first.text if first is not None else reference.strip()
+            if not _balanced(text) or not compact_text(text):
+                raise BadReference(f"a reference of 'math' cannot be read: {shown(text, 80)!r}")
+            return read_answer(text)
+        except LimitExceeded as why:
+            raise BadReference(f"a reference of 'math' exceeds a limit: {why}") from None
+
+    def extract(self, answer: FinalAnswer) -> MathAnswer | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
-        stated = stated_answer(answer.text)
-        if not stated:
-            return NoAnswer("no_answer", "the stated answer is empty")
-        return MathValue(stated, read_quantity(stated))
+        first: MathAnswer | None = None
+        for position, candidate in enumerate(candidates(answer.text)):
+            if not candidate.text:
+                continue
+            found = read_answer(candidate.text, confident=candidate.confident)
+            first = first or found
+            if found.readings and not (isinstance(found.readings[0], Words) and candidate.text.count(" ") > 6):
+                return replace(found, stated=first.compact)
+            if position >= MAX_CANDIDATES:
+                break
+        return first or NoAnswer("no_answer", "no answer is stated")
 
-    def compare(self, prepared: MathValue, extracted: MathValue) -> Verdict:
-        tier = "text"
-        equal = normalise(prepared.text) == normalise(extracted.text)
-        if not equal and prepared.number is not None and extracted.number is not None:
-            tier = "exact"
-            equal = any(a == b for a, b in percent_readings(prepared.number, extracted.number, "lenient"))
-        reason = (
-            f"{shown(extracted.text, 60)!r} {'equals' if equal else 'is not'} {shown(prepared.text, 60)!r}"
-        )
+    def compare(self, prepared: tuple[MathAnswer, ...], extracted: MathAnswer) -> Verdict:
+        match = Match(False, "text")
+        for reference in prepared:
+            match = self._compare_one(reference, extracted)
+            if match.equal:
+                break
+        wanted = shown(" | ".join(reference.text for reference in prepared), 60)
+        relation = "equals" if match.equal else "is not"
         return Verdict.scored(
-            float(equal),
-            "equal" if equal else "different",
-            reason,
+            float(match.equal),
+            match.code or ("equal" if match.equal else "different"),
+            f"{shown(extracted.text, 60)!r} {relation} {wanted!r}",
             extracted=shown(extracted.text),
-            tier=tier,
+            confident=match.confident and extracted.confident,
+            tier=match.tier,
         )
+
+    def _compare_one(self, reference: MathAnswer, found: MathAnswer) -> Match:
+        if self.config.reduced and not any(is_reduced(node) for node in found.readings):
+            return Match(False, "structure", True, "not_reduced")
+        if reference.compact in (found.compact, found.stated):
+            return Match(True, "text")
+        if not reference.readings or not found.readings:
+            equal = reference.compact.casefold() == found.compact.casefold()
+            return Match(equal, "text", confident=equal)
+        equality = AnswerEquality(self.config)
+        match = Match(False, "structure")
+        for wanted in reference.readings:
+            for node in found.readings:
+                one = equality.match(wanted, node)
+                if one.equal:
+                    return one
+                match = one if match.code == "" else match
+        return match
 
     def reference_answers(self, reference: Any) -> list[str]:
-        return [f"\\boxed{{{reference}}}"]
+        aliases = alias_list(reference, self.kind) if not isinstance(reference, str) else [reference]
+        texts = [self._prepare_one(alias).text for alias in aliases]
+        return [f"\\boxed{{{text}}}" for text in texts] + [f"The final answer is ${text}$." for text in texts]
+
+
+def _balanced(text: str) -> bool:
+    """Braces close, brackets of any kind close in number, and no fraction or root stands without its group."""
+    plain = text.replace("\\{", "").replace("\\}", "")
+    rounds = plain.count("(") + plain.count("[") == plain.count(")") + plain.count("]")
+    bare = re.search(r"\\(?:[dt]?frac|sqrt)\s*(?:$|\{\s*\}|[+=*/)])", text)
+    return rounds and plain.count("{") == plain.count("}") and bare is None
+
+

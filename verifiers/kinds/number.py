@@ -109,9 +109,9 @@ def percent_readings(wanted: Quantity, found: Quantity, policy: str) -> list[tup
     of at most 1 is a share, so there the sign counts (`0.5%` is not `0.5`).
     """
     readings = [(wanted.fraction_of_one, found.fraction_of_one)]
-    if policy == "lenient" and wanted.percent != found.percent:
-        if wanted.percent or abs(wanted.value) > 1:
-            readings.append((wanted.value, found.value))
+    sign_missing = policy == "lenient" and wanted.percent != found.percent
+    if sign_missing and (wanted.percent or abs(wanted.value) > 1):
+        readings.append((wanted.value, found.value))
     return readings
 
 

@@ -65,7 +65,7 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
         stated = stated_answer(answer.text)
-        return stated if stated else NoAnswer("no_answer", "the stated answer is empty")
+        return stated or NoAnswer("no_answer", "the stated answer is empty")
 
     def compare(self, prepared: tuple[str, ...], extracted: str) -> Verdict:
         equal = normalise(extracted, self.config.match) in prepared
