@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.report.attempt import Attempt
-from recipes.report.rollout_table import RolloutTable, ShownPrompt
+from recipes.report.prompt_source import ShownPrompt
+from recipes.report.rollout_table import RolloutTable
 
 Change = Literal["better", "same", "worse"]
 MAX_SHOWN = 16

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.report.attempt import Attempt
-from recipes.report.rollout_table import RolloutTable, ShownPrompt, shown_prompt, table_of
+from recipes.report.prompt_source import ShownPrompt, table_of
+from recipes.report.rollout_table import RolloutTable
 from recipes.report.run_record import RunRecord
 from verifiers.answer import split_response
 
@@ -63,7 +64,7 @@ def _harvest(run: RunRecord, log: RolloutTable, manifest: dict[str, Any]) -> Har
         funnel=tuple((words, int(result[name])) for name, words in FUNNEL if result.get(name) is not None),
         dropped=_counts(result.get("dropped")),
         by_type=_counts(result.get("by_tag")),
-        rows=tuple(HarvestRow(shown_prompt(row), _kept_attempt(row, manifest["stage"])) for row in rows),
+        rows=tuple(HarvestRow(ShownPrompt.of(row), _kept_attempt(row, manifest["stage"])) for row in rows),
     )
 
 

@@ -13,7 +13,7 @@ from recipes.report.harvest import harvests
 from recipes.report.held_out import held_out_tables, pass_at_k
 from recipes.report.picture import box_of
 from recipes.report.rollout_table import RolloutTable
-from recipes.report.run_record import RunRecord, evaluation_label
+from recipes.report.run_record import WORDS_OF_KIND, RunRecord, evaluation_label
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import pass_curve, step_curves
 from rl.progress import duration_words
@@ -79,10 +79,9 @@ def template(name: str) -> Any:
 
 def _story(run: RunRecord) -> str:
     """What was done, in the order it was done: "2 rounds: SFT → RL → harvest → SFT → RL"."""
-    words = {"sft": "SFT", "rl": "RL", "collect": "harvest"}
-    kinds = [str(manifest.get("kind")) for manifest in run.manifests]
-    chain = " → ".join(words.get(kind, kind) for kind in kinds if kind != "evaluate")
-    num_rounds = len({manifest.get("round") for manifest in run.manifests})
+    trained = [manifest for manifest in run.manifests if manifest.get("kind") in WORDS_OF_KIND]
+    chain = " → ".join(WORDS_OF_KIND[manifest["kind"]] for manifest in trained)
+    num_rounds = len({manifest.get("round") for manifest in trained})
     return f"{num_rounds} round{'s' if num_rounds != 1 else ''}: {chain}" if chain else ""
 
 

@@ -11,8 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.page import template
+from recipes.report.prompt_source import ShownPrompt
 from recipes.report.rollout_filter import PAGE_SIZE, RolloutFilter
-from recipes.report.rollout_table import RolloutTable, ShownPrompt, attempt_columns
+from recipes.report.rollout_table import RolloutTable, attempt_columns
 from recipes.report.run_record import RunRecord
 from verifiers.errors import BadInput
 

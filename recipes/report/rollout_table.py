@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt, ShownText
-from recipes.report.picture import Picture
+from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
+from recipes.report.prompt_source import PromptSource, ShownPrompt, table_of
 
 MAX_ATTEMPTS = 400
 
@@ -30,18 +29,6 @@ VIEW_SQL = """
 Parameters = list[Any] | dict[str, Any] | tuple[()]
 
 
-@dataclass(frozen=True)
-class ShownPrompt:
-    """A prompt made ready to be shown."""
-
-    prompt_id: str
-    question: ShownText
-    pictures: tuple[Picture, ...]
-    question_type: str
-    verifier: str
-    reference: str
-
-
 class RolloutTable:
     """A context manager. Reads only; the files it sees are those there when it was opened.
 
@@ -53,7 +40,7 @@ class RolloutTable:
         import duckdb
 
         self.rollout_files = sorted((run / "rollouts").glob("**/*.parquet"))
-        self.prompt_files = sorted((run / "data").glob("**/*.parquet"))
+        self._prompts = PromptSource.of(run)
         self._db = duckdb.connect(config={"threads": 2})
         if self.rollout_files:
             self._db.execute(
@@ -91,20 +78,8 @@ class RolloutTable:
         return [Attempt.from_row(row, max_chars) for row in self.query(sql, parameters)]
 
     def prompts(self, prompt_ids: Sequence[str]) -> dict[str, ShownPrompt]:
-        """The prompts among `prompt_ids` that the run's data files hold."""
-        if not prompt_ids:
-            return {}
-        shown: dict[str, ShownPrompt] = {}
-        for file in self.prompt_files:
-            columns = {
-                row["column_name"] for row in self.query_files(f"DESCRIBE SELECT * FROM {table_of([file])}")
-            }
-            if not {"prompt_id", "messages"} <= columns:
-                continue
-            sql = f"SELECT * FROM {table_of([file])} WHERE list_contains(?, prompt_id)"
-            for row in self.query_files(sql, [list(prompt_ids)]):
-                shown.setdefault(row["prompt_id"], shown_prompt(row))
-        return shown
+        """Those of `prompt_ids` that the run still has."""
+        return self._prompts.find(prompt_ids, self.query_files)
 
 
 def attempt_columns(max_chars: int) -> str:
@@ -112,38 +87,3 @@ def attempt_columns(max_chars: int) -> str:
     texts = ("thought", "answer", "response")
     cut = [f"left({name}, {max_chars}) AS {name}, length({name}) AS {name}_chars" for name in texts]
     return f"* EXCLUDE ({', '.join(texts)}), {', '.join(cut)}"
-
-
-def shown_prompt(row: dict[str, Any]) -> ShownPrompt:
-    """From a row with a prompt's columns, be it of a prompt file or of harvested SFT rows."""
-    tags = row.get("tags") or []
-    images = row.get("images") or []
-    return ShownPrompt(
-        prompt_id=str(row["prompt_id"]),
-        question=ShownText.of(message_text(row.get("messages") or [])),
-        pictures=tuple(Picture.of((image or {}).get("bytes")) for image in images[:4]),
-        question_type=str(tags[0] if tags else row.get("kind") or ""),
-        verifier=str(row.get("verifier") or ""),
-        reference=ShownText.of(row.get("reference"), limit=300).text,
-    )
-
-
-def message_text(messages: Sequence[dict[str, Any]]) -> str:
-    """What the messages say, without pictures; content is a list of parts, or plain text."""
-    words = []
-    for message in messages:
-        content = message.get("content") or []
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        words += [str(part.get("text") or "") for part in parts if part.get("type") == "text"]
-    return "\n".join(words)
-
-
-def table_of(files: Sequence[Path]) -> str:
-    """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
-    names = ", ".join(_literal(file) for file in files)
-    return f"read_parquet([{names}], union_by_name = true)"
-
-
-def _literal(file: Path) -> str:
-    spelled = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))
-    return "'" + spelled.replace("'", "''") + "'"

@@ -14,6 +14,7 @@ from rl.run_summary import RunStatus, build_summary, read_manifests, read_metric
 from verifiers.errors import BadInput
 
 Json = dict[str, Any]
+WORDS_OF_KIND = {"sft": "SFT", "rl": "RL", "collect": "harvest"}
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,18 @@ class RunRecord:
 
 
 def evaluation_label(evaluation: Json) -> str:
-    """Which policy was evaluated, in two words: "round 0 SFT", "round 1 RL"."""
-    after = {"sft": "SFT", "rl": "RL", "start": "start"}.get(str(evaluation.get("after")), "evaluate")
-    return f"round {evaluation.get('round', 0)} {after}"
+    """Which policy was evaluated, in a few words: "start", "round 0 SFT", "round 1 RL"."""
+    after = str(evaluation.get("after"))
+    if after == "start":
+        return "start"
+    return f"round {evaluation.get('round', 0)} {WORDS_OF_KIND.get(after, 'evaluate')}"
+
+
+def stage_label(manifest: Json) -> str:
+    """A stage's title; an evaluation's says after what it was."""
+    title = str(manifest.get("title") or manifest["stage"])
+    after = str((manifest.get("result") or {}).get("after"))
+    return title + {"start": " at start", "sft": " after SFT", "rl": " after RL"}.get(after, "")
 
 
 def _status(run: Path) -> RunStatus:

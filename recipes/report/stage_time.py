@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recipes.report.run_record import RunRecord
+from recipes.report.run_record import RunRecord, stage_label
 from rl.progress import duration_words
 
 OTHER = "other"  # controller, data handling, loading: what no phase accounts for
-NUM_TONES = 6
+NUM_TONES = 8  # as many hues as the page has; the shortest phases share the grey of `other`
 
 
 @dataclass(frozen=True)
@@ -45,24 +45,30 @@ class StageTimes:
 
 def stage_times(run: RunRecord) -> StageTimes | None:
     """None where no stage is complete."""
-    stages = run.summary["stages"]
+    stages = run.manifests
     if not stages:
         return None
-    walls = [float(stage["wall_s"] or 0.0) for stage in stages]
-    phases = [_phases(wall_s, stage["phase_s"] or {}) for wall_s, stage in zip(walls, stages, strict=True)]
-    names = list(dict.fromkeys(name for phase in phases for name in phase if name != OTHER))
-    tones = {name: 1 + index % NUM_TONES for index, name in enumerate(names)} | {OTHER: 0}
+    walls = [float(stage.get("wall_s") or 0.0) for stage in stages]
+    phases = [
+        _phases(wall_s, stage.get("phase_s") or {}) for wall_s, stage in zip(walls, stages, strict=True)
+    ]
+    sums: dict[str, float] = {}
+    for phase in phases:
+        for name, seconds in phase.items():
+            sums[name] = sums.get(name, 0.0) + seconds
+    names = sorted(sums, key=lambda name: (name == OTHER, -sums[name]))
+    coloured = [name for name in names if name != OTHER][:NUM_TONES]
+    tones = {name: 1 + coloured.index(name) if name in coloured else 0 for name in names}
     longest, total = max(walls), sum(walls)
     bars = [
         StageBar(
-            str(stage.get("title") or stage["stage"]),
+            stage_label(stage),
             duration_words(wall_s),
             _parts(phase, tones, wall_s / longest if longest else 0.0),
         )
         for stage, wall_s, phase in zip(stages, walls, phases, strict=True)
     ]
-    sums = {name: sum(phase.get(name, 0.0) for phase in phases) for name in [*names, OTHER]}
-    totals = _parts({name: seconds for name, seconds in sums.items() if seconds > 0}, tones, 1.0)
+    totals = _parts(sums, tones, 1.0)
     return StageTimes(tuple(bars), totals, duration_words(total))
 
 
@@ -70,8 +76,9 @@ def _parts(seconds_of: dict[str, float], tones: dict[str, int], filled: float) -
     """A bar that fills this part of its track; phases that overlap share it in proportion."""
     whole = sum(seconds_of.values()) or 1.0
     return tuple(
-        PhasePart(name, seconds, 100 * filled * seconds / whole, tones[name])
-        for name, seconds in seconds_of.items()
+        PhasePart(name, seconds_of[name], 100 * filled * seconds_of[name] / whole, tone)
+        for name, tone in tones.items()
+        if name in seconds_of
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from recipes.report.axis import percent, short_number, whole_percent
@@ -50,9 +50,18 @@ def step_curves(run: RunRecord) -> list[Curve]:
     curves = [
         _curve("Reward per RL step", rl, {"rollout/reward_mean": "reward"}, tone=2),
         _curve("Response length, tokens", rl, {"rollout/response_tokens_mean": "tokens"}, tone=4),
+        _curve("Responses with a thought", rl, {"rollout/thought_frac": "responses"}, tone=6, is_frac=True),
         _curve("SFT loss", sft, {"train/loss": "loss"}, tone=1),
         _curve("mismatch_kl", rl, {"train/mismatch_kl": "sampler against trainer"}, tone=5),
         _curve("Gradient norm in RL", rl, {"train/grad_norm": "norm"}, tone=3),
+        _curve("Entropy", rl, {"train/entropy": "nats a token"}, tone=4),
+        _curve(
+            "Groups without signal",
+            rl,
+            {"rollout/uniform_group_frac": "groups"},
+            tone=2,
+            is_frac=True,
+        ),
         _curve(
             "Tokens per second",
             rl,
@@ -63,8 +72,11 @@ def step_curves(run: RunRecord) -> list[Curve]:
     return [curve for curve in curves if curve is not None]
 
 
-def _curve(title: str, lines: Sequence[Json], metrics: dict[str, str], tone: int) -> Curve | None:
+def _curve(
+    title: str, lines: Sequence[Json], metrics: dict[str, str], *, tone: int, is_frac: bool = False
+) -> Curve | None:
     """One curve over the steps of all stages laid end to end, with a mark where each stage begins."""
+    number, tick_number = (percent, whole_percent) if is_frac else (short_number, short_number)
     series: list[Series] = []
     captions = []
     for index, (metric, name) in enumerate(metrics.items()):
@@ -82,14 +94,21 @@ def _curve(title: str, lines: Sequence[Json], metrics: dict[str, str], tone: int
             series.append(Series(name, points, tone=tone + index, faint=True))
             parts = _stage_parts(points, lines)
             series += [Series(name, _smoothed(part), tone=tone + index, bold=bold) for part in parts]
-        captions.append(_caption(name, [y for _, y in points]))
+        captions.append(_caption(name, [y for _, y in points], number))
     if not series:
         return None
-    return Curve(title, tuple(series), marks=_stage_marks(lines), caption="; ".join(captions))
+    return Curve(
+        title,
+        tuple(series),
+        marks=_stage_marks(lines),
+        y_range=(0.0, 1.0) if is_frac else None,
+        tick_number=tick_number,
+        caption="; ".join(captions),
+    )
 
 
-def _caption(name: str, values: Sequence[float]) -> str:
-    first, last, top = (short_number(value) for value in (values[0], values[-1], max(values)))
+def _caption(name: str, values: Sequence[float], number: Callable[[float], str]) -> str:
+    first, last, top = (number(value) for value in (values[0], values[-1], max(values)))
     return f"{name} {first} → {last}, highest {top}"
 
 

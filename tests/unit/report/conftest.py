@@ -125,23 +125,25 @@ class RunMaker:
         self.train = ask_many(num_train, "train", heldout=False)
         self.num_stages = 0
         self.version = 0
-        for name, asked in (("heldout_prompts", self.heldout), ("train_prompts", self.train)):
-            columns = prompt_columns([prompt for prompt, _ in asked])
-            write_parquet(run / "data" / f"{name}.parquet", columns, PROMPT_FIELDS)
         (run / "recipe.yaml").write_text(RECIPE)
-        (run / "stages").mkdir()
+        paths = {}
+        for name, asked in (("heldout", self.heldout), ("train", self.train)):
+            paths[name] = f"stages/00-prepare/data/{name}.parquet"
+            columns = prompt_columns([prompt for prompt, _ in asked])
+            write_parquet(run / paths[name], columns, PROMPT_FIELDS)
+        self.stage("prepare", 0, "prepare data", {"build": 2.0, "load": 0.5, "model": 0.3}, paths=paths)
 
     def stage(
         self, kind: str, round_index: int, title: str, phase_s: dict[str, float], **result: object
     ) -> str:
-        name = self.next_name(kind)
+        name = self.next_name(kind, round_index)
         directory = self.run / "stages" / name
         directory.mkdir(parents=True, exist_ok=True)
         manifest = {
             "stage": name,
             "kind": kind,
             "round": round_index,
-            "title": f"round {round_index} · {title}",
+            "title": title if kind == "prepare" else f"round {round_index} · {title}",
             "started_at": "2026-11-22T12:00:00+00:00",
             "ended_at": "2026-11-22T12:01:00+00:00",
             "wall_s": sum(phase_s.values()) * 1.04,
@@ -160,8 +162,8 @@ class RunMaker:
     def rollout_columns(self) -> list[str]:
         return [name for name, _ in ROLLOUT_FIELDS]
 
-    def next_name(self, kind: str) -> str:
-        return f"{self.num_stages:02d}-{kind}"
+    def next_name(self, kind: str, round_index: int = 0) -> str:
+        return f"{self.num_stages:02d}-{kind}" + ("" if kind == "prepare" else f"-r{round_index}")
 
     def metrics(self, stage: str, round_index: int, step: int, **values: float) -> None:
         named = {name.replace("__", "/"): value for name, value in values.items()}
@@ -171,14 +173,14 @@ class RunMaker:
             file.write(json.dumps(line) + "\n")
 
     def sft(self, round_index: int, num_steps: int) -> None:
-        stage = self.next_name("sft")
+        stage = self.next_name("sft", round_index)
         for step in range(num_steps):
             loss = 0.15 + 3 * math.exp(-step / num_steps * 5) / (1 + round_index) + self.rng.gauss(0, 0.03)
             self.metrics(stage, round_index, step, train__loss=loss, train__tokens_per_s=9000.0)
         self.stage("sft", round_index, "SFT", {"train": 60.0 / (1 + round_index)}, num_steps=num_steps)
 
     def evaluate(self, round_index: int, after: str, skill: float) -> str:
-        stage = self.next_name("evaluate")
+        stage = self.next_name("evaluate", round_index)
         rows = []
         for asked in self.heldout:
             own_skill = min(max(skill + self.rng.gauss(0, 0.25), 0.02), 0.98)
@@ -195,13 +197,16 @@ class RunMaker:
         return stage
 
     def rl(self, round_index: int, num_steps: int, reward_from: float, reward_to: float) -> None:
-        stage = self.next_name("rl")
+        stage = self.next_name("rl", round_index)
         for step in range(num_steps):
             progress = 1 - math.exp(-3 * step / num_steps)
             reward = reward_from + (reward_to - reward_from) * progress + self.rng.gauss(0, 0.03)
             values = {
                 "rollout__reward_mean": reward,
                 "rollout__response_tokens_mean": 10 + 6 * progress + self.rng.gauss(0, 0.4),
+                "rollout__thought_frac": 0.5 + 0.45 * progress,
+                "rollout__uniform_group_frac": 0.2 + 0.3 * progress,
+                "train__entropy": 0.5 - 0.3 * progress,
                 "rollout__tokens_per_s": 4600 + self.rng.gauss(0, 200),
                 "train__tokens_per_s": 9100 + self.rng.gauss(0, 300),
                 "train__mismatch_kl": abs(self.rng.gauss(0, 8e-6)),
@@ -217,7 +222,7 @@ class RunMaker:
         self.stage("rl", round_index, "RL", phases, num_steps=num_steps)
 
     def collect(self, round_index: int) -> None:
-        name = self.next_name("collect")
+        name = self.next_name("collect", round_index)
         rows = []
         for prompt, question in self.train[:10]:
             verdict = {
@@ -283,8 +288,9 @@ def evaluation_result(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def make_whole_run(run: Path, num_heldout: int = 24, num_steps: int = 30) -> RunMaker:
-    """Two rounds: SFT, evaluate, RL, evaluate, collect; SFT, evaluate, RL, evaluate."""
+    """Two rounds: evaluate, SFT, evaluate, RL, evaluate, collect; SFT, evaluate, RL, evaluate."""
     maker = RunMaker(run, num_heldout)
+    maker.evaluate(0, "start", 0.02)
     maker.sft(0, num_steps * 4)
     maker.evaluate(0, "sft", 0.45)
     maker.rl(0, num_steps, 0.45, 0.75)

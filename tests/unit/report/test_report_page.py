@@ -55,8 +55,10 @@ def page(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
 def test_the_page_says_what_changed(page: Page, whole_run: Path) -> None:
     import json
 
-    before = json.loads((whole_run / "stages/01-evaluate/manifest.json").read_text())["result"]["pass_at_1"]
-    after = json.loads((whole_run / "stages/08-evaluate/manifest.json").read_text())["result"]["pass_at_1"]
+    before = json.loads((whole_run / "stages/03-evaluate-r0/manifest.json").read_text())["result"][
+        "pass_at_1"
+    ]
+    after = json.loads((whole_run / "stages/10-evaluate-r1/manifest.json").read_text())["result"]["pass_at_1"]
     assert f"{100 * before:.1f}%" in page.text
     assert f"{100 * (after - before):+.1f} points held-out pass@1" in page.text
     assert "2 rounds: SFT → RL → harvest → SFT → RL" in page.text
@@ -71,7 +73,7 @@ def test_the_page_says_what_changed(page: Page, whole_run: Path) -> None:
         *("sum", "largest", "count", "where", "how responses end"),
         *("Reward per RL step", "SFT loss", "mismatch_kl", "Response length, tokens", "Tokens per second"),
         *("prompts tried", "over length 1", "policy version 30"),
-        *("generate", "sync", "other"),
+        *("generate", "sync", "other", "round 0 · evaluate at start", "round 1 · evaluate after RL"),
         *("torch", "2.13.0+cpu", "learning_rate: 2.0e-4"),
     ],
 )
@@ -200,11 +202,11 @@ def test_a_run_in_progress_gives_what_there_is(run_maker: Any) -> None:
     assert "Still running." in page.text
     assert "No held-out evaluation yet." in page.text
     run_maker.evaluate(0, "sft", 0.5)
-    (run_maker.run / "stages" / "02-rl").mkdir()
+    (run_maker.run / "stages" / "03-rl-r0").mkdir()
     page = Page(write_report(run_maker.run).read_text())
-    assert "under way: 02-rl." in page.text
-    run_maker.metrics("02-rl", 0, 17, rollout__reward_mean=0.5)
-    assert "under way: 02-rl, step 17." in Page(write_report(run_maker.run).read_text()).text
+    assert "under way: 03-rl-r0." in page.text
+    run_maker.metrics("03-rl-r0", 0, 17, rollout__reward_mean=0.5)
+    assert "under way: 03-rl-r0, step 17." in Page(write_report(run_maker.run).read_text()).text
     assert "round 0 SFT (cold start)" in page.text
     assert "→" not in page.text.split("Before and after")[0].split("pass@1 on")[0].split("round 0 SFT")[1]
 
@@ -232,7 +234,11 @@ def test_a_run_directory_with_odd_characters(run_maker: Any) -> None:
 
 def test_a_picture_that_does_not_decode_is_named(run_maker: Any, write_prompts: Any) -> None:
     prompts = [prompt for prompt, _ in run_maker.heldout]
-    write_prompts(run_maker.run / "data" / "heldout_prompts.parquet", prompts, images=[b"\x89PNG no picture"])
+    write_prompts(
+        run_maker.run / "stages" / "00-prepare" / "data" / "heldout.parquet",
+        prompts,
+        images=[b"\x89PNG no picture"],
+    )
     run_maker.evaluate(0, "sft", 0.5)
     assert "a picture that does not decode" in Page(write_report(run_maker.run).read_text()).text
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -18,7 +21,8 @@ from recipes.report.comparison import Attempts, compare
 from recipes.report.curve import MAX_POINTS, Curve, Series, spread, thinned
 from recipes.report.held_out import held_out_tables
 from recipes.report.picture import Box, Picture, box_of
-from recipes.report.rollout_table import RolloutTable, message_text
+from recipes.report.prompt_source import message_text
+from recipes.report.rollout_table import RolloutTable
 from recipes.report.run_record import RunRecord
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
@@ -90,7 +94,7 @@ def test_every_hue_of_a_curve_is_one_the_page_defines(whole_run: Path) -> None:
 
 def test_a_metric_that_is_not_finite_is_left_out_of_its_curve(run_maker: Any) -> None:
     for step, loss in enumerate((3.0, math.nan, 1.0)):
-        run_maker.metrics("00-sft", 0, step, train__loss=loss)
+        run_maker.metrics("01-sft-r0", 0, step, train__loss=loss)
     run_maker.sft(0, 0)
     (curve,) = step_curves(RunRecord.open(run_maker.run))
     assert curve.series[0].points == ((0.0, 3.0), (2.0, 1.0))
@@ -215,7 +219,7 @@ def test_the_before_and_after_table(run_maker: Any) -> None:
     evaluate("sft", 0.25, {"ok": 0.75, "malformed": 0.25})
     evaluate("rl", 0.75, {"ok": 1.0})
     types, endings = held_out_tables(RunRecord.open(run_maker.run))
-    assert types.columns == ("round 0 start", "round 0 SFT", "round 0 RL")
+    assert types.columns == ("start", "round 0 SFT", "round 0 RL")
     rows = {row.name: row for row in types.rows}
     assert list(rows) == ["all", "largest", "sum"]
     assert rows["sum"].cells == (None, 0.25, 0.75)
@@ -238,21 +242,25 @@ def test_wall_time_that_no_phase_accounts_for_is_other(run_maker: Any) -> None:
     assert [(part.name, round(part.seconds, 6)) for part in times.totals] == [
         ("generate", 110.0),
         ("train", 40.0),
-        ("other", 6.0),
+        ("build", 2.0),
+        ("load", 0.5),
+        ("model", 0.3),
+        ("other", 6.112),
     ]
     assert sum(part.percent for part in times.totals) == pytest.approx(100.0)
-    assert sum(part.percent for part in times.bars[1].parts) == pytest.approx(50.0)  # of the longest
-    assert times.words == "2 min 36 s"
+    assert sum(part.percent for part in times.bars[2].parts) == pytest.approx(50.0)  # of the longest
+    assert times.words == "2 min 38 s"
 
 
 def test_phases_that_overlap_share_the_bar_of_the_wall_time(run_maker: Any) -> None:
     run_maker.stage("rl", 0, "RL", {"generate": 60.0, "judge": 60.0})  # side by side
-    manifest = run_maker.run / "stages" / "00-rl" / "manifest.json"
+    manifest = run_maker.run / "stages" / "01-rl-r0" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"wall_s": 124.8', '"wall_s": 62.0'))
     times = stage_times(RunRecord.open(run_maker.run))
     assert times is not None
-    assert times.bars[0].words == times.words == "1 min 02 s"
-    assert [(part.name, part.percent) for part in times.bars[0].parts] == [
+    assert times.bars[1].words == "1 min 02 s"
+    assert times.words == "1 min 04 s"
+    assert [(part.name, part.percent) for part in times.bars[1].parts] == [
         ("generate", 50.0),
         ("judge", 50.0),
     ]
@@ -283,3 +291,21 @@ def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
     before, after = by_id[prompts[2].prompt_id].sides
     assert [one.word for one in before.attempts] == ["right", "timeout"]
     assert after.score_words == "2 of 2 right"
+
+
+def test_prompts_are_found_outside_the_run_too(run_maker: Any) -> None:
+    """A recipe that names its own files leaves no copy in the run: the loader reads them, with or without ids."""
+    inside = run_maker.run / "stages" / "00-prepare" / "data"
+    outside = run_maker.run.parent / "own.parquet"
+    pq.write_table(pq.read_table(inside / "heldout.parquet").drop_columns(["prompt_id"]), outside)
+    shutil.rmtree(inside)
+    manifest = inside.parent / "manifest.json"
+    changed = json.loads(manifest.read_text())
+    changed["result"]["paths"] = {"heldout": str(outside), "train": "gone.parquet"}
+    manifest.write_text(json.dumps(changed))
+    prompt = run_maker.heldout[0][0]
+    with RolloutTable(run_maker.run) as log:
+        found = log.prompts([prompt.prompt_id, "nobody"])
+    assert list(found) == [prompt.prompt_id]
+    assert found[prompt.prompt_id].question.text == prompt.text
+    assert found[prompt.prompt_id].pictures == tuple(Picture.of(image) for image in prompt.images)

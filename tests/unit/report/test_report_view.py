@@ -19,7 +19,7 @@ from recipes.report.rollout_browser import RolloutBrowser
 from recipes.report.rollout_filter import PAGE_SIZE, RolloutFilter
 from verifiers.errors import BadInput
 
-NUM_ROLLOUTS = 4 * 24 * 4  # evaluations, prompts, samples
+NUM_ROLLOUTS = 5 * 24 * 4  # evaluations, prompts, samples
 
 
 class Client:
@@ -82,19 +82,19 @@ def test_the_first_page_shows_rollouts_with_pictures_and_verdicts(client: Client
 
 def test_paging_shows_every_rollout_once(client: Client) -> None:
     seen: list[str] = []
-    path = "/?stage=01-evaluate"
+    path = "/?stage=03-evaluate-r0"
     while path:
         status, page, _ = client.ask(path)
         assert status == 200
         seen += re.findall(r"attempt (\d+) · \d+ tokens", page)
         following = re.search(r'href="([^"]*)">next →', page)
         path = following[1].replace("&amp;", "&") if following else ""
-    assert len(seen) == NUM_ROLLOUTS // 4
+    assert len(seen) == 24 * 4
     assert {seen.count(index) for index in "0123"} == {24}
 
 
 def test_filters_narrow_and_add_up(client: Client) -> None:
-    assert num_found(client.show(stage="08-evaluate")) == NUM_ROLLOUTS // 4
+    assert num_found(client.show(stage="10-evaluate-r1")) == 24 * 4
     types = [num_found(client.show(type=name)) for name in ("sum", "largest", "count", "where")]
     assert types == [NUM_ROLLOUTS // 4] * 4
     right = client.show(verdict="right")
@@ -103,7 +103,7 @@ def test_filters_narrow_and_add_up(client: Client) -> None:
         num_found(right) == num_found(client.show(min_reward=1)) == num_found(client.show(min_reward="0.5"))
     )
     assert num_found(right) + num_found(client.show(max_reward=0)) == NUM_ROLLOUTS
-    both = client.show(verdict="truncated", stage="01-evaluate")
+    both = client.show(verdict="truncated", stage="03-evaluate-r0")
     assert badges(both) <= {"truncated"}
     assert num_found(client.show(type="no such type")) == 0
 
@@ -113,10 +113,16 @@ def test_one_prompt_over_all_stages(client: Client) -> None:
     assert link is not None
     status, page, _ = client.ask(link[1])
     assert status == 200
-    assert "One prompt, 16 attempts" in page
+    assert "One prompt, 20 attempts" in page
     stages = re.findall(r"<h2>(\S+)", page)
-    assert stages == ["01-evaluate", "03-evaluate", "06-evaluate", "08-evaluate"]
-    assert page.count('<div class="attempt ') == 16
+    assert stages == [
+        "01-evaluate-r0",
+        "03-evaluate-r0",
+        "05-evaluate-r0",
+        "08-evaluate-r1",
+        "10-evaluate-r1",
+    ]
+    assert page.count('<div class="attempt ') == 20
 
 
 @pytest.mark.parametrize(
