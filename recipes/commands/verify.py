@@ -17,7 +17,7 @@ NUM_SLOWEST = 5
 IN_FLIGHT = 2000
 
 
-def verify(
+def verify(  # noqa: PLR0917 - typer reads options from parameters
     file: Annotated[Path, typer.Argument(help="JSONL or Parquet: id, response or answer, reference.")],
     verifier: Annotated[str | None, typer.Option(help="Kind, plug-in name or package.module:Name.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="key=value of the verifier; repeatable.")] = None,
@@ -128,7 +128,6 @@ def _judge_file(
 ) -> None:
     """Stream rows through the service, a bounded number in flight, verdicts written in input order."""
     import json
-    import os
     from collections import Counter, deque
 
     from verifiers.case_file import case_of, read_rows
@@ -180,7 +179,7 @@ def _judge_file(
         raise BadInput(f"{file.name} holds no rows")
     if sink is not None and partial is not None and out is not None:
         sink.close()
-        os.replace(partial, out)
+        partial.replace(out)
     _print_summary(counts, scores, slowest, out)
 
 

@@ -56,7 +56,9 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     comma = _DECIMAL_COMMA.fullmatch(notation.strip())
     if comma and not (len(comma.group(3)) == 3 and comma.group(2) != "0" and len(comma.group(2)) <= 3):
         try:
-            readings.append(parse_notation("".join((comma.group(1), comma.group(2), ".", *comma.groups()[2:]))))
+            readings.append(
+                parse_notation("".join((comma.group(1), comma.group(2), ".", *comma.groups()[2:])))
+            )
         except Unreadable:
             pass
     letter = option_letter(text)
@@ -108,7 +110,9 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
                 continue
             found = read_answer(candidate.text, confident=candidate.confident)
             first = first or found
-            if found.readings and not (isinstance(found.readings[0], Words) and candidate.text.count(" ") > 6):
+            if found.readings and not (
+                isinstance(found.readings[0], Words) and candidate.text.count(" ") > 6
+            ):
                 return replace(found, stated=first.compact)
             if position >= MAX_CANDIDATES:
                 break
@@ -161,5 +165,3 @@ def _balanced(text: str) -> bool:
     rounds = plain.count("(") + plain.count("[") == plain.count(")") + plain.count("]")
     bare = re.search(r"\\(?:[dt]?frac|sqrt)\s*(?:$|\{\s*\}|[+=*/)])", text)
     return rounds and plain.count("{") == plain.count("}") and bare is None
-
-

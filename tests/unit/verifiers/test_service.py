@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,7 +55,7 @@ PATH = f"{__name__}:Misbehaving"
 @pytest.fixture(scope="module")
 def module_path():
     """Workers import this file by its name; with importlib mode that name is not on the path by itself."""
-    folder = os.path.dirname(__file__)
+    folder = str(Path(__file__).parent)
     sys.path.append(folder)
     yield "test_service:Misbehaving"
     sys.path.remove(folder)
@@ -165,8 +166,8 @@ def test_odd_texts_cross_the_border():
 
 def _alive(pid):
     try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -199,7 +200,7 @@ def test_no_orphans_when_the_parent_is_killed():
         "while len(s.worker_pids()) < 3: time.sleep(0.01)\n"
         "print(*s.worker_pids(), s._pool._zygote.pid, flush=True)\ntime.sleep(60)\n"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)}
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=env
     ) as parent:

@@ -13,7 +13,7 @@ def test_truth_value_raises():
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, float("nan"), None])
 def test_scored_needs_a_score_in_range(score):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="needs a score"):
         Verdict("scored", score, "x", "x")
 
 

@@ -1,0 +1,197 @@
+"""The tree that an answer is parsed into. A node type that is not here cannot be written by a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A literal, exact. `places` and `digits` say how it was written (`2.50`: 2 places, 3 digits)."""
+
+    value: Fraction
+    places: int = field(default=0, compare=False)
+    digits: int = field(default=1, compare=False)
+    rounded: bool = False  # written with trailing dots: 0.333...
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A variable, subscript included (`x_1`)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """pi, e, i, or infinity."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    top: Node
+    bottom: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    base: Node
+    exponent: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A known function applied to arguments (`sqrt`, `log`, `factorial`, `binomial`, `abs`, ...)."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlusMinus:
+    """`+-x` (sign +1) or `-+x` (sign -1): two values at once."""
+
+    item: Node
+    sign: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A value with a unit, a currency or a counted noun behind it."""
+
+    item: Node
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """3:4, or 1:2:3."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Items in brackets: `()`, `[]`, `[)`, `(]`, `{}`, `<>`, or none (a bare list: several answers)."""
+
+    brackets: str
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    rows: tuple[tuple[Node, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A chain `operands[0] operators[0] operands[1] ...`; operators are = != < <= > >= ~ in."""
+
+    operands: tuple[Node, ...]
+    operators: tuple[str, ...]
+    named: bool = field(default=False, compare=False)  # the left side is a name: x, y_1, f(x)
+
+
+@dataclass(frozen=True, slots=True)
+class SetOperation:
+    """`union`, `intersection` or `difference`."""
+
+    name: str
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """R, Z, N, Q, C, or the empty set."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Text that is not mathematics, normalised."""
+
+    text: str
+
+
+Node: TypeAlias = (
+    Number | Symbol | Constant | Sum | Product | Quotient | Power | Call | PlusMinus | Percent | Measure | Ratio
+    | Sequence | Matrix | Relation | SetOperation | NamedSet | Words
+)  # fmt: skip
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly below."""
+    match node:
+        case Sum(items) | Product(items) | Ratio(items):
+            return items
+        case Sequence(_, items) | SetOperation(_, items):
+            return items
+        case Quotient(top, bottom):
+            return (top, bottom)
+        case Power(base, exponent):
+            return (base, exponent)
+        case Call(_, arguments):
+            return arguments
+        case PlusMinus(item, _) | Measure(item, _):
+            return (item,)
+        case Percent(item):
+            return (item,)
+        case Matrix(rows):
+            return tuple(cell for row in rows for cell in row)
+        case Relation():
+            return node.operands
+        case _:
+            return ()
+
+
+def symbols(node: Node) -> frozenset[str]:
+    """Names of the variables in a tree."""
+    if isinstance(node, Symbol):
+        return frozenset((node.name,))
+    found: set[str] = set()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, Symbol):
+            found.add(current.name)
+        else:
+            stack.extend(children(current))
+    return frozenset(found)
+
+
+def contains(node: Node, kinds: type | tuple[type, ...]) -> bool:
+    """True when the tree holds a node of one of these types."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, kinds):
+            return True
+        stack.extend(children(current))
+    return False
+
+
+def negated(node: Node) -> Node:
+    """-node, folded into a literal."""
+    if isinstance(node, Number):
+        return Number(-node.value, node.places, node.digits, node.rounded)
+    return Product((Number(Fraction(-1)), node))

@@ -1,0 +1,111 @@
+"""One notation for many: Unicode symbols, typography and LaTeX styling become a small ASCII LaTeX."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ", "0123456789+-()nix")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢₖₓ", "0123456789+-nikx")
+_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
+_SUBSCRIPT_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢₖₓ]+")
+_VULGAR = {
+    "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5),
+    "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅐": (1, 7), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8),
+    "⅑": (1, 9), "⅒": (1, 10),
+}  # fmt: skip
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΣΦΨΩϕϵ",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi "
+        "psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega phi epsilon".split(),
+        strict=True,
+    )
+)
+_SIGNS = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ", "✕": r"\times ",
+    "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "÷": r"\div ", "∕": "/", "⁄": "/",
+    "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≧": r"\ge ", "≠": r"\ne ",
+    "≈": r"\approx ", "≃": r"\approx ", "≅": r"\approx ", "≐": r"\approx ", "≡": r"\equiv ",
+    "∈": r"\in ", "∉": r"\notin ", "∪": r"\cup ", "∩": r"\cap ",
+    "∖": r"\setminus ", "∅": r"\emptyset ", "⌀": r"\emptyset ", "∞": r"\infty ", "π": r"\pi ", "𝜋": r"\pi ", "∏": r"\prod ",
+    "√": r"\sqrt ", "∛": r"\cbrt ", "∜": r"\fourthroot ", "±": r"\pm ", "∓": r"\mp ", "°": r"^{\circ}", "º": r"^{\circ}",
+    "˚": r"^{\circ}", "℃": r"^{\circ}C", "℉": r"^{\circ}F", "′": "'", "’": "'", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}",
+    "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ",
+    "〉": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "…": r"\ldots ",
+    "⋯": r"\ldots ", "、": ",", "；": ";", "。": ".", "“": '"', "”": '"', "∧": " and ", "∨": " or ", "∶": ":", "∣": "|",
+    "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\u2062": "", "\xad": "",
+}  # fmt: skip
+_SIGN = re.compile("[" + "".join(map(re.escape, [*_SIGNS, *_VULGAR, *_GREEK])) + "]")
+_STYLE = re.compile(
+    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle|textstyle|limits"
+    r"|nolimits|mathstrut|strut|allowbreak|nobreak|rm|bf|it)(?![A-Za-z])\.?"
+)
+_SPACING = re.compile(
+    r"\\(?:[,;:!> ]|quad\b|qquad\b|thinspace\b|enspace\b|hfill\b|hspace\s*\*?\{[^{}]*\}|phantom\s*\{[^{}]*\})"
+)
+_BLANK_GROUPS = re.compile(r"(?<![\d.,])\b[1-9]\d{0,2}(?: \d{3})+(?![\d/]| \d)", re.ASCII)
+_TIGHT_COMMA = re.compile(r"(?<=\d),\s*\\!\s*(?=\d{3})")
+_DIGIT_COMMA = re.compile(r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d)")
+_RADICAL = re.compile(r"\\(sqrt|cbrt|fourthroot) \s*(\d+(?:\.\d+)?)")
+
+# Intervals in the continental way: ]1, 2[ is open, [1, 2[ half open.
+_OPEN_BOTH = re.compile(r"(?<![\w\])}])\]([^][,;]{1,60}[,;][^][,;]{1,60})\[(?!\s*[\w(\\-])")
+_OPEN_RIGHT = re.compile(r"\[([^][,;]{1,60}[,;][^][,;]{1,60})\[(?=\s*(?:$|\\cup|\\cap|\$|\\\)))")
+_OPEN_LEFT = re.compile(r"(^\s*|\\cup\s*|\\in\s*|=\s*|\$)\]([^][,;]{1,60}[,;][^][,;]{1,60})\]")
+
+
+def standard_notation(text: str) -> str:
+    """`text` in ASCII LaTeX as far as it is understood. Linear; never raises.
+
+    Superscripts become `^{}`, vulgar fractions `\\frac`, look-alike minus signs `-`; full-width, mathematical and
+    other scripts' digits become ASCII. Letters of other alphabets stay what they are: a Cyrillic a is not a Latin a.
+    """
+    if not text.isascii():
+        text = _SUPERSCRIPT_RUN.sub(lambda m: "^{" + m.group().translate(_SUPERSCRIPTS) + "}", text)
+        text = _SUBSCRIPT_RUN.sub(lambda m: "_{" + m.group().translate(_SUBSCRIPTS) + "}", text)
+        text = _SIGN.sub(_sign, text)
+        text = unicodedata.normalize("NFKC", text)
+        text = _SIGN.sub(_sign, text)
+        text = "".join(_ascii_digit(c) for c in text)
+        text = _RADICAL.sub(r"\\\1{\2}", text)
+    text = _DIGIT_COMMA.sub("", text)
+    text = _TIGHT_COMMA.sub("", text)
+    text = _REPEATING.sub(_repeating, text)
+    text = _BLANK_GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
+    text = _STYLE.sub(" ", text)
+    if "]" in text and "[" in text:
+        text = _OPEN_BOTH.sub(r"(\1)", text)
+        text = _OPEN_RIGHT.sub(r"[\1)", text)
+        text = _OPEN_LEFT.sub(r"\1(\2]", text)
+    return _SPACING.sub(" ", text).replace("~", " ")
+
+
+_REPEATING = re.compile(
+    r"(\d{0,20})\.(\d{0,20})\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))", re.ASCII
+)
+
+
+def _repeating(match: re.Match[str]) -> str:
+    """`0.1\\overline{6}` as the fraction it stands for."""
+    whole, fixed, period = match.group(1), match.group(2), match.group(3) or match.group(4)
+    bottom = 10 ** len(fixed) * (10 ** len(period) - 1)
+    top = int(whole + fixed + period) - int("0" + whole + fixed)
+    return f"(\\frac{{{top}}}{{{bottom}}})"
+
+
+def _sign(match: re.Match[str]) -> str:
+    char = match.group()
+    if char in _VULGAR:
+        top, bottom = _VULGAR[char]
+        return f"\\frac{{{top}}}{{{bottom}}}"
+    if char in _GREEK:
+        return f"\\{_GREEK[char]} "
+    return _SIGNS[char]
+
+
+def _ascii_digit(char: str) -> str:
+    if char.isascii():
+        return char
+    value = unicodedata.decimal(char, None)
+    return char if value is None else str(value)

@@ -1,0 +1,285 @@
+"""Recursive-descent parser of answers: lists, relations, sets, sums, products. Atoms are in `atom_parser.py`.
+
+answer   := item ((',' | ';' | 'and' | 'or') item)*
+item     := union (relation union)*          relation: = != < <= > >= ~ in
+union    := ratio (('union' | 'intersection' | 'difference') ratio)*
+ratio    := sum (':' sum)*
+sum      := ['+' | '-' | '+-'] product (('+' | '-' | '+-') product)*
+product  := power (('*' | '/') power | power)*           juxtaposition multiplies
+power    := atom postfix* ['^' exponent]
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from verifiers.expression.atom_parser import AtomParser
+from verifiers.expression.lexer import Unreadable, tokenize
+from verifiers.expression.node import (
+    Measure,
+    Node,
+    Number,
+    PlusMinus,
+    Product,
+    Quotient,
+    Ratio,
+    Relation,
+    Sequence,
+    SetOperation,
+    Sum,
+    negated,
+)
+from verifiers.expression.notation import standard_notation
+
+_SEPARATORS = {",", ";", "and", "or"}
+_RELATIONS = {"=", "!=", "<", "<=", ">", ">=", "~", "in"}
+_SET_OPERATIONS = {"union", "intersection", "difference"}
+_SUM_SIGNS = {"+", "-", "pm", "mp"}
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_HEDGES = {
+    "not",
+    "maybe",
+    "perhaps",
+    "either",
+    "possibly",
+    "than",
+    "about",
+    "but",
+    "if",
+    "except",
+    "least",
+    "most",
+    "to",
+}
+_MAX_UNIT_WORDS = 6
+
+
+def parse_answer(text: str) -> Node:
+    """The tree of one answer. Raises `Unreadable` (compare as words) or `LimitExceeded`."""
+    return parse_notation(standard_notation(text))
+
+
+def parse_notation(text: str) -> Node:
+    """`parse_answer` of text already in standard notation."""
+    tokens = tokenize(text)
+    if not tokens:
+        raise Unreadable("empty")
+    return Parser(tokens).answer()
+
+
+class Parser(AtomParser):
+    """Levels above the atom."""
+
+    def answer(self) -> Node:
+        items, separated = self.items(())
+        if self.position < len(self.tokens):
+            raise Unreadable(f"unexpected {self.kind()!r}")
+        if separated and self.disjunction and all(is_inequality(item) for item in items):
+            return SetOperation("union", tuple(items))
+        return Sequence("", tuple(items)) if separated else items[0]
+
+    def items(self, closers: tuple[str, ...]) -> tuple[list[Node], bool]:
+        """Items up to a closing token (not consumed), and whether a separator stood between or behind them."""
+        items = [self.relation()]
+        separated = False
+        while self.kind() in _SEPARATORS:
+            separated = True
+            self.disjunction |= self.take().kind == "or"
+            while self.kind() in ("and", "or"):  # ", and"
+                self.take()
+            if self.kind() in closers or self.kind() == "":
+                break
+            items.append(self.relation())
+        return items, separated and len(items) > 1
+
+    def relation(self) -> Node:
+        start = self.position
+        if self.kind() == "~":  # "about 3"
+            self.take()
+            return self.union()
+        operands = [self.union()]
+        operators: list[str] = []
+        named = self.is_name(start, self.position)
+        while self.kind() in _RELATIONS:
+            operators.append(self.take().kind)
+            operands.append(self.union())
+        if not operators:
+            return operands[0]
+        return Relation(tuple(operands), tuple(operators), named)
+
+    def is_name(self, start: int, end: int) -> bool:
+        """True for tokens like `x`, `AB`, `f(x)`, `f'(x)`, `x_1`: what a result is called, not a value."""
+        kinds = [token.kind for token in self.tokens[start:end]]
+        if not kinds or kinds[0] not in ("name", "word", "text", "constant"):
+            return False
+        if all(kind in ("name", "word", "text", "_", "{", "}", "number", "'") for kind in kinds):
+            return "number" not in kinds or "_" in kinds
+        if kinds[0] == "constant":
+            return False
+        body = [kind for kind in kinds[1:] if kind != "'"]
+        return len(body) >= 3 and body[0] == "(" and body[-1] == ")" and "(" not in body[1:]
+
+    def union(self) -> Node:
+        left = self.ratio()
+        while self.kind() in _SET_OPERATIONS:
+            name = self.take().kind
+            left = SetOperation(name, (left, self.ratio()))
+        return left
+
+    def ratio(self) -> Node:
+        first = self.sum()
+        if self.kind() != ":":
+            return first
+        items = [first]
+        while self.kind() == ":":
+            self.take()
+            items.append(self.sum())
+        return Ratio(tuple(items))
+
+    def sum(self) -> Node:
+        items: list[Node] = []
+        sign = self.take().kind if self.kind() in _SUM_SIGNS else "+"
+        while True:
+            term = self.product()
+            if sign == "-":
+                term = negated(term)
+            elif sign in ("pm", "mp"):
+                term = PlusMinus(term, 1 if sign == "pm" else -1)
+            items.append(term)
+            if self.kind() not in _SUM_SIGNS:
+                break
+            sign = self.take().kind
+        if self.kind() == "dots" and isinstance(items[-1], Number):
+            self.take()
+            last = items[-1]
+            items[-1] = Number(last.value, last.places, last.digits, rounded=True)
+        return items[0] if len(items) == 1 else Sum(tuple(items))
+
+    def product(self) -> Node:
+        self.enter()
+        result = self.signed_power()
+        factors = 1
+        while True:
+            kind = self.kind()
+            if kind == "*":
+                self.take()
+                result = _times(result, self.signed_power())
+            elif kind == "/":
+                if self._unit_follows(self.position + 1) and isinstance(result, Measure):
+                    self.take()
+                    result = Measure(result.item, f"{result.unit}/{self.unit_words()}")
+                    continue
+                self.take()
+                result = Quotient(result, self.signed_power())
+            elif kind in ("word", "text", "unit") and factors:
+                result = self.measure(result)
+            elif kind == "currency" and not isinstance(result, Measure):
+                result = Measure(result, self.take().text)
+            elif self.starts_atom():
+                if isinstance(result, Measure):
+                    raise Unreadable("a value after a unit")
+                result = self.juxtaposed(result)
+            else:
+                break
+            factors += 1
+        self.leave()
+        return result
+
+    def juxtaposed(self, left: Node) -> Node:
+        """`2x`, `2\\frac{1}{2}` (a mixed number), `1 1/2`."""
+        start = self.position
+        number_next = self.kind() == "number"
+        whole = isinstance(left, Number) and left.value.denominator == 1 and self.position >= 1
+        if number_next:
+            if not whole or self.tokens[start - 1].kind != "number":
+                raise Unreadable("two numbers in a row")
+            return self.mixed(left)
+        is_fraction = self.kind() == "frac"
+        right = self.power()
+        if is_fraction and whole and self.tokens[start - 1].kind == "number" and isinstance(right, Quotient):
+            top, bottom = right.top, right.bottom
+            if isinstance(top, Number) and isinstance(bottom, Number) and 0 < top.value < bottom.value:
+                return Sum((left, right))
+        return _times(left, right)
+
+    def mixed(self, whole: Node) -> Node:
+        """The `1/2` of `1 1/2`; anything else behind a number and a blank is not read."""
+        kinds = [token.kind for token in self.tokens[self.position : self.position + 3]]
+        if kinds != ["number", "/", "number"]:
+            raise Unreadable("two numbers in a row")
+        top, _, bottom = self.take(), self.take(), self.take()
+        if not (top.text.isdecimal() and bottom.text.isdecimal() and 0 < int(top.text) < int(bottom.text)):
+            raise Unreadable("not a mixed number")
+        part = Quotient(Number(Fraction(int(top.text))), Number(Fraction(int(bottom.text))))
+        return Sum((whole, part))
+
+    def _unit_follows(self, position: int) -> bool:
+        return position < len(self.tokens) and self.tokens[position].kind in ("word", "text", "unit", "name")
+
+    def measure(self, item: Node) -> Node:
+        """A unit or a counted noun behind a value; `million` and its like multiply."""
+        word = self.tokens[self.position].text.lower()
+        if word in _SCALES:
+            self.take()
+            return _times(item, Number(Fraction(10 ** _SCALES[word])))
+        if isinstance(item, Measure):
+            return Measure(item.item, f"{item.unit} {self.unit_words()}")
+        return Measure(item, self.unit_words())
+
+    def unit_words(self) -> str:
+        """Words, powers and quotients that make up a unit: `m/s^2`, `square feet`, `cm^2`."""
+        words: list[str] = []
+        while True:
+            kind = self.kind()
+            if kind in ("word", "text", "unit") or (kind == "name" and words and words[-1] == "/"):
+                text = self.take().text.strip()
+                if set(text.lower().split()) & _HEDGES:
+                    raise Unreadable("a hedge is not a unit")
+                words.append(text)
+                if len(words) > _MAX_UNIT_WORDS:
+                    raise Unreadable("too many words behind a value")
+            elif kind == "^" and words:
+                self.take()
+                words.append("^" + self.small_exponent())
+            elif kind == "/" and words and self._unit_follows(self.position + 1):
+                self.take()
+                words.append("/")
+            elif kind == "*" and words and self._unit_follows(self.position + 1):
+                self.take()
+                words.append("*")
+            else:
+                break
+        if not words:
+            raise Unreadable("a unit is missing")
+        return " ".join(words)
+
+    def small_exponent(self) -> str:
+        braces = self.kind() == "{"
+        if braces:
+            self.take()
+        sign = self.take().text if self.kind() == "-" else ""
+        if self.kind() != "number":
+            raise Unreadable("the exponent of a unit is a number")
+        digits = self.take().text
+        if braces:
+            self.expect("}")
+        return sign + digits
+
+    def signed_power(self) -> Node:
+        if self.kind() == "-":
+            self.take()
+            return negated(self.power())
+        if self.kind() == "+":
+            self.take()
+        return self.power()
+
+
+def is_inequality(node: Node) -> bool:
+    return isinstance(node, Relation) and any(
+        operator in ("<", "<=", ">", ">=", "!=") for operator in node.operators
+    )
+
+
+def _times(left: Node, right: Node) -> Node:
+    items = left.items if isinstance(left, Product) else (left,)
+    return Product((*items, right))

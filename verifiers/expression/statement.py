@@ -1,0 +1,204 @@
+"""Where in a final text the mathematical answer stands, in the languages people answer in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from verifiers.final_line import boxes, tagged_answer
+
+MAX_LINE = 4_000
+MAX_READ = 50_000  # of a longer final answer only the end is read: what is stated last counts
+MAX_SHORT = 400
+MAX_PHRASE = 8_000
+
+_PHRASES = (
+    r"(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s*(?:is|are|equals|will\s+be|would\s+be|:|=|：)+",
+    r"\*{0,2}(?:final\s+)?answer\*{0,2}\s*[:=：]\s*\*{0,2}",
+    r"####", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*", r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
+    r"答え\s*(?:は|：|:)*", r"(?:정답|답)\s*(?:은|는|이|：|:)+",
+    r"(?:la\s+)?respuesta\s+(?:final\s+|correcta\s+)?(?:es|:)+|respuesta\s*(?:final)?\s*:",
+    r"(?:la\s+)?r[ée]ponse\s+(?:finale\s+|correcte\s+)?(?:est|:)+|r[ée]ponse\s*:",
+    r"(?:die\s+)?(?:endg[üu]ltige\s+)?antwort\s*(?:ist|lautet|:)+", r"(?:das\s+)?ergebnis\s*(?:ist|lautet|:)+",
+    r"(?:la\s+)?risposta\s+(?:finale\s+|corretta\s+)?(?:è|e'|:)+|risposta\s*:",
+    r"(?:a\s+)?resposta\s+(?:final\s+|correta\s+)?(?:é|e|:)+|resposta\s*:",
+    r"(?:окончательный\s+)?ответ\s*(?:—|-|–|:|есть|равен)*", r"відповідь\s*(?:—|-|:)*",
+    r"(?:الإجابة|الجواب)\s*(?:النهائية|النهائي|الصحيحة)?\s*(?:هي|هو|:)*", r"(?:अंतिम\s+)?उत्तर\s*(?:है|:|=)*",
+    r"(?:het\s+)?antwoord\s*(?:is|:)+", r"odpowied[źz]\s*(?:to|:|jest)+", r"(?:son\s+)?cevap\s*:?", r"đáp\s+(?:án|số)\s*(?:là|:)*",
+    r"jawaban(?:nya|\s+akhir)?\s*(?:adalah|:)+", r"svar(?:et)?\s*(?:är|:)+", r"คำตอบ\s*(?:คือ|:)*", r"απάντηση\s*(?:είναι|:)*",
+    r"תשובה\s*(?:היא|:)*", r"(?:answer\s+)?choice\s+(?:is|:)",
+)  # fmt: skip
+_PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)
+_FINAL = re.compile(r"final\s+answer\*{0,2}\s*(?:is|:)", re.IGNORECASE)
+_SEGMENT = re.compile(
+    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|\$([^$\n]{1,2000})\$", re.DOTALL
+)
+_LINK = re.compile(r"[\s,;.$*]*(?:,|;|\band\b|\bor\b|&|\\text\s*\{\s*(?:and|or)\s*\})[\s$*]*", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[\w)}\]%$*\"'°!])\s*(?:\.(?=\s|$)|。|\n|\.\s*I hope)")
+_NUMERAL = re.compile(
+    r"(?<![\w.,])[-−]?[$€£]?(?>\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+|e[-+]?\d+)?(?=(?:\s?%|\s?[a-zA-Z°€²³$]{1,3}(?![a-zA-Z\d])|[^\w]|$))\s?%?",
+)
+_HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure)\b", re.IGNORECASE)
+_LEADING = re.compile(
+    r"^(?:\s|\*|`|:|=|：|≈|~|>|(?:approximately|about|roughly|simply|just|equal to|exactly|thus|therefore|so|is|are|hence)\b)+",
+    re.IGNORECASE,
+)
+_OPTION = re.compile(r"^\W{0,3}\(?([A-J])[).:\]]\)?\s+\S")
+_ANY_OPTION = re.compile(r"(?<![A-Za-z])\(?([A-J])[).:\]](?:\s|$)")
+
+
+class Candidate(NamedTuple):
+    """A text that may be the answer; not `confident` where it was only guessed to be."""
+
+    text: str
+    confident: bool
+
+
+def candidates(text: str) -> Iterator[Candidate]:
+    """Candidates in order; the first that can be read is the answer.
+
+    A box wins over a tag, a tag over a phrase (`the answer is`), then comes a short text as a whole, the last
+    formula, and the last number. Of several boxes the last counts; boxes joined by `and`, `or` or a comma are one
+    list, so naming two answers is never better than naming one.
+    """
+    text = text[-MAX_READ:]
+    tagged = tagged_answer(text)
+    body = tagged if tagged is not None else text
+    found = boxes(body)
+    if found and not _FINAL.search(body, found[-1][1]):
+        joined = _joined_boxes(body, found)
+        yield Candidate(cleaned(joined), True)
+        inner = after_phrase(joined)
+        if inner is not None:
+            yield Candidate(inner, True)
+        return
+    if tagged is not None:
+        yield Candidate(cleaned(tagged), True)
+    phrase = after_phrase(body)
+    if phrase is not None:
+        yield Candidate(phrase, True)
+        body = phrase
+    elif found:
+        yield Candidate(cleaned(_joined_boxes(body, found)), True)
+    if len(body) <= MAX_SHORT:
+        yield Candidate(cleaned(body), True)
+    formula, formula_end = _last_formula(body)
+    number, number_end = _last_number(body)
+    if formula is not None and formula_end >= number_end:
+        yield Candidate(cleaned(formula), False)
+    elif number is not None:
+        yield Candidate(number, False)
+
+
+def _joined_boxes(text: str, found: list[tuple[int, int, str]]) -> str:
+    parts = [found[-1][2]]
+    for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
+        if start != end and not _LINK.fullmatch(text[end:start]):
+            break
+        if content.strip() not in parts:
+            parts.append(content.strip())
+    return ", ".join(reversed([part.strip() for part in parts]))
+
+
+def after_phrase(text: str) -> str | None:
+    """What follows the last `the answer is` (in any of the languages), to the end of its sentence."""
+    last = None
+    for last in _PHRASE.finditer(text[-MAX_PHRASE:]):
+        pass
+    if last is None:
+        return None
+    start = max(0, len(text) - MAX_PHRASE) + last.end()
+    rest = text[start : start + MAX_LINE].lstrip(" \t:：=*\n")
+    joined = _leading_formulas(rest)
+    if joined is not None:
+        return cleaned(joined)
+    end = _SENTENCE_END.search(rest)
+    sentence = cleaned(rest[: end.start()] if end else rest)
+    return sentence or None
+
+
+def _leading_formulas(text: str) -> str | None:
+    """Formulas at the start of `text`, joined over commas and `and`; words behind the last one are its unit."""
+    match = _SEGMENT.match(_strip_marks(text))
+    if match is None:
+        return None
+    text = _strip_marks(text)
+    parts = [_content(match)]
+    while True:
+        link = _LINK.match(text, match.end())
+        following = _SEGMENT.match(text, link.end()) if link else None
+        if following is None:
+            break
+        parts.append(_content(following))
+        match = following
+    tail = re.match(r"\s*(%|percent|or\s+[^\n.]{1,40}|and\s+[^\n.]{1,40})", text[match.end() :])
+    return ", ".join(parts) + (" " + tail.group(1) if tail else "")
+
+
+def _strip_marks(text: str) -> str:
+    return text.lstrip("*_` \"'")
+
+
+def _content(match: re.Match[str]) -> str:
+    return next(group for group in match.groups() if group is not None)
+
+
+def _last_formula(text: str) -> tuple[str | None, int]:
+    """The last formula, joined with those it is linked to, and where it ends."""
+    skipped = max(0, len(text) - MAX_PHRASE)
+    text = text[skipped:]
+    found = list(_SEGMENT.finditer(text))
+    if not found:
+        return None, -1
+    parts = [_content(found[-1])]
+    for earlier, later in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
+        between = text[earlier.end() : later.start()]
+        if not (_LINK.fullmatch(between) or (len(between) < 40 and _HEDGE.search(between))):
+            break
+        parts.append(_content(earlier))
+    return ", ".join(reversed(parts)), skipped + found[-1].end()
+
+
+def _last_number(text: str) -> tuple[str | None, int]:
+    """The last number and where it ends; none where `or`, `maybe` and the like stand before it."""
+    skipped = max(0, len(text) - MAX_LINE)
+    tail = text[skipped:]
+    found = list(_NUMERAL.finditer(tail))
+    if not found:
+        return None, -1
+    if len(found) > 1 and _HEDGE.search(tail[found[-2].end() : found[-1].start()]):
+        return None, -1
+    number = found[-1].group().rstrip(",")
+    if re.fullmatch(r"\D*\d+,\d+\D*", number) and not re.search(r"\d,\d{3}(?!\d)", number):
+        number = number.replace(",", ".")  # 2,74: a number on its own, not a list
+    return number, skipped + found[-1].end()
+
+
+def cleaned(text: str) -> str:
+    """Without outer marks: white space, markdown, quotes, dollar signs, a final full stop."""
+    text = text.strip()
+    for _ in range(4):
+        before = text
+        text = _LEADING.sub("", text)
+        text = text.strip().rstrip("。").strip('`"“”')
+        text = re.sub(r"^\*{1,3}(.*?)\*{1,3}$", r"\1", text, flags=re.DOTALL).strip()
+        if text.endswith("**"):
+            text = text[:-2].strip()
+        if text.endswith((".", ",", ";")) and not text.endswith(("..", "\\,", "\\;")):
+            text = text[:-1].rstrip()
+        match = _SEGMENT.fullmatch(text)
+        if match:
+            text = _content(match).strip()
+        if text == before:
+            break
+    return text
+
+
+def option_letter(text: str) -> str | None:
+    """`C` of `(C) 42` or `C. blue`, unless another option is named as well."""
+    text = re.sub(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1 ", text).replace("\\", " ")
+    match = _OPTION.match(text)
+    if match is None or len(set(_ANY_OPTION.findall(text))) > 1:
+        return None
+    return match.group(1)
