@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayActorError
 
+from sampler.remote_result import remote_result
 from sampler.rollout import PromptLength, RolloutGroup, SamplingPlan
 from sampler.sample_stats import SampleStats, SampleTally
 from sampler.sampler_config import SamplerConfig, engine_environment
@@ -74,7 +75,7 @@ class SamplerPool:
         for slot in self._slots:
             while slot.is_starting:
                 try:
-                    slot.info = ray.get(slot.call, timeout=self.config.start_timeout_s)
+                    slot.info = remote_result(slot.call, self.config.start_timeout_s)
                     slot.call = None
                 except RayActorError as death:
                     self._replace(slot, deque(), death)
@@ -180,7 +181,7 @@ class SamplerPool:
         """The groups a call brought back; none from a worker that has just started or died."""
         call, slot.call = slot.call, None
         try:
-            answer = ray.get(call)
+            answer = remote_result(call)
         except RayActorError as death:
             self._replace(slot, waiting, death)
             return []
@@ -201,7 +202,7 @@ class SamplerPool:
     def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[PromptLength]:
         """Token counts as the engine sees the prompts, pictures included; for preflight and curation."""
         self.wait_until_ready()
-        lengths: list[PromptLength] = ray.get(self._slots[0].actor.lengths.remote(list(prompts)))
+        lengths: list[PromptLength] = remote_result(self._slots[0].actor.lengths.remote(list(prompts)))
         return lengths
 
     # Weights

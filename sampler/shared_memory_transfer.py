@@ -33,7 +33,6 @@ from vllm.model_executor.model_loader.reload import (
     finalize_layerwise_reload,
     initialize_layerwise_reload,
 )
-
 from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
 
 from sampler.weight_segment import (
@@ -101,12 +100,15 @@ class SharedMemoryWeightTransferEngine(WeightTransferEngine[SharedMemoryInitInfo
             raise WeightTransferError(
                 f"sent twice: {_some({name for name in names if names.count(name) > 1})}"
             )
-        with open_segment(manifest) as tensors, torch.device(self.device):
+        with open_segment(manifest) as tensors:
             initialize_layerwise_reload(self.model)
-            self.model.load_weights(iter(tensors))
-            unfilled = unfilled_modules(self.model)
-            # Loaders may keep references until the end: finalise while the mapping is open.
-            finalize_layerwise_reload(self.model, self.model_config)
+            try:
+                self.model.load_weights(iter(tensors))
+                unfilled = unfilled_modules(self.model)
+            finally:
+                # While the mapping is open: loaders may have kept references. Also after an error, so that
+                # the next update starts afresh.
+                finalize_layerwise_reload(self.model, self.model_config)
         if unfilled:
             raise WeightTransferError(f"no sent tensor filled vLLM's {_some(unfilled)}")
         prepack_cpu_experts(self.model)

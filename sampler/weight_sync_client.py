@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import ray
 from ray.exceptions import RayActorError
 
+from sampler.remote_result import remote_result
 from sampler.weight_segment import WeightTransferError
 
 
@@ -47,7 +47,7 @@ class PoolWeightSyncClient:
         alive = []
         for worker, call in zip(self._workers, calls, strict=True):
             try:
-                ray.get(call)
+                remote_result(call)
                 alive.append(worker)
             except RayActorError:
                 continue
