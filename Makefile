@@ -12,7 +12,7 @@ setup:
 demo: setup
 	@.venv/bin/hone run recipes/digits_cpu.yaml $(ARGS); code=$$?; \
 	report=$$(ls -t runs/*/report.html 2>/dev/null | head -n 1); \
-	if [ -n "$$report" ]; then echo "report: $$report"; fi; exit $$code
+	if [ $$code -eq 0 ] && [ -n "$$report" ]; then echo "report: $$report"; fi; exit $$code
 
 test: setup
 	@.venv/bin/python -m pytest $(ARGS)
