@@ -10,6 +10,7 @@ PROFILE (cpu or cuda), HONE_TORCH_LINKS (a folder or page holding the CPU wheel 
 
 import ast
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -78,6 +79,14 @@ def is_current(profile: str) -> bool:
 # What the machine must have
 
 
+def loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 def check_machine(profile: str) -> None:
     """Fail now, in one line, on what would fail minutes later."""
     name = "python%d.%d" % sys.version_info[:2]
@@ -97,6 +106,10 @@ def check_machine(profile: str) -> None:
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
         raise SetupError(
             f"no Python.h, which those kernels include: install it (Debian, Ubuntu: apt install {name}-dev)"
+        )
+    if profile == "cpu" and not loads("libnuma.so.1"):
+        raise SetupError(
+            "no libnuma, which vLLM's CPU kernels are linked to: install it (Debian, Ubuntu: apt install libnuma1)"
         )
     needed = float(os.environ.get("HONE_MIN_FREE_GB") or FREE_GB[profile])
     free = shutil.disk_usage(ROOT).free / 1e9

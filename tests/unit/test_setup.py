@@ -138,6 +138,13 @@ def test_no_python_headers(environment: ModuleType, monkeypatch: pytest.MonkeyPa
         environment.check_machine("cpu")
 
 
+def test_no_libnuma(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "sh")
+    monkeypatch.setattr(environment, "loads", lambda library: False)
+    with pytest.raises(environment.SetupError, match="no libnuma.*apt install libnuma1"):
+        environment.check_machine("cpu")
+
+
 def finish(environment: ModuleType) -> None:
     """Leave the folder as a complete set-up leaves it."""
     environment.VENV.mkdir(exist_ok=True)
