@@ -141,7 +141,7 @@ def test_no_python_headers(environment: ModuleType, monkeypatch: pytest.MonkeyPa
 def test_no_libnuma(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "sh")
     monkeypatch.setattr(environment, "loads", lambda library: False)
-    with pytest.raises(environment.SetupError, match="no libnuma.*apt install libnuma1"):
+    with pytest.raises(environment.SetupError, match=r"no libnuma.*apt install libnuma1"):
         environment.check_machine("cpu")
 
 
