@@ -123,14 +123,18 @@ class SharedMemoryWeightTransferEngine(WeightTransferEngine[SharedMemoryInitInfo
 
 
 def unfilled_modules(model: torch.nn.Module) -> set[str]:
-    """Modules with weights of which a reload, before it is finalised, has loaded none: vLLM only warns of these."""
+    """Modules none of whose parameters a reload has loaded, asked before it is finalised: vLLM only warns of them.
+
+    Modules with buffers alone (rotary tables) are not loaded, and attention layers are filled at the end.
+    """
     unfilled = set()
     for name, module in model.named_modules():
         info = get_layerwise_info(module)
+        has_parameters = next(module.parameters(recurse=False), None) is not None
         if (
             info.can_load()
+            and has_parameters
             and not info.load_numel
-            and info.load_numel_total
             and not is_deferred_attention_layer(module)
         ):
             unfilled.add(name)
