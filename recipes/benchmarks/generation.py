@@ -1,0 +1,235 @@
+"""How close generation through the pool comes to one bare `vllm.LLM.generate` call over the same requests.
+
+The bare engine is built with the same arguments, lives in a Ray actor with the same environment and is timed inside
+it, so it pays nothing for Ray. Runs are interleaved, and the ratio is that of the median tokens/s. Two bare calls are
+measured: `plain`, as one would write it (n samples per prompt, text and log-probabilities by vLLM's defaults), and
+`stripped`, which leaves out what the pool leaves out (a request per rollout, text decoded at the end).
+
+    python -m recipes.benchmarks.generation          # a tiny random model on this machine
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sampler.prompt import Prompt
+from sampler.rollout import SamplingPlan
+from sampler.sampler_config import SamplerConfig, engine_environment
+
+TARGET_RATIO = 0.90
+CONTENDERS = ("pool", "plain", "stripped")
+
+
+@dataclass(frozen=True)
+class GenerationBenchmark:
+    """Response tokens/s of each run, by contender, in the order they were made; `loadavg` before the first."""
+
+    num_prompts: int
+    num_samples: int
+    num_workers: int
+    threads: int
+    tokens_per_s: dict[str, list[float]]
+    loadavg: float
+
+    def median(self, contender: str) -> float:
+        return statistics.median(self.tokens_per_s[contender])
+
+    @property
+    def ratio(self) -> float:
+        """Pool over the plain bare call: the figure that should reach `TARGET_RATIO`."""
+        return self.median("pool") / self.median("plain")
+
+    @property
+    def stripped_ratio(self) -> float:
+        return self.median("pool") / self.median("stripped")
+
+    def __str__(self) -> str:
+        requests = f"{self.num_prompts} prompts x {self.num_samples} samples"
+        workers = f"{self.num_workers} worker(s) of {self.threads} thread(s)"
+        lines = [f"generation: {requests}, {workers}, load {self.loadavg:.2f}"]
+        for contender in CONTENDERS:
+            runs = self.tokens_per_s[contender]
+            lines.append(
+                f"  {contender:<9} median {self.median(contender):8.0f} tokens/s   "
+                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {len(runs)} runs)"
+            )
+        verdict = "reached" if self.ratio >= TARGET_RATIO else "missed"
+        lines.append(f"  pool / plain bare call     {self.ratio:.3f}  (target {TARGET_RATIO:.2f}: {verdict})")
+        lines.append(f"  pool / stripped bare call  {self.stripped_ratio:.3f}")
+        return "\n".join(lines)
+
+
+class BareEngine:
+    """One `vllm.LLM` in a process of its own; a Ray actor only in order to live under the same conditions."""
+
+    def __init__(self, model_path: str, config: SamplerConfig, log_path: str) -> None:
+        from sampler.engine import RolloutEngine
+        from sampler.worker import redirect_output
+
+        redirect_output(log_path)
+        engine = RolloutEngine(model_path, config)
+        self._llm: Any = engine._llm
+        self._chat_text = engine.chat_text
+
+    def generate(self, prompts: Sequence[Prompt], plan: SamplingPlan, stripped: bool) -> float:
+        """Response tokens per second of one `generate` call; making its arguments is not timed."""
+        requests, parameters = [], []
+        for prompt in prompts:
+            request = {"prompt": self._chat_text(prompt), "multi_modal_data": {"image": prompt.pil_images()}}
+            for each in _bare_parameters(prompt, plan, stripped):
+                requests.append(request)
+                parameters.append(each)
+        began = time.perf_counter()
+        outputs = self._llm.generate(requests, parameters, use_tqdm=False)
+        seconds = time.perf_counter() - began
+        return sum(len(response.token_ids) for output in outputs for response in output.outputs) / seconds
+
+
+def _bare_parameters(prompt: Prompt, plan: SamplingPlan, stripped: bool) -> list[Any]:
+    from vllm import SamplingParams
+
+    from sampler.engine import sampling_params
+
+    if stripped:
+        return [
+            sampling_params(plan, plan.seed_for(prompt.prompt_id, index))
+            for index in plan.indices_for(prompt)
+        ]
+    return [
+        SamplingParams(
+            n=plan.num_samples_for(prompt),
+            seed=plan.seed_for(prompt.prompt_id, 0),
+            temperature=plan.temperature,
+            top_p=plan.top_p,
+            max_tokens=plan.max_response_tokens,
+            logprobs=0,
+            logit_bias={token: float("-inf") for token in plan.forbidden_token_ids} or None,
+        )
+    ]
+
+
+def measure_generation(
+    model_path: str | Path,
+    config: SamplerConfig,
+    prompts: Sequence[Prompt],
+    plan: SamplingPlan,
+    *,
+    num_runs: int = 7,
+    log_dir: str | Path,
+) -> GenerationBenchmark:
+    """Measure in the Ray cluster this process is connected to. One run of each contender warms up, uncounted."""
+    import ray
+
+    from sampler.pool import SamplerPool
+
+    loadavg = os.getloadavg()[0]
+    tokens_per_s: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
+    with SamplerPool(model_path, config, log_dir) as pool:
+        bare = (
+            ray.remote(BareEngine)
+            .options(
+                num_cpus=config.num_cpus_per_worker,
+                num_gpus=config.num_gpus_per_worker,
+                runtime_env={"env_vars": engine_environment(config)},
+            )
+            .remote(str(model_path), config, str(Path(log_dir).absolute() / "bare-engine.log"))
+        )
+
+        def run(contender: str, step: int) -> float:
+            fresh = dataclasses.replace(plan, step=step)
+            if contender != "pool":
+                return ray.get(bare.generate.remote(list(prompts), fresh, contender == "stripped"))
+            for _group in pool.sample(prompts, fresh):
+                pass
+            assert pool.stats is not None
+            return pool.stats.response_tokens_per_s
+
+        for step in range(num_runs + 1):
+            for contender in CONTENDERS:
+                speed = run(contender, step)
+                if step > 0:
+                    tokens_per_s[contender].append(speed)
+        ray.kill(bare)
+    return GenerationBenchmark(
+        len(prompts), plan.num_samples, config.num_workers, config.threads, tokens_per_s, loadavg
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> GenerationBenchmark:
+    """Build a tiny random model and digit prompts, measure, print, and write the figures where asked."""
+    options = _options().parse_args(arguments)
+    # Ray runs its workers at niceness 15 by default, which would measure whatever else the machine does.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    import ray
+
+    from recipes.digits import DigitsShape, digit_banks, distinct_prompts
+    from rl.families.family import load_family
+
+    with tempfile.TemporaryDirectory(prefix="hone-") as scratch:
+        import random
+
+        prompts = distinct_prompts(
+            digit_banks(0.2, 0)[0], DigitsShape(), options.num_prompts, random.Random(0)
+        )
+        model_path = Path(options.model) if options.model else Path(scratch) / "tiny"
+        family = load_family("qwen3_vl_moe")
+        if not options.model:
+            family.build_tiny(model_path, seed=0, corpus=[prompt.text for prompt in prompts], sizes={})
+        from transformers import AutoTokenizer
+
+        plan = SamplingPlan(
+            num_samples=options.num_samples,
+            max_response_tokens=options.max_response_tokens,
+            run_seed=0,
+            step=0,
+            stage="bench",
+            forbidden_token_ids=family.forbidden_token_ids(AutoTokenizer.from_pretrained(model_path)),
+        )
+        config = SamplerConfig(
+            num_workers=options.num_workers, threads=options.threads, max_model_len=256, kv_cache_gib=0.5
+        )
+        ray.init(
+            address="local",
+            num_cpus=4,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=512 * 2**20,
+            _temp_dir=scratch,
+        )
+        try:
+            result = measure_generation(
+                model_path, config, prompts, plan, num_runs=options.num_runs, log_dir=Path(scratch) / "logs"
+            )
+        finally:
+            ray.shutdown()
+    print(result)
+    if options.json:
+        Path(options.json).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
+    return result
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hone bench generation", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", help="a checkpoint in hub layout; default: a tiny random one")
+    parser.add_argument("--num-prompts", type=int, default=64)
+    parser.add_argument("--num-samples", type=int, default=8)
+    parser.add_argument("--max-response-tokens", type=int, default=24)
+    parser.add_argument("--num-workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--num-runs", type=int, default=7)
+    parser.add_argument("--json", help="also write the figures to this file")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

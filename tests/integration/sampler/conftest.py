@@ -1,0 +1,125 @@
+"""A real Ray, a tiny random Qwen3-VL-MoE and one pool of two real vLLM workers, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rl.families.family import load_family
+from sampler.pool import SamplerPool
+from sampler.prompt import Prompt
+from sampler.rollout import SamplingPlan
+from sampler.sampler_config import SamplerConfig
+
+QUESTIONS = ("What is the sum of the digits?", "Which digit is the largest?", "How many digits are even?")
+
+
+@pytest.fixture(scope="session")
+def family():
+    return load_family("qwen3_vl_moe")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(family, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny")
+    family.build_tiny(path, seed=0, corpus=[*QUESTIONS, "<think>3+5+1</think>\\boxed{9}"], sizes={})
+    config = json.loads((path / "config.json").read_text())
+    config["text_config"].setdefault(
+        "norm_topk_prob", True
+    )  # vLLM asks for it, transformers 5 does not write it
+    (path / "config.json").write_text(json.dumps(config))
+    return path
+
+
+@pytest.fixture(scope="session")
+def forbidden(family, tiny_model: Path) -> tuple[int, ...]:
+    from transformers import AutoTokenizer
+
+    return family.forbidden_token_ids(AutoTokenizer.from_pretrained(tiny_model))
+
+
+@pytest.fixture(scope="session")
+def prompts() -> list[Prompt]:
+    """48 prompts: pictures of three sizes, some with two pictures, some with none."""
+    rng = np.random.default_rng(7)
+    made = []
+    for number in range(48):
+        num_images = (1, 1, 2, 0)[number % 4]
+        content: list[dict[str, str]] = [{"type": "image"} for _ in range(num_images)]
+        content.append({"type": "text", "text": f"{QUESTIONS[number % 3]} ({number})"})
+        images = [_picture(rng, side=(32, 48, 64)[number % 3]) for _ in range(num_images)]
+        made.append(
+            Prompt.build(
+                messages=[{"role": "user", "content": content}], images=images, verifier="math", reference="9"
+            )
+        )
+    return made
+
+
+@pytest.fixture
+def plan(forbidden: tuple[int, ...]) -> SamplingPlan:
+    return SamplingPlan(
+        num_samples=4, max_response_tokens=24, run_seed=3, step=1, forbidden_token_ids=forbidden
+    )
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A cluster of this session's own; other clusters on the machine are not touched."""
+    import ray
+
+    # Ray would start workers at niceness 15, behind everything else the machine does.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    directory = tempfile.mkdtemp(prefix="hone-")  # short: Ray puts Unix sockets below it
+    for attempt in range(3):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=4,
+                include_dashboard=False,
+                log_to_driver=False,
+                object_store_memory=512 * 2**20,
+                _temp_dir=directory,
+            )
+            break
+        except Exception:  # Ray gives its own processes 30 s, which a busy machine may not
+            ray.shutdown()
+            if attempt == 2:
+                raise
+    yield
+    ray.shutdown()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pool(
+    ray_session: None, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SamplerPool]:
+    """Two workers. Small KV blocks, so that the prefix cache is really used by short prompts."""
+    config = SamplerConfig(
+        num_workers=2,
+        threads=1,
+        max_model_len=256,
+        max_num_seqs=32,
+        kv_cache_gib=0.25,
+        block_size=32,
+        return_routed_experts=True,
+        max_restarts=20,
+    )
+    with SamplerPool(tiny_model, config, tmp_path_factory.mktemp("logs")) as running:
+        yield running
+
+
+def _picture(rng: np.random.Generator, side: int) -> bytes:
+    encoded = io.BytesIO()
+    Image.fromarray(rng.integers(0, 255, (side, side, 3), dtype=np.uint8)).save(encoded, "PNG")
+    return encoded.getvalue()
