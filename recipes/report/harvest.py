@@ -52,11 +52,13 @@ def _harvest(run: RunRecord, log: RolloutTable, manifest: dict[str, Any]) -> Har
     file = run.path / "stages" / manifest["stage"] / "rft_rows.parquet"
     rows: list[dict[str, Any]] = []
     if file.is_file():
-        # The same number of each question type, in the order of prompt ids: chosen by rule.
+        # The same number of each question type, different prompts first, in the order of their ids: by rule.
         sql = f"""
-            SELECT *, row_number() OVER (PARTITION BY tags[1] ORDER BY prompt_id, rollout_id) AS rank_in_type
-            FROM {table_of([file])} QUALIFY rank_in_type <= {ROWS_PER_TYPE}
-            ORDER BY tags[1], rank_in_type LIMIT {MAX_ROWS}
+            SELECT * EXCLUDE (rank_in_prompt), row_number() OVER (
+                PARTITION BY tags[1] ORDER BY rank_in_prompt, prompt_id) AS rank_in_type
+            FROM (SELECT *, row_number() OVER (PARTITION BY prompt_id ORDER BY rollout_id) AS rank_in_prompt
+                  FROM {table_of([file])})
+            QUALIFY rank_in_type <= {ROWS_PER_TYPE} ORDER BY tags[1], rank_in_type LIMIT {MAX_ROWS}
         """
         rows = log.query_files(sql)
     return Harvest(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -19,6 +20,7 @@ from recipes.report.attempt import Attempt, ShownText
 from recipes.report.axis import percent, round_ticks, short_number
 from recipes.report.comparison import Attempts, compare
 from recipes.report.curve import MAX_POINTS, Curve, Series, spread, thinned
+from recipes.report.harvest import harvests
 from recipes.report.held_out import held_out_tables
 from recipes.report.picture import Box, Picture, box_of
 from recipes.report.prompt_source import message_text
@@ -291,6 +293,22 @@ def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
     before, after = by_id[prompts[2].prompt_id].sides
     assert [one.word for one in before.attempts] == ["right", "timeout"]
     assert after.score_words == "2 of 2 right"
+
+
+def test_the_harvest_shows_different_prompts_of_every_type(run_maker: Any) -> None:
+    run_maker.collect(0)
+    file = run_maker.run / "stages" / "01-collect-r0" / "rft_rows.parquet"
+    rows = pq.read_table(file)
+    pq.write_table(pa.concat_tables([rows, rows]), file)  # every prompt was kept twice
+    run = RunRecord.open(run_maker.run)
+    with RolloutTable(run.path) as log:
+        (harvest,) = harvests(run, log)
+    assert [row.prompt.question_type for row in harvest.rows] == sorted(
+        ["count", "largest", "sum", "where"] * 2
+    )
+    assert len({row.prompt.prompt_id for row in harvest.rows}) == 8
+    assert {(row.attempt.word, row.attempt.policy_version) for row in harvest.rows} == {("right", 0)}
+    assert harvest.funnel[0] == ("prompts tried", 800)
 
 
 def test_prompts_are_found_outside_the_run_too(run_maker: Any) -> None:
