@@ -5,6 +5,8 @@
 .NOTPARALLEL:
 ARGS ?=
 export PROFILE PYTHON UPGRADE
+# A run starts a dozen processes; without cached byte code each compiles torch and vLLM again.
+unexport PYTHONDONTWRITEBYTECODE
 
 setup:
 	@tools/setup.sh

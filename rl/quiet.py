@@ -109,6 +109,8 @@ def _move_log_handlers(
     moved = []
     for logger in [logging.getLogger(), *loggers]:
         for handler in logger.handlers:
+            if isinstance(handler, type(logging.lastResort)):
+                continue  # looks sys.stderr up each time it writes
             if isinstance(handler, logging.StreamHandler) and any(
                 handler.stream is one for one in from_streams
             ):

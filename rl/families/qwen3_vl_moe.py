@@ -156,9 +156,10 @@ class Qwen3VLMoeFamily(ModelFamily):
 
         language = model.model.language_model
         embeddings = language.embed_tokens(input_ids)
-        if vision is None:
+        if vision is None or image_rows is None:
+            if vision is not None:  # a blank picture: part of the graph, not of the result
+                embeddings = embeddings + 0.0 * sum(part.sum() for part in (vision.merged, *vision.deepstack))
             return language(inputs_embeds=embeddings, position_ids=position_ids, use_cache=False).last_hidden_state
-        assert image_rows is not None
         is_image = input_ids == model.config.image_token_id
         starts = np.concatenate([[0], np.cumsum(vision.tokens_per_image)])
         picked = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in image_rows.tolist()])
@@ -201,7 +202,7 @@ def _tiny_config(size: Mapping[str, int], tokenizer: Any) -> Qwen3VLMoeConfig:
             "intermediate_size": 2 * size["hidden_size"], "num_hidden_layers": size["num_layers"],
             "num_attention_heads": size["num_heads"], "num_key_value_heads": size["num_kv_heads"],
             "head_dim": size["head_dim"], "num_experts": size["num_experts"],
-            "num_experts_per_tok": size["num_experts_per_token"], "moe_intermediate_size": size["expert_size"],
+            "norm_topk_prob": True, "num_experts_per_tok": size["num_experts_per_token"], "moe_intermediate_size": size["expert_size"],
             "max_position_embeddings": size["max_positions"], "tie_word_embeddings": False,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": mrope_section,
                                 "mrope_interleaved": True},

@@ -1,0 +1,57 @@
+"""``hone run``: the whole program of a recipe; the same command resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check recipe and show the plan; run nothing.")] = False,
+    report: Annotated[bool, typer.Option(help="Write RUN/report.html at the end.")] = True,
+) -> None:
+    """Run a recipe's rounds of SFT, RL and rejection sampling. Run it again to go on after a stop."""
+    from recipes.recipe_file import dump_recipe, load_recipe
+    from rl.run_directory import RunDirectory
+
+    settings = load_recipe(recipe, overrides or [])
+    if dry_run:
+        from recipes.run_plan import print_plan
+
+        print_plan(settings)
+        return
+    run_directory = RunDirectory(Path(settings.run_dir))
+    run_directory.open(dump_recipe(settings))
+    try:
+        _run(settings, run_directory, report)
+    finally:
+        run_directory.close()
+
+
+def _run(settings, run_directory, report: bool) -> None:  # type: ignore[no-untyped-def]
+    import os
+
+    from rich.console import Console
+
+    from rl.progress import ProgressDisplay
+    from rl.quiet import quiet_third_party
+
+    # Waiting processes must not spin on the cores of working ones; children inherit it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled" if "RAY_ADDRESS" not in os.environ else "token")
+    with quiet_third_party(run_directory.logs / "driver.log") as terminal:
+        with ProgressDisplay(Console(file=terminal)) as display:
+            from rl.program import run_program
+
+            summary = run_program(settings, run_directory, display)
+            if report:
+                from recipes.report.page import write_report
+
+                display.note(f"report: {write_report(run_directory.path)}")
+            heldout = summary["heldout"]
+            display.note("held-out pass@1: " + " -> ".join(f"{100 * one['pass_at_1']:.1f}%" for one in heldout))

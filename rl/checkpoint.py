@@ -1,0 +1,63 @@
+"""Going on inside a stage: DeepSpeed's checkpoint with a cursor, replaced whole; and the policy left for use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from rl.run_directory import StageDirectory, write_atomically
+from rl.trainer import Trainer
+
+CURSOR = "cursor.json"
+NOT_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt", "*.pth")
+
+
+class StageCheckpoint:
+    """The newest checkpoint of a stage under way. The cursor is written last, so it always names a whole one."""
+
+    def __init__(self, directory: StageDirectory, *, every_steps: int | None) -> None:
+        self.directory = directory
+        self.every_steps = every_steps
+
+    def resume(self, trainer: Trainer) -> int:
+        """Load the checkpoint if there is one and drop what came after it; the next step's number, 0 for a new start."""
+        cursor = self.directory.path / CURSOR
+        if not cursor.is_file():
+            self.directory.begin()
+            return 0
+        kept = json.loads(cursor.read_text())
+        trainer.load_checkpoint(self.directory.path / kept["checkpoint"])
+        next_step = int(kept["next_step"])
+        self.directory.rewind(next_step)
+        return next_step
+
+    def save(self, trainer: Trainer, next_step: int) -> None:
+        """Save when it is time, then forget the one before."""
+        if self.every_steps is None or next_step % self.every_steps:
+            return
+        name = f"checkpoint-{next_step}"
+        trainer.save_checkpoint(self.directory.path / name)
+        write_atomically(self.directory.path / CURSOR, json.dumps({"checkpoint": name, "next_step": next_step}))
+        self._drop(keep=name)
+
+    def finish(self) -> None:
+        """The stage's policy is exported: the state for going on is no longer needed."""
+        (self.directory.path / CURSOR).unlink(missing_ok=True)
+        self._drop(keep=None)
+
+    def _drop(self, keep: str | None) -> None:
+        for path in self.directory.path.glob("checkpoint-*"):
+            if path.name != keep:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def export_policy(trainer: Trainer, base: Path, target: Path) -> None:
+    """The trainer's weights as a complete checkpoint in the hub layout: configuration, tokenizer and processor from
+    ``base``, weights from the trainer. Written under a temporary name and renamed."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(base, temporary, ignore=shutil.ignore_patterns(*NOT_WEIGHTS, ".*"))
+    trainer.export(temporary)
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)

@@ -1,0 +1,136 @@
+"""The engines of a run: Ray, the trainer's ranks, the sampler's workers, the judge; and which policy they hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rl.families.family import load_family
+from rl.judging import Judge, JudgedBatch
+from rl.policy_state import PolicyState
+from rl.recipe import Recipe
+from rl.weight_sync import Proof, WeightSync
+from sampler.pool import SamplerPool
+from sampler.prompt import Prompt
+from sampler.rollout import SamplingPlan
+from verifiers.errors import BadInput
+
+
+class Engines:
+    """Started once a run, on first use, and kept through all stages; ``hold`` makes them hold a policy."""
+
+    def __init__(self, recipe: Recipe, base: PolicyState, log_dir: Path, probe: Sequence[Prompt]) -> None:
+        self.recipe = recipe
+        self.base = base
+        self.log_dir = log_dir
+        self.probe = [prompt for prompt in probe if prompt.images] or list(probe)
+        self.family = load_family(recipe.model.family)
+        self.forbidden_token_ids = forbidden_token_ids(base.hub, self.family)
+        self._held: PolicyState | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self) -> None:
+        """Start everything at once, then prove that sampler and trainer compute the same policy.
+
+        Raises: SyncError when they do not.
+        """
+        if self._held is not None:
+            return
+        start_ray(self.recipe)
+        self._stack.callback(stop_ray)
+        self.judge = self._stack.enter_context(Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags))
+        device = "cpu" if self.recipe.sampler.device == "cpu" else "cuda"
+        self.sampler = SamplerPool(self.base.hub, self.recipe.sampler, self.log_dir, self.base.version)
+        with ThreadPoolExecutor(max_workers=1) as starter:
+            sampler_started = starter.submit(self.sampler.start)
+            self._stack.callback(self.sampler.shutdown)
+            from rl.trainer import Trainer
+
+            self.trainer = Trainer(self.recipe, self.base.hub, self.log_dir, device=device)
+            self._stack.callback(self.trainer.shutdown)
+            sampler_started.result()
+        self.weight_sync = WeightSync(self.recipe.sync, self.trainer, self.sampler, self.probe,
+                                      forbidden_token_ids=self.forbidden_token_ids, seed=self.recipe.seed)
+        self._held = self.base
+        self.weight_sync.prove()
+
+    def hold(self, policy: PolicyState) -> None:
+        """Make trainer and sampler hold a policy, from its checkpoint where they hold another, and prove it."""
+        self.start()
+        if self._held == policy:
+            return
+        self.trainer.load_weights(policy.hub)
+        self.weight_sync.sync(policy.version)
+        self.weight_sync.prove()
+        self._held = policy
+
+    def release(self) -> None:
+        """The trainer is about to change: what it holds has no name until ``now_holds``."""
+        self._held = PolicyState(-1, Path(), "in training")
+
+    def now_holds(self, policy: PolicyState) -> Proof:
+        """The trainer's weights, already synced as ``policy.version``, are this policy. Proven before it is believed."""
+        proof = self.weight_sync.prove()
+        self._held = policy
+        return proof
+
+    def sample_and_judge(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> JudgedBatch:
+        """Sample and judge at the same time; the result stands in the prompts' order."""
+        batch = self.judge.judge(self.sampler.sample(prompts, plan))
+        return JudgedBatch(batch.in_order_of(prompts), batch.wait_s)
+
+    def plan(self, *, stage: str, step: int, num_samples: int, max_response_tokens: int, temperature: float = 1.0,
+             top_p: float = 1.0, first_index: int = 0) -> SamplingPlan:
+        """A sampling plan of this run: its seed, its forbidden tokens."""
+        return SamplingPlan(num_samples=num_samples, max_response_tokens=max_response_tokens,
+                            run_seed=self.recipe.seed, step=step, stage=stage, temperature=temperature, top_p=top_p,
+                            first_index=first_index, forbidden_token_ids=self.forbidden_token_ids)
+
+
+def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
+    """What the policy at this checkpoint must never sample. Raises: BadInput where there is no tokenizer."""
+    from transformers import AutoTokenizer
+
+    if not (hub / "config.json").is_file():
+        raise BadInput(f"model.path={hub} holds no config.json: give a checkpoint directory in the hub layout")
+    architectures = json.loads((hub / "config.json").read_text()).get("architectures") or []
+    if not set(architectures) & set(family.architectures):
+        raise BadInput(f"model.path={hub} is a {', '.join(architectures) or 'model without a name'}, but "
+                       f"model.family={family.name} wants {', '.join(family.architectures)}")
+    ids: tuple[int, ...] = family.forbidden_token_ids(AutoTokenizer.from_pretrained(hub))
+    return ids
+
+
+def start_ray(recipe: Recipe) -> None:
+    """Join the cluster at RAY_ADDRESS, or start one on this machine for this run alone."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS")
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address:
+        ray.init(address=address, **common)
+        return
+    # Placement groups want whole CPUs; on a small machine there are fewer than there are ranks and workers.
+    num_cpus = recipe.ray.num_cpus or max(os.cpu_count() or 1, recipe.trainer.num_ranks + 1)
+    ray.init(address="local", num_cpus=num_cpus, include_dashboard=False,
+             object_store_memory=recipe.ray.object_store_mib << 20, **common)
+
+
+def stop_ray() -> None:
+    """Leave the cluster; one that this process started ends with it."""
+    import ray
+
+    ray.shutdown()
+
+

@@ -1,0 +1,118 @@
+"""From rollouts to rewards: split the response, let a judge see the final answer, and never take a failure for a 0."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from rl.recipe import JudgingConfig
+from sampler.prompt import Prompt
+from sampler.rollout import Rollout, RolloutGroup
+from verifiers.answer import FinalAnswer, split_response
+from verifiers.errors import BadInput, HoneError
+from verifiers.service import Case, VerifierService
+from verifiers.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The scalar of one rollout with what is behind it. ``value`` is None where no judge came to a decision."""
+
+    value: float | None
+    verdict: Verdict | None
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRollout:
+    """A rollout with its thought (for people and logs), its final answer (for judges) and its reward."""
+
+    prompt: Prompt
+    rollout: Rollout
+    thought: str
+    answer: FinalAnswer
+    reward: Reward
+
+
+class Judge:
+    """Judges groups as they finish, in processes that can be killed; results are joined by rollout id."""
+
+    def __init__(self, config: JudgingConfig, *, thinking_tags: tuple[str, str] = ("<think>", "</think>")) -> None:
+        self.config = config
+        self.thinking_tags = thinking_tags
+        self._service = VerifierService(num_workers=config.num_workers, timeout_s=config.timeout_s)
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._service.close()
+
+    def check(self, prompts: Iterable[Prompt]) -> None:
+        """Raises: BadInput for a prompt that nothing can judge."""
+        for prompt in prompts:
+            if prompt.verifier is None:
+                raise BadInput(f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
+                               "reward model: nothing can judge it")
+
+    def judge(self, groups: Iterable[RolloutGroup]) -> JudgedBatch:
+        """Take groups as they arrive and hand each response to a verifier at once; wait for the last verdict.
+
+        Consumes: an iterator of finished groups. Waits for: verdicts still out when the iterator ends. Produces: the
+        judged rollouts in the order of arrival, with the seconds that judging took beyond generation.
+        """
+        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Future[Verdict] | None]] = []
+        for group in groups:
+            for rollout in group.rollouts:
+                thought, answer = self._split(rollout)
+                future = self._service.submit(Case(rollout.rollout_id, group.prompt.verifier or "",
+                                                   group.prompt.verifier_options, group.prompt.reference, answer)
+                                              ) if answer.ok else None
+                pending.append((group.prompt, rollout, thought, answer, future))
+        start = time.perf_counter()
+        judged = [JudgedRollout(prompt, rollout, thought, answer, _reward(future))
+                  for prompt, rollout, thought, answer, future in pending]
+        return JudgedBatch(judged, time.perf_counter() - start)
+
+    def _split(self, rollout: Rollout) -> tuple[str, FinalAnswer]:
+        thought, answer = split_response(
+            rollout.text, finish_reason=rollout.finish_reason, prefilled_think=self.config.prefilled_think,
+            expects_thought=self.config.expects_thought, open_tag=self.thinking_tags[0],
+            close_tag=self.thinking_tags[1])
+        return thought, answer
+
+    def require_judged(self, judged: Sequence[JudgedRollout]) -> None:
+        """Raises: HoneError naming the worst cases when too many rollouts have no decision."""
+        missing = [one for one in judged if one.reward.value is None]
+        if len(missing) <= self.config.max_unjudged_frac * len(judged):
+            return
+        cases = "; ".join(f"{one.rollout.rollout_id} ({one.prompt.verifier}: {one.reward.verdict.reason})"
+                          for one in missing[:3] if one.reward.verdict is not None)
+        raise HoneError(f"{len(missing)} of {len(judged)} rollouts could not be judged, more than "
+                        f"judging.max_unjudged_frac={self.config.max_unjudged_frac}: {cases}")
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedBatch:
+    """Judged rollouts and the seconds spent waiting for verdicts after generation had ended."""
+
+    rollouts: list[JudgedRollout]
+    wait_s: float
+
+    def in_order_of(self, prompts: Sequence[Prompt]) -> list[JudgedRollout]:
+        """By prompt as listed, then by index: what a run computes never depends on who finished first."""
+        place = {prompt.prompt_id: i for i, prompt in enumerate(prompts)}
+        return sorted(self.rollouts, key=lambda one: (place[one.prompt.prompt_id], one.rollout.index))
+
+
+def _reward(future: Future[Verdict] | None) -> Reward:
+    """A broken format is worth 0; a verdict its score; no decision nothing at all."""
+    if future is None:
+        return Reward(0.0, None, {"format": 0.0})
+    verdict = future.result()
+    return Reward(verdict.score, verdict, {"format": 1.0, **verdict.parts})

@@ -1,0 +1,109 @@
+"""The data of a run, and stage 00, which makes or reads it: prompts, supervised rows, the base policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl.families.family import load_family
+from rl.policy_state import PolicyState
+from rl.progress import ProgressDisplay
+from rl.recipe import Recipe
+from rl.run_directory import RunDirectory, Stopwatch
+from sampler.data_builder import build_data as call_builder
+from sampler.prompt import Prompt
+from sampler.prompt_dataset import load_prompts
+from sampler.sft_row import SftRow, load_sft_rows
+from verifiers.errors import BadInput
+
+STAGE = "00-prepare"
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Prompts to train on, prompts never trained on, and the cold-start rows."""
+
+    train: Sequence[Prompt]
+    heldout: Sequence[Prompt]
+    cold_start: Sequence[SftRow]
+
+
+def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tuple[RunData, PolicyState]:
+    """Build the data and the tiny policy once, then load them. Raises: BadInput naming file, row and column."""
+    stage = run.stage(STAGE)
+    if stage.is_complete:
+        display.done_before("prepare data")
+        result = stage.manifest()["result"]
+        return load(result["paths"], run.path), PolicyState.from_result(result["policy"], run.path)
+    started_at, watch = time.time(), Stopwatch()
+    with display.stage("prepare data") as progress:
+        stage.begin()
+        with watch("build"):
+            paths = build_data(recipe, stage.path)
+        with watch("load"):
+            data = load(paths, run.path)
+            refuse_leaks(data)
+        with watch("model"):
+            policy = base_policy(recipe, stage.path, data)
+        result = {"paths": {name: _inside(path, run.path) for name, path in paths.items()},
+                  "policy": policy.to_result(run.path), "num_train_prompts": len(data.train),
+                  "num_heldout_prompts": len(data.heldout), "num_cold_start_rows": len(data.cold_start)}
+        stage.complete(kind="prepare", title="prepare data", round_index=0, started_at=started_at, watch=watch,
+                       inputs={"data": recipe.data.model_dump(mode="json")}, result=result)
+        progress.finish(f"{len(data.train)} prompts, {len(data.heldout)} held out, {len(data.cold_start)} rows")
+    return data, policy
+
+
+def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
+    """Paths or hub ids by name (train, heldout, cold_start): the recipe's own over the builder's."""
+    config = recipe.data
+    paths: dict[str, str] = {}
+    if config.builder is not None:
+        built = call_builder(config.builder, directory / "data", seed=recipe.seed, options=config.builder_options)
+        paths.update({name: str(path) for name, path in built.items()})
+    given = {"train": config.train_prompts, "heldout": config.heldout_prompts, "cold_start": config.cold_start}
+    paths.update({name: path for name, path in given.items() if path is not None})
+    return paths
+
+
+def load(paths: dict[str, Any], run_path: Path) -> RunData:
+    """Read everything; relative paths made by the run are taken from its directory."""
+
+    def place(name: str) -> str:
+        inside = run_path / paths[name]
+        return str(inside) if inside.exists() else str(paths[name])
+
+    return RunData(load_prompts(place("train")), load_prompts(place("heldout")),
+                   load_sft_rows(place("cold_start")) if "cold_start" in paths else [])
+
+
+def refuse_leaks(data: RunData) -> None:
+    """Raises: BadInput when a held-out prompt is also trained on."""
+    heldout = {prompt.prompt_id for prompt in data.heldout}
+    trained = {prompt.prompt_id for prompt in data.train} | {row.prompt.prompt_id for row in data.cold_start}
+    leaked = sorted(heldout & trained)
+    if leaked:
+        raise BadInput(f"{len(leaked)} held-out prompts are also trained on, {leaked[0]} first: take them out of one set")
+
+
+def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
+    """The checkpoint at ``model.path``, or a tiny random instance whose tokenizer knows the data's texts."""
+    if recipe.model.path is not None:
+        path = Path(recipe.model.path)
+        if not path.is_dir():
+            raise BadInput(f"model.path={recipe.model.path} is not a directory; give a checkpoint in the hub layout, "
+                           "or leave it out for a tiny random model")
+        return PolicyState(0, path.absolute(), STAGE)
+    corpus = [prompt.text for prompt in data.train] + [row.prompt.text for row in data.cold_start]
+    corpus += [row.response for row in data.cold_start]
+    hub = directory / "policy"
+    load_family(recipe.model.family).build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
+    return PolicyState(0, hub, STAGE)
+
+
+def _inside(path: str, run_path: Path) -> str:
+    full = Path(path).absolute()
+    return str(full.relative_to(run_path)) if full.is_relative_to(run_path) else path

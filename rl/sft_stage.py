@@ -1,0 +1,117 @@
+"""Supervised fine-tuning at the start of a round: cold-start rows, and the harvests of the rounds before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rl.batch import TrainBatch, TrainSequence
+from rl.checkpoint import StageCheckpoint, export_policy
+from rl.losses import SFT_LOSS, LossSpec
+from rl.policy_state import PolicyState
+from rl.recipe import Recipe, ScheduleConfig, SftConfig
+from rl.run_data import RunData
+from rl.schedule import learning_rate
+from rl.sft_rows import PromptEncoder, epochs_of, sft_sequences
+from rl.stage import Stage, StageContext
+from sampler.sft_row import SftRow, load_sft_rows
+
+STEPS_PER_CALL = 8  # optimizer steps sent to the ranks at a time
+
+
+class SftStage(Stage):
+    """Next-token loss on responses. Later rounds start from the base policy or from the last, as the recipe says."""
+
+    kind = "sft"
+    label = "SFT"
+
+    def __init__(self, round_index: int, base: PolicyState, harvests: Sequence[Path], num_harvested: int) -> None:
+        super().__init__(round_index)
+        self.base = base
+        self.harvests = list(harvests)
+        self.num_harvested = num_harvested
+
+    def num_steps(self, recipe: Recipe, data: RunData) -> int:
+        return num_sft_steps(recipe.sft, self.round_index, len(data.cold_start) + self.num_harvested)
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {"harvests": [path.parent.name for path in self.harvests]}
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        config, trainer = context.recipe.sft, context.engines.trainer
+        context.engines.release()
+        with context.watch("encode"):
+            rows = [*context.data.cold_start, *(row for path in self.harvests for row in load_sft_rows(path))]
+            encoder = PromptEncoder(self.base.hub)
+            sequences, num_dropped = sft_sequences(rows, encoder, max_tokens=context.recipe.sampler.max_model_len)
+        if self.round_index and config.start_from == "base":
+            trainer.load_weights(self.base.hub)
+        trainer.reset_optimizer()
+        checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
+        loss = self._train(context, sequences, checkpoint)
+        policy = PolicyState(context.policy.version + 1, context.directory.path / "policy", context.directory.name)
+        with context.watch("sync"):
+            context.engines.weight_sync.sync(policy.version)
+            proof = context.engines.now_holds(policy)
+        with context.watch("save"):
+            export_policy(trainer, self.base.hub, policy.hub)
+            checkpoint.finish()
+        return {"policy": policy.to_result(context.run.path), "num_rows": _rows_by_source(rows),
+                "num_dropped_too_long": num_dropped, "final_loss": loss,
+                "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens}}
+
+    def _train(self, context: StageContext, sequences: Sequence[TrainSequence], checkpoint: StageCheckpoint) -> float:
+        config, trainer = context.recipe.sft, context.engines.trainer
+        num_steps = num_sft_steps(config, self.round_index, len(sequences))
+        schedule = schedule_of_round(config, self.round_index)
+        step = checkpoint.resume(trainer)
+        context.progress.advance(step)
+        places = epochs_of(len(sequences), seed=f"{context.recipe.seed} {context.directory.name}")
+        for _ in islice(places, step * config.batch_size):
+            pass
+        loss = math.nan
+        while step < num_steps:
+            end = min(num_steps, step + STEPS_PER_CALL)
+            with context.watch("train"):
+                batches = [TrainBatch.of([sequences[place] for place in islice(places, config.batch_size)])
+                           for _ in range(step, end)]
+                rates = [learning_rate(i, num_steps=num_steps, **schedule.model_dump()) for i in range(step, end)]
+                outcomes = trainer.update(batches, rates, LossSpec(SFT_LOSS))
+            for batch, rate, metrics in zip(batches, rates, outcomes, strict=True):
+                loss = metrics["loss"]
+                context.run.log_metrics(
+                    stage=context.directory.name, kind=self.kind, round_index=self.round_index, step=step,
+                    metrics={"train/loss": loss, "train/grad_norm": metrics["grad_norm"], "train/lr": rate,
+                             "train/tokens_per_s": batch.num_tokens / metrics["seconds"],
+                             "time/train_s": metrics["seconds"]})
+                step += 1
+            context.progress.advance(len(batches), loss=loss, tokens_per_s=sum(
+                batch.num_tokens for batch in batches) / sum(metrics["seconds"] for metrics in outcomes))
+            checkpoint.save(trainer, step)
+        return loss
+
+    def words(self, result: Mapping[str, Any]) -> str:
+        return f"loss {result['final_loss']:.3f} on {sum(result['num_rows'].values()):,} rows"
+
+
+def num_sft_steps(config: SftConfig, round_index: int, num_rows: int) -> int:
+    """Optimizer steps of a round's SFT: whole batches covering its epochs."""
+    epochs = config.later_epochs if round_index and config.later_epochs is not None else config.epochs
+    return max(1, math.ceil(epochs * num_rows / config.batch_size))
+
+
+def schedule_of_round(config: SftConfig, round_index: int) -> ScheduleConfig:
+    """The first round's schedule, or the same with the peak rate of later rounds."""
+    if round_index and config.later_lr is not None:
+        return config.schedule.model_copy(update={"lr": config.later_lr})
+    return config.schedule
+
+
+def _rows_by_source(rows: Sequence[SftRow]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.source] = counts.get(row.source, 0) + 1
+    return counts

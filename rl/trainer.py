@@ -1,0 +1,136 @@
+"""The controller's side of the trainer: one object, however many ranks there are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, RayWorkerGroup
+
+from rl.batch import Floats, TrainBatch
+from rl.losses import LossSpec
+from rl.micro_batch import plan_micro_batches
+from rl.recipe import Recipe
+from rl.rank_work import RankWork, TrainerSetup
+from rl.trainer_rank import TrainerRank
+
+COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
+
+
+class Trainer:
+    """verl's ``RayWorkerGroup`` of DeepSpeed ranks. Batches go in whole; cutting and joining happen here."""
+
+    def __init__(self, recipe: Recipe, model_path: Path, log_dir: Path, *, device: str = "cpu") -> None:
+        self.config = recipe.trainer
+        pool = RayResourcePool(process_on_nodes=[self.config.ranks_per_node] * self.config.num_nodes,
+                               use_gpu=device != "cpu", max_colocate_count=1)
+        self._ranks = RayWorkerGroup(
+            resource_pool=pool, ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)), device_name=device,
+            worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device))
+        self.facts: dict[str, Any] = self._ranks.build(TrainerSetup(
+            str(model_path), recipe.model, self.config, str(log_dir), device))[0]
+
+    @property
+    def num_ranks(self) -> int:
+        return self.config.num_ranks
+
+    def logprobs(self, batch: TrainBatch, *, temperature: float = 1.0, of_reference: bool = False
+                 ) -> tuple[Floats, Floats]:
+        """Log-probabilities and entropies (nats) of all response tokens, flat, in the batch's order."""
+        plan = self._plan(batch)
+        work = [self._work(batch, [rank_plan]) for rank_plan in plan]
+        outputs = self._ranks.logprobs(work, [temperature] * len(work), [of_reference] * len(work))
+        logprobs: list[Any] = [None] * len(batch)
+        entropies: list[Any] = [None] * len(batch)
+        for rank_plan, (rank_logprobs, rank_entropies) in zip(plan, outputs, strict=True):
+            filled = [micro_batch for micro_batch in rank_plan if micro_batch]
+            for micro_batch, values, entropy in zip(filled, rank_logprobs, rank_entropies, strict=True):
+                ends = np.cumsum(batch.response_lengths[micro_batch])[:-1]
+                for place, part, entropy_part in zip(micro_batch, np.split(values, ends), np.split(entropy, ends),
+                                                     strict=True):
+                    logprobs[place], entropies[place] = part, entropy_part
+        return np.concatenate(logprobs), np.concatenate(entropies)
+
+    def update(self, steps: Sequence[TrainBatch], rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
+        """One optimizer step a batch, in order. Returns each step's metrics, averaged over its loss tokens."""
+        plans = [self._plan(batch) for batch in steps]
+        work = []
+        for rank in range(self.num_ranks):
+            parts = [self._work(batch, [plan[rank]]) for batch, plan in zip(steps, plans, strict=True)]
+            images: dict[str, tuple[bytes, ...]] = {}
+            for part in parts:
+                images.update(part.images)
+            work.append(RankWork([part.steps[0] for part in parts], list(rates), images, parts[0].filler))
+        outputs = self._ranks.update(work, [loss] * len(work))
+        return [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
+
+    def reset_optimizer(self) -> None:
+        self._ranks.reset_optimizer()
+
+    def save_checkpoint(self, directory: Path) -> None:
+        self._ranks.save_checkpoint(str(directory))
+
+    def load_checkpoint(self, directory: Path) -> None:
+        self._ranks.load_checkpoint(str(directory))
+
+    def load_weights(self, hub_directory: Path) -> None:
+        self._ranks.load_weights(str(hub_directory))
+
+    def export(self, directory: Path) -> None:
+        self._ranks.export(str(directory))
+
+    def load_reference(self, directory: Path) -> None:
+        self._ranks.load_reference(str(directory))
+
+    def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
+        """Send the weights to the sampler; seconds of the slowest rank."""
+        return float(max(self._ranks.send_weights(backend, client, num_inference_ranks)))
+
+    def shutdown(self) -> None:
+        """End the ranks; nothing is saved."""
+        for worker in self._ranks.workers:
+            ray.kill(worker)
+
+    def _plan(self, batch: TrainBatch) -> list[list[list[int]]]:
+        return plan_micro_batches(batch, num_ranks=self.num_ranks, micro_batch_tokens=self.config.micro_batch_tokens,
+                                  packed=self.config.layout == "packed")
+
+    def _work(self, batch: TrainBatch, plan: list[list[list[int]]]) -> RankWork:
+        """A rank's slices of one batch; pictures travel once, beside them."""
+        bare = batch.replace(images={})
+        images: dict[str, tuple[bytes, ...]] = {}
+        places = [place for step in plan for micro_batch in step for place in micro_batch]
+        empty = any(not micro_batch for step in plan for micro_batch in step)
+        for place in places if not empty else [0, *places]:
+            prompt_id = batch.prompt_ids[place]
+            if prompt_id in batch.images:
+                images[prompt_id] = batch.images[prompt_id]
+        slices = [[bare.select(micro_batch) if micro_batch else None for micro_batch in step] for step in plan]
+        return RankWork(slices, (), images, bare.select([0]) if empty else None)
+
+
+def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str, str]:
+    """Environment variables of a rank's process; values the user set win."""
+    environment = {
+        "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0",
+        "LOCAL_SIZE": str(ranks_per_node), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
+    }
+    if device == "cpu":
+        environment["DS_ACCELERATOR"] = "cpu"
+    return {name: os.environ.get(name, value) for name, value in environment.items()}
+
+
+def _joined(rank_metrics: Sequence[Mapping[str, float]], batch: TrainBatch) -> dict[str, float]:
+    """Sums over ranks, divided by the step's loss tokens; norms and seconds are the same everywhere or the slowest."""
+    joined: dict[str, float] = {}
+    for name in sorted({name for metrics in rank_metrics for name in metrics}):
+        values = [metrics[name] for metrics in rank_metrics if name in metrics]
+        if name.endswith("_sum"):
+            joined[name.removesuffix("_sum")] = sum(values) / max(1, batch.num_loss_tokens)
+        else:
+            joined[name] = sum(values) if name in COUNTED_PER_STEP else max(values)
+    return joined
