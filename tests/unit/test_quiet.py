@@ -119,3 +119,18 @@ with quiet_third_party({str(tmp_path / "log")!r}) as terminal:
 """
     assert run_python(code).returncode == 0
     assert (tmp_path / "log").read_text() == "(True, True, False)"
+
+
+def test_a_handler_that_follows_sys_stderr_is_left_alone(tmp_path: Path) -> None:
+    """Such as the one that Ray hangs on its loggers: its stream cannot be set, and it finds the log by itself."""
+    log = tmp_path / "driver.log"
+    code = f"""
+import logging
+from rl.quiet import quiet_third_party
+logging.getLogger("ray").addHandler(type(logging.lastResort)())
+with quiet_third_party({str(log)!r}):
+    logging.getLogger("ray").warning("a warning of ray")
+"""
+    done = run_python(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "a warning of ray" in log.read_text()
