@@ -15,8 +15,28 @@ ENTRY_POINT_GROUP = "hone.verifiers"
 BUILT_IN: dict[str, str] = {
     "math": "verifiers.kinds.math_answer:MathVerifier",
     "number": "verifiers.kinds.number:NumberVerifier",
+    "choice": "verifiers.kinds.choice:ChoiceVerifier",
     "string": "verifiers.kinds.string_match:StringVerifier",
+    "relaxed_accuracy": "verifiers.kinds.relaxed_accuracy:RelaxedAccuracyVerifier",
+    "anls": "verifiers.kinds.text_overlap:AnlsVerifier",
+    "edit_similarity": "verifiers.kinds.text_overlap:EditSimilarityVerifier",
+    "vqa_soft": "verifiers.kinds.text_overlap:VqaSoftVerifier",
+    "token_f1": "verifiers.kinds.text_overlap:TokenF1Verifier",
+    "count": "verifiers.kinds.relaxed_accuracy:CountVerifier",
     "bbox_iou": "verifiers.kinds.bbox_iou:BboxIouVerifier",
+    "point_in_box": "verifiers.kinds.point:PointInBoxVerifier",
+    "point_distance": "verifiers.kinds.point:PointDistanceVerifier",
+    "temporal_iou": "verifiers.kinds.point:TemporalIouVerifier",
+    "instruction": "verifiers.kinds.instruction:InstructionVerifier",
+    "puzzle": "verifiers.kinds.puzzle:PuzzleVerifier",
+    "json_schema": "verifiers.kinds.json_schema:JsonSchemaVerifier",
+    "code": "verifiers.kinds.code:CodeVerifier",
+    "spot_difference": "verifiers.kinds.spot_difference:SpotDifferenceVerifier",
+    "all_of": "verifiers.kinds.combinator:AllOfVerifier",
+    "any_of": "verifiers.kinds.combinator:AnyOfVerifier",
+    "weighted": "verifiers.kinds.combinator:WeightedVerifier",
+    "gate": "verifiers.kinds.combinator:GateVerifier",
+    "cascade": "verifiers.kinds.combinator:CascadeVerifier",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
 from verifiers.answer import FinalAnswer
@@ -43,6 +43,7 @@ class Example:
     reference: Any
     answer: str
     score: float = 1.0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class LimitExceeded(Exception):
@@ -61,6 +62,11 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
     summary: ClassVar[str] = ""
     Config: ClassVar[type] = NoOptions
     example: ClassVar[Example]
+    # For the conformance kit: which changes of a right answer must cost score (none for a rule without one right
+    # answer), whether a hostile text may score, and which side effects judging has by design.
+    mutations: ClassVar[tuple[str, ...]] = ("off_by_one", "sign", "swap", "hedge")
+    hostile_may_score: ClassVar[bool] = False
+    side_effects: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any = None, **options: Any) -> None:
         """Either a ready `Config`, or options by name (`BadOption` names a typo's near option)."""
@@ -68,6 +74,12 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
             self.config: Any = config
         else:
             self.config = build_config(self.Config, {**(config or {}), **options}, owner=self.kind)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles by specification: import path and options, never state."""
+        path = f"{type(self).__module__}:{type(self).__qualname__}"
+        options = {f.name: getattr(self.config, f.name) for f in fields(self.config)}
+        return (from_specification, (path, options))
 
     @abstractmethod
     def prepare(self, reference: Any) -> PreparedT:
@@ -123,6 +135,13 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
         except Exception as why:  # noqa: BLE001 - the one boundary where plug-in code may fail
             where = f"verifier {self.kind!r}"
             return Verdict.failed("verifier_raised", shown(f"{where} raised {type(why).__name__}: {why}"))
+
+
+def from_specification(path: str, options: Mapping[str, Any]) -> Verifier[Any, Any]:
+    """The verifier of a class path (`package.module:Name`) and options."""
+    from verifiers.registry import load_verifier
+
+    return load_verifier(path, options)
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:

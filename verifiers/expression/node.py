@@ -169,7 +169,7 @@ def symbols(node: Node) -> frozenset[str]:
     if isinstance(node, Symbol):
         return frozenset((node.name,))
     found: set[str] = set()
-    stack = [node]
+    stack: list[Node] = [node]
     while stack:
         current = stack.pop()
         if isinstance(current, Symbol):

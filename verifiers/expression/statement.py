@@ -104,8 +104,8 @@ def _joined_boxes(text: str, found: list[tuple[int, int, str]]) -> str:
 def after_phrase(text: str) -> str | None:
     """What follows the last `the answer is` (in any of the languages), to the end of its sentence."""
     last = None
-    for last in _PHRASE.finditer(text[-MAX_PHRASE:]):
-        pass
+    for match in _PHRASE.finditer(text[-MAX_PHRASE:]):
+        last = match
     if last is None:
         return None
     start = max(0, len(text) - MAX_PHRASE) + last.end()

@@ -55,6 +55,7 @@ class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
     """
 
     kind = "bbox_iou"
+    mutations = ("off_by_one", "swap", "hedge")
     summary = "boxes scored by IoU or GIoU; several by optimal assignment, false positives paid for"
     Config = BboxOptions
     example = Example("<bbox>10 20 110 220</bbox>", "<bbox>10 20 110 220</bbox>")

@@ -1,0 +1,217 @@
+"""`code`: a program judged by unit tests, run in a sandbox."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from verifiers.answer import FinalAnswer
+from verifiers.errors import BadReference
+from verifiers.sandbox.call_harness import plain
+from verifiers.sandbox.program_run import Finished, SandboxFailed, run_program
+from verifiers.verdict import Verdict
+from verifiers.verifier import Example, NoAnswer, Verifier, shown
+
+_FENCE = re.compile(r"```(?:python|py|python3)?[ \t]*\n(.*?)\n?```", re.DOTALL | re.IGNORECASE)
+MAX_CODE_CHARS = 100_000
+MAX_TESTS = 500
+
+
+@dataclass(frozen=True)
+class CodeOptions:
+    """score         `all`: 1 when every test passes; `fraction`: the share that passes
+    timeout_s     wall clock for all calls of one program, or for one stdin test
+    memory_mib    address space of the program
+    rel_tol       accepted relative error of floats in results
+    """
+
+    score: Literal["all", "fraction"] = "all"
+    timeout_s: float = 4.0
+    memory_mib: int = 512
+    rel_tol: float = 1e-9
+
+    def __post_init__(self) -> None:
+        if not (0 < self.timeout_s <= 600 and 32 <= self.memory_mib <= 65_536 and 0 <= self.rel_tol < 1):
+            raise ValueError("timeout_s is in (0, 600], memory_mib in [32, 65536], rel_tol in [0, 1)")
+
+
+@dataclass(frozen=True)
+class CallTests:
+    entry: str
+    calls: tuple[dict[str, Any], ...]
+    expected: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class StreamTests:
+    inputs: tuple[str, ...]
+    expected: tuple[str, ...]
+
+
+class CodeVerifier(Verifier[CallTests | StreamTests, str]):
+    """Reference: `{"entry": "solve", "tests": [{"args": [...], "expected": ...}, ...]}` (unit tests by call; `entry` may be
+    `Class.method`), or `{"tests": [{"stdin": "...", "stdout": "..."}]}`; `solution` may hold a right program.
+
+    The program is the last ```python block of the answer, else the whole answer. It runs apart (own process, no network, no
+    other programs, no writes, limits on time, memory and output); expected values never enter that process, and its exit
+    status proves nothing: each result must come out. Results are compared by value and kind (1 is not True, a list is
+    not a tuple unless the reference, which is JSON, cannot tell them apart).
+    """
+
+    kind = "code"
+    side_effects = ("subprocess.Popen",)
+    summary = "Python programs by unit tests (calls or stdin/stdout) in a sandbox"
+    Config = CodeOptions
+    example = Example(
+        {"entry": "double", "tests": [{"args": [2], "expected": 4}, {"args": [-1], "expected": -2}]},
+        "```python\ndef double(x):\n    return 2 * x\n```",
+    )
+
+    def prepare(self, reference: Any) -> CallTests | StreamTests:
+        if isinstance(reference, str):
+            try:
+                reference = json.loads(reference)
+            except (ValueError, RecursionError):
+                raise BadReference("a reference of 'code' is a mapping with tests, got text that is not JSON") from None
+        if not isinstance(reference, Mapping) or set(reference) - {"entry", "tests", "solution"}:
+            raise BadReference(f"a reference of 'code' has keys entry, tests, solution; got {shown(repr(reference), 80)}")
+        tests = reference.get("tests")
+        if not isinstance(tests, (list, tuple)) or not 0 < len(tests) <= MAX_TESTS:
+            raise BadReference(f"tests of a 'code' reference is a list of 1 to {MAX_TESTS} tests")
+        if not all(isinstance(test, Mapping) for test in tests):
+            raise BadReference("a test of a 'code' reference is a mapping")
+        if "entry" in reference:
+            return _call_tests(reference["entry"], tests)
+        for test in tests:
+            if set(test) != {"stdin", "stdout"} or not all(isinstance(v, str) for v in test.values()):
+                raise BadReference("without 'entry', a test of a 'code' reference has the texts stdin and stdout")
+        return StreamTests(tuple(t["stdin"] for t in tests), tuple(t["stdout"] for t in tests))
+
+    def extract(self, answer: FinalAnswer) -> str | NoAnswer:
+        if len(answer.text) > MAX_CODE_CHARS:
+            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+        blocks = _FENCE.findall(answer.text)
+        code = blocks[-1] if blocks else answer.text
+        if not code.strip():
+            return NoAnswer("no_answer", "the program is empty")
+        try:
+            code.encode()
+        except UnicodeEncodeError:
+            return NoAnswer("not_text", "the program is not valid Unicode")
+        return code
+
+    def compare(self, prepared: CallTests | StreamTests, extracted: str) -> Verdict:
+        try:
+            if isinstance(prepared, CallTests):
+                passed, reason = self._calls(prepared, extracted)
+                total = len(prepared.calls)
+            else:
+                passed, reason = self._streams(prepared, extracted)
+                total = len(prepared.inputs)
+        except SandboxFailed as why:
+            return Verdict.failed("no_sandbox", str(why))
+        score = passed / total if self.config.score == "fraction" else float(passed == total)
+        return Verdict.scored(
+            score,
+            "passed" if passed == total else "failed",
+            shown(f"{passed} of {total} tests pass" + (f"; {reason}" if reason else "")),
+            extracted=shown(extracted),
+            parts={"passed": float(passed), "tests": float(total)},
+            tier="execution",
+        )
+
+    def _run(self, task: dict[str, Any]) -> Finished:
+        return run_program(task, timeout_s=self.config.timeout_s, memory_bytes=self.config.memory_mib << 20)
+
+    def _calls(self, tests: CallTests, code: str) -> tuple[int, str]:
+        done = self._run({"code": code, "entry": tests.entry, "calls": list(tests.calls)})
+        passed, reason = 0, ""
+        for position, expected in enumerate(tests.expected):
+            result = done.results.get(position)
+            if result is not None and "value" in result and self._same(expected, result["value"]):
+                passed += 1
+            elif not reason:
+                reason = f"test {position + 1}: {_what(result, done)}"
+        return passed, reason
+
+    def _streams(self, tests: StreamTests, code: str) -> tuple[int, str]:
+        passed, reason = 0, ""
+        for position, (given, expected) in enumerate(zip(tests.inputs, tests.expected, strict=True)):
+            done = self._run({"code": code, "stdin": given})
+            printed = done.stdout.decode("utf-8", "replace")
+            if not done.timed_out and not done.overflowed and _lines(printed) == _lines(expected):
+                passed += 1
+                continue
+            why = "out of time" if done.timed_out else f"printed {shown(printed, 60)!r}"
+            reason = reason or f"test {position + 1}: {why}"
+            if self.config.score == "all":
+                break
+        return passed, reason
+
+    def _same(self, expected: Any, found: Any) -> bool:
+        """Expected JSON value against a marked result of the harness."""
+        if isinstance(found, dict) and len(found) == 1:
+            ((mark, content),) = found.items()
+            if mark == "int":
+                return type(expected) is int and str(expected) == content
+            if mark == "float":
+                return self._same_number(expected, float(content))
+            if mark in ("list", "tuple"):
+                is_list = isinstance(expected, (list, tuple)) and len(expected) == len(content)
+                return is_list and all(map(self._same, expected, content))
+            if mark == "set":
+                is_list = isinstance(expected, (list, tuple)) and len(expected) == len(content)
+                return is_list and sorted((plain(item) for item in expected), key=repr) == content
+            if mark == "dict":
+                keys = {str(key) if not isinstance(key, dict) else None: value for key, value in content}
+                same_keys = isinstance(expected, Mapping) and set(map(str, expected)) == set(keys)
+                return same_keys and len(keys) == len(content) and all(self._same(v, keys[str(k)]) for k, v in expected.items())
+            return False
+        if isinstance(found, bool) or isinstance(expected, bool):
+            return found is expected
+        if isinstance(found, int) and isinstance(expected, (int, float)):
+            return self._same_number(expected, found)
+        return type(found) is type(expected) and bool(found == expected)
+
+    def _same_number(self, expected: Any, found: float) -> bool:
+        if isinstance(expected, bool) or not isinstance(expected, (int, float)):
+            return False
+        if isinstance(expected, int) and isinstance(found, int):
+            return expected == found
+        return math.isclose(expected, found, rel_tol=self.config.rel_tol, abs_tol=1e-12) and math.isfinite(found)
+
+    def reference_answers(self, reference: Any) -> list[str]:
+        self.prepare(reference)
+        if isinstance(reference, str):
+            reference = json.loads(reference)
+        solution = reference.get("solution")
+        return [solution, f"```python\n{solution}\n```"] if isinstance(solution, str) else []
+
+
+def _call_tests(entry: Any, tests: Any) -> CallTests:
+    if not isinstance(entry, str) or not all(part.isidentifier() for part in entry.split(".")) or entry.count(".") > 1:
+        raise BadReference(f"entry of a 'code' reference is a function's name or Class.method, got {entry!r}")
+    calls, expected = [], []
+    for test in tests:
+        if set(test) - {"args", "kwargs", "expected"} or "expected" not in test:
+            raise BadReference("a test by call has keys args, kwargs, expected")
+        if not isinstance(test.get("args", []), (list, tuple)) or not isinstance(test.get("kwargs", {}), Mapping):
+            raise BadReference("args of a test is a list, kwargs a mapping")
+        calls.append({"args": list(test.get("args", [])), "kwargs": dict(test.get("kwargs", {}))})
+        expected.append(test["expected"])
+    return CallTests(entry, tuple(calls), tuple(expected))
+
+
+def _lines(text: str) -> list[str]:
+    """Lines without trailing blanks, and without blank lines at the end."""
+    return [line.rstrip() for line in text.rstrip().split("\n")]
+
+
+def _what(result: dict[str, Any] | None, done: Finished) -> str:
+    if result is None:
+        return "out of time" if done.timed_out else "no result came out"
+    return f"raised {result['raised']}" if "raised" in result else f"gave {shown(json.dumps(result.get('value')), 60)}"

@@ -1,0 +1,133 @@
+"""`json_schema`: the answer is JSON that a schema accepts, and has a given value if one is given."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from verifiers.answer import FinalAnswer
+from verifiers.errors import BadReference
+from verifiers.final_line import MAX_ANSWER_CHARS
+from verifiers.verdict import Verdict
+from verifiers.verifier import Example, NoAnswer, Verifier, shown
+
+_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n```", re.DOTALL | re.IGNORECASE)
+MAX_JSON_CHARS = 200_000
+MAX_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class JsonOptions:
+    """fence    a code fence (```json) around the whole answer is accepted"""
+
+    fence: bool = True
+
+
+@dataclass(frozen=True)
+class JsonTarget:
+    validator: Any
+    has_value: bool
+    value: Any
+
+
+class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
+    """Reference: a JSON schema (draft 2020-12) as a mapping or JSON text, or `{"schema": ..., "value": ...}`; with a value
+    the answer must also equal it. The whole answer must be one JSON text: no prose around it, no NaN, no key twice.
+    Only references inside the schema are followed; nothing is fetched. Validation by the jsonschema package.
+    """
+
+    kind = "json_schema"
+    summary = "structured output: valid under a JSON schema, equal to a value"
+    Config = JsonOptions
+    example = Example({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}, '{"name": "x"}')
+
+    def prepare(self, reference: Any) -> JsonTarget:
+        import jsonschema
+        from referencing import Registry
+
+        if isinstance(reference, str):
+            try:
+                reference = json.loads(reference)
+            except (ValueError, RecursionError):
+                raise BadReference("a reference of 'json_schema' is a schema, got text that is not JSON") from None
+        if not isinstance(reference, Mapping):
+            raise BadReference(f"a reference of 'json_schema' is a schema, got {shown(repr(reference), 60)}")
+        wrapped = set(reference) <= {"schema", "value"} and bool(reference)
+        schema = reference.get("schema", {}) if wrapped else reference
+        try:
+            jsonschema.Draft202012Validator.check_schema(schema)
+        except jsonschema.SchemaError as why:
+            raise BadReference(f"a reference of 'json_schema' is no valid schema: {why.message}") from None
+        validator = jsonschema.Draft202012Validator(schema, registry=Registry())
+        target = JsonTarget(validator, wrapped and "value" in reference, reference.get("value") if wrapped else None)
+        if target.has_value and not validator.is_valid(target.value):
+            raise BadReference("the value of a 'json_schema' reference is not valid under its own schema")
+        return target
+
+    def extract(self, answer: FinalAnswer) -> Any:
+        text = answer.text.strip()
+        if len(text) > MAX_ANSWER_CHARS:
+            return NoAnswer("limit", f"the answer has {len(text)} characters", limit=True)
+        if self.config.fence and (fenced := _FENCE.fullmatch(text)):
+            text = fenced.group(1).strip()
+        if len(text) > MAX_JSON_CHARS or _depth(text) > MAX_DEPTH:
+            return NoAnswer("limit", f"JSON of {len(text)} characters, or nested too deeply", limit=True)
+        try:
+            return (json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique),)
+        except ValueError as why:
+            return NoAnswer("not_json", f"the answer is not JSON: {shown(str(why), 80)}")
+
+    def compare(self, prepared: JsonTarget, extracted: Any) -> Verdict:
+        value = extracted[0]
+        written = shown(json.dumps(value))
+        error = next(iter(prepared.validator.iter_errors(value)), None)
+        if error is not None:
+            where = "/".join(map(str, error.absolute_path)) or "the top"
+            return Verdict.scored(0.0, "invalid", shown(f"at {where}: {error.message}"), extracted=written, tier="structure")
+        if prepared.has_value and not same_json(prepared.value, value):
+            return Verdict.scored(0.0, "different", "valid, but another value", extracted=written, tier="structure")
+        return Verdict.scored(1.0, "valid", "valid under the schema", extracted=written, tier="structure")
+
+    def reference_answers(self, reference: Any) -> list[str]:
+        target = self.prepare(reference)
+        if not target.has_value:
+            return []
+        text = json.dumps(target.value)
+        return [text, f"```json\n{text}\n```"] if self.config.fence else [text]
+
+
+def same_json(a: Any, b: Any) -> bool:
+    """Equal as JSON values: true is not 1, and 1.0 is 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same_json(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same_json, a, b))
+    return bool(a == b)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice")
+    return result
+
+
+def _depth(text: str) -> int:
+    """An upper bound of the nesting, brackets inside strings included."""
+    depth = deepest = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest

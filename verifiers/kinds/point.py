@@ -1,0 +1,225 @@
+"""`point_in_box`, `point_distance`, `temporal_iou`: pointing in pictures and in time."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from verifiers.answer import FinalAnswer
+from verifiers.assignment import best_assignment
+from verifiers.box import Box, reference_boxes
+from verifiers.errors import BadReference
+from verifiers.final_line import MAX_ANSWER_CHARS
+from verifiers.verdict import Verdict
+from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, shown
+
+Point = tuple[float, float]
+_POINT = re.compile(r"<point>([^<>]{0,200})</point>", re.IGNORECASE)
+_NUMBER = r"[-+]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})"
+_TWO = re.compile(rf"\s*[\[(]?\s*({_NUMBER})(?:\s*,\s*|\s+)({_NUMBER})\s*[\])]?\s*", re.ASCII)
+MAX_FOUND = 200
+
+
+def tagged_points(text: str) -> list[Point | None]:
+    """Every `<point>x y</point>`; None for a tag that holds no two numbers."""
+    return [_two(content) for content in _POINT.findall(text)]
+
+
+def _two(text: str) -> Point | None:
+    match = _TWO.fullmatch(text)
+    return (float(match.group(1)), float(match.group(2))) if match else None
+
+
+def _matched_score(weights: list[list[float]], num_found: int) -> float:
+    """Sum of the best one-to-one matching over max(wanted, found): misses and extras cost the same."""
+    total = sum(weights[i][j] for i, j in best_assignment(weights))
+    return min(1.0, total / max(len(weights), num_found))
+
+
+class _PointVerifier(Verifier[tuple[Any, ...], tuple[Point | None, ...]]):
+    def extract(self, answer: FinalAnswer) -> tuple[Point | None, ...] | NoAnswer:
+        if len(answer.text) > MAX_ANSWER_CHARS:
+            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+        found = tagged_points(answer.text)
+        if not found:
+            return NoAnswer("no_point", "the answer holds no <point>x y</point>")
+        return tuple(found)
+
+    def _judge_points(
+        self, wanted: Sequence[Any], found: Sequence[Point | None], weight: Callable[[Any, Point], float]
+    ) -> Verdict:
+        text = shown("; ".join("?" if p is None else f"{p[0]:g} {p[1]:g}" for p in found[:16]))
+        if len(found) > (1 if len(wanted) == 1 else 2 * len(wanted)) or len(found) > MAX_FOUND:
+            reason = f"{len(found)} points for {len(wanted)} wanted"
+            return Verdict.scored(0.0, "too_many_points", reason, extracted=text, tier="structure")
+        weights = [[0.0 if point is None else weight(item, point) for point in found] for item in wanted]
+        score = _matched_score(weights, len(found))
+        reason = f"{len(found)} points for {len(wanted)} wanted score {score:.3f}"
+        return Verdict.scored(score, "points", reason, extracted=text, tier="structure")
+
+
+class PointInBoxVerifier(_PointVerifier):
+    """A point scores 1 inside the reference box (edges included), else 0.
+
+    Several boxes: points are paired one to one, score = hits / max(boxes, points). One box wants exactly one point.
+    """
+
+    kind = "point_in_box"
+    mutations = ("hedge",)
+    summary = "pointing: the point lies in the box"
+    Config = NoOptions
+    example = Example("<bbox>10 10 50 50</bbox>", "<point>30 30</point>")
+
+    def prepare(self, reference: Any) -> tuple[Box, ...]:
+        return tuple(reference_boxes(reference, self.kind)[0])
+
+    def compare(self, prepared: tuple[Box, ...], extracted: tuple[Point | None, ...]) -> Verdict:
+        return self._judge_points(prepared, extracted, lambda box, point: float(box.contains(*point)))
+
+    def reference_answers(self, reference: Any) -> list[str]:
+        centres = [((b.x1 + b.x2) / 2, (b.y1 + b.y2) / 2) for b in self.prepare(reference)]
+        return ["".join(f"<point>{x:.12g} {y:.12g}</point>" for x, y in centres)]
+
+
+@dataclass(frozen=True)
+class DistanceOptions:
+    """radius    the distance at which the score has fallen to 0, in the units of the coordinates
+    score     `linear`: 1 - distance / radius; `threshold`: 1 within the radius, else 0
+    """
+
+    radius: float = 50.0
+    score: Literal["linear", "threshold"] = "linear"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius < math.inf:
+            raise ValueError(f"radius is positive, got {self.radius}")
+
+
+class PointDistanceVerifier(_PointVerifier):
+    """How near a point is: max(0, 1 - distance / radius), Euclidean; several points by optimal one-to-one pairing.
+
+    Reference: `<point>x y</point>` text, `[x, y]`, or a list of such pairs.
+    """
+
+    kind = "point_distance"
+    summary = "pointing: distance to the reference point"
+    Config = DistanceOptions
+    example = Example("<point>500 500</point>", "<point>500 500</point>")
+
+    def prepare(self, reference: Any) -> tuple[Point, ...]:
+        pairs = _number_lists(reference, 2, self.kind, lambda text: [list(p) if p else None for p in tagged_points(text)])
+        return tuple((a, b) for a, b in pairs)
+
+    def compare(self, prepared: tuple[Point, ...], extracted: tuple[Point | None, ...]) -> Verdict:
+        return self._judge_points(prepared, extracted, self._nearness)
+
+    def _nearness(self, wanted: Point, found: Point) -> float:
+        distance = math.dist(wanted, found)
+        if self.config.score == "threshold":
+            return float(distance <= self.config.radius)
+        return max(0.0, 1 - distance / self.config.radius)
+
+    def reference_answers(self, reference: Any) -> list[str]:
+        return ["".join(f"<point>{x:.12g} {y:.12g}</point>" for x, y in self.prepare(reference))]
+
+
+_CLOCK = r"(?:\d{1,3}:)?\d{1,3}:\d{2}(?:\.\d{1,6})?|\d{1,7}(?:\.\d{1,6})?"
+_SPAN = re.compile(
+    rf"(?<![\w.:])({_CLOCK})\s*(?:s|sec|seconds?)?\s*(?:-|–|—|~|to|,|until|and)\s*({_CLOCK})(?![\w:]|\.\d)|"
+    rf"<time>\s*({_CLOCK})[\s,]+({_CLOCK})\s*</time>",
+    re.IGNORECASE | re.ASCII,
+)
+_SPAN_SECONDS = re.compile(r"(?<=\d)\s*(?:s|secs?|seconds?)\b", re.IGNORECASE)
+
+
+class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
+    """Overlap of time spans: intersection / union in seconds; several spans by optimal pairing over max(counts).
+
+    Reference: `[start, end]`, a list of such, or text (`12.5 - 20`, `00:12 to 00:20`, `<time>12.5 20</time>`).
+    One reference span wants exactly one span. A span that ends before it starts overlaps nothing.
+    """
+
+    kind = "temporal_iou"
+    summary = "video grounding: overlap of time spans in seconds"
+    Config = NoOptions
+    example = Example([12.5, 20.0], "from 12.5 to 20.0 seconds")
+
+    def prepare(self, reference: Any) -> tuple[Point, ...]:
+        spans = _number_lists(reference, 2, self.kind, lambda text: [list(span) for span in time_spans(text)])
+        for start, end in spans:
+            if not 0 <= start < end:
+                raise BadReference(f"a span of a 'temporal_iou' reference has 0 <= start < end, got [{start}, {end}]")
+        return tuple((start, end) for start, end in spans)
+
+    def extract(self, answer: FinalAnswer) -> tuple[Point, ...] | NoAnswer:
+        if len(answer.text) > MAX_ANSWER_CHARS:
+            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+        found = time_spans(answer.text[-20_000:])
+        return tuple(found) if found else NoAnswer("no_span", "the answer holds no time span")
+
+    def compare(self, prepared: tuple[Point, ...], extracted: tuple[Point, ...]) -> Verdict:
+        text = shown("; ".join(f"{a:g}-{b:g}" for a, b in extracted[:16]))
+        if len(extracted) > (1 if len(prepared) == 1 else 2 * len(prepared)) or len(extracted) > MAX_FOUND:
+            reason = f"{len(extracted)} spans for {len(prepared)} wanted"
+            return Verdict.scored(0.0, "too_many_spans", reason, extracted=text, tier="structure")
+        weights = [[span_iou(a, b) for b in extracted] for a in prepared]
+        score = _matched_score(weights, len(extracted))
+        reason = f"temporal IoU {score:.3f}"
+        return Verdict.scored(score, "overlap", reason, extracted=text, tier="structure")
+
+    def reference_answers(self, reference: Any) -> list[str]:
+        spans = self.prepare(reference)
+        return ["; ".join(f"{a:.12g} - {b:.12g}" for a, b in spans), "".join(f"<time>{a:.12g} {b:.12g}</time>" for a, b in spans)]
+
+
+def span_iou(a: Point, b: Point) -> float:
+    """Intersection over union of two spans; 0 for a span without length."""
+    if a[1] <= a[0] or b[1] <= b[0]:
+        return 0.0
+    shared = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    return shared / (a[1] - a[0] + b[1] - b[0] - shared)
+
+
+def time_spans(text: str) -> list[Point]:
+    """Spans in seconds, in order of appearance; clock times `mm:ss` and `hh:mm:ss` are read too."""
+    found = []
+    for match in _SPAN.finditer(_SPAN_SECONDS.sub("", text)):
+        start, end = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
+        found.append((_seconds(start), _seconds(end)))
+    return found
+
+
+def _seconds(clock: str) -> float:
+    total = 0.0
+    for part in clock.split(":"):
+        total = total * 60 + float(part)
+    return total
+
+
+def _number_lists(reference: Any, width: int, kind: str, from_text: Callable[[str], Any]) -> list[list[float]]:
+    """A reference that is one list of `width` numbers, several, or text. Raises `BadReference`."""
+    value = reference
+    if isinstance(value, str):
+        value = from_text(value)
+        if not value:
+            try:
+                value = json.loads(reference)
+            except (ValueError, RecursionError):
+                value = None
+    if isinstance(value, (list, tuple)) and len(value) == width and not isinstance(value[0], (list, tuple)):
+        value = [value]
+    rows = value if isinstance(value, (list, tuple)) else []
+    good = [
+        [float(n) for n in row]
+        for row in rows
+        if isinstance(row, (list, tuple))
+        and len(row) == width
+        and all(type(n) in (int, float) and math.isfinite(n) and abs(n) < 1e9 for n in row)
+    ]
+    if not good or len(good) != len(rows):
+        raise BadReference(f"a reference of {kind!r} is {width} numbers or a list of such, got {shown(repr(reference), 80)}")
+    return good

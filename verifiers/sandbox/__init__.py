@@ -1,0 +1,1 @@
+"""Running a model's program apart from everything else."""

@@ -1,0 +1,83 @@
+"""Runs inside the sandbox: loads a program and calls one function of it; only plain results leave, over a pipe.
+
+Started as `python -I -S call_harness.py cpu_s memory_bytes result_fd jail.py`. Standard input holds one JSON line
+`{"code", "entry", "calls": [{"args", "kwargs"}]}`, or for stdin programs `{"code", "stdin"}`. Expected values never
+come here. The program's own exit status means nothing: a result counts only when it stands in the pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+MAX_DEPTH = 40
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """`value` in JSON types, marked by kind; subclasses and objects are refused, so nothing can pretend to be equal."""
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    kind = type(value)
+    if value is None or kind in (bool, str):
+        return value
+    if kind is int:
+        return {"int": str(value)} if abs(value) > 2**53 else value
+    if kind is float:
+        return {"float": repr(value)}
+    if kind in (list, tuple):
+        return {kind.__name__: [plain(item, depth + 1) for item in value]}
+    if kind in (set, frozenset):
+        return {"set": sorted((plain(item, depth + 1) for item in value), key=repr)}
+    if kind is dict:
+        return {"dict": [[plain(k, depth + 1), plain(v, depth + 1)] for k, v in value.items()]}
+    raise TypeError(f"a result of type {kind.__name__} is not plain")
+
+
+def run_calls(task: dict[str, Any], result_fd: int) -> None:
+    space: dict[str, Any] = {"__name__": "solution"}
+    exec(compile(task["code"], "solution.py", "exec"), space)  # noqa: S102 - this is the sandbox
+    function = space[task["entry"]] if "." not in task["entry"] else None
+    if function is None:
+        owner, method = task["entry"].split(".", 1)
+        function = getattr(space[owner](), method)
+    for position, call in enumerate(task["calls"]):
+        try:
+            line = {"n": position, "value": plain(function(*call.get("args", []), **call.get("kwargs", {})))}
+        except Exception as why:  # noqa: BLE001 - whatever the program raises is its result
+            line = {"n": position, "raised": f"{type(why).__name__}: {str(why)[:200]}"}
+        os.write(result_fd, json.dumps(line).encode() + b"\n")
+
+
+def load_jail(path: str) -> Any:
+    """The module `jail`, by path: this interpreter runs isolated, without an import path to it."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("jail", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main() -> None:
+    cpu_s, memory_bytes, result_fd = (int(word) for word in sys.argv[1:4])
+    task = json.loads(sys.stdin.buffer.readline())
+    jail = load_jail(sys.argv[4])
+    os.closerange(3, result_fd)
+    os.closerange(result_fd + 1, 64)
+    sys.argv = ["solution.py"]
+    jail.enter(cpu_s, memory_bytes, 1 << 20)
+    os.write(result_fd, b'{"ready": true}\n')
+    if "stdin" not in task:
+        run_calls(task, result_fd)
+        return
+    import io
+
+    sys.stdin = io.TextIOWrapper(io.BytesIO(task["stdin"].encode()), encoding="utf-8")
+    exec(compile(task["code"], "solution.py", "exec"), {"__name__": "__main__"})  # noqa: S102 - this is the sandbox
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Starts a program in the sandbox, waits for it within a wall-clock limit, and reads what it left in the pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).parent
+MAX_OUTPUT_BYTES = 4 << 20
+
+
+class SandboxFailed(RuntimeError):
+    """The sandbox itself did not come up: no judgement on the program."""
+
+
+@dataclass
+class Finished:
+    """What a program left behind. `results` are the harness's lines by call number; a number met twice is dropped."""
+
+    stdout: bytes
+    results: dict[int, dict[str, Any]] = field(default_factory=dict)
+    exit_code: int = 0
+    timed_out: bool = False
+    overflowed: bool = False
+
+
+def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) -> Finished:
+    """Run one task of `call_harness` in the sandbox. Raises `SandboxFailed`."""
+    read_end, write_end = os.pipe()
+    # A binary path without the virtual environment's packages: -I -S leaves only the standard library.
+    command = [sys.executable, "-I", "-S", str(_HERE / "call_harness.py"), str(max(1, round(timeout_s + 1)))]
+    command += [str(memory_bytes), str(write_end), str(_HERE / "jail.py")]
+    process = subprocess.Popen(  # noqa: S603 - the sandbox is started here
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[write_end],
+        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+        cwd="/",
+        start_new_session=True,
+    )
+    os.close(write_end)
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(task).encode() + b"\n")
+            process.stdin.close()
+        stdout, lines, timed_out, overflowed = _collect(process, read_end, timeout_s)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        os.close(read_end)
+    ready, results = _results(lines)
+    if not ready and not timed_out:
+        raise SandboxFailed("the sandbox did not start on this machine (seccomp is needed)")
+    return Finished(stdout, results, process.returncode, timed_out, overflowed)
+
+
+def _collect(process: subprocess.Popen[bytes], read_end: int, timeout_s: float) -> tuple[bytes, bytes, bool, bool]:
+    """(stdout, result lines, timed out, overflowed); stops when the program's own process has ended."""
+    deadline = time.monotonic() + timeout_s
+    assert process.stdout is not None
+    buffers = {process.stdout.fileno(): bytearray(), read_end: bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for fd in buffers:
+            os.set_blocking(fd, False)
+            selector.register(fd, selectors.EVENT_READ)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end]), True, False
+            for key, _ in selector.select(min(left, 0.2)):
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fd)
+                buffers[key.fd] += data
+                if len(buffers[key.fd]) > MAX_OUTPUT_BYTES:
+                    return bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end]), False, True
+    return bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end]), False, False
+
+
+def _results(lines: bytes) -> tuple[bool, dict[int, dict[str, Any]]]:
+    """Whether the sandbox came up, and the results by call number; forged or repeated numbers count for nothing."""
+    first, *rest = lines.split(b"\n")
+    results: dict[int, dict[str, Any]] = {}
+    repeated: set[int] = set()
+    for line in rest:
+        try:
+            item = json.loads(line)
+            number = item["n"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+        if type(number) is int:
+            if number in results:
+                repeated.add(number)
+            results[number] = item
+    return first == b'{"ready": true}', {n: item for n, item in results.items() if n not in repeated}
