@@ -3,7 +3,7 @@
 The bare engine is built with the same arguments, lives in a Ray actor with the same environment and is timed inside
 it, so it pays nothing for Ray. Runs are interleaved, and the ratio is that of the median tokens/s. Two bare calls are
 measured: `plain`, as one would write it (n samples per prompt, text and log-probabilities by vLLM's defaults), and
-`stripped`, which leaves out what the pool leaves out (a request per rollout, text decoded at the end).
+`stripped`, the fastest there is: no text at all and log-probabilities in flat lists.
 
     python -m recipes.benchmarks.generation          # a tiny random model on this machine
 """
@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -83,39 +84,31 @@ class BareEngine:
 
     def generate(self, prompts: Sequence[Prompt], plan: SamplingPlan, stripped: bool) -> float:
         """Response tokens per second of one `generate` call; making its arguments is not timed."""
-        requests, parameters = [], []
-        for prompt in prompts:
-            request = {"prompt": self._chat_text(prompt), "multi_modal_data": {"image": prompt.pil_images()}}
-            for each in _bare_parameters(prompt, plan, stripped):
-                requests.append(request)
-                parameters.append(each)
+        requests = [
+            {"prompt": self._chat_text(prompt), "multi_modal_data": {"image": prompt.pil_images()}}
+            for prompt in prompts
+        ]
+        parameters = [_bare_parameters(prompt, plan, stripped) for prompt in prompts]
         began = time.perf_counter()
         outputs = self._llm.generate(requests, parameters, use_tqdm=False)
         seconds = time.perf_counter() - began
         return sum(len(response.token_ids) for output in outputs for response in output.outputs) / seconds
 
 
-def _bare_parameters(prompt: Prompt, plan: SamplingPlan, stripped: bool) -> list[Any]:
+def _bare_parameters(prompt: Prompt, plan: SamplingPlan, stripped: bool) -> Any:
     from vllm import SamplingParams
 
-    from sampler.engine import sampling_params
-
-    if stripped:
-        return [
-            sampling_params(plan, plan.seed_for(prompt.prompt_id, index))
-            for index in plan.indices_for(prompt)
-        ]
-    return [
-        SamplingParams(
-            n=plan.num_samples_for(prompt),
-            seed=plan.seed_for(prompt.prompt_id, 0),
-            temperature=plan.temperature,
-            top_p=plan.top_p,
-            max_tokens=plan.max_response_tokens,
-            logprobs=0,
-            logit_bias={token: float("-inf") for token in plan.forbidden_token_ids} or None,
-        )
-    ]
+    return SamplingParams(
+        n=plan.num_samples_for(prompt),
+        seed=plan.seed_for(prompt.prompt_id, 0),
+        temperature=plan.temperature,
+        top_p=plan.top_p,
+        max_tokens=plan.max_response_tokens,
+        logprobs=0,
+        logit_bias={token: float("-inf") for token in plan.forbidden_token_ids} or None,
+        detokenize=not stripped,
+        flat_logprobs=stripped,
+    )
 
 
 def measure_generation(
@@ -148,7 +141,7 @@ def measure_generation(
         def run(contender: str, step: int) -> float:
             fresh = dataclasses.replace(plan, step=step)
             if contender != "pool":
-                return ray.get(bare.generate.remote(list(prompts), fresh, contender == "stripped"))
+                return float(ray.get(bare.generate.remote(list(prompts), fresh, contender == "stripped")))
             for _group in pool.sample(prompts, fresh):
                 pass
             assert pool.stats is not None
@@ -172,12 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> GenerationBenchmark:
     os.environ.setdefault("RAY_worker_niceness", "0")
     import ray
 
-    from recipes.digits import DigitsShape, digit_banks, distinct_prompts
+    from recipes.digit_picture import digit_banks
+    from recipes.digits import DigitsShape, distinct_prompts
     from rl.families.family import load_family
 
     with tempfile.TemporaryDirectory(prefix="hone-") as scratch:
-        import random
-
         prompts = distinct_prompts(
             digit_banks(0.2, 0)[0], DigitsShape(), options.num_prompts, random.Random(0)
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -32,11 +31,6 @@ def family():
 def tiny_model(family, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny")
     family.build_tiny(path, seed=0, corpus=[*QUESTIONS, "<think>3+5+1</think>\\boxed{9}"], sizes={})
-    config = json.loads((path / "config.json").read_text())
-    config["text_config"].setdefault(
-        "norm_topk_prob", True
-    )  # vLLM asks for it, transformers 5 does not write it
-    (path / "config.json").write_text(json.dumps(config))
     return path
 
 
