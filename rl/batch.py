@@ -71,8 +71,10 @@ class TrainBatch:
 
         def column(name: str, default: float) -> Floats:
             parts = [getattr(sequence, name) for sequence in sequences]
-            filled = [np.full(length, default, np.float32) if part is None else np.asarray(part, np.float32)
-                      for part, length in zip(parts, response_lengths, strict=True)]
+            filled = [
+                np.full(length, default, np.float32) if part is None else np.asarray(part, np.float32)
+                for part, length in zip(parts, response_lengths, strict=True)
+            ]
             return np.concatenate(filled) if filled else np.zeros(0, np.float32)
 
         zeros = np.zeros(total, np.float32)
@@ -82,8 +84,11 @@ class TrainBatch:
             token_ids=np.concatenate([sequence.token_ids for sequence in sequences]).astype(np.int32),
             lengths=np.array([len(sequence.token_ids) for sequence in sequences], np.int64),
             prompt_lengths=np.array([sequence.num_prompt_tokens for sequence in sequences], np.int64),
-            loss_mask=column("loss_mask", 1.0), advantages=column("advantages", 0.0),
-            sample_logprobs=column("sample_logprobs", 0.0), old_logprobs=zeros, ref_logprobs=zeros,
+            loss_mask=column("loss_mask", 1.0),
+            advantages=column("advantages", 0.0),
+            sample_logprobs=column("sample_logprobs", 0.0),
+            old_logprobs=zeros,
+            ref_logprobs=zeros,
             kl_coef=np.array([sequence.kl_coef for sequence in sequences], np.float32),
             images={sequence.prompt_id: sequence.images for sequence in sequences if sequence.images},
         )
@@ -103,8 +108,9 @@ class TrainBatch:
     def counted(self) -> TrainBatch:
         """The batch as one whole optimizer step: global counts taken from its own mask."""
         sums = np.add.reduceat(self.loss_mask, offsets(self.response_lengths)) if len(self) else np.zeros(0)
-        return dataclasses.replace(self, num_loss_tokens=round(float(self.loss_mask.sum())),
-                                   num_loss_sequences=int((sums > 0).sum()))
+        return dataclasses.replace(
+            self, num_loss_tokens=round(float(self.loss_mask.sum())), num_loss_sequences=int((sums > 0).sum())
+        )
 
     def replace(self, **columns: object) -> TrainBatch:
         """A copy with other columns."""
@@ -117,11 +123,18 @@ class TrainBatch:
         responses = _spans(offsets(self.response_lengths), self.response_lengths, index)
         prompt_ids = tuple(self.prompt_ids[i] for i in index)
         return dataclasses.replace(
-            self, sequence_ids=tuple(self.sequence_ids[i] for i in index), prompt_ids=prompt_ids,
-            token_ids=self.token_ids[tokens], lengths=self.lengths[index], prompt_lengths=self.prompt_lengths[index],
+            self,
+            sequence_ids=tuple(self.sequence_ids[i] for i in index),
+            prompt_ids=prompt_ids,
+            token_ids=self.token_ids[tokens],
+            lengths=self.lengths[index],
+            prompt_lengths=self.prompt_lengths[index],
             kl_coef=self.kl_coef[index],
-            images={prompt_id: self.images[prompt_id] for prompt_id in prompt_ids if prompt_id in self.images},
-            **{name: getattr(self, name)[responses] for name in RESPONSE_COLUMNS})
+            images={
+                prompt_id: self.images[prompt_id] for prompt_id in prompt_ids if prompt_id in self.images
+            },
+            **{name: getattr(self, name)[responses] for name in RESPONSE_COLUMNS},
+        )
 
     def split_response_column(self, values: Floats) -> list[Floats]:
         """A flat response column cut at the sequences' ends."""

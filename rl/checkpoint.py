@@ -21,7 +21,7 @@ class StageCheckpoint:
         self.every_steps = every_steps
 
     def resume(self, trainer: Trainer) -> int:
-        """Load the checkpoint if there is one and drop what came after it; the next step's number, 0 for a new start."""
+        """Load the checkpoint if there is one and drop what came after it; the next step, 0 for a new start."""
         cursor = self.directory.path / CURSOR
         if not cursor.is_file():
             self.directory.begin()
@@ -38,7 +38,9 @@ class StageCheckpoint:
             return
         name = f"checkpoint-{next_step}"
         trainer.save_checkpoint(self.directory.path / name)
-        write_atomically(self.directory.path / CURSOR, json.dumps({"checkpoint": name, "next_step": next_step}))
+        write_atomically(
+            self.directory.path / CURSOR, json.dumps({"checkpoint": name, "next_step": next_step})
+        )
         self._drop(keep=name)
 
     def finish(self) -> None:

@@ -33,7 +33,9 @@ class PictureCache:
         found = {key: self._held[key] for key, _ in wanted if key in self._held}
         missing = [(key, images) for key, images in wanted if key not in found]
         if missing:
-            decoded = [Image.open(io.BytesIO(data)).convert("RGB") for _, images in missing for data in images]
+            decoded = [
+                Image.open(io.BytesIO(data)).convert("RGB") for _, images in missing for data in images
+            ]
             output = self._process(images=decoded, return_tensors="pt")
             grids = output["image_grid_thw"].split([len(images) for _, images in missing])
             pixels = output["pixel_values"].split([int(grid.prod(-1).sum()) for grid in grids])
@@ -60,8 +62,18 @@ class Collator:
     vision tower must run on every rank or on none.
     """
 
-    def __init__(self, family: ModelFamily, processor: Any, *, image_token_id: int, pad_token_id: int, packed: bool,
-                 always_picture: bool, cache_bytes: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        family: ModelFamily,
+        processor: Any,
+        *,
+        image_token_id: int,
+        pad_token_id: int,
+        packed: bool,
+        always_picture: bool,
+        cache_bytes: int,
+        device: torch.device,
+    ) -> None:
         self.family = family
         self.pictures = PictureCache(processor.image_processor, cache_bytes)
         self.merge_size = int(processor.image_processor.merge_size)
@@ -78,25 +90,36 @@ class Collator:
         pictures = dict(zip(keys, self.pictures.get([(key, batch.images[key]) for key in keys]), strict=True))
         first_image = dict(zip(keys, np.cumsum([0, *(len(pictures[key][1]) for key in keys)]), strict=False))
         sequences = np.split(batch.token_ids, np.cumsum(batch.lengths)[:-1])
-        positions = [self._positions(tokens, pictures.get(prompt_id))
-                     for tokens, prompt_id in zip(sequences, batch.prompt_ids, strict=True)]
+        positions = [
+            self._positions(tokens, pictures.get(prompt_id))
+            for tokens, prompt_id in zip(sequences, batch.prompt_ids, strict=True)
+        ]
         input_ids, position_ids, starts = (self._pack if self.packed else self._pad)(sequences, positions)
-        image_rows = [first_image[prompt_id] + i for prompt_id in batch.prompt_ids if prompt_id in pictures
-                      for i in range(len(pictures[prompt_id][1]))]
+        image_rows = [
+            first_image[prompt_id] + i
+            for prompt_id in batch.prompt_ids
+            if prompt_id in pictures
+            for i in range(len(pictures[prompt_id][1]))
+        ]
         response_lengths = batch.response_lengths
         rows = np.repeat(np.arange(len(batch)), response_lengths)
         columns = np.arange(len(rows)) - np.repeat(offsets(response_lengths), response_lengths)
         predictors = np.repeat(starts + batch.prompt_lengths - 1, response_lengths) + columns
-        targets = np.concatenate([tokens[prompt:] for tokens, prompt
-                                  in zip(sequences, batch.prompt_lengths, strict=True)])
+        targets = np.concatenate(
+            [tokens[prompt:] for tokens, prompt in zip(sequences, batch.prompt_lengths, strict=True)]
+        )
 
         def tensor(array: Any) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
 
         fed = [pictures[key] for key in keys] or ([self.blank] if self.blank else [])
         return MicroBatch(
-            input_ids=tensor(input_ids), position_ids=tensor(position_ids), predictors=tensor(predictors),
-            targets=tensor(targets), rows=tensor(rows), columns=tensor(columns),
+            input_ids=tensor(input_ids),
+            position_ids=tensor(position_ids),
+            predictors=tensor(predictors),
+            targets=tensor(targets),
+            rows=tensor(rows),
+            columns=tensor(columns),
             shape=(len(batch), int(response_lengths.max())),
             pixel_values=torch.cat([pixels for pixels, _ in fed]).to(self.device) if fed else None,
             grid_thw=torch.cat([grid for _, grid in fed]).to(self.device) if fed else None,
@@ -106,10 +129,14 @@ class Collator:
     def _positions(self, tokens: np.ndarray, picture: Picture | None) -> np.ndarray:
         """[1 + axes, length], text positions first."""
         grids = [] if picture is None else picture[1].tolist()
-        axes = self.family.positions(tokens, grids, image_token_id=self.image_token_id, merge_size=self.merge_size)
+        axes = self.family.positions(
+            tokens, grids, image_token_id=self.image_token_id, merge_size=self.merge_size
+        )
         return np.concatenate([np.arange(len(tokens))[None], axes])
 
-    def _pad(self, sequences: list[np.ndarray], positions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _pad(
+        self, sequences: list[np.ndarray], positions: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Right padding, seen by nobody behind causal attention; positions go on so that no row looks packed."""
         longest = max(len(tokens) for tokens in sequences)
         input_ids = np.full((len(sequences), longest), self.pad_token_id, np.int64)
@@ -121,7 +148,9 @@ class Collator:
             position_ids[:, row, length:] = place[:, -1:] + 1 + np.arange(longest - length)
         return input_ids, position_ids, np.arange(len(sequences)) * longest
 
-    def _pack(self, sequences: list[np.ndarray], positions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _pack(
+        self, sequences: list[np.ndarray], positions: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One row without padding; text positions restart at 0 where a sequence begins."""
         lengths = np.array([len(tokens) for tokens in sequences], np.int64)
         return np.concatenate(sequences)[None], np.concatenate(positions, axis=1)[:, None], offsets(lengths)

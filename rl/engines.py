@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,7 +49,9 @@ class Engines:
             return
         start_ray(self.recipe)
         self._stack.callback(stop_ray)
-        self.judge = self._stack.enter_context(Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags))
+        self.judge = self._stack.enter_context(
+            Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags)
+        )
         device = "cpu" if self.recipe.sampler.device == "cpu" else "cuda"
         self.sampler = SamplerPool(self.base.hub, self.recipe.sampler, self.log_dir, self.base.version)
         with ThreadPoolExecutor(max_workers=1) as starter:
@@ -60,8 +62,14 @@ class Engines:
             self.trainer = Trainer(self.recipe, self.base.hub, self.log_dir, device=device)
             self._stack.callback(self.trainer.shutdown)
             sampler_started.result()
-        self.weight_sync = WeightSync(self.recipe.sync, self.trainer, self.sampler, self.probe,
-                                      forbidden_token_ids=self.forbidden_token_ids, seed=self.recipe.seed)
+        self.weight_sync = WeightSync(
+            self.recipe.sync,
+            self.trainer,
+            self.sampler,
+            self.probe,
+            forbidden_token_ids=self.forbidden_token_ids,
+            seed=self.recipe.seed,
+        )
         self._held = self.base
         self.weight_sync.prove()
 
@@ -80,7 +88,7 @@ class Engines:
         self._held = PolicyState(-1, Path(), "in training")
 
     def now_holds(self, policy: PolicyState) -> Proof:
-        """The trainer's weights, already synced as ``policy.version``, are this policy. Proven before it is believed."""
+        """The trainer's weights, already synced as ``policy.version``, are this policy: proven, then believed."""
         proof = self.weight_sync.prove()
         self._held = policy
         return proof
@@ -90,12 +98,29 @@ class Engines:
         batch = self.judge.judge(self.sampler.sample(prompts, plan))
         return JudgedBatch(batch.in_order_of(prompts), batch.wait_s)
 
-    def plan(self, *, stage: str, step: int, num_samples: int, max_response_tokens: int, temperature: float = 1.0,
-             top_p: float = 1.0, first_index: int = 0) -> SamplingPlan:
+    def plan(
+        self,
+        *,
+        stage: str,
+        step: int,
+        num_samples: int,
+        max_response_tokens: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        first_index: int = 0,
+    ) -> SamplingPlan:
         """A sampling plan of this run: its seed, its forbidden tokens."""
-        return SamplingPlan(num_samples=num_samples, max_response_tokens=max_response_tokens,
-                            run_seed=self.recipe.seed, step=step, stage=stage, temperature=temperature, top_p=top_p,
-                            first_index=first_index, forbidden_token_ids=self.forbidden_token_ids)
+        return SamplingPlan(
+            num_samples=num_samples,
+            max_response_tokens=max_response_tokens,
+            run_seed=self.recipe.seed,
+            step=step,
+            stage=stage,
+            temperature=temperature,
+            top_p=top_p,
+            first_index=first_index,
+            forbidden_token_ids=self.forbidden_token_ids,
+        )
 
 
 def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
@@ -103,11 +128,15 @@ def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
     from transformers import AutoTokenizer
 
     if not (hub / "config.json").is_file():
-        raise BadInput(f"model.path={hub} holds no config.json: give a checkpoint directory in the hub layout")
+        raise BadInput(
+            f"model.path={hub} holds no config.json: give a checkpoint directory in the hub layout"
+        )
     architectures = json.loads((hub / "config.json").read_text()).get("architectures") or []
     if not set(architectures) & set(family.architectures):
-        raise BadInput(f"model.path={hub} is a {', '.join(architectures) or 'model without a name'}, but "
-                       f"model.family={family.name} wants {', '.join(family.architectures)}")
+        raise BadInput(
+            f"model.path={hub} is a {', '.join(architectures) or 'model without a name'}, but "
+            f"model.family={family.name} wants {', '.join(family.architectures)}"
+        )
     ids: tuple[int, ...] = family.forbidden_token_ids(AutoTokenizer.from_pretrained(hub))
     return ids
 
@@ -123,8 +152,13 @@ def start_ray(recipe: Recipe) -> None:
         return
     # Placement groups want whole CPUs; on a small machine there are fewer than there are ranks and workers.
     num_cpus = recipe.ray.num_cpus or max(os.cpu_count() or 1, recipe.trainer.num_ranks + 1)
-    ray.init(address="local", num_cpus=num_cpus, include_dashboard=False,
-             object_store_memory=recipe.ray.object_store_mib << 20, **common)
+    ray.init(
+        address="local",
+        num_cpus=num_cpus,
+        include_dashboard=False,
+        object_store_memory=recipe.ray.object_store_mib << 20,
+        **common,
+    )
 
 
 def stop_ray() -> None:
@@ -132,5 +166,3 @@ def stop_ray() -> None:
     import ray
 
     ray.shutdown()
-
-

@@ -26,21 +26,34 @@ class EvaluateStage(Stage):
         prompts = context.data.heldout[: config.num_prompts]
         engines.judge.check(prompts)
         plan = engines.plan(
-            stage=context.directory.name, step=0, num_samples=config.samples_per_prompt,
-            max_response_tokens=context.recipe.rl.max_response_tokens, temperature=config.temperature,
-            top_p=config.top_p)
+            stage=context.directory.name,
+            step=0,
+            num_samples=config.samples_per_prompt,
+            max_response_tokens=context.recipe.rl.max_response_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+        )
         with context.watch("generate"):
             judged = engines.sample_and_judge(prompts, plan)
         context.watch.add("judge", judged.wait_s)
         context.watch.add("generate", -judged.wait_s)
         engines.judge.require_judged(judged.rollouts)
-        write_rollouts(context.directory.rollouts, judged.rollouts, stage=context.directory.name,
-                       round_index=self.round_index, step=0)
+        write_rollouts(
+            context.directory.rollouts,
+            judged.rollouts,
+            stage=context.directory.name,
+            round_index=self.round_index,
+            step=0,
+        )
         assert engines.sampler.stats is not None
         figures = evaluate(judged.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
-        return {**figures, "policy_version": context.policy.version, "after": self.after,
-                "num_dropped_prompts": len(engines.sampler.stats.dropped),
-                "tokens_per_s": engines.sampler.stats.response_tokens_per_s}
+        return {
+            **figures,
+            "policy_version": context.policy.version,
+            "after": self.after,
+            "num_dropped_prompts": len(engines.sampler.stats.dropped),
+            "tokens_per_s": engines.sampler.stats.response_tokens_per_s,
+        }
 
     def words(self, result: Mapping[str, Any]) -> str:
         return f"pass@1 {100 * result['pass_at_1']:.1f}%"

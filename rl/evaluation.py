@@ -30,8 +30,10 @@ def evaluate(judged: Sequence[JudgedRollout], *, pass_at: Sequence[int], pass_sc
         members: dict[str, list[str]] = defaultdict(list)
         for prompt_id in counts:
             members[key(per_prompt[prompt_id])].append(prompt_id)
-        return {name: {"pass_at_1": _mean_pass(counts, ids, 1), "num_prompts": len(ids)}
-                for name, ids in sorted(members.items())}
+        return {
+            name: {"pass_at_1": _mean_pass(counts, ids, 1), "num_prompts": len(ids)}
+            for name, ids in sorted(members.items())
+        }
 
     statuses = Counter(one.answer.status for one in judged)
     return {

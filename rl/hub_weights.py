@@ -14,7 +14,7 @@ from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 from rl.families.family import ModelFamily
 
 
-class HubWeights(WeightSource):  # type: ignore[misc]
+class HubWeights(WeightSource):
     """All parameters by hub name, gathered one at a time under ZeRO-3: a collective, so every rank iterates."""
 
     def __init__(self, family: ModelFamily, model: nn.Module, *, gather: bool) -> None:
@@ -38,7 +38,9 @@ class HubWeights(WeightSource):  # type: ignore[misc]
                 yield self.family.to_hub(name, parameter.detach())
 
 
-def open_transfer(backend: str, *, rank: int, client: Any, source: WeightSource, num_inference_ranks: int) -> Any:
+def open_transfer(
+    backend: str, *, rank: int, client: Any, source: WeightSource, num_inference_ranks: int
+) -> Any:
     """The trainer's end of vLLM's weight transfer, as vLLM's own factory makes it.
 
     ``shared_memory`` is Hone's, for one machine; ``nccl`` (split) and ``ipc`` (colocated) are vLLM's, for CUDA.
@@ -55,8 +57,12 @@ def open_transfer(backend: str, *, rank: int, client: Any, source: WeightSource,
         from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
         # The sender is NCCL rank 0 of a group with every inference rank; the other trainer ranks stay outside it.
-        init_info = NCCLTrainerInitInfo(rank=rank, master_address=get_node_ip_address(), master_port=_free_port(),
-                                        world_size=1 + num_inference_ranks)
+        init_info = NCCLTrainerInitInfo(
+            rank=rank,
+            master_address=get_node_ip_address(),
+            master_port=_free_port(),
+            world_size=1 + num_inference_ranks,
+        )
     else:
         from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 

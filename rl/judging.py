@@ -39,7 +39,9 @@ class JudgedRollout:
 class Judge:
     """Judges groups as they finish, in processes that can be killed; results are joined by rollout id."""
 
-    def __init__(self, config: JudgingConfig, *, thinking_tags: tuple[str, str] = ("<think>", "</think>")) -> None:
+    def __init__(
+        self, config: JudgingConfig, *, thinking_tags: tuple[str, str] = ("<think>", "</think>")
+    ) -> None:
         self.config = config
         self.thinking_tags = thinking_tags
         self._service = VerifierService(num_workers=config.num_workers, timeout_s=config.timeout_s)
@@ -57,8 +59,10 @@ class Judge:
         """Raises: BadInput for a prompt that nothing can judge."""
         for prompt in prompts:
             if prompt.verifier is None:
-                raise BadInput(f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
-                               "reward model: nothing can judge it")
+                raise BadInput(
+                    f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
+                    "reward model: nothing can judge it"
+                )
 
     def judge(self, groups: Iterable[RolloutGroup]) -> JudgedBatch:
         """Take groups as they arrive and hand each response to a verifier at once; wait for the last verdict.
@@ -70,20 +74,36 @@ class Judge:
         for group in groups:
             for rollout in group.rollouts:
                 thought, answer = self._split(rollout)
-                future = self._service.submit(Case(rollout.rollout_id, group.prompt.verifier or "",
-                                                   group.prompt.verifier_options, group.prompt.reference, answer)
-                                              ) if answer.ok else None
+                future = (
+                    self._service.submit(
+                        Case(
+                            rollout.rollout_id,
+                            group.prompt.verifier or "",
+                            group.prompt.verifier_options,
+                            group.prompt.reference,
+                            answer,
+                        )
+                    )
+                    if answer.ok
+                    else None
+                )
                 pending.append((group.prompt, rollout, thought, answer, future))
         start = time.perf_counter()
-        judged = [JudgedRollout(prompt, rollout, thought, answer, _reward(future))
-                  for prompt, rollout, thought, answer, future in pending]
+        judged = [
+            JudgedRollout(prompt, rollout, thought, answer, _reward(future))
+            for prompt, rollout, thought, answer, future in pending
+        ]
         return JudgedBatch(judged, time.perf_counter() - start)
 
     def _split(self, rollout: Rollout) -> tuple[str, FinalAnswer]:
         thought, answer = split_response(
-            rollout.text, finish_reason=rollout.finish_reason, prefilled_think=self.config.prefilled_think,
-            expects_thought=self.config.expects_thought, open_tag=self.thinking_tags[0],
-            close_tag=self.thinking_tags[1])
+            rollout.text,
+            finish_reason=rollout.finish_reason,
+            prefilled_think=self.config.prefilled_think,
+            expects_thought=self.config.expects_thought,
+            open_tag=self.thinking_tags[0],
+            close_tag=self.thinking_tags[1],
+        )
         return thought, answer
 
     def require_judged(self, judged: Sequence[JudgedRollout]) -> None:
@@ -91,10 +111,15 @@ class Judge:
         missing = [one for one in judged if one.reward.value is None]
         if len(missing) <= self.config.max_unjudged_frac * len(judged):
             return
-        cases = "; ".join(f"{one.rollout.rollout_id} ({one.prompt.verifier}: {one.reward.verdict.reason})"
-                          for one in missing[:3] if one.reward.verdict is not None)
-        raise HoneError(f"{len(missing)} of {len(judged)} rollouts could not be judged, more than "
-                        f"judging.max_unjudged_frac={self.config.max_unjudged_frac}: {cases}")
+        cases = "; ".join(
+            f"{one.rollout.rollout_id} ({one.prompt.verifier}: {one.reward.verdict.reason})"
+            for one in missing[:3]
+            if one.reward.verdict is not None
+        )
+        raise HoneError(
+            f"{len(missing)} of {len(judged)} rollouts could not be judged, more than "
+            f"judging.max_unjudged_frac={self.config.max_unjudged_frac}: {cases}"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,8 +55,11 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     """
     from verl.trainer.ppo.core_algos import agg_loss
 
-    counts = {"dp_size": inputs.num_ranks, "batch_num_tokens": inputs.num_loss_tokens,
-              "global_batch_size": inputs.num_loss_sequences}
+    counts = {
+        "dp_size": inputs.num_ranks,
+        "batch_num_tokens": inputs.num_loss_tokens,
+        "global_batch_size": inputs.num_loss_sequences,
+    }
     mask = inputs.mask
     metrics = {"nll_sum": _sum(-inputs.logprobs, mask)}
     if spec.name == SFT_LOSS:
@@ -65,11 +68,14 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     from verl.trainer.ppo.core_algos import get_policy_loss_fn
 
     policy_loss = get_policy_loss_fn(spec.name)
-    config = _actor_config(spec.clip_low, spec.clip_high, spec.aggregation, tuple(sorted(spec.options.items())))
+    config = _actor_config(
+        spec.clip_low, spec.clip_high, spec.aggregation, tuple(sorted(spec.options.items()))
+    )
     config.global_batch_info.clear()
     config.global_batch_info.update(counts)
-    loss, loss_metrics = policy_loss(inputs.old_logprobs, inputs.logprobs, inputs.advantages, mask, spec.aggregation,
-                                     config, None)
+    loss, loss_metrics = policy_loss(
+        inputs.old_logprobs, inputs.logprobs, inputs.advantages, mask, spec.aggregation, config, None
+    )
     num_tokens = float(mask.sum())
     for name, value in loss_metrics.items():  # verl's are means over the micro-batch
         metrics[f"{name.removeprefix('actor/')}_sum"] = float(value) * num_tokens
@@ -88,13 +94,24 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
 
 
 @lru_cache(maxsize=8)
-def _actor_config(clip_low: float, clip_high: float, aggregation: str, options: tuple[tuple[str, Any], ...]) -> Any:
+def _actor_config(
+    clip_low: float, clip_high: float, aggregation: str, options: tuple[tuple[str, Any], ...]
+) -> Any:
     """verl's actor section, from which its losses read their numbers."""
     from verl.workers.config import ActorConfig
 
-    return ActorConfig(strategy="deepspeed", rollout_n=1, ppo_mini_batch_size=1, ppo_micro_batch_size_per_gpu=1,
-                       use_dynamic_bsz=True, clip_ratio=clip_low, clip_ratio_low=clip_low, clip_ratio_high=clip_high,
-                       loss_agg_mode=aggregation, **dict(options))
+    return ActorConfig(
+        strategy="deepspeed",
+        rollout_n=1,
+        ppo_mini_batch_size=1,
+        ppo_micro_batch_size_per_gpu=1,
+        use_dynamic_bsz=True,
+        clip_ratio=clip_low,
+        clip_ratio_low=clip_low,
+        clip_ratio_high=clip_high,
+        loss_agg_mode=aggregation,
+        **dict(options),
+    )
 
 
 def _sum(values: torch.Tensor, mask: torch.Tensor) -> float:

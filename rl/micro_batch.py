@@ -17,7 +17,9 @@ def sequence_cost(lengths: Ints) -> list[int]:
     return [int(24576 * length + length * length) for length in lengths]
 
 
-def plan_micro_batches(batch: TrainBatch, *, num_ranks: int, micro_batch_tokens: int, packed: bool = False) -> Plan:
+def plan_micro_batches(
+    batch: TrainBatch, *, num_ranks: int, micro_batch_tokens: int, packed: bool = False
+) -> Plan:
     """Cut a batch for ``num_ranks`` data-parallel ranks.
 
     Every rank gets the same number of micro-batches, because gathers and reductions are collective; where a rank has
@@ -38,7 +40,8 @@ def _balanced(batch: TrainBatch, num_ranks: int) -> list[list[int]]:
     from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
     partitions: list[list[int]] = get_seqlen_balanced_partitions(
-        sequence_cost(batch.lengths), num_ranks, equal_size=len(batch) % num_ranks == 0)
+        sequence_cost(batch.lengths), num_ranks, equal_size=len(batch) % num_ranks == 0
+    )
     return partitions
 
 
@@ -63,7 +66,11 @@ def _fill(lengths: Ints, ordered: list[int], budget: int, packed: bool) -> list[
     used = 0
     for i in ordered:
         length = int(lengths[i])
-        after = used + length if packed else max(length, int(lengths[current[0]]) if current else 0) * (len(current) + 1)
+        after = (
+            used + length
+            if packed
+            else max(length, int(lengths[current[0]]) if current else 0) * (len(current) + 1)
+        )
         if current and after > budget:
             micro_batches.append(current)
             current, after = [], length

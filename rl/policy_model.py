@@ -53,22 +53,28 @@ class PolicyModel(nn.Module):
         self.model = model
         self.register_buffer("forbidden_ids", torch.tensor(forbidden_ids, dtype=torch.long), persistent=False)
 
-    def forward(self, batch: MicroBatch, temperature: float = 1.0, with_entropy: bool = False
-                ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def forward(
+        self, batch: MicroBatch, temperature: float = 1.0, with_entropy: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities [R] of the targets, and the entropy [R] (nats) of the distribution they were drawn from."""
         vision: Any = None
         if batch.pixel_values is not None:
             vision = self.family.vision_features(self.model, batch.pixel_values, batch.grid_thw)
-        hidden = self.family.hidden_states(self.model, batch.input_ids, batch.position_ids, vision, batch.image_rows)
-        return self._logprobs(hidden.flatten(0, 1)[batch.predictors], batch.targets, temperature, with_entropy)
+        hidden = self.family.hidden_states(
+            self.model, batch.input_ids, batch.position_ids, vision, batch.image_rows
+        )
+        return self._logprobs(
+            hidden.flatten(0, 1)[batch.predictors], batch.targets, temperature, with_entropy
+        )
 
-    def _logprobs(self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float, with_entropy: bool
-                  ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _logprobs(
+        self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float, with_entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         head = self.family.lm_head(self.model)
 
         def chunk(part: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             logits = head(part).float()
-            logits = logits.index_fill(1, self.forbidden_ids, float("-inf")) / temperature  # type: ignore[arg-type]
+            logits = logits.index_fill(1, self.forbidden_ids, float("-inf")) / temperature
             logprobs = torch.log_softmax(logits, dim=-1)
             picked = logprobs.gather(1, wanted[:, None]).squeeze(1)
             if not with_entropy:
@@ -76,13 +82,15 @@ class PolicyModel(nn.Module):
             finite = logprobs.masked_fill(torch.isneginf(logprobs), 0.0)  # 0 log 0 = 0, in the gradient too
             return picked, -(logprobs.exp() * finite).sum(-1)
 
-        vocab_size = self.model.config.get_text_config().vocab_size  # type: ignore[union-attr, operator]
+        vocab_size = self.model.config.get_text_config().vocab_size
         rows = max(1, LOGITS_PER_CHUNK // vocab_size)
         if len(hidden) <= rows:
             parts = [chunk(hidden, targets)]
         else:
-            parts = [checkpoint(chunk, part, wanted, use_reentrant=False)
-                     for part, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)]
+            parts = [
+                checkpoint(chunk, part, wanted, use_reentrant=False)
+                for part, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)
+            ]
         logprobs = torch.cat([part[0] for part in parts])
         entropy = torch.cat([part[1] for part in parts]) if with_entropy else None
         return logprobs, entropy

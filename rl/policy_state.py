@@ -18,8 +18,11 @@ class PolicyState:
     def to_result(self, run_path: Path) -> dict[str, Any]:
         """As it stands in a manifest; a path inside the run is kept relative, so that a run can be moved."""
         inside = self.hub.is_relative_to(run_path)
-        return {"version": self.version, "stage": self.stage,
-                "hub": str(self.hub.relative_to(run_path) if inside else self.hub)}
+        return {
+            "version": self.version,
+            "stage": self.stage,
+            "hub": str(self.hub.relative_to(run_path) if inside else self.hub),
+        }
 
     @classmethod
     def from_result(cls, result: dict[str, Any], run_path: Path) -> PolicyState:

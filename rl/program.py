@@ -41,8 +41,10 @@ def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> 
 
             gain, best = figures["pass_at_1"] - best, max(best, figures["pass_at_1"])
             if gain < recipe.program.min_gain:
-                display.note(f"round {round_index} gained {100 * gain:+.1f} points, under program.min_gain: stopping; "
-                             "the released policy stays that of the round before")
+                display.note(
+                    f"round {round_index} gained {100 * gain:+.1f} points, under program.min_gain: stopping; "
+                    "the released policy stays that of the round before"
+                )
                 break
             release(run, policy)
             if round_index + 1 == recipe.program.rounds and not recipe.program.collect_after_last:

@@ -19,7 +19,9 @@ class ModelConfig(Section):
     """Which policy is trained."""
 
     family: str = "qwen3_vl_moe"
-    path: str | None = Field(None, description="checkpoint directory in the hub layout; none: a tiny random instance")
+    path: str | None = Field(
+        None, description="checkpoint directory in the hub layout; none: a tiny random instance"
+    )
     tiny: dict[str, int] = Field(default_factory=dict, description="sizes of the tiny instance that differ")
     dtype: Literal["float32", "bfloat16"] = "float32"
     attention: str = Field("sdpa", description="transformers' attention implementation in the trainer")
@@ -28,7 +30,9 @@ class ModelConfig(Section):
 class DataConfig(Section):
     """Where prompts and supervised rows come from. Paths may be local files or hub ids."""
 
-    builder: str | None = Field(None, description="package.module:function(out_dir, seed=..., **options) -> paths")
+    builder: str | None = Field(
+        None, description="package.module:function(out_dir, seed=..., **options) -> paths"
+    )
     builder_options: dict[str, Any] = Field(default_factory=dict)
     train_prompts: str | None = None
     heldout_prompts: str | None = None
@@ -47,8 +51,12 @@ class JudgingConfig(Section):
 
     num_workers: int = Field(1, ge=1, description="verifier processes")
     timeout_s: float = Field(5.0, gt=0, description="wall clock for one verdict; then the process is killed")
-    max_unjudged_frac: float = Field(0.05, ge=0, le=1, description="timeouts and errors above this stop the run")
-    expects_thought: bool = Field(True, description="a response without <think> tags is broken format: reward 0")
+    max_unjudged_frac: float = Field(
+        0.05, ge=0, le=1, description="timeouts and errors above this stop the run"
+    )
+    expects_thought: bool = Field(
+        True, description="a response without <think> tags is broken format: reward 0"
+    )
     prefilled_think: bool = Field(False, description="the chat template already opened the thought")
 
 
@@ -61,7 +69,9 @@ class TrainerConfig(Section):
     zero_stage: Literal[1, 2, 3] = 1
     offload: Literal["none", "optimizer", "parameters"] = "none"
     micro_batch_tokens: int = Field(8192, ge=1, description="padded tokens a rank takes at a time")
-    layout: Literal["padded", "packed"] = Field("padded", description="packed needs an attention that takes lengths")
+    layout: Literal["padded", "packed"] = Field(
+        "padded", description="packed needs an attention that takes lengths"
+    )
     freeze_vision: bool = False
     gradient_checkpointing: bool = False
     clip_grad_norm: float = Field(1.0, gt=0)
@@ -69,7 +79,9 @@ class TrainerConfig(Section):
     adam_eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.1, ge=0)
     image_cache_mib: int = Field(512, ge=0, description="processed pictures a rank keeps")
-    deepspeed: dict[str, Any] = Field(default_factory=dict, description="merged over the DeepSpeed configuration")
+    deepspeed: dict[str, Any] = Field(
+        default_factory=dict, description="merged over the DeepSpeed configuration"
+    )
 
     @property
     def num_ranks(self) -> int:
@@ -90,9 +102,15 @@ class SftConfig(Section):
     epochs: float = Field(2.0, gt=0)
     batch_size: int = Field(16, ge=1, description="sequences an optimizer step")
     schedule: ScheduleConfig = ScheduleConfig(lr=2e-5, min_lr=2e-6, warmup_frac=0.1)
-    later_epochs: float | None = Field(None, gt=0, description="epochs of rounds after the first; none: the same")
-    later_lr: float | None = Field(None, gt=0, description="peak rate of rounds after the first; none: the same")
-    start_from: Literal["base", "previous"] = Field("base", description="what rounds after the first start from")
+    later_epochs: float | None = Field(
+        None, gt=0, description="epochs of rounds after the first; none: the same"
+    )
+    later_lr: float | None = Field(
+        None, gt=0, description="peak rate of rounds after the first; none: the same"
+    )
+    start_from: Literal["base", "previous"] = Field(
+        "base", description="what rounds after the first start from"
+    )
     checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on inside a stage")
 
 
@@ -124,7 +142,9 @@ class RlConfig(Section):
     top_p: float = Field(1.0, gt=0, le=1)
     max_response_tokens: int = Field(16384, ge=1)
     checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on inside a stage")
-    max_mismatch_kl: float = Field(0.05, gt=0, description="above it, sampler and trainer disagree: the run stops")
+    max_mismatch_kl: float = Field(
+        0.05, gt=0, description="above it, sampler and trainer disagree: the run stops"
+    )
 
 
 class RftConfig(Section):
@@ -139,7 +159,9 @@ class RftConfig(Section):
     max_per_prompt: int = Field(2, ge=1)
     max_response_tokens: int = Field(16384, ge=1, description="longer responses are over-thinking: dropped")
     max_repeats: int = Field(8, ge=2, description="a phrase repeated more often in a row is dropped")
-    balance_ratio: float = Field(3.0, ge=1, description="a question type may have so many times the rows of the median")
+    balance_ratio: float = Field(
+        3.0, ge=1, description="a question type may have so many times the rows of the median"
+    )
 
 
 class EvaluationConfig(Section):
@@ -166,7 +188,9 @@ class ProgramConfig(Section):
     """How many rounds, and when a round counts."""
 
     rounds: int = Field(4, ge=1)
-    min_gain: float = Field(-1.0, description="a round whose held-out pass@1 gains less over the best ends the program")
+    min_gain: float = Field(
+        -1.0, description="a round whose held-out pass@1 gains less over the best ends the program"
+    )
     collect_after_last: bool = Field(False, description="harvest after the last round too")
 
 
@@ -198,11 +222,16 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
-        if self.rl.prompts_per_step * self.rl.samples_per_prompt % (self.rl.mini_batches * self.trainer.num_ranks):
+        if (
+            self.rl.prompts_per_step
+            * self.rl.samples_per_prompt
+            % (self.rl.mini_batches * self.trainer.num_ranks)
+        ):
             raise ValueError(
                 f"rl.prompts_per_step x rl.samples_per_prompt ({self.rl.prompts_per_step} x "
                 f"{self.rl.samples_per_prompt}) must divide evenly into rl.mini_batches x ranks "
-                f"({self.rl.mini_batches} x {self.trainer.num_ranks})")
+                f"({self.rl.mini_batches} x {self.trainer.num_ranks})"
+            )
         if max(self.evaluation.pass_at, default=1) > self.evaluation.samples_per_prompt:
             raise ValueError("evaluation.pass_at asks for more than evaluation.samples_per_prompt")
         return self

@@ -27,15 +27,28 @@ def rl_batch(judged: Sequence[JudgedRollout], config: RlConfig) -> TrainBatch:
     rewards = [one.reward.value for one in judged if one.reward.value is not None]
     assert len(rewards) == len(judged), "undecided rollouts never reach a loss"
     advantages = compute_advantages(
-        config.advantage, rewards, [one.prompt.prompt_id for one in judged],
-        [one.rollout.num_response_tokens for one in judged], normalize_by_std=config.normalize_by_std)
+        config.advantage,
+        rewards,
+        [one.prompt.prompt_id for one in judged],
+        [one.rollout.num_response_tokens for one in judged],
+        normalize_by_std=config.normalize_by_std,
+    )
     kl_coef = {"verifiable": config.loss.kl_coef_verifiable, "general": config.loss.kl_coef_general}
-    return TrainBatch.of([TrainSequence(
-        sequence_id=one.rollout.rollout_id, prompt_id=one.prompt.prompt_id,
-        token_ids=np.concatenate([one.rollout.prompt_token_ids, one.rollout.response_token_ids]),
-        num_prompt_tokens=len(one.rollout.prompt_token_ids), images=one.prompt.images, advantages=values,
-        sample_logprobs=one.rollout.sample_logprobs, kl_coef=kl_coef[one.prompt.kind])
-        for one, values in zip(judged, advantages, strict=True)])
+    return TrainBatch.of(
+        [
+            TrainSequence(
+                sequence_id=one.rollout.rollout_id,
+                prompt_id=one.prompt.prompt_id,
+                token_ids=np.concatenate([one.rollout.prompt_token_ids, one.rollout.response_token_ids]),
+                num_prompt_tokens=len(one.rollout.prompt_token_ids),
+                images=one.prompt.images,
+                advantages=values,
+                sample_logprobs=one.rollout.sample_logprobs,
+                kl_coef=kl_coef[one.prompt.kind],
+            )
+            for one, values in zip(judged, advantages, strict=True)
+        ]
+    )
 
 
 def mini_batches(batch: TrainBatch, num: int, *, seed: str) -> list[TrainBatch]:

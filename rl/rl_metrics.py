@@ -31,31 +31,51 @@ def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict
         "rollout/response_tokens_mean": float(lengths.mean()),
         "rollout/response_tokens_max": float(lengths.max()),
         "rollout/thought_frac": float(np.mean([bool(one.thought) for one in judged])),
-        "rollout/uniform_group_frac": sum(len(values) == 1 for values in groups.values()) / max(1, len(groups)),
+        "rollout/uniform_group_frac": sum(len(values) == 1 for values in groups.values())
+        / max(1, len(groups)),
         "rollout/num_dropped_prompts": float(len(stats.dropped)),
         "rollout/num_worker_restarts": float(stats.num_restarts),
         "rollout/tokens_per_s": stats.response_tokens_per_s,
         **{f"rollout/answer_{status}_frac": statuses[status] / len(judged) for status in ANSWER_STATUSES},
-        **{f"verifier/{status}_frac": verdicts[status] / len(judged) for status in ("unparseable", "timeout", "error")},
+        **{
+            f"verifier/{status}_frac": verdicts[status] / len(judged)
+            for status in ("unparseable", "timeout", "error")
+        },
         **_reward_by_type(judged),
     }
 
 
-def train_metrics(batch: TrainBatch, outcomes: Sequence[Mapping[str, float]], mismatch: Mismatch, watch: Stopwatch, *,
-                  rate: float, entropy: float) -> dict[str, float]:
+def train_metrics(
+    batch: TrainBatch,
+    outcomes: Sequence[Mapping[str, float]],
+    mismatch: Mismatch,
+    watch: Stopwatch,
+    *,
+    rate: float,
+    entropy: float,
+) -> dict[str, float]:
     """``train/*``: means over the step's mini-batches."""
     names = sorted({name for outcome in outcomes for name in outcome} - {"seconds"})
-    means = {f"train/{name}": float(np.mean([outcome[name] for outcome in outcomes if name in outcome]))
-             for name in names}
-    return {**means, "train/mismatch_kl": mismatch.kl, "train/mismatch_max": mismatch.max_difference,
-            "train/lr": rate, "train/entropy": entropy,
-            "train/tokens_per_s": batch.num_tokens / max(1e-9, watch.seconds["train"])}
+    means = {
+        f"train/{name}": float(np.mean([outcome[name] for outcome in outcomes if name in outcome]))
+        for name in names
+    }
+    return {
+        **means,
+        "train/mismatch_kl": mismatch.kl,
+        "train/mismatch_max": mismatch.max_difference,
+        "train/lr": rate,
+        "train/entropy": entropy,
+        "train/tokens_per_s": batch.num_tokens / max(1e-9, watch.seconds["train"]),
+    }
 
 
 def time_metrics(watch: Stopwatch) -> dict[str, float]:
     """``time/*_s`` by phase, and the whole step."""
-    return {**{f"time/{phase}_s": seconds for phase, seconds in watch.seconds.items()},
-            "time/step_s": sum(watch.seconds.values())}
+    return {
+        **{f"time/{phase}_s": seconds for phase, seconds in watch.seconds.items()},
+        "time/step_s": sum(watch.seconds.values()),
+    }
 
 
 def _reward_by_type(judged: Sequence[JudgedRollout]) -> dict[str, float]:

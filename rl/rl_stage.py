@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -56,22 +55,32 @@ class RlStage(Stage):
         for step, prompts in islice(enumerate(self._draws(context)), first_step, config.steps):
             metrics = self._step(context, step, prompts)
             worst_mismatch = max(worst_mismatch, metrics["train/mismatch_kl"])
-            context.run.log_metrics(stage=context.directory.name, kind=self.kind, round_index=self.round_index,
-                                    step=step, metrics=metrics)
-            context.progress.advance(reward=metrics["rollout/reward_mean"],
-                                     tokens_per_s=metrics["rollout/tokens_per_s"])
+            context.run.log_metrics(
+                stage=context.directory.name,
+                kind=self.kind,
+                round_index=self.round_index,
+                step=step,
+                metrics=metrics,
+            )
+            context.progress.advance(
+                reward=metrics["rollout/reward_mean"], tokens_per_s=metrics["rollout/tokens_per_s"]
+            )
             checkpoint.save(engines.trainer, step + 1)
 
-        policy = PolicyState(context.policy.version + config.steps, context.directory.path / "policy",
-                             context.directory.name)
+        policy = PolicyState(
+            context.policy.version + config.steps, context.directory.path / "policy", context.directory.name
+        )
         with context.watch("sync"):
             proof = engines.now_holds(policy)
         with context.watch("save"):
             export_policy(engines.trainer, self.base.hub, policy.hub)
             checkpoint.finish()
-        return {"policy": policy.to_result(context.run.path), "mismatch_kl_max": worst_mismatch,
-                "reward_mean_last": metrics["rollout/reward_mean"],
-                "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens}}
+        return {
+            "policy": policy.to_result(context.run.path),
+            "mismatch_kl_max": worst_mismatch,
+            "reward_mean_last": metrics["rollout/reward_mean"],
+            "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens},
+        }
 
     def _step(self, context: StageContext, step: int, prompts: Sequence[Prompt]) -> dict[str, float]:
         config, engines = context.recipe.rl, context.engines
@@ -81,14 +90,21 @@ class RlStage(Stage):
         with watch("judge"):
             engines.judge.require_judged(judged.rollouts)
             batch = rl_batch(usable_rollouts(judged.rollouts, config.advantage), config)
-            write_rollouts(context.directory.rollouts, judged.rollouts, stage=context.directory.name,
-                           round_index=self.round_index, step=step)
+            write_rollouts(
+                context.directory.rollouts,
+                judged.rollouts,
+                stage=context.directory.name,
+                round_index=self.round_index,
+                step=step,
+            )
         with watch("logprobs"):
             batch, entropy = self._with_logprobs(context, batch)
             mismatch = Mismatch.between(batch.sample_logprobs, batch.old_logprobs)
             self._require_match(config, mismatch, step)
         with watch("train"):
-            parts = mini_batches(batch, config.mini_batches, seed=f"{context.recipe.seed} {self.round_index} {step}")
+            parts = mini_batches(
+                batch, config.mini_batches, seed=f"{context.recipe.seed} {self.round_index} {step}"
+            )
             rate = learning_rate(step, num_steps=config.steps, **config.schedule.model_dump())
             outcomes = engines.trainer.update(parts, [rate] * len(parts), loss_spec(config))
         with watch("sync"):
@@ -99,18 +115,28 @@ class RlStage(Stage):
         for phase, seconds in watch.seconds.items():
             context.watch.add(phase, seconds)
         assert engines.sampler.stats is not None
-        return {**rollout_metrics(judged.rollouts, engines.sampler.stats), **time_metrics(watch),
-                **train_metrics(batch, outcomes, mismatch, watch, rate=rate, entropy=entropy)}
+        return {
+            **rollout_metrics(judged.rollouts, engines.sampler.stats),
+            **time_metrics(watch),
+            **train_metrics(batch, outcomes, mismatch, watch, rate=rate, entropy=entropy),
+        }
 
     def _sample(self, context: StageContext, step: int, prompts: Sequence[Prompt]) -> JudgedBatch:
         config = context.recipe.rl
         plan = context.engines.plan(
-            stage=context.directory.name, step=step, num_samples=config.samples_per_prompt,
-            max_response_tokens=config.max_response_tokens, temperature=config.temperature, top_p=config.top_p)
+            stage=context.directory.name,
+            step=step,
+            num_samples=config.samples_per_prompt,
+            max_response_tokens=config.max_response_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+        )
         judged = context.engines.sample_and_judge(prompts, plan)
         if not judged.rollouts:
-            raise HoneError("every prompt of a step is too long for sampler.max_model_len minus "
-                            "rl.max_response_tokens: raise the one or lower the other")
+            raise HoneError(
+                "every prompt of a step is too long for sampler.max_model_len minus "
+                "rl.max_response_tokens: raise the one or lower the other"
+            )
         return judged
 
     def _with_logprobs(self, context: StageContext, batch: TrainBatch) -> tuple[TrainBatch, float]:
@@ -126,9 +152,11 @@ class RlStage(Stage):
     def _require_match(self, config: RlConfig, mismatch: Mismatch, step: int) -> None:
         """With nucleus sampling the two are not comparable: the sampler renormalises over the nucleus."""
         if config.top_p == 1.0 and not mismatch.kl <= config.max_mismatch_kl:
-            raise HoneError(f"step {step}: sampler and trainer disagree on the sampled tokens, mismatch_kl "
-                            f"{mismatch.kl:.3g} above rl.max_mismatch_kl={config.max_mismatch_kl}: the sync or the "
-                            "vision inputs are wrong")
+            raise HoneError(
+                f"step {step}: sampler and trainer disagree on the sampled tokens, mismatch_kl "
+                f"{mismatch.kl:.3g} above rl.max_mismatch_kl={config.max_mismatch_kl}: the sync or the "
+                "vision inputs are wrong"
+            )
 
     def _draws(self, context: StageContext) -> Iterator[list[Prompt]]:
         """Batches of prompts without end: epochs in seeded order, going on over rounds with other shuffles."""
@@ -148,12 +176,16 @@ class RlStage(Stage):
 def loss_spec(config: RlConfig) -> LossSpec:
     """The trainer's loss from the recipe's section."""
     loss = config.loss
-    return LossSpec(name=loss.policy_loss, clip_low=loss.clip_low, clip_high=loss.clip_high,
-                    aggregation=loss.aggregation, kl_estimator=loss.kl_estimator, entropy_coef=loss.entropy_coef,
-                    temperature=config.temperature)
+    return LossSpec(
+        name=loss.policy_loss,
+        clip_low=loss.clip_low,
+        clip_high=loss.clip_high,
+        aggregation=loss.aggregation,
+        kl_estimator=loss.kl_estimator,
+        entropy_coef=loss.entropy_coef,
+        temperature=config.temperature,
+    )
 
 
 def uses_reference(config: RlConfig) -> bool:
     return bool(config.loss.kl_coef_verifiable or config.loss.kl_coef_general)
-
-

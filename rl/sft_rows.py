@@ -27,15 +27,22 @@ class PromptEncoder:
 
     def __call__(self, prompt: Prompt) -> np.ndarray:
         """[prompt tokens] int32; equal to ``Rollout.prompt_token_ids`` of the same prompt."""
-        text = self.tokenizer.apply_chat_template(list(prompt.messages), tokenize=False, add_generation_prompt=True)
+        text = self.tokenizer.apply_chat_template(
+            list(prompt.messages), tokenize=False, add_generation_prompt=True
+        )
         pieces = text.split(self.image_token)
         if len(pieces) - 1 != len(prompt.images):
-            raise BadInput(f"prompt {prompt.prompt_id} has {len(prompt.images)} images and its text {len(pieces) - 1} "
-                           f"placeholders: a text must not contain {self.image_token}")
+            raise BadInput(
+                f"prompt {prompt.prompt_id} has {len(prompt.images)} images and its text {len(pieces) - 1} "
+                f"placeholders: a text must not contain {self.image_token}"
+            )
         sizes = [(image.height, image.width) for image in prompt.pil_images()]
-        counts = self.processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"] if sizes else []
-        expanded = "".join(piece + self.image_token * (counts[i] if i < len(counts) else 0)
-                           for i, piece in enumerate(pieces))
+        counts = (
+            self.processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"] if sizes else []
+        )
+        expanded = "".join(
+            piece + self.image_token * (counts[i] if i < len(counts) else 0) for i, piece in enumerate(pieces)
+        )
         return np.asarray(self.tokenizer.encode(expanded, add_special_tokens=False), np.int32)
 
     def response(self, text: str) -> np.ndarray:
@@ -44,16 +51,23 @@ class PromptEncoder:
         return np.asarray(ids, np.int32)
 
 
-def sft_sequences(rows: Sequence[SftRow], encoder: PromptEncoder, *, max_tokens: int) -> tuple[list[TrainSequence], int]:
+def sft_sequences(
+    rows: Sequence[SftRow], encoder: PromptEncoder, *, max_tokens: int
+) -> tuple[list[TrainSequence], int]:
     """Sequences of the rows, and how many rows were dropped because they are longer than ``max_tokens``."""
     sequences = []
     for number, row in enumerate(rows):
         prompt_ids, response_ids = encoder(row.prompt), encoder.response(row.response)
         if len(prompt_ids) + len(response_ids) <= max_tokens:
-            sequences.append(TrainSequence(
-                sequence_id=f"sft-{number}", prompt_id=row.prompt.prompt_id,
-                token_ids=np.concatenate([prompt_ids, response_ids]), num_prompt_tokens=len(prompt_ids),
-                images=row.prompt.images))
+            sequences.append(
+                TrainSequence(
+                    sequence_id=f"sft-{number}",
+                    prompt_id=row.prompt.prompt_id,
+                    token_ids=np.concatenate([prompt_ids, response_ids]),
+                    num_prompt_tokens=len(prompt_ids),
+                    images=row.prompt.images,
+                )
+            )
     return sequences, len(rows) - len(sequences)
 
 

@@ -28,7 +28,9 @@ class SftStage(Stage):
     kind = "sft"
     label = "SFT"
 
-    def __init__(self, round_index: int, base: PolicyState, harvests: Sequence[Path], num_harvested: int) -> None:
+    def __init__(
+        self, round_index: int, base: PolicyState, harvests: Sequence[Path], num_harvested: int
+    ) -> None:
         super().__init__(round_index)
         self.base = base
         self.harvests = list(harvests)
@@ -46,24 +48,34 @@ class SftStage(Stage):
         with context.watch("encode"):
             rows = [*context.data.cold_start, *(row for path in self.harvests for row in load_sft_rows(path))]
             encoder = PromptEncoder(self.base.hub)
-            sequences, num_dropped = sft_sequences(rows, encoder, max_tokens=context.recipe.sampler.max_model_len)
+            sequences, num_dropped = sft_sequences(
+                rows, encoder, max_tokens=context.recipe.sampler.max_model_len
+            )
         if self.round_index and config.start_from == "base":
             trainer.load_weights(self.base.hub)
         trainer.reset_optimizer()
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
         loss = self._train(context, sequences, checkpoint)
-        policy = PolicyState(context.policy.version + 1, context.directory.path / "policy", context.directory.name)
+        policy = PolicyState(
+            context.policy.version + 1, context.directory.path / "policy", context.directory.name
+        )
         with context.watch("sync"):
             context.engines.weight_sync.sync(policy.version)
             proof = context.engines.now_holds(policy)
         with context.watch("save"):
             export_policy(trainer, self.base.hub, policy.hub)
             checkpoint.finish()
-        return {"policy": policy.to_result(context.run.path), "num_rows": _rows_by_source(rows),
-                "num_dropped_too_long": num_dropped, "final_loss": loss,
-                "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens}}
+        return {
+            "policy": policy.to_result(context.run.path),
+            "num_rows": _rows_by_source(rows),
+            "num_dropped_too_long": num_dropped,
+            "final_loss": loss,
+            "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens},
+        }
 
-    def _train(self, context: StageContext, sequences: Sequence[TrainSequence], checkpoint: StageCheckpoint) -> float:
+    def _train(
+        self, context: StageContext, sequences: Sequence[TrainSequence], checkpoint: StageCheckpoint
+    ) -> float:
         config, trainer = context.recipe.sft, context.engines.trainer
         num_steps = num_sft_steps(config, self.round_index, len(sequences))
         schedule = schedule_of_round(config, self.round_index)
@@ -76,20 +88,36 @@ class SftStage(Stage):
         while step < num_steps:
             end = min(num_steps, step + STEPS_PER_CALL)
             with context.watch("train"):
-                batches = [TrainBatch.of([sequences[place] for place in islice(places, config.batch_size)])
-                           for _ in range(step, end)]
-                rates = [learning_rate(i, num_steps=num_steps, **schedule.model_dump()) for i in range(step, end)]
+                batches = [
+                    TrainBatch.of([sequences[place] for place in islice(places, config.batch_size)])
+                    for _ in range(step, end)
+                ]
+                rates = [
+                    learning_rate(i, num_steps=num_steps, **schedule.model_dump()) for i in range(step, end)
+                ]
                 outcomes = trainer.update(batches, rates, LossSpec(SFT_LOSS))
             for batch, rate, metrics in zip(batches, rates, outcomes, strict=True):
                 loss = metrics["loss"]
                 context.run.log_metrics(
-                    stage=context.directory.name, kind=self.kind, round_index=self.round_index, step=step,
-                    metrics={"train/loss": loss, "train/grad_norm": metrics["grad_norm"], "train/lr": rate,
-                             "train/tokens_per_s": batch.num_tokens / metrics["seconds"],
-                             "time/train_s": metrics["seconds"]})
+                    stage=context.directory.name,
+                    kind=self.kind,
+                    round_index=self.round_index,
+                    step=step,
+                    metrics={
+                        "train/loss": loss,
+                        "train/grad_norm": metrics["grad_norm"],
+                        "train/lr": rate,
+                        "train/tokens_per_s": batch.num_tokens / metrics["seconds"],
+                        "time/train_s": metrics["seconds"],
+                    },
+                )
                 step += 1
-            context.progress.advance(len(batches), loss=loss, tokens_per_s=sum(
-                batch.num_tokens for batch in batches) / sum(metrics["seconds"] for metrics in outcomes))
+            context.progress.advance(
+                len(batches),
+                loss=loss,
+                tokens_per_s=sum(batch.num_tokens for batch in batches)
+                / sum(metrics["seconds"] for metrics in outcomes),
+            )
             checkpoint.save(trainer, step)
         return loss
 

@@ -74,7 +74,7 @@ class StageRunner:
     last_name: str = ""
 
     def __call__(self, stage: Stage, policy: PolicyState) -> tuple[dict[str, Any], PolicyState]:
-        """Run a stage from ``policy``, or take its result from its manifest. Returns the result and the policy after."""
+        """Run a stage from ``policy``, or take its result from its manifest. Returns that and the policy after."""
         directory = self.run.stage(f"{self.num_started:02d}-{stage.kind}-r{stage.round_index}")
         self.num_started += 1
         self.last_name = directory.name
@@ -93,10 +93,19 @@ class StageRunner:
         with self.display.stage(stage.title, total_steps=stage.num_steps(self.recipe, self.data)) as progress:
             with watch("start"):
                 self.engines.hold(policy)
-            result = stage.run(StageContext(self.recipe, self.run, directory, self.engines, self.data, policy,
-                                            progress, watch))
+            result = stage.run(
+                StageContext(
+                    self.recipe, self.run, directory, self.engines, self.data, policy, progress, watch
+                )
+            )
             directory.complete(
-                kind=stage.kind, title=stage.title, round_index=stage.round_index, started_at=started_at, watch=watch,
-                inputs={"policy": policy.to_result(self.run.path), **stage.inputs()}, result=result)
+                kind=stage.kind,
+                title=stage.title,
+                round_index=stage.round_index,
+                started_at=started_at,
+                watch=watch,
+                inputs={"policy": policy.to_result(self.run.path), **stage.inputs()},
+                result=result,
+            )
             progress.finish(stage.words(result))
         return result

@@ -14,8 +14,8 @@ from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, Ra
 from rl.batch import Floats, TrainBatch
 from rl.losses import LossSpec
 from rl.micro_batch import plan_micro_batches
-from rl.recipe import Recipe
 from rl.rank_work import RankWork, TrainerSetup
+from rl.recipe import Recipe
 from rl.trainer_rank import TrainerRank
 
 COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
@@ -26,20 +26,28 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, model_path: Path, log_dir: Path, *, device: str = "cpu") -> None:
         self.config = recipe.trainer
-        pool = RayResourcePool(process_on_nodes=[self.config.ranks_per_node] * self.config.num_nodes,
-                               use_gpu=device != "cpu", max_colocate_count=1)
+        pool = RayResourcePool(
+            process_on_nodes=[self.config.ranks_per_node] * self.config.num_nodes,
+            use_gpu=device != "cpu",
+            max_colocate_count=1,
+        )
         self._ranks = RayWorkerGroup(
-            resource_pool=pool, ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)), device_name=device,
-            worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device))
-        self.facts: dict[str, Any] = self._ranks.build(TrainerSetup(
-            str(model_path), recipe.model, self.config, str(log_dir), device))[0]
+            resource_pool=pool,
+            ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)),
+            device_name=device,
+            worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
+        )
+        self.facts: dict[str, Any] = self._ranks.build(
+            TrainerSetup(str(model_path), recipe.model, self.config, str(log_dir), device)
+        )[0]
 
     @property
     def num_ranks(self) -> int:
         return self.config.num_ranks
 
-    def logprobs(self, batch: TrainBatch, *, temperature: float = 1.0, of_reference: bool = False
-                 ) -> tuple[Floats, Floats]:
+    def logprobs(
+        self, batch: TrainBatch, *, temperature: float = 1.0, of_reference: bool = False
+    ) -> tuple[Floats, Floats]:
         """Log-probabilities and entropies (nats) of all response tokens, flat, in the batch's order."""
         plan = self._plan(batch)
         work = [self._work(batch, [rank_plan]) for rank_plan in plan]
@@ -50,12 +58,15 @@ class Trainer:
             filled = [micro_batch for micro_batch in rank_plan if micro_batch]
             for micro_batch, values, entropy in zip(filled, rank_logprobs, rank_entropies, strict=True):
                 ends = np.cumsum(batch.response_lengths[micro_batch])[:-1]
-                for place, part, entropy_part in zip(micro_batch, np.split(values, ends), np.split(entropy, ends),
-                                                     strict=True):
+                for place, part, entropy_part in zip(
+                    micro_batch, np.split(values, ends), np.split(entropy, ends), strict=True
+                ):
                     logprobs[place], entropies[place] = part, entropy_part
         return np.concatenate(logprobs), np.concatenate(entropies)
 
-    def update(self, steps: Sequence[TrainBatch], rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
+    def update(
+        self, steps: Sequence[TrainBatch], rates: Sequence[float], loss: LossSpec
+    ) -> list[dict[str, float]]:
         """One optimizer step a batch, in order. Returns each step's metrics, averaged over its loss tokens."""
         plans = [self._plan(batch) for batch in steps]
         work = []
@@ -96,8 +107,12 @@ class Trainer:
             ray.kill(worker)
 
     def _plan(self, batch: TrainBatch) -> list[list[list[int]]]:
-        return plan_micro_batches(batch, num_ranks=self.num_ranks, micro_batch_tokens=self.config.micro_batch_tokens,
-                                  packed=self.config.layout == "packed")
+        return plan_micro_batches(
+            batch,
+            num_ranks=self.num_ranks,
+            micro_batch_tokens=self.config.micro_batch_tokens,
+            packed=self.config.layout == "packed",
+        )
 
     def _work(self, batch: TrainBatch, plan: list[list[list[int]]]) -> RankWork:
         """A rank's slices of one batch; pictures travel once, beside them."""
@@ -109,15 +124,21 @@ class Trainer:
             prompt_id = batch.prompt_ids[place]
             if prompt_id in batch.images:
                 images[prompt_id] = batch.images[prompt_id]
-        slices = [[bare.select(micro_batch) if micro_batch else None for micro_batch in step] for step in plan]
+        slices = [
+            [bare.select(micro_batch) if micro_batch else None for micro_batch in step] for step in plan
+        ]
         return RankWork(slices, (), images, bare.select([0]) if empty else None)
 
 
 def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str, str]:
     """Environment variables of a rank's process; values the user set win."""
     environment = {
-        "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0",
-        "LOCAL_SIZE": str(ranks_per_node), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "KMP_BLOCKTIME": "0",
+        "LOCAL_SIZE": str(ranks_per_node),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
     }
     if device == "cpu":
         environment["DS_ACCELERATOR"] = "cpu"

@@ -22,27 +22,7 @@ from rl.hub_weights import HubWeights, open_transfer
 from rl.losses import LossInputs, LossSpec, compute_loss
 from rl.policy_model import MicroBatch, PolicyModel
 from rl.rank_work import RankWork, TrainerSetup
-from rl.recipe import TrainerConfig
-
-
-def deepspeed_config(config: TrainerConfig, *, dtype: str, device: str) -> dict[str, Any]:
-    """The DeepSpeed configuration of a trainer section; ``trainer.deepspeed`` is merged over it."""
-    zero: dict[str, Any] = {"stage": config.zero_stage}
-    if config.offload != "none":
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": device != "cpu"}
-    if config.offload == "parameters":
-        zero["offload_param"] = {"device": "cpu", "pin_memory": device != "cpu"}
-    adam = {"lr": 1e-6, "betas": list(config.adam_betas), "eps": config.adam_eps, "weight_decay": config.weight_decay}
-    return {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": 1,  # the boundary is set by hand: steps differ in how many micro-batches they take
-        "gradient_clipping": config.clip_grad_norm,
-        "zero_optimization": zero,
-        "optimizer": {"type": "AdamW", "params": {**adam, "torch_adam": device == "cpu"}},
-        "bf16": {"enabled": dtype == "bfloat16"},
-        "steps_per_print": 10**9,
-        **config.deepspeed,
-    }
+from rl.trainer_config import deepspeed_config
 
 
 class TrainerEngine:
@@ -58,21 +38,31 @@ class TrainerEngine:
             _leave_out_shared_memory_op()
         else:
             self.device = torch.device(setup.device, int(os.environ["LOCAL_RANK"]))
-        deepspeed.init_distributed(dist_backend="gloo" if setup.device == "cpu" else "nccl", auto_mpi_discovery=False,
-                                   verbose=False)
+        deepspeed.init_distributed(
+            dist_backend="gloo" if setup.device == "cpu" else "nccl", auto_mpi_discovery=False, verbose=False
+        )
         self.rank, self.num_ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self.family = load_family(setup.model.family)
         processor = AutoProcessor.from_pretrained(setup.model_path)
-        policy = PolicyModel(self.family, self._load(setup.model_path),
-                             self.family.forbidden_token_ids(processor.tokenizer))
+        policy = PolicyModel(
+            self.family, self._load(setup.model_path), self.family.forbidden_token_ids(processor.tokenizer)
+        )
         self._prepare_for_training(policy)
         self.engine, *_ = deepspeed.initialize(
-            model=policy, model_parameters=list(_decay_groups(policy, setup.trainer.weight_decay)),
-            config=deepspeed_config(setup.trainer, dtype=setup.model.dtype, device=setup.device))
+            model=policy,
+            model_parameters=list(_decay_groups(policy, setup.trainer.weight_decay)),
+            config=deepspeed_config(setup.trainer, dtype=setup.model.dtype, device=setup.device),
+        )
         self.collate = Collator(
-            self.family, processor, image_token_id=policy.model.config.image_token_id,  # type: ignore[union-attr]
-            pad_token_id=processor.tokenizer.pad_token_id, packed=setup.trainer.layout == "packed",
-            always_picture=self.is_partitioned, cache_bytes=setup.trainer.image_cache_mib << 20, device=self.device)
+            self.family,
+            processor,
+            image_token_id=policy.model.config.image_token_id,
+            pad_token_id=processor.tokenizer.pad_token_id,
+            packed=setup.trainer.layout == "packed",
+            always_picture=self.is_partitioned,
+            cache_bytes=setup.trainer.image_cache_mib << 20,
+            device=self.device,
+        )
         self.hub_weights = HubWeights(self.family, policy.model, gather=self.is_partitioned)
         self.reference: PolicyModel | None = None
         self.transfer: Any = None
@@ -85,10 +75,14 @@ class TrainerEngine:
     @property
     def facts(self) -> dict[str, int]:
         """Sizes of the model, whatever part of it this rank holds."""
-        sizes = [(int(getattr(parameter, "ds_numel", parameter.numel())), parameter.requires_grad)
-                 for parameter in self.engine.module.parameters()]
-        return {"num_parameters": sum(size for size, _ in sizes),
-                "num_trained_parameters": sum(size for size, trained in sizes if trained)}
+        sizes = [
+            (int(getattr(parameter, "ds_numel", parameter.numel())), parameter.requires_grad)
+            for parameter in self.engine.module.parameters()
+        ]
+        return {
+            "num_parameters": sum(size for size, _ in sizes),
+            "num_trained_parameters": sum(size for size, trained in sizes if trained),
+        }
 
     def reset_optimizer(self) -> None:
         """Forget moments and step counts: a stage starts from weights alone."""
@@ -101,7 +95,9 @@ class TrainerEngine:
             if isinstance(state.get("step"), int):
                 state["step"] = 0
 
-    def logprobs(self, work: RankWork, temperature: float, of_reference: bool) -> tuple[list[Floats], list[Floats]]:
+    def logprobs(
+        self, work: RankWork, temperature: float, of_reference: bool
+    ) -> tuple[list[Floats], list[Floats]]:
         """Log-probabilities and entropies of every response token, flat, one pair of arrays a micro-batch."""
         model = self.reference if of_reference else self.engine
         assert model is not None, "load_reference comes before log-probabilities of the reference"
@@ -117,8 +113,10 @@ class TrainerEngine:
     def update(self, work: RankWork, loss: LossSpec) -> list[dict[str, float]]:
         """Take the optimizer steps in ``work``. Returns this rank's metric sums for each step."""
         self.engine.train()
-        return [self._step(work, micro_batches, rate, loss)
-                for micro_batches, rate in zip(work.steps, work.rates, strict=True)]
+        return [
+            self._step(work, micro_batches, rate, loss)
+            for micro_batches, rate in zip(work.steps, work.rates, strict=True)
+        ]
 
     def save_checkpoint(self, directory: str) -> None:
         """DeepSpeed's own checkpoint, weights and optimizer, for going on inside a stage."""
@@ -160,14 +158,20 @@ class TrainerEngine:
         """Send the current weights to every sampler worker behind ``client``. Returns the seconds it took."""
         start = time.perf_counter()
         if self.transfer is None:
-            self.transfer = open_transfer(backend, rank=self.rank, client=client, source=self.hub_weights,
-                                          num_inference_ranks=num_inference_ranks)
+            self.transfer = open_transfer(
+                backend,
+                rank=self.rank,
+                client=client,
+                source=self.hub_weights,
+                num_inference_ranks=num_inference_ranks,
+            )
         self.transfer.client = client
         self.transfer.send_weights()
         return time.perf_counter() - start
 
-    def _step(self, work: RankWork, micro_batches: Sequence[TrainBatch | None], rate: float, loss: LossSpec
-              ) -> dict[str, float]:
+    def _step(
+        self, work: RankWork, micro_batches: Sequence[TrainBatch | None], rate: float, loss: LossSpec
+    ) -> dict[str, float]:
         start = time.perf_counter()
         for group in self.engine.optimizer.param_groups:
             group["lr"] = rate
@@ -184,23 +188,32 @@ class TrainerEngine:
         metrics["seconds"] = time.perf_counter() - start
         return metrics
 
-    def _loss(self, work: RankWork, micro_batch: TrainBatch | None, loss: LossSpec
-              ) -> tuple[torch.Tensor, dict[str, float]]:
+    def _loss(
+        self, work: RankWork, micro_batch: TrainBatch | None, loss: LossSpec
+    ) -> tuple[torch.Tensor, dict[str, float]]:
         tensors = self._tensors(work, micro_batch)
         logprobs, entropy = self.engine(tensors, loss.temperature, bool(loss.entropy_coef))
-        if micro_batch is None:  # nothing to learn here, but the collective work must be the same on all ranks
+        if (
+            micro_batch is None
+        ):  # nothing to learn here, but the collective work must be the same on all ranks
             return logprobs.sum() * 0.0, {}
 
         def matrix(column: Floats) -> torch.Tensor:
             return tensors.matrix(torch.from_numpy(column).to(self.device))
 
         inputs = LossInputs(
-            logprobs=tensors.matrix(logprobs), entropy=None if entropy is None else tensors.matrix(entropy),
-            old_logprobs=matrix(micro_batch.old_logprobs), ref_logprobs=matrix(micro_batch.ref_logprobs),
-            sample_logprobs=matrix(micro_batch.sample_logprobs), advantages=matrix(micro_batch.advantages),
-            mask=matrix(micro_batch.loss_mask), kl_coef=torch.from_numpy(micro_batch.kl_coef).to(self.device),
-            num_loss_tokens=micro_batch.num_loss_tokens, num_loss_sequences=micro_batch.num_loss_sequences,
-            num_ranks=self.num_ranks)
+            logprobs=tensors.matrix(logprobs),
+            entropy=None if entropy is None else tensors.matrix(entropy),
+            old_logprobs=matrix(micro_batch.old_logprobs),
+            ref_logprobs=matrix(micro_batch.ref_logprobs),
+            sample_logprobs=matrix(micro_batch.sample_logprobs),
+            advantages=matrix(micro_batch.advantages),
+            mask=matrix(micro_batch.loss_mask),
+            kl_coef=torch.from_numpy(micro_batch.kl_coef).to(self.device),
+            num_loss_tokens=micro_batch.num_loss_tokens,
+            num_loss_sequences=micro_batch.num_loss_sequences,
+            num_ranks=self.num_ranks,
+        )
         return compute_loss(loss, inputs)
 
     def _tensors(self, work: RankWork, micro_batch: TrainBatch | None) -> MicroBatch:
@@ -217,8 +230,10 @@ class TrainerEngine:
         for name, parameter in policy.model.named_parameters():
             parameter.requires_grad_(not name.startswith(frozen))
         if self.setup.trainer.gradient_checkpointing:
-            policy.model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
-        if self.is_partitioned:  # an expert layer is gathered whole: which experts run differs from rank to rank
+            policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+        if (
+            self.is_partitioned
+        ):  # an expert layer is gathered whole: which experts run differs from rank to rank
             names = set(self.family.expert_modules())
             classes = {type(module) for module in policy.modules() if type(module).__name__ in names}
             deepspeed.utils.set_z3_leaf_modules(policy, list(classes))

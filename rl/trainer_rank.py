@@ -13,7 +13,7 @@ from rl.quiet import send_output_to
 from rl.rank_work import RankWork, TrainerSetup
 
 
-class TrainerRank(Worker):  # type: ignore[misc]
+class TrainerRank(Worker):
     """Holds a ``TrainerEngine``, imported in the rank's own process so that the controller stays light.
 
     Every method runs on all ranks at once; a list as long as there are ranks is handed out one element a rank.
@@ -33,7 +33,9 @@ class TrainerRank(Worker):  # type: ignore[misc]
         self.engine.reset_optimizer()
 
     @register(dispatch_mode=Dispatch.ALL_TO_ALL)
-    def logprobs(self, work: RankWork, temperature: float, of_reference: bool) -> tuple[list[Floats], list[Floats]]:
+    def logprobs(
+        self, work: RankWork, temperature: float, of_reference: bool
+    ) -> tuple[list[Floats], list[Floats]]:
         return self.engine.logprobs(work, temperature, of_reference)
 
     @register(dispatch_mode=Dispatch.ALL_TO_ALL)

@@ -52,8 +52,16 @@ class WeightSync:
     """Moves weights and proves it. A sync counts only when the engine reports the version and, where a proof is asked
     for, the log-probabilities of a fixed probe set with pictures agree within the tolerance."""
 
-    def __init__(self, config: SyncConfig, trainer: Trainer, sampler: SamplerPool, probe: Sequence[Prompt], *,
-                 forbidden_token_ids: tuple[int, ...], seed: int) -> None:
+    def __init__(
+        self,
+        config: SyncConfig,
+        trainer: Trainer,
+        sampler: SamplerPool,
+        probe: Sequence[Prompt],
+        *,
+        forbidden_token_ids: tuple[int, ...],
+        seed: int,
+    ) -> None:
         self.config = config
         self.trainer = trainer
         self.sampler = sampler
@@ -68,8 +76,9 @@ class WeightSync:
         """
         start = time.perf_counter()
         client = self.sampler.weight_sync_client(policy_version)
-        self.trainer.send_weights(self.sampler.config.weight_transfer_backend, client,
-                                  self.sampler.num_inference_ranks)
+        self.trainer.send_weights(
+            self.sampler.config.weight_transfer_backend, client, self.sampler.num_inference_ranks
+        )
         self.sampler.commit_weights(policy_version)
         if self.config.prove == "every_sync":
             self.prove()
@@ -80,25 +89,41 @@ class WeightSync:
 
         Raises: SyncError when one differs by more than the tolerance.
         """
-        plan = SamplingPlan(num_samples=1, max_response_tokens=self.config.probe_tokens, run_seed=self.seed, step=0,
-                            stage="probe", forbidden_token_ids=self.forbidden_token_ids)
+        plan = SamplingPlan(
+            num_samples=1,
+            max_response_tokens=self.config.probe_tokens,
+            run_seed=self.seed,
+            step=0,
+            stage="probe",
+            forbidden_token_ids=self.forbidden_token_ids,
+        )
         groups = sorted(self.sampler.sample(self.probe, plan), key=lambda group: group.prompt.prompt_id)
         if not groups:
-            raise SyncError("no probe prompt fits sampler.max_model_len, so a weight sync cannot be proven: raise it")
+            raise SyncError(
+                "no probe prompt fits sampler.max_model_len, so a weight sync cannot be proven: raise it"
+            )
         batch = TrainBatch.of([sequence for group in groups for sequence in sequences_of(group)])
         trainer_logprobs, _ = self.trainer.logprobs(batch)
         mismatch = Mismatch.between(batch.sample_logprobs, trainer_logprobs)
         if not mismatch.max_difference <= self.config.tolerance:
-            raise SyncError(f"the weight sync did not take: on {len(groups)} probe prompts a token's log-probability "
-                            f"differs by {mismatch.max_difference:.2g} between sampler and trainer (sync.tolerance="
-                            f"{self.config.tolerance:.2g}, policy version {self.sampler.policy_version})")
+            raise SyncError(
+                f"the weight sync did not take: on {len(groups)} probe prompts a token's log-probability "
+                f"differs by {mismatch.max_difference:.2g} between sampler and trainer (sync.tolerance="
+                f"{self.config.tolerance:.2g}, policy version {self.sampler.policy_version})"
+            )
         return Proof(mismatch.max_difference, batch.num_loss_tokens)
 
 
 def sequences_of(group: RolloutGroup) -> list[TrainSequence]:
     """A group's rollouts as trainable sequences, without rewards yet."""
-    return [TrainSequence(
-        sequence_id=rollout.rollout_id, prompt_id=group.prompt.prompt_id,
-        token_ids=np.concatenate([rollout.prompt_token_ids, rollout.response_token_ids]),
-        num_prompt_tokens=len(rollout.prompt_token_ids), images=group.prompt.images,
-        sample_logprobs=rollout.sample_logprobs) for rollout in group.rollouts]
+    return [
+        TrainSequence(
+            sequence_id=rollout.rollout_id,
+            prompt_id=group.prompt.prompt_id,
+            token_ids=np.concatenate([rollout.prompt_token_ids, rollout.response_token_ids]),
+            num_prompt_tokens=len(rollout.prompt_token_ids),
+            images=group.prompt.images,
+            sample_logprobs=rollout.sample_logprobs,
+        )
+        for rollout in group.rollouts
+    ]

@@ -11,7 +11,9 @@ import typer
 def run(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check recipe and show the plan; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check recipe and show the plan; run nothing.")
+    ] = False,
     report: Annotated[bool, typer.Option(help="Write RUN/report.html at the end.")] = True,
 ) -> None:
     """Run a recipe's rounds of SFT, RL and rejection sampling. Run it again to go on after a stop."""
@@ -54,4 +56,6 @@ def _run(settings, run_directory, report: bool) -> None:  # type: ignore[no-unty
 
                 display.note(f"report: {write_report(run_directory.path)}")
             heldout = summary["heldout"]
-            display.note("held-out pass@1: " + " -> ".join(f"{100 * one['pass_at_1']:.1f}%" for one in heldout))
+            display.note(
+                "held-out pass@1: " + " -> ".join(f"{100 * one['pass_at_1']:.1f}%" for one in heldout)
+            )

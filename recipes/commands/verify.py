@@ -17,7 +17,7 @@ NUM_SLOWEST = 5
 IN_FLIGHT = 2000
 
 
-def verify(  # noqa: PLR0917 - typer reads options from parameters
+def verify(
     file: Annotated[Path, typer.Argument(help="JSONL or Parquet: id, response or answer, reference.")],
     verifier: Annotated[str | None, typer.Option(help="Kind, plug-in name or package.module:Name.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="key=value of the verifier; repeatable.")] = None,

@@ -78,13 +78,20 @@ class ModelFamily(ABC):
         """Run the vision tower once over all images of a micro-batch; the result goes into ``hidden_states``."""
 
     @abstractmethod
-    def positions(self, input_ids: np.ndarray, grids: Sequence[Sequence[int]], *, image_token_id: int,
-                  merge_size: int) -> np.ndarray:
+    def positions(
+        self, input_ids: np.ndarray, grids: Sequence[Sequence[int]], *, image_token_id: int, merge_size: int
+    ) -> np.ndarray:
         """Rotary positions of one sequence, [axes, length] int64; ``grids`` are its images' (frames, rows, columns)."""
 
     @abstractmethod
-    def hidden_states(self, model: nn.Module, input_ids: torch.Tensor, position_ids: torch.Tensor, vision: Any,
-                      image_rows: torch.Tensor | None) -> torch.Tensor:
+    def hidden_states(
+        self,
+        model: nn.Module,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        vision: Any,
+        image_rows: torch.Tensor | None,
+    ) -> torch.Tensor:
         """Last hidden states [batch, length, hidden] of right-padded or packed rows.
 
         ``position_ids`` is [1 + axes, batch, length], text positions first; they restart where a new sequence begins

@@ -27,9 +27,21 @@ if TYPE_CHECKING:
 EXPERT_SUFFIXES = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
 
 TINY_SIZES: dict[str, int] = {
-    "vocab_size": 352, "hidden_size": 128, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "head_dim": 32,
-    "num_experts": 4, "num_experts_per_token": 2, "expert_size": 96, "max_positions": 1024,
-    "vision_hidden_size": 64, "vision_layers": 2, "vision_heads": 2, "vision_inner_size": 128, "patch_size": 8,
+    "vocab_size": 352,
+    "hidden_size": 128,
+    "num_layers": 2,
+    "num_heads": 4,
+    "num_kv_heads": 2,
+    "head_dim": 32,
+    "num_experts": 4,
+    "num_experts_per_token": 2,
+    "expert_size": 96,
+    "max_positions": 1024,
+    "vision_hidden_size": 64,
+    "vision_layers": 2,
+    "vision_heads": 2,
+    "vision_inner_size": 128,
+    "patch_size": 8,
     "vision_grid_side": 8,
 }
 
@@ -59,7 +71,9 @@ class Qwen3VLMoeFamily(ModelFamily):
         from transformers import GenerationConfig, Qwen3VLMoeForConditionalGeneration
 
         size = _tiny_sizes(sizes)
-        tokenizer = train_tiny_tokenizer(["user", "assistant", "system", *corpus], vocab_size=size["vocab_size"])
+        tokenizer = train_tiny_tokenizer(
+            ["user", "assistant", "system", *corpus], vocab_size=size["vocab_size"]
+        )
         config = _tiny_config(size, tokenizer)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -68,15 +82,18 @@ class Qwen3VLMoeFamily(ModelFamily):
         weights = dict(self.to_hub(name, parameter.detach()) for name, parameter in model.named_parameters())
         save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
         config.save_pretrained(path)
-        GenerationConfig(eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
-                         pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>")).save_pretrained(path)
+        GenerationConfig(
+            eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
+            pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
+        ).save_pretrained(path)
         _tiny_processor(size, tokenizer).save_pretrained(path)
 
     def load_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
         from transformers import Qwen3VLMoeForConditionalGeneration
 
         model: nn.Module = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-            path, dtype=dtype, attn_implementation=attention)
+            path, dtype=dtype, attn_implementation=attention
+        )
         return model
 
     def empty_model(self, path: Path) -> nn.Module:
@@ -111,15 +128,18 @@ class Qwen3VLMoeFamily(ModelFamily):
         ids = tokenizer.convert_tokens_to_ids(names)
         return tuple(sorted(token_id for token_id in ids if token_id is not None))
 
-    def vision_features(self, model: Any, pixel_values: torch.Tensor, grid_thw: torch.Tensor) -> VisionFeatures:
+    def vision_features(
+        self, model: Any, pixel_values: torch.Tensor, grid_thw: torch.Tensor
+    ) -> VisionFeatures:
         """pixel_values: [patches, channels * temporal * patch * patch] of all images; grid_thw: [images, 3]."""
         visual = model.model.visual
         output = visual(pixel_values.to(visual.dtype), grid_thw=grid_thw, return_dict=True)
         tokens = (grid_thw.prod(-1) // visual.spatial_merge_size**2).tolist()
         return VisionFeatures(output.pooler_output, list(output.deepstack_features), tokens)
 
-    def positions(self, input_ids: np.ndarray, grids: Sequence[Sequence[int]], *, image_token_id: int,
-                  merge_size: int) -> np.ndarray:
+    def positions(
+        self, input_ids: np.ndarray, grids: Sequence[Sequence[int]], *, image_token_id: int, merge_size: int
+    ) -> np.ndarray:
         """Interleaved M-RoPE positions of one sequence, [3, length] int64 (temporal, height, width).
 
         Text advances all three by one a token. An image's tokens share the temporal position of its first and count
@@ -145,8 +165,14 @@ class Qwen3VLMoeFamily(ModelFamily):
         positions[:, cursor:] = position + np.arange(length - cursor)
         return positions
 
-    def hidden_states(self, model: Any, input_ids: torch.Tensor, position_ids: torch.Tensor,
-                      vision: VisionFeatures | None, image_rows: torch.Tensor | None) -> torch.Tensor:
+    def hidden_states(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        vision: VisionFeatures | None,
+        image_rows: torch.Tensor | None,
+    ) -> torch.Tensor:
         """Last hidden states [batch, length, hidden] of right-padded or packed rows.
 
         No attention mask is passed: behind causal attention right padding is never seen, and packed rows are told
@@ -159,15 +185,21 @@ class Qwen3VLMoeFamily(ModelFamily):
         if vision is None or image_rows is None:
             if vision is not None:  # a blank picture: part of the graph, not of the result
                 embeddings = embeddings + 0.0 * sum(part.sum() for part in (vision.merged, *vision.deepstack))
-            return language(inputs_embeds=embeddings, position_ids=position_ids, use_cache=False).last_hidden_state
+            return language(
+                inputs_embeds=embeddings, position_ids=position_ids, use_cache=False
+            ).last_hidden_state
         is_image = input_ids == model.config.image_token_id
         starts = np.concatenate([[0], np.cumsum(vision.tokens_per_image)])
         picked = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in image_rows.tolist()])
         index = torch.from_numpy(picked).to(embeddings.device)
         embeddings = embeddings.masked_scatter(is_image[..., None], vision.merged[index].to(embeddings.dtype))
         hidden: torch.Tensor = language(
-            inputs_embeds=embeddings, position_ids=position_ids, use_cache=False, visual_pos_masks=is_image,
-            deepstack_visual_embeds=[features[index] for features in vision.deepstack]).last_hidden_state
+            inputs_embeds=embeddings,
+            position_ids=position_ids,
+            use_cache=False,
+            visual_pos_masks=is_image,
+            deepstack_visual_embeds=[features[index] for features in vision.deepstack],
+        ).last_hidden_state
         return hidden
 
     def lm_head(self, model: Any) -> nn.Module:
@@ -184,8 +216,10 @@ def _tiny_sizes(sizes: Mapping[str, Any]) -> dict[str, int]:
         if size[key] % 32:
             raise BadInput(f"model.tiny.{key}={size[key]}: vLLM's CPU experts need a multiple of 32")
     if size["hidden_size"] in (size["expert_size"], 2 * size["expert_size"]):
-        raise BadInput("model.tiny.expert_size makes an expert matrix square, so its layout could not be told: "
-                       f"choose another than {size['expert_size']} for hidden_size {size['hidden_size']}")
+        raise BadInput(
+            "model.tiny.expert_size makes an expert matrix square, so its layout could not be told: "
+            f"choose another than {size['expert_size']} for hidden_size {size['hidden_size']}"
+        )
     return size
 
 
@@ -198,26 +232,47 @@ def _tiny_config(size: Mapping[str, int], tokenizer: Any) -> Qwen3VLMoeConfig:
     padded_vocab = -(-len(tokenizer) // 32) * 32
     return Qwen3VLMoeConfig(
         text_config={
-            "vocab_size": padded_vocab, "hidden_size": size["hidden_size"],
-            "intermediate_size": 2 * size["hidden_size"], "num_hidden_layers": size["num_layers"],
-            "num_attention_heads": size["num_heads"], "num_key_value_heads": size["num_kv_heads"],
-            "head_dim": size["head_dim"], "num_experts": size["num_experts"],
-            "norm_topk_prob": True, "num_experts_per_tok": size["num_experts_per_token"], "moe_intermediate_size": size["expert_size"],
-            "max_position_embeddings": size["max_positions"], "tie_word_embeddings": False,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": mrope_section,
-                                "mrope_interleaved": True},
-            "eos_token_id": token_id("<|im_end|>"), "pad_token_id": token_id("<|endoftext|>"),
+            "vocab_size": padded_vocab,
+            "hidden_size": size["hidden_size"],
+            "intermediate_size": 2 * size["hidden_size"],
+            "num_hidden_layers": size["num_layers"],
+            "num_attention_heads": size["num_heads"],
+            "num_key_value_heads": size["num_kv_heads"],
+            "head_dim": size["head_dim"],
+            "num_experts": size["num_experts"],
+            "norm_topk_prob": True,
+            "num_experts_per_tok": size["num_experts_per_token"],
+            "moe_intermediate_size": size["expert_size"],
+            "max_position_embeddings": size["max_positions"],
+            "tie_word_embeddings": False,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": mrope_section,
+                "mrope_interleaved": True,
+            },
+            "eos_token_id": token_id("<|im_end|>"),
+            "pad_token_id": token_id("<|endoftext|>"),
         },
         vision_config={
-            "depth": size["vision_layers"], "hidden_size": size["vision_hidden_size"],
-            "num_heads": size["vision_heads"], "intermediate_size": size["vision_inner_size"],
-            "patch_size": size["patch_size"], "spatial_merge_size": 2, "temporal_patch_size": 2,
-            "out_hidden_size": size["hidden_size"], "num_position_embeddings": size["vision_grid_side"] ** 2,
+            "depth": size["vision_layers"],
+            "hidden_size": size["vision_hidden_size"],
+            "num_heads": size["vision_heads"],
+            "intermediate_size": size["vision_inner_size"],
+            "patch_size": size["patch_size"],
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "out_hidden_size": size["hidden_size"],
+            "num_position_embeddings": size["vision_grid_side"] ** 2,
             "deepstack_visual_indexes": [0],
         },
-        image_token_id=token_id("<|image_pad|>"), video_token_id=token_id("<|video_pad|>"),
-        vision_start_token_id=token_id("<|vision_start|>"), vision_end_token_id=token_id("<|vision_end|>"),
-        tie_word_embeddings=False, architectures=["Qwen3VLMoeForConditionalGeneration"], dtype="float32",
+        image_token_id=token_id("<|image_pad|>"),
+        video_token_id=token_id("<|video_pad|>"),
+        vision_start_token_id=token_id("<|vision_start|>"),
+        vision_end_token_id=token_id("<|vision_end|>"),
+        tie_word_embeddings=False,
+        architectures=["Qwen3VLMoeForConditionalGeneration"],
+        dtype="float32",
     )
 
 
@@ -226,17 +281,27 @@ def _tiny_processor(size: Mapping[str, int], tokenizer: Any) -> Any:
 
     unit = 2 * size["patch_size"]
     pixels = {"shortest_edge": unit * unit, "longest_edge": (unit * size["vision_grid_side"]) ** 2}
-    shape = {"patch_size": size["patch_size"], "merge_size": 2, "temporal_patch_size": 2,
-             "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+    shape = {
+        "patch_size": size["patch_size"],
+        "merge_size": 2,
+        "temporal_patch_size": 2,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    }
     return Qwen3VLProcessor(
-        image_processor=Qwen2VLImageProcessor(size=pixels, **shape), tokenizer=tokenizer,
-        video_processor=Qwen3VLVideoProcessor(size=pixels, **shape), chat_template=tokenizer.chat_template)
+        image_processor=Qwen2VLImageProcessor(size=pixels, **shape),
+        tokenizer=tokenizer,
+        video_processor=Qwen3VLVideoProcessor(size=pixels, **shape),
+        chat_template=tokenizer.chat_template,
+    )
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The checkpoint's ``config.json``. Raises: BadInput where there is none."""
     file = path / "config.json"
     if not file.is_file():
-        raise BadInput(f"no config.json in {path}: model.path must be a checkpoint directory in the hub layout")
+        raise BadInput(
+            f"no config.json in {path}: model.path must be a checkpoint directory in the hub layout"
+        )
     config: dict[str, Any] = json.loads(file.read_text())
     return config

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
-                  "<|image_pad|>", "<|video_pad|>")
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
 MARKUP_TOKENS = ("<think>", "</think>", "<bbox>", "</bbox>", "<point>", "</point>", "\\boxed{")
 
 # The published Qwen3-VL turns, without tools: text parts as they are, an image part as one placeholder in its frame.
@@ -37,27 +45,35 @@ def train_tiny_tokenizer(corpus: Sequence[str], *, vocab_size: int) -> PreTraine
     from transformers import Qwen2Tokenizer
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s+"), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s+"), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     reserved = len(SPECIAL_TOKENS) + len(MARKUP_TOKENS)
-    trainer = trainers.BpeTrainer(vocab_size=max(256, vocab_size - reserved), show_progress=False,
-                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(256, vocab_size - reserved),
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
     tokenizer.train_from_iterator(_without_markup(corpus), trainer)
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
+    )
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in MARKUP_TOKENS])
-    wrapped = Qwen2Tokenizer(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>",
-                             unk_token="<|endoftext|>", additional_special_tokens=list(SPECIAL_TOKENS[3:]))
+    wrapped = Qwen2Tokenizer(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        unk_token="<|endoftext|>",
+        additional_special_tokens=list(SPECIAL_TOKENS[3:]),
+    )
     wrapped.chat_template = CHAT_TEMPLATE
     return wrapped
 
 
 def _without_markup(corpus: Sequence[str]) -> list[str]:
-    texts = []
-    for text in corpus:
-        for token in (*SPECIAL_TOKENS, *MARKUP_TOKENS):
-            text = text.replace(token, " ")
-        texts.append(text)
-    return texts
+    markup = re.compile("|".join(map(re.escape, (*SPECIAL_TOKENS, *MARKUP_TOKENS))))
+    return [markup.sub(" ", text) for text in corpus]

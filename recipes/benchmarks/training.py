@@ -1,0 +1,178 @@
+"""How close a training step through the trainer comes to a bare DeepSpeed loop over the same micro-batches.
+
+The bare loop is written as one would by hand: transformers' own forward over tensors made beforehand, token-mean
+cross-entropy on the response, ``backward``, ``step``. It has no pictures to decode, nothing to cut and nothing to send.
+Both live in Ray actors with the same environment and threads; runs are interleaved, and each is timed by its caller.
+
+    hone bench training
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl.batch import TrainBatch
+from rl.recipe import Recipe
+
+TARGET_RATIO = 0.90
+
+
+@dataclass
+class TrainingBenchmark:
+    """Tokens/s (padding not counted) of each run, by contender, in the order they were made."""
+
+    num_sequences: int
+    num_tokens: int
+    num_micro_batches: int
+    loadavg: float
+    tokens_per_s: dict[str, list[float]] = field(default_factory=lambda: {"hone": [], "bare": []})
+
+    @property
+    def ratio(self) -> float:
+        """Hone over the bare loop, by medians: the figure that should reach ``TARGET_RATIO``."""
+        return statistics.median(self.tokens_per_s["hone"]) / statistics.median(self.tokens_per_s["bare"])
+
+    def __str__(self) -> str:
+        sizes = f"{self.num_sequences} sequences, {self.num_tokens} tokens, {self.num_micro_batches} micro-batches"
+        lines = [f"training: {sizes} a step, load {self.loadavg:.2f}"]
+        for contender, runs in self.tokens_per_s.items():
+            lines.append(
+                f"  {contender:<5} median {statistics.median(runs):8.0f} tokens/s   "
+                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {len(runs)} runs)"
+            )
+        verdict = "reached" if self.ratio >= TARGET_RATIO else "missed"
+        return "\n".join([*lines, f"  hone / bare {self.ratio:.3f}  (target {TARGET_RATIO:.2f}: {verdict})"])
+
+
+class BareLoop:
+    """transformers and DeepSpeed with nothing of Hone in the step."""
+
+    def __init__(self, model_path: str, deepspeed_settings: dict[str, Any], threads: int) -> None:
+        import deepspeed
+        import torch
+        from transformers import Qwen3VLMoeForConditionalGeneration
+
+        torch.set_num_threads(threads)
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # not compiled for either contender
+        deepspeed.init_distributed(dist_backend="gloo", auto_mpi_discovery=False, verbose=False)
+        model = Qwen3VLMoeForConditionalGeneration.from_pretrained(model_path, dtype=torch.float32)
+        self.engine, *_ = deepspeed.initialize(
+            model=model, model_parameters=list(model.parameters()), config=deepspeed_settings
+        )
+
+    def step(self, micro_batches: list[dict[str, Any]], num_loss_tokens: int, rate: float) -> float:
+        """One optimizer step; returns its seconds."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        inputs = [{name: torch.from_numpy(array) for name, array in one.items()} for one in micro_batches]
+        start = time.perf_counter()
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = rate
+        for place, tensors in enumerate(inputs):
+            labels = tensors.pop("labels")
+            self.engine.set_gradient_accumulation_boundary(place == len(inputs) - 1)
+            logits = self.engine(**tensors).logits
+            loss = (
+                cross_entropy(
+                    logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
+                )
+                / num_loss_tokens
+            )
+            self.engine.backward(loss)
+        self.engine.step()
+        return time.perf_counter() - start
+
+
+def measure_training(
+    recipe: Recipe, model_path: Path, batch: TrainBatch, *, num_runs: int, log_dir: Path
+) -> TrainingBenchmark:
+    """Measure in the Ray cluster this process is connected to. Two steps of each contender warm up, uncounted."""
+    import ray
+
+    from rl.losses import LossSpec
+    from rl.micro_batch import plan_micro_batches
+    from rl.trainer import Trainer, rank_environment
+    from rl.trainer_config import deepspeed_config
+
+    plan = plan_micro_batches(batch, num_ranks=1, micro_batch_tokens=recipe.trainer.micro_batch_tokens)[0]
+    result = TrainingBenchmark(len(batch), batch.num_tokens, len(plan), os.getloadavg()[0])
+    trainer = Trainer(recipe, model_path, log_dir)
+    environment = rank_environment(recipe.trainer.threads_per_rank, 1, "cpu") | {
+        "RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": _free_port(),
+    }
+    bare = (
+        ray.remote(BareLoop)
+        .options(num_cpus=0, runtime_env={"env_vars": environment})
+        .remote(
+            str(model_path),
+            deepspeed_config(recipe.trainer, dtype="float32", device="cpu"),
+            recipe.trainer.threads_per_rank,
+        )
+    )
+    tensors = [_bare_tensors(batch.select(places), model_path) for places in plan]
+    try:
+        for run in range(num_runs + 2):
+            start = time.perf_counter()
+            trainer.update([batch], [1e-6], LossSpec())
+            hone_s = time.perf_counter() - start
+            bare_s = float(ray.get(bare.step.remote(tensors, batch.num_loss_tokens, 1e-6)))
+            if run >= 2:
+                result.tokens_per_s["hone"].append(batch.num_tokens / hone_s)
+                result.tokens_per_s["bare"].append(batch.num_tokens / bare_s)
+    finally:
+        trainer.shutdown()
+        ray.kill(bare)
+    return result
+
+
+def _bare_tensors(part: TrainBatch, model_path: Path) -> dict[str, np.ndarray]:
+    """What transformers' own forward takes for the same sequences, one picture for each of them."""
+    import io
+
+    from PIL import Image
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(model_path)
+    sequences = np.split(part.token_ids, np.cumsum(part.lengths)[:-1])
+    longest = int(part.lengths.max())
+    ids = np.full((len(part), longest), processor.tokenizer.pad_token_id, np.int64)
+    labels = np.full((len(part), longest), -100, np.int64)
+    mask = np.zeros((len(part), longest), np.int64)
+    for row, (tokens, prompt_length) in enumerate(zip(sequences, part.prompt_lengths, strict=True)):
+        ids[row, : len(tokens)] = tokens
+        labels[row, prompt_length : len(tokens)] = tokens[prompt_length:]
+        mask[row, : len(tokens)] = 1
+    images = [
+        Image.open(io.BytesIO(data)).convert("RGB")
+        for prompt_id in part.prompt_ids
+        for data in part.images[prompt_id]
+    ]
+    pictures = processor.image_processor(images=images, return_tensors="np")
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "labels": labels,
+        "mm_token_type_ids": (ids == processor.image_token_id).astype(np.int64),
+        "pixel_values": np.asarray(pictures["pixel_values"], np.float32),
+        "image_grid_thw": np.asarray(pictures["image_grid_thw"], np.int64),
+    }
+
+
+def _free_port() -> str:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return str(probe.getsockname()[1])

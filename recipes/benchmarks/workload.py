@@ -1,0 +1,67 @@
+"""What the benchmarks measure on: a recipe's data and tiny model in a scratch directory, and a Ray of their own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rl.batch import TrainBatch
+from rl.recipe import Recipe
+from sampler.prompt import Prompt
+from sampler.rollout import SamplingPlan
+
+
+class Workload:
+    """``with Workload(recipe) as workload``: engines' noise goes to a log, ``say`` reaches the terminal."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Workload:
+        from rl.engines import forbidden_token_ids, start_ray, stop_ray
+        from rl.families.family import load_family
+        from rl.quiet import quiet_third_party
+        from rl.run_data import base_policy, build_data, load
+
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        os.environ.setdefault("KMP_BLOCKTIME", "0")
+        scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hone-bench-")))
+        self.log_dir = scratch / "logs"
+        self._terminal = self._stack.enter_context(quiet_third_party(self.log_dir / "driver.log"))
+        self.data = load(build_data(self.recipe, scratch), scratch)
+        self.model_path = base_policy(self.recipe, scratch, self.data).hub
+        rl = self.recipe.rl
+        self.prompts: Sequence[Prompt] = self.data.train[: rl.prompts_per_step]
+        self.plan = SamplingPlan(
+            num_samples=rl.samples_per_prompt,
+            max_response_tokens=rl.max_response_tokens,
+            run_seed=self.recipe.seed,
+            step=0,
+            forbidden_token_ids=forbidden_token_ids(self.model_path, load_family(self.recipe.model.family)),
+        )
+        start_ray(self.recipe)
+        self._stack.callback(stop_ray)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def say(self, words: str) -> None:
+        print(words, file=self._terminal, flush=True)
+
+    def sft_batch(self) -> TrainBatch:
+        """As many supervised sequences as an RL step trains on in one mini-batch."""
+        from rl.sft_rows import PromptEncoder, sft_sequences
+
+        rl = self.recipe.rl
+        num = rl.prompts_per_step * rl.samples_per_prompt // rl.mini_batches
+        sequences, _ = sft_sequences(
+            self.data.cold_start[:num],
+            PromptEncoder(self.model_path),
+            max_tokens=self.recipe.sampler.max_model_len,
+        )
+        return TrainBatch.of(sequences)

@@ -1,0 +1,61 @@
+"""``hone doctor``: preflight of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only what needs no engine.")] = False,
+) -> None:
+    """Preflight: what would fail in an hour fails in a minute. Exit status 1 when a check fails."""
+    import tempfile
+    from pathlib import Path
+
+    from recipes.recipe_file import load_recipe
+
+    settings = load_recipe(recipe, overrides or [])
+    with tempfile.TemporaryDirectory(prefix="hone-doctor-") as scratch:
+        findings = _examine(settings, Path(scratch), quick)
+    if any(finding.outcome == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _examine(settings, scratch, quick: bool) -> list:  # type: ignore[no-untyped-def, type-arg]
+    import os
+
+    from rich.console import Console
+
+    from rl.quiet import quiet_third_party
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
+    findings = []
+    with quiet_third_party(scratch / "doctor.log") as terminal:
+        from rl.engines import Engines
+        from rl.preflight import check_data, check_engines
+        from rl.run_data import base_policy, build_data, load, refuse_leaks
+
+        console = Console(file=terminal)
+
+        def tell(checks) -> None:  # type: ignore[no-untyped-def]
+            for finding in checks:
+                findings.append(finding)
+                console.print(
+                    f"[{colours[finding.outcome]}]{finding.outcome:>8}[/]  {finding.check}: {finding.words}",
+                    highlight=False,
+                )
+
+        data = load(build_data(settings, scratch), scratch)
+        refuse_leaks(data)
+        base = base_policy(settings, scratch, data)
+        tell(check_data(settings, data, base))
+        if not quick:
+            with Engines(settings, base, scratch / "logs", probe=data.heldout) as engines:
+                tell(check_engines(settings, engines, data))
+    return findings

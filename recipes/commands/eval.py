@@ -1,0 +1,87 @@
+"""``hone eval``: pass@1 and pass@k of a policy on held-out prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command("eval")
+def evaluate_policy(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Checkpoint in the hub layout. [default: RUN/policy]")
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="Prompt set. [default: the run's held-out prompts]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write figures as JSON here.")] = None,
+) -> None:
+    """Evaluate a policy: pass@1 as the mean of k samples and pass@k, per question type and verifier."""
+    import json
+
+    from recipes.recipe_file import load_recipe
+    from verifiers.errors import BadInput
+
+    settings = load_recipe(recipe, overrides or [])
+    run_path = Path(settings.run_dir)
+    hub = policy or run_path / "policy"
+    if not (hub / "config.json").is_file():
+        raise BadInput(f"no policy at {hub}: give --policy a checkpoint directory in the hub layout")
+    figures = _evaluate(settings, hub.resolve(), prompts, run_path)
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=2))
+
+
+def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) -> dict[str, Any]:
+    import os
+    import tempfile
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from rl.quiet import quiet_third_party
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    with (
+        tempfile.TemporaryDirectory(prefix="hone-eval-") as scratch,
+        quiet_third_party(Path(scratch) / "driver.log") as terminal,
+    ):
+        from rl import policy_evaluation
+
+        figures = policy_evaluation.evaluate_policy(
+            settings, hub, _heldout(settings, prompt_set, run_path, Path(scratch)), Path(scratch) / "logs"
+        )
+        table = Table("", "prompts", "pass@1", title=str(hub))
+        groups = {
+            "all": figures,
+            **{f"type {name}": one for name, one in figures["by_tag"].items()},
+            **{f"verifier {name}": one for name, one in figures["by_verifier"].items()},
+        }
+        for name, one in groups.items():
+            table.add_row(name, str(one["num_prompts"]), f"{100 * one['pass_at_1']:.1f}%")
+        console = Console(file=terminal)
+        console.print(table)
+        for k, value in figures["pass_at_k"].items():
+            console.print(f"pass@{k}: {100 * value:.1f}%", highlight=False)
+    return figures
+
+
+def _heldout(settings: Any, prompt_set: str | None, run_path: Path, scratch: Path) -> Any:
+    """Prompts given by hand, else those of the run, else what the recipe would make."""
+    from rl.run_data import STAGE, build_data, load
+    from rl.run_directory import RunDirectory
+    from sampler.prompt_dataset import load_prompts
+
+    if prompt_set is not None:
+        return load_prompts(prompt_set)
+    stage = RunDirectory(run_path).stage(STAGE)
+    if stage.is_complete:
+        return load(stage.manifest()["result"]["paths"], run_path.absolute()).heldout
+    return load(build_data(settings, scratch), scratch).heldout

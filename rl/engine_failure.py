@@ -1,0 +1,58 @@
+"""The boundary where other people's errors (Ray, vLLM, DeepSpeed, torch) become one line that says where to look."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from verifiers.errors import HoneError
+
+MAX_SHOWN = 300
+LOGS_OF_ACTOR = {"TrainerRank": "trainer-rank-*.log", "RolloutWorker": "rollout-worker-*.log"}
+_DEAD_ACTOR = re.compile(r"class_name: (?P<name>\w+).*?pid: (?P<pid>\d+)", re.DOTALL)
+
+
+class EngineFailure(HoneError):
+    """An engine failed with an error that is not Hone's own; the traceback is in the log that the message names."""
+
+
+@contextmanager
+def failures_in_one_line(log: Path) -> Iterator[None]:
+    """Within the block an error that is not Hone's is written to ``log`` whole and leaves as an ``EngineFailure``.
+
+    A ``HoneError`` that a Ray actor raised leaves as itself, without Ray's wrapping; ``HONE_DEBUG=1`` shows the chain.
+    """
+    try:
+        yield
+    except HoneError:
+        raise
+    except Exception as error:  # the boundary: anything may come out of an engine
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("\n" + "".join(traceback.format_exception(error)))
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, HoneError):
+            raise cause from error
+        raise EngineFailure(words_for(error, log)) from error
+
+
+def words_for(error: BaseException, log: Path) -> str:
+    """What failed, in one line, and the log that tells more."""
+    dead = (
+        _DEAD_ACTOR.search(str(error))
+        if type(error).__name__ in ("ActorDiedError", "RayActorError")
+        else None
+    )
+    if dead is not None:
+        own_log = LOGS_OF_ACTOR.get(dead["name"])
+        logs = f"{log.parent / own_log} and {log}" if own_log else str(log)
+        return (
+            f"the process of a {dead['name']} (pid {dead['pid']}) died, killed from outside or out of memory; "
+            f"the same command resumes; logs: {logs}"
+        )
+    cause = getattr(error, "cause", None) or error  # of a RayTaskError: what the actor raised
+    text = " ".join(str(cause).split())
+    shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+    return f"{type(cause).__name__}{': ' if shown else ''}{shown} (traceback in {log})"

@@ -1,0 +1,44 @@
+"""Evaluating one policy outside a run: a sampler and a judge, no trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rl.engines import forbidden_token_ids, start_ray, stop_ray
+from rl.evaluation import evaluate
+from rl.families.family import load_family
+from rl.judging import Judge
+from rl.recipe import Recipe
+from sampler.pool import SamplerPool
+from sampler.prompt import Prompt
+from sampler.rollout import SamplingPlan
+
+
+def evaluate_policy(recipe: Recipe, hub: Path, prompts: Sequence[Prompt], log_dir: Path) -> dict[str, Any]:
+    """The figures of ``evaluate`` for the checkpoint at ``hub``. Raises: HoneError when too little can be judged."""
+    family, config = load_family(recipe.model.family), recipe.evaluation
+    plan = SamplingPlan(
+        num_samples=config.samples_per_prompt,
+        max_response_tokens=recipe.rl.max_response_tokens,
+        run_seed=recipe.seed,
+        step=0,
+        stage="eval",
+        temperature=config.temperature,
+        top_p=config.top_p,
+        forbidden_token_ids=forbidden_token_ids(hub, family),
+    )
+    start_ray(recipe)
+    try:
+        with (
+            Judge(recipe.judging, thinking_tags=family.thinking_tags) as judge,
+            SamplerPool(hub, recipe.sampler, log_dir) as sampler,
+        ):
+            judge.check(prompts)
+            chosen = prompts[: config.num_prompts]
+            judged = judge.judge(sampler.sample(chosen, plan)).in_order_of(chosen)
+            judge.require_judged(judged)
+            return evaluate(judged, pass_at=config.pass_at, pass_score=config.pass_score)
+    finally:
+        stop_ray()
