@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class SamplerConfig(BaseModel):
-    """Settings of a `SamplerPool`. Nothing here changes what is sampled, only how fast and where.
+    """Settings of a `SamplerPool`. They decide how fast and where, not what is sampled, but for two.
 
-    The one exception is `dtype`: float32 makes the sampler's log-probabilities equal the trainer's to 1e-6 on CPU.
+    `chat_template_kwargs` shape the prompt, and `dtype` its arithmetic: with float32 on CPU the sampler's
+    log-probabilities equal the trainer's to 1e-6.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -24,7 +24,7 @@ from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.shared_memory_transfer import SharedMemoryTrainerEngine, SharedMemoryTrainerInitInfo
 from sampler.weight_segment import SegmentManifest
 
-TOLERANCE = 1e-4  # what DESIGN.md promises; measured 2e-6
+TOLERANCE = 1e-4  # what DESIGN.md promises; measured 1e-6 on fresh weights, 4e-6 to 2e-5 on perturbed ones
 
 
 class Source(WeightSource):
