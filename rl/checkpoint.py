@@ -32,6 +32,10 @@ class StageCheckpoint:
         self.directory.rewind(next_step)
         return next_step
 
+    def stop_before(self, step: int) -> int | None:
+        """The first step after ``step`` at which it is time to save; None where nothing is saved."""
+        return None if self.every_steps is None else (step // self.every_steps + 1) * self.every_steps
+
     def save(self, trainer: Trainer, next_step: int) -> None:
         """Save when it is time, then forget the one before."""
         if self.every_steps is None or next_step % self.every_steps:

@@ -49,12 +49,11 @@ class RlStage(Stage):
         first_step = checkpoint.resume(engines.trainer)
         if first_step:
             engines.weight_sync.sync(context.policy.version + first_step)
+            engines.weight_sync.prove()
         context.progress.advance(first_step)
 
-        worst_mismatch = 0.0
         for step, prompts in islice(enumerate(self._draws(context)), first_step, config.steps):
             metrics = self._step(context, step, prompts)
-            worst_mismatch = max(worst_mismatch, metrics["train/mismatch_kl"])
             context.run.log_metrics(
                 stage=context.directory.name,
                 kind=self.kind,
@@ -75,10 +74,11 @@ class RlStage(Stage):
         with context.watch("save"):
             export_policy(engines.trainer, self.base.hub, policy.hub)
             checkpoint.finish()
+        logged = context.directory.metrics()  # those of a process that was killed too
         return {
             "policy": policy.to_result(context.run.path),
-            "mismatch_kl_max": worst_mismatch,
-            "reward_mean_last": metrics["rollout/reward_mean"],
+            "mismatch_kl_max": max(metrics["train/mismatch_kl"] for metrics in logged),
+            "reward_mean_last": logged[-1]["rollout/reward_mean"],
             "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens},
         }
 
@@ -89,7 +89,10 @@ class RlStage(Stage):
             judged = self._sample(context, step, prompts)
         with watch("judge"):
             engines.judge.require_judged(judged.rollouts)
-            batch = rl_batch(usable_rollouts(judged.rollouts, config.advantage), config)
+            usable = usable_rollouts(judged.rollouts, config.advantage)
+            if not usable:
+                raise HoneError(f"step {step}: not one rollout can be learnt from, the judge decided on none")
+            batch = rl_batch(usable, config)
             write_rollouts(
                 context.directory.rollouts,
                 judged.rollouts,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rl.algorithm_names import require_known_algorithms
+from rl.engines import forbidden_token_ids
 from rl.families.family import load_family
 from rl.policy_state import PolicyState
 from rl.progress import ProgressDisplay
 from rl.recipe import Recipe
 from rl.run_directory import RunDirectory, Stopwatch
+from rl.sft_rows import PromptEncoder
 from sampler.data_builder import build_data as call_builder
 from sampler.prompt import Prompt
 from sampler.prompt_dataset import load_prompts
@@ -37,23 +40,32 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
     if stage.is_complete:
         display.done_before("prepare data")
         result = stage.manifest()["result"]
-        return load(result["paths"], run.path), PolicyState.from_result(result["policy"], run.path)
+        data = without(load(result["paths"], run.path), result["too_long"]["prompt_ids"])
+        return data, PolicyState.from_result(result["policy"], run.path)
     started_at, watch = time.time(), Stopwatch()
     with display.stage("prepare data") as progress:
         stage.begin()
+        if recipe.model.path is not None:
+            forbidden_token_ids(Path(recipe.model.path), load_family(recipe.model.family))
         with watch("build"):
             paths = build_data(recipe, stage.path)
         with watch("load"):
             data = load(paths, run.path)
             refuse_leaks(data)
+        require_known_algorithms(recipe.rl)
         with watch("model"):
             policy = base_policy(recipe, stage.path, data)
+        with watch("measure"):
+            limit = longest_prompt(recipe)
+            too_long = long_prompts([*data.train, *data.heldout], PromptEncoder(policy.hub), limit)
+            data = without(data, too_long)
         result = {
             "paths": {name: _inside(path, run.path) for name, path in paths.items()},
             "policy": policy.to_result(run.path),
             "num_train_prompts": len(data.train),
             "num_heldout_prompts": len(data.heldout),
             "num_cold_start_rows": len(data.cold_start),
+            "too_long": {"limit_tokens": limit, "prompt_ids": too_long},
         }
         stage.complete(
             kind="prepare",
@@ -64,8 +76,9 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
             inputs={"data": recipe.data.model_dump(mode="json")},
             result=result,
         )
+        dropped = f", {len(too_long)} prompts over {limit} tokens dropped" if too_long else ""
         progress.finish(
-            f"{len(data.train)} prompts, {len(data.heldout)} held out, {len(data.cold_start)} rows"
+            f"{len(data.train)} prompts, {len(data.heldout)} held out, {len(data.cold_start)} rows{dropped}"
         )
     return data, policy
 
@@ -84,7 +97,12 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
         "heldout": config.heldout_prompts,
         "cold_start": config.cold_start,
     }
-    paths.update({name: path for name, path in given.items() if path is not None})
+    for name, path in given.items():
+        if path is not None:  # a local one is found again from any directory
+            paths[name] = str(Path(path).absolute()) if Path(path).exists() else path
+    for name in ("train", "heldout"):
+        if name not in paths:
+            raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")
     return paths
 
 
@@ -113,16 +131,40 @@ def refuse_leaks(data: RunData) -> None:
         )
 
 
+def longest_prompt(recipe: Recipe) -> int:
+    """Tokens a prompt may have: the recipe's own limit, and room for a response within the model's length."""
+    room = recipe.sampler.max_model_len - recipe.rl.max_response_tokens
+    if room < 1:
+        raise BadInput(
+            f"rl.max_response_tokens={recipe.rl.max_response_tokens} leaves no room for a prompt in "
+            f"sampler.max_model_len={recipe.sampler.max_model_len}: raise the one or lower the other"
+        )
+    return min(recipe.data.max_prompt_tokens, room)
+
+
+def long_prompts(prompts: Sequence[Prompt], encoder: PromptEncoder, limit: int) -> list[str]:
+    """Ids of the prompts with more tokens than ``limit``."""
+    return [prompt.prompt_id for prompt in prompts if len(encoder(prompt)) > limit]
+
+
+def without(data: RunData, prompt_ids: Sequence[str]) -> RunData:
+    """The data less some prompts. Raises: BadInput when a set has none left."""
+    dropped = set(prompt_ids)
+    train = [prompt for prompt in data.train if prompt.prompt_id not in dropped]
+    heldout = [prompt for prompt in data.heldout if prompt.prompt_id not in dropped]
+    for name, kept, before in (("train", train, data.train), ("held-out", heldout, data.heldout)):
+        if not kept:
+            raise BadInput(
+                f"all {len(before)} {name} prompts are too long: raise data.max_prompt_tokens, or "
+                "sampler.max_model_len over rl.max_response_tokens"
+            )
+    return replace(data, train=train, heldout=heldout)
+
+
 def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
     """The checkpoint at ``model.path``, or a tiny random instance whose tokenizer knows the data's texts."""
     if recipe.model.path is not None:
-        path = Path(recipe.model.path)
-        if not path.is_dir():
-            raise BadInput(
-                f"model.path={recipe.model.path} is not a directory; give a checkpoint in the hub layout, "
-                "or leave it out for a tiny random model"
-            )
-        return PolicyState(0, path.absolute(), STAGE)
+        return PolicyState(0, Path(recipe.model.path).absolute(), STAGE)
     corpus = [prompt.text for prompt in data.train] + [row.prompt.text for row in data.cold_start]
     corpus += [row.response for row in data.cold_start]
     hub = directory / "policy"

@@ -98,7 +98,13 @@ class StageDirectory:
         for shard in self.rollouts.glob("step-*.parquet"):
             if int(shard.stem.removeprefix("step-")) >= next_step:
                 shard.unlink()
+        for unfinished in self.rollouts.glob(".*.tmp"):
+            unfinished.unlink()
         self.run.drop_metrics(self.name, from_step=next_step)
+
+    def metrics(self) -> list[dict[str, float]]:
+        """What this stage has logged so far, by step: also what a process before this one logged."""
+        return self.run.metrics_of(self.name)
 
     def complete(
         self,
@@ -162,7 +168,8 @@ class RunDirectory:
             ) from None
         self._lock = lock
         kept = self.path / "recipe.yaml"
-        if kept.exists() and kept.read_text() != recipe_yaml:
+        begun = any((self.path / "stages").glob(f"*/{MANIFEST}"))  # before that a recipe may still be mended
+        if begun and kept.exists() and kept.read_text() != recipe_yaml:
             self.close()
             raise BadInput(
                 f"run {self.path.name} was started with another recipe ({_first_change(kept, recipe_yaml)}): "
@@ -194,6 +201,14 @@ class RunDirectory:
         )
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(line + "\n")
+
+    def metrics_of(self, stage: str) -> list[dict[str, float]]:
+        """The metrics of a stage's steps, in order."""
+        file = self.path / "metrics.jsonl"
+        lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [
+            line["metrics"] for line in sorted(lines, key=lambda line: line["step"]) if line["stage"] == stage
+        ]
 
     def drop_metrics(self, stage: str, from_step: int = 0) -> None:
         """Remove a stage's lines from a step on, and a last line cut short by a kill."""

@@ -18,6 +18,7 @@ from rl.schedule import learning_rate
 from rl.sft_rows import PromptEncoder, epochs_of, sft_sequences
 from rl.stage import Stage, StageContext
 from sampler.sft_row import SftRow, load_sft_rows
+from verifiers.errors import BadInput
 
 STEPS_PER_CALL = 8  # optimizer steps sent to the ranks at a time
 
@@ -50,6 +51,11 @@ class SftStage(Stage):
             encoder = PromptEncoder(self.base.hub)
             sequences, num_dropped = sft_sequences(
                 rows, encoder, max_tokens=context.recipe.sampler.max_model_len
+            )
+        if not sequences:
+            raise BadInput(
+                f"all {num_dropped} supervised rows are longer than "
+                f"sampler.max_model_len={context.recipe.sampler.max_model_len}: raise it"
             )
         if self.round_index and config.start_from == "base":
             trainer.load_weights(self.base.hub)
@@ -84,9 +90,8 @@ class SftStage(Stage):
         places = epochs_of(len(sequences), seed=f"{context.recipe.seed} {context.directory.name}")
         for _ in islice(places, step * config.batch_size):
             pass
-        loss = math.nan
         while step < num_steps:
-            end = min(num_steps, step + STEPS_PER_CALL)
+            end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps)
             with context.watch("train"):
                 batches = [
                     TrainBatch.of([sequences[place] for place in islice(places, config.batch_size)])
@@ -119,7 +124,7 @@ class SftStage(Stage):
                 / sum(metrics["seconds"] for metrics in outcomes),
             )
             checkpoint.save(trainer, step)
-        return loss
+        return context.directory.metrics()[-1]["train/loss"]
 
     def words(self, result: Mapping[str, Any]) -> str:
         return f"loss {result['final_loss']:.3f} on {sum(result['num_rows'].values()):,} rows"

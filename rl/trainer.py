@@ -18,6 +18,7 @@ from rl.rank_work import RankWork, TrainerSetup
 from rl.recipe import Recipe
 from rl.trainer_rank import TrainerRank
 
+CLOSE_TIMEOUT_S = 5.0
 COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
 
 
@@ -102,7 +103,9 @@ class Trainer:
         return float(max(self._ranks.send_weights(backend, client, num_inference_ranks)))
 
     def shutdown(self) -> None:
-        """End the ranks; nothing is saved."""
+        """End the ranks; nothing is saved. A rank that is dead or hangs does not hold this up."""
+        closing = [worker.close.remote() for worker in self._ranks.workers]
+        ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)
         for worker in self._ranks.workers:
             ray.kill(worker)
 

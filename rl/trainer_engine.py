@@ -169,6 +169,11 @@ class TrainerEngine:
         self.transfer.send_weights()
         return time.perf_counter() - start
 
+    def close(self) -> None:
+        """Remove the weights that the last sync left in shared memory."""
+        if self.transfer is not None:
+            self.transfer.shutdown()
+
     def _step(
         self, work: RankWork, micro_batches: Sequence[TrainBatch | None], rate: float, loss: LossSpec
     ) -> dict[str, float]:

@@ -65,3 +65,9 @@ class TrainerRank(Worker):
     @register(dispatch_mode=Dispatch.ONE_TO_ALL)
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         return self.engine.send_weights(backend, client, num_inference_ranks)
+
+    @register(dispatch_mode=Dispatch.ONE_TO_ALL)
+    def close(self) -> None:
+        """Let go of what outlives the process: the weights in shared memory."""
+        if hasattr(self, "engine"):
+            self.engine.close()

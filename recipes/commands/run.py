@@ -39,6 +39,7 @@ def _run(settings, run_directory, report: bool) -> None:  # type: ignore[no-unty
 
     from rich.console import Console
 
+    from rl.engine_failure import failures_in_one_line
     from rl.progress import ProgressDisplay
     from rl.quiet import quiet_third_party
 
@@ -46,7 +47,8 @@ def _run(settings, run_directory, report: bool) -> None:  # type: ignore[no-unty
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "disabled" if "RAY_ADDRESS" not in os.environ else "token")
-    with quiet_third_party(run_directory.logs / "driver.log") as terminal:
+    log = run_directory.logs / "driver.log"
+    with quiet_third_party(log) as terminal, failures_in_one_line(log):
         with ProgressDisplay(Console(file=terminal)) as display:
             from rl.program import run_program
 

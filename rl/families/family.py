@@ -118,5 +118,8 @@ def load_family(name: str) -> ModelFamily:
         known = ", ".join(sorted({*FAMILIES, *plugins}))
         raise BadInput(f"unknown model family {name!r}; known: {known}, or give package.module:Name")
     module_name, _, attribute = target.partition(":")
-    family: ModelFamily = getattr(import_module(module_name), attribute)()
+    try:
+        family: ModelFamily = getattr(import_module(module_name), attribute)()
+    except (ImportError, AttributeError, ValueError) as why:
+        raise BadInput(f"model family {name!r} cannot be imported from {target!r}: {why}") from why
     return family
