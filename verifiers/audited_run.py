@@ -30,7 +30,7 @@ class Recorder:
             return
         if event == "open":
             mode = args[1] if len(args) > 1 else None
-            if isinstance(mode, str) and set(mode) & set("wax+"):
+            if isinstance(mode, str) and not isinstance(args[0], int) and set(mode) & set("wax+"):
                 self.events.append(f"open for writing: {str(args[0])[:80]}")
         elif event in _ALWAYS:
             self.events.append(event)

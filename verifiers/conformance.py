@@ -68,7 +68,11 @@ def read_cases(path: Path) -> list[GoldenCase]:
         try:
             row = json.loads(line)
             case = GoldenCase(
-                row["reference"], row["answer"], float(row["score"]), row.get("options") or {}, row.get("tag", "")
+                row["reference"],
+                row["answer"],
+                float(row["score"]),
+                row.get("options") or {},
+                row.get("tag", ""),
             )
         except (ValueError, KeyError, TypeError) as why:
             raise BadInput(f"{path.name}, line {number}: not a case ({type(why).__name__}: {why})") from None
@@ -140,7 +144,9 @@ class _Kit:
 
     def table(self) -> str:
         if self.path is None:
-            raise CheckFailed(f"no case table: write {self.found.kind}_cases.jsonl beside the class, or pass --cases")
+            raise CheckFailed(
+                f"no case table: write {self.found.kind}_cases.jsonl beside the class, or pass --cases"
+            )
         missing = [tag for tag in TAGS if not any(case.tag == tag for case in self.cases)]
         if len(self.cases) < MIN_CASES or missing:
             lacking = f", none tagged {', '.join(missing)}" if missing else ""
@@ -187,7 +193,9 @@ class _Kit:
                         continue
                     tried += 1
                     if verifier.judge(case.reference, changed).score == 1.0:
-                        raise CheckFailed(f"{name}: {shown(changed, 80)!r} scores 1 for {shown(repr(case.reference), 60)}")
+                        raise CheckFailed(
+                            f"{name}: {shown(changed, 80)!r} scores 1 for {shown(repr(case.reference), 60)}"
+                        )
         return f"{tried} refused" if tried else "skipped: no single right answer to change"
 
     def hostile(self) -> str:
@@ -285,7 +293,9 @@ class _Kit:
                 os.kill(pid, signal.SIGKILL)
             after = service.judge_many([self._case("after")])["after"]
         if before.score != self.example.score or after.score != self.example.score:
-            raise CheckFailed(f"in a worker the example scores {before.score}, after a kill {after.score}: {after.reason}")
+            raise CheckFailed(
+                f"in a worker the example scores {before.score}, after a kill {after.score}: {after.reason}"
+            )
         return "the next case scores"
 
     def side_effects(self) -> str:

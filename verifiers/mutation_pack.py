@@ -49,6 +49,9 @@ _MUTATIONS = {"off_by_one": _off_by_one, "sign": _sign, "swap": _swap, "hedge": 
 
 def near_misses(text: str, kinds: tuple[str, ...]) -> dict[str, str]:
     """Mutation name -> mutated answer, for those that apply and change the text."""
+    if text.startswith("\\boxed{") and text.endswith("}"):
+        inner = near_misses(text[len("\\boxed{") : -1], kinds)
+        return {name: f"\\boxed{{{changed}}}" for name, changed in inner.items()}
     found = {}
     for kind in kinds:
         changed = _MUTATIONS[kind](text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -152,9 +153,10 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
 
 def reference_text(reference: Any, kind: str) -> str:
     """A reference that must be one non-empty text or number, as text. Raises `BadReference`."""
-    if isinstance(reference, bool) or not isinstance(reference, (str, int, float)):
+    finite = not isinstance(reference, float) or math.isfinite(reference)
+    if isinstance(reference, bool) or not isinstance(reference, (str, int, float)) or not finite:
         raise BadReference(f"a reference of {kind!r} is text or a number, got {shown(repr(reference), 80)}")
-    text = str(reference).strip()
+    text = str(reference).strip("\x00 \n\t\r")
     if not text:
         raise BadReference(f"a reference of {kind!r} is empty")
     return text

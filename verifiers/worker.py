@@ -137,7 +137,7 @@ class Zygote:
 
     def run(self) -> None:
         parent = os.getppid()
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError), self:
             while os.getppid() == parent:
                 if not select.select([self.control], [], [], 1.0)[0]:
                     continue
@@ -145,9 +145,13 @@ class Zygote:
                 if not packet:
                     return
                 self._handle(json.loads(packet))
-        finally:
-            for pid in list(self.children):
-                self._kill(pid)
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pid in list(self.children):
+            self._kill(pid)
 
     def _handle(self, request: dict[str, Any]) -> None:
         if "spawn" in request:

@@ -55,6 +55,7 @@ class AtomParser:
         self.bars = 0
         self.brackets = 0
         self.disjunction = False
+        self.in_set = False  # in \\{x : ...\\}, before the colon
 
     @abstractmethod
     def items(self, closers: tuple[str, ...]) -> tuple[list[Node], bool]: ...
@@ -315,9 +316,11 @@ class AtomParser:
         if self.kind() in closers and opening == "\\{":
             self.take()
             return NamedSet("empty")
-        bars, self.bars = self.bars, 0
+        bars, self.bars = self.bars, int(opening == "\\{")
+        in_set, self.in_set = self.in_set, opening == "\\{"
         self.brackets += 1
         items, separated = self.items(closers)
+        self.bars, self.in_set = 0, in_set
         if opening == "\\{" and not separated and self.kind() in ("|", ":"):
             self.take()
             items, _ = self.items(closers)  # a set given by its condition

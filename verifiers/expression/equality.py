@@ -255,7 +255,13 @@ class AnswerEquality:
         reference, answer = _words_as_set(reference), _words_as_set(answer)
         if reference == answer:
             return Match(True, "structure")
-        if isinstance(reference, Relation) and isinstance(answer, Sequence) and answer.brackets == "":
+        bare = isinstance(answer, Sequence) and answer.brackets == ""
+        if (
+            isinstance(reference, Relation)
+            and isinstance(answer, Sequence)
+            and bare
+            and not _inequalities(answer)
+        ):
             return _no()
         try:
             return Match(equal_sets(real_set(reference), real_set(answer)), "structure")

@@ -159,7 +159,9 @@ class _Scanner:
             self._add("|", "|")
         elif text == "\\_":
             self._add("_", "_")
-        # \$ \& \# stand for nothing
+        elif text == "\\$":
+            self._add("currency", "$")
+        # \& and \# stand for nothing
 
     def _command(self, name: str) -> None:
         if name in _COMMAND_OPERATORS:
@@ -281,6 +283,8 @@ class _Scanner:
             self._add("name", text)
         elif len(text) == 1:
             self._letter(text, last)
+        elif last in ("word", "text") and self.spaced and text not in ("and", "or"):
+            self._add("word", text)
         elif last == "number" and text in UNIT_WORDS:
             self._add("word", text)
         elif text == "in" and last in ("name", "}"):

@@ -42,7 +42,7 @@ _STYLE = re.compile(
     r"|nolimits|mathstrut|strut|allowbreak|nobreak|rm|bf|it)(?![A-Za-z])\.?"
 )
 _SPACING = re.compile(
-    r"\\(?:[,;:!> ]|quad\b|qquad\b|thinspace\b|enspace\b|hfill\b|hspace\s*\*?\{[^{}]*\}|phantom\s*\{[^{}]*\})"
+    r"(?<!\\)\\(?:[,;:!> ]|quad\b|qquad\b|thinspace\b|enspace\b|hfill\b|hspace\s*\*?\{[^{}]*\}|phantom\s*\{[^{}]*\})"
 )
 _BLANK_GROUPS = re.compile(r"(?<![\d.,])\b[1-9]\d{0,2}(?: \d{3})+(?![\d/]| \d)", re.ASCII)
 _TIGHT_COMMA = re.compile(r"(?<=\d),\s*\\!\s*(?=\d{3})")
@@ -72,13 +72,13 @@ def standard_notation(text: str) -> str:
     text = _DIGIT_COMMA.sub("", text)
     text = _TIGHT_COMMA.sub("", text)
     text = _REPEATING.sub(_repeating, text)
-    text = _BLANK_GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
     text = _STYLE.sub(" ", text)
-    if "]" in text and "[" in text:
+    if "]" in text or "[" in text:
         text = _OPEN_BOTH.sub(r"(\1)", text)
         text = _OPEN_RIGHT.sub(r"[\1)", text)
         text = _OPEN_LEFT.sub(r"\1(\2]", text)
-    return _SPACING.sub(" ", text).replace("~", " ")
+    text = _SPACING.sub(" ", text).replace("~", " ")
+    return _BLANK_GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
 
 
 _REPEATING = re.compile(

@@ -128,7 +128,7 @@ class Parser(AtomParser):
 
     def ratio(self) -> Node:
         first = self.sum()
-        if self.kind() != ":":
+        if self.kind() != ":" or self.in_set:
             return first
         items = [first]
         while self.kind() == ":":
@@ -191,9 +191,9 @@ class Parser(AtomParser):
         number_next = self.kind() == "number"
         whole = isinstance(left, Number) and left.value.denominator == 1 and self.position >= 1
         if number_next:
-            if not whole or self.tokens[start - 1].kind != "number":
-                raise Unreadable("two numbers in a row")
-            return self.mixed(left)
+            if self.tokens[start - 1].kind == "number":
+                return self.mixed(left, whole)
+            return _times(left, self.power())
         is_fraction = self.kind() == "frac"
         right = self.power()
         if is_fraction and whole and self.tokens[start - 1].kind == "number" and isinstance(right, Quotient):
@@ -202,10 +202,10 @@ class Parser(AtomParser):
                 return Sum((left, right))
         return _times(left, right)
 
-    def mixed(self, whole: Node) -> Node:
+    def mixed(self, whole: Node, is_whole: bool) -> Node:
         """The `1/2` of `1 1/2`; anything else behind a number and a blank is not read."""
         kinds = [token.kind for token in self.tokens[self.position : self.position + 3]]
-        if kinds != ["number", "/", "number"]:
+        if not is_whole or kinds != ["number", "/", "number"]:
             raise Unreadable("two numbers in a row")
         top, _, bottom = self.take(), self.take(), self.take()
         if not (top.text.isdecimal() and bottom.text.isdecimal() and 0 < int(top.text) < int(bottom.text)):

@@ -12,6 +12,7 @@ from verifiers.expression.node import (
     Number,
     Power,
     Product,
+    Quotient,
     contains,
     symbols,
 )
@@ -44,6 +45,11 @@ def decimal_literal(node: Node) -> _Literal | None:
     """A decimal as it was written: `3.14`, `-0.50`, `1.2 * 10^{-3}`; None for integers and everything else."""
     if isinstance(node, Number) and (node.places or node.rounded or node.value.denominator != 1):
         return _Literal(node.value, Fraction(1, 10**node.places), node.digits, node.rounded)
+    if isinstance(node, Quotient) and node.bottom == Number(Fraction(100)) and isinstance(node.top, Number):
+        inner = decimal_literal(node.top)  # a percentage
+        return inner and inner._replace(
+            value=inner.value / 100, unit_in_last_place=inner.unit_in_last_place / 100
+        )
     if isinstance(node, Product) and len(node.items) == 2:
         first, second = node.items
         if isinstance(first, Number) and first.value == -1 and (inner := decimal_literal(second)) is not None:

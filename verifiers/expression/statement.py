@@ -32,12 +32,16 @@ _PHRASES = (
 _PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)
 _FINAL = re.compile(r"final\s+answer\*{0,2}\s*(?:is|:)", re.IGNORECASE)
 _SEGMENT = re.compile(
-    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|\$([^$\n]{1,2000})\$", re.DOTALL
+    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\\n]){1,2000})\$",
+    re.DOTALL,
 )
 _LINK = re.compile(r"[\s,;.$*]*(?:,|;|\band\b|\bor\b|&|\\text\s*\{\s*(?:and|or)\s*\})[\s$*]*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[\w)}\]%$*\"'°!])\s*(?:\.(?=\s|$)|。|\n|\.\s*I hope)")
 _NUMERAL = re.compile(
     r"(?<![\w.,])[-−]?[$€£]?(?>\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+|e[-+]?\d+)?(?=(?:\s?%|\s?[a-zA-Z°€²³$]{1,3}(?![a-zA-Z\d])|[^\w]|$))\s?%?",
+)
+_PROSE = re.compile(
+    r"(?<![\w\\])[^\W\d_]{4,}|(?:(?<![\w\\])[^\W\d_]{2,}\W+){2}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 )
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure)\b", re.IGNORECASE)
 _LEADING = re.compile(
@@ -84,7 +88,7 @@ def candidates(text: str) -> Iterator[Candidate]:
     if len(body) <= MAX_SHORT:
         yield Candidate(cleaned(body), True)
     formula, formula_end = _last_formula(body)
-    number, number_end = _last_number(body)
+    number, number_end = _last_number(body) if _PROSE.search(body[-MAX_LINE:]) else (None, -1)
     if formula is not None and formula_end >= number_end:
         yield Candidate(cleaned(formula), False)
     elif number is not None:

@@ -119,7 +119,9 @@ def _highlights(text: str, a: Mapping[str, Any]) -> bool:
 
 
 def _sections(text: str, a: Mapping[str, Any]) -> bool:
-    return len(re.findall(rf"\s?{re.escape(a['section_spliter'].strip())}\s?\d+\s?", text)) >= a["num_sections"]
+    return (
+        len(re.findall(rf"\s?{re.escape(a['section_spliter'].strip())}\s?\d+\s?", text)) >= a["num_sections"]
+    )
 
 
 def _json(text: str, _: Mapping[str, Any]) -> bool:
@@ -188,7 +190,11 @@ CONSTRAINTS: dict[str, tuple[Check, tuple[str, ...], tuple[str, ...]]] = {
     "length_constraints:number_sentences": (_sentences, ("num_sentences",), ("relation",)),
     "length_constraints:number_paragraphs": (_paragraphs, ("num_paragraphs",), ()),
     "length_constraints:number_words": (_words, ("num_words",), ("relation",)),
-    "length_constraints:nth_paragraph_first_word": (_first_word, ("num_paragraphs", "nth_paragraph", "first_word"), ()),
+    "length_constraints:nth_paragraph_first_word": (
+        _first_word,
+        ("num_paragraphs", "nth_paragraph", "first_word"),
+        (),
+    ),
     "detectable_content:number_placeholders": (_placeholders, ("num_placeholders",), ()),
     "detectable_content:postscript": (_postscript, ("postscript_marker",), ()),
     "detectable_format:number_bullet_lists": (_bullets, ("num_bullets",), ()),

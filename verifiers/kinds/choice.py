@@ -15,7 +15,7 @@ from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 
 _PHRASE = re.compile(
-    r"(?:answers?|option|choice|correct\s+(?:answer|option|choice))s?\s*(?:is|are|:|=|：)*\s*\**\s*"
+    r"(?i:answers?|option|choice|correct\s+(?:answer|option|choice))s?\s*(?i:is|are|:|=|：)*\s*\**\s*"
     r"(\(?[A-Z]\)?(?:\s*(?:,|and|&|、)\s*\(?[A-Z]\)?)*)(?![A-Za-z'’])"
     r"|(?:答案|选|選|选择|正确答案)\s*(?:是|为|：|:)*\s*([A-Z](?:\s*[,、和]?\s*[A-Z])*)(?![A-Za-z])"
 )
@@ -54,7 +54,9 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
         options: Any = {}
         if isinstance(reference, Mapping):
             if set(reference) - {"answer", "options"} or "answer" not in reference:
-                raise BadReference(f"a reference of 'choice' has keys answer and options, got {sorted(reference)}")
+                raise BadReference(
+                    f"a reference of 'choice' has keys answer and options, got {sorted(reference)}"
+                )
             options, reference = reference.get("options") or {}, reference["answer"]
         if isinstance(options, (list, tuple)):
             options = {chr(ord("A") + i): text for i, text in enumerate(options)}
@@ -91,7 +93,9 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
     def compare(self, prepared: ChoiceKey, extracted: str) -> Verdict:
         named = self._named(extracted, prepared)
         if not named:
-            return Verdict.unparseable("no_option", f"{shown(extracted, 60)!r} names no option", extracted=shown(extracted))
+            return Verdict.unparseable(
+                "no_option", f"{shown(extracted, 60)!r} names no option", extracted=shown(extracted)
+            )
         if self.config.score == "exact":
             score = float(named == prepared.right)
         else:

@@ -69,6 +69,7 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
     example = Example(
         {"entry": "double", "tests": [{"args": [2], "expected": 4}, {"args": [-1], "expected": -2}]},
         "```python\ndef double(x):\n    return 2 * x\n```",
+        options={"timeout_s": 1.0},
     )
 
     def prepare(self, reference: Any) -> CallTests | StreamTests:
@@ -76,9 +77,13 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
             try:
                 reference = json.loads(reference)
             except (ValueError, RecursionError):
-                raise BadReference("a reference of 'code' is a mapping with tests, got text that is not JSON") from None
+                raise BadReference(
+                    "a reference of 'code' is a mapping with tests, got text that is not JSON"
+                ) from None
         if not isinstance(reference, Mapping) or set(reference) - {"entry", "tests", "solution"}:
-            raise BadReference(f"a reference of 'code' has keys entry, tests, solution; got {shown(repr(reference), 80)}")
+            raise BadReference(
+                f"a reference of 'code' has keys entry, tests, solution; got {shown(repr(reference), 80)}"
+            )
         tests = reference.get("tests")
         if not isinstance(tests, (list, tuple)) or not 0 < len(tests) <= MAX_TESTS:
             raise BadReference(f"tests of a 'code' reference is a list of 1 to {MAX_TESTS} tests")
@@ -88,7 +93,9 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
             return _call_tests(reference["entry"], tests)
         for test in tests:
             if set(test) != {"stdin", "stdout"} or not all(isinstance(v, str) for v in test.values()):
-                raise BadReference("without 'entry', a test of a 'code' reference has the texts stdin and stdout")
+                raise BadReference(
+                    "without 'entry', a test of a 'code' reference has the texts stdin and stdout"
+                )
         return StreamTests(tuple(t["stdin"] for t in tests), tuple(t["stdout"] for t in tests))
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
@@ -169,7 +176,11 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
             if mark == "dict":
                 keys = {str(key) if not isinstance(key, dict) else None: value for key, value in content}
                 same_keys = isinstance(expected, Mapping) and set(map(str, expected)) == set(keys)
-                return same_keys and len(keys) == len(content) and all(self._same(v, keys[str(k)]) for k, v in expected.items())
+                return (
+                    same_keys
+                    and len(keys) == len(content)
+                    and all(self._same(v, keys[str(k)]) for k, v in expected.items())
+                )
             return False
         if isinstance(found, bool) or isinstance(expected, bool):
             return found is expected
@@ -182,7 +193,9 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
             return False
         if isinstance(expected, int) and isinstance(found, int):
             return expected == found
-        return math.isclose(expected, found, rel_tol=self.config.rel_tol, abs_tol=1e-12) and math.isfinite(found)
+        return math.isclose(expected, found, rel_tol=self.config.rel_tol, abs_tol=1e-12) and math.isfinite(
+            found
+        )
 
     def reference_answers(self, reference: Any) -> list[str]:
         self.prepare(reference)
@@ -193,13 +206,19 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
 
 
 def _call_tests(entry: Any, tests: Any) -> CallTests:
-    if not isinstance(entry, str) or not all(part.isidentifier() for part in entry.split(".")) or entry.count(".") > 1:
+    if (
+        not isinstance(entry, str)
+        or not all(part.isidentifier() for part in entry.split("."))
+        or entry.count(".") > 1
+    ):
         raise BadReference(f"entry of a 'code' reference is a function's name or Class.method, got {entry!r}")
     calls, expected = [], []
     for test in tests:
         if set(test) - {"args", "kwargs", "expected"} or "expected" not in test:
             raise BadReference("a test by call has keys args, kwargs, expected")
-        if not isinstance(test.get("args", []), (list, tuple)) or not isinstance(test.get("kwargs", {}), Mapping):
+        if not isinstance(test.get("args", []), (list, tuple)) or not isinstance(
+            test.get("kwargs", {}), Mapping
+        ):
             raise BadReference("args of a test is a list, kwargs a mapping")
         calls.append({"args": list(test.get("args", [])), "kwargs": dict(test.get("kwargs", {}))})
         expected.append(test["expected"])
@@ -214,4 +233,8 @@ def _lines(text: str) -> list[str]:
 def _what(result: dict[str, Any] | None, done: Finished) -> str:
     if result is None:
         return "out of time" if done.timed_out else "no result came out"
-    return f"raised {result['raised']}" if "raised" in result else f"gave {shown(json.dumps(result.get('value')), 60)}"
+    return (
+        f"raised {result['raised']}"
+        if "raised" in result
+        else f"gave {shown(json.dumps(result.get('value')), 60)}"
+    )

@@ -20,7 +20,9 @@ def load_part(part: Any, owner: str) -> tuple[str, Verifier[Any, Any], float]:
     from verifiers.registry import load_verifier
 
     if not isinstance(part, Mapping) or "verifier" not in part or set(part) - _PART_KEYS:
-        raise BadOption(f"a part of {owner!r} has keys verifier, options, name, weight; got {shown(repr(part), 80)}")
+        raise BadOption(
+            f"a part of {owner!r} has keys verifier, options, name, weight; got {shown(repr(part), 80)}"
+        )
     weight = part.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < 1e9:
         raise BadOption(f"a weight of {owner!r} is a number that is not negative, got {weight!r}")
@@ -47,7 +49,9 @@ class _Combined(Verifier[Any, FinalAnswer]):
         self.parts = [load_part(part, self.kind) for part in self._part_specs()]
         names = [name for name, _, _ in self.parts]
         if len(set(names)) < len(names):
-            raise BadOption(f"two parts of {self.kind!r} have one name; give each its own `name`: {', '.join(names)}")
+            raise BadOption(
+                f"two parts of {self.kind!r} have one name; give each its own `name`: {', '.join(names)}"
+            )
 
     def _part_specs(self) -> Sequence[Any]:
         return list(self.config.parts)
@@ -56,7 +60,9 @@ class _Combined(Verifier[Any, FinalAnswer]):
         """Reference: a mapping part name -> reference, or one reference for all parts."""
         names = {name for name, _, _ in self.parts}
         per_part = isinstance(reference, Mapping) and set(reference) == names
-        return [verifier.prepare(reference[name] if per_part else reference) for name, verifier, _ in self.parts]
+        return [
+            verifier.prepare(reference[name] if per_part else reference) for name, verifier, _ in self.parts
+        ]
 
     def extract(self, answer: FinalAnswer) -> FinalAnswer | NoAnswer:
         return answer
@@ -118,7 +124,9 @@ class WeightedVerifier(_Combined):
     summary = "weighted mean of the parts' scores"
     Config = PartsOptions
     example = Example(
-        "12", "12", options={"parts": [{"verifier": "number", "weight": 3}, {"verifier": "string", "weight": 1}]}
+        "12",
+        "12",
+        options={"parts": [{"verifier": "number", "weight": 3}, {"verifier": "string", "weight": 1}]},
     )
 
     def __init__(self, config: Any = None, **options: Any) -> None:
@@ -187,7 +195,9 @@ class CascadeVerifier(_Combined):
             return last
         result = self.combined([last], last.score or 0.0, last.reason)
         scores = {name: v.score or 0.0 for (name, _, _), v in zip(self.parts, verdicts, strict=False)}
-        return result.with_fields(confident=last.confident, parts={**scores, "num_asked": float(len(verdicts))})
+        return result.with_fields(
+            confident=last.confident, parts={**scores, "num_asked": float(len(verdicts))}
+        )
 
 
 @dataclass(frozen=True)
@@ -211,7 +221,9 @@ class AnyOfVerifier(Verifier[list[Any], FinalAnswer]):
 
     def __init__(self, config: Any = None, **options: Any) -> None:
         super().__init__(config, **options)
-        _, self.inner, _ = load_part({"verifier": self.config.verifier, "options": self.config.options}, self.kind)
+        _, self.inner, _ = load_part(
+            {"verifier": self.config.verifier, "options": self.config.options}, self.kind
+        )
 
     def prepare(self, reference: Any) -> list[Any]:
         if not isinstance(reference, (list, tuple)) or not reference:

@@ -43,19 +43,26 @@ class InstructionVerifier(Verifier[tuple[Instruction, ...], str]):
     hostile_may_score = True
     summary = "formal instructions: the IFEval set, and regular expressions"
     Config = InstructionOptions
-    example = Example([{"id": "punctuation:no_comma"}, {"id": "change_case:english_lowercase"}], "all lower case and no pause")
+    example = Example(
+        [{"id": "punctuation:no_comma"}, {"id": "change_case:english_lowercase"}],
+        "all lower case and no pause",
+    )
 
     def prepare(self, reference: Any) -> tuple[Instruction, ...]:
         if isinstance(reference, str):
             try:
                 reference = json.loads(reference)
             except (ValueError, RecursionError):
-                raise BadReference("a reference of 'instruction' is a list of instructions, got plain text") from None
+                raise BadReference(
+                    "a reference of 'instruction' is a list of instructions, got plain text"
+                ) from None
         return tuple(_instruction(item) for item in _items(reference))
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters, at most {MAX_CHARS}", limit=True)
+            return NoAnswer(
+                "limit", f"the answer has {len(answer.text)} characters, at most {MAX_CHARS}", limit=True
+            )
         return answer.text if answer.text.strip() else NoAnswer("no_answer", "the answer is empty")
 
     def compare(self, prepared: tuple[Instruction, ...], extracted: str) -> Verdict:
@@ -69,7 +76,9 @@ class InstructionVerifier(Verifier[tuple[Instruction, ...], str]):
         return Verdict.scored(
             float(not missed) if self.config.score == "all" else mean,
             "followed" if not missed else "not_followed",
-            shown(f"not followed: {', '.join(missed)}" if missed else f"all {len(parts)} instructions followed"),
+            shown(
+                f"not followed: {', '.join(missed)}" if missed else f"all {len(parts)} instructions followed"
+            ),
             extracted=shown(extracted),
             parts=parts,
             tier="text",
@@ -98,7 +107,9 @@ def _items(reference: Any) -> list[Mapping[str, Any]]:
     if isinstance(reference, Mapping) and "instruction_id_list" in reference:
         ids, kwargs = reference["instruction_id_list"], reference.get("kwargs") or []
         if not isinstance(ids, (list, tuple)) or (kwargs and len(kwargs) != len(ids)):
-            raise BadReference("instruction_id_list and kwargs of an 'instruction' reference have equal lengths")
+            raise BadReference(
+                "instruction_id_list and kwargs of an 'instruction' reference have equal lengths"
+            )
         filled = kwargs or [{}] * len(ids)
         reference = [
             {"id": name, **{key: value for key, value in (args or {}).items() if value is not None}}
@@ -121,7 +132,9 @@ def _instruction(item: Any) -> Instruction:
     arguments = {key: value for key, value in item.items() if key != "id"}
     missing, unknown = set(needed) - set(arguments), set(arguments) - set(needed) - set(optional)
     if missing or unknown:
-        raise BadReference(f"instruction {name!r} needs {', '.join(needed) or 'no arguments'}, got {sorted(arguments)}")
+        raise BadReference(
+            f"instruction {name!r} needs {', '.join(needed) or 'no arguments'}, got {sorted(arguments)}"
+        )
     _check_arguments(name, arguments)
     return Instruction(name, arguments)
 
@@ -129,7 +142,11 @@ def _instruction(item: Any) -> Instruction:
 def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     for key, value in arguments.items():
         if key in ("keywords", "forbidden_words"):
-            good = isinstance(value, (list, tuple)) and bool(value) and all(isinstance(v, str) and v for v in value)
+            good = (
+                isinstance(value, (list, tuple))
+                and bool(value)
+                and all(isinstance(v, str) and v for v in value)
+            )
         elif key.startswith(("num_", "nth_")) or key.endswith("frequency"):
             good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
         elif key == "match":
@@ -149,4 +166,6 @@ def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
         try:
             regex.compile(arguments["pattern"])
         except regex.error as why:
-            raise BadReference(f"the pattern of a 'regex' instruction is no regular expression: {why}") from None
+            raise BadReference(
+                f"the pattern of a 'regex' instruction is no regular expression: {why}"
+            ) from None

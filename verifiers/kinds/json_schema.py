@@ -42,7 +42,9 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
     kind = "json_schema"
     summary = "structured output: valid under a JSON schema, equal to a value"
     Config = JsonOptions
-    example = Example({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}, '{"name": "x"}')
+    example = Example(
+        {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}, '{"name": "x"}'
+    )
 
     def prepare(self, reference: Any) -> JsonTarget:
         import jsonschema
@@ -52,17 +54,23 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
             try:
                 reference = json.loads(reference)
             except (ValueError, RecursionError):
-                raise BadReference("a reference of 'json_schema' is a schema, got text that is not JSON") from None
+                raise BadReference(
+                    "a reference of 'json_schema' is a schema, got text that is not JSON"
+                ) from None
         if not isinstance(reference, Mapping):
             raise BadReference(f"a reference of 'json_schema' is a schema, got {shown(repr(reference), 60)}")
         wrapped = set(reference) <= {"schema", "value"} and bool(reference)
         schema = reference.get("schema", {}) if wrapped else reference
+        if not schema and not wrapped:
+            raise BadReference("a reference of 'json_schema' is an empty schema: every answer would be right")
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as why:
             raise BadReference(f"a reference of 'json_schema' is no valid schema: {why.message}") from None
         validator = jsonschema.Draft202012Validator(schema, registry=Registry())
-        target = JsonTarget(validator, wrapped and "value" in reference, reference.get("value") if wrapped else None)
+        target = JsonTarget(
+            validator, wrapped and "value" in reference, reference.get("value") if wrapped else None
+        )
         if target.has_value and not validator.is_valid(target.value):
             raise BadReference("the value of a 'json_schema' reference is not valid under its own schema")
         return target
@@ -86,9 +94,13 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
         error = next(iter(prepared.validator.iter_errors(value)), None)
         if error is not None:
             where = "/".join(map(str, error.absolute_path)) or "the top"
-            return Verdict.scored(0.0, "invalid", shown(f"at {where}: {error.message}"), extracted=written, tier="structure")
+            return Verdict.scored(
+                0.0, "invalid", shown(f"at {where}: {error.message}"), extracted=written, tier="structure"
+            )
         if prepared.has_value and not same_json(prepared.value, value):
-            return Verdict.scored(0.0, "different", "valid, but another value", extracted=written, tier="structure")
+            return Verdict.scored(
+                0.0, "different", "valid, but another value", extracted=written, tier="structure"
+            )
         return Verdict.scored(1.0, "valid", "valid under the schema", extracted=written, tier="structure")
 
     def reference_answers(self, reference: Any) -> list[str]:

@@ -41,6 +41,7 @@ def compact_text(notation: str) -> str:
     """Text that two equal answers share whatever their spacing and wrappers."""
     text = _WRAPPER.sub(r"\1", notation)
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text).replace("$", "")
+    text = re.sub(r"(?<=[\^_])\{(\w)\}", r"\1", text)
     text = re.sub(r"(?<=\d)\s+(?=\d)", "_", text.strip())  # "4 2" is not "42"
     return "".join(text.split()).rstrip(".")
 

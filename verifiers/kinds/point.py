@@ -111,7 +111,9 @@ class PointDistanceVerifier(_PointVerifier):
     example = Example("<point>500 500</point>", "<point>500 500</point>")
 
     def prepare(self, reference: Any) -> tuple[Point, ...]:
-        pairs = _number_lists(reference, 2, self.kind, lambda text: [list(p) if p else None for p in tagged_points(text)])
+        pairs = _number_lists(
+            reference, 2, self.kind, lambda text: [list(p) if p else None for p in tagged_points(text)]
+        )
         return tuple((a, b) for a, b in pairs)
 
     def compare(self, prepared: tuple[Point, ...], extracted: tuple[Point | None, ...]) -> Verdict:
@@ -129,7 +131,7 @@ class PointDistanceVerifier(_PointVerifier):
 
 _CLOCK = r"(?:\d{1,3}:)?\d{1,3}:\d{2}(?:\.\d{1,6})?|\d{1,7}(?:\.\d{1,6})?"
 _SPAN = re.compile(
-    rf"(?<![\w.:])({_CLOCK})\s*(?:s|sec|seconds?)?\s*(?:-|–|—|~|to|,|until|and)\s*({_CLOCK})(?![\w:]|\.\d)|"
+    rf"(?<![\w.:\-−])({_CLOCK})\s*(?:s|sec|seconds?)?\s*(?:-|–|—|~|to|,|until|and)\s*({_CLOCK})(?![\w:]|\.\d)|"
     rf"<time>\s*({_CLOCK})[\s,]+({_CLOCK})\s*</time>",
     re.IGNORECASE | re.ASCII,
 )
@@ -152,7 +154,9 @@ class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
         spans = _number_lists(reference, 2, self.kind, lambda text: [list(span) for span in time_spans(text)])
         for start, end in spans:
             if not 0 <= start < end:
-                raise BadReference(f"a span of a 'temporal_iou' reference has 0 <= start < end, got [{start}, {end}]")
+                raise BadReference(
+                    f"a span of a 'temporal_iou' reference has 0 <= start < end, got [{start}, {end}]"
+                )
         return tuple((start, end) for start, end in spans)
 
     def extract(self, answer: FinalAnswer) -> tuple[Point, ...] | NoAnswer:
@@ -173,7 +177,10 @@ class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
 
     def reference_answers(self, reference: Any) -> list[str]:
         spans = self.prepare(reference)
-        return ["; ".join(f"{a:.12g} - {b:.12g}" for a, b in spans), "".join(f"<time>{a:.12g} {b:.12g}</time>" for a, b in spans)]
+        return [
+            "; ".join(f"{a:.12g} - {b:.12g}" for a, b in spans),
+            "".join(f"<time>{a:.12g} {b:.12g}</time>" for a, b in spans),
+        ]
 
 
 def span_iou(a: Point, b: Point) -> float:
@@ -200,7 +207,9 @@ def _seconds(clock: str) -> float:
     return total
 
 
-def _number_lists(reference: Any, width: int, kind: str, from_text: Callable[[str], Any]) -> list[list[float]]:
+def _number_lists(
+    reference: Any, width: int, kind: str, from_text: Callable[[str], Any]
+) -> list[list[float]]:
     """A reference that is one list of `width` numbers, several, or text. Raises `BadReference`."""
     value = reference
     if isinstance(value, str):
@@ -221,5 +230,7 @@ def _number_lists(reference: Any, width: int, kind: str, from_text: Callable[[st
         and all(type(n) in (int, float) and math.isfinite(n) and abs(n) < 1e9 for n in row)
     ]
     if not good or len(good) != len(rows):
-        raise BadReference(f"a reference of {kind!r} is {width} numbers or a list of such, got {shown(repr(reference), 80)}")
+        raise BadReference(
+            f"a reference of {kind!r} is {width} numbers or a list of such, got {shown(repr(reference), 80)}"
+        )
     return good

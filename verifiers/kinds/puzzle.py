@@ -18,7 +18,17 @@ from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, shown
 
 PUZZLES: dict[str, type[Puzzle]] = {
     puzzle.name: puzzle
-    for puzzle in (Sudoku, Maze, NQueens, Countdown, GameOf24, Sorting, GraphPath, GraphColouring, StringPuzzle)
+    for puzzle in (
+        Sudoku,
+        Maze,
+        NQueens,
+        Countdown,
+        GameOf24,
+        Sorting,
+        GraphPath,
+        GraphColouring,
+        StringPuzzle,
+    )
 }
 
 
@@ -31,19 +41,25 @@ class PuzzleVerifier(Verifier[Puzzle, str]):
     kind = "puzzle"
     summary = "puzzles checked for validity: " + ", ".join(PUZZLES)
     Config = NoOptions
-    example = Example({"type": "game_of_24", "numbers": [4, 7, 8, 8], "solution": "(7 - 8/8) * 4"}, r"\boxed{4*(7-8/8)}")
+    example = Example(
+        {"type": "game_of_24", "numbers": [4, 7, 8, 8], "solution": "(7 - 8/8) * 4"}, r"\boxed{4*(7-8/8)}"
+    )
 
     def prepare(self, reference: Any) -> Puzzle:
         if isinstance(reference, str):
             try:
                 reference = json.loads(reference)
             except (ValueError, RecursionError):
-                raise BadReference("a reference of 'puzzle' is a mapping, got text that is not JSON") from None
+                raise BadReference(
+                    "a reference of 'puzzle' is a mapping, got text that is not JSON"
+                ) from None
         if not isinstance(reference, Mapping) or not isinstance(reference.get("type"), str):
             raise BadReference("a reference of 'puzzle' is a mapping with a key 'type'")
         name = reference["type"]
         if name not in PUZZLES:
-            raise BadReference(f"unknown puzzle type {name!r}{near_name(name, PUZZLES)} (known: {', '.join(PUZZLES)})")
+            raise BadReference(
+                f"unknown puzzle type {name!r}{near_name(name, PUZZLES)} (known: {', '.join(PUZZLES)})"
+            )
         return PUZZLES[name](reference)
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:

@@ -118,7 +118,9 @@ class CountVerifier(Verifier[int, int]):
     def prepare(self, reference: Any) -> int:
         count = _count(reference_text(reference, self.kind))
         if count is None:
-            raise BadReference(f"a reference of 'count' is a whole number that is not negative, got {reference!r}")
+            raise BadReference(
+                f"a reference of 'count' is a whole number that is not negative, got {reference!r}"
+            )
         return count
 
     def extract(self, answer: FinalAnswer) -> int | NoAnswer:
@@ -126,7 +128,11 @@ class CountVerifier(Verifier[int, int]):
             return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
         stated = stated_answer(answer.text)
         count = _count(stated)
-        return count if count is not None else NoAnswer("not_a_count", f"{shown(stated, 60)!r} is not one whole number")
+        return (
+            count
+            if count is not None
+            else NoAnswer("not_a_count", f"{shown(stated, 60)!r} is not one whole number")
+        )
 
     def compare(self, prepared: int, extracted: int) -> Verdict:
         off = abs(prepared - extracted)
@@ -143,7 +149,11 @@ def _count(text: str) -> int | None:
     first = cleaned.split(" ", 1)[0] if cleaned else ""
     if first in _WORDS and len(cleaned.split()) <= 4:
         rest = cleaned.split()[1:]
-        return None if any(word in _WORDS or word in ("or", "and", "to", "half") for word in rest) else _WORDS[first]
+        return (
+            None
+            if any(word in _WORDS or word in ("or", "and", "to", "half") for word in rest)
+            else _WORDS[first]
+        )
     number = read_quantity(text)
     if number is None or number.percent or number.value.denominator != 1 or number.value < 0:
         return None

@@ -18,7 +18,7 @@ from verifiers.kinds.text_overlap import edit_ratio
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 
-_PART = re.compile(r"([^<>]{0,2000})<bbox>([^<>]{0,400})</bbox>", re.IGNORECASE)
+_TAG = re.compile(r"<bbox>([^<>]{0,400})</bbox>", re.IGNORECASE)
 MAX_FOUND = 60
 MAX_TEXT = 500
 
@@ -64,7 +64,9 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
                 try:
                     reference = json.loads(reference)
                 except (ValueError, RecursionError):
-                    raise BadReference("a reference of 'spot_difference' holds no text with a <bbox>") from None
+                    raise BadReference(
+                        "a reference of 'spot_difference' holds no text with a <bbox>"
+                    ) from None
             else:
                 reference = [{"text": d.text, "box": list(d.box)} for d in found]
         if not isinstance(reference, (list, tuple)) or not reference:
@@ -113,8 +115,11 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
 def _differences(text: str) -> list[Difference]:
     """Each box with the text before it on its line; list marks and numbers in front are dropped."""
     found = []
-    for match in _PART.finditer(text):
-        box = tagged_boxes(f"<bbox>{match.group(2)}</bbox>")[0]
-        words = re.sub(r"^\s*(?:[-*•]|\d{1,3}[.)])\s*", "", match.group(1).strip().rsplit("\n", 1)[-1])
+    end = 0
+    for match in _TAG.finditer(text):
+        box = tagged_boxes(match.group())[0]
+        before = text[max(end, match.start() - 2_000) : match.start()]
+        end = match.end()
+        words = re.sub(r"^\s*(?:[-*•]|\d{1,3}[.)])\s*", "", before.strip().rsplit("\n", 1)[-1])
         found.append(Difference(words.strip(" :,;-")[:MAX_TEXT], box if box is not None else Box(0, 0, 0, 0)))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ def normalise(text: str, match: str = "normalised") -> str:
     while (unwrapped := _TEXT_WRAP.sub(r"\1", text)) != text:
         text = unwrapped
     text = " ".join(text.replace("$", "").split()).casefold()
-    text = text.strip("\"'`“”‘’«»* ").rstrip(".。!").strip()
+    text = text.strip("\"'`“”‘’«»* ").strip()
+    text = re.sub(r"[.。!]$", "", text).strip()
     if match == "loose":
         text = "".join(c if c.isalnum() or c.isspace() else " " for c in text)
         text = " ".join(_ARTICLE.sub("", text).split())
@@ -95,7 +97,12 @@ def alias_list(reference: Any, kind: str) -> list[str]:
     if not items:
         raise BadReference(f"a reference of {kind!r} is an empty list")
     for item in items:
-        if isinstance(item, bool) or not isinstance(item, (str, int, float)) or not str(item).strip():
+        usable = (
+            isinstance(item, (str, int, float))
+            and not isinstance(item, bool)
+            and bool(str(item).strip("\x00 \n\t"))
+        )
+        if not usable or (isinstance(item, float) and not math.isfinite(item)):
             raise BadReference(
                 f"a reference of {kind!r} is text or a list of texts, got {shown(repr(item), 60)}"
             )

@@ -37,7 +37,9 @@ class OverlapVerifier(Verifier[tuple[str, ...], str]):
         if not stated:
             return NoAnswer("no_answer", "the stated answer is empty")
         if len(stated) > MAX_COMPARED_CHARS:
-            reason = f"the stated answer has {len(stated)} characters, at most {MAX_COMPARED_CHARS} are compared"
+            reason = (
+                f"the stated answer has {len(stated)} characters, at most {MAX_COMPARED_CHARS} are compared"
+            )
             return NoAnswer("limit", reason, limit=True)
         return stated
 
@@ -132,7 +134,10 @@ class TokenF1Verifier(OverlapVerifier):
         return 2 * shared / (sum(a.values()) + sum(b.values()))
 
 
-_DIGITS = {word: str(value) for value, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+_DIGITS = {
+    word: str(value)
+    for value, word in enumerate("zero one two three four five six seven eight nine ten".split())
+}
 _DIGITS["none"] = "0"
 _PUNCTUATION = re.compile(r"[;/\[\]\"{}()=+\\_<>@`?!]|(?<!\d)[.,]|[.,](?!\d)")
 _ARTICLES = {"a", "an", "the"}
@@ -170,7 +175,10 @@ class VqaSoftVerifier(Verifier[tuple[str, ...], str]):
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
-        form = vqa_form(stated_answer(answer.text))
+        stated = stated_answer(answer.text)
+        if len(stated) > MAX_COMPARED_CHARS:
+            return NoAnswer("limit", f"the stated answer has {len(stated)} characters", limit=True)
+        form = vqa_form(stated)
         return form or NoAnswer("no_answer", "the stated answer is empty")
 
     def compare(self, prepared: tuple[str, ...], extracted: str) -> Verdict:

@@ -29,7 +29,11 @@ class Countdown(Puzzle):
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         numbers, target = need(spec, "numbers target", "use_all")
-        whole = isinstance(numbers, (list, tuple)) and numbers and all(type(n) is int and 0 <= n < 10**9 for n in numbers)
+        whole = (
+            isinstance(numbers, (list, tuple))
+            and numbers
+            and all(type(n) is int and 0 <= n < 10**9 for n in numbers)
+        )
         if not whole or type(target) is not int:
             raise refuse(spec, "numbers is a list of whole numbers and target a whole number")
         self.numbers, self.target = Counter(numbers), Fraction(target)
@@ -73,7 +77,11 @@ class Countdown(Puzzle):
                 if current.value.denominator != 1 or current.places or current.rounded:
                     return "decimals are not given numbers"
                 used[abs(int(current.value))] += 1
-            elif isinstance(current, Product) and len(current.items) == 2 and current.items[0] == Number(Fraction(-1)):
+            elif (
+                isinstance(current, Product)
+                and len(current.items) == 2
+                and current.items[0] == Number(Fraction(-1))
+            ):
                 stack.append(current.items[1])  # a minus sign, not a number
             elif isinstance(current, (Sum, Product, Quotient)):
                 stack.extend(children(current))

@@ -68,7 +68,9 @@ class GraphPath(Puzzle):
     def check(self, text: str) -> str | None:
         if len(text) > MAX_CHARS:
             return "the path is too long"
-        words = [w.strip(" '\"()") for w in re.split(r"->|→|,|\n|;|\\to\b|=>|\s-\s", text.strip().strip("[]"))]
+        words = [
+            w.strip(" '\"()") for w in re.split(r"->|→|,|\n|;|\\to\b|=>|\s-\s", text.strip().strip("[]"))
+        ]
         if len(words) == 1:
             words = words[0].split()
         nodes = [self.names.get(word.casefold(), "") for word in words if word]
@@ -102,7 +104,9 @@ class GraphColouring(Puzzle):
         self.edges = [(a.casefold(), b.casefold()) for a, b, _ in _edges(spec, edges)]
         if any(a == b for a, b in self.edges):
             raise refuse(spec, "an edge joins a node to itself")
-        self.nodes = {node for edge in self.edges for node in edge} | {str(n).casefold() for n in spec.get("nodes") or ()}
+        self.nodes = {node for edge in self.edges for node in edge} | {
+            str(n).casefold() for n in spec.get("nodes") or ()
+        }
         self.colours = colours
         self._solution = spec.get("solution")
 
@@ -111,7 +115,9 @@ class GraphColouring(Puzzle):
             return "the answer is too long"
         given: dict[str, str] = {}
         for part in re.split(r"[,;\n]", text.strip().strip("{}")):
-            match = re.fullmatch(r"\s*[\"']?([^:=\"']+?)[\"']?\s*(?::|=|->)\s*[\"']?([^:=\"']+?)[\"']?\s*", part)
+            match = re.fullmatch(
+                r"\s*[\"']?([^:=\"']+?)[\"']?\s*(?::|=|->)\s*[\"']?([^:=\"']+?)[\"']?\s*", part
+            )
             if match is None:
                 return "an answer is node: colour for every node"
             node, colour = match.group(1).casefold(), match.group(2).casefold()

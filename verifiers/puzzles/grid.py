@@ -21,8 +21,12 @@ class Sudoku(Puzzle):
     def __init__(self, spec: Mapping[str, Any]) -> None:
         (grid,) = need(spec, "grid")
         size = len(grid) if isinstance(grid, (list, tuple)) else 0
-        rows_fit = size in self._BOXES and all(isinstance(row, (list, tuple)) and len(row) == size for row in grid)
-        if not rows_fit or any(type(cell) is not int or not 0 <= cell <= size for row in grid for cell in row):
+        rows_fit = size in self._BOXES and all(
+            isinstance(row, (list, tuple)) and len(row) == size for row in grid
+        )
+        if not rows_fit or any(
+            type(cell) is not int or not 0 <= cell <= size for row in grid for cell in row
+        ):
             raise refuse(spec, "grid is 4x4, 6x6 or 9x9 of digits, 0 for an empty cell")
         self.grid, self.size = [list(row) for row in grid], size
         problem = self._clash([cell for row in self.grid for cell in row])
@@ -41,7 +45,9 @@ class Sudoku(Puzzle):
         for position, cell in enumerate(cells):
             given = self.grid[position // self.size][position % self.size]
             if given and given != cell:
-                return f"row {position // self.size + 1}, column {position % self.size + 1} changes a given cell"
+                return (
+                    f"row {position // self.size + 1}, column {position % self.size + 1} changes a given cell"
+                )
         return self._clash(cells)
 
     def _clash(self, cells: list[int]) -> str | None:
@@ -77,7 +83,10 @@ class Maze(Puzzle):
         if not is_text or len({len(row) for row in grid}) != 1 or not 0 < len(grid) * len(grid[0]) <= 250_000:
             raise refuse(spec, "grid is a list of equally long rows")
         self.grid = list(grid)
-        where = {mark: [(r, c) for r, row in enumerate(grid) for c, m in enumerate(row) if m == mark] for mark in "SG"}
+        where = {
+            mark: [(r, c) for r, row in enumerate(grid) for c, m in enumerate(row) if m == mark]
+            for mark in "SG"
+        }
         if len(where["S"]) != 1 or len(where["G"]) != 1:
             raise refuse(spec, "grid has one S and one G")
         self.start, self.goal = where["S"][0], where["G"][0]
@@ -125,7 +134,11 @@ class Maze(Puzzle):
             if not re.fullmatch(r"[\s\d\[\](),;>\-→]*", text):
                 return None
             numbers = [int(n[:6]) for n in re.findall(r"\d+", text)]
-            return list(zip(numbers[::2], numbers[1::2], strict=True)) if numbers and len(numbers) % 2 == 0 else None
+            return (
+                list(zip(numbers[::2], numbers[1::2], strict=True))
+                if numbers and len(numbers) % 2 == 0
+                else None
+            )
         words = re.sub(r"[\s,;>→\-\[\]\"']+", " ", text.lower()).split()
         moves = "".join(word[0] if word in ("up", "down", "left", "right") else word for word in words)
         if not moves or any(move not in self._MOVES for move in moves):
@@ -163,7 +176,10 @@ class NQueens(Puzzle):
         columns = [column - lowest for column in columns]
         if sorted(columns) != list(range(self.size)):
             return "two queens share a column"
-        if len({c - r for r, c in enumerate(columns)}) < self.size or len({c + r for r, c in enumerate(columns)}) < self.size:
+        if (
+            len({c - r for r, c in enumerate(columns)}) < self.size
+            or len({c + r for r, c in enumerate(columns)}) < self.size
+        ):
             return "two queens share a diagonal"
         if any(columns[row] != column for row, column in self.fixed.items() if 0 <= row < self.size):
             return "a given queen was moved"
@@ -173,7 +189,9 @@ class NQueens(Puzzle):
         if "Q" in text and len(text) < 2 * (self.size + 3) ** 2 + 100:
             rows = [re.sub(r"[\s|,\[\]\"']", "", row) for row in re.split(r"\n|/", text.strip())]
             rows = [row for row in rows if row]
-            well_formed = all(re.fullmatch(r"[.\-_0*]*Q[.\-_0*]*", row) and len(row) == self.size for row in rows)
+            well_formed = all(
+                re.fullmatch(r"[.\-_0*]*Q[.\-_0*]*", row) and len(row) == self.size for row in rows
+            )
             return [row.index("Q") for row in rows] if rows and well_formed else None
         return integers(text)
 

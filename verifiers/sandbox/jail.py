@@ -88,7 +88,12 @@ def _refuse_calls(libc: ctypes.CDLL) -> None:
     for call in calls:
         program += [step(equal, 0, 1, call), refuse]
     for call, argument in opening.items():
-        program += [step(equal, 0, 4, call), step(load, 0, 0, 16 + 8 * argument), step(any_bit, 0, 1, _WRITE_FLAGS), refuse]
+        program += [
+            step(equal, 0, 4, call),
+            step(load, 0, 0, 16 + 8 * argument),
+            step(any_bit, 0, 1, _WRITE_FLAGS),
+            refuse,
+        ]
         program.append(step(ret, 0, 0, _ALLOW))
     program.append(step(ret, 0, 0, _ALLOW))
     code = ctypes.create_string_buffer(b"".join(program))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
+START_S = 10.0
 MAX_OUTPUT_BYTES = 4 << 20
 
 
@@ -69,9 +70,11 @@ def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) ->
     return Finished(stdout, results, process.returncode, timed_out, overflowed)
 
 
-def _collect(process: subprocess.Popen[bytes], read_end: int, timeout_s: float) -> tuple[bytes, bytes, bool, bool]:
+def _collect(
+    process: subprocess.Popen[bytes], read_end: int, timeout_s: float
+) -> tuple[bytes, bytes, bool, bool]:
     """(stdout, result lines, timed out, overflowed); stops when the program's own process has ended."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + START_S + timeout_s
     assert process.stdout is not None
     buffers = {process.stdout.fileno(): bytearray(), read_end: bytearray()}
     with selectors.DefaultSelector() as selector:
@@ -86,6 +89,8 @@ def _collect(process: subprocess.Popen[bytes], read_end: int, timeout_s: float) 
                 data = os.read(key.fd, 1 << 16)
                 if not data:
                     selector.unregister(key.fd)
+                if key.fd == read_end and not buffers[read_end]:
+                    deadline = time.monotonic() + timeout_s  # the sandbox stands, the program begins
                 buffers[key.fd] += data
                 if len(buffers[key.fd]) > MAX_OUTPUT_BYTES:
                     return bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end]), False, True
