@@ -13,8 +13,10 @@ from verifiers.registry import load_verifier
 
 _ALWAYS = {
     "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec",
-    "os.posix_spawn", "os.fork", "os.forkpty", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.kill",
-    "os.putenv", "shutil.rmtree", "shutil.move", "tempfile.mkstemp", "tempfile.mkdtemp", "urllib.Request", "pty.spawn", "ctypes.dlopen",
+    "os.posix_spawn", "os.fork", "os.forkpty", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate",
+    "os.chmod", "os.kill",
+    "os.putenv", "shutil.rmtree", "shutil.move", "tempfile.mkstemp", "tempfile.mkdtemp",
+    "urllib.Request", "pty.spawn", "ctypes.dlopen",
 }  # fmt: skip
 
 

@@ -158,8 +158,8 @@ class _Kit:
         for case in [self.example, *self.cases]:
             verdict = self.judge(case)
             if verdict.score is None or abs(verdict.score - case.score) > 1e-6:
-                wrong.append(f"{shown(repr(case.answer), 40)} for {shown(repr(case.reference), 40)} scores {verdict.score}, "
-                             f"not {case.score}")  # fmt: skip
+                answer, reference = shown(repr(case.answer), 40), shown(repr(case.reference), 40)
+                wrong.append(f"{answer} for {reference} scores {verdict.score}, not {case.score}")
         if wrong:
             raise CheckFailed(f"{len(wrong)} of {len(self.cases) + 1} differ: " + "; ".join(wrong[:3]))
         return f"{len(self.cases) + 1} agree"
@@ -178,8 +178,9 @@ class _Kit:
                 tried += 1
                 verdict = verifier.judge(case.reference, text)
                 if verdict.score != 1.0:
-                    raise CheckFailed(f"reference {shown(repr(case.reference), 60)} written as {shown(text, 60)!r} scores "
-                                      f"{verdict.score}: {verdict.reason}")  # fmt: skip
+                    reference = shown(repr(case.reference), 60)
+                    problem = f"written as {shown(text, 60)!r} scores {verdict.score}: {verdict.reason}"
+                    raise CheckFailed(f"reference {reference} {problem}")
         return f"{tried} written references score 1" if tried else "skipped: no references to write"
 
     def near_misses(self) -> str:
@@ -304,7 +305,7 @@ class _Kit:
         rows = [[dict(case.options), case.reference, case.answer] for case in cases]
         script = Path(__file__).with_name("audited_run.py")
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
-        done = subprocess.run(  # noqa: S603 - our own interpreter and script
+        done = subprocess.run(
             [sys.executable, str(script), self.name],
             input=json.dumps(rows), capture_output=True, text=True, env=env, timeout=120, check=False,
         )  # fmt: skip

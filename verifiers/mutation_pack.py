@@ -21,7 +21,7 @@ def _off_by_one(text: str) -> str | None:
 def _sign(text: str) -> str | None:
     """The first number with the other sign."""
     match = re.search(r"(-?)(?<![\w.])(\d+)", text)
-    if match is None or int(match.group(2)[:30]) == 0 and not re.search(r"[1-9]", text):
+    if match is None or not re.search(r"[1-9]", match.group(2)):
         return None
     changed = match.group(2) if match.group(1) else "-" + match.group(2)
     return text[: match.start()] + changed + text[match.end() :]

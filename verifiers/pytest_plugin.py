@@ -4,7 +4,8 @@
     def test_conformance(check_verifier):
         check_verifier("my_package.colour:ColourVerifier")
 
-Installed with Hone as the entry point `hone_verifiers` of the group `pytest11`; without it: `pytest -p verifiers.pytest_plugin`.
+Installed with Hone as the entry point `hone_verifiers` of the group `pytest11`; without it: `pytest -p
+verifiers.pytest_plugin`.
 """
 
 from __future__ import annotations

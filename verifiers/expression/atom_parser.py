@@ -232,8 +232,6 @@ class AtomParser:
         self.take()
         if self.kind() != "number":
             raise Unreadable("a currency sign without an amount")
-        if self.position + 1 < len(self.tokens) and self.kind(1) == ",":
-            raise Unreadable("an amount in a list")
         return self.number()
 
     def words(self) -> Node:

@@ -136,7 +136,7 @@ def _exact_call(name: str, values: list[Fraction]) -> Fraction:
     whole = all(value.denominator == 1 for value in values)
     if name in ("factorial", "factorial2") and len(values) == 1 and whole and values[0] >= 0:
         return _factorial(int(values[0]), 1 if name == "factorial" else 2)
-    if name == "binomial" and len(values) == 2 and whole and 0 <= min(values):
+    if name == "binomial" and len(values) == 2 and whole and min(values) >= 0:
         if values[0] > MAX_FACTORIAL * 5:
             raise LimitExceeded("a binomial coefficient too large to write down")
         return Fraction(math.comb(int(values[0]), int(values[1])))

@@ -43,6 +43,17 @@ _COMMAND_OPERATORS = {
     "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "land": "and", "lor": "or", "wedge": "and", "vee": "or",
     "implies": "and", "Rightarrow": "and", "percent": "%", "prime": "'", "over": "/",
 }  # fmt: skip
+# command -> (token kind, text)
+_PLAIN_COMMANDS = {
+    "dots": ("dots", "..."), "ldots": ("dots", "..."), "cdots": ("dots", "..."), "infty": ("constant", "infinity"),
+    "pi": ("constant", "pi"), "circ": ("degree", "circ"), "dfrac": ("frac", "frac"), "tfrac": ("frac", "frac"),
+    "cfrac": ("frac", "frac"), "frac": ("frac", "frac"), "binom": ("binom", "binom"), "dbinom": ("binom", "binom"),
+    "tbinom": ("binom", "binom"), "lfloor": ("lfloor", "lfloor"), "rfloor": ("rfloor", "rfloor"),
+    "lceil": ("lceil", "lceil"), "rceil": ("rceil", "rceil"), "langle": ("langle", "langle"),
+    "rangle": ("rangle", "rangle"), "emptyset": ("set", "empty"), "varnothing": ("set", "empty"),
+    "pounds": ("currency", "£"), "euro": ("currency", "€"), "R": ("set", "R"), "Z": ("set", "Z"), "N": ("set", "N"),
+    "Q": ("set", "Q"), "C": ("set", "C"),
+}  # fmt: skip
 GREEK = set(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma "
     "tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell hbar".split()
@@ -174,31 +185,13 @@ class _Scanner:
             self._text_group(name)
         elif name in _FONT_COMMANDS:
             self._font(name)
-        elif name in ("dots", "ldots", "cdots"):
-            self._add("dots", "...")
-        elif name == "infty":
-            self._add("constant", "infinity")
-        elif name == "pi":
-            self._add("constant", "pi")
-        elif name == "circ":
-            self._add("degree", name)
+        elif name in _PLAIN_COMMANDS:
+            self._add(*_PLAIN_COMMANDS[name])
         elif name in ("degree", "degrees"):
             self._add("^", "^")
             self._add("degree", name)
-        elif name in ("dfrac", "tfrac", "cfrac", "frac"):
-            self._add("frac", name)
-        elif name in ("binom", "dbinom", "tbinom", "choose"):
-            self._add("binom" if name != "choose" else "choose", name)
         elif name in ("begin", "end"):
             self._add(name, self._braced())
-        elif name in ("lfloor", "rfloor", "lceil", "rceil", "langle", "rangle"):
-            self._add(name, name)
-        elif name in ("emptyset", "varnothing"):
-            self._add("set", "empty")
-        elif name in ("pounds", "euro"):
-            self._add("currency", {"pounds": "£", "euro": "€"}[name])
-        elif name in ("R", "Z", "N", "Q", "C"):
-            self._add("set", name)
         else:
             raise Unreadable(f"unknown command \\{name}")
 
@@ -283,9 +276,9 @@ class _Scanner:
             self._add("name", text)
         elif len(text) == 1:
             self._letter(text, last)
-        elif last in ("word", "text") and self.spaced and text not in ("and", "or"):
-            self._add("word", text)
-        elif last == "number" and text in UNIT_WORDS:
+        elif (last in ("word", "text") and self.spaced and text not in ("and", "or")) or (
+            last == "number" and text in UNIT_WORDS
+        ):
             self._add("word", text)
         elif text == "in" and last in ("name", "}"):
             self._add("in", text)

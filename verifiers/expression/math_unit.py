@@ -1,4 +1,5 @@
-"""Units as they stand behind mathematical answers: a small table, no dependency; unknown nouns are compared as words."""
+"""Units as they stand behind mathematical answers: a small table, no dependency; unknown nouns are compared
+as words."""
 
 from __future__ import annotations
 
@@ -66,8 +67,29 @@ _add("resistance", "1", "ohm")
 _SQUARE = re.compile(r"^(?:sq|square)\s+(\w+)$|^(\w+)\s*\^\s*2$|^(\w+)\s+squared$|^(\w+)\^\{2\}$|^(\w+)2$")
 _CUBE = re.compile(r"^(?:cu|cubic)\s+(\w+)$|^(\w+)\s*\^\s*3$|^(\w+)\s+cubed$|^(\w+)\^\{3\}$|^(\w+)3$")
 # Words that say nothing of the unit: "5 units", "12 in total".
-_EMPTY = {"unit", "total", "in total", "altogether", "point", "of", "each", "people", "person", "way", "time", "piece",
-          "square unit", "cubic unit", "sq unit", "units^2", "units^3", "unit ^2", "unit ^3", "u", "number"}  # fmt: skip
+_EMPTY = {
+    "unit",
+    "total",
+    "in total",
+    "altogether",
+    "point",
+    "of",
+    "each",
+    "people",
+    "person",
+    "way",
+    "time",
+    "piece",
+    "square unit",
+    "cubic unit",
+    "sq unit",
+    "units^2",
+    "units^3",
+    "unit ^2",
+    "unit ^3",
+    "u",
+    "number",
+}
 
 
 def _singular(word: str) -> str:

@@ -119,13 +119,21 @@ def real_set(node: Node) -> RealSet:
     if isinstance(node, SetOperation):
         parts = [real_set(item) for item in node.items]
         if node.name == "union":
-            return union(*parts)
+            result = union(*parts)
+            return _without_spare(node.items, result) if all(map(is_inequality, node.items)) else result
         if node.name == "intersection":
             return intersection(parts[0], parts[1])
         return intersection(parts[0], complement(parts[1]))
     if isinstance(node, Relation):
         return _from_relation(node)
     raise NotReal
+
+
+def _without_spare(items: tuple[Node, ...], result: RealSet) -> RealSet:
+    """`result`, unless one condition alone says it all: then the others are a hedge. Raises `NotReal`."""
+    if len(items) > 1 and any(equal_sets(real_set(item), result) for item in items):
+        raise NotReal
+    return result
 
 
 def _bound(node: Node) -> Any:
@@ -145,7 +153,8 @@ def _from_sequence(node: Sequence) -> RealSet:
         result = everything()
         for item in node.items:
             result = intersection(result, real_set(item))
-        return result or union(*map(real_set, node.items))  # "x < 1 and x > 3" is said of two pieces
+        result = result or union(*map(real_set, node.items))  # "x < 1 and x > 3" is said of two pieces
+        return _without_spare(node.items, result)
     if node.brackets == "{}":
         points = [_bound(item) for item in node.items]
         return normal_form([Piece(point, True, point, True) for point in points])

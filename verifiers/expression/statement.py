@@ -25,8 +25,10 @@ _PHRASES = (
     r"(?:a\s+)?resposta\s+(?:final\s+|correta\s+)?(?:é|e|:)+|resposta\s*:",
     r"(?:окончательный\s+)?ответ\s*(?:—|-|–|:|есть|равен)*", r"відповідь\s*(?:—|-|:)*",
     r"(?:الإجابة|الجواب)\s*(?:النهائية|النهائي|الصحيحة)?\s*(?:هي|هو|:)*", r"(?:अंतिम\s+)?उत्तर\s*(?:है|:|=)*",
-    r"(?:het\s+)?antwoord\s*(?:is|:)+", r"odpowied[źz]\s*(?:to|:|jest)+", r"(?:son\s+)?cevap\s*:?", r"đáp\s+(?:án|số)\s*(?:là|:)*",
-    r"jawaban(?:nya|\s+akhir)?\s*(?:adalah|:)+", r"svar(?:et)?\s*(?:är|:)+", r"คำตอบ\s*(?:คือ|:)*", r"απάντηση\s*(?:είναι|:)*",
+    r"(?:het\s+)?antwoord\s*(?:is|:)+", r"odpowied[źz]\s*(?:to|:|jest)+", r"(?:son\s+)?cevap\s*:?",
+    r"đáp\s+(?:án|số)\s*(?:là|:)*",
+    r"jawaban(?:nya|\s+akhir)?\s*(?:adalah|:)+", r"svar(?:et)?\s*(?:är|:)+", r"คำตอบ\s*(?:คือ|:)*",
+    r"απάντηση\s*(?:είναι|:)*",
     r"תשובה\s*(?:היא|:)*", r"(?:answer\s+)?choice\s+(?:is|:)",
 )  # fmt: skip
 _PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)
@@ -45,7 +47,8 @@ _PROSE = re.compile(
 )
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure)\b", re.IGNORECASE)
 _LEADING = re.compile(
-    r"^(?:\s|\*|`|:|=|：|≈|~|>|(?:approximately|about|roughly|simply|just|equal to|exactly|thus|therefore|so|is|are|hence)\b)+",
+    r"^(?:\s|\*|`|:|=|：|≈|~|>|(?:approximately|about|roughly|simply|just|equal to|exactly"
+    r"|thus|therefore|so|is|are|hence)\b)+",
     re.IGNORECASE,
 )
 _OPTION = re.compile(r"^\W{0,3}\(?([A-J])[).:\]]\)?\s+\S")

@@ -29,7 +29,7 @@ def holds(count: int, relation: str | None, wanted: int) -> bool:
 
 def bounded_search(pattern: str, text: str, flags: int = 0) -> bool:
     """Search with a time limit (the `regex` package); raises `LimitExceeded` when it is spent."""
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     try:
         return regex.search(pattern, text, flags=flags, timeout=REGEX_TIMEOUT_S) is not None
@@ -62,7 +62,7 @@ def _letter_frequency(text: str, a: Mapping[str, Any]) -> bool:
 
 
 def _language(text: str, a: Mapping[str, Any]) -> bool:
-    import langdetect
+    import langdetect  # type: ignore[import-untyped]
 
     langdetect.DetectorFactory.seed = 0
     try:

@@ -53,11 +53,14 @@ class StreamTests:
 
 
 class CodeVerifier(Verifier[CallTests | StreamTests, str]):
-    """Reference: `{"entry": "solve", "tests": [{"args": [...], "expected": ...}, ...]}` (unit tests by call; `entry` may be
+    """Reference: `{"entry": "solve", "tests": [{"args": [...], "expected": ...}, ...]}` (unit tests by call;
+    `entry` may be
     `Class.method`), or `{"tests": [{"stdin": "...", "stdout": "..."}]}`; `solution` may hold a right program.
 
-    The program is the last ```python block of the answer, else the whole answer. It runs apart (own process, no network, no
-    other programs, no writes, limits on time, memory and output); expected values never enter that process, and its exit
+    The program is the last ```python block of the answer, else the whole answer. It runs apart (own process,
+    no network, no
+    other programs, no writes, limits on time, memory and output); expected values never enter that process,
+    and its exit
     status proves nothing: each result must come out. Results are compared by value and kind (1 is not True, a list is
     not a tuple unless the reference, which is JSON, cannot tell them apart).
     """

@@ -16,7 +16,8 @@ _PART_KEYS = {"name", "verifier", "options", "weight"}
 
 
 def load_part(part: Any, owner: str) -> tuple[str, Verifier[Any, Any], float]:
-    """(name, verifier, weight) of `{"verifier": ..., "options": ..., "name": ..., "weight": ...}`. Raises `BadOption`."""
+    """(name, verifier, weight) of `{"verifier": ..., "options": ..., "name": ..., "weight": ...}`. Raises
+    `BadOption`."""
     from verifiers.registry import load_verifier
 
     if not isinstance(part, Mapping) or "verifier" not in part or set(part) - _PART_KEYS:
@@ -175,7 +176,8 @@ class GateVerifier(_Combined):
 class CascadeVerifier(_Combined):
     """The first part that is sure decides: a later one is asked only where those before it were not confident.
 
-    A rule comes first, a costlier judge behind it (a learned one plugs in as any other verifier, by `package.module:Name`).
+    A rule comes first, a costlier judge behind it (a learned one plugs in as any other verifier, by
+    `package.module:Name`).
     When none is sure, the last one's verdict stands. An unreadable answer counts as sure: it is the model's fault.
     """
 

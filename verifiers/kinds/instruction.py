@@ -18,7 +18,8 @@ MAX_CHARS = 200_000
 
 @dataclass(frozen=True)
 class InstructionOptions:
-    """score    `all`: 1 when every instruction is followed (prompt level); `mean`: the share that is (instruction level)
+    """score    `all`: 1 when every instruction is followed (prompt level); `mean`: the share that is
+             (instruction level)
     mode     `strict`, or `loose`: also without the first or last line, or without asterisks, as in IFEval
     """
 
@@ -33,7 +34,8 @@ class Instruction:
 
 
 class InstructionVerifier(Verifier[tuple[Instruction, ...], str]):
-    """Reference: a list of `{"id": ..., <arguments>}`, or IFEval's own columns `{"instruction_id_list": [...], "kwargs":
+    """Reference: a list of `{"id": ..., <arguments>}`, or IFEval's own columns `{"instruction_id_list":
+    [...], "kwargs":
     [{...}, ...]}`; besides IFEval's 25 ids there is `regex` with `pattern` and `match` (true or false). Language
     detection is seeded; matching time is bounded. Source: Zhou et al. 2023 (arXiv 2311.07911).
     """
@@ -128,7 +130,7 @@ def _instruction(item: Any) -> Instruction:
         raise BadReference(f"an instruction is a mapping with a key 'id', got {shown(repr(item), 60)}")
     if name not in CONSTRAINTS:
         raise BadReference(f"unknown instruction {name!r}{near_name(name, CONSTRAINTS)}")
-    check, needed, optional = CONSTRAINTS[name]
+    _, needed, optional = CONSTRAINTS[name]
     arguments = {key: value for key, value in item.items() if key != "id"}
     missing, unknown = set(needed) - set(arguments), set(arguments) - set(needed) - set(optional)
     if missing or unknown:
@@ -161,7 +163,7 @@ def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
             except ValueError as why:
                 raise BadReference(f"instruction {name!r}: {why}") from None
     if name == "regex":
-        import regex
+        import regex  # type: ignore[import-untyped]
 
         try:
             regex.compile(arguments["pattern"])

@@ -34,7 +34,8 @@ class JsonTarget:
 
 
 class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
-    """Reference: a JSON schema (draft 2020-12) as a mapping or JSON text, or `{"schema": ..., "value": ...}`; with a value
+    """Reference: a JSON schema (draft 2020-12) as a mapping or JSON text, or `{"schema": ..., "value":
+    ...}`; with a value
     the answer must also equal it. The whole answer must be one JSON text: no prose around it, no NaN, no key twice.
     Only references inside the schema are followed; nothing is fetched. Validation by the jsonschema package.
     """

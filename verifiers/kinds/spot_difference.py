@@ -47,7 +47,8 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
     """pair score = text_weight * edit similarity + (1 - text_weight) * IoU, or 0 when the boxes hardly touch;
     score = sum over the best one-to-one pairing / max(reference, answer) differences.
 
-    Reference: a list of `{"text": ..., "box": [x1, y1, x2, y2]}`, or lines of `text <bbox>x1 y1 x2 y2</bbox>`; an answer is
+    Reference: a list of `{"text": ..., "box": [x1, y1, x2, y2]}`, or lines of `text <bbox>x1 y1 x2
+    y2</bbox>`; an answer is
     such lines. A reference text may be a list of accepted texts joined by `|`.
     """
 

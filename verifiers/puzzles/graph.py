@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from verifiers.kinds.string_match import normalise
@@ -79,7 +80,7 @@ class GraphPath(Puzzle):
         if nodes[0] != self.start or nodes[-1] != self.goal:
             return f"the path goes from {nodes[0]} to {nodes[-1]}"
         length = 0.0
-        for pair in zip(nodes, nodes[1:], strict=False):
+        for pair in pairwise(nodes):
             if pair not in self.weights:
                 return f"there is no edge from {pair[0]} to {pair[1]}"
             length += self.weights[pair]

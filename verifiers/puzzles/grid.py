@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 from verifiers.puzzles.protocol import Puzzle, integers, need, refuse
 
@@ -16,7 +17,7 @@ class Sudoku(Puzzle):
     """
 
     name = "sudoku"
-    _BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
+    _BOXES: ClassVar[dict[int, tuple[int, int]]] = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         (grid,) = need(spec, "grid")
@@ -71,11 +72,12 @@ class Sudoku(Puzzle):
 class Maze(Puzzle):
     """`{"type": "maze", "grid": ["S.#", "..G"], "shortest": false}`: `#` is a wall, S the start, G the goal.
 
-    An answer is moves (`RDR`, `right, down, right`) or cells from start to goal (`(0,0) (1,0) ...`, row and column from 0).
+    An answer is moves (`RDR`, `right, down, right`) or cells from start to goal (`(0,0) (1,0) ...`, row and
+    column from 0).
     """
 
     name = "maze"
-    _MOVES = {"u": (-1, 0), "d": (1, 0), "l": (0, -1), "r": (0, 1)}
+    _MOVES: ClassVar[dict[str, tuple[int, int]]] = {"u": (-1, 0), "d": (1, 0), "l": (0, -1), "r": (0, 1)}
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         (grid,) = need(spec, "grid", "shortest")
@@ -116,7 +118,7 @@ class Maze(Puzzle):
         cells = self._cells(text)
         if cells is None:
             return "an answer is moves (U, D, L, R) or cells"
-        for before, after in zip(cells, cells[1:], strict=False):
+        for before, after in pairwise(cells):
             if abs(before[0] - after[0]) + abs(before[1] - after[1]) != 1:
                 return f"{before} to {after} is not one step"
             if not self._open(after):
@@ -155,7 +157,8 @@ class Maze(Puzzle):
 
 
 class NQueens(Puzzle):
-    """`{"type": "n_queens", "n": 6}`: an answer is the column of the queen in each row (from 0 or from 1), or a board of
+    """`{"type": "n_queens", "n": 6}`: an answer is the column of the queen in each row (from 0 or from 1),
+    or a board of
     rows in which `Q` is a queen and `.` is empty."""
 
     name = "n_queens"

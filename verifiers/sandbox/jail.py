@@ -1,6 +1,7 @@
 """What a sandboxed process gives up before it runs a model's program. Linux only; stdlib only.
 
-Always: resource limits, no new privileges, and a seccomp filter without network, tracing, other programs, signals to other
+Always: resource limits, no new privileges, and a seccomp filter without network, tracing, other programs,
+signals to other
 processes, or any change to the file system. Where the kernel permits also namespaces of its own for network, processes
 and IPC. What it may still do: compute, read files, and write to the pipes it was given.
 """
@@ -17,19 +18,23 @@ import struct
 _CLONE_NEWNET, _CLONE_NEWPID, _CLONE_NEWIPC, _CLONE_NEWUSER = 0x40000000, 0x20000000, 0x08000000, 0x10000000
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 1, 38, 22, 2
 _ALLOW, _EPERM = 0x7FFF0000, 0x00050001
-# System calls refused, by machine. In order: network (socket, socketpair), tracing (ptrace, process_vm_*, perf_event_open),
-# mounts and kernel (mount, umount2, chroot, bpf, keyctl, add_key, kexec_load, init_module, unshare, setns), signals to others
+# System calls refused, by machine. In order: network (socket, socketpair), tracing (ptrace, process_vm_*,
+# perf_event_open),
+# mounts and kernel (mount, umount2, chroot, bpf, keyctl, add_key, kexec_load, init_module, unshare, setns),
+# signals to others
 # (kill, tkill), other programs (execve, execveat), and everything that changes the file system.
 _REFUSED = {
     "x86_64": (
         0xC000003E,
-        (41, 53, 101, 310, 311, 298, 165, 166, 161, 321, 250, 248, 246, 175, 272, 308, 62, 200, 59, 322, 437, 85, 87, 263,
+        (41, 53, 101, 310, 311, 298, 165, 166, 161, 321, 250, 248, 246, 175, 272, 308, 62, 200, 59, 322, 437,
+        85, 87, 263,
          82, 264, 316, 76, 83, 258, 84, 86, 265, 88, 266, 133, 259, 90, 268, 92, 94, 260, 280, 188, 189),
         {257: 2, 2: 1},
     ),
     "aarch64": (
         0xC00000B7,
-        (198, 199, 117, 270, 271, 241, 40, 39, 51, 280, 219, 217, 104, 105, 97, 268, 129, 130, 221, 281, 437, 35, 38, 276, 45,
+        (198, 199, 117, 270, 271, 241, 40, 39, 51, 280, 219, 217, 104, 105, 97, 268, 129, 130, 221, 281, 437,
+        35, 38, 276, 45,
          34, 37, 36, 33, 53, 54, 88, 5, 6),
         {56: 2},
     ),
@@ -72,7 +77,8 @@ def _own_namespaces(libc: ctypes.CDLL) -> None:
 
 
 def _refuse_calls(libc: ctypes.CDLL) -> None:
-    """A seccomp filter: the calls of `_REFUSED`, opening a file to write, and other architectures' calls fail with EPERM."""
+    """A seccomp filter: the calls of `_REFUSED`, opening a file to write, and other architectures' calls
+    fail with EPERM."""
     machine = platform.machine()
     if machine not in _REFUSED:
         raise NoSandbox(f"no system call filter for {machine}")

@@ -40,7 +40,7 @@ def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) ->
     # A binary path without the virtual environment's packages: -I -S leaves only the standard library.
     command = [sys.executable, "-I", "-S", str(_HERE / "call_harness.py"), str(max(1, round(timeout_s + 1)))]
     command += [str(memory_bytes), str(write_end), str(_HERE / "jail.py")]
-    process = subprocess.Popen(  # noqa: S603 - the sandbox is started here
+    process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
