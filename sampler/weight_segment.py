@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from verifiers.errors import HoneError
@@ -81,7 +80,7 @@ def remove_dead_segments(directory: Path) -> list[Path]:
     removed = []
     for path in directory.glob(f"{_PREFIX}-*"):
         match = _NAME.fullmatch(path.name)
-        if match and _start_time(int(match["pid"])) != int(match["started"]):
+        if match and process_start(int(match["pid"])) != int(match["started"]):
             path.unlink(missing_ok=True)
             removed.append(path)
     return removed
@@ -100,7 +99,7 @@ class SegmentWriter:
             self._offsets.append(end)
             end += -(-size // _ALIGNMENT) * _ALIGNMENT
         pid = os.getpid()
-        self.path = segment_directory(end) / f"{_PREFIX}-{pid}-{_start_time(pid)}-{sequence}"
+        self.path = segment_directory(end) / f"{_PREFIX}-{pid}-{process_start(pid)}-{sequence}"
         self._entries: list[TensorEntry] = []
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -180,9 +179,13 @@ def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _start_time(pid: int) -> int | None:
-    """When the process started, in hundredths of a second; None when there is no such process."""
+def process_start(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None when there is no such process.
+
+    Ticks rather than a date: a date is derived from the wall clock and moves when that is set.
+    """
     try:
-        return int(psutil.Process(pid).create_time() * 100)
-    except psutil.NoSuchProcess:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return None
+    return int(stat.rpartition(")")[2].split()[19])

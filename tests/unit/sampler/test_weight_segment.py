@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 
@@ -17,6 +16,7 @@ from sampler.weight_segment import (
     SegmentWriter,
     WeightTransferError,
     open_segment,
+    process_start,
     remove_dead_segments,
     segment_directory,
 )
@@ -82,7 +82,8 @@ def test_damage_is_an_error(manifest: SegmentManifest, damage: str) -> None:
 def test_segment_of_a_killed_writer_is_removed_and_of_a_living_one_kept(manifest: SegmentManifest) -> None:
     directory = Path(manifest.path).parent
     with subprocess.Popen(["sleep", "600"]) as writer:
-        started = int(psutil.Process(writer.pid).create_time() * 100)
+        started = process_start(writer.pid)
+        assert started is not None
         segment = directory / f"hone-weights-{writer.pid}-{started}-0"
         of_an_earlier_process_with_this_id = directory / f"hone-weights-{writer.pid}-{started - 1}-0"
         segment.touch()
