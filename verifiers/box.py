@@ -83,7 +83,7 @@ def bracketed_boxes(text: str) -> list[Box | None]:
 
 
 def _four_numbers(text: str) -> Box | None:
-    match = _FOUR.fullmatch(text.strip())
+    match = _FOUR.fullmatch(" ".join(text.split()))
     return Box(*(float(number) for number in match.groups())) if match else None
 
 

@@ -17,9 +17,9 @@ from verifiers.verifier import Example, NoAnswer, Verifier, shown
 _PHRASE = re.compile(
     r"(?i:answers?|option|choice|correct\s+(?:answer|option|choice))s?\s*(?i:is|are|:|=|：)*\s*\**\s*"
     r"(\(?[A-Z]\)?(?:\s*(?:,|and|&|、)\s*\(?[A-Z]\)?)*)(?![A-Za-z'’])"
-    r"|(?:答案|选|選|选择|正确答案)\s*(?:是|为|：|:)*\s*([A-Z](?:\s*[,、和]?\s*[A-Z])*)(?![A-Za-z])"
+    r"|(?:答案|选|選|选择|正确答案)\s*(?:是|为|：|:)*\s*([A-Z](?:[\s,、和]*[A-Z])*)(?![A-Za-z])"
 )
-_LETTERS = re.compile(r"\(?([A-Z])\)?(?:\s*(?:,|;|/|and|&|、|和)?\s*\(?([A-Z])\)?)*")
+_LETTERS = re.compile(r"[A-Z()\s,;/&、和]*")
 _LED = re.compile(r"\(?([A-Z])[).:：、]\)?\s*(.+)", re.DOTALL)
 _OTHER = re.compile(r"(?<![A-Za-z])\(?([A-Z])[).:]|\b(?:option|or|and)\s+\(?([A-Z])\b")
 
@@ -77,7 +77,7 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
-        text = answer.text[-20_000:]
+        text = re.sub(r"\s+", " ", answer.text[-20_000:])
         stated = stated_answer(text)
         if not stated:
             return NoAnswer("no_answer", "the stated answer is empty")
@@ -127,7 +127,7 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
 def _letters(text: str) -> set[str]:
     """Letters of `B`, `(B)`, `A, C`, `A and C`, `AC`; empty for anything else."""
     text = text.strip(" $*.。")
-    if len(text) > 200 or not _LETTERS.fullmatch(text):
+    if len(text) > 200 or not _LETTERS.fullmatch(re.sub(r"(?<![A-Za-z])and(?![A-Za-z])", ",", text)):
         return set()
     return set(re.findall(r"[A-Z]", text))
 

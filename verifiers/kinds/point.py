@@ -194,7 +194,7 @@ def span_iou(a: Point, b: Point) -> float:
 def time_spans(text: str) -> list[Point]:
     """Spans in seconds, in order of appearance; clock times `mm:ss` and `hh:mm:ss` are read too."""
     found = []
-    for match in _SPAN.finditer(_SPAN_SECONDS.sub("", text)):
+    for match in _SPAN.finditer(_SPAN_SECONDS.sub("", re.sub(r"\s+", " ", text))):
         start, end = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
         found.append((_seconds(start), _seconds(end)))
     return found
