@@ -107,6 +107,20 @@ _PATTERNS = {
     "escapes": "\\" * 100_001,
     "nested_code": "```python\n" * 20_000,
 }
+_BLANKS = {
+    "blank_box": "<bbox>1" + " " * 130 + "2" + " " * 130 + "3" + " " * 120 + "</bbox>",
+    "blank_span": "1" + " " * 19_000,
+    "blank_phrase": "answer" + " " * 19_000,
+    "blank_letters": "A " * 90 + "and #",
+    "tab_letters": "A\t" * 90 + "n",
+    "blank_colour": "A" + " " * 49_000,
+    "blank_groups": "111 " * 12_000,
+    "final_marks": "." * 190_000 + "a",
+    "bang_marks": "?!" * 90_000 + "a",
+    "star_run": "*a" * 90_000,
+    "bracket_run": "[a" * 90_000,
+    "angle_run": "<<a" * 60_000,
+}
 _INJECTION = {
     "import_os": "__import__('os').system('touch hone_was_here')",
     "import_in_box": "\\boxed{__import__('os').system('touch hone_was_here')}",
@@ -135,4 +149,4 @@ _INJECTION = {
 
 def hostile_answers() -> dict[str, str]:
     """Name -> answer. Every one must be judged within 2 s and score 0 against an ordinary reference."""
-    return {**_DEEP, **_COSTLY, **_LONG, **_PATTERNS, **_INJECTION}
+    return {**_DEEP, **_COSTLY, **_LONG, **_PATTERNS, **_BLANKS, **_INJECTION}

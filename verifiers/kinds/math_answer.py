@@ -9,7 +9,7 @@ from typing import Any
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.expression.equality import AnswerEquality, MathOptions
-from verifiers.expression.lexer import Unreadable
+from verifiers.expression.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.node import Node, Symbol, Words
 from verifiers.expression.notation import standard_notation
 from verifiers.expression.parser import parse_notation
@@ -48,6 +48,8 @@ def compact_text(notation: str) -> str:
 
 def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     """Every reading of one candidate; none where it is not mathematics. Raises `LimitExceeded`."""
+    if len(text) > MAX_CHARS:
+        raise LimitExceeded(f"{len(text)} characters of mathematics, at most {MAX_CHARS}")
     notation = standard_notation(text)
     readings: list[Node] = []
     try:

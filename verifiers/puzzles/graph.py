@@ -115,7 +115,7 @@ class GraphColouring(Puzzle):
         if len(text) > MAX_CHARS:
             return "the answer is too long"
         given: dict[str, str] = {}
-        for part in re.split(r"[,;\n]", text.strip().strip("{}")):
+        for part in (piece.strip()[:200] for piece in re.split(r"[,;\n]", text.strip().strip("{}"))):
             match = re.fullmatch(
                 r"\s*[\"']?([^:=\"']+?)[\"']?\s*(?::|=|->)\s*[\"']?([^:=\"']+?)[\"']?\s*", part
             )
