@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipes.digit_picture import DigitPicture
@@ -70,7 +71,8 @@ def ask(picture: DigitPicture, question_type: str, rng: random.Random) -> DigitQ
         digit = rng.choice(once)
         box = picture.box(digit)
         solution = f"<bbox>{' '.join(map(str, box))}</bbox>"
-        return DigitQuestion(question_type, wording.format(digit=digit), solution, solution, listed)
+        thought = f"{listed} #{digits.index(digit) + 1}"
+        return DigitQuestion(question_type, wording.format(digit=digit), solution, solution, thought)
     if question_type == "transcribe":
         return DigitQuestion(question_type, wording, listed, f"\\boxed{{{listed}}}", "")
     answers = {
@@ -78,6 +80,15 @@ def ask(picture: DigitPicture, question_type: str, rng: random.Random) -> DigitQ
         "largest": max(digits),
         "count": sum(digit % 2 == 0 for digit in digits),
     }
-    thought = "+".join(map(str, digits)) if question_type == "sum" else listed
+    thought = running_sum(digits) if question_type == "sum" else listed
     answer = str(answers[question_type])
     return DigitQuestion(question_type, wording, answer, f"\\boxed{{{answer}}}", thought)
+
+
+def running_sum(digits: Sequence[int]) -> str:
+    """`3+5=8+1=9`: one small addition at a time, which a tiny policy can learn."""
+    words, total = str(digits[0]), digits[0]
+    for digit in digits[1:]:
+        total += digit
+        words += f"+{digit}={total}"
+    return words

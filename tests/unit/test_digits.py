@@ -120,7 +120,20 @@ def test_a_listing_thought_names_the_digits_in_reading_order(built):
     listed = [(row, thought) for row, thought in thoughts if thought]
     assert len(listed) > 100
     for row, thought in listed:
-        assert [int(digit) for digit in thought.replace("+", ",").split(",")] == digits_in(row.prompt, train)
+        digits = digits_in(row.prompt, train)
+        named = thought.split(" #")[0].replace("+", ",").split(",")  # `3,8,5 #2` and `3+8=11+5=16`
+        assert [int(part.split("=")[0]) for part in named] == digits
+
+
+def test_thoughts_of_sums_add_up_and_thoughts_of_places_count_to_the_digit():
+    bank, _ = digit_banks(0.2, 0)
+    picture = draw_picture(bank, random.Random(3), 3)
+    first, second, third = picture.digits
+    thought = ask(picture, "sum", random.Random(0)).thought
+    assert thought == f"{first}+{second}={first + second}+{third}={first + second + third}"
+    where = ask(picture, "where", random.Random(0))
+    asked = int(next(letter for letter in where.text if letter.isdigit()))
+    assert where.thought == f"{first},{second},{third} #{picture.digits.index(asked) + 1}"
 
 
 def test_proportions_of_the_cold_start(tmp_path):
