@@ -40,11 +40,8 @@ def failures_in_one_line(log: Path) -> Iterator[None]:
 
 def words_for(error: BaseException, log: Path) -> str:
     """What failed, in one line, and the log that tells more."""
-    dead = (
-        _DEAD_ACTOR.search(str(error))
-        if type(error).__name__ in ("ActorDiedError", "RayActorError")
-        else None
-    )
+    cause = getattr(error, "cause", None) or error  # of a RayTaskError: what the actor raised
+    dead = _DEAD_ACTOR.search(str(cause)) if type(cause).__name__ == "ActorDiedError" else None
     if dead is not None:
         own_log = LOGS_OF_ACTOR.get(dead["name"])
         logs = f"{log.parent / own_log} and {log}" if own_log else str(log)
@@ -52,7 +49,6 @@ def words_for(error: BaseException, log: Path) -> str:
             f"the process of a {dead['name']} (pid {dead['pid']}) died, killed from outside or out of memory; "
             f"the same command resumes; logs: {logs}"
         )
-    cause = getattr(error, "cause", None) or error  # of a RayTaskError: what the actor raised
     text = " ".join(str(cause).split())
     shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
     return f"{type(cause).__name__}{': ' if shown else ''}{shown} (traceback in {log})"

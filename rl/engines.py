@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from rl.families.family import load_family
 from rl.judging import Judge, JudgedBatch
@@ -19,6 +21,9 @@ from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from verifiers.errors import BadInput
+
+
+RAY_START_TRIES = 3
 
 
 class Engines:
@@ -145,6 +150,8 @@ def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
             f"model.path={hub} is a {', '.join(architectures) or 'model without a name'}, but "
             f"model.family={family.name} wants {', '.join(family.architectures)}"
         )
+    if not any(hub.glob("*.safetensors")):
+        raise BadInput(f"model.path={hub} holds no .safetensors file: its weights are missing")
     try:
         tokenizer = AutoTokenizer.from_pretrained(hub)
     except (OSError, ValueError) as why:
@@ -162,15 +169,25 @@ def start_ray(recipe: Recipe) -> None:
     if address:
         ray.init(address=address, **common)
         return
+    # After a `kill -9` of this process Ray's agents look for their dead head node for so long, and end; 60 by default.
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray would run every worker at niceness 15
     # Placement groups want whole CPUs; on a small machine there are fewer than there are ranks and workers.
     num_cpus = recipe.ray.num_cpus or max(os.cpu_count() or 1, recipe.trainer.num_ranks + 1)
-    ray.init(
-        address="local",
-        num_cpus=num_cpus,
-        include_dashboard=False,
-        object_store_memory=recipe.ray.object_store_mib << 20,
-        **common,
-    )
+    common |= {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
+    common["object_store_memory"] = recipe.ray.object_store_mib << 20
+    for attempt in range(RAY_START_TRIES):
+        earlier = set(psutil.Process().children(recursive=True))
+        try:
+            ray.init(**common)
+            return
+        except Exception:  # Ray gives its own processes 30 s to start, which a busy machine may not
+            ray.shutdown()
+            for process in set(psutil.Process().children(recursive=True)) - earlier:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            if attempt + 1 == RAY_START_TRIES:
+                raise
 
 
 def stop_ray() -> None:

@@ -27,6 +27,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import yaml
+
 from verifiers.errors import BadInput, HoneError
 
 MANIFEST = "manifest.json"
@@ -275,8 +277,18 @@ def _iso(seconds: float) -> str:
 
 
 def _first_change(kept: Path, recipe_yaml: str) -> str:
-    old, new = kept.read_text().splitlines(), recipe_yaml.splitlines()
-    for before, after in zip(old, new, strict=False):
+    old, new = (dict(_leaves(yaml.safe_load(text))) for text in (kept.read_text(), recipe_yaml))
+    for key in (*new, *old):
+        before, after = old.get(key, "nothing"), new.get(key, "nothing")
         if before != after:
-            return f"{before.strip()} there, {after.strip()} here"
-    return "one has more keys than the other"
+            return f"{key} was {before} and is now {after}"
+    return "the same values in another order"
+
+
+def _leaves(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a recipe with its dotted key."""
+    if not isinstance(tree, dict) or not tree:
+        yield key, tree
+        return
+    for name, value in tree.items():
+        yield from _leaves(value, f"{key}.{name}" if key else str(name))

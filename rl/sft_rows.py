@@ -21,7 +21,10 @@ class PromptEncoder:
     def __init__(self, hub: Path) -> None:
         from transformers import AutoProcessor
 
-        self.processor: Any = AutoProcessor.from_pretrained(hub)
+        try:
+            self.processor: Any = AutoProcessor.from_pretrained(hub)
+        except (OSError, ValueError) as why:
+            raise BadInput(f"the processor of {hub} cannot be loaded: {why}") from why
         self.tokenizer = self.processor.tokenizer
         self.image_token: str = self.processor.image_token
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from ray.exceptions import RayError
 
 from rl.batch import Floats, TrainBatch, TrainSequence
 from rl.recipe import SyncConfig
@@ -72,17 +73,27 @@ class WeightSync:
     def sync(self, policy_version: int) -> float:
         """Make ``policy_version``, the trainer's current weights, what the sampler samples from; seconds it took.
 
-        Raises: SyncError when a worker refuses the weights or serves another version.
+        A sync during which rollout workers died is done once more with those that take their place.
+
+        Raises: HoneError when a worker refuses the weights or serves another version.
         """
         start = time.perf_counter()
+        try:
+            self._send(policy_version)
+        except (HoneError, RayError):
+            if not self.sampler.revive():
+                raise
+            self._send(policy_version)
+        if self.config.prove == "every_sync":
+            self.prove()
+        return time.perf_counter() - start
+
+    def _send(self, policy_version: int) -> None:
         client = self.sampler.weight_sync_client(policy_version)
         self.trainer.send_weights(
             self.sampler.config.weight_transfer_backend, client, self.sampler.num_inference_ranks
         )
         self.sampler.commit_weights(policy_version)
-        if self.config.prove == "every_sync":
-            self.prove()
-        return time.perf_counter() - start
 
     def prove(self) -> Proof:
         """Sample the probe prompts and compare each token's log-probability with the trainer's.

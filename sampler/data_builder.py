@@ -32,7 +32,7 @@ def build_data(
 
 def _function(builder: str) -> Callable[..., Mapping[str, Any]]:
     module_name, colon, name = builder.partition(":")
-    if not colon or not name:
+    if not (module_name and colon and name):
         raise BadInput(f"data.builder {builder!r} is not of the form package.module:function")
     try:
         module = importlib.import_module(module_name)

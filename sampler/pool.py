@@ -240,6 +240,23 @@ class SamplerPool:
             self._replace(slot, deque(), None)
         self.wait_until_ready()
 
+    def revive(self) -> int:
+        """After a sync that failed: replace the workers that have died; how many there were.
+
+        The new ones hold their checkpoint's weights: nothing may be sampled before the next sync has succeeded.
+        """
+        dead = []
+        for slot in self._slots:
+            try:
+                ray.get(slot.actor.weight_state.remote())
+            except RayActorError:
+                dead.append(slot)
+        if dead:  # what the last sync left in shared memory may be gone by now
+            self._weights = WeightState(self._weights.policy_version, self._weights.init_info)
+        for slot in dead:
+            self._replace(slot, deque(), None)
+        return len(dead)
+
     # Workers that die
 
     def _replace(self, slot: WorkerSlot, waiting: deque[Prompt], death: BaseException | None) -> None:
