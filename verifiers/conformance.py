@@ -31,7 +31,7 @@ MIN_CASES = 20
 HOSTILE_LIMIT_S = 2.0
 TAGS = ("right", "wrong", "malformed", "hostile")
 _GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "verifiers"
-_CORRUPTED: tuple[Any, ...] = (None, "", "   ", [], {}, float("nan"), {"no_such_key": 1}, [None], "\x00")
+_CORRUPTED: tuple[Any, ...] = (None, "", "   ", [], {}, float("nan"), {"no_such_key": None}, [None], "\x00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,8 @@ class _Kit:
     def near_misses(self) -> str:
         tried = 0
         for case in self._distinct():
+            if case.options != self.example.options:
+                continue  # an option may widen what is accepted
             verifier = self.verifier(case.options)
             written = verifier.reference_answers(case.reference)
             for text in written:
@@ -203,11 +205,13 @@ class _Kit:
         verifier = self.verifier(self.example.options)
         prepared = verifier.prepare(self.example.reference)
         slowest = ("", 0.0)
+        clock = time.perf_counter if self.found.side_effects else time.process_time
         pack = hostile_answers()
         for name, text in pack.items():
-            started = time.perf_counter()
+            # The verifier's own time: what other programs of a busy machine take is not counted against it.
+            started = clock()
             verdict = verifier.judge_prepared(prepared, text)
-            seconds = time.perf_counter() - started
+            seconds = clock() - started
             slowest = max(slowest, (name, seconds), key=lambda item: item[1])
             if verdict.status in UNJUDGED:
                 raise CheckFailed(f"{name}: status {verdict.status}, {verdict.reason}")

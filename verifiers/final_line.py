@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MAX_ANSWER_CHARS = 1_000_000
+MAX_ANSWER_CHARS = 200_000
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\(?:boxed|fbox)\s+([^\s{}$]+)")
 
 

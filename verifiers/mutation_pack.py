@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)", re.DOTALL)
+# The answer itself stands inside a box or a sentence: a near miss is made there.
+_WRAPPED = re.compile(r"(\\boxed\{|The (?:final )?answer is \$?)(.+?)(\}|\$?\.)", re.DOTALL)
 _NUMBER = re.compile(r"\d+")
 
 
@@ -21,7 +23,7 @@ def _off_by_one(text: str) -> str | None:
 def _sign(text: str) -> str | None:
     """The first number with the other sign."""
     match = re.search(r"(-?)(?<![\w.])(\d+)", text)
-    if match is None or not re.search(r"[1-9]", match.group(2)):
+    if match is None or not re.search(r"[1-9]", match.group(2)) or "\\pm" in text or "±" in text:
         return None
     changed = match.group(2) if match.group(1) else "-" + match.group(2)
     return text[: match.start()] + changed + text[match.end() :]
@@ -49,9 +51,10 @@ _MUTATIONS = {"off_by_one": _off_by_one, "sign": _sign, "swap": _swap, "hedge": 
 
 def near_misses(text: str, kinds: tuple[str, ...]) -> dict[str, str]:
     """Mutation name -> mutated answer, for those that apply and change the text."""
-    if text.startswith("\\boxed{") and text.endswith("}"):
-        inner = near_misses(text[len("\\boxed{") : -1], kinds)
-        return {name: f"\\boxed{{{changed}}}" for name, changed in inner.items()}
+    wrapped = _WRAPPED.fullmatch(text)
+    if wrapped is not None:
+        before, inside, after = wrapped.groups()
+        return {name: before + changed + after for name, changed in near_misses(inside, kinds).items()}
     found = {}
     for kind in kinds:
         changed = _MUTATIONS[kind](text)

@@ -158,6 +158,8 @@ def _plain_text(text: str) -> str:
         if not text.isascii()
         else text
     )
+    if not body.isascii():
+        body = "".join(c if c.isascii() else str(unicodedata.decimal(c, c)) for c in body)
     body = body.translate(_MINUS)
     body = re.sub(r"\\(?:text|mathrm|mbox|textbf|mathbf)\s*\{([^{}]*)\}", r" \1", body)
     body = (

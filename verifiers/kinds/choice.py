@@ -86,8 +86,8 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
             if phrases:
                 tail = stated[phrases[-1].end() : phrases[-1].end() + 80]
                 named = phrases[-1].group(1) or phrases[-1].group(2)
-                hedge = re.match(r"\W*(?:or|and|/)\W*\(?([A-Z])\b", tail)
-                return f"{named}, {hedge.group(1)}" if hedge else named
+                hedged = re.match(r"\W*(?:or|and|/)\W*\w", tail)
+                return named + tail if hedged else named
         return stated
 
     def compare(self, prepared: ChoiceKey, extracted: str) -> Verdict:

@@ -67,12 +67,13 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
 
     kind = "code"
     side_effects = ("subprocess.Popen",)
+    mutations = ()
     summary = "Python programs by unit tests (calls or stdin/stdout) in a sandbox"
     Config = CodeOptions
     example = Example(
         {"entry": "double", "tests": [{"args": [2], "expected": 4}, {"args": [-1], "expected": -2}]},
         "```python\ndef double(x):\n    return 2 * x\n```",
-        options={"timeout_s": 1.0},
+        options={"timeout_s": 0.6},
     )
 
     def prepare(self, reference: Any) -> CallTests | StreamTests:

@@ -62,8 +62,9 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
             raise BadReference(f"a reference of 'json_schema' is a schema, got {shown(repr(reference), 60)}")
         wrapped = set(reference) <= {"schema", "value"} and bool(reference)
         schema = reference.get("schema", {}) if wrapped else reference
-        if not schema and not wrapped:
-            raise BadReference("a reference of 'json_schema' is an empty schema: every answer would be right")
+        known = set(jsonschema.Draft202012Validator.VALIDATORS)
+        if not wrapped and not (isinstance(schema, Mapping) and set(schema) & known):
+            raise BadReference("a reference of 'json_schema' has no keyword of JSON schema: every answer would be right")
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as why:

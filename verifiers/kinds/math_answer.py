@@ -89,7 +89,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         return tuple(self._prepare_one(alias) for alias in aliases)
 
     def _prepare_one(self, reference: str) -> MathAnswer:
-        if not reference.strip():
+        if not reference.strip("\x00 \n\t"):
             raise BadReference("a reference of 'math' is empty")
         try:
             for candidate in candidates(reference):

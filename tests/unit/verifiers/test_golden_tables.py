@@ -1,0 +1,28 @@
+"""Every golden case table, in full. A table that shrinks is a failure too."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from verifiers.conformance import TAGS, read_cases
+from verifiers.registry import BUILT_IN, load_verifier
+
+TABLES = Path(__file__).parents[2] / "golden" / "verifiers"
+
+
+@pytest.mark.parametrize("kind", list(BUILT_IN))
+def test_golden_cases(kind):
+    cases = read_cases(TABLES / f"{kind}.jsonl")
+    assert len(cases) >= (1000 if kind == "math" else 30)
+    assert {case.tag for case in cases} >= set(TAGS)
+    verifiers = {}
+    wrong = []
+    for case in cases:
+        key = json.dumps(case.options, sort_keys=True)
+        if key not in verifiers:
+            verifiers[key] = load_verifier(kind, case.options)
+        verdict = verifiers[key].judge(case.reference, case.answer)
+        if verdict.score != pytest.approx(case.score, abs=1e-6):
+            wrong.append((case.reference, case.answer[:80], case.score, verdict.score, verdict.reason))
+    assert wrong == []

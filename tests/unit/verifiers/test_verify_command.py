@@ -1,0 +1,122 @@
+"""`hone verify` and `hone verifiers`, through the functions the command line calls."""
+
+import json
+
+import pyarrow as pa
+import pytest
+import typer
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from recipes.commands import verifiers as verifiers_command
+from recipes.commands.verify import parse_options, verify
+from verifiers.errors import BadInput, BadOption, UnknownVerifier
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def app():
+    application = typer.Typer()
+    application.command("verify")(verify)
+    application.add_typer(verifiers_command.app, name="verifiers")
+    return application
+
+
+def write_rows(path, rows):
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+ROWS = [
+    {"id": "a", "response": "<think>6*7</think>\\boxed{42}", "reference": "42"},
+    {"id": "b", "response": "<think>6*7</think>\\boxed{43}", "reference": "42"},
+    {"id": "c", "response": "\\boxed{42}", "reference": "42"},
+    {"id": "d", "response": "<think>\\boxed{42}</think>", "reference": "42"},
+]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_one_verdict_per_row_in_input_order(app, tmp_path, suffix):
+    source = write_rows(tmp_path / f"rows{suffix}", ROWS)
+    out = tmp_path / "verdicts.jsonl"
+    done = runner.invoke(app, ["verify", str(source), "--verifier", "math", "--out", str(out), "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    verdicts = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [v["id"] for v in verdicts] == ["a", "b", "c", "d"]
+    assert [v["score"] for v in verdicts] == [1.0, 0.0, 0.0, 0.0]
+    assert [v["code"] for v in verdicts][2:] == ["no_thought", "empty"]
+    assert set(verdicts[0]) >= {"status", "score", "confident", "extracted", "reason", "seconds", "tier"}
+    assert "4 cases" in done.output
+    assert "slowest" in done.output
+
+
+def test_rows_may_choose_verifier_and_options(app, tmp_path):
+    rows = [
+        {"answer": "103", "reference": "100", "verifier": "number", "options": {"rel_tol": 0.05}},
+        {"answer": "103", "reference": "100", "verifier": "number"},
+        {"answer": "paris", "reference": "Paris", "verifier": "string"},
+    ]
+    out = tmp_path / "v.jsonl"
+    done = runner.invoke(app, ["verify", str(write_rows(tmp_path / "r.jsonl", rows)), "--out", str(out), "--workers", "0"])
+    assert done.exit_code == 0, done.output
+    assert [json.loads(line)["score"] for line in out.read_text().splitlines()] == [1.0, 0.0, 1.0]
+    assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "arguments", "error", "message"),
+    [
+        (ROWS, ["--verifier", "mth"], UnknownVerifier, "did you mean 'math'"),
+        (ROWS, ["--verifier", "math", "--option", "percnt=strict"], BadOption, "did you mean 'percent'"),
+        (ROWS, [], BadInput, "row 1: no verifier"),
+        ([{"response": "x", "refrence": "1"}], ["--verifier", "math"], BadInput, "did you mean 'refrence'"),
+        ([{"reference": "1"}], ["--verifier", "math"], BadInput, "row 1: no column 'response'"),
+        ([ROWS[0], ROWS[0]], ["--verifier", "math"], BadInput, "row 2: the id 'a'"),
+        ([], ["--verifier", "math"], BadInput, "holds no rows"),
+        (ROWS, ["--option", "a=1"], BadInput, "--option needs --verifier"),
+        (ROWS, ["--verifier", "math", "--option", "tolerance"], BadInput, "expected key=value"),
+    ],
+)
+def test_bad_input_is_one_clear_error(app, tmp_path, rows, arguments, error, message):
+    source = write_rows(tmp_path / "rows.jsonl", rows)
+    out = tmp_path / "out.jsonl"
+    done = runner.invoke(app, ["verify", str(source), "--workers", "0", "--out", str(out), *arguments])
+    assert isinstance(done.exception, error)
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert not out.exists()
+
+
+def test_files_that_cannot_be_read(app, tmp_path):
+    for name, content in (("gone.jsonl", None), ("rows.csv", "a,b"), ("bad.jsonl", "{"), ("bad.parquet", "x")):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+        done = runner.invoke(app, ["verify", str(tmp_path / name), "--verifier", "math"])
+        assert isinstance(done.exception, BadInput), name
+
+
+def test_reference_check_lists_what_fails(app, tmp_path):
+    rows = [{"reference": "1/2"}, {"reference": "\\frac{1"}, {"reference": "7"}]
+    source = write_rows(tmp_path / "prompts.jsonl", rows)
+    done = runner.invoke(app, ["verify", str(source), "--verifier", "math", "--check-references"])
+    assert done.exit_code == 1
+    assert "1 of 3 references fail" in done.output
+    good = write_rows(tmp_path / "good.jsonl", [rows[0], rows[2]])
+    assert runner.invoke(app, ["verify", str(good), "--verifier", "math", "--check-references"]).exit_code == 0
+
+
+def test_option_values():
+    assert parse_options(["a=1", "b=x", "c=[1, 2]", "d=true"]) == {"a": 1, "b": "x", "c": [1, 2], "d": True}
+
+
+def test_list_and_check(app):
+    listed = runner.invoke(app, ["verifiers", "list"], env={"COLUMNS": "200"})
+    assert listed.exit_code == 0
+    assert "bbox_iou" in listed.output
+    checked = runner.invoke(app, ["verifiers", "check", "count"], env={"COLUMNS": "200"})
+    assert checked.exit_code == 0, checked.output
+    assert "hostile answers" in checked.output
