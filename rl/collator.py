@@ -58,8 +58,9 @@ class PictureCache:
 class Collator:
     """Builds micro-batches for one family on one device.
 
-    ``always_picture`` gives a micro-batch without pictures a blank one that no token looks at: under ZeRO-3 the
-    vision tower must run on every rank or on none.
+    ``always_picture`` gives a micro-batch without pictures a blank one that no token looks at. The vision tower must
+    run on every rank or on none: under ZeRO-3 because its parameters are gathered, below because gradients are
+    reduced in the order in which they come.
     """
 
     def __init__(

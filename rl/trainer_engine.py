@@ -59,7 +59,7 @@ class TrainerEngine:
             image_token_id=policy.model.config.image_token_id,
             pad_token_id=processor.tokenizer.pad_token_id,
             packed=setup.trainer.layout == "packed",
-            always_picture=self.is_partitioned,
+            always_picture=self.is_partitioned or self.num_ranks > 1,
             cache_bytes=setup.trainer.image_cache_mib << 20,
             device=self.device,
         )
@@ -129,9 +129,19 @@ class TrainerEngine:
             raise RuntimeError(f"DeepSpeed found no checkpoint in {directory}")
 
     def load_weights(self, hub_directory: str) -> None:
-        """Weights of a hub-layout checkpoint into the engine; the optimizer's master copy follows."""
-        state = {f"model.{name}": tensor for name, tensor in self._load(hub_directory).state_dict().items()}
-        self.engine.load_module_state_dict({"module": state}, fetch_z3_params=self.is_partitioned)
+        """Weights of a hub-layout checkpoint into the engine; the optimizer's master copy follows.
+
+        One parameter at a time: DeepSpeed's ``load_module_state_dict`` passes over the small parameters that ZeRO-3
+        keeps whole, so that their partition, and the master copy made from it, would stay the old policy's.
+        """
+        loaded = dict(self._load(hub_directory).named_parameters())
+        for name, parameter in self.engine.module.model.named_parameters():
+            gathered: Any = deepspeed.zero.GatheredParameters(
+                [parameter], modifier_rank=0, enabled=self.is_partitioned
+            )
+            with gathered:
+                if self.rank == 0 or not self.is_partitioned:
+                    parameter.data.copy_(loaded[name])
         self.engine.optimizer.refresh_fp32_params()
 
     def export(self, directory: str) -> None:

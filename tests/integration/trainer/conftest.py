@@ -1,0 +1,224 @@
+"""A tiny model, a batch that has everything in it, and trainers whose ranks are processes of this session."""
+
+from __future__ import annotations
+
+import io
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rl.batch import TrainBatch, TrainSequence
+from rl.families.family import load_family
+from rl.rank_work import TrainerSetup
+from rl.recipe import ModelConfig, TrainerConfig
+
+KEY = b"hone-tests"
+EACH_ITS_OWN = ("logprobs", "update")  # methods whose list arguments are handed out one element a rank
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights four times their usual size: logits that differ, pictures that matter, uneven routing."""
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path_factory.mktemp("tiny")
+    load_family("qwen3_vl_moe").build_tiny(path, seed=3, corpus=["Which digit is the largest?"], sizes={})
+    generator = torch.Generator().manual_seed(5)
+    weights = {
+        name: tensor * 4 if tensor.ndim > 1 else tensor + 0.1 * torch.randn(tensor.shape, generator=generator)
+        for name, tensor in load_file(path / "model.safetensors").items()
+    }
+    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+    return path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sequence as the reference implementation sees it: transformers' own inputs beside Hone's arrays."""
+
+    inputs: dict[str, Any]
+    prompt_length: int
+    response: list[int]
+    place: slice  # where its response tokens lie in a flat column
+
+
+@dataclass(frozen=True)
+class Case:
+    """A batch and the same sequences for the reference."""
+
+    batch: TrainBatch
+    samples: list[Sample]
+    forbidden: list[int]
+    images: dict[str, tuple[bytes, ...]]
+
+
+@pytest.fixture(scope="session")
+def case(tiny_model: Path) -> Case:
+    """Five groups, no two prompts alike (none, one, two or three pictures of several sizes), ragged responses, a mask
+    with holes, advantages of both signs, KL coefficients that differ from sample to sample."""
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(tiny_model)
+    forbidden = load_family("qwen3_vl_moe").forbidden_token_ids(processor.tokenizer)
+    allowed = [i for i in range(len(processor.tokenizer)) if i not in forbidden]
+    rng = np.random.default_rng(11)
+    sequences, samples, start = [], [], 0
+    for group, shapes in enumerate([[(32, 32)], [], [(48, 32), (16, 64)], [(64, 64)], [(16, 16)] * 3]):
+        images = [Image.fromarray(rng.integers(0, 255, (*shape, 3), dtype=np.uint8)) for shape in shapes]
+        content = [{"type": "image"} for _ in images]
+        content.insert(
+            len(images) // 2, {"type": "text", "text": "Which digit is the largest? " * (group + 1)}
+        )
+        text = processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
+        inputs = dict(processor(text=[text], images=images or None, return_tensors="pt"))
+        prompt = inputs["input_ids"][0].numpy().astype(np.int32)
+        for index in range((3, 2, 4, 1, 3)[group]):
+            response = rng.choice(allowed, size=int(rng.integers(1, 14)))
+            mask = np.ones(len(response), np.float32)
+            if len(response) > 3:
+                mask[2] = 0.0
+            sequences.append(
+                TrainSequence(
+                    f"r{group}-{index}",
+                    f"p{group}",
+                    np.concatenate([prompt, response]).astype(np.int32),
+                    len(prompt),
+                    images=tuple(png(image) for image in images),
+                    loss_mask=mask,
+                    advantages=rng.normal(size=len(response)).astype(np.float32),
+                    kl_coef=float(rng.uniform(0, 0.3)) * (index != 1),
+                )
+            )
+            end = start + len(response)
+            samples.append(Sample(inputs, len(prompt), response.tolist(), slice(start, end)))
+            start = end
+    batch = TrainBatch.of(sequences)
+    return Case(batch, samples, list(forbidden), dict(batch.images))
+
+
+def png(image: Image.Image) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+class LocalRanks:
+    """Stands where verl's `RayWorkerGroup` stands in a `Trainer`: hands calls to ranks and collects their results."""
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self.connections = connections
+
+    def __getattr__(self, method: str) -> Callable[..., list[Any]]:
+        def call(*arguments: Any) -> list[Any]:
+            for rank, connection in enumerate(self.connections):
+                own = tuple(each[rank] for each in arguments) if method in EACH_ITS_OWN else arguments
+                connection.send((method, own))
+            answers = [connection.recv() for connection in self.connections]
+            for _, error in answers:
+                assert error is None, error
+            return [result for result, _ in answers]
+
+        return call
+
+    def close(self) -> None:
+        for connection in self.connections:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def start_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], LocalRanks]]:
+    """Starts rank processes; the server that forks them has imported everything before."""
+    directory = Path(tempfile.mkdtemp(prefix="hone-"))  # short: a Unix socket's path is
+    log = (tmp_path_factory.mktemp("logs") / "ranks.log").open("wb")
+    started: list[LocalRanks] = []
+    with Listener(str(directory / "control"), authkey=KEY) as listener:
+        server = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("rank_server.py")), str(listener.address)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        control = listener.accept()
+    control.recv()
+
+    def start(num_ranks: int) -> LocalRanks:
+        port = _free_port()
+        connections = []
+        for rank in range(num_ranks):
+            with Listener(str(directory / f"{len(started)}-{rank}"), authkey=KEY) as rank_listener:
+                control.send(
+                    (
+                        {
+                            "RANK": str(rank),
+                            "LOCAL_RANK": str(rank),
+                            "WORLD_SIZE": str(num_ranks),
+                            "LOCAL_SIZE": str(num_ranks),
+                            "MASTER_ADDR": "127.0.0.1",
+                            "MASTER_PORT": str(port),
+                        },
+                        str(rank_listener.address),
+                    )
+                )
+                connections.append(rank_listener.accept())
+        started.append(LocalRanks(connections))
+        return started[-1]
+
+    yield start
+    for ranks in started:
+        ranks.close()
+    control.close()
+    server.wait(timeout=60)
+    log.close()
+
+
+@pytest.fixture(scope="session")
+def new_trainer(
+    start_ranks: Callable[[int], LocalRanks], tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Any]:
+    """Makes a `Trainer` on the tiny model: `new_trainer(num_ranks, zero_stage=3, ...)`."""
+    from rl.trainer import Trainer
+
+    def make(num_ranks: int = 1, **settings: Any) -> Any:
+        config = TrainerConfig(
+            ranks_per_node=num_ranks, **{"threads_per_rank": 1, "micro_batch_tokens": 256, **settings}
+        )
+        trainer = Trainer.__new__(Trainer)  # its own __init__ starts Ray
+        trainer.config = config
+        trainer._ranks = start_ranks(num_ranks)
+        setup = TrainerSetup(str(tiny_model), ModelConfig(), config, str(tmp_path_factory.mktemp("log")))
+        trainer.facts = trainer._ranks.build(setup)[0]
+        return trainer
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trainer(new_trainer: Callable[..., Any]) -> Callable[..., Any]:
+    """The same trainer for the same settings, for tests that leave its weights alone (a learning rate of 0)."""
+    made: dict[str, Any] = {}
+
+    def get(num_ranks: int = 1, **settings: Any) -> Any:
+        key = repr((num_ranks, sorted(settings.items())))
+        if key not in made:
+            made[key] = new_trainer(num_ranks, **settings)
+        return made[key]
+
+    return get
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

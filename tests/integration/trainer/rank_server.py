@@ -1,0 +1,66 @@
+"""Trainer ranks for tests, without Ray: imports DeepSpeed and its company once, then forks a process for each rank.
+
+    python rank_server.py ADDRESS
+
+Started by `conftest.py`, which sends `(environment, address)` down the control connection for each rank it wants.
+The rank connects to that address and serves calls `(method, arguments)` on one `TrainerEngine`, made by `build`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Client, Connection
+from typing import Any
+
+KEY = b"hone-tests"
+
+
+def serve(connection: Connection) -> None:
+    """Answer calls with `(result, None)` or `(None, traceback)` until the connection closes."""
+    from rl.trainer_engine import TrainerEngine
+
+    engine: Any = None
+    while True:
+        try:
+            method, arguments = connection.recv()
+        except EOFError:
+            return
+        try:
+            if method == "build":
+                engine = TrainerEngine(*arguments)
+                result = engine.facts
+            else:
+                result = getattr(engine, method)(*arguments)
+            connection.send((result, None))
+        except Exception:  # noqa: BLE001 - the test that called shall see it
+            connection.send((None, traceback.format_exc()))
+
+
+def main(address: str) -> None:
+    import verl.trainer.ppo.core_algos
+    import verl.workers.config  # noqa: F401
+
+    import rl.trainer_engine  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ranks that end are not waited for
+    with Client(address, authkey=KEY) as control:
+        control.send("ready")
+        while True:
+            try:
+                environment, rank_address = control.recv()
+            except EOFError:
+                return
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                control.close()
+                os.environ.update(environment)
+                with Client(rank_address, authkey=KEY) as connection:
+                    serve(connection)
+                os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

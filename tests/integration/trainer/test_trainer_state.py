@@ -1,0 +1,207 @@
+"""What a trainer carries from step to step: the optimizer against torch's own, weights in and out, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rl.checkpoint import export_policy
+from rl.losses import LossSpec
+
+RATES = [1e-3, 7e-4, 2e-4]
+ADAM = {"adam_betas": (0.8, 0.95), "adam_eps": 1e-4, "weight_decay": 0.3, "clip_grad_norm": 0.5}
+
+
+def plain_steps(path: Path, case: Any) -> dict[str, torch.Tensor]:
+    """Supervised steps by transformers, `clip_grad_norm_` and `torch.optim.AdamW`, one sequence at a time."""
+    from transformers import Qwen3VLMoeForConditionalGeneration
+
+    model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(path, dtype=torch.float32)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": ADAM["weight_decay"]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        betas=ADAM["adam_betas"],
+        eps=ADAM["adam_eps"],
+    )
+    norms = []
+    for rate in RATES:
+        optimizer.zero_grad()
+        for sample in case.samples:
+            inputs = dict(sample.inputs)
+            response = torch.tensor([sample.response])
+            inputs["input_ids"] = torch.cat([inputs["input_ids"], response], dim=1)
+            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+            if "mm_token_type_ids" in inputs:
+                inputs["mm_token_type_ids"] = torch.cat(
+                    [inputs["mm_token_type_ids"], torch.zeros_like(response)], dim=1
+                )
+            logits = model(**inputs).logits[0, sample.prompt_length - 1 : -1].clone()
+            logits[:, case.forbidden] = -torch.inf
+            nll = torch.nn.functional.cross_entropy(logits, response[0], reduction="none")
+            mask = torch.from_numpy(case.batch.loss_mask[sample.place])
+            ((nll * mask).sum() / float(case.batch.loss_mask.sum())).backward()
+        norms.append(float(torch.nn.utils.clip_grad_norm_(parameters, ADAM["clip_grad_norm"])))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+    assert min(norms) > ADAM["clip_grad_norm"], "clipping must be at work"
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def exported(trainer: Any, directory: Path) -> dict[str, torch.Tensor]:
+    trainer.export(directory)
+    return load_file(directory / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def truth(tiny_model: Path, case: Any) -> dict[str, torch.Tensor]:
+    return plain_steps(tiny_model, case)
+
+
+@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 1), (2, 2), (2, 3)])
+def test_parameters_after_steps_are_those_of_torch_adamw(
+    new_trainer: Callable[..., Any],
+    case: Any,
+    truth: dict[str, torch.Tensor],
+    tiny_model: Path,
+    tmp_path: Path,
+    num_ranks: int,
+    zero_stage: int,
+) -> None:
+    """Three steps with clipping, decay on matrices alone and a rate of their own."""
+    trainer = new_trainer(num_ranks, zero_stage=zero_stage, **ADAM)
+    trainer.update([case.batch] * len(RATES), RATES, LossSpec())
+    got, start = exported(trainer, tmp_path / "after"), load_file(tiny_model / "model.safetensors")
+    assert got.keys() == truth.keys()
+    worst, moved = 0.0, 0.0
+    for name, parameter in truth.items():
+        transposed = name.endswith(("experts.gate_up_proj", "experts.down_proj"))
+        wanted = parameter.transpose(1, 2) if transposed else parameter
+        worst = max(worst, float((got[name] - wanted).abs().max()))
+        moved = max(moved, float((wanted - start[name]).abs().max()))
+    print(f"largest difference {worst:.1e}, largest move {moved:.1e}")
+    assert moved > 1e-3
+    assert worst < 2e-3 * moved
+
+
+def test_export_loads_in_transformers(
+    new_trainer: Callable[..., Any], case: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    """The exported directory is a whole checkpoint: transformers computes from it what the trainer computes."""
+    from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration
+
+    trainer = new_trainer(2, zero_stage=3)
+    trainer.update([case.batch], [3e-3], LossSpec())
+    wanted, _ = trainer.logprobs(case.batch)
+    export_policy(trainer, tiny_model, tmp_path / "policy")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["policy"]
+    assert {p.name for p in (tmp_path / "policy").iterdir()} == {p.name for p in tiny_model.iterdir()}
+    AutoProcessor.from_pretrained(tmp_path / "policy")
+    model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(tmp_path / "policy", dtype=torch.float32)
+    before: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(tiny_model, dtype=torch.float32)
+    sample = case.samples[6]
+    inputs = dict(sample.inputs)
+    response = torch.tensor([sample.response])
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], response], dim=1)
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(response)], dim=1)
+    found = []
+    with torch.no_grad():
+        for each in (model, before):
+            logits = each(**inputs).logits[0, sample.prompt_length - 1 : -1].clone()
+            logits[:, case.forbidden] = -torch.inf
+            found.append(torch.log_softmax(logits, -1)[torch.arange(len(response[0])), response[0]].numpy())
+    np.testing.assert_allclose(found[0], wanted[sample.place], atol=2e-5)
+    assert np.abs(found[1] - wanted[sample.place]).max() > 1e-2  # it did move
+
+
+@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 3)])
+def test_load_weights_gives_the_same_bits(
+    new_trainer: Callable[..., Any],
+    case: Any,
+    tmp_path: Path,
+    tiny_model: Path,
+    num_ranks: int,
+    zero_stage: int,
+) -> None:
+    """Export, go on training, load: log-probabilities are those of the export, bit for bit, and so is a step after."""
+    trainer = new_trainer(num_ranks, zero_stage=zero_stage)
+    trainer.update([case.batch], [3e-3], LossSpec())
+    export_policy(trainer, tiny_model, tmp_path / "policy")
+    wanted, _ = trainer.logprobs(case.batch)
+    trainer.reset_optimizer()
+    first = trainer.update([case.batch], [1e-3], LossSpec())[0]
+    after, _ = trainer.logprobs(case.batch)
+    assert np.abs(after - wanted).max() > 1e-3
+    trainer.load_weights(tmp_path / "policy")
+    again, _ = trainer.logprobs(case.batch)
+    assert again.tobytes() == wanted.tobytes()
+    trainer.reset_optimizer()
+    second = trainer.update([case.batch], [1e-3], LossSpec())[0]
+    assert (second["loss"], second["grad_norm"]) == (first["loss"], first["grad_norm"])
+    after_again, _ = trainer.logprobs(case.batch)
+    assert after_again.tobytes() == after.tobytes()  # the optimizer's master copy followed
+
+
+@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 3)])
+def test_reset_optimizer_is_a_fresh_optimizer(
+    new_trainer: Callable[..., Any], case: Any, tiny_model: Path, num_ranks: int, zero_stage: int
+) -> None:
+    """After steps, a reset and the old weights, two steps are those of a new trainer: moments and counts forgotten."""
+    fresh = new_trainer(num_ranks, zero_stage=zero_stage)
+    fresh.update([case.batch] * 2, RATES[:2], LossSpec())
+    wanted, _ = fresh.logprobs(case.batch)
+    used = new_trainer(num_ranks, zero_stage=zero_stage)
+    used.update([case.batch] * 3, [3e-3] * 3, LossSpec())
+    used.load_weights(tiny_model)
+    used.reset_optimizer()
+    used.update([case.batch] * 2, RATES[:2], LossSpec())
+    got, _ = used.logprobs(case.batch)
+    assert got.tobytes() == wanted.tobytes()
+    used.load_weights(tiny_model)  # and without a reset they are not
+    used.update([case.batch] * 2, RATES[:2], LossSpec())
+    assert used.logprobs(case.batch)[0].tobytes() != wanted.tobytes()
+
+
+@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 3)])
+def test_checkpoint_goes_on_as_if_never_left(
+    new_trainer: Callable[..., Any], case: Any, tmp_path: Path, num_ranks: int, zero_stage: int
+) -> None:
+    """Weights, moments and step counts: a new trainer from the checkpoint takes the same step to the last bit."""
+    first = new_trainer(num_ranks, zero_stage=zero_stage)
+    first.update([case.batch] * 2, RATES[:2], LossSpec())
+    first.save_checkpoint(tmp_path / "checkpoint")
+    wanted_metrics = first.update([case.batch], [1e-3], LossSpec())[0]
+    wanted, _ = first.logprobs(case.batch)
+    second = new_trainer(num_ranks, zero_stage=zero_stage)
+    second.load_checkpoint(tmp_path / "checkpoint")
+    metrics = second.update([case.batch], [1e-3], LossSpec())[0]
+    assert (metrics["loss"], metrics["grad_norm"]) == (wanted_metrics["loss"], wanted_metrics["grad_norm"])
+    assert second.logprobs(case.batch)[0].tobytes() == wanted.tobytes()
+
+
+def test_reference_policy_stays(new_trainer: Callable[..., Any], case: Any, tiny_model: Path) -> None:
+    """The reference's log-probabilities are the start's, whatever the policy becomes."""
+    trainer = new_trainer(2, zero_stage=3)
+    start, _ = trainer.logprobs(case.batch)
+    trainer.load_reference(tiny_model)
+    trainer.update([case.batch] * 2, [3e-3] * 2, LossSpec())
+    held, _ = trainer.logprobs(case.batch, of_reference=True)
+    np.testing.assert_allclose(held, start, atol=1e-6)
+    assert np.abs(trainer.logprobs(case.batch)[0] - held).max() > 1e-2
+
+
+def test_learning_reduces_the_loss(new_trainer: Callable[..., Any], case: Any) -> None:
+    """Twenty steps learn the batch by heart, pictures and all, on two ranks."""
+    trainer = new_trainer(2, zero_stage=1)
+    losses = [m["loss"] for m in trainer.update([case.batch] * 20, [3e-3] * 20, LossSpec())]
+    assert losses[-1] < 0.2 * losses[0]
