@@ -35,7 +35,7 @@ class Finding:
 
 def check_data(recipe: Recipe, data: RunData, base: PolicyState) -> Iterator[Finding]:
     """Checks that need no engine."""
-    encoder = PromptEncoder(base.hub)
+    encoder = PromptEncoder(base.hub, recipe.sampler.chat_template_kwargs)
     prompts = [*data.train, *data.heldout]
     yield _references(prompts)
     yield _lengths(recipe, encoder, prompts[:SAMPLE])
@@ -169,7 +169,7 @@ def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> str:
 
 
 def _same_tokens(engines: Engines, prompts: Sequence[Prompt]) -> str:
-    encoder = PromptEncoder(engines.base.hub)
+    encoder = PromptEncoder(engines.base.hub, engines.recipe.sampler.chat_template_kwargs)
     plan = engines.plan(stage="preflight", step=1, num_samples=1, max_response_tokens=1)
     for group in engines.sampler.sample(list(prompts[:16]), plan):
         if not np.array_equal(group.rollouts[0].prompt_token_ids, encoder(group.prompt)):

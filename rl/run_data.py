@@ -57,7 +57,11 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
             policy = base_policy(recipe, stage.path, data)
         with watch("measure"):
             limit = longest_prompt(recipe)
-            too_long = long_prompts([*data.train, *data.heldout], PromptEncoder(policy.hub), limit)
+            too_long = long_prompts(
+                [*data.train, *data.heldout],
+                PromptEncoder(policy.hub, recipe.sampler.chat_template_kwargs),
+                limit,
+            )
             data = without(data, too_long)
         result = {
             "paths": {name: _inside(path, run.path) for name, path in paths.items()},

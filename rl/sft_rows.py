@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from verifiers.errors import BadInput
 
 
 class PromptEncoder:
-    """Token ids of a prompt with its image placeholders expanded, without decoding a picture's pixels."""
+    """Token ids of a prompt with its image placeholders expanded, without decoding a picture's pixels.
 
-    def __init__(self, hub: Path) -> None:
+    ``chat_template_kwargs`` are the sampler's, so that a prompt reads the same learnt and sampled.
+    """
+
+    def __init__(self, hub: Path, chat_template_kwargs: Mapping[str, Any] | None = None) -> None:
         from transformers import AutoProcessor
 
         try:
@@ -27,11 +30,12 @@ class PromptEncoder:
             raise BadInput(f"the processor of {hub} cannot be loaded: {why}") from why
         self.tokenizer = self.processor.tokenizer
         self.image_token: str = self.processor.image_token
+        self.chat_template_kwargs = dict(chat_template_kwargs or {})
 
     def __call__(self, prompt: Prompt) -> np.ndarray:
         """[prompt tokens] int32; equal to ``Rollout.prompt_token_ids`` of the same prompt."""
         text = self.tokenizer.apply_chat_template(
-            list(prompt.messages), tokenize=False, add_generation_prompt=True
+            list(prompt.messages), tokenize=False, add_generation_prompt=True, **self.chat_template_kwargs
         )
         pieces = text.split(self.image_token)
         if len(pieces) - 1 != len(prompt.images):

@@ -48,7 +48,7 @@ class SftStage(Stage):
         context.engines.release()
         with context.watch("encode"):
             rows = [*context.data.cold_start, *(row for path in self.harvests for row in load_sft_rows(path))]
-            encoder = PromptEncoder(self.base.hub)
+            encoder = PromptEncoder(self.base.hub, context.recipe.sampler.chat_template_kwargs)
             sequences, num_dropped = sft_sequences(
                 rows, encoder, max_tokens=context.recipe.sampler.max_model_len
             )

@@ -61,7 +61,7 @@ class Workload:
         num = rl.prompts_per_step * rl.samples_per_prompt // rl.mini_batches
         sequences, _ = sft_sequences(
             self.data.cold_start[:num],
-            PromptEncoder(self.model_path),
+            PromptEncoder(self.model_path, self.recipe.sampler.chat_template_kwargs),
             max_tokens=self.recipe.sampler.max_model_len,
         )
         return TrainBatch.of(sequences)

@@ -275,6 +275,16 @@ def test_fewer_sequences_than_ranks(trainer: Callable[..., Any], case: Any, refe
         assert metrics["loss"] == pytest.approx(-(wanted * mask).sum() / mask.sum(), rel=RELATIVE)
 
 
+def test_steps_of_different_sizes_in_one_call(trainer: Callable[..., Any], case: Any) -> None:
+    """A later step that leaves a rank idle: each step gives what it gives alone."""
+    engine = trainer(2, zero_stage=1)
+    steps = [case.batch, case.batch.select([4]).counted(), case.batch.select([0, 12, 7]).counted()]
+    together = engine.update(steps, [0.0] * 3, LossSpec())
+    for step, metrics in zip(steps, together, strict=True):
+        alone = engine.update([step], [0.0], LossSpec())[0]
+        assert (metrics["loss"], metrics["grad_norm"]) == (alone["loss"], alone["grad_norm"])
+
+
 def test_text_alone_beside_pictures(trainer: Callable[..., Any], case: Any, reference: Reference) -> None:
     """One rank's micro-batch has pictures and the other's has none; the gradient is the reference's."""
     with_picture, text_only = 0, 3

@@ -1,0 +1,64 @@
+"""The trainer as a run has it: verl's worker group of Ray actors computes what the reference does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl.losses import LossSpec
+from rl.recipe import DataConfig, Recipe, TrainerConfig
+
+
+@pytest.fixture(scope="module")
+def ray_session() -> Iterator[None]:
+    """A cluster of this module's own; other clusters on the machine are not touched."""
+    import ray
+
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    directory = tempfile.mkdtemp(prefix="hone-")
+    ray.init(
+        address="local",
+        num_cpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=256 * 2**20,
+        _temp_dir=directory,
+    )
+    yield
+    ray.shutdown()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_two_actors(
+    ray_session: None, trainer: Callable[..., Any], case: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Same bits as ranks started without Ray, and each rank writes its own log."""
+    from rl.trainer import Trainer
+
+    config = TrainerConfig(ranks_per_node=2, zero_stage=3, threads_per_rank=1, micro_batch_tokens=256)
+    recipe = Recipe(name="t", data=DataConfig(train_prompts="a", heldout_prompts="b"), trainer=config)
+    (tmp_path / "logs").mkdir()
+    on_ray = Trainer(recipe, tiny_model, tmp_path / "logs")
+    try:
+        local = trainer(2, zero_stage=3)
+        assert on_ray.facts["num_parameters"] == local.facts["num_parameters"]
+        wanted, wanted_entropy = local.logprobs(case.batch)
+        logprobs, entropy = on_ray.logprobs(case.batch)
+        np.testing.assert_array_equal(logprobs, wanted)
+        np.testing.assert_array_equal(entropy, wanted_entropy)
+        metrics = on_ray.update([case.batch], [0.0], LossSpec())[0]
+        again = local.update([case.batch], [0.0], LossSpec())[0]
+        assert (metrics["loss"], metrics["grad_norm"]) == (again["loss"], again["grad_norm"])
+        assert {path.name for path in (tmp_path / "logs").iterdir()} >= {
+            "trainer-rank-0.log",
+            "trainer-rank-1.log",
+        }
+    finally:
+        on_ray.shutdown()

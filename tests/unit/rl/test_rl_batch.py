@@ -1,0 +1,161 @@
+"""From judged rollouts to mini-batches: who is left out, who stays together, what is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl.batch import TrainBatch, TrainSequence
+from rl.judging import JudgedBatch
+from rl.recipe import LossConfig, RftConfig, RlConfig
+from rl.rl_batch import mini_batches, rl_batch, usable_rollouts
+
+
+def test_undecided_rollouts_and_lone_siblings_are_left_out(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    a, b, c = prompt("a"), prompt("b"), prompt("c")
+    rollouts = [
+        judged(a, 0, 1.0),
+        judged(a, 1, None),
+        judged(a, 2, 0.0),
+        judged(b, 0, 0.0),
+        judged(b, 1, None),
+        judged(c, 0, None),
+        judged(c, 1, None),
+    ]
+    assert [one.rollout.rollout_id for one in usable_rollouts(rollouts, "grpo")] == ["rl-0-a-0", "rl-0-a-2"]
+    decided = [one.rollout.rollout_id for one in usable_rollouts(rollouts, "reinforce_plus_plus")]
+    assert decided == ["rl-0-a-0", "rl-0-a-2", "rl-0-b-0"]
+
+
+def test_a_broken_format_counts_as_a_zero(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    a = prompt("a")
+    rollouts = [judged(a, 0, 1.0), judged(a, 1, 0.0, status="truncated")]
+    assert len(usable_rollouts(rollouts, "grpo")) == 2
+
+
+def test_columns_of_the_batch(
+    prompt: Callable[..., Any], judged: Callable[..., Any], picture: Callable[..., bytes]
+) -> None:
+    seen = prompt("a", images=[picture(1)])
+    general = prompt("b", kind="general")
+    rollouts = [
+        judged(seen, 0, 1.0, length=4),
+        judged(seen, 1, 0.0, length=1),
+        judged(general, 0, 0.25, length=2),
+        judged(general, 1, 0.75, length=3),
+    ]
+    config = RlConfig(loss=LossConfig(kl_coef_verifiable=0.0, kl_coef_general=0.125))
+    batch = rl_batch(rollouts, config)
+    np.testing.assert_allclose(
+        batch.advantages,
+        np.repeat([np.sqrt(0.5), -np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(0.5)], [4, 1, 2, 3]),
+        rtol=1e-5,
+    )
+    assert batch.kl_coef.tolist() == [0.0, 0.0, 0.125, 0.125]
+    assert batch.sample_logprobs.tolist() == [-0.0, -1, -2, -3, -0.0, -0.0, -1, -0.0, -1, -2]
+    assert batch.token_ids[:9].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
+    assert batch.prompt_lengths.tolist() == [5] * 4
+    assert batch.images == {"a": (picture(1),)}
+    assert (batch.num_loss_tokens, batch.num_loss_sequences) == (10, 4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=40), st.integers(1, 9), st.text(max_size=4))
+def test_mini_batches_hold_whole_groups_and_all_rollouts_once(groups: list[int], num: int, seed: str) -> None:
+    batch = TrainBatch.of(
+        [
+            TrainSequence(
+                f"r{i}",
+                f"p{group}",
+                np.zeros(3 + i % 4, np.int32),
+                2,
+                loss_mask=np.full(1 + i % 4, float(i % 3 > 0), np.float32),
+            )
+            for i, group in enumerate(groups)
+        ]
+    )
+    parts = mini_batches(batch, num, seed=seed)
+    assert Counter(one for part in parts for one in part.sequence_ids) == Counter(batch.sequence_ids)
+    where: dict[str, set[int]] = {}
+    for number, part in enumerate(parts):
+        for prompt_id in part.prompt_ids:
+            where.setdefault(prompt_id, set()).add(number)
+    assert all(len(places) == 1 for places in where.values())
+    assert len(parts) == min(num, len(set(groups)))
+    sizes = [len(set(part.prompt_ids)) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    assert sum(part.num_loss_tokens for part in parts) == batch.num_loss_tokens
+    for part in parts:
+        assert part.num_loss_tokens == int(part.loss_mask.sum())
+    again = mini_batches(batch, num, seed=seed)
+    assert [part.sequence_ids for part in again] == [part.sequence_ids for part in parts]
+
+
+def test_seeds_shuffle_prompts() -> None:
+    batch = TrainBatch.of([TrainSequence(f"r{i}", f"p{i}", np.zeros(3, np.int32), 2) for i in range(20)])
+    orders = {
+        tuple(mini_batches(batch, 4, seed=seed)[0].sequence_ids) for seed in ("1 0 0", "1 0 1", "2 0 0")
+    }
+    assert len(orders) == 3
+
+
+def test_judged_batch_is_put_in_the_order_of_the_prompts(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    a, b = prompt("a"), prompt("b")
+    arrived = [judged(a, 1, 0.0), judged(b, 2, 0.0), judged(a, 0, 1.0), judged(b, 0, 1.0)]
+    ordered = JudgedBatch(arrived, 0.0).in_order_of([b, a])
+    assert [one.rollout.rollout_id for one in ordered] == ["rl-0-b-0", "rl-0-b-2", "rl-0-a-0", "rl-0-a-1"]
+
+
+def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    from rl.collect_stage import draw_candidates, hard_prompts
+
+    values: dict[str, list[float | None]] = {
+        "never": [0.0] * 4,
+        "once": [0, 0, 1.0, 0],
+        "three": [1.0, 1.0, 1.0, 0.0],
+        "always": [1.0] * 4,
+        "half of two": [1.0, 0.0, None, None],
+        "unknown": [None] * 4,
+        "near": [0.9, 0.9, 0.9, 0.9],
+        "one decided": [1.0, None, None, None],
+    }
+    prompts = {name: prompt(name) for name in values}
+    probed = [judged(prompts[name], i, value) for name, own in values.items() for i, value in enumerate(own)]
+    config = RftConfig(min_pass_frac=0.0, max_pass_frac=0.75, min_score=1.0)
+    hard = hard_prompts(probed, list(prompts.values()), config)
+    assert [one.prompt_id for one in hard] == ["once", "three", "half of two"]
+    strict = RftConfig(min_pass_frac=0.25, max_pass_frac=0.5, min_score=0.9)
+    assert [one.prompt_id for one in hard_prompts(probed, list(prompts.values()), strict)] == ["half of two"]
+
+    many = [prompt(f"p{i}") for i in range(30)]
+    drawn = draw_candidates(many, 10, seed="1")
+    assert drawn == draw_candidates(many, 10, seed="1") != draw_candidates(many, 10, seed="2")
+    assert len({one.prompt_id for one in drawn}) == 10
+    assert len(draw_candidates(many, 99, seed="1")) == 30
+
+
+def test_mismatch_is_k3_by_hand() -> None:
+    from rl.weight_sync import Mismatch
+
+    sample, trainer = (
+        np.log(np.array([0.5, 0.2, 0.9], np.float32)),
+        np.log(np.array([0.25, 0.4, 0.9], np.float32)),
+    )
+    ratio = np.array([0.5, 2.0, 1.0])
+    got = Mismatch.between(sample, trainer)
+    assert got.kl == pytest.approx(np.mean(ratio - 1 - np.log(ratio)), rel=1e-5)
+    assert got.max_difference == pytest.approx(np.log(2), rel=1e-6)
+    assert Mismatch.between(sample, sample) == Mismatch(0.0, 0.0)
+    tiny = Mismatch.between(sample, sample + np.float32(1e-4))
+    assert tiny.kl == pytest.approx(0.5e-8, rel=1e-2)  # not lost to cancellation
+    assert Mismatch.between(sample[:0], sample[:0]) == Mismatch(0.0, 0.0)
