@@ -11,6 +11,7 @@ from rl.advantages import GROUP_RELATIVE, compute_advantages
 from rl.batch import TrainBatch, TrainSequence
 from rl.judging import JudgedRollout
 from rl.recipe import RlConfig
+from verifiers.errors import HoneError
 
 
 def usable_rollouts(judged: Sequence[JudgedRollout], advantage: str) -> list[JudgedRollout]:
@@ -23,7 +24,15 @@ def usable_rollouts(judged: Sequence[JudgedRollout], advantage: str) -> list[Jud
 
 
 def rl_batch(judged: Sequence[JudgedRollout], config: RlConfig) -> TrainBatch:
-    """One packed batch in the order of ``judged``, advantages and per-sample KL coefficients filled in."""
+    """One packed batch in the order of ``judged``, advantages and per-sample KL coefficients filled in.
+
+    Raises: HoneError when there is nothing to learn from.
+    """
+    if not judged:
+        raise HoneError(
+            f"no rollout of a step can be learnt from: none was judged, or for rl.advantage={config.advantage!r} "
+            "none beside another of its prompt"
+        )
     rewards = [one.reward.value for one in judged if one.reward.value is not None]
     assert len(rewards) == len(judged), "undecided rollouts never reach a loss"
     advantages = compute_advantages(

@@ -190,14 +190,16 @@ def new_trainer(
     """Makes a `Trainer` on the tiny model: `new_trainer(num_ranks, zero_stage=3, ...)`."""
     from rl.trainer import Trainer
 
-    def make(num_ranks: int = 1, **settings: Any) -> Any:
+    def make(num_ranks: int = 1, *, dtype: str = "float32", **settings: Any) -> Any:
         config = TrainerConfig(
             ranks_per_node=num_ranks, **{"threads_per_rank": 1, "micro_batch_tokens": 256, **settings}
         )
         trainer = Trainer.__new__(Trainer)  # its own __init__ starts Ray
         trainer.config = config
         trainer._ranks = start_ranks(num_ranks)
-        setup = TrainerSetup(str(tiny_model), ModelConfig(), config, str(tmp_path_factory.mktemp("log")))
+        setup = TrainerSetup(
+            str(tiny_model), ModelConfig(dtype=dtype), config, str(tmp_path_factory.mktemp("log"))
+        )
         trainer.facts = trainer._ranks.build(setup)[0]
         return trainer
 

@@ -205,3 +205,32 @@ def test_learning_reduces_the_loss(new_trainer: Callable[..., Any], case: Any) -
     trainer = new_trainer(2, zero_stage=1)
     losses = [m["loss"] for m in trainer.update([case.batch] * 20, [3e-3] * 20, LossSpec())]
     assert losses[-1] < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize("zero_stage", [1, 3])
+def test_bfloat16(
+    new_trainer: Callable[..., Any],
+    case: Any,
+    tiny_model: Path,
+    tmp_path: Path,
+    zero_stage: int,
+) -> None:
+    """Steps too small for bfloat16 itself add up in the master copy; loaded weights reach the master copy too."""
+    trainer = new_trainer(1, zero_stage=zero_stage, dtype="bfloat16", adam_eps=1e-4)
+    start = load_file(tiny_model / "model.safetensors")
+    trainer.load_weights(tiny_model)
+    trainer.update([case.batch] * 20, [3e-5] * 20, LossSpec())
+    moved = exported(trainer, tmp_path / "after")
+    name = "model.language_model.layers.0.self_attn.q_proj.weight"
+    assert moved[name].dtype == torch.bfloat16
+    single, kept = start[name].bfloat16(), moved[name]
+    # A weight of 0.1 has steps of 5e-4 in bfloat16: 3e-5 alone rounds away, twenty together often do not.
+    large = (single.abs() > 0.07) & (single.abs() < 0.12)
+    assert 0.02 < float((kept != single)[large].float().mean()) < 0.98
+    found = []
+    for _ in range(2):
+        trainer.load_weights(tiny_model)
+        trainer.reset_optimizer()
+        metrics = trainer.update([case.batch], [1e-3], LossSpec())[0]
+        found.append((metrics["loss"], metrics["grad_norm"], trainer.logprobs(case.batch)[0].tobytes()))
+    assert found[0] == found[1]

@@ -15,6 +15,7 @@ from rl.batch import TrainBatch, TrainSequence
 from rl.judging import JudgedBatch
 from rl.recipe import LossConfig, RftConfig, RlConfig
 from rl.rl_batch import mini_batches, rl_batch, usable_rollouts
+from verifiers.errors import HoneError
 
 
 def test_undecided_rollouts_and_lone_siblings_are_left_out(
@@ -33,6 +34,11 @@ def test_undecided_rollouts_and_lone_siblings_are_left_out(
     assert [one.rollout.rollout_id for one in usable_rollouts(rollouts, "grpo")] == ["rl-0-a-0", "rl-0-a-2"]
     decided = [one.rollout.rollout_id for one in usable_rollouts(rollouts, "reinforce_plus_plus")]
     assert decided == ["rl-0-a-0", "rl-0-a-2", "rl-0-b-0"]
+
+
+def test_nothing_to_learn_from() -> None:
+    with pytest.raises(HoneError, match="no rollout of a step can be learnt from"):
+        rl_batch([], RlConfig())
 
 
 def test_a_broken_format_counts_as_a_zero(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
