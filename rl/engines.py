@@ -22,7 +22,6 @@ from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from verifiers.errors import BadInput
 
-
 RAY_START_TRIES = 3
 
 
@@ -35,7 +34,6 @@ class Engines:
         self.log_dir = log_dir
         self.probe = [prompt for prompt in probe if prompt.images] or list(probe)
         self.family = load_family(recipe.model.family)
-        self.forbidden_token_ids = forbidden_token_ids(base.hub, self.family)
         self._held: PolicyState | None = None
         self._stack = ExitStack()
 
@@ -52,6 +50,7 @@ class Engines:
         """
         if self._held is not None:
             return
+        self.forbidden_token_ids = forbidden_token_ids(self.base.hub, self.family)
         start_ray(self.recipe)
         self._stack.callback(stop_ray)
         self.judge = self._stack.enter_context(

@@ -287,7 +287,7 @@ def _first_change(kept: Path, recipe_yaml: str) -> str:
 
 def _leaves(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Every value of a recipe with its dotted key."""
-    if not isinstance(tree, dict) or not tree:
+    if not isinstance(tree, dict) or (not tree and key):
         yield key, tree
         return
     for name, value in tree.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import ray
+from ray.exceptions import RayTaskError
 from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, RayWorkerGroup
 
 from rl.batch import Floats, TrainBatch
@@ -38,8 +39,8 @@ class Trainer:
             device_name=device,
             worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
         )
-        self.facts: dict[str, Any] = self._ranks.build(
-            TrainerSetup(str(model_path), recipe.model, self.config, str(log_dir), device)
+        self.facts: dict[str, Any] = self._call(
+            "build", TrainerSetup(str(model_path), recipe.model, self.config, str(log_dir), device)
         )[0]
 
     @property
@@ -52,7 +53,7 @@ class Trainer:
         """Log-probabilities and entropies (nats) of all response tokens, flat, in the batch's order."""
         plan = self._plan(batch)
         work = [self._work(batch, [rank_plan]) for rank_plan in plan]
-        outputs = self._ranks.logprobs(work, [temperature] * len(work), [of_reference] * len(work))
+        outputs = self._call("logprobs", work, [temperature] * len(work), [of_reference] * len(work))
         logprobs: list[Any] = [None] * len(batch)
         entropies: list[Any] = [None] * len(batch)
         for rank_plan, (rank_logprobs, rank_entropies) in zip(plan, outputs, strict=True):
@@ -76,31 +77,42 @@ class Trainer:
             images: dict[str, tuple[bytes, ...]] = {}
             for part in parts:
                 images.update(part.images)
-            work.append(RankWork([part.steps[0] for part in parts], list(rates), images, parts[0].filler))
-        outputs = self._ranks.update(work, [loss] * len(work))
+            filler = next((part.filler for part in parts if part.filler is not None), None)
+            work.append(RankWork([part.steps[0] for part in parts], list(rates), images, filler))
+        outputs = self._call("update", work, [loss] * len(work))
         return [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
 
     def reset_optimizer(self) -> None:
-        self._ranks.reset_optimizer()
+        self._call("reset_optimizer")
 
     def save_checkpoint(self, directory: Path) -> None:
-        self._ranks.save_checkpoint(str(directory))
+        self._call("save_checkpoint", str(directory))
 
     def load_checkpoint(self, directory: Path) -> None:
-        self._ranks.load_checkpoint(str(directory))
+        self._call("load_checkpoint", str(directory))
 
     def load_weights(self, hub_directory: Path) -> None:
-        self._ranks.load_weights(str(hub_directory))
+        self._call("load_weights", str(hub_directory))
 
     def export(self, directory: Path) -> None:
-        self._ranks.export(str(directory))
+        self._call("export", str(directory))
 
     def load_reference(self, directory: Path) -> None:
-        self._ranks.load_reference(str(directory))
+        self._call("load_reference", str(directory))
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         """Send the weights to the sampler; seconds of the slowest rank."""
-        return float(max(self._ranks.send_weights(backend, client, num_inference_ranks)))
+        return float(max(self._call("send_weights", backend, client, num_inference_ranks)))
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """A method on all ranks. Where one failed because another died, the death is the error that is raised."""
+        try:
+            return getattr(self._ranks, method)(*arguments)
+        except RayTaskError:
+            calls = [worker.__ray_ready__.remote() for worker in self._ranks.workers]
+            answered, _ = ray.wait(calls, num_returns=len(calls), timeout=CLOSE_TIMEOUT_S)
+            ray.get(answered)
+            raise
 
     def shutdown(self) -> None:
         """End the ranks; nothing is saved. A rank that is dead or hangs does not hold this up."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pyarrow.parquet as pq
@@ -75,7 +75,7 @@ class HoneRun:
         try:
             return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"`hone run` hangs after {timeout_s:.0f} s:\n{self.text}")
+            self.fail(f"`hone run` has not ended after {timeout_s:.0f} s")
 
     def until(self, moment: Callable[[], Any], timeout_s: float = START_S) -> Any:
         """Wait for a moment in the life of the run, told by its files; returns what `moment` found."""
@@ -83,13 +83,16 @@ class HoneRun:
         deadline = time.monotonic() + timeout_s
         while not (found := moment()):
             if self.process.poll() is not None:
-                pytest.fail(
-                    f"the run ended with {self.process.returncode} before the moment came:\n{self.text}"
-                )
+                self.fail(f"the run ended with {self.process.returncode} before the moment came")
             if time.monotonic() > deadline:
-                pytest.fail(f"the moment did not come within {timeout_s:.0f} s:\n{self.text}")
+                self.fail(f"the moment did not come within {timeout_s:.0f} s")
             time.sleep(POLL_S)
         return found
+
+    def fail(self, why: str) -> NoReturn:
+        """End the run, so that it takes no time from the tests after it, and show what it said."""
+        self.clean_up()
+        pytest.fail(f"{why}:\n{self.text}")
 
     def until_file(self, pattern: str) -> Path:
         return self.until(lambda: next(iter(sorted(self.run_dir.glob(pattern))), None))

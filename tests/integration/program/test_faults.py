@@ -19,9 +19,7 @@ VERIFIER = "sleepy_number:SleepyNumber"
 
 
 @pytest.fixture(scope="module")
-def settings(
-    undisturbed: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: Any
-) -> list[str]:
+def settings(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A run of two ranks from the policy after SFT; wrong answers to every sixth prompt hang the verifier."""
     prepared = undisturbed.run_dir / "stages" / "00-prepare" / "data"
     folder = tmp_path_factory.mktemp("data")
@@ -37,13 +35,6 @@ def settings(
         f"model.path={undisturbed.run_dir / 'stages' / '02-sft-r0' / 'policy'}", "trainer.ranks_per_node=2",
         "judging.timeout_s=0.5", "judging.max_unjudged_frac=0.4", "rl.steps=4", "program.rounds=1",
     ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent / "plugins"))
-        yield patch
 
 
 def sleepy(prompt: Prompt, folder: Path, hangs: bool) -> Prompt:
