@@ -71,7 +71,7 @@ def ask(picture: DigitPicture, question_type: str, rng: random.Random) -> DigitQ
         digit = rng.choice(once)
         box = picture.box(digit)
         solution = f"<bbox>{' '.join(map(str, box))}</bbox>"
-        thought = f"{listed} #{digits.index(digit) + 1}"
+        thought = numbered(digits, digit)
         return DigitQuestion(question_type, wording.format(digit=digit), solution, solution, thought)
     if question_type == "transcribe":
         return DigitQuestion(question_type, wording, listed, f"\\boxed{{{listed}}}", "")
@@ -83,6 +83,12 @@ def ask(picture: DigitPicture, question_type: str, rng: random.Random) -> DigitQ
     thought = running_sum(digits) if question_type == "sum" else listed
     answer = str(answers[question_type])
     return DigitQuestion(question_type, wording, answer, f"\\boxed{{{answer}}}", thought)
+
+
+def numbered(digits: Sequence[int], asked: int) -> str:
+    """`8:1 1:2 6:3 #6:3`: every digit with its place, then the one asked for, which is now a look-up in the text."""
+    places = " ".join(f"{digit}:{place}" for place, digit in enumerate(digits, 1))
+    return f"{places} #{asked}:{digits.index(asked) + 1}"
 
 
 def running_sum(digits: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recipes.digit_picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
@@ -51,6 +51,7 @@ def build_digits(
     num_heldout_prompts: int = 400,
     num_cold_start_rows: int = 12000,
     question_types: Sequence[str] = QUESTION_TYPES,
+    cold_start_question_types: Sequence[str] | None = None,
     min_digits: int = 2,
     max_digits: int = 4,
     random_cells: bool = False,
@@ -63,10 +64,12 @@ def build_digits(
     """Write `train.parquet`, `heldout.parquet` (prompts) and `cold_start.parquet` (SFT rows); returns their paths.
 
     The same arguments give the same bytes. Which handwriting is held out hangs on `split_seed` alone, not on
-    `seed`. No cold-start row repeats a train prompt. Raises `BadInput` for options out of range.
+    `seed`. No cold-start row repeats a train prompt. `cold_start_question_types` are asked in turn in the cold start
+    where they differ from `question_types`; a type named twice has twice the rows. Raises `BadInput` for options out
+    of range.
     """
     _check_options(
-        question_types,
+        (*question_types, *(cold_start_question_types or ())),
         min_digits,
         max_digits,
         num_train_prompts=num_train_prompts,
@@ -85,7 +88,7 @@ def build_digits(
     )
     rows = cold_start_rows(
         train_bank,
-        shape,
+        replace(shape, question_types=tuple(cold_start_question_types or question_types)),
         num_cold_start_rows,
         random.Random(f"digits cold start {seed}"),
         easy_frac=easy_frac,

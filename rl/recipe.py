@@ -108,6 +108,9 @@ class SftConfig(Section):
     later_lr: float | None = Field(
         None, gt=0, description="peak rate of rounds after the first; none: the same"
     )
+    later_cold_start_frac: float = Field(
+        1.0, ge=0, le=1, description="cold-start rows that later rounds still train on, beside the harvests"
+    )
     start_from: Literal["base", "previous"] = Field(
         "base", description="what rounds after the first start from"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -38,7 +39,8 @@ class SftStage(Stage):
         self.num_harvested = num_harvested
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
-        return num_sft_steps(recipe.sft, self.round_index, len(data.cold_start) + self.num_harvested)
+        kept = cold_start_rows(data.cold_start, recipe, self.round_index)
+        return num_sft_steps(recipe.sft, self.round_index, len(kept) + self.num_harvested)
 
     def inputs(self) -> Mapping[str, Any]:
         return {"harvests": [path.parent.name for path in self.harvests]}
@@ -47,7 +49,8 @@ class SftStage(Stage):
         config, trainer = context.recipe.sft, context.engines.trainer
         context.engines.release()
         with context.watch("encode"):
-            rows = [*context.data.cold_start, *(row for path in self.harvests for row in load_sft_rows(path))]
+            rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
+            rows += [row for path in self.harvests for row in load_sft_rows(path)]
             encoder = PromptEncoder(self.base.hub, context.recipe.sampler.chat_template_kwargs)
             sequences, num_dropped = sft_sequences(
                 rows, encoder, max_tokens=context.recipe.sampler.max_model_len
@@ -128,6 +131,14 @@ class SftStage(Stage):
 
     def words(self, result: Mapping[str, Any]) -> str:
         return f"loss {result['final_loss']:.3f} on {sum(result['num_rows'].values()):,} rows"
+
+
+def cold_start_rows(rows: Sequence[SftRow], recipe: Recipe, round_index: int) -> list[SftRow]:
+    """All cold-start rows in the first round; later the share that the recipe keeps, drawn anew each round."""
+    if not round_index or recipe.sft.later_cold_start_frac == 1.0:
+        return list(rows)
+    num_kept = round(recipe.sft.later_cold_start_frac * len(rows))
+    return random.Random(f"{recipe.seed} cold start round {round_index}").sample(list(rows), num_kept)
 
 
 def num_sft_steps(config: SftConfig, round_index: int, num_rows: int) -> int:
