@@ -21,10 +21,11 @@ def print_plan(recipe: Recipe) -> None:
     table.add_row("evaluate", heldout)
     for round_index in range(recipe.program.rounds):
         epochs = recipe.sft.later_epochs if round_index and recipe.sft.later_epochs else recipe.sft.epochs
-        harvest = f" and {round_index} harvests" if round_index else ""
+        later_rows = f"{recipe.sft.later_cold_start_frac:.0%} of the cold-start rows and all harvests"
+        rows = later_rows if round_index else "the cold-start rows"
         table.add_row(
             f"round {round_index} · SFT",
-            f"{epochs:g} epochs of the cold-start rows{harvest}, {recipe.sft.batch_size} sequences a step",
+            f"{epochs:g} epochs of {rows}, {recipe.sft.batch_size} sequences a step",
         )
         table.add_row(f"round {round_index} · evaluate", heldout)
         rollouts = rl.prompts_per_step * rl.samples_per_prompt

@@ -29,6 +29,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
+from rl.hardware import describe_hardware
 from verifiers.errors import BadInput, HoneError
 
 MANIFEST = "manifest.json"
@@ -134,6 +135,7 @@ class StageDirectory:
             "outputs": self._outputs(),
             "code_version": code_version(),
             "packages": package_versions(),
+            "hardware": describe_hardware(),
             "result": dict(result),
         }
         write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True))
