@@ -28,8 +28,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import yaml
+from pydantic import ValidationError
 
 from rl.hardware import describe_hardware
+from rl.recipe import Recipe
 from verifiers.errors import BadInput, HoneError
 
 MANIFEST = "manifest.json"
@@ -173,10 +175,11 @@ class RunDirectory:
         self._lock = lock
         kept = self.path / "recipe.yaml"
         begun = any((self.path / "stages").glob(f"*/{MANIFEST}"))  # before that a recipe may still be mended
-        if begun and kept.exists() and kept.read_text() != recipe_yaml:
+        change = _first_change(kept.read_text(), recipe_yaml) if begun and kept.exists() else None
+        if change is not None:
             self.close()
             raise BadInput(
-                f"run {self.path.name} was started with another recipe ({_first_change(kept, recipe_yaml)}): "
+                f"run {self.path.name} was started with another recipe ({change}): "
                 "take the old value back, or give the run another name="
             )
         write_atomically(kept, recipe_yaml)
@@ -278,13 +281,23 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _first_change(kept: Path, recipe_yaml: str) -> str:
-    old, new = (dict(_leaves(yaml.safe_load(text))) for text in (kept.read_text(), recipe_yaml))
+def _first_change(kept: str, given: str) -> str | None:
+    """The first value that differs between two resolved recipes. A key that an older Hone did not have is no change
+    where it stands at its default."""
+    old, new = (dict(_leaves(_with_defaults(yaml.safe_load(text)))) for text in (kept, given))
     for key in (*new, *old):
         before, after = old.get(key, "nothing"), new.get(key, "nothing")
         if before != after:
             return f"{key} was {before} and is now {after}"
-    return "the same values in another order"
+    return None
+
+
+def _with_defaults(recipe: Any) -> Any:
+    """Every key of a recipe; as it is where it is none by today's rules."""
+    try:
+        return Recipe.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:
+        return recipe
 
 
 def _leaves(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
