@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import os
 import resource
@@ -32,7 +33,7 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import HoneError
-from verifiers.registry import load_verifier
+from verifiers.registry import load_verifier, verifier_class
 from verifiers.verdict import Verdict
 from verifiers.verifier import Verifier
 
@@ -52,7 +53,10 @@ class Judge:
 
     def load(self, key: str, name: str, options: Any) -> None:
         """Raises `HoneError` for an unknown verifier or option."""
-        self._verifiers[key] = load_verifier(name, options)
+        verifier = load_verifier(name, options)
+        for module in verifier.imports:
+            importlib.import_module(module)
+        self._verifiers[key] = verifier
 
     def judge(self, key: str, reference: Any, answer: FinalAnswer) -> Verdict:
         """Never raises; a bad reference or a broken verifier is a verdict of status `error`."""
@@ -160,7 +164,8 @@ class Zygote:
             self._kill(request["kill"])
         elif "preload" in request:
             with contextlib.suppress(Exception):  # a worker that needs it will report the failure
-                load_verifier(request["preload"], None)
+                for module in verifier_class(request["preload"]).imports:
+                    importlib.import_module(module)
             gc.collect()
             gc.freeze()
 

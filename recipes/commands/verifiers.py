@@ -31,6 +31,46 @@ def list_verifiers() -> None:
     Console().print(table)
 
 
+@app.command("bench")
+def bench(
+    cases: Annotated[int, typer.Option(min=20, help="Cases of the golden table.")] = 300,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,
+) -> None:
+    """`math` beside math-verify in one run, then the service with 0, 1 and 2 workers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from verifiers.benchmark import compare_graders, service_rates
+
+    console = Console()
+    table = Table(
+        "grader",
+        "cases/s",
+        "median ms",
+        "p99 ms",
+        "accuracy",
+        "false positives",
+        title=f"{cases} cases, CPU time",
+    )
+    measured = compare_graders(cases, rounds)
+    for one in measured:
+        times = f"{one.percentile_ms(0.5):.3f}", f"{one.percentile_ms(0.99):.1f}"
+        table.add_row(
+            one.name,
+            f"{one.cases_per_s:.0f}",
+            *times,
+            f"{one.accuracy:.1%}",
+            f"{one.false_positive_frac:.1%}",
+        )
+    console.print(table)
+    console.print(f"ratio of rates: {measured[0].cases_per_s / measured[1].cases_per_s:.1f}")
+    rates = service_rates(num_rounds=rounds)
+    console.print(
+        "service: " + ", ".join(f"{workers} workers {rate:.0f}/s" for workers, rate in rates.items())
+    )
+    console.print(f"two workers over one: {rates[2] / rates[1]:.2f}")
+
+
 @app.command("check")
 def check_verifier(
     name: Annotated[str, typer.Argument(help="Kind, plug-in name or package.module:Name.")],

@@ -51,6 +51,7 @@ _NO_SOLUTION = {
     "no real solutions",
     "∅",
 }
+_UNDEFINED = {"dne", "does not exist", "undefined"}
 _ALL_REALS = {"all real numbers", "all reals", "all real", "the real numbers", "real numbers", "r"}
 
 
@@ -424,6 +425,8 @@ def _words_as_set(node: Node) -> Node:
 def _words(reference: Node, answer: Node) -> Match:
     if isinstance(reference, Words) and isinstance(answer, Words):
         if reference.text in _NO_SOLUTION and answer.text in _NO_SOLUTION:
+            return Match(True, "text")
+        if reference.text in _UNDEFINED and answer.text in _UNDEFINED:
             return Match(True, "text")
         return Match(reference.text == answer.text, "text")
     a, b = _spelling(reference), _spelling(answer)

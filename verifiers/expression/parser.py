@@ -110,12 +110,18 @@ class Parser(AtomParser):
     def is_name(self, start: int, end: int) -> bool:
         """True for tokens like `x`, `AB`, `f(x)`, `f'(x)`, `x_1`: what a result is called, not a value."""
         kinds = [token.kind for token in self.tokens[start:end]]
-        if not kinds or kinds[0] not in ("name", "word", "text", "constant"):
+        if not kinds or kinds[0] not in ("name", "word", "text", "constant", "("):
             return False
         if all(kind in ("name", "word", "text", "_", "{", "}", "number", "'") for kind in kinds):
             return "number" not in kinds or "_" in kinds
         if kinds[0] == "constant":
             return False
+        if kinds[0] == "(" and kinds[-1] == ")":  # (x, y)
+            return (
+                len(kinds) >= 5
+                and all(kind in ("name", "_", "number", ",") for kind in kinds[1:-1])
+                and "," in kinds
+            )
         body = [kind for kind in kinds[1:] if kind != "'"]
         return len(body) >= 3 and body[0] == "(" and body[-1] == ")" and "(" not in body[1:]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from verifiers.expression.evaluation import NoValue, numeric
 from verifiers.expression.node import (
+    Call,
     Constant,
     NamedSet,
     Node,
@@ -174,6 +175,8 @@ def _from_relation(node: Relation) -> RealSet:
     operands, operators = node.operands, node.operators
     if operators == ("in",):
         return real_set(operands[1])
+    if operators and len(operands) == 2 and isinstance(operands[0], Call) and operands[0].name == "abs":
+        return _from_absolute(operands[0].arguments[0], operators[0], operands[1])
     places = [i for i, operand in enumerate(operands) if isinstance(operand, Symbol)]
     if len(places) != 1 or any(operator not in _FLIPPED for operator in operators):
         raise NotReal
@@ -186,6 +189,16 @@ def _from_relation(node: Relation) -> RealSet:
     if place < len(operators):
         result = intersection(result, _half_line(operators[place], _bound(operands[place + 1])))
     return result
+
+
+def _from_absolute(inner: Node, operator: str, bound: Node) -> RealSet:
+    """`|x| < 3`: both signs of the variable."""
+    value = _bound(bound)
+    if not isinstance(inner, Symbol) or operator not in ("<", "<=", ">", ">=", "=") or value <= 0:
+        raise NotReal
+    if operator in ("<", "<="):
+        return intersection(_half_line(operator, value), _half_line(_FLIPPED[operator], -value))
+    return union(_half_line(operator, value), _half_line(_FLIPPED[operator], -value))
 
 
 def _half_line(operator: str, bound: Any) -> RealSet:

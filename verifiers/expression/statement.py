@@ -16,7 +16,9 @@ MAX_PHRASE = 8_000
 _PHRASES = (
     r"(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s*(?:is|are|equals|will\s+be|would\s+be|:|=|：)+",
     r"\*{0,2}(?:final\s+)?answer\*{0,2}\s*[:=：]\s*\*{0,2}",
-    r"####", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*", r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
+    r"(?:the\s+)?(?:correct\s+)?(?:solutions?(?:\s+set)?|option|choice)\s+(?:is|are)\s*:?",
+    r"####", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*",
+    r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
     r"答え\s*(?:は|：|:)*", r"(?:정답|답)\s*(?:은|는|이|：|:)+",
     r"(?:la\s+)?respuesta\s+(?:final\s+|correcta\s+)?(?:es|:)+|respuesta\s*(?:final)?\s*:",
     r"(?:la\s+)?r[ée]ponse\s+(?:finale\s+|correcte\s+)?(?:est|:)+|r[ée]ponse\s*:",
@@ -91,7 +93,7 @@ def candidates(text: str) -> Iterator[Candidate]:
     if len(body) <= MAX_SHORT:
         yield Candidate(cleaned(body), True)
     formula, formula_end = _last_formula(body)
-    number, number_end = _last_number(body) if _PROSE.search(body[-MAX_LINE:]) else (None, -1)
+    number, number_end = _last_number(body) if _PROSE.search(_whole_words(body)) else (None, -1)
     if formula is not None and formula_end >= number_end:
         yield Candidate(cleaned(formula), False)
     elif number is not None:
@@ -167,6 +169,11 @@ def _last_formula(text: str) -> tuple[str | None, int]:
     return ", ".join(reversed(parts)), skipped + found[-1].end()
 
 
+def _whole_words(text: str) -> str:
+    """The end of a text, from a whole word on: a cut command is no word."""
+    return text if len(text) <= MAX_LINE else re.sub(r"^[^\W\d_]+", "", text[-MAX_LINE:])
+
+
 def _last_number(text: str) -> tuple[str | None, int]:
     """The last number and where it ends; none where `or`, `maybe` and the like stand before it."""
     skipped = max(0, len(text) - MAX_LINE)
@@ -204,7 +211,10 @@ def cleaned(text: str) -> str:
 
 def option_letter(text: str) -> str | None:
     """`C` of `(C) 42` or `C. blue`, unless another option is named as well."""
+    text = re.sub(r"^\W*(?:option|choice)\s+", "", text, flags=re.IGNORECASE)
     text = re.sub(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1 ", text).replace("\\", " ")
+    if bare := re.fullmatch(r"\(?([A-J])\)?", text.strip()):
+        return bare.group(1)
     match = _OPTION.match(text)
     if match is None or len(set(_ANY_OPTION.findall(text))) > 1:
         return None

@@ -41,6 +41,7 @@ class InstructionVerifier(Verifier[tuple[Instruction, ...], str]):
     """
 
     kind = "instruction"
+    imports = ("regex", "langdetect")
     mutations = ()
     hostile_may_score = True
     summary = "formal instructions: the IFEval set, and regular expressions"

@@ -41,6 +41,7 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
     """
 
     kind = "json_schema"
+    imports = ("jsonschema", "referencing")
     summary = "structured output: valid under a JSON schema, equal to a value"
     Config = JsonOptions
     example = Example(
@@ -64,7 +65,9 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
         schema = reference.get("schema", {}) if wrapped else reference
         known = set(jsonschema.Draft202012Validator.VALIDATORS)
         if not wrapped and not (isinstance(schema, Mapping) and set(schema) & known):
-            raise BadReference("a reference of 'json_schema' has no keyword of JSON schema: every answer would be right")
+            raise BadReference(
+                "a reference of 'json_schema' has no keyword of JSON schema: every answer would be right"
+            )
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as why:

@@ -80,6 +80,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
     """
 
     kind = "math"
+    imports = ("mpmath",)
     summary = "mathematical answers up to equivalence: LaTeX, plain, Unicode"
     Config = MathOptions
     example = Example(r"\frac{1}{2}", r"\boxed{0.5}")
@@ -144,7 +145,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         if reference.compact in (found.compact, found.stated):
             return Match(True, "text")
         if not reference.readings or not found.readings:
-            equal = reference.compact.casefold() == found.compact.casefold()
+            equal = _spelt(reference.compact) == _spelt(found.compact)
             return Match(equal, "text", confident=equal)
         equality = AnswerEquality(self.config)
         match = Match(False, "structure")
@@ -160,6 +161,11 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         aliases = alias_list(reference, self.kind) if not isinstance(reference, str) else [reference]
         texts = [self._prepare_one(alias).text for alias in aliases]
         return [f"\\boxed{{{text}}}" for text in texts] + [f"The final answer is ${text}$." for text in texts]
+
+
+def _spelt(compact: str) -> str:
+    """Text that is not mathematics, without case and without the points of `p.m.`."""
+    return re.sub(r"(?<=[a-z])\.(?=[a-z]|$)", "", compact.casefold())
 
 
 def _balanced(text: str) -> bool:

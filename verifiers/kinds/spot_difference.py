@@ -53,6 +53,7 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
     """
 
     kind = "spot_difference"
+    imports = ("rapidfuzz.distance",)
     mutations = ("off_by_one", "swap", "hedge")
     summary = "differences between pictures: text and box, paired one to one"
     Config = SpotOptions

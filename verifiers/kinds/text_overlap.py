@@ -90,6 +90,7 @@ class AnlsVerifier(OverlapVerifier):
     """
 
     kind = "anls"
+    imports = ("rapidfuzz.distance",)
     summary = "OCR and document answers by normalised Levenshtein similarity, 0 below a threshold"
     Config = AnlsOptions
     example = Example(["Hotel California"], "hotel california")
@@ -103,6 +104,7 @@ class EditSimilarityVerifier(OverlapVerifier):
     """1 - Levenshtein distance / longer length, without a threshold; best over the accepted texts."""
 
     kind = "edit_similarity"
+    imports = ("rapidfuzz.distance",)
     summary = "transcriptions by normalised edit distance"
     Config = NoOptions
     example = Example("INVOICE 1234", "invoice 1234")

@@ -11,13 +11,15 @@ from verifiers.verifier import Example, Verifier
 pytest_plugins: list[str] = []
 
 
-@pytest.mark.parametrize("kind", ["math", "number", "choice", "bbox_iou", "temporal_iou", "string", "cascade"])
+@pytest.mark.parametrize(
+    "kind", ["math", "number", "choice", "bbox_iou", "temporal_iou", "string", "cascade"]
+)
 def test_built_in_verifiers_conform(kind):
     failed = [result for result in check_conformance(kind) if result.status == "failed"]
     assert failed == []
 
 
-BROKEN = '''
+BROKEN = """
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, Verifier
 
@@ -34,7 +36,7 @@ class BrokenVerifier(Verifier):
         open("broken.log", "a").close()
         score = float(prepared in extracted and BrokenVerifier.seen % 7 != 0)
         return Verdict.scored(score, "contains", "contains the reference")
-'''
+"""
 
 
 def test_a_broken_verifier_fails_where_it_is_broken(tmp_path, monkeypatch):
@@ -46,7 +48,12 @@ def test_a_broken_verifier_fails_where_it_is_broken(tmp_path, monkeypatch):
     finally:
         sys.modules.pop("broken_module", None)
     failed = {name for name, result in results.items() if result.status == "failed"}
-    assert {"case table", "near misses are refused", "bad references are refused", "no side effects"} <= failed
+    assert {
+        "case table",
+        "near misses are refused",
+        "bad references are refused",
+        "no side effects",
+    } <= failed
     assert "broken_cases.jsonl" in results["case table"].detail
     assert all(result.detail for result in results.values() if result.status == "failed")
 

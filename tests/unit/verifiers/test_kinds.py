@@ -67,7 +67,9 @@ def test_what_is_no_quantity(text):
 @pytest.mark.parametrize("kind", list(BUILT_IN))
 def test_examples_score_what_they_say(kind):
     example = verifier_class(kind).example
-    assert load_verifier(kind, example.options).judge(example.reference, example.answer).score == example.score
+    assert (
+        load_verifier(kind, example.options).judge(example.reference, example.answer).score == example.score
+    )
 
 
 def test_names_and_paths():

@@ -10,7 +10,9 @@ def judge(reference, answer, **options):
     return load_verifier("math", options).judge(reference, answer)
 
 
-@pytest.mark.parametrize("reference", ["", "  ", "$$", r"\frac{1", r"\boxed{}", "(1,2", r"\sqrt{}", None, float("nan"), []])
+@pytest.mark.parametrize(
+    "reference", ["", "  ", "$$", r"\frac{1", r"\boxed{}", "(1,2", r"\sqrt{}", None, float("nan"), []]
+)
 def test_corrupted_references_are_refused_at_load(reference):
     with pytest.raises(BadReference):
         load_verifier("math").prepare(reference)
@@ -47,7 +49,8 @@ def test_several_accepted_references():
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("tolerance", "loose"), ("tolerance", -1), ("percent", "x"), ("reduced", 3), ("units", None)]
+    ("option", "value"),
+    [("tolerance", "loose"), ("tolerance", -1), ("percent", "x"), ("reduced", 3), ("units", None)],
 )
 def test_bad_option_values(option, value):
     with pytest.raises(BadOption, match=option):
@@ -59,7 +62,9 @@ def test_misspelt_option_names_the_near_one():
         load_verifier("math", {"tolerence": 0.1})
 
 
-@pytest.mark.parametrize("answer", ["42 or 44", r"\boxed{42 \text{ or } 44}", "42, 44", r"\boxed{42}\boxed{44}", "either 40 or 42"])
+@pytest.mark.parametrize(
+    "answer", ["42 or 44", r"\boxed{42 \text{ or } 44}", "42, 44", r"\boxed{42}\boxed{44}", "either 40 or 42"]
+)
 def test_two_candidates_score_nothing(answer):
     assert judge("42", answer).score == 0.0
 

@@ -24,7 +24,9 @@ print(len(cases), heavy)
 
 
 def run(script):
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 def test_the_whole_table_with_eval_forbidden():
@@ -39,8 +41,8 @@ def test_import_is_fast_and_light():
     script = "import time; t = time.perf_counter(); import verifiers; print(time.perf_counter() - t)"
     best = min(float(run(script).stdout) for _ in range(3))
     assert best < 0.2
-    loaded = run("import verifiers.registry, verifiers.service, sys; print([m for m in ('torch', 'ray', 'sympy', 'mpmath', "
-                 "'numpy', 'pint', 'scipy') if m in sys.modules])")  # fmt: skip
+    loaded = run("import verifiers.registry, verifiers.service, sys; print([m for m in "
+                 "('torch', 'ray', 'sympy', 'mpmath', 'numpy', 'pint', 'scipy') if m in sys.modules])")  # fmt: skip
     assert loaded.stdout.strip() == "[]"
 
 

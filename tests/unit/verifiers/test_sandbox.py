@@ -37,14 +37,17 @@ def test_refused(attempt, tmp_path):
 
 def test_results_cannot_be_forged():
     forged = (
-        "import os\nfor fd in range(3, 20):\n    try:\n        os.write(fd, b'{\"n\": 0, \"value\": 9}\\n')\n"
+        'import os\nfor fd in range(3, 20):\n    try:\n        os.write(fd, b\'{"n": 0, "value": 9}\\n\')\n'
         "    except OSError:\n        pass\ndef f(x): return 1"
     )
     assert load_verifier("code").judge(REFERENCE, forged).score == 0.0
 
 
 def test_expected_values_are_not_in_the_process():
-    peek = "import sys, gc\ndef f(x):\n    return [o for o in gc.get_objects() if isinstance(o, dict) and 'expected' in o][0]['expected']"
+    peek = (
+        "import sys, gc\ndef f(x):\n    "
+        "return [o for o in gc.get_objects() if isinstance(o, dict) and 'expected' in o][0]['expected']"
+    )
     assert load_verifier("code").judge(REFERENCE, peek).score == 0.0
 
 

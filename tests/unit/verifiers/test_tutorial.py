@@ -32,7 +32,13 @@ def hone(arguments, folder):
     repository = str(README.parents[1])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([repository, str(folder)]), "COLUMNS": "160"}
     return subprocess.run(
-        [sys.executable, "-c", RUN, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", RUN, *arguments],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -50,8 +56,20 @@ def test_under_pytest(folder):
         'def test_conformance(check_verifier):\n    check_verifier("colour:ColourVerifier")\n'
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(README.parents[1]), str(folder)])}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "verifiers.pytest_plugin", "-p", "no:cacheprovider", "test_colour.py"]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "verifiers.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+        "test_colour.py",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -60,5 +78,7 @@ def test_readme_snippets_run():
     snippets = re.findall(r"^```python\n(from verifiers import.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert len(snippets) == 2
     for snippet in snippets:
-        done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", snippet], capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, done.stderr

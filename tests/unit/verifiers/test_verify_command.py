@@ -43,7 +43,9 @@ ROWS = [
 def test_one_verdict_per_row_in_input_order(app, tmp_path, suffix):
     source = write_rows(tmp_path / f"rows{suffix}", ROWS)
     out = tmp_path / "verdicts.jsonl"
-    done = runner.invoke(app, ["verify", str(source), "--verifier", "math", "--out", str(out), "--workers", "1"])
+    done = runner.invoke(
+        app, ["verify", str(source), "--verifier", "math", "--out", str(out), "--workers", "1"]
+    )
     assert done.exit_code == 0, done.output
     verdicts = [json.loads(line) for line in out.read_text().splitlines()]
     assert [v["id"] for v in verdicts] == ["a", "b", "c", "d"]
@@ -61,7 +63,9 @@ def test_rows_may_choose_verifier_and_options(app, tmp_path):
         {"answer": "paris", "reference": "Paris", "verifier": "string"},
     ]
     out = tmp_path / "v.jsonl"
-    done = runner.invoke(app, ["verify", str(write_rows(tmp_path / "r.jsonl", rows)), "--out", str(out), "--workers", "0"])
+    done = runner.invoke(
+        app, ["verify", str(write_rows(tmp_path / "r.jsonl", rows)), "--out", str(out), "--workers", "0"]
+    )
     assert done.exit_code == 0, done.output
     assert [json.loads(line)["score"] for line in out.read_text().splitlines()] == [1.0, 0.0, 1.0]
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["1", "2", "3"]
@@ -92,7 +96,12 @@ def test_bad_input_is_one_clear_error(app, tmp_path, rows, arguments, error, mes
 
 
 def test_files_that_cannot_be_read(app, tmp_path):
-    for name, content in (("gone.jsonl", None), ("rows.csv", "a,b"), ("bad.jsonl", "{"), ("bad.parquet", "x")):
+    for name, content in (
+        ("gone.jsonl", None),
+        ("rows.csv", "a,b"),
+        ("bad.jsonl", "{"),
+        ("bad.parquet", "x"),
+    ):
         if content is not None:
             (tmp_path / name).write_text(content)
         done = runner.invoke(app, ["verify", str(tmp_path / name), "--verifier", "math"])
@@ -106,7 +115,9 @@ def test_reference_check_lists_what_fails(app, tmp_path):
     assert done.exit_code == 1
     assert "1 of 3 references fail" in done.output
     good = write_rows(tmp_path / "good.jsonl", [rows[0], rows[2]])
-    assert runner.invoke(app, ["verify", str(good), "--verifier", "math", "--check-references"]).exit_code == 0
+    assert (
+        runner.invoke(app, ["verify", str(good), "--verifier", "math", "--check-references"]).exit_code == 0
+    )
 
 
 def test_option_values():

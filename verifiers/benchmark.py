@@ -1,0 +1,119 @@
+"""How fast and how right: the `math` verifier beside math-verify, and the service beside one process.
+
+Runs are interleaved and short, so that a machine's other work falls on all alike; ratios are what to read.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from verifiers.answer import FinalAnswer
+from verifiers.conformance import GoldenCase, default_cases, read_cases
+from verifiers.errors import BadInput
+from verifiers.registry import load_verifier
+from verifiers.service import Case, VerifierService
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One grader over one set of cases; times are CPU seconds of this process."""
+
+    name: str
+    seconds: tuple[float, ...]
+    num_right: int
+    num_false_positive: int
+    num_negative: int
+
+    @property
+    def cases_per_s(self) -> float:
+        return len(self.seconds) / sum(self.seconds)
+
+    @property
+    def accuracy(self) -> float:
+        return self.num_right / len(self.seconds)
+
+    @property
+    def false_positive_frac(self) -> float:
+        return self.num_false_positive / max(1, self.num_negative)
+
+    def percentile_ms(self, share: float) -> float:
+        return 1000 * sorted(self.seconds)[min(len(self.seconds) - 1, int(share * len(self.seconds)))]
+
+
+def math_cases(num_cases: int) -> list[GoldenCase]:
+    """Every k-th case of the golden table with default options, hostile ones left out."""
+    path = default_cases("math")
+    if path is None:
+        raise BadInput("the golden table of `math` is not in this checkout")
+    cases = [case for case in read_cases(path) if not case.options and case.tag in ("right", "wrong")]
+    return cases[:: max(1, len(cases) // num_cases)][:num_cases]
+
+
+def _own(case: GoldenCase) -> float:
+    return load_verifier("math").judge(case.reference, case.answer).score or 0.0
+
+
+def _math_verify(case: GoldenCase) -> float:
+    from math_verify import parse, verify
+
+    # Timeouts off: they need SIGALRM on the main thread, and the cases are harmless.
+    gold = parse(f"${case.reference}$", parsing_timeout=0)
+    return float(verify(gold, parse(case.answer, parsing_timeout=0), timeout_seconds=0))
+
+
+def compare_graders(num_cases: int = 300, num_rounds: int = 3) -> list[Measured]:
+    """`math` and math-verify on the same cases, in alternating slices; the fastest of the rounds counts per case."""
+    graders: dict[str, Callable[[GoldenCase], float]] = {"hone math": _own, "math-verify": _math_verify}
+    cases = math_cases(num_cases)
+    best = {name: [float("inf")] * len(cases) for name in graders}
+    given = {name: [0.0] * len(cases) for name in graders}
+    for grade in graders.values():
+        for case in cases[:5]:
+            grade(case)  # imports and caches
+    for _ in range(num_rounds):
+        for start in range(0, len(cases), 20):
+            for name, grade in graders.items():
+                for position in range(start, min(start + 20, len(cases))):
+                    began = time.process_time()
+                    given[name][position] = grade(cases[position])
+                    best[name][position] = min(best[name][position], time.process_time() - began)
+    return [_measured(name, cases, given[name], best[name]) for name in graders]
+
+
+def _measured(
+    name: str, cases: Sequence[GoldenCase], given: Sequence[float], seconds: Sequence[float]
+) -> Measured:
+    pairs = list(zip(cases, given, strict=True))
+    return Measured(
+        name,
+        tuple(seconds),
+        sum(case.score == score for case, score in pairs),
+        sum(case.score == 0 and score == 1 for case, score in pairs),
+        sum(case.score == 0 for case in cases),
+    )
+
+
+def service_rates(num_cases: int = 4_000, num_rounds: int = 3) -> dict[int, float]:
+    """Cases per second of wall time by number of workers (0: in this process), medians of interleaved rounds."""
+    table = math_cases(500)
+    cases = [
+        Case(str(i), "math", {}, table[i % len(table)].reference, FinalAnswer(table[i % len(table)].answer))
+        for i in range(num_cases)
+    ]
+    rates: dict[int, list[float]] = {0: [], 1: [], 2: []}
+    services = {workers: VerifierService(num_workers=workers, timeout_s=30) for workers in rates}
+    try:
+        for service in services.values():
+            service.judge_many(cases[:200])
+        for _ in range(num_rounds):
+            for workers, service in services.items():
+                began = time.perf_counter()
+                service.judge_many(cases)
+                rates[workers].append(num_cases / (time.perf_counter() - began))
+    finally:
+        for service in services.values():
+            service.close()
+    return {workers: statistics.median(values) for workers, values in rates.items()}
