@@ -148,11 +148,13 @@ def harvest_rule(config: RftConfig) -> HarvestRule:
 
 def _candidate(one: JudgedRollout) -> Candidate:
     assert one.reward.verdict is not None, "a kept response was judged"
+    verdict = one.reward.verdict.to_json()
+    del verdict["seconds"]  # the same run writes the same rows, however long its judge took
     return Candidate(
         one.prompt,
         one.rollout.rollout_id,
         one.rollout.text,
         one.rollout.num_response_tokens,
         one.rollout.policy_version,
-        one.reward.verdict.to_json(),
+        verdict,
     )
