@@ -71,7 +71,7 @@ def ask(picture: DigitPicture, question_type: str, rng: random.Random) -> DigitQ
         digit = rng.choice(once)
         box = picture.box(digit)
         solution = f"<bbox>{' '.join(map(str, box))}</bbox>"
-        thought = numbered(digits, digit)
+        thought = search(digits, digit)
         return DigitQuestion(question_type, wording.format(digit=digit), solution, solution, thought)
     if question_type == "transcribe":
         return DigitQuestion(question_type, wording, listed, f"\\boxed{{{listed}}}", "")
@@ -85,10 +85,10 @@ def ask(picture: DigitPicture, question_type: str, rng: random.Random) -> DigitQ
     return DigitQuestion(question_type, wording, answer, f"\\boxed{{{answer}}}", thought)
 
 
-def numbered(digits: Sequence[int], asked: int) -> str:
-    """`8:1 1:2 6:3 #6:3`: every digit with its place, then the one asked for, which is now a look-up in the text."""
-    places = " ".join(f"{digit}:{place}" for place, digit in enumerate(digits, 1))
-    return f"{places} #{asked}:{digits.index(asked) + 1}"
+def search(digits: Sequence[int], asked: int) -> str:
+    """`6? 8 no 1 no 6 yes`: reads on until the digit is found, one comparison at a time."""
+    misses = "".join(f" {digit} no" for digit in digits[: digits.index(asked)])
+    return f"{asked}?{misses} {asked} yes"
 
 
 def running_sum(digits: Sequence[int]) -> str:

@@ -122,8 +122,13 @@ def test_a_listing_thought_names_the_digits_in_reading_order(built):
     assert len(listed) > 100
     for row, thought in listed:
         digits = digits_in(row.prompt, train)
-        named = re.split(r"[,+ ]", thought.split(" #")[0])  # `3,8,5`, `3:1 8:2 5:3 #8:2` and `3+8=11+5=16`
-        assert [int(part[0]) for part in named] == digits
+        if "?" in thought:  # `8? 3 no 8 yes` stops at the digit
+            named = [int(digit) for digit in re.findall(r" (\d)", thought)]
+            assert named == digits[: len(named)]
+            assert thought.endswith(f" {thought[0]} yes")
+            assert thought.count(" no") == len(named) - 1
+        else:  # `3,8,5` and `3+8=11+5=16`
+            assert [int(part[0]) for part in re.split(r"[,+]", thought)] == digits
 
 
 def test_thoughts_of_sums_add_up_and_thoughts_of_places_count_to_the_digit():
@@ -134,12 +139,14 @@ def test_thoughts_of_sums_add_up_and_thoughts_of_places_count_to_the_digit():
     assert thought == f"{first}+{second}={first + second}+{third}={first + second + third}"
     where = ask(picture, "where", random.Random(0))
     asked = int(next(letter for letter in where.text if letter.isdigit()))
-    place = picture.digits.index(asked) + 1
-    assert where.thought == f"{first}:1 {second}:2 {third}:3 #{asked}:{place}"
+    before = picture.digits[: picture.digits.index(asked)]
+    assert where.thought == f"{asked}?" + "".join(f" {digit} no" for digit in before) + f" {asked} yes"
 
 
 def test_cold_start_has_question_types_of_its_own(tmp_path):
-    paths = build_digits(tmp_path, **SMALL, cold_start_question_types=["sum", "sum", "where"], transcribe_frac=0.0)
+    paths = build_digits(
+        tmp_path, **SMALL, cold_start_question_types=["sum", "sum", "where"], transcribe_frac=0.0
+    )
     types = [row.prompt.question_type for row in load_sft_rows(paths["cold_start"])]
     assert {name: types.count(name) for name in types} == {"sum": 400, "where": 200}
     assert {prompt.question_type for prompt in load_prompts(paths["train"])} == set(QUESTION_TYPES)
