@@ -55,8 +55,9 @@ _PLAIN_COMMANDS = {
     "Q": ("set", "Q"), "C": ("set", "C"),
 }  # fmt: skip
 GREEK = set(
-    "angle triangle alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho "
-    "sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell hbar".split()
+    "angle triangle alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda "
+    "mu nu xi rho varrho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma "
+    "Upsilon Phi Psi Omega ell hbar".split()
 )
 _INFINITY = {"inf", "infinity", "Infinity", "oo", "Inf", "infty"}
 _TEXT_COMMANDS = set(

