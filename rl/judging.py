@@ -11,8 +11,9 @@ from rl.recipe import JudgingConfig
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
 from verifiers.answer import FinalAnswer, split_response
+from verifiers.case import Case
 from verifiers.errors import BadInput, HoneError
-from verifiers.service import Case, VerifierService
+from verifiers.service import VerifierService
 from verifiers.verdict import Verdict
 
 

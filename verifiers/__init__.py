@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verifiers.answer import FinalAnswer, SplitResponse, split_response
+    from verifiers.case import Case
     from verifiers.errors import BadInput, BadOption, BadReference, HoneError, UnknownVerifier
     from verifiers.registry import load_verifier, verifier_names
-    from verifiers.service import Case, VerifierService
+    from verifiers.service import VerifierService
     from verifiers.verdict import Verdict
     from verifiers.verifier import Example, NoAnswer, Verifier
 
@@ -24,7 +25,7 @@ _HOME = {
     "HoneError": "errors", "BadInput": "errors", "BadOption": "errors", "BadReference": "errors",
     "UnknownVerifier": "errors",
     "load_verifier": "registry", "verifier_names": "registry",
-    "Case": "service", "VerifierService": "service",
+    "Case": "case", "VerifierService": "service",
     "Verdict": "verdict",
     "Example": "verifier", "NoAnswer": "verifier", "Verifier": "verifier",
 }  # fmt: skip

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from verifiers.answer import FinalAnswer
+from verifiers.case import Case
 from verifiers.conformance import GoldenCase, default_cases, read_cases
 from verifiers.errors import BadInput
 from verifiers.registry import load_verifier
-from verifiers.service import Case, VerifierService
+from verifiers.service import VerifierService
 
 
 @dataclass(frozen=True)

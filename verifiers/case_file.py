@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.answer import FinalAnswer, split_response
+from verifiers.case import Case
 from verifiers.errors import BadInput, near_name
-from verifiers.service import Case
 
 
 @dataclass(frozen=True)

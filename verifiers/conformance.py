@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
+from verifiers.case import Case
 from verifiers.errors import BadInput, BadOption, BadReference
 from verifiers.hostile_pack import hostile_answers
 from verifiers.mutation_pack import near_misses
 from verifiers.registry import load_verifier, verifier_class
-from verifiers.service import Case, VerifierService
+from verifiers.service import VerifierService
 from verifiers.verdict import UNJUDGED
 from verifiers.verifier import Verifier, shown
 

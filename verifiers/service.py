@@ -5,42 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
-from verifiers.answer import FinalAnswer
+from verifiers.case import Case, Job
 from verifiers.errors import BadInput
 from verifiers.verdict import Verdict
 from verifiers.worker import Judge, case_key
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One final answer to judge. Everything in it is plain JSON, apart from the `FinalAnswer` itself.
-
-    >>> Case("rollout-7", "math", {}, "1/2", FinalAnswer(r"\\boxed{0.5}")).verifier
-    'math'
-    """
-
-    case_id: str
-    verifier: str
-    options: Mapping[str, Any]
-    reference: Any
-    answer: FinalAnswer
-
-
-@dataclass(slots=True)
-class Job:
-    """A case on its way, with the future that its verdict resolves."""
-
-    case: Case
-    key: str
-    future: Future[Verdict] = field(default_factory=Future)
-    sent_at: float = 0.0
-    num_crashes: int = 0
 
 
 class VerifierService:

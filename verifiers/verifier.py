@@ -79,10 +79,9 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
             self.config = build_config(self.Config, {**(config or {}), **options}, owner=self.kind)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles by specification: import path and options, never state."""
-        path = f"{type(self).__module__}:{type(self).__qualname__}"
+        """Pickles by specification: the class, by its import path, and options; never state."""
         options = {f.name: getattr(self.config, f.name) for f in fields(self.config)}
-        return (from_specification, (path, options))
+        return (type(self), (options,))
 
     @abstractmethod
     def prepare(self, reference: Any) -> PreparedT:
@@ -138,13 +137,6 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
         except Exception as why:  # noqa: BLE001 - the one boundary where plug-in code may fail
             where = f"verifier {self.kind!r}"
             return Verdict.failed("verifier_raised", shown(f"{where} raised {type(why).__name__}: {why}"))
-
-
-def from_specification(path: str, options: Mapping[str, Any]) -> Verifier[Any, Any]:
-    """The verifier of a class path (`package.module:Name`) and options."""
-    from verifiers.registry import load_verifier
-
-    return load_verifier(path, options)
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:

@@ -14,12 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from verifiers.case import Job
 from verifiers.verdict import Verdict
-
-if TYPE_CHECKING:
-    from verifiers.service import Job
 
 MAX_WINDOW = 16
 FAST_CASE_S = 0.004

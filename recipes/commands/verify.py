@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from verifiers.case import Case
     from verifiers.case_file import Columns
-    from verifiers.service import Case
     from verifiers.verdict import Verdict
 
 NUM_SLOWEST = 5

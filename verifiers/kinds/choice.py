@@ -10,7 +10,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.final_line import MAX_ANSWER_CHARS, boxes, stated_answer
-from verifiers.kinds.string_match import normalise
+from verifiers.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

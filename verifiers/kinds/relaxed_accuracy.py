@@ -11,7 +11,7 @@ from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.kinds.number import percent_readings
-from verifiers.kinds.string_match import normalise
+from verifiers.plain_text import normalise
 from verifiers.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, shown

@@ -13,8 +13,8 @@ from verifiers.assignment import best_assignment
 from verifiers.box import Box, iou, reference_boxes, tagged_boxes
 from verifiers.errors import BadReference
 from verifiers.final_line import MAX_ANSWER_CHARS
-from verifiers.kinds.string_match import normalise
 from verifiers.kinds.text_overlap import edit_ratio
+from verifiers.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
+from verifiers.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
-
-_TEXT_WRAP = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
-_ARTICLE = re.compile(r"\b(?:a|an|the)\b\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,22 +22,6 @@ class StringOptions:
     (normalised, and punctuation and English articles removed)."""
 
     match: Literal["exact", "normalised", "loose"] = "normalised"
-
-
-def normalise(text: str, match: str = "normalised") -> str:
-    """The form in which two strings are compared under `match`."""
-    if match == "exact":
-        return text.strip()
-    text = unicodedata.normalize("NFKC", text)
-    while (unwrapped := _TEXT_WRAP.sub(r"\1", text)) != text:
-        text = unwrapped
-    text = " ".join(text.replace("$", "").split()).casefold()
-    text = text.strip("\"'`“”‘’«»* ").strip()
-    text = re.sub(r"[.。!]$", "", text).strip()
-    if match == "loose":
-        text = "".join(c if c.isalnum() or c.isspace() else " " for c in text)
-        text = " ".join(_ARTICLE.sub("", text).split())
-    return text
 
 
 class StringVerifier(Verifier[tuple[str, ...], str]):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from verifiers.kinds.string_match import normalise
+from verifiers.plain_text import normalise
 from verifiers.puzzles.protocol import Puzzle, need, refuse
 
 MAX_CHARS = 50_000

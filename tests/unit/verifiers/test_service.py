@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from verifiers.answer import FinalAnswer
+from verifiers.case import Case
 from verifiers.errors import BadInput
-from verifiers.service import Case, VerifierService
+from verifiers.service import VerifierService
 from verifiers.verdict import Verdict
 from verifiers.verifier import Verifier
 
