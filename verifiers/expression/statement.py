@@ -53,7 +53,7 @@ _LEADING = re.compile(
     r"|thus|therefore|so|is|are|hence)\b)+",
     re.IGNORECASE,
 )
-_OPTION = re.compile(r"^\W{0,3}\(?([A-J])[).:\]]\)?\s+\S")
+_OPTION = re.compile(r"^\W{0,3}\(?([A-J])[).:\]]\)?\s+(?!or\b|and\b)\S")
 _ANY_OPTION = re.compile(r"(?<![A-Za-z])\(?([A-J])[).:\]](?:\s|$)")
 
 

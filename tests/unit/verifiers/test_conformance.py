@@ -11,9 +11,7 @@ from verifiers.verifier import Example, Verifier
 pytest_plugins: list[str] = []
 
 
-@pytest.mark.parametrize(
-    "kind", ["math", "number", "choice", "bbox_iou"]
-)
+@pytest.mark.parametrize("kind", ["math", "number", "choice", "bbox_iou"])
 def test_built_in_verifiers_conform(kind):
     failed = [result for result in check_conformance(kind) if result.status == "failed"]
     assert failed == []
