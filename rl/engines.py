@@ -24,6 +24,16 @@ from verifiers.errors import BadInput
 
 RAY_START_TRIES = 3
 
+# What a cluster of this process's own starts with, and hands to every worker; what the user has set wins.
+OWN_CLUSTER_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # a waiting process must not spin on the cores of a working one
+    "KMP_BLOCKTIME": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",  # Ray would run every worker at niceness 15
+    # After a `kill -9` of this process Ray's agents look for their dead head node for so long, and end; 60 by default.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+}
+
 
 class Engines:
     """Started once a run, on first use, and kept through all stages; ``hold`` makes them hold a policy."""
@@ -168,9 +178,8 @@ def start_ray(recipe: Recipe) -> None:
     if address:
         ray.init(address=address, **common)
         return
-    # After a `kill -9` of this process Ray's agents look for their dead head node for so long, and end; 60 by default.
-    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray would run every worker at niceness 15
+    for name, value in OWN_CLUSTER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     # Placement groups want whole CPUs; on a small machine there are fewer than there are ranks and workers.
     num_cpus = recipe.ray.num_cpus or max(os.cpu_count() or 1, recipe.trainer.num_ranks + 1)
     common |= {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}

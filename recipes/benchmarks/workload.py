@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -27,8 +26,6 @@ class Workload:
         from rl.quiet import quiet_third_party
         from rl.run_data import base_policy, build_data, load
 
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        os.environ.setdefault("KMP_BLOCKTIME", "0")
         scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hone-bench-")))
         self.log_dir = scratch / "logs"
         self._terminal = self._stack.enter_context(quiet_third_party(self.log_dir / "driver.log"))

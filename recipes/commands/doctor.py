@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rl.preflight import Finding
+    from rl.recipe import Recipe
 
 
 def doctor(
@@ -14,7 +20,6 @@ def doctor(
 ) -> None:
     """Preflight: what would fail in an hour fails in a minute. Exit status 1 when a check fails."""
     import tempfile
-    from pathlib import Path
 
     from recipes.recipe_file import load_recipe
 
@@ -25,25 +30,23 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _examine(settings, scratch, quick: bool) -> list:  # type: ignore[no-untyped-def, type-arg]
-    import os
-
+def _examine(settings: Recipe, scratch: Path, quick: bool) -> list[Finding]:
     from rich.console import Console
 
+    from rl.engine_failure import failures_in_one_line
     from rl.quiet import quiet_third_party
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
     colours = {"ok": "green", "warning": "yellow", "failed": "red"}
     findings = []
-    with quiet_third_party(scratch / "doctor.log") as terminal:
+    log = Path(settings.run_dir) / "logs" / "doctor.log"
+    with quiet_third_party(log) as terminal, failures_in_one_line(log):
         from rl.engines import Engines
         from rl.preflight import check_data, check_engines
         from rl.run_data import base_policy, build_data, load, refuse_leaks
 
         console = Console(file=terminal)
 
-        def tell(checks) -> None:  # type: ignore[no-untyped-def]
+        def tell(checks: Iterable[Finding]) -> None:
             for finding in checks:
                 findings.append(finding)
                 console.print(
@@ -56,6 +59,6 @@ def _examine(settings, scratch, quick: bool) -> list:  # type: ignore[no-untyped
         base = base_policy(settings, scratch, data)
         tell(check_data(settings, data, base))
         if not quick:
-            with Engines(settings, base, scratch / "logs", probe=data.heldout) as engines:
+            with Engines(settings, base, log.parent, probe=data.heldout) as engines:
                 tell(check_engines(settings, engines, data))
     return findings

@@ -39,24 +39,24 @@ def evaluate_policy(
 
 
 def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) -> dict[str, Any]:
-    import os
     import tempfile
 
     from rich.console import Console
     from rich.table import Table
 
+    from rl.engine_failure import failures_in_one_line
     from rl.quiet import quiet_third_party
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    log = run_path / "logs" / "eval.log"
     with (
         tempfile.TemporaryDirectory(prefix="hone-eval-") as scratch,
-        quiet_third_party(Path(scratch) / "driver.log") as terminal,
+        quiet_third_party(log) as terminal,
+        failures_in_one_line(log),
     ):
         from rl import policy_evaluation
 
         figures = policy_evaluation.evaluate_policy(
-            settings, hub, _heldout(settings, prompt_set, run_path, Path(scratch)), Path(scratch) / "logs"
+            settings, hub, _heldout(settings, prompt_set, run_path, Path(scratch)), log.parent
         )
         table = Table("", "prompts", "pass@1", title=str(hub))
         groups = {

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rl.recipe import Recipe
+    from rl.run_directory import RunDirectory
 
 
 def run(
@@ -34,19 +38,13 @@ def run(
         run_directory.close()
 
 
-def _run(settings, run_directory, report: bool) -> None:  # type: ignore[no-untyped-def]
-    import os
-
+def _run(settings: Recipe, run_directory: RunDirectory, report: bool) -> None:
     from rich.console import Console
 
     from rl.engine_failure import failures_in_one_line
     from rl.progress import ProgressDisplay
     from rl.quiet import quiet_third_party
 
-    # Waiting processes must not spin on the cores of working ones; children inherit it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled" if "RAY_ADDRESS" not in os.environ else "token")
     log = run_directory.logs / "driver.log"
     with quiet_third_party(log) as terminal, failures_in_one_line(log):
         with ProgressDisplay(Console(file=terminal)) as display:
