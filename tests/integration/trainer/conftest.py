@@ -184,10 +184,10 @@ def start_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
 
 @pytest.fixture(scope="session")
-def new_trainer(
+def make_trainer(
     start_ranks: Callable[[int], LocalRanks], tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Any]:
-    """Makes a `Trainer` on the tiny model: `new_trainer(num_ranks, zero_stage=3, ...)`."""
+    """Makes a `Trainer` on the tiny model: `make_trainer(num_ranks, zero_stage=3, ...)`."""
     from rl.trainer import Trainer
 
     def make(num_ranks: int = 1, *, dtype: str = "float32", **settings: Any) -> Any:
@@ -206,15 +206,29 @@ def new_trainer(
     return make
 
 
+@pytest.fixture
+def new_trainer(make_trainer: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Trainers of one test, whose ranks end with it."""
+    made: list[Any] = []
+
+    def make(num_ranks: int = 1, **settings: Any) -> Any:
+        made.append(make_trainer(num_ranks, **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each._ranks.close()
+
+
 @pytest.fixture(scope="session")
-def trainer(new_trainer: Callable[..., Any]) -> Callable[..., Any]:
+def trainer(make_trainer: Callable[..., Any]) -> Callable[..., Any]:
     """The same trainer for the same settings, for tests that leave its weights alone (a learning rate of 0)."""
     made: dict[str, Any] = {}
 
     def get(num_ranks: int = 1, **settings: Any) -> Any:
         key = repr((num_ranks, sorted(settings.items())))
         if key not in made:
-            made[key] = new_trainer(num_ranks, **settings)
+            made[key] = make_trainer(num_ranks, **settings)
         return made[key]
 
     return get
