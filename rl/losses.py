@@ -79,7 +79,9 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     num_tokens = float(mask.sum())
     for name, value in loss_metrics.items():  # verl's are means over the micro-batch
         metrics[f"{name.removeprefix('actor/')}_sum"] = float(value) * num_tokens
-    if inputs.kl_coef.any():
+    if (
+        inputs.ref_logprobs.any()
+    ):  # there is a reference; its KL is reported for samples without a coefficient too
         from verl.trainer.ppo.core_algos import kl_penalty
 
         kl = kl_penalty(inputs.logprobs, inputs.ref_logprobs, spec.kl_estimator)
