@@ -41,7 +41,9 @@ def _swap(text: str) -> str | None:
 
 
 def _hedge(text: str) -> str | None:
-    """The right answer or another one."""
+    """The right answer or another one. None where the answer is itself a union: joining a part to it says no more."""
+    if re.search(r"[<>≤≥]|\\(?:le|ge|lt|gt|cup)\b|\bor\b", text):
+        return None
     other = _off_by_one(text) or text + "x"
     return f"{text} or {other}" if len(text) < 2_000 else None
 

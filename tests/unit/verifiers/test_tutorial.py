@@ -62,8 +62,6 @@ def test_under_pytest(folder):
         "pytest",
         "-q",
         "-p",
-        "verifiers.pytest_plugin",
-        "-p",
         "no:cacheprovider",
         "test_colour.py",
     ]
