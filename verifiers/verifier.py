@@ -19,6 +19,13 @@ ExtractedT = TypeVar("ExtractedT")
 
 MAX_SHOWN = 200
 
+_BROKEN_FORMAT = {
+    "truncated": "the response was cut off at its length limit",
+    "no_thought": "the response has no thought: no <think> tags were found where one was expected",
+    "malformed": "the response's thought is malformed: a tag is missing, repeated or out of place",
+    "empty": "the response has nothing after its thought",
+}
+
 
 @dataclass(frozen=True)
 class NoOptions:
@@ -117,7 +124,7 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
             answer = FinalAnswer(answer)
         started = time.perf_counter()
         if not answer.ok:
-            verdict = Verdict.scored(0.0, answer.status, f"the response is {answer.status.replace('_', ' ')}")
+            verdict = Verdict.scored(0.0, answer.status, _BROKEN_FORMAT[answer.status])
         else:
             verdict = self._judge_text(prepared, answer)
         return verdict.with_fields(seconds=time.perf_counter() - started)

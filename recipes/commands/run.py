@@ -16,7 +16,10 @@ def run(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check recipe and show the plan; run nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check the recipe's keys and show the plan; read no data, run nothing."
+        ),
     ] = False,
     report: Annotated[bool, typer.Option(help="Write RUN/report.html at the end.")] = True,
 ) -> None:

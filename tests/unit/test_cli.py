@@ -211,3 +211,21 @@ def test_help_takes_less_than_a_second_when_the_machine_is_idle():
     )
     assert done.returncode == 0
     assert time.perf_counter() - start < 1.0
+
+
+def test_a_plug_in_in_the_current_folder_is_found_by_the_installed_script(tmp_path):
+    (tmp_path / "plug.py").write_text(
+        "from verifiers.kinds.string_match import StringVerifier\n\n\n"
+        "class Plug(StringVerifier):\n    kind = 'plug'\n"
+    )
+    (tmp_path / "answers.jsonl").write_text('{"answer": "blue", "reference": "blue"}\n')
+    done = subprocess.run(
+        [Path(sys.executable).parent / "hone", "verify", "answers.jsonl", "--verifier", "plug:Plug"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mean score 1.0000" in done.stdout
