@@ -120,10 +120,8 @@ def hone(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Exit status: 0, 1 failed, 2 bad usage or input, 130 interrupted."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(
-            os.getcwd()
-        )  # where a plug-in `package.module:Name` may lie; after everything installed
+    if str(Path.cwd()) not in sys.path:  # where a plug-in may lie; after everything that is installed
+        sys.path.append(str(Path.cwd()))
     misplaced = misplaced_floor()
     if misplaced is not None:
         return _fail(misplaced, EXIT_FAILED)
