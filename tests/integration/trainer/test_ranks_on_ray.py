@@ -22,6 +22,7 @@ def ray_session() -> Iterator[None]:
     import ray
 
     os.environ.setdefault("RAY_worker_niceness", "0")
+    ray.shutdown()  # the connection of a test folder before this one; its session fixture is done with it
     directory = tempfile.mkdtemp(prefix="hone-")
     ray.init(
         address="local",

@@ -207,7 +207,11 @@ def test_a_filter_keeps_itself_in_its_links() -> None:
 
 
 def test_the_command_prints_its_address_and_ends_on_interrupt(whole_run: Path) -> None:
-    code = f"from recipes.commands.view import view; view({str(whole_run)!r}, port=0, open_page=False)"
+    # A job in the background of a shell inherits an ignored interrupt; a person at a terminal has none.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"from recipes.commands.view import view; view({str(whole_run)!r}, port=0, open_page=False)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
