@@ -18,11 +18,13 @@ from rl.recipe import DataConfig, Recipe, TrainerConfig
 
 @pytest.fixture(scope="module")
 def ray_session() -> Iterator[None]:
-    """A cluster of this module's own; other clusters on the machine are not touched."""
+    """A cluster of this session's own; other clusters on the machine are not touched."""
     import ray
 
     os.environ.setdefault("RAY_worker_niceness", "0")
-    ray.shutdown()  # the connection of a test folder before this one; its session fixture is done with it
+    if ray.is_initialized():  # by a session fixture of another test folder, which will end it
+        yield
+        return
     directory = tempfile.mkdtemp(prefix="hone-")
     ray.init(
         address="local",
