@@ -2,49 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
 from rl.recipe import Recipe
+from rl.run_directory import RunDirectory
+from sampler.prompt_dataset import load_prompts
+from sampler.sft_row import load_sft_rows
 
 
 def print_plan(recipe: Recipe) -> None:
-    """One line a stage with the work in it. Data that a builder would make is not made, so its rows are not counted."""
-    table = Table(
-        "stage", "work", title=f"{recipe.name}: {recipe.program.rounds} rounds into {recipe.run_dir}"
-    )
-    rl, rft, evaluation = recipe.rl, recipe.rft, recipe.evaluation
-    heldout = f"{evaluation.num_prompts or 'all'} held-out prompts x {evaluation.samples_per_prompt} samples"
-    table.add_row(
-        "prepare data", recipe.data.builder or f"{recipe.data.train_prompts}, {recipe.data.heldout_prompts}"
-    )
-    table.add_row("evaluate", heldout)
-    for round_index in range(recipe.program.rounds):
-        epochs = recipe.sft.later_epochs if round_index and recipe.sft.later_epochs else recipe.sft.epochs
-        later_rows = f"{recipe.sft.later_cold_start_frac:.0%} of the cold-start rows and all harvests"
-        rows = later_rows if round_index else "the cold-start rows"
-        table.add_row(
-            f"round {round_index} · SFT",
-            f"{epochs:g} epochs of {rows}, {recipe.sft.batch_size} sequences a step",
-        )
-        table.add_row(f"round {round_index} · evaluate", heldout)
-        rollouts = rl.prompts_per_step * rl.samples_per_prompt
-        table.add_row(
-            f"round {round_index} · RL",
-            f"{rl.steps} steps of {rl.prompts_per_step} prompts x {rl.samples_per_prompt} samples = "
-            f"{rl.steps * rollouts:,} rollouts, {rl.steps * rl.mini_batches:,} optimizer steps "
-            f"({rl.advantage}, {rl.loss.policy_loss})",
-        )
-        table.add_row(f"round {round_index} · evaluate", heldout)
-        if round_index + 1 < recipe.program.rounds or recipe.program.collect_after_last:
-            table.add_row(
-                f"round {round_index} · collect",
-                f"{rft.num_prompts} prompts x {rft.probe_samples} samples, hard ones x "
-                f"{rft.samples_per_prompt} more",
-            )
+    """One line a stage with the work in it, and whether it is done already.
+
+    Data files are read and checked; what a builder would make is not made. Raises: BadInput naming file, row, column.
+    """
+    title = f"{recipe.name}: {recipe.program.rounds} rounds into {recipe.run_dir}"
+    done = _stages_done(Path(recipe.run_dir))
+    table = Table("stage", "work", *(["state"] if done else []), title=title)
+    for number, (stage, work) in enumerate([("prepare data", _data(recipe)), *_stages(recipe)]):
+        table.add_row(stage, work, *(["done" if number in done else "to do"] if done else []))
     console = Console()
     console.print(table)
     console.print(
         f"engines: {recipe.trainer.num_ranks} trainer ranks (ZeRO-{recipe.trainer.zero_stage}), "
         f"{recipe.sampler.num_workers} rollout workers on {recipe.sampler.device}"
     )
+
+
+def _data(recipe: Recipe) -> str:
+    """One line a set: how many rows its file has, or who makes it."""
+    data = recipe.data
+    files = {"train": data.train_prompts, "held out": data.heldout_prompts, "cold start": data.cold_start}
+    lines = []
+    for name, file in files.items():
+        if file is None:
+            lines.append(f"{name}: {f'made by {data.builder}' if data.builder else 'none'}")
+        elif Path(file).exists():
+            load = load_sft_rows if name == "cold start" else load_prompts
+            lines.append(f"{name}: {len(load(file, decode_images=False)):,} rows of {file}")
+        else:
+            lines.append(f"{name}: hub id {file}, not read")
+    return "\n".join(lines)
+
+
+def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """The stages after the data, in the order and number of `rl.program`."""
+    sft, rl, rft, evaluation = recipe.sft, recipe.rl, recipe.rft, recipe.evaluation
+    heldout = f"{evaluation.num_prompts or 'all'} held-out prompts x {evaluation.samples_per_prompt} samples"
+    has_cold_start = recipe.data.builder is not None or recipe.data.cold_start is not None
+    yield "evaluate", heldout
+    for round_index in range(recipe.program.rounds):
+        if round_index or has_cold_start:
+            epochs = sft.later_epochs if round_index and sft.later_epochs else sft.epochs
+            later_rows = f"{sft.later_cold_start_frac:.0%} of the cold-start rows and all harvests"
+            rows = (
+                "the cold-start rows" if not round_index else later_rows if has_cold_start else "all harvests"
+            )
+            yield (
+                f"round {round_index} · SFT",
+                f"{epochs:g} epochs of {rows}, {sft.batch_size} sequences a step",
+            )
+            yield f"round {round_index} · evaluate", heldout
+        rollouts = rl.prompts_per_step * rl.samples_per_prompt
+        yield (
+            f"round {round_index} · RL",
+            (
+                f"{rl.steps} steps of {rl.prompts_per_step} prompts x {rl.samples_per_prompt} samples = "
+                f"{rl.steps * rollouts:,} rollouts, {rl.steps * rl.mini_batches:,} optimizer steps "
+                f"({rl.advantage}, {rl.loss.policy_loss})"
+            ),
+        )
+        yield f"round {round_index} · evaluate", heldout
+        if round_index + 1 < recipe.program.rounds or recipe.program.collect_after_last:
+            yield (
+                f"round {round_index} · collect",
+                (
+                    f"{rft.num_prompts} prompts x {rft.probe_samples} samples, hard ones x "
+                    f"{rft.samples_per_prompt} more"
+                ),
+            )
+
+
+def _stages_done(run_path: Path) -> set[int]:
+    """Numbers of the stages that have a manifest."""
+    stages = (run_path / "stages").glob("[0-9][0-9]-*")
+    run = RunDirectory(run_path)
+    return {int(path.name[:2]) for path in stages if run.stage(path.name).is_complete}

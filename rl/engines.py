@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from rl.families.family import load_family
 from rl.judging import Judge, JudgedBatch
 from rl.policy_state import PolicyState
+from rl.ray_session import ray_for
 from rl.recipe import Recipe
 from rl.weight_sync import Proof, WeightSync
 from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from verifiers.errors import BadInput
-
-RAY_START_TRIES = 3
-
-# What a cluster of this process's own starts with, and hands to every worker; what the user has set wins.
-OWN_CLUSTER_ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # a waiting process must not spin on the cores of a working one
-    "KMP_BLOCKTIME": "0",
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_worker_niceness": "0",  # Ray would run every worker at niceness 15
-    # After a `kill -9` of this process Ray's agents look for their dead head node for so long, and end; 60 by default.
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-}
 
 
 class Engines:
@@ -61,8 +47,7 @@ class Engines:
         if self._held is not None:
             return
         self.forbidden_token_ids = forbidden_token_ids(self.base.hub, self.family)
-        start_ray(self.recipe)
-        self._stack.callback(stop_ray)
+        self._stack.enter_context(ray_for(self.recipe))
         self.judge = self._stack.enter_context(
             Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags)
         )
@@ -167,39 +152,3 @@ def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
         raise BadInput(f"model.path={hub}: its tokenizer cannot be loaded: {why}") from why
     ids: tuple[int, ...] = family.forbidden_token_ids(tokenizer)
     return ids
-
-
-def start_ray(recipe: Recipe) -> None:
-    """Join the cluster at RAY_ADDRESS, or start one on this machine for this run alone."""
-    import ray
-
-    address = os.environ.get("RAY_ADDRESS")
-    common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address:
-        ray.init(address=address, **common)
-        return
-    for name, value in OWN_CLUSTER_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    # Placement groups want whole CPUs; on a small machine there are fewer than there are ranks and workers.
-    num_cpus = recipe.ray.num_cpus or max(os.cpu_count() or 1, recipe.trainer.num_ranks + 1)
-    common |= {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
-    common["object_store_memory"] = recipe.ray.object_store_mib << 20
-    for attempt in range(RAY_START_TRIES):
-        earlier = set(psutil.Process().children(recursive=True))
-        try:
-            ray.init(**common)
-            return
-        except Exception:  # Ray gives its own processes 30 s to start, which a busy machine may not
-            ray.shutdown()
-            for process in set(psutil.Process().children(recursive=True)) - earlier:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            if attempt + 1 == RAY_START_TRIES:
-                raise
-
-
-def stop_ray() -> None:
-    """Leave the cluster; one that this process started ends with it."""
-    import ray
-
-    ray.shutdown()

@@ -45,7 +45,7 @@ class Judge:
     ) -> None:
         self.config = config
         self.thinking_tags = thinking_tags
-        self._service = VerifierService(num_workers=config.num_workers, timeout_s=config.timeout_s)
+        self._service = verifier_service(config)
 
     def __enter__(self) -> Judge:
         return self
@@ -121,6 +121,15 @@ class Judge:
             f"{len(missing)} of {len(judged)} rollouts could not be judged, more than "
             f"judging.max_unjudged_frac={self.config.max_unjudged_frac}: {cases}"
         )
+
+
+def verifier_service(config: JudgingConfig) -> VerifierService:
+    """Worker processes beside this process, or on every node of the Ray cluster that is joined."""
+    if not config.per_node:
+        return VerifierService(num_workers=config.num_workers, timeout_s=config.timeout_s)
+    from rl.verifier_actor import ActorPool
+
+    return VerifierService.over(ActorPool(num_workers=config.num_workers, timeout_s=config.timeout_s))
 
 
 @dataclass(frozen=True, eq=False)

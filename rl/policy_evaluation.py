@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl.engines import forbidden_token_ids, start_ray, stop_ray
+from rl.engines import forbidden_token_ids
 from rl.evaluation import evaluate
 from rl.families.family import load_family
 from rl.judging import Judge
+from rl.ray_session import ray_for
 from rl.recipe import Recipe
 from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
@@ -29,16 +30,13 @@ def evaluate_policy(recipe: Recipe, hub: Path, prompts: Sequence[Prompt], log_di
         top_p=config.top_p,
         forbidden_token_ids=forbidden_token_ids(hub, family),
     )
-    start_ray(recipe)
-    try:
-        with (
-            Judge(recipe.judging, thinking_tags=family.thinking_tags) as judge,
-            SamplerPool(hub, recipe.sampler, log_dir) as sampler,
-        ):
-            judge.check(prompts)
-            chosen = prompts[: config.num_prompts]
-            judged = judge.judge(sampler.sample(chosen, plan)).in_order_of(chosen)
-            judge.require_judged(judged)
-            return evaluate(judged, pass_at=config.pass_at, pass_score=config.pass_score)
-    finally:
-        stop_ray()
+    with (
+        ray_for(recipe),
+        Judge(recipe.judging, thinking_tags=family.thinking_tags) as judge,
+        SamplerPool(hub, recipe.sampler, log_dir) as sampler,
+    ):
+        judge.check(prompts)
+        chosen = prompts[: config.num_prompts]
+        judged = judge.judge(sampler.sample(chosen, plan)).in_order_of(chosen)
+        judge.require_judged(judged)
+        return evaluate(judged, pass_at=config.pass_at, pass_score=config.pass_score)

@@ -49,7 +49,10 @@ class DataConfig(Section):
 class JudgingConfig(Section):
     """How final answers become rewards."""
 
-    num_workers: int = Field(1, ge=1, description="verifier processes")
+    num_workers: int = Field(1, ge=1, description="verifier processes (of each node, with per_node)")
+    per_node: bool = Field(
+        False, description="judge on every node of the cluster, not only on the node of the controller"
+    )
     timeout_s: float = Field(5.0, gt=0, description="wall clock for one verdict; then the process is killed")
     max_unjudged_frac: float = Field(
         0.05, ge=0, le=1, description="timeouts and errors above this stop the run"

@@ -90,17 +90,17 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
 def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
     """Paths or hub ids by name (train, heldout, cold_start): the recipe's own over the builder's."""
     config = recipe.data
-    paths: dict[str, str] = {}
-    if config.builder is not None:
-        built = call_builder(
-            config.builder, directory / "data", seed=recipe.seed, options=config.builder_options
-        )
-        paths.update({name: str(path) for name, path in built.items()})
     given = {
         "train": config.train_prompts,
         "heldout": config.heldout_prompts,
         "cold_start": config.cold_start,
     }
+    paths: dict[str, str] = {}
+    if config.builder is not None and None in given.values():
+        built = call_builder(
+            config.builder, directory / "data", seed=recipe.seed, options=config.builder_options
+        )
+        paths.update({name: str(path) for name, path in built.items()})
     for name, path in given.items():
         if path is not None:  # a local one is found again from any directory
             paths[name] = str(Path(path).absolute()) if Path(path).exists() else path

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
-from verifiers.conformance import GoldenCase, default_cases, read_cases
+from verifiers.case_table import GoldenCase, default_cases, read_cases
 from verifiers.errors import BadInput
 from verifiers.registry import load_verifier
 from verifiers.service import VerifierService

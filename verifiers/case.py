@@ -35,3 +35,8 @@ class Job:
     future: Future[Verdict] = field(default_factory=Future)
     sent_at: float = 0.0
     num_crashes: int = 0
+
+    def resolve(self, verdict: Verdict) -> None:
+        """The first verdict counts; a job that was cancelled or given up keeps what it has."""
+        if not self.future.done():
+            self.future.set_result(verdict)

@@ -109,7 +109,13 @@ def _answer(row: Mapping[str, Any], where: str, columns: Columns) -> FinalAnswer
         ).answer
     if answer is not None or response is not None:
         raise BadInput(f"{where}: columns {columns.answer!r} and {columns.response!r} hold text")
-    raise BadInput(f"{where}: {_missing(columns.response, row)} (nor {columns.answer!r})")
+    if columns.answer in row or columns.response in row:
+        return FinalAnswer("", "empty")  # the model gave nothing
+    present = ", ".join(map(str, row)) or "none"
+    near = near_name(columns.response, map(str, row)) or near_name(columns.answer, map(str, row))
+    raise BadInput(
+        f"{where}: no column {columns.response!r} or {columns.answer!r}{near} (columns: {present})"
+    )
 
 
 def _row_options(value: Any, where: str, column: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import os
 import pickle
@@ -15,23 +14,24 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
-from verifiers.errors import BadInput, BadOption, BadReference
+from verifiers.case_table import GoldenCase, default_cases, read_cases
+from verifiers.errors import BadOption, BadReference
 from verifiers.hostile_pack import hostile_answers
 from verifiers.mutation_pack import near_misses
 from verifiers.registry import load_verifier, verifier_class
 from verifiers.service import VerifierService
-from verifiers.verdict import UNJUDGED
+from verifiers.verdict import UNJUDGED, Verdict
 from verifiers.verifier import Verifier, shown
 
 MIN_CASES = 20
 HOSTILE_LIMIT_S = 2.0
 TAGS = ("right", "wrong", "malformed", "hostile")
-_GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "verifiers"
 _CORRUPTED: tuple[Any, ...] = (None, "", "   ", [], {}, float("nan"), {"no_such_key": None}, [None], "\x00")
 
 
@@ -45,52 +45,18 @@ class CheckResult:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GoldenCase:
-    """One row of a case table: `{"reference", "answer", "score"}` and, where needed, `options`, `tag`."""
-
-    reference: Any
-    answer: str
-    score: float
-    options: Mapping[str, Any]
-    tag: str
-
-
 class CheckFailed(Exception):
     """A check's finding, as the sentence for the table."""
 
 
-def read_cases(path: Path) -> list[GoldenCase]:
-    """A case table (JSONL). Raises `BadInput` naming the line."""
-    cases = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            case = GoldenCase(
-                row["reference"],
-                row["answer"],
-                float(row["score"]),
-                row.get("options") or {},
-                row.get("tag", ""),
-            )
-        except (ValueError, KeyError, TypeError) as why:
-            raise BadInput(f"{path.name}, line {number}: not a case ({type(why).__name__}: {why})") from None
-        cases.append(case)
-    return cases
+def check_conformance(
+    name: str, cases: Path | None = None, places: Mapping[str, Callable[[Case], Verdict]] | None = None
+) -> list[CheckResult]:
+    """Every check on one verifier. Raises `BadInput` for an unknown name or an unreadable table.
 
-
-def default_cases(name: str) -> Path | None:
-    """Where a verifier's case table is looked for: the golden tables, else `<kind>_cases.jsonl` beside its module."""
-    found = verifier_class(name)
-    beside = Path(inspect.getfile(found)).parent / f"{found.kind}_cases.jsonl"
-    golden = _GOLDEN / f"{found.kind}.jsonl"
-    return next((path for path in (beside, golden) if path.is_file()), None)
-
-
-def check_conformance(name: str, cases: Path | None = None) -> list[CheckResult]:
-    """Every check on one verifier. Raises `BadInput` for an unknown name or an unreadable table."""
+    ``places`` names further ways to have a case judged, as in a Ray actor (`rl.verifier_actor.judge_in_actor`), of
+    which this floor knows nothing: the example must score the same there.
+    """
     kit = _Kit(name, cases or default_cases(name))
     checks: list[tuple[str, Callable[[], str]]] = [
         ("case table", kit.table),
@@ -102,6 +68,7 @@ def check_conformance(name: str, cases: Path | None = None) -> list[CheckResult]
         ("alike three times, in any order", kit.repeatable),
         ("from a thread", kit.thread),
         ("from asyncio", kit.from_asyncio),
+        *((place, partial(kit.elsewhere, judge)) for place, judge in (places or {}).items()),
         ("bad references are refused", kit.bad_references),
         ("a misspelt option is refused", kit.options),
         ("pickles by specification", kit.pickles),
@@ -259,6 +226,12 @@ class _Kit:
             verdict = asyncio.run(service.judge(case))
         if verdict.score != self.example.score:
             raise CheckFailed(f"the example scores {verdict.score} from asyncio: {verdict.reason}")
+        return "same score"
+
+    def elsewhere(self, judge: Callable[[Case], Verdict]) -> str:
+        verdict = judge(self._case("elsewhere"))
+        if verdict.score != self.example.score:
+            raise CheckFailed(f"the example scores {verdict.score} there: {verdict.reason}")
         return "same score"
 
     def _case(self, case_id: str) -> Case:

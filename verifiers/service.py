@@ -8,11 +8,22 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from types import TracebackType
+from typing import Protocol
 
 from verifiers.case import Case, Job
 from verifiers.errors import BadInput
 from verifiers.verdict import Verdict
 from verifiers.worker import Judge, case_key
+
+
+class CasePool(Protocol):
+    """Whatever judges cases somewhere else and resolves each job's future once."""
+
+    def put(self, job: Job) -> None: ...
+
+    def worker_pids(self) -> list[int]: ...
+
+    def close(self) -> None: ...
 
 
 class VerifierService:
@@ -46,16 +57,11 @@ class VerifierService:
             raise BadInput(
                 "num_workers is at least 0; timeout_s, memory_gib, recycle_after and max_pending are positive"
             )
-        self.num_workers = num_workers
-        self._judge = Judge()
-        self._inline_lock = threading.Lock()
-        self._closed = False
-        self._room = threading.Semaphore(max_pending)
-        self._pool = None
+        pool: CasePool | None = None
         if num_workers:
             from verifiers.worker_pool import WorkerPool
 
-            self._pool = WorkerPool(
+            pool = WorkerPool(
                 num_workers=num_workers,
                 timeout_s=timeout_s,
                 memory_bytes=int(memory_gib * 2**30),
@@ -64,6 +70,21 @@ class VerifierService:
                 crash_retries=crash_retries,
                 load_timeout_s=load_timeout_s,
             )
+        self._set_up(pool, max_pending)
+
+    @classmethod
+    def over(cls, pool: CasePool, *, max_pending: int = 100_000) -> VerifierService:
+        """The same service over workers of another sort, as on the nodes of a cluster (`rl.verifier_actor`)."""
+        service = cls.__new__(cls)
+        service._set_up(pool, max_pending)
+        return service
+
+    def _set_up(self, pool: CasePool | None, max_pending: int) -> None:
+        self._pool = pool
+        self._judge = Judge()
+        self._inline_lock = threading.Lock()
+        self._closed = False
+        self._room = threading.Semaphore(max_pending)
 
     def __enter__(self) -> VerifierService:
         return self

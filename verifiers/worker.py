@@ -20,6 +20,7 @@ import ctypes
 import gc
 import importlib
 import json
+import math
 import os
 import resource
 import select
@@ -38,6 +39,9 @@ from verifiers.verdict import Verdict
 from verifiers.verifier import Verifier
 
 MAX_PREPARED = 4096
+MAX_PROCESSES_OF_USER = 16_384  # the kernel counts all of a user's processes and threads, Ray's too
+CPU_S_PER_WALL_S = 4
+LOAD_CPU_S = 120  # a verifier's imports, at its first case
 _PR_SET_PDEATHSIG = 1
 
 
@@ -84,12 +88,15 @@ def case_key(name: str, options: Any) -> str:
     return f"{name}\n{json.dumps(options, sort_keys=True)}\n"
 
 
-def serve(connection: socket.socket) -> None:
-    """Judge the cases of one socket until its other end closes."""
+def serve(connection: socket.socket, case_cpu_s: int) -> None:
+    """Judge the cases of one socket until its other end closes; each may take `case_cpu_s` of processor time."""
     judge = Judge()
+    _, most_cpu_s = resource.getrlimit(resource.RLIMIT_CPU)
     with connection, connection.makefile("rb", buffering=1 << 16) as lines:
         for line in lines:
             case = json.loads(line)
+            # The parent's wall clock kills first, unless a case runs in many threads or the parent is stopped.
+            resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + case_cpu_s, most_cpu_s))
             key = case_key(case["v"], case["o"])
             verdict = None
             if not judge.knows(key):
@@ -116,8 +123,9 @@ def _die_with_parent(parent_pid: int) -> None:
 
 
 def _limit(memory_bytes: int) -> None:
-    """Memory, core files, open files and written file size of a worker."""
+    """Memory, processes, core files, open files and written file size of a worker."""
     wanted = {
+        resource.RLIMIT_NPROC: MAX_PROCESSES_OF_USER,
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: 256,
@@ -134,9 +142,10 @@ def _limit(memory_bytes: int) -> None:
 class Zygote:
     """Forks workers on request over one control socket."""
 
-    def __init__(self, control: socket.socket, memory_bytes: int) -> None:
+    def __init__(self, control: socket.socket, memory_bytes: int, case_cpu_s: int) -> None:
         self.control = control
         self.memory_bytes = memory_bytes
+        self.case_cpu_s = case_cpu_s
         self.children: set[int] = set()
 
     def run(self) -> None:
@@ -180,7 +189,7 @@ class Zygote:
                 ours.close()
                 _die_with_parent(zygote_pid)
                 _limit(self.memory_bytes)
-                serve(theirs)
+                serve(theirs, self.case_cpu_s)
                 status = 0
             except (BrokenPipeError, ConnectionResetError):
                 status = 0
@@ -198,14 +207,14 @@ class Zygote:
             os.waitpid(pid, 0)
 
 
-def main(control_fd: int, memory_bytes: int) -> None:
+def main(control_fd: int, memory_bytes: int, timeout_s: float) -> None:
     """Entry point of the zygote process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it closes the socket
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
     gc.freeze()
-    Zygote(control, memory_bytes).run()
+    Zygote(control, memory_bytes, math.ceil(CPU_S_PER_WALL_S * timeout_s) + LOAD_CPU_S).run()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

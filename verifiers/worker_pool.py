@@ -3,59 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import selectors
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from verifiers.case import Job
+from verifiers.fork_server import ForkServer
 from verifiers.verdict import Verdict
+from verifiers.worker_handle import WorkerHandle, encode_job
 
 MAX_WINDOW = 16
 FAST_CASE_S = 0.004
-MAX_ZYGOTE_RESTARTS = 3
-_KEPT_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT")
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
-def _zygote_env() -> dict[str, str]:
-    """A small environment: nothing secret, the parent's import path, one thread for numerical libraries."""
-    env = {name: os.environ[name] for name in _KEPT_ENV if name in os.environ}
-    env.update(dict.fromkeys(_ONE_THREAD, "1"))
-    env["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
-    env["PYTHONDONTWRITEBYTECODE"] = "1"
-    return env
-
-
-class _Worker:
-    """One worker process as the parent sees it: its socket and the jobs it holds, first the one it works on."""
-
-    def __init__(self, pid: int, connection: socket.socket) -> None:
-        self.pid = pid
-        self.connection = connection
-        connection.setblocking(False)
-        self.jobs: deque[Job] = deque()
-        self.loaded: set[str] = set()
-        self.last_done = 0.0
-        self.num_done = 0
-        self.outgoing = bytearray()
-        self.incoming = bytearray()
-
-    def deadline(self, timeout_s: float, load_timeout_s: float) -> float | None:
-        """When the first job is late: counted from when it was begun, and longer while its verifier loads."""
-        if not self.jobs:
-            return None
-        job = self.jobs[0]
-        allowed = timeout_s if job.key in self.loaded else load_timeout_s
-        return max(job.sent_at, self.last_done) + allowed
 
 
 class WorkerPool:
@@ -72,7 +34,7 @@ class WorkerPool:
         crash_retries: int,
         load_timeout_s: float,
     ) -> None:
-        self.num_workers, self.timeout_s, self.memory_bytes = num_workers, timeout_s, memory_bytes
+        self.num_workers, self.timeout_s = num_workers, timeout_s
         self.recycle_after, self.num_spares, self.crash_retries = recycle_after, num_spares, crash_retries
         self.load_timeout_s = max(load_timeout_s, timeout_s)
         self._lock = threading.Lock()
@@ -80,17 +42,15 @@ class WorkerPool:
         self._sleeping = False
         self._closing = False
         self._broken = ""
-        self._workers: list[_Worker] = []
-        self._spares: list[_Worker] = []
-        self._num_spawning = 0
-        self._num_restarts = 0
-        self._preloaded: set[str] = set()
+        self._workers: list[WorkerHandle] = []
+        self._spares: list[WorkerHandle] = []
         self._mean_case_s = 0.0
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, self._woken)
-        self._start_zygote()
+        self._fork_server = ForkServer(memory_bytes, timeout_s)
+        self._listen_to_fork_server()
         self._thread = threading.Thread(target=self._run, name="verifier-pool", daemon=True)
         self._thread.start()
 
@@ -105,7 +65,7 @@ class WorkerPool:
                 wake = self._sleeping
                 self._sleeping = False
         if refused:
-            _resolve(job, Verdict.failed("closed", refused))
+            job.resolve(Verdict.failed("closed", refused))
         elif wake:
             self._wake()
 
@@ -119,7 +79,7 @@ class WorkerPool:
             self._closing = True
         self._wake()
         self._thread.join()
-        self._stop_zygote()
+        self._fork_server.stop()
         for worker in (*self._workers, *self._spares):
             worker.connection.close()
         self._fail_all("the service was closed")
@@ -162,8 +122,7 @@ class WorkerPool:
         return max(1, min(MAX_WINDOW, len(self._queue) // (2 * self.num_workers)))
 
     def _free_slots(self) -> bool:
-        window = self._window()
-        return any(len(worker.jobs) < window for worker in self._workers)
+        return any(_wants_more(worker, self._window()) for worker in self._workers)
 
     def _hand_out(self) -> None:
         """Give waiting jobs to the workers that hold least, up to the window."""
@@ -173,8 +132,7 @@ class WorkerPool:
         for worker in sorted(self._workers, key=lambda w: len(w.jobs)):
             lines: list[bytes] = []
             now = time.monotonic()
-            # Refill only when half empty: fewer, larger writes.
-            if len(worker.jobs) > window // 2:
+            if not _wants_more(worker, window):
                 continue
             while len(worker.jobs) < window:
                 with self._lock:
@@ -185,53 +143,39 @@ class WorkerPool:
                 if first_time and not job.future.set_running_or_notify_cancel():
                     continue  # cancelled while it waited
                 try:
-                    lines.append(_encode(job))
+                    lines.append(encode_job(job))
                 except (TypeError, ValueError) as why:
-                    _resolve(
-                        job, Verdict.failed("not_json", f"options or reference are not plain JSON: {why}")
-                    )
+                    job.resolve(Verdict.failed("not_json", f"options or reference are not plain JSON: {why}"))
                     continue
-                self._preload(job.case.verifier)
+                self._fork_server.preload(job.case.verifier)
                 job.sent_at = now
                 worker.jobs.append(job)
             if lines:
                 worker.outgoing += b"".join(lines)
                 self._write(worker)
 
-    def _write(self, worker: _Worker) -> None:
-        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
-            sent = worker.connection.send(worker.outgoing)
-            del worker.outgoing[:sent]
+    def _write(self, worker: WorkerHandle) -> None:
+        worker.send()
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.outgoing else 0)
         self._selector.modify(worker.connection, events, self._reader(worker))
 
-    def _reader(self, worker: _Worker) -> Callable[[int], None]:
+    def _reader(self, worker: WorkerHandle) -> Callable[[int], None]:
         return lambda events: self._ready(worker, events)
 
-    def _ready(self, worker: _Worker, events: int) -> None:
+    def _ready(self, worker: WorkerHandle, events: int) -> None:
         if events & selectors.EVENT_READ:
-            try:
-                data = worker.connection.recv(1 << 18)
-            except BlockingIOError:
-                data = None
-            except ConnectionResetError:
-                data = b""
-            if data == b"":
+            messages = worker.receive()
+            if messages is None:
                 self._died(worker)
                 return
-            if data:
-                self._read_lines(worker, data)
+            self._read(worker, messages)
         if events & selectors.EVENT_WRITE:
             self._write(worker)
         if worker.num_done >= self.recycle_after and not worker.jobs:
             self._replace(worker)
 
-    def _read_lines(self, worker: _Worker, data: bytes) -> None:
-        worker.incoming += data
-        *lines, rest = bytes(worker.incoming).split(b"\n")
-        worker.incoming = bytearray(rest)
-        for line in lines:
-            message = json.loads(line)
+    def _read(self, worker: WorkerHandle, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
             if "l" in message:
                 worker.loaded.add(message["l"])
                 worker.last_done = message["m"]
@@ -242,7 +186,7 @@ class WorkerPool:
             self._mean_case_s += 0.1 * (message["m"] - began - self._mean_case_s)
             worker.last_done = message["m"]
             worker.num_done += 1
-            _resolve(job, Verdict.from_json(message["d"]))
+            job.resolve(Verdict.from_json(message["d"]))
 
     # --- death and replacement --------------------------------------------------------------------------
 
@@ -256,9 +200,9 @@ class WorkerPool:
             self._requeue(worker)
             self._replace(worker)
             reason = f"verifier {job.case.verifier!r} did not finish within {self.timeout_s:g} s"
-            _resolve(job, Verdict.timed_out(reason, seconds=self.timeout_s))
+            job.resolve(Verdict.timed_out(reason, seconds=self.timeout_s))
 
-    def _died(self, worker: _Worker) -> None:
+    def _died(self, worker: WorkerHandle) -> None:
         blamed = worker.jobs.popleft() if worker.jobs else None
         self._requeue(worker)
         self._replace(worker)
@@ -270,19 +214,19 @@ class WorkerPool:
                 self._queue.appendleft(blamed)
         else:
             reason = f"the worker process died while verifier {blamed.case.verifier!r} judged this case"
-            _resolve(blamed, Verdict.failed("worker_died", reason))
+            blamed.resolve(Verdict.failed("worker_died", reason))
 
-    def _requeue(self, worker: _Worker) -> None:
+    def _requeue(self, worker: WorkerHandle) -> None:
         """Jobs that waited behind the first one are innocent: back to the front of the queue."""
         with self._lock:
             self._queue.extendleft(reversed(worker.jobs))
         worker.jobs.clear()
 
-    def _replace(self, worker: _Worker) -> None:
+    def _replace(self, worker: WorkerHandle) -> None:
         """Kill a worker, put a spare in its place at once, and ask for a new spare."""
         self._selector.unregister(worker.connection)
         worker.connection.close()
-        self._tell_zygote({"kill": worker.pid})
+        self._fork_server.kill(worker.pid)
         with self._lock:
             if worker in self._workers:
                 self._workers.remove(worker)
@@ -292,79 +236,29 @@ class WorkerPool:
                 self._spares.remove(worker)
         self._spawn_missing()
 
-    def _spawn_missing(self) -> None:
-        missing = (
-            self.num_workers + self.num_spares - len(self._workers) - len(self._spares) - self._num_spawning
-        )
-        for _ in range(missing):
-            self._num_spawning += 1
-            self._tell_zygote({"spawn": 1})
+    # --- the fork server --------------------------------------------------------------------------------
 
-    # --- the zygote -------------------------------------------------------------------------------------
-
-    def _start_zygote(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fd = theirs.fileno()
-        self._zygote = subprocess.Popen(
-            [sys.executable, "-m", "verifiers.worker", str(fd), str(self.memory_bytes)],
-            pass_fds=[fd],
-            env=_zygote_env(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        theirs.close()
-        self._control = ours
-        self._selector.register(ours, selectors.EVENT_READ, self._zygote_ready)
-        self._num_spawning = 0
-        for name in self._preloaded:
-            self._tell_zygote({"preload": name})
+    def _listen_to_fork_server(self) -> None:
+        self._selector.register(self._fork_server.control, selectors.EVENT_READ, self._fork_server_ready)
         self._spawn_missing()
 
-    def _preload(self, name: str) -> None:
-        """From now on new workers are born with this verifier's modules."""
-        if name not in self._preloaded:
-            self._preloaded.add(name)
-            self._tell_zygote({"preload": name})
+    def _spawn_missing(self) -> None:
+        there = len(self._workers) + len(self._spares) + self._fork_server.num_spawning
+        for _ in range(self.num_workers + self.num_spares - there):
+            self._fork_server.spawn()
 
-    def _tell_zygote(self, request: dict[str, Any]) -> None:
-        with contextlib.suppress(
-            BrokenPipeError, ConnectionResetError
-        ):  # its end is handled where it is read
-            self._control.send(json.dumps(request).encode())
-
-    def _zygote_ready(self, _events: int) -> None:
-        packet = b""
-        descriptors: list[int] = []
-        with contextlib.suppress(ConnectionResetError):
-            packet, descriptors, _, _ = socket.recv_fds(self._control, 1 << 12, 1)
-        if not packet:
-            self._restart_zygote()
+    def _fork_server_ready(self, _events: int) -> None:
+        """A new worker came, or the fork server died and took its workers along: then another is started."""
+        received = self._fork_server.receive()
+        if received is None:
+            self._selector.unregister(self._fork_server.control)
+            self._fork_server.restart()
+            self._listen_to_fork_server()
             return
-        self._num_restarts = 0
-        worker = _Worker(json.loads(packet)["pid"], socket.socket(fileno=descriptors[0]))
-        self._num_spawning -= 1
+        worker = WorkerHandle(*received)
         self._selector.register(worker.connection, selectors.EVENT_READ, self._reader(worker))
         with self._lock:
             (self._workers if len(self._workers) < self.num_workers else self._spares).append(worker)
-
-    def _restart_zygote(self) -> None:
-        """The zygote died and took its workers along: start another, a few times."""
-        self._num_restarts += 1
-        self._selector.unregister(self._control)
-        self._stop_zygote()
-        if self._num_restarts > MAX_ZYGOTE_RESTARTS:
-            raise RuntimeError(
-                "its fork server ends as soon as it starts; run `python -m verifiers.worker` to see why"
-            )
-        self._start_zygote()
-
-    def _stop_zygote(self) -> None:
-        self._control.close()
-        try:
-            self._zygote.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._zygote.kill()
-            self._zygote.wait()
 
     # --- small things -----------------------------------------------------------------------------------
 
@@ -383,22 +277,9 @@ class WorkerPool:
             for worker in self._workers:
                 worker.jobs.clear()
         for job in jobs:
-            _resolve(job, Verdict.failed("closed", reason))
+            job.resolve(Verdict.failed("closed", reason))
 
 
-def _encode(job: Job) -> bytes:
-    case = job.case
-    line = {
-        "i": case.case_id,
-        "v": case.verifier,
-        "o": dict(case.options),
-        "r": case.reference,
-        "t": case.answer.text,
-        "s": case.answer.status,
-    }
-    return json.dumps(line).encode() + b"\n"
-
-
-def _resolve(job: Job, verdict: Verdict) -> None:
-    if not job.future.done():
-        job.future.set_result(verdict)
+def _wants_more(worker: WorkerHandle, window: int) -> bool:
+    """A worker is refilled when its window is half empty: fewer, larger writes."""
+    return len(worker.jobs) <= window // 2

@@ -5,18 +5,14 @@ it, so it pays nothing for Ray. Runs are interleaved, and the ratio is that of t
 measured: `plain`, as one would write it (n samples per prompt, text and log-probabilities by vLLM's defaults), and
 `stripped`, the fastest there is: no text at all and log-probabilities in flat lists.
 
-    python -m recipes.benchmarks.generation          # a tiny random model on this machine
+    hone bench generation
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import os
-import random
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,72 +152,3 @@ def measure_generation(
     return GenerationBenchmark(
         len(prompts), plan.num_samples, config.num_workers, config.threads, tokens_per_s, loadavg
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> GenerationBenchmark:
-    """Build a tiny random model and digit prompts, measure, print, and write the figures where asked."""
-    options = _options().parse_args(arguments)
-    # Ray runs its workers at niceness 15 by default, which would measure whatever else the machine does.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    import ray
-
-    from recipes.digit_picture import digit_banks
-    from recipes.digits import DigitsShape, distinct_prompts
-    from rl.families.family import load_family
-
-    with tempfile.TemporaryDirectory(prefix="hone-") as scratch:
-        prompts = distinct_prompts(
-            digit_banks(0.2, 0)[0], DigitsShape(), options.num_prompts, random.Random(0)
-        )
-        model_path = Path(options.model) if options.model else Path(scratch) / "tiny"
-        family = load_family("qwen3_vl_moe")
-        if not options.model:
-            family.build_tiny(model_path, seed=0, corpus=[prompt.text for prompt in prompts], sizes={})
-        from transformers import AutoTokenizer
-
-        plan = SamplingPlan(
-            num_samples=options.num_samples,
-            max_response_tokens=options.max_response_tokens,
-            run_seed=0,
-            step=0,
-            stage="bench",
-            forbidden_token_ids=family.forbidden_token_ids(AutoTokenizer.from_pretrained(model_path)),
-        )
-        config = SamplerConfig(
-            num_workers=options.num_workers, threads=options.threads, max_model_len=256, kv_cache_gib=0.5
-        )
-        ray.init(
-            address="local",
-            num_cpus=4,
-            include_dashboard=False,
-            log_to_driver=False,
-            object_store_memory=512 * 2**20,
-            _temp_dir=scratch,
-        )
-        try:
-            result = measure_generation(
-                model_path, config, prompts, plan, num_runs=options.num_runs, log_dir=Path(scratch) / "logs"
-            )
-        finally:
-            ray.shutdown()
-    print(result)
-    if options.json:
-        Path(options.json).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
-    return result
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hone bench generation", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model", help="a checkpoint in hub layout; default: a tiny random one")
-    parser.add_argument("--num-prompts", type=int, default=64)
-    parser.add_argument("--num-samples", type=int, default=8)
-    parser.add_argument("--max-response-tokens", type=int, default=24)
-    parser.add_argument("--num-workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--num-runs", type=int, default=7)
-    parser.add_argument("--json", help="also write the figures to this file")
-    return parser
-
-
-if __name__ == "__main__":
-    main()

@@ -21,9 +21,10 @@ class Workload:
         self._stack = ExitStack()
 
     def __enter__(self) -> Workload:
-        from rl.engines import forbidden_token_ids, start_ray, stop_ray
+        from rl.engines import forbidden_token_ids
         from rl.families.family import load_family
         from rl.quiet import quiet_third_party
+        from rl.ray_session import ray_for
         from rl.run_data import base_policy, build_data, load
 
         scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hone-bench-")))
@@ -40,8 +41,7 @@ class Workload:
             step=0,
             forbidden_token_ids=forbidden_token_ids(self.model_path, load_family(self.recipe.model.family)),
         )
-        start_ray(self.recipe)
-        self._stack.callback(stop_ray)
+        self._stack.enter_context(ray_for(self.recipe))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""``hone bench``: how close generation and training come to the bare engines, as ratios of interleaved runs."""
+"""``hone bench``: how close Hone comes to the bare engines and graders, as ratios of interleaved runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="How close generation and training come to the bare engines.", no_args_is_help=True)
+app = typer.Typer(help="How close Hone comes to the bare engines and graders.", no_args_is_help=True)
 
 
 @app.command()
@@ -65,3 +65,51 @@ def step(
     from recipes.benchmarks.overhead import measure_overhead
 
     typer.echo(str(measure_overhead(run)))
+
+
+@app.command()
+def verifiers(
+    cases: Annotated[int, typer.Option(min=20, help="Cases of the golden table.")] = 300,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,
+    faults: Annotated[
+        int, typer.Option(min=0, help="Only this: so many cases through the service, 1% hang, 1% crash.")
+    ] = 0,
+) -> None:
+    """`math` beside math-verify in one run, then the service with 0, 1 and 2 workers."""
+    if faults:
+        from verifiers.fault_benchmark import run_with_faults
+
+        print(run_with_faults(faults))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from verifiers.benchmark import compare_graders, service_rates
+
+    console = Console()
+    table = Table(
+        "grader",
+        "cases/s",
+        "median ms",
+        "p99 ms",
+        "accuracy",
+        "false positives",
+        title=f"{cases} cases, CPU time",
+    )
+    measured = compare_graders(cases, rounds)
+    for one in measured:
+        times = f"{one.percentile_ms(0.5):.3f}", f"{one.percentile_ms(0.99):.1f}"
+        table.add_row(
+            one.name,
+            f"{one.cases_per_s:.0f}",
+            *times,
+            f"{one.accuracy:.1%}",
+            f"{one.false_positive_frac:.1%}",
+        )
+    console.print(table)
+    console.print(f"ratio of rates: {measured[0].cases_per_s / measured[1].cases_per_s:.1f}")
+    rates = service_rates(num_rounds=rounds)
+    console.print(
+        "service: " + ", ".join(f"{workers} workers {rate:.0f}/s" for workers, rate in rates.items())
+    )
+    console.print(f"two workers over one: {rates[2] / rates[1]:.2f}")

@@ -17,9 +17,7 @@ def run(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", help="Check the recipe's keys and show the plan; read no data, run nothing."
-        ),
+        typer.Option("--dry-run", help="Check recipe and data files, show the plan; run nothing."),
     ] = False,
     report: Annotated[bool, typer.Option(help="Write RUN/report.html at the end.")] = True,
 ) -> None:

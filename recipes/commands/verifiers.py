@@ -31,52 +31,13 @@ def list_verifiers() -> None:
     Console().print(table)
 
 
-@app.command("bench")
-def bench(
-    cases: Annotated[int, typer.Option(min=20, help="Cases of the golden table.")] = 300,
-    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,
-) -> None:
-    """`math` beside math-verify in one run, then the service with 0, 1 and 2 workers."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from verifiers.benchmark import compare_graders, service_rates
-
-    console = Console()
-    table = Table(
-        "grader",
-        "cases/s",
-        "median ms",
-        "p99 ms",
-        "accuracy",
-        "false positives",
-        title=f"{cases} cases, CPU time",
-    )
-    measured = compare_graders(cases, rounds)
-    for one in measured:
-        times = f"{one.percentile_ms(0.5):.3f}", f"{one.percentile_ms(0.99):.1f}"
-        table.add_row(
-            one.name,
-            f"{one.cases_per_s:.0f}",
-            *times,
-            f"{one.accuracy:.1%}",
-            f"{one.false_positive_frac:.1%}",
-        )
-    console.print(table)
-    console.print(f"ratio of rates: {measured[0].cases_per_s / measured[1].cases_per_s:.1f}")
-    rates = service_rates(num_rounds=rounds)
-    console.print(
-        "service: " + ", ".join(f"{workers} workers {rate:.0f}/s" for workers, rate in rates.items())
-    )
-    console.print(f"two workers over one: {rates[2] / rates[1]:.2f}")
-
-
 @app.command("check")
 def check_verifier(
     name: Annotated[str, typer.Argument(help="Kind, plug-in name or package.module:Name.")],
     cases: Annotated[
         str | None, typer.Option(help="Its case table (JSONL), if not in the usual place.")
     ] = None,
+    ray: Annotated[bool, typer.Option(help="Judge in a Ray actor too (some seconds to start).")] = True,
 ) -> None:
     """Run the conformance kit on one verifier; exit status 1 when a check fails."""
     from pathlib import Path
@@ -86,7 +47,12 @@ def check_verifier(
 
     from verifiers.conformance import check_conformance
 
-    results = check_conformance(name, cases=Path(cases) if cases else None)
+    places = {}
+    if ray:
+        from rl.verifier_actor import judge_in_actor
+
+        places["from a Ray actor"] = judge_in_actor
+    results = check_conformance(name, Path(cases) if cases else None, places)
     colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
     table = Table("check", "result", "seconds", "what to do", title=f"verifier {name}")
     for result in results:
@@ -94,4 +60,55 @@ def check_verifier(
         table.add_row(result.name, f"[{colour}]{result.status}[/]", f"{result.seconds:.2f}", result.detail)
     Console().print(table)
     if any(result.status == "failed" for result in results):
+        raise typer.Exit(1)
+
+
+@app.command("fuzz")
+def fuzz_verifier(
+    name: Annotated[str, typer.Argument(help="Kind, plug-in name or package.module:Name.")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Another seed tries other answers.")] = 0,
+    cases: Annotated[
+        str | None, typer.Option(help="Its case table (JSONL), if not in the usual place.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Write what was found as JSONL.")] = None,
+) -> None:
+    """Judge answers bent out of its cases; exit status 1 when one hangs, crashes, fails or is slow."""
+    import dataclasses
+    import json
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from verifiers.fuzz import fuzz
+    from verifiers.verifier import shown
+
+    console = Console()
+    with console.status(f"fuzzing {name}") as status:
+        report = fuzz(
+            name,
+            seconds=seconds,
+            seed=seed,
+            cases=Path(cases) if cases else None,
+            progress=lambda tried, found: status.update(
+                f"fuzzing {name}: {tried:,} answers, {found} findings"
+            ),
+        )
+    console.print(
+        f"{name}: {report.num_answers:,} answers in {report.seconds:.0f} s, slowest {report.slowest_s:.2f} s, "
+        f"{report.num_scored_1:,} scored 1, {len(report.findings)} findings"
+    )
+    if out is not None:
+        rows = (json.dumps(dataclasses.asdict(finding)) + "\n" for finding in report.findings)
+        Path(out).write_text("".join(rows), encoding="utf-8")
+    if report.findings:
+        table = Table("problem", "answer", "reference")
+        for finding in report.findings[:10]:
+            table.add_row(
+                shown(finding.problem, 80),
+                shown(repr(finding.answer), 80),
+                shown(repr(finding.reference), 40),
+            )
+        console.print(table)
         raise typer.Exit(1)

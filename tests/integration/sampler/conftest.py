@@ -1,11 +1,8 @@
-"""A real Ray, a tiny random Qwen3-VL-MoE and one pool of two real vLLM workers, shared by the tests of this folder."""
+"""A tiny random Qwen3-VL-MoE and one pool of two real vLLM workers, shared by the tests of this folder."""
 
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,34 +61,6 @@ def plan(forbidden: tuple[int, ...]) -> SamplingPlan:
     return SamplingPlan(
         num_samples=4, max_response_tokens=24, run_seed=3, step=1, forbidden_token_ids=forbidden
     )
-
-
-@pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """A cluster of this session's own; other clusters on the machine are not touched."""
-    import ray
-
-    # Ray would start workers at niceness 15, behind everything else the machine does.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    directory = tempfile.mkdtemp(prefix="hone-")  # short: Ray puts Unix sockets below it
-    for attempt in range(3):
-        try:
-            ray.init(
-                address="local",
-                num_cpus=4,
-                include_dashboard=False,
-                log_to_driver=False,
-                object_store_memory=512 * 2**20,
-                _temp_dir=directory,
-            )
-            break
-        except Exception:  # Ray gives its own processes 30 s, which a busy machine may not
-            ray.shutdown()
-            if attempt == 2:
-                raise
-    yield
-    ray.shutdown()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

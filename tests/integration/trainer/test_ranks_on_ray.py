@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from rl.losses import LossSpec
 from rl.recipe import DataConfig, Recipe, TrainerConfig
-
-
-@pytest.fixture(scope="module")
-def ray_session() -> Iterator[None]:
-    """A cluster of this session's own; other clusters on the machine are not touched."""
-    import ray
-
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    if ray.is_initialized():  # by a session fixture of another test folder, which will end it
-        yield
-        return
-    directory = tempfile.mkdtemp(prefix="hone-")
-    ray.init(
-        address="local",
-        num_cpus=3,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=256 * 2**20,
-        _temp_dir=directory,
-    )
-    yield
-    ray.shutdown()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def test_two_actors(

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from verifiers.case_table import GoldenCase
 from verifiers.conformance import check_conformance
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, Verifier
@@ -76,6 +77,6 @@ def test_a_verdict_that_depends_on_the_past_is_found():
 
     kit = conformance._Kit.__new__(conformance._Kit)
     kit.cases, kit._verifiers = [], {"{}": Moody()}
-    kit.example = conformance.GoldenCase("7", "7", 1.0, {}, "right")
+    kit.example = GoldenCase("7", "7", 1.0, {}, "right")
     with pytest.raises(conformance.CheckFailed, match="depends on"):
         kit.repeatable()

@@ -7,7 +7,7 @@ import time
 GUARD = """
 import builtins, json, sys
 from pathlib import Path
-from verifiers.conformance import read_cases
+from verifiers.case_table import read_cases
 from verifiers.registry import load_verifier
 real_compile = builtins.compile
 def refuse(*args, **kwargs):

@@ -199,7 +199,7 @@ def test_no_orphans_when_the_parent_is_killed():
         "import time\nfrom verifiers.service import VerifierService\n"
         "s = VerifierService(num_workers=2)\n"
         "while len(s.worker_pids()) < 3: time.sleep(0.01)\n"
-        "print(*s.worker_pids(), s._pool._zygote.pid, flush=True)\ntime.sleep(60)\n"
+        "print(*s.worker_pids(), s._pool._fork_server.pid, flush=True)\ntime.sleep(60)\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)}
     with subprocess.Popen(

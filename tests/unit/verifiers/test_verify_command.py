@@ -71,6 +71,34 @@ def test_rows_may_choose_verifier_and_options(app, tmp_path):
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["1", "2", "3"]
 
 
+def test_a_row_without_a_response_is_empty_and_the_rest_is_judged(app, tmp_path):
+    rows = [{"response": None, "reference": "1"}, {"response": "<think>.</think>1", "reference": "1"}]
+    out = tmp_path / "new" / "v.jsonl"
+    source = write_rows(tmp_path / "r.jsonl", rows)
+    done = runner.invoke(
+        app, ["verify", str(source), "--verifier", "math", "--out", str(out), "--workers", "0"]
+    )
+    assert done.exit_code == 0, done.output
+    verdicts = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [v["score"] for v in verdicts] == [0.0, 1.0]
+    assert verdicts[0]["code"] == "empty"
+
+
+def test_rows_that_cannot_be_judged_are_named_and_the_exit_status_says_so(app, tmp_path):
+    rows = [
+        {"answer": "1", "reference": "1", "verifier": "mth"},
+        {"answer": "1", "reference": "\\frac{1", "verifier": "math"},
+        {"answer": "1", "reference": "1", "verifier": "math"},
+    ]
+    out = tmp_path / "v.jsonl"
+    source = write_rows(tmp_path / "r.jsonl", rows)
+    done = runner.invoke(app, ["verify", str(source), "--out", str(out), "--workers", "0"])
+    assert done.exit_code == 1
+    assert [json.loads(line)["score"] for line in out.read_text().splitlines()] == [None, None, 1.0]
+    assert "not judged 1 (mth, bad_verifier)" in done.output
+    assert "not judged 2 (math, bad_reference)" in done.output
+
+
 @pytest.mark.parametrize(
     ("rows", "arguments", "error", "message"),
     [
@@ -78,7 +106,7 @@ def test_rows_may_choose_verifier_and_options(app, tmp_path):
         (ROWS, ["--verifier", "math", "--option", "percnt=strict"], BadOption, "did you mean 'percent'"),
         (ROWS, [], BadInput, "row 1: no verifier"),
         ([{"response": "x", "refrence": "1"}], ["--verifier", "math"], BadInput, "did you mean 'refrence'"),
-        ([{"reference": "1"}], ["--verifier", "math"], BadInput, "row 1: no column 'response'"),
+        ([{"reference": "1"}], ["--verifier", "math"], BadInput, "row 1: no column 'response' or 'answer'"),
         ([ROWS[0], ROWS[0]], ["--verifier", "math"], BadInput, "row 2: the id 'a'"),
         ([], ["--verifier", "math"], BadInput, "holds no rows"),
         (ROWS, ["--option", "a=1"], BadInput, "--option needs --verifier"),

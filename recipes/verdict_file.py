@@ -1,0 +1,100 @@
+"""Verdicts of a judged file: written row by row in input order, counted, and shown as a table."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from verifiers.case import Case
+from verifiers.verdict import UNJUDGED, Verdict
+
+NUM_SLOWEST = 5
+NUM_UNJUDGED_SHOWN = 5
+
+
+class VerdictFile:
+    """Takes verdicts in order; with a path, the file appears whole when all went well, and not at all otherwise."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.counts: Counter[str] = Counter()
+        self.unjudged: list[tuple[Case, Verdict]] = []
+        self._sum_scores = 0.0
+        self._slowest: list[tuple[float, Case, Verdict]] = []
+        self._partial = path.with_name(path.name + ".partial") if path is not None else None
+        self._sink = None
+        if self._partial is not None:
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            self._sink = self._partial.open("w", encoding="utf-8")
+
+    def __enter__(self) -> VerdictFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._sink is None or self._partial is None or self.path is None:
+            return
+        self._sink.close()
+        if kind is None:
+            self._partial.replace(self.path)
+        else:
+            self._partial.unlink()
+
+    def add(self, case: Case, verdict: Verdict) -> None:
+        """Count one verdict and write its row."""
+        self.counts[outcome(verdict)] += 1
+        self._sum_scores += verdict.score or 0.0
+        if verdict.status in UNJUDGED:
+            self.unjudged.append((case, verdict))
+        self._slowest.append((verdict.seconds, case, verdict))
+        self._slowest.sort(key=lambda item: -item[0])
+        del self._slowest[NUM_SLOWEST:]
+        if self._sink is not None:
+            self._sink.write(json.dumps(verdict_row(case, verdict), ensure_ascii=True) + "\n")
+
+    def show(self) -> None:
+        """The table of outcomes, the slowest cases, and what could not be judged."""
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
+        console = Console()
+        total = self.counts.total()
+        table = Table("outcome", "cases", "rate", title=f"{total} cases")
+        for name, count in sorted(self.counts.items(), key=lambda item: (-item[1], item[0])):
+            table.add_row(name, str(count), f"{count / total:.1%}")
+        console.print(table)
+        num_judged = total - len(self.unjudged)
+        if num_judged:
+            console.print(f"mean score {self._sum_scores / num_judged:.4f} over {num_judged} judged cases")
+        slow = Table("slowest", "verifier", "ms", "outcome", "reason")
+        for seconds, case, verdict in self._slowest:
+            words = escape(case.case_id), case.verifier, f"{1000 * seconds:.2f}", outcome(verdict)
+            slow.add_row(*words, escape(verdict.reason[:80]))
+        console.print(slow)
+        for case, verdict in self.unjudged[:NUM_UNJUDGED_SHOWN]:
+            console.print(
+                f"[red]not judged[/] {escape(case.case_id)} ({case.verifier}, {verdict.code}): "
+                f"{escape(verdict.reason)}"
+            )
+        if len(self.unjudged) > NUM_UNJUDGED_SHOWN:
+            console.print(f"... and {len(self.unjudged) - NUM_UNJUDGED_SHOWN} more that were not judged")
+        if self.path is not None:
+            console.print(f"verdicts written to {self.path}")
+
+
+def outcome(verdict: Verdict) -> str:
+    """The line of the outcome table that a verdict counts under."""
+    if verdict.status != "scored":
+        return verdict.status
+    if verdict.score in (0.0, 1.0):
+        return f"score {verdict.score:g}: {verdict.code}"
+    return "score between 0 and 1"
+
+
+def verdict_row(case: Case, verdict: Verdict) -> dict[str, Any]:
+    """One row of the output file."""
+    row = verdict.to_json()
+    names = ("status", "score", "confident", "extracted", "code", "reason", "parts", "seconds", "tier")
+    return {"id": case.case_id, "verifier": case.verifier, **{name: row[name] for name in names}}

@@ -1,0 +1,55 @@
+"""Tables of judged cases (JSONL): what a verifier must say, for the conformance kit and the benchmarks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verifiers.errors import BadInput
+from verifiers.registry import verifier_class
+
+_GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "verifiers"
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenCase:
+    """One row of a case table: `{"reference", "answer", "score"}` and, where needed, `options`, `tag`."""
+
+    reference: Any
+    answer: str
+    score: float
+    options: Mapping[str, Any]
+    tag: str
+
+
+def read_cases(path: Path) -> list[GoldenCase]:
+    """A case table (JSONL). Raises `BadInput` naming the line."""
+    cases = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            case = GoldenCase(
+                row["reference"],
+                row["answer"],
+                float(row["score"]),
+                row.get("options") or {},
+                row.get("tag", ""),
+            )
+        except (ValueError, KeyError, TypeError) as why:
+            raise BadInput(f"{path.name}, line {number}: not a case ({type(why).__name__}: {why})") from None
+        cases.append(case)
+    return cases
+
+
+def default_cases(name: str) -> Path | None:
+    """Where a verifier's case table is looked for: the golden tables, else `<kind>_cases.jsonl` beside its module."""
+    found = verifier_class(name)
+    beside = Path(inspect.getfile(found)).parent / f"{found.kind}_cases.jsonl"
+    golden = _GOLDEN / f"{found.kind}.jsonl"
+    return next((path for path in (beside, golden) if path.is_file()), None)

@@ -1,0 +1,69 @@
+"""One worker process as the pool sees it: its socket, the jobs it holds, when the first of them is late."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections import deque
+from typing import Any
+
+from verifiers.case import Job
+
+
+class WorkerHandle:
+    """A worker's socket and the jobs it holds, first the one it works on."""
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self.connection = connection
+        connection.setblocking(False)
+        self.jobs: deque[Job] = deque()
+        self.loaded: set[str] = set()
+        self.last_done = 0.0
+        self.num_done = 0
+        self.outgoing = bytearray()
+        self._incoming = bytearray()
+
+    def deadline(self, timeout_s: float, load_timeout_s: float) -> float | None:
+        """When the first job is late: counted from when it was begun, and longer while its verifier loads."""
+        if not self.jobs:
+            return None
+        job = self.jobs[0]
+        allowed = timeout_s if job.key in self.loaded else load_timeout_s
+        return max(job.sent_at, self.last_done) + allowed
+
+    def send(self) -> None:
+        """Write what the socket takes now; the rest stays in `outgoing`."""
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            sent = self.connection.send(self.outgoing)
+            del self.outgoing[:sent]
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """The worker's messages that have come; None when it is dead."""
+        try:
+            data = self.connection.recv(1 << 18)
+        except BlockingIOError:
+            return []
+        except ConnectionResetError:
+            return None
+        if not data:
+            return None
+        self._incoming += data
+        *lines, rest = bytes(self._incoming).split(b"\n")
+        self._incoming = bytearray(rest)
+        return [json.loads(line) for line in lines]
+
+
+def encode_job(job: Job) -> bytes:
+    """The line a worker is sent. Raises `TypeError` or `ValueError` where the case is not plain JSON."""
+    case = job.case
+    line = {
+        "i": case.case_id,
+        "v": case.verifier,
+        "o": dict(case.options),
+        "r": case.reference,
+        "t": case.answer.text,
+        "s": case.answer.status,
+    }
+    return json.dumps(line).encode() + b"\n"
