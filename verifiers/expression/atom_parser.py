@@ -1,99 +1,35 @@
-"""Atoms of the answer grammar: numbers, names, brackets, functions, fractions, roots, matrices."""
+"""Atoms of the answer grammar: numbers, names, words, powers and postfixes."""
 
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from fractions import Fraction
 
-from verifiers.expression.lexer import MAX_NESTING, Token, Unreadable
+from verifiers.expression.function_parser import FunctionParser
+from verifiers.expression.lexer import Unreadable
 from verifiers.expression.node import (
     Call,
     Constant,
-    Matrix,
     Measure,
     NamedSet,
     Node,
     Number,
     Percent,
     Power,
-    Product,
     Quotient,
-    Sequence,
     Symbol,
     Words,
     negated,
 )
 from verifiers.verifier import LimitExceeded
 
-_ATOM_STARTS = {
-    "number", "name", "constant", "function", "(", "[", "{", "\\{", "frac", "binom", "lfloor", "lceil", "begin",
-    "set", "langle", "currency",
-}  # fmt: skip
-_MATRICES = {"matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases", "aligned"}
-_MAX_DEPTH = 60
-_INVERSE = {
-    "sin": "asin",
-    "cos": "acos",
-    "tan": "atan",
-    "cot": "acot",
-    "sinh": "asinh",
-    "cosh": "acosh",
-    "tanh": "atanh",
-}
 _GROUPED = re.compile(r"\d{1,3}")
 _THREE = re.compile(r"\d{3}(?:\.\d+)?")
+_BASE_NAMES = {"two": "2", "three": "3", "eight": "8", "ten": "10", "sixteen": "16"}
 
 
-class AtomParser:
-    """Token access and atoms; the levels above are in `Parser`."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.position = 0
-        self.depth = 0
-        self.bars = 0
-        self.brackets = 0
-        self.disjunction = False
-        self.in_set = False  # in \\{x : ...\\}, before the colon
-
-    @abstractmethod
-    def items(self, closers: tuple[str, ...]) -> tuple[list[Node], bool]: ...
-
-    @abstractmethod
-    def sum(self) -> Node: ...
-
-    @abstractmethod
-    def signed_power(self) -> Node: ...
-
-    # --- tokens -----------------------------------------------------------------------------------------
-
-    def kind(self, ahead: int = 0) -> str:
-        """Kind of a coming token; empty at the end."""
-        position = self.position + ahead
-        return self.tokens[position].kind if position < len(self.tokens) else ""
-
-    def take(self) -> Token:
-        token = self.tokens[self.position]
-        self.position += 1
-        return token
-
-    def expect(self, kind: str) -> None:
-        if self.kind() != kind:
-            raise Unreadable(f"{kind!r} expected")
-        self.position += 1
-
-    def enter(self) -> None:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise LimitExceeded(f"nested deeper than {MAX_NESTING}")
-
-    def leave(self) -> None:
-        self.depth -= 1
-
-    def starts_atom(self) -> bool:
-        kind = self.kind()
-        return kind in _ATOM_STARTS or (kind == "|" and not self.bars)
+class AtomParser(FunctionParser):
+    """Powers, postfixes and atoms; the levels above are in `Parser`."""
 
     # --- powers and postfixes ---------------------------------------------------------------------------
 
@@ -278,191 +214,3 @@ class AtomParser:
             comma = self.tokens[self.position]
             return not after.spaced and not comma.spaced and bool(_THREE.fullmatch(after.text))
         return False
-
-    def argument(self) -> Node:
-        """What follows `\\frac` or `\\sqrt`: a group, or one digit or letter (`\\frac12`, `\\sqrt3`)."""
-        if self.kind() == "{":
-            return self.group()
-        if self.kind() == "number":
-            token = self.tokens[self.position]
-            if len(token.text) > 1 and token.text.isdecimal():
-                self.tokens[self.position] = Token("number", token.text[1:], spaced=False)
-                return Number(Fraction(int(token.text[0])))
-        return self.postfix_free_atom()
-
-    def postfix_free_atom(self) -> Node:
-        if not (self.starts_atom() or self.kind() in ("function",)):
-            raise Unreadable("an argument is missing")
-        return self.atom()
-
-    def group(self) -> Node:
-        """A LaTeX `{...}`: grouping only; a list in it is a bare list."""
-        self.expect("{")
-        if self.kind() == "}":
-            self.take()
-            raise Unreadable("an empty group")
-        bars, self.bars = self.bars, 0
-        items, separated = self.items(("}",))
-        self.bars = bars
-        self.expect("}")
-        return Sequence("", tuple(items)) if separated else items[0]
-
-    def bracketed(self) -> Node:
-        """`(…)`, `[…]`, `\\{…\\}`, `⟨…⟩`, and half-open intervals with any pair of round and square brackets."""
-        opening = self.take().kind
-        closers = {"\\{": ("\\}", "}"), "langle": ("rangle",)}.get(opening, (")", "]"))
-        if self.kind() in closers and opening == "\\{":
-            self.take()
-            return NamedSet("empty")
-        bars, self.bars = self.bars, int(opening == "\\{")
-        in_set, self.in_set = self.in_set, opening == "\\{"
-        self.brackets += 1
-        items, separated = self.items(closers)
-        self.bars, self.in_set = 0, in_set
-        if opening == "\\{" and not separated and self.kind() in ("|", ":"):
-            self.take()
-            items, _ = self.items(closers)  # a set given by its condition
-            separated = False
-            condition = items[0] if len(items) == 1 else Sequence("", tuple(items))
-            self.brackets -= 1
-            self.bars = bars
-            self._close(closers)
-            return condition
-        self.brackets -= 1
-        self.bars = bars
-        closing = self._close(closers)
-        return _bracketed(opening, closing, items, separated)
-
-    def _close(self, closers: tuple[str, ...]) -> str:
-        if self.kind() not in closers:
-            raise Unreadable("a bracket is not closed")
-        return self.take().kind
-
-    def absolute(self) -> Node:
-        self.take()
-        self.bars += 1
-        inner = self.sum()
-        self.bars -= 1
-        self.expect("|")
-        return Call("abs", (inner,))
-
-    def function(self) -> Node:
-        name = self.take().text
-        if name == "sqrt" and self.kind() == "[":
-            return self.root()
-        power: Node | None = None
-        base: Node | None = None
-        while self.kind() in ("^", "_"):
-            if self.take().kind == "^":
-                power = self.exponent()
-            else:
-                base = self.argument()
-        arguments = self.function_arguments(name)
-        if base is not None:
-            if name != "log" or len(arguments) != 1:
-                raise Unreadable(f"a subscript on {name}")
-            arguments = [arguments[0], base]
-        if name == "rational" and len(arguments) == 2:
-            return Quotient(arguments[0], arguments[1])
-        if power is None:
-            return Call(name, tuple(arguments))
-        if power == Number(Fraction(-1)) and name in _INVERSE:
-            return Call(_INVERSE[name], tuple(arguments))
-        return Power(Call(name, tuple(arguments)), power)
-
-    def root(self) -> Node:
-        """`\\sqrt[n]{x}`."""
-        self.take()
-        degree = self.sum()
-        self.expect("]")
-        return Call("root", (self.argument(), degree))
-
-    def function_arguments(self, name: str) -> list[Node]:
-        if self.kind() == "(":
-            self.take()
-            bars, self.bars = self.bars, 0
-            self.brackets += 1
-            items, _ = self.items((")",))
-            self.brackets -= 1
-            self.bars = bars
-            self.expect(")")
-            return items
-        if name in ("sqrt", "cbrt", "fourthroot"):
-            return [self.argument()]
-        if self.kind() == "{":
-            return [self.group()]
-        return [self.juxtaposed_argument()]
-
-    def juxtaposed_argument(self) -> Node:
-        """`sin 2x`: factors side by side, up to a sign, an operator or another function."""
-        if self.kind() == "-":
-            self.take()
-            return negated(self.juxtaposed_argument())
-        self.enter()
-        if self.kind() == "function":
-            result: Node = self.power()
-        else:
-            factors = [self.power()]
-            while self.starts_atom() and self.kind() not in ("function", "(", "number"):
-                factors.append(self.power())
-            result = factors[0] if len(factors) == 1 else Product(tuple(factors))
-        self.leave()
-        return result
-
-    def matrix(self) -> Node:
-        """`\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix}`."""
-        name = self.take().text
-        if name not in _MATRICES:
-            raise Unreadable(f"environment {name}")
-        if name == "array" and self.kind() == "{":
-            while self.kind() not in ("}", ""):
-                self.take()
-            self.expect("}")
-        brackets, self.brackets = self.brackets + 1, 0
-        rows: list[list[Node]] = [[]]
-        while self.kind() != "end":
-            if self.kind() == "newrow":
-                self.take()
-                rows.append([])
-            elif self.kind() == "&":
-                self.take()
-            elif self.kind() == "":
-                raise Unreadable("a matrix is not closed")
-            else:
-                items, _ = self.items(("&", "newrow", "end"))
-                rows[-1].extend(items)
-        self.brackets = brackets - 1
-        if self.take().text != name:
-            raise Unreadable("environments do not match")
-        filled = [tuple(row) for row in rows if row]
-        if not filled or any(len(row) != len(filled[0]) for row in filled):
-            raise Unreadable("rows of unequal length")
-        if name in ("cases", "aligned"):
-            return Sequence("", tuple(cell for row in filled for cell in row))
-        if name == "vmatrix":
-            raise Unreadable("a determinant")
-        return Matrix(tuple(filled))
-
-
-_BASE_NAMES = {"two": "2", "three": "3", "eight": "8", "ten": "10", "sixteen": "16"}
-
-
-def _bracketed(opening: str, closing: str, items: list[Node], separated: bool) -> Node:
-    if opening == "\\{":
-        return Sequence("{}", tuple(items))
-    if opening == "langle":
-        return Sequence("()", tuple(items))
-    if opening == "(" and closing == ")" and not separated:
-        return items[0]
-    if not separated and opening == "[" and closing == "]":
-        inner = items[0]
-        if isinstance(inner, Sequence) and inner.brackets == "[]":
-            return Sequence("[]", (inner,))
-        return Sequence("[]", tuple(items)) if isinstance(inner, (Sequence, Number)) else inner
-    if not separated or (
-        len(items) != 2 and {opening, closing} != {"(", ")"} and {opening, closing} != {"[", "]"}
-    ):
-        raise Unreadable("brackets do not match")
-    left = "[" if opening == "[" else "("
-    right = "]" if closing == "]" else ")"
-    return Sequence(left + right, tuple(items))

@@ -5,6 +5,20 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from verifiers.expression.vocabulary import (
+    COMMAND_OPERATORS,
+    FONT_COMMANDS,
+    FUNCTIONS,
+    GREEK,
+    INFINITY,
+    PERCENT_WORDS,
+    PLAIN_COMMANDS,
+    SHORT_WORDS,
+    TEXT_COMMANDS,
+    UNIT_LETTERS,
+    UNIT_WORDS,
+    WORD_OPERATORS,
+)
 from verifiers.verifier import LimitExceeded
 
 MAX_CHARS = 8_000
@@ -25,59 +39,6 @@ class Token(NamedTuple):
     spaced: bool = False
 
 
-FUNCTIONS = {
-    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "cosec": "csc", "tg": "tan",
-    "ctg": "cot", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctg": "atan", "asin": "asin",
-    "acos": "acos", "atan": "atan", "arccot": "acot", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh",
-    "log": "log", "ln": "ln", "lg": "log10", "exp": "exp", "sqrt": "sqrt", "cbrt": "cbrt",
-    "fourthroot": "fourthroot", "abs": "abs", "Abs": "abs", "min": "min", "max": "max", "gcd": "gcd", "lcm": "lcm",
-    "floor": "floor", "ceil": "ceil", "ceiling": "ceil", "factorial": "factorial", "binomial": "binomial",
-    "Rational": "rational", "comb": "binomial", "sgn": "sign", "Re": "re", "Im": "im",
-}  # fmt: skip
-_COMMAND_OPERATORS = {
-    "cdot": "*", "times": "*", "ast": "*", "div": "/", "pm": "pm", "mp": "mp", "le": "<=", "leq": "<=",
-    "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=",
-    "approx": "~", "simeq": "~", "in": "in", "cup": "union", "cap": "intersection", "setminus": "difference",
-    "backslash": "difference", "colon": ":", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "lbrace": "\\{",
-    "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "land": "and", "lor": "or", "wedge": "and", "vee": "or",
-    "implies": "and", "Rightarrow": "and", "percent": "%", "prime": "'", "over": "/",
-}  # fmt: skip
-# command -> (token kind, text)
-_PLAIN_COMMANDS = {
-    "dots": ("dots", "..."), "ldots": ("dots", "..."), "cdots": ("dots", "..."), "infty": ("constant", "infinity"),
-    "pi": ("constant", "pi"), "circ": ("degree", "circ"), "dfrac": ("frac", "frac"), "tfrac": ("frac", "frac"),
-    "cfrac": ("frac", "frac"), "frac": ("frac", "frac"), "binom": ("binom", "binom"), "dbinom": ("binom", "binom"),
-    "tbinom": ("binom", "binom"), "lfloor": ("lfloor", "lfloor"), "rfloor": ("rfloor", "rfloor"),
-    "lceil": ("lceil", "lceil"), "rceil": ("rceil", "rceil"), "langle": ("langle", "langle"),
-    "rangle": ("rangle", "rangle"), "emptyset": ("set", "empty"), "varnothing": ("set", "empty"),
-    "pounds": ("currency", "£"), "euro": ("currency", "€"), "R": ("set", "R"), "Z": ("set", "Z"), "N": ("set", "N"),
-    "Q": ("set", "Q"), "C": ("set", "C"),
-}  # fmt: skip
-GREEK = set(
-    "angle triangle alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda "
-    "mu nu xi rho varrho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma "
-    "Upsilon Phi Psi Omega ell hbar".split()
-)
-_INFINITY = {"inf", "infinity", "Infinity", "oo", "Inf", "infty"}
-_TEXT_COMMANDS = set(
-    "text textbf textit textrm texttt textsf mbox hbox mathrm textnormal operatorname emph".split()
-)
-_FONT_COMMANDS = set("mathbf boldsymbol bm mathit mathcal mathsf mathfrak vec hat bar overline overrightarrow "
-                     "underline widehat pmb mathbb mathscr tilde".split())  # fmt: skip
-PERCENT_WORDS = {"percent", "pct", "percentage", "percents", "procent", "prozent", "pourcent"}
-_WORD_OPERATORS = {"and": "and", "or": "or", "union": "union", "Union": "union", "plus": "+", "minus": "-"}
-SHORT_WORDS = set(
-    "yes no odd even not the all one two six ten new old his her its our nor any few men cat dog ann bob tom sam "
-    "an is it at on if so he we us me my by do go of up as am pm man red max may mon tue wed thu fri sat sun "
-    "dne none true false day joe jim kim lee tim dan ben sue amy eva meg roy ray zoe mia ava".split()
-)
-UNIT_WORDS = set(
-    "cm mm km dm nm um ft yd mi kg mg lb oz hr min sec ms ml cl hz kw mph kph rad deg pt qt gal cc ha pm "
-    "mol kj kn pa kpa cal mb gb kb sq cu lbs hrs yrs mins in g m s h L".split()
-)
-
-_UNIT_LETTERS = set("msghLNJWVAKCF")
 _UNIT_END = re.compile(r"\s*(?:$|[/^,;)²³]|\\cdot|\*)")
 
 _TOKEN = re.compile(
@@ -176,18 +137,18 @@ class _Scanner:
         # \& and \# stand for nothing
 
     def _command(self, name: str) -> None:
-        if name in _COMMAND_OPERATORS:
-            self._add(_COMMAND_OPERATORS[name], name)
+        if name in COMMAND_OPERATORS:
+            self._add(COMMAND_OPERATORS[name], name)
         elif name in FUNCTIONS:
             self._add("function", FUNCTIONS[name])
         elif name in GREEK:
             self._add("name", name.removeprefix("var"))
-        elif name in _TEXT_COMMANDS:
+        elif name in TEXT_COMMANDS:
             self._text_group(name)
-        elif name in _FONT_COMMANDS:
+        elif name in FONT_COMMANDS:
             self._font(name)
-        elif name in _PLAIN_COMMANDS:
-            self._add(*_PLAIN_COMMANDS[name])
+        elif name in PLAIN_COMMANDS:
+            self._add(*PLAIN_COMMANDS[name])
         elif name in ("degree", "degrees"):
             self._add("^", "^")
             self._add("degree", name)
@@ -263,13 +224,13 @@ class _Scanner:
 
     def _word(self, text: str) -> None:
         last = self.tokens[-1].kind if self.tokens else ""
-        if text in _WORD_OPERATORS:
-            self._add(_WORD_OPERATORS[text], text)
+        if text in WORD_OPERATORS:
+            self._add(WORD_OPERATORS[text], text)
         elif text in FUNCTIONS and not (text in UNIT_WORDS and last == "number"):
             self._add("function", FUNCTIONS[text])
         elif text.lower() in PERCENT_WORDS and last in ("number", "}", ")"):
             self._add("%", text)
-        elif text in _INFINITY:
+        elif text in INFINITY:
             self._add("constant", "infinity")
         elif text in ("pi", "Pi", "PI"):
             self._add("constant", "pi")
@@ -299,7 +260,7 @@ class _Scanner:
         if (
             last == "number"
             and self.spaced
-            and letter in _UNIT_LETTERS
+            and letter in UNIT_LETTERS
             and _UNIT_END.match(self.text, self.position)
         ):
             self._add("unit", letter)

@@ -195,3 +195,9 @@ def negated(node: Node) -> Node:
     if isinstance(node, Number):
         return Number(-node.value, node.places, node.digits, node.rounded)
     return Product((Number(Fraction(-1)), node))
+
+
+def times(left: Node, right: Node) -> Node:
+    """left * right, in one product."""
+    items = left.items if isinstance(left, Product) else (left,)
+    return Product((*items, right))

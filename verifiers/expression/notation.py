@@ -28,7 +28,8 @@ _SIGNS = {
     "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≧": r"\ge ", "≠": r"\ne ",
     "≈": r"\approx ", "≃": r"\approx ", "≅": r"\approx ", "≐": r"\approx ", "≡": r"\equiv ",
     "∈": r"\in ", "∉": r"\notin ", "∪": r"\cup ", "∩": r"\cap ",
-    "∖": r"\setminus ", "∅": r"\emptyset ", "⌀": r"\emptyset ", "∞": r"\infty ", "π": r"\pi ",
+    "∠": r"\angle ", "△": r"\triangle ", "∖": r"\setminus ", "∅": r"\emptyset ", "⌀": r"\emptyset ",
+    "∞": r"\infty ", "π": r"\pi ",
     "𝜋": r"\pi ", "∏": r"\prod ",
     "√": r"\sqrt ", "∛": r"\cbrt ", "∜": r"\fourthroot ", "±": r"\pm ", "∓": r"\mp ", "°": r"^{\circ}",
     "º": r"^{\circ}",
@@ -51,6 +52,25 @@ _TIGHT_COMMA = re.compile(r"(?<=\d),\s*\\!\s*(?=\d{3})")
 _DIGIT_COMMA = re.compile(r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d)")
 _RADICAL = re.compile(r"\\(sqrt|cbrt|fourthroot) \s*(\d+(?:\.\d+)?)")
 
+# `and` and `or` between two values, in other languages; a single letter (`1 y 2`) only between numbers.
+_OR_WORDS = (
+    "oder ou eller lub veya atau czy hoặc или або ή یا أو या 或者 或 または もしくは 또는 혹은 หรือ".split()
+)
+_AND_WORDS = "und et og och oraz ve dan và и і και و और 以及 以及 和 与 與 及 と 그리고 และ".split()
+_CJK_WORDS = [word for word in (*_OR_WORDS, *_AND_WORDS) if word[0] >= "\u0e00"]
+_FOREIGN_LINK = re.compile(
+    "(?:"
+    + "|".join(_CJK_WORDS)
+    + r")|(?<=[\d)}\]$a-z ]) (?:"
+    + "|".join(word for word in (*_OR_WORDS, *_AND_WORDS) if word not in _CJK_WORDS and not word.isascii())
+    + r") (?=[-\d(\\{$a-z])"
+)
+_LATIN_LINK = re.compile(
+    r"(?<=[\d)}\]$a-z]) (?:"
+    + "|".join(word for word in (*_OR_WORDS, *_AND_WORDS) if word.isascii())
+    + r") (?=[-\d(\\{$a-z])|(?<=[\d)}\]$]) [yeo] (?=[-\d(\\{$])"
+)
+
 # Intervals in the continental way: ]1, 2[ is open, [1, 2[ half open.
 _OPEN_BOTH = re.compile(r"(?<![\w\])}])\]([^][,;]{1,60}[,;][^][,;]{1,60})\[(?!\s*[\w(\\-])")
 _OPEN_RIGHT = re.compile(r"\[([^][,;]{1,60}[,;][^][,;]{1,60})\[(?=\s*(?:$|\\cup|\\cap|\$|\\\)))")
@@ -71,6 +91,10 @@ def standard_notation(text: str) -> str:
         text = _SIGN.sub(_sign, text)
         text = "".join(_ascii_digit(c) for c in text)
         text = _RADICAL.sub(r"\\\1{\2}", text)
+        text = _FOREIGN_LINK.sub(_foreign_link, text)
+    if "/-" in text:
+        text = text.replace("+/-", r"\pm ")
+    text = _LATIN_LINK.sub(_latin_link, text)
     text = _DIGIT_COMMA.sub("", text)
     text = _TIGHT_COMMA.sub("", text)
     text = _REPEATING.sub(_repeating, text)
@@ -84,16 +108,29 @@ def standard_notation(text: str) -> str:
 
 
 _REPEATING = re.compile(
-    r"(\d{0,20})\.(\d{0,20})\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))", re.ASCII
+    r"(\d{0,20})\.(\d{0,20})\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))"
+    r"|(?<![\d.])(\d{1,20})\.\((\d{1,20})\)",  # 0.(36)
+    re.ASCII,
 )
 
 
 def _repeating(match: re.Match[str]) -> str:
     """`0.1\\overline{6}` as the fraction it stands for."""
     whole, fixed, period = match.group(1), match.group(2), match.group(3) or match.group(4)
+    if match.group(6) is not None:
+        whole, fixed, period = match.group(5), "", match.group(6)
     bottom = 10 ** len(fixed) * (10 ** len(period) - 1)
     top = int(whole + fixed + period) - int("0" + whole + fixed)
     return f"(\\frac{{{top}}}{{{bottom}}})"
+
+
+def _foreign_link(match: re.Match[str]) -> str:
+    return " or " if match.group().strip() in _OR_WORDS else " and "
+
+
+def _latin_link(match: re.Match[str]) -> str:
+    word = match.group().strip()
+    return " or " if word in _OR_WORDS or word == "o" else " and "
 
 
 def _sign(match: re.Match[str]) -> str:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from verifiers.expression.atom_parser import AtomParser
 from verifiers.expression.lexer import Unreadable, tokenize
 from verifiers.expression.node import (
     Measure,
     Node,
     Number,
     PlusMinus,
-    Product,
     Quotient,
     Ratio,
     Relation,
@@ -28,30 +26,15 @@ from verifiers.expression.node import (
     SetOperation,
     Sum,
     negated,
+    times,
 )
 from verifiers.expression.notation import standard_notation
+from verifiers.expression.unit_parser import UnitParser
 
 _SEPARATORS = {",", ";", "and", "or"}
 _RELATIONS = {"=", "!=", "<", "<=", ">", ">=", "~", "in"}
 _SET_OPERATIONS = {"union", "intersection", "difference"}
 _SUM_SIGNS = {"+", "-", "pm", "mp"}
-_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_HEDGES = {
-    "not",
-    "maybe",
-    "perhaps",
-    "either",
-    "possibly",
-    "than",
-    "about",
-    "but",
-    "if",
-    "except",
-    "least",
-    "most",
-    "to",
-}
-_MAX_UNIT_WORDS = 6
 
 
 def parse_answer(text: str) -> Node:
@@ -67,7 +50,7 @@ def parse_notation(text: str) -> Node:
     return Parser(tokens).answer()
 
 
-class Parser(AtomParser):
+class Parser(UnitParser):
     """Levels above the atom."""
 
     def answer(self) -> Node:
@@ -169,7 +152,7 @@ class Parser(AtomParser):
             kind = self.kind()
             if kind == "*":
                 self.take()
-                result = _times(result, self.signed_power())
+                result = times(result, self.signed_power())
             elif kind == "/":
                 if self._unit_follows(self.position + 1) and isinstance(result, Measure):
                     self.take()
@@ -199,14 +182,14 @@ class Parser(AtomParser):
         if number_next:
             if self.tokens[start - 1].kind == "number":
                 return self.mixed(left, whole)
-            return _times(left, self.power())
+            return times(left, self.power())
         is_fraction = self.kind() == "frac"
         right = self.power()
         if is_fraction and whole and self.tokens[start - 1].kind == "number" and isinstance(right, Quotient):
             top, bottom = right.top, right.bottom
             if isinstance(top, Number) and isinstance(bottom, Number) and 0 < top.value < bottom.value:
                 return Sum((left, right))
-        return _times(left, right)
+        return times(left, right)
 
     def mixed(self, whole: Node, is_whole: bool) -> Node:
         """The `1/2` of `1 1/2`; anything else behind a number and a blank is not read."""
@@ -218,58 +201,6 @@ class Parser(AtomParser):
             raise Unreadable("not a mixed number")
         part = Quotient(Number(Fraction(int(top.text))), Number(Fraction(int(bottom.text))))
         return Sum((whole, part))
-
-    def _unit_follows(self, position: int) -> bool:
-        return position < len(self.tokens) and self.tokens[position].kind in ("word", "text", "unit", "name")
-
-    def measure(self, item: Node) -> Node:
-        """A unit or a counted noun behind a value; `million` and its like multiply."""
-        word = self.tokens[self.position].text.lower()
-        if word in _SCALES:
-            self.take()
-            return _times(item, Number(Fraction(10 ** _SCALES[word])))
-        if isinstance(item, Measure):
-            return Measure(item.item, f"{item.unit} {self.unit_words()}")
-        return Measure(item, self.unit_words())
-
-    def unit_words(self) -> str:
-        """Words, powers and quotients that make up a unit: `m/s^2`, `square feet`, `cm^2`."""
-        words: list[str] = []
-        while True:
-            kind = self.kind()
-            if kind in ("word", "text", "unit") or (kind == "name" and words and words[-1] == "/"):
-                text = self.take().text.strip()
-                if set(text.lower().split()) & _HEDGES:
-                    raise Unreadable("a hedge is not a unit")
-                words.append(text)
-                if len(words) > _MAX_UNIT_WORDS:
-                    raise Unreadable("too many words behind a value")
-            elif kind == "^" and words:
-                self.take()
-                words.append("^" + self.small_exponent())
-            elif kind == "/" and words and self._unit_follows(self.position + 1):
-                self.take()
-                words.append("/")
-            elif kind == "*" and words and self._unit_follows(self.position + 1):
-                self.take()
-                words.append("*")
-            else:
-                break
-        if not words:
-            raise Unreadable("a unit is missing")
-        return " ".join(words)
-
-    def small_exponent(self) -> str:
-        braces = self.kind() == "{"
-        if braces:
-            self.take()
-        sign = self.take().text if self.kind() == "-" else ""
-        if self.kind() != "number":
-            raise Unreadable("the exponent of a unit is a number")
-        digits = self.take().text
-        if braces:
-            self.expect("}")
-        return sign + digits
 
     def signed_power(self) -> Node:
         if self.kind() == "-":
@@ -284,8 +215,3 @@ def is_inequality(node: Node) -> bool:
     return isinstance(node, Relation) and any(
         operator in ("<", "<=", ">", ">=", "!=") for operator in node.operators
     )
-
-
-def _times(left: Node, right: Node) -> Node:
-    items = left.items if isinstance(left, Product) else (left,)
-    return Product((*items, right))

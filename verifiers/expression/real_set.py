@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from verifiers.expression.evaluation import NoValue, numeric
+from verifiers.expression.evaluation import NoValue
 from verifiers.expression.node import (
     Call,
     Constant,
@@ -17,6 +17,7 @@ from verifiers.expression.node import (
     Symbol,
     symbols,
 )
+from verifiers.expression.numeric_value import numeric
 from verifiers.expression.parser import is_inequality
 
 _CLOSE = 1e-35

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
-from verifiers.expression.evaluation import NotExact, NoValue, exact, numeric
+from verifiers.expression.evaluation import NotExact, NoValue, exact
 from verifiers.expression.node import (
     Constant,
     Node,
@@ -16,6 +16,7 @@ from verifiers.expression.node import (
     contains,
     symbols,
 )
+from verifiers.expression.numeric_value import numeric
 
 Tolerance = Literal["digits", "exact"] | float
 _CLOSE = 1e-38

@@ -8,8 +8,9 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.expression.equality import AnswerEquality, MathOptions
+from verifiers.expression.equality import AnswerEquality
 from verifiers.expression.lexer import MAX_CHARS, Unreadable
+from verifiers.expression.math_options import MathOptions
 from verifiers.expression.node import Node, Symbol, Words
 from verifiers.expression.notation import standard_notation
 from verifiers.expression.parser import parse_notation

@@ -1,0 +1,94 @@
+"""Are two values with units, percent signs or colons between them the same?"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from verifiers.expression.evaluation import NotExact, NoValue, exact
+from verifiers.expression.math_options import MathOptions
+from verifiers.expression.math_unit import unit_factor
+from verifiers.expression.measure import Lifted, lift
+from verifiers.expression.node import Constant, Node, Number, Product, Quotient, Ratio, contains
+from verifiers.expression.scalar_equality import Match, Tolerance, scalars_equal
+from verifiers.verifier import LimitExceeded
+
+
+class MeasureEquality:
+    """Compares scalars under one set of options, after their units and percent signs were taken off."""
+
+    def __init__(self, options: MathOptions) -> None:
+        self.options = options
+        self.tolerance: Tolerance = options.tolerance
+
+    def scalars(self, reference: Node, answer: Node) -> Match:
+        wanted, found = lift(reference), lift(answer)
+        if wanted is None or found is None:
+            return Match(reference == answer, "structure")
+        factor = self._unit_factor(wanted, found)
+        if factor is None:
+            return Match(False, "exact", True, "different_unit")
+        for a, b in self._percent_readings(wanted, found):
+            scaled = b if factor == 1 else Product((Number(factor), b))
+            match = scalars_equal(a, scaled, self.tolerance)
+            if match.equal:
+                return match
+        if {wanted.unit, found.unit} in ({"degrees", ""}, {"degrees", "radians"}):
+            return self._angles(wanted, found)
+        return match
+
+    def _angles(self, wanted: Lifted, found: Lifted) -> Match:
+        """90 degrees is pi/2, when the side without the degree sign is written with pi."""
+        turn = Quotient(Constant("pi"), Number(Fraction(180)))
+        a, b = (
+            Product((part.node, turn)) if part.unit == "degrees" else part.node for part in (wanted, found)
+        )
+        plain = wanted.node if wanted.unit != "degrees" else found.node
+        if not contains(plain, Constant):
+            return Match(False, "exact")
+        return scalars_equal(a, b, self.tolerance)
+
+    def _unit_factor(self, wanted: Lifted, found: Lifted) -> Fraction | None:
+        if self.options.units == "ignore":
+            return Fraction(1)
+        if self.options.units == "strict" and bool(wanted.unit) != bool(found.unit):
+            return None
+        if wanted.unit.startswith("base ") and found.unit.startswith("base ") and wanted.unit != found.unit:
+            return None
+        return unit_factor(wanted.unit, found.unit)
+
+    def _percent_readings(self, wanted: Lifted, found: Lifted) -> list[tuple[Node, Node]]:
+        if wanted.percent == found.percent:
+            return [(wanted.node, found.node)]
+        hundred = Number(Fraction(100))
+        values = (
+            Quotient(wanted.node, hundred) if wanted.percent else wanted.node,
+            Quotient(found.node, hundred) if found.percent else found.node,
+        )
+        readings: list[tuple[Node, Node]] = [values]
+        if self.options.percent == "lenient" and (wanted.percent or _over_one(wanted.node)):
+            readings.append((wanted.node, found.node))
+        return readings
+
+    def ratios(self, reference: Node, answer: Node) -> Match:
+        a = reference.items if isinstance(reference, Ratio) else _as_ratio(reference)
+        b = answer.items if isinstance(answer, Ratio) else _as_ratio(answer)
+        if len(a) != len(b):
+            return Match(False, "structure")
+        first_a, first_b = a[0], b[0]
+        for x, y in zip(a[1:], b[1:], strict=True):
+            if not self.scalars(Product((first_a, y)), Product((first_b, x))).equal:
+                return Match(False, "exact")
+        return Match(True, "exact")
+
+
+def _over_one(node: Node) -> bool:
+    try:
+        return abs(exact(node)) > 1
+    except (NotExact, NoValue, LimitExceeded):  # not a plain number
+        return False
+
+
+def _as_ratio(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, Quotient):
+        return (node.top, node.bottom)
+    return (node, Number(Fraction(1)))

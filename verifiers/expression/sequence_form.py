@@ -1,0 +1,70 @@
+"""Lists, tuples and matrices brought to one form for comparison."""
+
+from __future__ import annotations
+
+from verifiers.expression.node import Matrix, Node, Relation, Sequence
+
+
+def as_sequence(node: Node) -> Sequence | None:
+    if isinstance(node, Sequence):
+        return node
+    if isinstance(node, Matrix):
+        rows, columns = shape(node)
+        if columns == 1:
+            return Sequence("()", tuple(row[0] for row in node.rows))
+        if rows == 1:
+            return Sequence("()", node.rows[0])
+        return Sequence("[]", tuple(Sequence("[]", row) for row in node.rows))
+    return None
+
+
+def shape(matrix: Matrix) -> tuple[int, int]:
+    return len(matrix.rows), len(matrix.rows[0])
+
+
+def inequalities(sequence: Sequence) -> bool:
+    return all(isinstance(i, Relation) and not set(i.operators) <= {"=", "~", "in"} for i in sequence.items)
+
+
+def without_names(a: Sequence, b: Sequence) -> tuple[Sequence, Sequence]:
+    """`x = 1, x = 2` as `1, 2`; `x = 1, y = 2` as `(1, 2)` where the other side is a tuple or a list of values."""
+    stripped_a, names_a = _strip(a)
+    stripped_b, names_b = _strip(b)
+    if bool(names_a) == bool(names_b) and not (len(set(names_a)) == 1 and len(set(names_b)) == 1):
+        return a, b
+    if len(set(names_a)) > 1:
+        stripped_a = Sequence("()" if b.brackets != "" else "", stripped_a.items)
+    if len(set(names_b)) > 1:
+        stripped_b = Sequence("()", stripped_b.items)
+    return stripped_a, stripped_b
+
+
+def _strip(sequence: Sequence) -> tuple[Sequence, list[str]]:
+    names: list[str] = []
+    items: list[Node] = []
+    for position, item in enumerate(sequence.items):
+        is_equation = isinstance(item, Relation) and item.named and item.operators == ("=",)
+        if isinstance(item, Relation) and is_equation:
+            names.append(str(item.operands[0]))
+            items.append(item.operands[1])
+        elif position and names and not isinstance(item, Relation):
+            items.append(item)
+        else:
+            return sequence, []
+    return Sequence(sequence.brackets, tuple(items)), names
+
+
+def ordered(wanted: str, found: str, count: int) -> bool | None:
+    """True: compare in order; False: in any order; None: these brackets cannot mean the same."""
+    if wanted == found:
+        return wanted not in ("", "{}")
+    pair = {wanted, found}
+    if pair == {"", "{}"}:
+        return False
+    if "" in pair:  # a bare list for a tuple or a list in brackets
+        half_open = pair & {"[)", "(]"}
+        interval = wanted == "[]" and count == 2
+        return None if half_open or interval else True
+    if pair == {"()", "[]"} and count > 2:
+        return True
+    return None

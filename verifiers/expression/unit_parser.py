@@ -1,0 +1,83 @@
+"""Units of the answer grammar: `m/s^2`, `square feet`, `cm^2`, and the nouns that are counted."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from verifiers.expression.atom_parser import AtomParser
+from verifiers.expression.lexer import Unreadable
+from verifiers.expression.node import Measure, Node, Number, times
+
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_HEDGES = {
+    "not",
+    "maybe",
+    "perhaps",
+    "either",
+    "possibly",
+    "than",
+    "about",
+    "but",
+    "if",
+    "except",
+    "least",
+    "most",
+    "to",
+}
+_MAX_UNIT_WORDS = 6
+
+
+class UnitParser(AtomParser):
+    """A unit or a counted noun behind a value."""
+
+    def _unit_follows(self, position: int) -> bool:
+        return position < len(self.tokens) and self.tokens[position].kind in ("word", "text", "unit", "name")
+
+    def measure(self, item: Node) -> Node:
+        """A unit or a counted noun behind a value; `million` and its like multiply."""
+        word = self.tokens[self.position].text.lower()
+        if word in _SCALES:
+            self.take()
+            return times(item, Number(Fraction(10 ** _SCALES[word])))
+        if isinstance(item, Measure):
+            return Measure(item.item, f"{item.unit} {self.unit_words()}")
+        return Measure(item, self.unit_words())
+
+    def unit_words(self) -> str:
+        """Words, powers and quotients that make up a unit: `m/s^2`, `square feet`, `cm^2`."""
+        words: list[str] = []
+        while True:
+            kind = self.kind()
+            if kind in ("word", "text", "unit") or (kind == "name" and words and words[-1] == "/"):
+                text = self.take().text.strip()
+                if set(text.lower().split()) & _HEDGES:
+                    raise Unreadable("a hedge is not a unit")
+                words.append(text)
+                if len(words) > _MAX_UNIT_WORDS:
+                    raise Unreadable("too many words behind a value")
+            elif kind == "^" and words:
+                self.take()
+                words.append("^" + self.small_exponent())
+            elif kind == "/" and words and self._unit_follows(self.position + 1):
+                self.take()
+                words.append("/")
+            elif kind == "*" and words and self._unit_follows(self.position + 1):
+                self.take()
+                words.append("*")
+            else:
+                break
+        if not words:
+            raise Unreadable("a unit is missing")
+        return " ".join(words)
+
+    def small_exponent(self) -> str:
+        braces = self.kind() == "{"
+        if braces:
+            self.take()
+        sign = self.take().text if self.kind() == "-" else ""
+        if self.kind() != "number":
+            raise Unreadable("the exponent of a unit is a number")
+        digits = self.take().text
+        if braces:
+            self.expect("}")
+        return sign + digits
