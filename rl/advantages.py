@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rl.algorithm_names import GROUP_RELATIVE, NEEDS_CRITIC
 from rl.batch import Floats
+from rl.recipe import RlConfig
 from verifiers.errors import BadInput
 
-GROUP_RELATIVE = frozenset(
-    {
-        "grpo",
-        "grpo_vectorized",
-        "grpo_passk",
-        "rloo",
-        "rloo_vectorized",
-        "opo",
-        "gpg",
-        "reinforce_plus_plus_baseline",
-    }
-)
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Advantages:
+    """For each response its advantages and its returns (what a critic learns), [its length] each."""
+
+    advantages: list[Floats]
+    returns: list[Floats]
+
+
+@dataclass(frozen=True)
+class GaeSettings:
+    """Numbers of generalized advantage estimation; see ``rl.generalized_advantage``. verl's ``gae`` has one lambda."""
+
+    gamma: float = 1.0
+    lambda_actor: float | str = 1.0
+    lambda_critic: float = 1.0
+    length_adaptive_alpha: float = 0.05
+    whiten: bool = True
+
+    @classmethod
+    def of(cls, config: RlConfig) -> GaeSettings:
+        return cls(
+            gamma=config.gamma,
+            lambda_actor=config.lambda_actor,
+            lambda_critic=config.lambda_critic,
+            length_adaptive_alpha=config.length_adaptive_alpha,
+            whiten=config.whiten_advantages,
+        )
+
+    def arguments(self, name: str) -> dict[str, Any]:
+        """As the estimator ``name`` calls them."""
+        if name == "gae":
+            assert self.lambda_actor == self.lambda_critic and self.whiten, "verl's gae knows nothing else"
+            return {"gamma": self.gamma, "lam": self.lambda_critic}
+        return {
+            "gamma": self.gamma,
+            "lambda_actor": self.lambda_actor,
+            "lambda_critic": self.lambda_critic,
+            "length_adaptive_alpha": self.length_adaptive_alpha,
+            "whiten": self.whiten,
+        }
 
 
 def compute_advantages(
@@ -30,17 +66,26 @@ def compute_advantages(
     response_lengths: Sequence[int],
     *,
     normalize_by_std: bool = True,
-) -> list[Floats]:
-    """One array a response, [its length]: the outcome's advantage on every token.
+    values: Sequence[Floats] | None = None,
+    token_rewards: Sequence[Floats] | None = None,
+    gae: GaeSettings | None = None,
+) -> Advantages:
+    """The estimator ``name`` of verl's registry over responses whose reward falls on their last token.
 
     ``group_ids`` says which responses belong to one prompt. GRPO: (r - mean) / (std + 1e-6) within the group, with the
     unbiased std (DeepSeekMath, 2402.03300, section 4.1.2; verl ``compute_grpo_outcome_advantage``).
 
-    Raises: BadInput for an unknown name, or a group of one where the baseline is the group's mean.
+    ``values``: the critic's, [its length] for each response, V(s_t) at token t. ``token_rewards``: what is added to
+    each token's reward, such as a KL penalty.
+
+    Raises: BadInput for an unknown name, a group of one where the baseline is the group's mean, or no ``values`` where
+    the estimator takes a critic's.
     """
     import torch
     from verl.trainer.config import AlgoConfig
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
+
+    import rl.generalized_advantage  # noqa: F401  it registers itself
 
     if name not in ADV_ESTIMATOR_REGISTRY:
         raise BadInput(
@@ -53,19 +98,60 @@ def compute_advantages(
                 f"rl.advantage={name!r} compares responses of one prompt, but prompt {ids[counts.argmin()]} "
                 "has a single judged response: raise rl.samples_per_prompt or use another estimator"
             )
-    longest = max(response_lengths)
-    mask = torch.zeros(len(rewards), longest)
-    token_rewards = torch.zeros(len(rewards), longest)
-    for row, (reward, length) in enumerate(zip(rewards, response_lengths, strict=True)):
-        mask[row, :length] = 1.0
-        token_rewards[row, length - 1] = reward
-    advantages, _ = ADV_ESTIMATOR_REGISTRY[name](
-        token_level_rewards=token_rewards,
-        response_mask=mask,
-        index=np.asarray(group_ids, dtype=object),
-        config=AlgoConfig(adv_estimator=name, norm_adv_by_std_in_grpo=normalize_by_std),
-        **({"norm_adv_by_std_in_grpo": normalize_by_std} if name == "grpo" else {}),
+    gae = gae or GaeSettings()
+    arguments: dict[str, Any]
+    if name in NEEDS_CRITIC:
+        if values is None:
+            raise BadInput(f"rl.advantage={name!r} needs a critic's values, and there is no critic")
+        dtype = torch.float64  # sums over a whole response
+        arguments = {"values": _padded(values, response_lengths, dtype), **gae.arguments(name)}
+    else:
+        dtype = torch.float32
+        arguments = {
+            "index": np.asarray(group_ids, dtype=object),
+            "config": AlgoConfig(
+                adv_estimator=name, gamma=gae.gamma, norm_adv_by_std_in_grpo=normalize_by_std
+            ),
+            **({"norm_adv_by_std_in_grpo": normalize_by_std} if name == "grpo" else {}),
+        }
+    lengths = torch.tensor(response_lengths)
+    mask = (torch.arange(max(response_lengths)) < lengths[:, None]).to(dtype)
+    rewards_at = (
+        torch.zeros_like(mask) if token_rewards is None else _padded(token_rewards, response_lengths, dtype)
     )
+    rewards_at[torch.arange(len(lengths)), lengths - 1] += torch.tensor(rewards, dtype=dtype)
+    advantages, returns = ADV_ESTIMATOR_REGISTRY[name](
+        token_level_rewards=rewards_at, response_mask=mask, **arguments
+    )
+    return Advantages(_rows(advantages, response_lengths), _rows(returns, response_lengths))
+
+
+def kl_token_rewards(
+    logprobs: Sequence[Floats], ref_logprobs: Sequence[Floats], kl_coef: Sequence[float], estimator: str
+) -> list[Floats]:
+    """-kl_coef x KL for each token of each response: the KL to the reference policy as a part of the reward.
+
+    ``logprobs`` are those of the policy that the advantages are for (the old one). ``estimator`` is one of verl's
+    ``kl_penalty``: k1, k2, k3, abs (http://joschu.net/blog/kl-approx.html).
+    """
+    import torch
+    from verl.trainer.ppo.core_algos import kl_penalty
+
     return [
-        advantages[row, :length].numpy().astype(np.float32) for row, length in enumerate(response_lengths)
+        -np.float32(coef) * kl_penalty(torch.from_numpy(own), torch.from_numpy(ref), estimator).numpy()
+        for own, ref, coef in zip(logprobs, ref_logprobs, kl_coef, strict=True)
     ]
+
+
+def _padded(rows: Sequence[Floats], lengths: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    padded = torch.zeros(len(rows), max(lengths), dtype=dtype)
+    for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        assert len(row) == length, "one number a response token"
+        padded[place, :length] = torch.from_numpy(np.asarray(row))
+    return padded
+
+
+def _rows(matrix: torch.Tensor, lengths: Sequence[int]) -> list[Floats]:
+    return [matrix[place, :length].numpy().astype(np.float32) for place, length in enumerate(lengths)]

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
-from rl.advantages import GROUP_RELATIVE
 from rl.recipe import RlConfig
+from sampler.prompt import PromptKind
 from verifiers.errors import BadInput, near_name
+from verifiers.registry import verifier_names
 
-# What `rl.advantages.compute_advantages` has to offer an estimator.
+GROUP_RELATIVE = frozenset(
+    {
+        "grpo",
+        "grpo_vectorized",
+        "grpo_passk",
+        "rloo",
+        "rloo_vectorized",
+        "opo",
+        "gpg",
+        "reinforce_plus_plus_baseline",
+    }
+)
+NEEDS_CRITIC = frozenset({"gae", "decoupled_gae"})
+
+# What `rl.advantages.compute_advantages` has to offer an estimator without a critic.
 OFFERED = frozenset({"token_level_rewards", "response_mask", "index", "config", "norm_adv_by_std_in_grpo"})
 
 
 def require_known_algorithms(config: RlConfig) -> None:
-    """Raises: BadInput for an advantage or a policy loss that verl does not have, or that Hone cannot feed."""
+    """Raises: BadInput for an advantage or a policy loss that verl does not have, or that Hone cannot feed, and for
+    settings that the named ones would not follow."""
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, POLICY_LOSS_REGISTRY
 
-    usable = {name: function for name, function in ADV_ESTIMATOR_REGISTRY.items() if not _lacking(function)}
+    import rl.generalized_advantage  # noqa: F401  it registers itself
+
+    usable = {
+        name: function
+        for name, function in ADV_ESTIMATOR_REGISTRY.items()
+        if name in NEEDS_CRITIC or not _lacking(function)
+    }
     _require("rl.advantage", config.advantage, ADV_ESTIMATOR_REGISTRY, usable)
     _require("rl.loss.policy_loss", config.loss.policy_loss, POLICY_LOSS_REGISTRY, POLICY_LOSS_REGISTRY)
     if config.advantage in GROUP_RELATIVE and config.samples_per_prompt < 2:
@@ -26,6 +48,15 @@ def require_known_algorithms(config: RlConfig) -> None:
             f"rl.advantage={config.advantage!r} compares responses of one prompt: rl.samples_per_prompt must be at "
             f"least 2, got {config.samples_per_prompt}"
         )
+    if config.advantage == "gae" and not (
+        config.lambda_actor == config.lambda_critic and config.whiten_advantages
+    ):
+        raise BadInput(
+            "rl.advantage='gae' has one lambda and always whitens: set rl.lambda_actor = rl.lambda_critic and "
+            "rl.whiten_advantages=true, or name 'decoupled_gae'"
+        )
+    _require_importance(config)
+    _require_weights(config.reward_weights)
 
 
 def _require(key: str, name: str, known: Mapping[str, Any], usable: Mapping[str, Any]) -> None:
@@ -38,8 +69,28 @@ def _require(key: str, name: str, known: Mapping[str, Any], usable: Mapping[str,
     raise BadInput(f"{key}={name!r} is unknown{near_name(name, usable)} (known: {', '.join(sorted(usable))})")
 
 
+def _require_importance(config: RlConfig) -> None:
+    """Two of verl's losses do not weigh tokens: one ignores the weights, the other averages their logarithms."""
+    loss = config.loss
+    refused = {"bypass_mode": ("truncate", "mask"), "geo_mean": ("mask",)}
+    if loss.importance in refused.get(loss.policy_loss, ()):
+        raise BadInput(
+            f"rl.loss.importance={loss.importance!r} has no meaning for rl.loss.policy_loss={loss.policy_loss!r}: "
+            "set it to none, or use another loss"
+        )
+
+
+def _require_weights(weights: Mapping[str, float]) -> None:
+    known = [*get_args(PromptKind), *verifier_names()]
+    for name in weights:
+        if name not in known and ":" not in name:  # a verifier may be given as package.module:Class
+            raise BadInput(
+                f"rl.reward_weights: {name!r} is no kind of prompt and no verifier{near_name(name, known)}"
+            )
+
+
 def _lacking(estimator: Any) -> list[str]:
-    """Arguments without a default that nobody fills in: a critic's values, a greedy baseline."""
+    """Arguments without a default that nobody fills in, such as a greedy baseline."""
     parameters = inspect.signature(estimator).parameters.values()
     return [
         one.name

@@ -18,7 +18,8 @@ class TrainSequence:
     """One prompt with one response, as it enters a batch.
 
     token_ids [P + T]: prompt (placeholders expanded) then response; loss_mask [T]: which response tokens count;
-    advantages, sample_logprobs [T]; kl_coef: the weight of the KL to the reference policy for this sample.
+    advantages, sample_logprobs [T]; kl_coef: the weight of the KL to the reference policy for this sample; is_right:
+    a judge found the response right.
     """
 
     sequence_id: str
@@ -30,6 +31,7 @@ class TrainSequence:
     advantages: Floats | None = None
     sample_logprobs: Floats | None = None
     kl_coef: float = 0.0
+    is_right: bool = False
 
     @property
     def num_response_tokens(self) -> int:
@@ -44,8 +46,9 @@ class TrainBatch:
     >>> batch.num_tokens, batch.num_loss_tokens
     (5, 2)
 
-    ``num_loss_tokens`` and ``num_loss_sequences`` count over the whole optimizer step: they stay those of the step
-    when a batch is split over ranks and micro-batches, so that every part is normalised alike.
+    ``num_loss_tokens``, ``num_loss_sequences`` and ``num_right_tokens`` (loss tokens of right responses) count over the
+    whole optimizer step: they stay those of the step when a batch is split over ranks and micro-batches, so that every
+    part is normalised alike.
     """
 
     sequence_ids: tuple[str, ...]
@@ -58,10 +61,14 @@ class TrainBatch:
     sample_logprobs: Floats
     old_logprobs: Floats
     ref_logprobs: Floats
+    old_values: Floats  # the critic's before the update, V(s_t) at token t
+    returns: Floats  # what the critic learns
     kl_coef: Floats  # [n]
+    is_right: Floats  # [n], 1 or 0
     images: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)  # by prompt id: once a group
     num_loss_tokens: int = 0
     num_loss_sequences: int = 0
+    num_right_tokens: int = 0
 
     @classmethod
     def of(cls, sequences: Sequence[TrainSequence]) -> TrainBatch:
@@ -89,7 +96,10 @@ class TrainBatch:
             sample_logprobs=column("sample_logprobs", 0.0),
             old_logprobs=zeros,
             ref_logprobs=zeros,
+            old_values=zeros,
+            returns=zeros,
             kl_coef=np.array([sequence.kl_coef for sequence in sequences], np.float32),
+            is_right=np.array([sequence.is_right for sequence in sequences], np.float32),
             images={sequence.prompt_id: sequence.images for sequence in sequences if sequence.images},
         )
         return batch.counted()
@@ -109,7 +119,10 @@ class TrainBatch:
         """The batch as one whole optimizer step: global counts taken from its own mask."""
         sums = np.add.reduceat(self.loss_mask, offsets(self.response_lengths)) if len(self) else np.zeros(0)
         return dataclasses.replace(
-            self, num_loss_tokens=round(float(self.loss_mask.sum())), num_loss_sequences=int((sums > 0).sum())
+            self,
+            num_loss_tokens=round(float(self.loss_mask.sum())),
+            num_loss_sequences=int((sums > 0).sum()),
+            num_right_tokens=round(float((sums * self.is_right).sum())),
         )
 
     def replace(self, **columns: object) -> TrainBatch:
@@ -130,6 +143,7 @@ class TrainBatch:
             lengths=self.lengths[index],
             prompt_lengths=self.prompt_lengths[index],
             kl_coef=self.kl_coef[index],
+            is_right=self.is_right[index],
             images={
                 prompt_id: self.images[prompt_id] for prompt_id in prompt_ids if prompt_id in self.images
             },
@@ -141,7 +155,15 @@ class TrainBatch:
         return np.split(values, np.cumsum(self.response_lengths)[:-1]) if len(self) else []
 
 
-RESPONSE_COLUMNS = ("loss_mask", "advantages", "sample_logprobs", "old_logprobs", "ref_logprobs")
+RESPONSE_COLUMNS = (
+    "loss_mask",
+    "advantages",
+    "sample_logprobs",
+    "old_logprobs",
+    "ref_logprobs",
+    "old_values",
+    "returns",
+)
 
 
 def offsets(lengths: Ints) -> Ints:

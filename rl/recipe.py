@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -130,7 +130,22 @@ class LossConfig(Section):
     kl_estimator: Literal["k1", "k2", "k3", "abs"] = "k3"
     kl_coef_verifiable: float = Field(0.0, ge=0)
     kl_coef_general: float = Field(1e-5, ge=0)
+    kl_in: Literal["loss", "reward"] = Field(
+        "loss", description="KL to the reference as a term of the loss, or taken off each token's reward"
+    )
     entropy_coef: float = 0.0
+    positive_nll_coef: float = Field(
+        0.0, ge=0, description="weight of the likelihood of right responses (VAPO: 0.1)"
+    )
+    importance: Literal["none", "truncate", "mask"] = Field(
+        "none", description="weigh tokens by trainer over sampler probability: cut at the cap, or 0 beyond it"
+    )
+    importance_cap: float = Field(
+        2.0, ge=1, description="largest weight; with mask, 1 / cap is the smallest too"
+    )
+    value_clip: float | None = Field(
+        None, gt=0, description="how far a value may move from the old one; none: as far as it likes"
+    )
 
 
 class RlConfig(Section):
@@ -142,6 +157,30 @@ class RlConfig(Section):
     mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
     advantage: str = Field("grpo", description="a name in verl's advantage registry")
     normalize_by_std: bool = True
+    gamma: float = Field(1.0, gt=0, le=1, description="discount a token")
+    lambda_actor: Annotated[float, Field(ge=0, le=1)] | Literal["length_adaptive"] = Field(
+        1.0, description="lambda of the advantages; length_adaptive: 1 - 1 / (alpha x length), at least 0"
+    )
+    lambda_critic: float = Field(1.0, ge=0, le=1, description="lambda of the returns a critic learns")
+    length_adaptive_alpha: float = Field(
+        0.05, gt=0, description="alpha of the length-adaptive lambda (VAPO: 0.05)"
+    )
+    whiten_advantages: bool = Field(
+        True, description="a critic's advantages to mean 0 and variance 1 over the tokens of a rollout batch"
+    )
+    reward_weights: dict[str, float] = Field(
+        default_factory=dict, description="weight of a score by verifier, else by kind of prompt, else 1"
+    )
+    unparseable_penalty: float = Field(
+        0.0, ge=0, description="taken off the reward where the verifier cannot read the answer"
+    )
+    overlong_cache_tokens: int = Field(
+        0, ge=0, description="the last tokens before the limit, over which the reward falls by 1; 0: off"
+    )
+    dynamic_sampling: bool = Field(
+        False, description="groups of equal rewards are dropped and other prompts drawn for them"
+    )
+    max_refills: int = Field(2, ge=0, description="further draws a step for groups that were dropped")
     schedule: ScheduleConfig = ScheduleConfig(lr=6e-7, warmup_frac=0.0)
     loss: LossConfig = LossConfig()
     temperature: float = Field(1.0, gt=0)
@@ -151,6 +190,15 @@ class RlConfig(Section):
     max_mismatch_kl: float = Field(
         0.05, gt=0, description="above it, sampler and trainer disagree: the run stops"
     )
+
+    @model_validator(mode="after")
+    def _cache_fits(self) -> RlConfig:
+        if self.overlong_cache_tokens > self.max_response_tokens:
+            raise ValueError(
+                f"rl.overlong_cache_tokens={self.overlong_cache_tokens} is more than "
+                f"rl.max_response_tokens={self.max_response_tokens}"
+            )
+        return self
 
 
 class RftConfig(Section):
