@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from verifiers.expression.function_parser import FunctionParser
@@ -25,7 +26,12 @@ from verifiers.verifier import LimitExceeded
 
 _GROUPED = re.compile(r"\d{1,3}")
 _THREE = re.compile(r"\d{3}(?:\.\d+)?")
-_BASE_NAMES = {"two": "2", "three": "3", "eight": "8", "ten": "10", "sixteen": "16"}
+_CURRENCY_CODES = {"USD", "EUR", "GBP", "RMB", "CNY", "Rs"}
+_BASE_NAMES = {
+    word: str(base)
+    for base, word in enumerate("two three four five six seven eight nine ten".split(), start=2)
+} | {"twelve": "12", "sixteen": "16"}
+_LEAVES: dict[str, Callable[[str], Node]] = {"name": Symbol, "constant": Constant, "set": NamedSet}
 
 
 class AtomParser(FunctionParser):
@@ -131,10 +137,8 @@ class AtomParser(FunctionParser):
         kind = self.kind()
         if kind == "number":
             return self.number()
-        if kind == "name":
-            return Symbol(self.take().text)
-        if kind == "constant":
-            return Constant(self.take().text)
+        if kind in _LEAVES:
+            return _LEAVES[kind](self.take().text)
         if kind == "function":
             return self.function()
         if kind in ("(", "[", "\\{", "langle"):
@@ -156,8 +160,8 @@ class AtomParser(FunctionParser):
             return Call("floor" if kind == "lfloor" else "ceil", (inner,))
         if kind == "begin":
             return self.matrix()
-        if kind == "set":
-            return NamedSet(self.take().text)
+        if kind == "repeated":
+            return self.repeated()
         if kind == "currency":
             return Measure(self._after_currency(), self.tokens[self.position - 2].text)
         if kind in ("text", "word", "unit"):
@@ -171,7 +175,10 @@ class AtomParser(FunctionParser):
         return self.number()
 
     def words(self) -> Node:
-        """A run of words: an answer in text. A value behind it is not read."""
+        """A run of words: an answer in text. A value behind it is not read, but for money (`USD 5`)."""
+        if self.kind(1) == "number" and self.tokens[self.position].text in _CURRENCY_CODES:
+            code = self.take().text.lower()
+            return Measure(self.number(), code)
         words = []
         while self.kind() in ("text", "word", "unit", "name"):
             words.append(self.take().text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verifiers.expression.lexer import Token, Unreadable
-from verifiers.expression.node import Call, Matrix, NamedSet, Node, Number, Sequence
+from verifiers.expression.node import Call, Matrix, NamedSet, Node, Number, Quotient, Sequence
 from verifiers.expression.token_cursor import TokenCursor
 
 _MATRICES = {"matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases", "aligned"}
@@ -38,6 +38,12 @@ class BracketParser(TokenCursor):
             raise Unreadable("an empty group")
         bars, self.bars = self.bars, 0
         items, separated = self.items(("}",))
+        if self.kind() in ("choose", "over") and not separated:
+            operation = self.take().kind
+            lower = self.sum()
+            items = [
+                Call("binomial", (items[0], lower)) if operation == "choose" else Quotient(items[0], lower)
+            ]
         self.bars = bars
         self.expect("}")
         return Sequence("", tuple(items)) if separated else items[0]
@@ -112,7 +118,7 @@ class BracketParser(TokenCursor):
         if name in ("cases", "aligned"):
             return Sequence("", tuple(cell for row in filled for cell in row))
         if name == "vmatrix":
-            raise Unreadable("a determinant")
+            return Call("det", (Matrix(tuple(filled)),))
         return Matrix(tuple(filled))
 
 

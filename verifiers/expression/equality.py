@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
+from verifiers.expression.convention import agreed
 from verifiers.expression.math_options import MathOptions
+from verifiers.expression.matrix_arithmetic import computed
 from verifiers.expression.measure_equality import MeasureEquality
 from verifiers.expression.node import (
+    Constant,
     Matrix,
     NamedSet,
     Node,
     Number,
+    Product,
     Ratio,
     Relation,
     Sequence,
@@ -16,6 +22,7 @@ from verifiers.expression.node import (
     Sum,
     Symbol,
     Words,
+    contains,
     negated,
     symbols,
 )
@@ -23,6 +30,7 @@ from verifiers.expression.real_set import NotReal, equal_sets, real_set
 from verifiers.expression.scalar_equality import Match, Tolerance, proportional
 from verifiers.expression.sequence_form import as_sequence, inequalities, ordered, shape, without_names
 from verifiers.expression.sign_pair import MAX_ITEMS, expanded
+from verifiers.expression.tree_map import replaced
 from verifiers.expression.worded_answer import plain, words_as_set, words_equal
 from verifiers.verifier import LimitExceeded
 
@@ -43,6 +51,8 @@ class AnswerEquality:
         if reference == answer:
             return Match(True, "structure")
         reference, answer = plain(reference), plain(answer)
+        reference, answer = agreed(reference, answer), agreed(answer, reference)
+        reference, answer = computed(reference), computed(answer)
         if self.options.plus_minus == "expand":
             reference, answer = expanded(reference), expanded(answer)
         if isinstance(reference, Relation) or isinstance(answer, Relation):
@@ -86,7 +96,9 @@ class AnswerEquality:
             values, operators = values[1:], operators[1:]
         while len(values) > 1 and isinstance(values[0], Symbol):  # y = x = 5
             values, operators = values[1:], operators[1:]
-        if not answer.named and not self._consistent(values, operators):
+        if not answer.named and _is_quantity(values[0]) and not symbols(Sequence("", values[1:])):
+            values, operators = values[1:], operators[1:]  # a + b = 12, |AB| = 5
+        elif not answer.named and not self._consistent(values, operators):
             return _no("structure", "inconsistent")
         exact_steps = operators.index("~") if "~" in operators else len(operators)
         match = self.match(reference, values[exact_steps])
@@ -112,6 +124,11 @@ class AnswerEquality:
                     match = self._chain(reference.operands[-1], answer)
                     if match.equal:
                         return match
+                elif pair := _arguments(reference, answer):
+                    renamed = replaced(answer.operands[-1], pair[1], pair[0])
+                    return self.match(reference.operands[-1], renamed)
+                elif _is_function(reference.operands[0], answer.operands[0]):
+                    return self.match(reference.operands[-1], answer.operands[-1])
                 elif not symbols(reference.operands[-1]) and not symbols(answer.operands[-1]):
                     return _no("structure", "different_name")
             return self._proportional(reference, answer)
@@ -167,7 +184,7 @@ class AnswerEquality:
             return self._one_against_many(reference, answer, a, b)
         if isinstance(reference, Matrix) and isinstance(answer, Matrix) and shape(reference) != shape(answer):
             return _no("structure", "different_shape")
-        if a.brackets == "" and b.brackets == "" and inequalities(a) | inequalities(b):
+        if any(part.brackets == "" and inequalities(part) for part in (a, b)):
             try:
                 return Match(equal_sets(real_set(a), real_set(b)), "structure")
             except NotReal:
@@ -191,6 +208,8 @@ class AnswerEquality:
             return self.match(a.items[0], answer)
         if b is not None and len(b.items) == 1:
             return self.match(reference, b.items[0])
+        if (a or b) is not None and _letters(reference) == _letters(answer) != "":
+            return Match(True, "text")
         return _no("structure", "wrong_count")
 
     def _in_order(self, wanted: tuple[Node, ...], found: tuple[Node, ...]) -> Match:
@@ -222,6 +241,37 @@ class AnswerEquality:
 
 def _all(matches: list[Match]) -> Match:
     return Match(True, "structure", all(match.confident for match in matches))
+
+
+def _letters(node: Node) -> str:
+    """`ACD` of several options, written in one or as a list; nothing unless they are in the order of the alphabet."""
+    items = node.items if isinstance(node, (Sequence, Product)) else (node,)
+    text = "".join(item.name for item in items if isinstance(item, Symbol))
+    if isinstance(node, Words):
+        text = node.text.upper()
+    elif len(text) != len(items):
+        return ""
+    return text if re.fullmatch("[A-J]{2,6}", text) and text == "".join(sorted(set(text))) else ""
+
+
+def _is_quantity(node: Node) -> bool:
+    """Names alone stand in it: `a + b`, `|AB|`, `P(A)`; `2x` is a step on the way, not what was asked for."""
+    return bool(symbols(node)) and not contains(node, (Number, Constant, Sequence, Matrix))
+
+
+def _arguments(reference: Relation, answer: Relation) -> tuple[Node, Node] | None:
+    """x and t of `f(x) = x + 1` and `f(t) = t + 1`."""
+    match reference.operands[0], answer.operands[0]:
+        case Product((Symbol(f), Symbol() as x)), Product((Symbol(g), Symbol() as t)) if f == g:
+            return None if x.name in symbols(answer.operands[-1]) else (x, t)
+    return None
+
+
+def _is_function(a: Node, b: Node) -> bool:
+    """`y` and `f(x)`."""
+    names = (Symbol("f"), Symbol("g"), Symbol("h"))
+    calls = [Product((name, Symbol("x"))) for name in names]
+    return (a == Symbol("y") and b in calls) or (b == Symbol("y") and a in calls)
 
 
 def _same_name(a: Node, b: Node) -> bool:

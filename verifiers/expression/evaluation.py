@@ -136,6 +136,8 @@ def _exact_call(name: str, values: list[Fraction]) -> Fraction:
         return Fraction(math.comb(int(values[0]), int(values[1])))
     if name in ("gcd", "lcm") and whole:
         return Fraction((math.gcd if name == "gcd" else math.lcm)(*map(int, values)))
+    if name == "mod" and len(values) == 2 and values[1] > 0:
+        return values[0] % values[1]
     if name == "sign" and len(values) == 1:
         return Fraction((values[0] > 0) - (values[0] < 0))
     if name == "log" and len(values) == 2:

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from verifiers.expression.bracket_parser import BracketParser
 from verifiers.expression.lexer import Unreadable
-from verifiers.expression.node import Call, Node, Number, Power, Product, Quotient, negated
+from verifiers.expression.node import (
+    Call,
+    Constant,
+    Matrix,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sequence,
+    Sum,
+    Symbol,
+    children,
+    negated,
+)
+from verifiers.expression.tree_map import replaced
+from verifiers.verifier import LimitExceeded
 
+# As Python writes them: Interval(0, 1), FiniteSet(1, 2), Matrix([[1, 2], [3, 4]])
+_CONSTRUCTORS: dict[str, Callable[[list[Node]], Node]] = {
+    "interval": lambda items: Sequence("[]", tuple(items)),
+    "finite_set": lambda items: Sequence("{}", tuple(items)),
+    "matrix": lambda items: _matrix(items[0]) if len(items) == 1 else Sequence("", tuple(items)),
+}
+MAX_TERMS = 100
 _INVERSE = {
     "sin": "asin",
     "cos": "acos",
@@ -17,6 +41,18 @@ _INVERSE = {
     "cosh": "acosh",
     "tanh": "atanh",
 }
+
+
+def _matrix(rows: Node) -> Node:
+    """`[[1, 2], [3, 4]]` as a matrix, `[1, 2]` as a column."""
+    if not isinstance(rows, Sequence):
+        return rows
+    cells = tuple(row.items if isinstance(row, Sequence) else (row,) for row in rows.items)
+    return Matrix(cells) if len({len(row) for row in cells}) == 1 else rows
+
+
+def _is_whole(node: Node) -> bool:
+    return isinstance(node, Number) and node.value.denominator == 1
 
 
 class FunctionParser(BracketParser):
@@ -38,6 +74,8 @@ class FunctionParser(BracketParser):
             if name != "log" or len(arguments) != 1:
                 raise Unreadable(f"a subscript on {name}")
             arguments = [arguments[0], base]
+        if name in _CONSTRUCTORS:
+            return _CONSTRUCTORS[name](arguments)
         if name == "rational" and len(arguments) == 2:
             return Quotient(arguments[0], arguments[1])
         if power is None:
@@ -45,6 +83,36 @@ class FunctionParser(BracketParser):
         if power == Number(Fraction(-1)) and name in _INVERSE:
             return Call(_INVERSE[name], tuple(arguments))
         return Power(Call(name, tuple(arguments)), power)
+
+    def repeated(self) -> Node:
+        """`\\sum_{k=1}^{4} k^2` and `\\prod`, written out term by term."""
+        kind = self.take().text
+        self.expect("_")
+        self.expect("{")
+        index = self._leaf()
+        self.expect("=")
+        first = self.sum()
+        self.expect("}")
+        self.expect("^")
+        last = self.exponent()
+        body = self.product()
+        if not (index and _is_whole(first) and _is_whole(last)):
+            raise Unreadable("a sum without an index between two integers")
+        assert isinstance(first, Number) and isinstance(last, Number)
+        if last.value - first.value >= MAX_TERMS:
+            raise LimitExceeded(f"a sum of more than {MAX_TERMS} terms")
+        indices = range(int(first.value), int(last.value) + 1)
+        terms = tuple(replaced(body, index, Number(Fraction(value))) for value in indices)
+        if not terms:
+            return Number(Fraction(int(kind == "product")))
+        return Sum(terms) if kind == "sum" else Product(terms)
+
+    def _leaf(self) -> Node | None:
+        """The index of a sum; an `i` is no imaginary unit there."""
+        kind = self.kind()
+        if kind not in ("name", "constant"):
+            return None
+        return Symbol(self.take().text) if kind == "name" else Constant(self.take().text)
 
     def root(self) -> Node:
         """`\\sqrt[n]{x}`."""
@@ -63,6 +131,8 @@ class FunctionParser(BracketParser):
             self.bars = bars
             self.expect(")")
             return items
+        if name in ("min", "max", "gcd", "lcm") and self.kind() == "\\{":
+            return list(children(self.atom()))
         if name in ("sqrt", "cbrt", "fourthroot"):
             return [self.argument()]
         if self.kind() == "{":

@@ -43,14 +43,15 @@ _UNIT_END = re.compile(r"\s*(?:$|[/^,;)²³]|\\cdot|\*)")
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
+    |(?P<numeral>(?=\d*[A-Fa-f])[0-9A-Fa-f]{1,40}(?=_(?:16|12|11|\{1[126]\})(?![\w])))
     |(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d{1,6}(?![\d.]))?|\.\d+)
     |(?P<command>\\[A-Za-z]+)
     |(?P<escaped>\\[{}%$&_|\\#])
+    |(?P<foreign>(?=[A-Za-z]*[^\W\d_A-Za-z])[^\W\d_]+)
     |(?P<word>[A-Za-z]+)
     |(?P<dots>\.{2,})
     |(?P<operator>\*\*|<=|>=|!=|==|=<|[-+*/^_=<>!%,;:|'()\[\]{}&?$"])
     |(?P<currency>[€£¥₹])
-    |(?P<foreign>[^\W\d_]+)
     """,
     re.VERBOSE,
 )
@@ -95,6 +96,11 @@ class _Scanner:
             if len(text) > MAX_DIGITS:
                 raise LimitExceeded(f"a number of {len(text)} digits")
             self._add("number", text)
+        elif kind == "numeral":  # 2A_{16}; its subscript is read with it
+            base = re.compile(r"_\{?(1[126])\}?").match(self.text, self.position)
+            assert base is not None
+            self.position = base.end()
+            self._add("text", f"{text} base {base.group(1)}")
         elif kind == "command":
             self._command(text[1:])
         elif kind == "escaped":
@@ -178,6 +184,8 @@ class _Scanner:
         elif re.fullmatch(r"\(?[A-Za-z]\)?", content.strip()):
             # \text{B}: an option or a symbol; \text{ m} after a number: a unit
             after_number = bool(self.tokens) and self.tokens[-1].kind in ("number", ")", "}", "%")
+            if name == "text" and [token.kind for token in self.tokens[-2:]] in (["frac", "{"], ["}", "{"]):
+                after_number = content.strip() in ("m", "s", "g", "h", "L", "N", "J")
             letter = content.strip("() ")
             self._add(
                 "unit" if after_number and letter.islower() | (letter in "NJWVKCFLAT") else "name", letter
@@ -204,6 +212,14 @@ class _Scanner:
         if match is None:
             raise Unreadable(f"\\{name} without a group")
         content = (match.group(1) or match.group(2) or "").strip()
+        if name in ("mathbf", "boldsymbol", "bm", "hat", "vec", "widehat", "overrightarrow") and content in (
+            "i",
+            "j",
+            "k",
+        ):
+            self.position = match.end()
+            self._add("name", f"unit({content})")
+            return
         if name == "mathbb" and content in ("R", "Z", "N", "Q", "C"):
             self.position = match.end()
             self._add("set", content)
@@ -261,6 +277,7 @@ class _Scanner:
             last == "number"
             and self.spaced
             and letter in UNIT_LETTERS
+            and [token.kind for token in self.tokens[-3:-1]] != ["name", "^"]  # r^2 h
             and _UNIT_END.match(self.text, self.position)
         ):
             self._add("unit", letter)

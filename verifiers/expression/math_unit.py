@@ -64,6 +64,18 @@ _add("voltage", "1", "v volt")
 _add("current", "1", "a amp ampere")
 _add("resistance", "1", "ohm")
 
+for _spelling, _same in (
+    ("米 м", "m"), ("厘米 см", "cm"), ("毫米 мм", "mm"), ("千米 公里 км", "km"), ("分米 дм", "dm"), ("克 г", "g"),
+    ("千克 公斤 кг", "kg"), ("吨 т", "t"), ("秒", "s"), ("分钟 мин", "min"), ("小时 час ч", "h"), ("天", "day"),
+    ("升 л", "l"), ("毫升 мл", "ml"), ("元", "yuan"), ("度", "degree"),
+):  # fmt: skip
+    for _one in _spelling.split():
+        _NAMES[_one] = _NAMES[_same]
+for _prefix, _power in (("平方", "2"), ("立方", "3")):
+    for _one in ("米", "厘米", "毫米", "千米", "分米"):
+        _base = _NAMES[_one]
+        _NAMES[_prefix + _one] = (f"{_base[0]}^{_power}", str(Fraction(_base[1]) ** int(_power)))
+
 _SQUARE = re.compile(r"^(?:sq|square)\s+(\w+)$|^(\w+)\s*\^\s*2$|^(\w+)\s+squared$|^(\w+)\^\{2\}$|^(\w+)2$")
 _CUBE = re.compile(r"^(?:cu|cubic)\s+(\w+)$|^(\w+)\s*\^\s*3$|^(\w+)\s+cubed$|^(\w+)\^\{3\}$|^(\w+)3$")
 # Words that say nothing of the unit: "5 units", "12 in total".
@@ -128,6 +140,10 @@ def unit_factor(wanted: str, found: str) -> Fraction | None:
     """
     wanted, found = _cleaned(wanted), _cleaned(found)
     if wanted == found or _empty(wanted) or _empty(found):
+        return Fraction(1)
+    if wanted.startswith("mod ") or found.startswith("mod "):
+        return None
+    if {wanted, found} in ({"£", "pound"}, {"£", "pounds"}):
         return Fraction(1)
     a, b = _known(wanted), _known(found)
     if a is not None and b is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from verifiers.expression.convention import common_logarithms, with_imaginary_unit, with_same_parameter
 from verifiers.expression.evaluation import NotExact, NoValue, exact
 from verifiers.expression.math_options import MathOptions
 from verifiers.expression.math_unit import unit_factor
 from verifiers.expression.measure import Lifted, lift
-from verifiers.expression.node import Constant, Node, Number, Product, Quotient, Ratio, contains
+from verifiers.expression.node import Call, Constant, Node, Number, Product, Quotient, Ratio, contains
 from verifiers.expression.scalar_equality import Match, Tolerance, scalars_equal
 from verifiers.verifier import LimitExceeded
 
@@ -21,6 +22,14 @@ class MeasureEquality:
         self.tolerance: Tolerance = options.tolerance
 
     def scalars(self, reference: Node, answer: Node) -> Match:
+        answer = with_same_parameter(reference, with_imaginary_unit(reference, answer))
+        match = self._in_one_reading(reference, answer)
+        if match.equal or not (contains(reference, Call) or contains(answer, Call)):
+            return match
+        common = common_logarithms(reference), common_logarithms(answer)
+        return match if common == (reference, answer) else self._in_one_reading(*common)
+
+    def _in_one_reading(self, reference: Node, answer: Node) -> Match:
         wanted, found = lift(reference), lift(answer)
         if wanted is None or found is None:
             return Match(reference == answer, "structure")

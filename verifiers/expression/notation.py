@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from verifiers.expression.chinese_number import with_chinese_fractions
+
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ", "0123456789+-()nix")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢₖₓ", "0123456789+-nikx")
 _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
@@ -70,6 +72,11 @@ _LATIN_LINK = re.compile(
     + "|".join(word for word in (*_OR_WORDS, *_AND_WORDS) if word.isascii())
     + r") (?=[-\d(\\{$a-z])|(?<=[\d)}\]$]) [yeo] (?=[-\d(\\{$])"
 )
+_MODULUS = re.compile(r"\(\s*(?:\\(?:text|mathrm|operatorname)\s*\{\s*)?(?<!\\)mod\s*\}?\s*(\w{1,12})\s*\)")
+_UNIT_VECTOR = re.compile(
+    r"\\(?:hat|vec|widehat|overrightarrow|mathbf|boldsymbol|bm)\s*"
+    r"\{\s*\\(?:hat|vec|mathbf|boldsymbol|bm|imath|jmath|mathrm)\s*\{?\s*(?<![hj]m)([ijk])\s*\}?\s*\}"
+)
 
 # Intervals in the continental way: ]1, 2[ is open, [1, 2[ half open.
 _OPEN_BOTH = re.compile(r"(?<![\w\])}])\]([^][,;]{1,60}[,;][^][,;]{1,60})\[(?!\s*[\w(\\-])")
@@ -91,10 +98,14 @@ def standard_notation(text: str) -> str:
         text = _SIGN.sub(_sign, text)
         text = "".join(_ascii_digit(c) for c in text)
         text = _RADICAL.sub(r"\\\1{\2}", text)
+        text = with_chinese_fractions(text)
         text = _FOREIGN_LINK.sub(_foreign_link, text)
     if "/-" in text:
         text = text.replace("+/-", r"\pm ")
     text = _LATIN_LINK.sub(_latin_link, text)
+    if "mod" in text:
+        text = _MODULUS.sub(r" \\pmod{\1}", text)
+    text = _UNIT_VECTOR.sub(r"\\hat{\1}", text)
     text = _DIGIT_COMMA.sub("", text)
     text = _TIGHT_COMMA.sub("", text)
     text = _REPEATING.sub(_repeating, text)

@@ -19,11 +19,13 @@ from verifiers.expression.node import (
     Quotient,
     Sum,
     Symbol,
+    children,
 )
 from verifiers.verifier import LimitExceeded
 
 MAX_MAGNITUDE = 20_000
 WORKING_DIGITS = 50
+MAX_PARTS = 60
 
 
 def numeric(node: Node, env: Mapping[str, Any] | None = None) -> Any:
@@ -47,6 +49,22 @@ def numeric(node: Node, env: Mapping[str, Any] | None = None) -> Any:
     if isinstance(value, context.mpf) and context.isnan(value):
         raise NoValue("not a number")
     return value
+
+
+def passes_imaginary(node: Node, env: Mapping[str, Any]) -> bool:
+    """True when a part of the tree has no real value, whatever the whole has."""
+    stack, seen = [node], 0
+    while stack and seen < MAX_PARTS:
+        part = stack.pop()
+        seen += 1
+        if isinstance(part, (Call, Power)):
+            try:
+                if isinstance(numeric(part, env), _context().mpc):
+                    return True
+            except NoValue:
+                return True
+        stack.extend(children(part))
+    return False
 
 
 _LOCAL = threading.local()

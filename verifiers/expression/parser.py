@@ -15,16 +15,21 @@ from fractions import Fraction
 
 from verifiers.expression.lexer import Unreadable, tokenize
 from verifiers.expression.node import (
+    Call,
     Measure,
+    NamedSet,
     Node,
     Number,
+    Percent,
     PlusMinus,
+    Product,
     Quotient,
     Ratio,
     Relation,
     Sequence,
     SetOperation,
     Sum,
+    Symbol,
     negated,
     times,
 )
@@ -83,22 +88,42 @@ class Parser(UnitParser):
         operands = [self.union()]
         operators: list[str] = []
         named = self.is_name(start, self.position)
+        self.modulus(operands)
         while self.kind() in _RELATIONS:
             operators.append(self.take().kind)
             operands.append(self.union())
+            self.modulus(operands)
         if not operators:
             return operands[0]
         return Relation(tuple(operands), tuple(operators), named)
 
+    def modulus(self, operands: list[Node]) -> None:
+        """`3 \\pmod 7`: the last operand is known up to a multiple of 7."""
+        if self.kind() == ",":
+            if self.kind(1) != "pmod":
+                return
+            self.take()
+        if self.kind() == "pmod":
+            self.take()
+            modulus = self.argument()
+            if not isinstance(modulus, (Number, Symbol)):
+                raise Unreadable("a modulus is a number or a name")
+            text = str(modulus.value) if isinstance(modulus, Number) else modulus.name
+            operands[-1] = Measure(operands[-1], f"mod {text}")
+
     def is_name(self, start: int, end: int) -> bool:
         """True for tokens like `x`, `AB`, `f(x)`, `f'(x)`, `x_1`: what a result is called, not a value."""
         kinds = [token.kind for token in self.tokens[start:end]]
+        if kinds == ["frac", "{", "name", "name", "}", "{", "name", "name", "}"]:  # dy/dx
+            return self.tokens[start + 2].text == self.tokens[start + 6].text == "d"
         if not kinds or kinds[0] not in ("name", "word", "text", "constant", "("):
             return False
         if all(kind in ("name", "word", "text", "_", "{", "}", "number", "'") for kind in kinds):
             return "number" not in kinds or "_" in kinds
         if kinds[0] == "constant":
             return False
+        if kinds[1:4] == ["^", "{", "-"] and kinds[4:6] == ["number", "}"]:  # f^{-1}(x)
+            kinds = kinds[:1] + kinds[6:]
         if kinds[0] == "(" and kinds[-1] == ")":  # (x, y)
             return (
                 len(kinds) >= 5
@@ -113,6 +138,9 @@ class Parser(UnitParser):
         while self.kind() in _SET_OPERATIONS:
             name = self.take().kind
             left = SetOperation(name, (left, self.ratio()))
+        match left:
+            case Sum((NamedSet() as whole, Product((Number(value), Sequence() as removed)))) if value == -1:
+                return SetOperation("difference", (whole, removed))  # R - {2}
         return left
 
     def ratio(self) -> Node:
@@ -160,6 +188,11 @@ class Parser(UnitParser):
                     continue
                 self.take()
                 result = Quotient(result, self.signed_power())
+            elif kind == "mod":
+                self.take()
+                result = Call("mod", (result, self.signed_power()))
+            elif kind == "frac" and self.unit_fraction_follows() and not isinstance(result, Measure):
+                result = Measure(result, self.unit_fraction())
             elif kind in ("word", "text", "unit") and factors:
                 result = self.measure(result)
             elif kind == "currency" and not isinstance(result, Measure):
@@ -185,10 +218,10 @@ class Parser(UnitParser):
             return times(left, self.power())
         is_fraction = self.kind() == "frac"
         right = self.power()
-        if is_fraction and whole and self.tokens[start - 1].kind == "number" and isinstance(right, Quotient):
-            top, bottom = right.top, right.bottom
-            if isinstance(top, Number) and isinstance(bottom, Number) and 0 < top.value < bottom.value:
-                return Sum((left, right))
+        if is_fraction and whole and isinstance(right, Percent):  # 33\\frac{1}{3}\\%
+            return Percent(_mixed(left, right.item) or times(left, right.item))
+        if is_fraction and whole and self.tokens[start - 1].kind == "number":
+            return _mixed(left, right) or times(left, right)
         return times(left, right)
 
     def mixed(self, whole: Node, is_whole: bool) -> Node:
@@ -209,6 +242,14 @@ class Parser(UnitParser):
         if self.kind() == "+":
             self.take()
         return self.power()
+
+
+def _mixed(whole: Node, part: Node) -> Node | None:
+    """`2\\frac{1}{2}` as a sum, where the fraction is one of two numbers and below 1."""
+    match part:
+        case Quotient(Number(top), Number(bottom)) if 0 < top < bottom:
+            return Sum((whole, part))
+    return None
 
 
 def is_inequality(node: Node) -> bool:

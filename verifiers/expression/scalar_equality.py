@@ -16,7 +16,7 @@ from verifiers.expression.node import (
     contains,
     symbols,
 )
-from verifiers.expression.numeric_value import numeric
+from verifiers.expression.numeric_value import numeric, passes_imaginary
 
 Tolerance = Literal["digits", "exact"] | float
 _CLOSE = 1e-38
@@ -243,7 +243,11 @@ def _numeric_pair(
         return None
     if abs(a) == float("inf") or abs(b) == float("inf"):
         return None
-    return bool(abs(a - b) <= 1e-34 * max(abs(a), abs(b), 1e-20))
+    if abs(a - b) <= 1e-34 * max(abs(a), abs(b), 1e-20):
+        return True
+    if not complex_allowed and (passes_imaginary(reference, env) or passes_imaginary(answer, env)):
+        return None  # sqrt(a) sqrt(b) where both are negative
+    return False
 
 
 def _equal_at(

@@ -23,6 +23,9 @@ def expanded(node: Node) -> Node:
         if not node.named or len(node.operands) != 2:
             return node
         inner = expanded(node.operands[1])
+        if node.operators != ("=",) and isinstance(inner, Sequence):  # x != +-3
+            name = node.operands[0]
+            return Sequence("", tuple(Relation((name, item), node.operators, True) for item in inner.items))
         return inner if isinstance(inner, Sequence) else node
     return Sequence("", (_signed(node, 1), _signed(node, -1)))
 

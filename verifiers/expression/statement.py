@@ -19,6 +19,7 @@ _PHRASES = (
     r"(?:the\s+)?(?:correct\s+)?(?:solutions?(?:\s+set)?|option|choice)\s+(?:is|are)\s*:?",
     r"####", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*",
     r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
+    r"(?:故|因此|所以|应|應)?(?:选|選)(?:择|项|擇|項)?\s*[:：]?\s*(?=[A-J](?![A-Za-z]))", r"解答\s*(?:为|是|：|:)+",
     r"答え\s*(?:は|：|:)*", r"(?:정답|답)\s*(?:은|는|이|：|:)+",
     r"(?:la\s+)?respuesta\s+(?:final\s+|correcta\s+)?(?:es|:)+|respuesta\s*(?:final)?\s*:",
     r"(?:la\s+)?r[ée]ponse\s+(?:finale\s+|correcte\s+)?(?:est|:)+|r[ée]ponse\s*:",
@@ -30,7 +31,11 @@ _PHRASES = (
     r"(?:het\s+)?antwoord\s*(?:is|:)+", r"odpowied[źz]\s*(?:to|:|jest)+", r"(?:son\s+)?cevap\s*:?",
     r"đáp\s+(?:án|số)\s*(?:là|:)*",
     r"jawaban(?:nya|\s+akhir)?\s*(?:adalah|:)+", r"svar(?:et)?\s*(?:är|:)+", r"คำตอบ\s*(?:คือ|:)*",
-    r"απάντηση\s*(?:είναι|:)*",
+    r"(?:die\s+)?lösung\s*(?:ist|lautet|:)+", r"(?:la\s+)?soluci[óo]n\s*(?:es|:)+", r"(?:le\s+)?résultat\s*(?:est|:)+",
+    r"(?:il\s+)?risultato\s*(?:è|:)+", r"(?:el\s+|o\s+)?resultado\s*(?:es|é|:)+", r"результат\s*(?:равен|:|—|-)*",
+    r"(?:^|\n)[#*\s]*(?:final|output|ans|sonuç|wynik)\**\s*[.:=：]+",
+    r"odpověď\s*(?:je|:)+", r"válasz\s*:", r"răspuns(?:ul)?\s*(?:este|:)+", r"vastaus\s*(?:on|:)+", r"উত্তর\s*:?",
+    r"(?:^|\n)[#*\s]*(?:final\s+)?answer\**\s*\n", r"απάντηση\s*(?:είναι|:)*",
     r"תשובה\s*(?:היא|:)*", r"(?:answer\s+)?choice\s+(?:is|:)",
 )  # fmt: skip
 _PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)
@@ -42,15 +47,28 @@ _SEGMENT = re.compile(
 _LINK = re.compile(r"[\s,;.$*]*(?:,|;|\band\b|\bor\b|&|\\text\s*\{\s*(?:and|or)\s*\})[\s$*]*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[\w)}\]%$*\"'°!])\s*(?:\.(?=\s|$)|。|\n|\.\s*I hope)")
 _NUMERAL = re.compile(
-    r"(?<![\w.,])[-−]?[$€£]?(?>\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+|e[-+]?\d+)?(?=(?:\s?%|\s?[a-zA-Z°€²³$]{1,3}(?![a-zA-Z\d])|[^\w]|$))\s?%?",
+    r"(?<![.,])(?<![^\W\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])[-−]?[$€£]?(?>\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+|e[-+]?\d+)?(?=(?:\s?%|\s?[a-zA-Z°€²³$]{1,3}(?![a-zA-Z\d])|[^\w]|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]|$))\s?%?",
 )
 _PROSE = re.compile(
     r"(?<![\w\\])[^\W\d_]{4,}|(?:(?<![\w\\])[^\W\d_]{2,}\W+){2}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 )
-_HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure)\b", re.IGNORECASE)
+_HEDGE = re.compile(
+    r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure"
+    r"|oder|ou|eller|lub|veya|atau|hoặc|или|або)\b|或|または|もしくは|또는|혹은|أو|หรือ|(?<=\d) [o] (?=\d)",
+    re.IGNORECASE,
+)
 _LEADING = re.compile(
     r"^(?:\s|\*|`|:|=|：|≈|~|>|(?:approximately|about|roughly|simply|just|equal to|exactly"
-    r"|thus|therefore|so|is|are|hence)\b)+",
+    r"|thus|therefore|so|is|are|hence|dus|donc|par conséquent|итак|следовательно|значит|daher|folglich|por lo tanto"
+    r"|portanto|logo|quindi|así que|então)\b,?|因此|所以|よって|したがって|따라서|그러므로)+",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(
+    r",?\s+as (?:was |is )?(?:required|desired|needed|expected|claimed|requested|stated|asked|wanted)\s*\.?$",
+    re.IGNORECASE,
+)
+_OPTION_WORD = re.compile(
+    r"^\W*(?:(?:the|la|die|el|[ao])\s+|l'|)(?:option|choice|opción|opção|opzione|вариант|选项)\s*",
     re.IGNORECASE,
 )
 _OPTION = re.compile(r"^\W{0,3}\(?([A-J])[).:\]]\)?\s+(?!or\b|and\b)\S")
@@ -83,7 +101,8 @@ def candidates(text: str) -> Iterator[Candidate]:
             yield Candidate(inner, True)
         return
     if tagged is not None:
-        yield Candidate(cleaned(tagged), True)
+        phrase = after_phrase(tagged) if _PHRASE.match(tagged.lstrip("*# \n")) else None
+        yield Candidate(phrase or cleaned(tagged), True)
     phrase = after_phrase(body)
     if phrase is not None:
         yield Candidate(phrase, True)
@@ -195,10 +214,12 @@ def cleaned(text: str) -> str:
     for _ in range(4):
         before = text
         text = _LEADING.sub("", text)
-        text = text.strip().rstrip("。").strip('`"“”')
+        text = text.strip().rstrip("。．").strip('`"“”')
         text = re.sub(r"^\*{1,3}(.*?)\*{1,3}$", r"\1", text, flags=re.DOTALL).strip()
-        if text.endswith("**"):
-            text = text[:-2].strip()
+        if text.endswith("*") and not text.endswith("^*"):
+            text = text.rstrip("*").rstrip()
+        text = re.sub(r"^__?([^_].*?)__?$", r"\1", text)
+        text = _TAIL.sub("", text)
         if text.endswith((".", ",", ";")) and not text.endswith(("..", "\\,", "\\;")):
             text = text[:-1].rstrip()
         match = _SEGMENT.fullmatch(text)
@@ -211,7 +232,7 @@ def cleaned(text: str) -> str:
 
 def option_letter(text: str) -> str | None:
     """`C` of `(C) 42` or `C. blue`, unless another option is named as well."""
-    text = re.sub(r"^\W*(?:option|choice)\s+", "", text, flags=re.IGNORECASE)
+    text = _OPTION_WORD.sub("", text)
     text = re.sub(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1 ", text).replace("\\", " ")
     if bare := re.fullmatch(r"\(?([A-J])\)?", text.strip()):
         return bare.group(1)

@@ -10,7 +10,7 @@ from verifiers.verifier import LimitExceeded
 
 _ATOM_STARTS = {
     "number", "name", "constant", "function", "(", "[", "{", "\\{", "frac", "binom", "lfloor", "lceil", "begin",
-    "set", "langle", "currency",
+    "set", "langle", "currency", "repeated",
 }  # fmt: skip
 _MAX_DEPTH = 60
 
@@ -32,6 +32,9 @@ class TokenCursor:
 
     @abstractmethod
     def sum(self) -> Node: ...
+
+    @abstractmethod
+    def product(self) -> Node: ...
 
     @abstractmethod
     def signed_power(self) -> Node: ...

@@ -49,3 +49,8 @@ def map_children(node: Node, change: Callable[[Node], Node]) -> Node:
             return Relation(tuple(map(change, node.operands)), node.operators, node.named)
         case _:
             return node
+
+
+def replaced(node: Node, old: Node, new: Node) -> Node:
+    """The tree with every `old` in it as `new`."""
+    return new if node == old else map_children(node, lambda child: replaced(child, old, new))

@@ -33,6 +33,20 @@ class UnitParser(AtomParser):
     def _unit_follows(self, position: int) -> bool:
         return position < len(self.tokens) and self.tokens[position].kind in ("word", "text", "unit", "name")
 
+    def unit_fraction_follows(self) -> bool:
+        kinds = [self.kind(ahead) for ahead in range(3)]
+        return kinds[:2] == ["frac", "{"] and kinds[2] in ("text", "word", "unit")
+
+    def unit_fraction(self) -> str:
+        """`\\frac{\\text{m}}{\\text{s}^2}`."""
+        self.take()
+        parts = []
+        for _ in range(2):
+            self.expect("{")
+            parts.append(self.unit_words())
+            self.expect("}")
+        return "/".join(parts)
+
     def measure(self, item: Node) -> Node:
         """A unit or a counted noun behind a value; `million` and its like multiply."""
         word = self.tokens[self.position].text.lower()

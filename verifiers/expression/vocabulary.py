@@ -10,7 +10,8 @@ FUNCTIONS = {
     "log": "log", "ln": "ln", "lg": "log10", "exp": "exp", "sqrt": "sqrt", "cbrt": "cbrt",
     "fourthroot": "fourthroot", "abs": "abs", "Abs": "abs", "min": "min", "max": "max", "gcd": "gcd", "lcm": "lcm",
     "floor": "floor", "ceil": "ceil", "ceiling": "ceil", "factorial": "factorial", "binomial": "binomial",
-    "Rational": "rational", "comb": "binomial", "sgn": "sign", "Re": "re", "Im": "im",
+    "Rational": "rational", "comb": "binomial", "sgn": "sign", "Re": "re", "Im": "im", "det": "det",
+    "Interval": "interval", "FiniteSet": "finite_set", "Matrix": "matrix", "tr": "tr",
 }  # fmt: skip
 COMMAND_OPERATORS = {
     "cdot": "*", "times": "*", "ast": "*", "div": "/", "pm": "pm", "mp": "mp", "le": "<=", "leq": "<=",
@@ -18,7 +19,8 @@ COMMAND_OPERATORS = {
     "approx": "~", "simeq": "~", "in": "in", "cup": "union", "cap": "intersection", "setminus": "difference",
     "backslash": "difference", "colon": ":", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "lbrace": "\\{",
     "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "land": "and", "lor": "or", "wedge": "and", "vee": "or",
-    "implies": "and", "Rightarrow": "and", "percent": "%", "prime": "'", "over": "/",
+    "implies": "and", "Rightarrow": "and", "percent": "%", "prime": "'", "over": "over", "choose": "choose",
+    "bmod": "mod", "equiv": "=", "pmod": "pmod", "mod": "pmod",
 }  # fmt: skip
 # command -> (token kind, text)
 PLAIN_COMMANDS = {
@@ -29,7 +31,8 @@ PLAIN_COMMANDS = {
     "lceil": ("lceil", "lceil"), "rceil": ("rceil", "rceil"), "langle": ("langle", "langle"),
     "rangle": ("rangle", "rangle"), "emptyset": ("set", "empty"), "varnothing": ("set", "empty"),
     "pounds": ("currency", "£"), "euro": ("currency", "€"), "R": ("set", "R"), "Z": ("set", "Z"), "N": ("set", "N"),
-    "Q": ("set", "Q"), "C": ("set", "C"),
+    "Q": ("set", "Q"), "C": ("set", "C"), "sum": ("repeated", "sum"), "prod": ("repeated", "product"),
+    "top": ("name", "top"), "imath": ("constant", "i"), "jmath": ("name", "j"),
 }  # fmt: skip
 GREEK = set(
     "angle triangle alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda "
@@ -51,7 +54,7 @@ SHORT_WORDS = set(
 )
 UNIT_WORDS = set(
     "cm mm km dm nm um ft yd mi kg mg lb oz hr min sec ms ml cl hz kw mph kph rad deg pt qt gal cc ha pm "
-    "mol kj kn pa kpa cal mb gb kb sq cu lbs hrs yrs mins in g m s h L".split()
+    "usd eur gbp rmb cny mol kj kn pa kpa cal mb gb kb sq cu lbs hrs yrs mins in g m s h L".split()
 )
 
 UNIT_LETTERS = set("msghLNJWVAKCF")

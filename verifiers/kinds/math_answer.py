@@ -24,6 +24,12 @@ from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
 
 _DECIMAL_COMMA = re.compile(r"(-?\s*)(\d{1,9}),(\d{1,12})(\s*(?:[^\d,]{1,12})?)")
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
+# What a whole answer may also stand for.
+_OTHER_FORMS = (
+    (re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
+    (re.compile(r"(-?\d{1,9}\.\d{1,12})\((\d{1,12})\)"), r"\1\\overline{\2}"),
+    (re.compile(r"\W{0,3}(?:\\[a-z]{4,6}\{\s*)?\(?[A-J][).:\]]\)?\s*\}?\s+(?!\W*[A-J]\W*$)(\S.*)"), r"\1"),
+)
 MAX_CANDIDATES = 4
 
 
@@ -68,6 +74,12 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     letter = option_letter(text)
     if letter is not None:
         readings.append(Symbol(letter))
+    for pattern, form in _OTHER_FORMS:
+        if match := pattern.fullmatch(notation.strip()):
+            try:
+                readings.append(parse_notation(standard_notation(match.expand(form))))
+            except Unreadable:
+                pass
     return MathAnswer(text, compact_text(notation), tuple(readings), confident)
 
 
