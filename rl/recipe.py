@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sampler.sampler_config import SamplerConfig
 
@@ -158,7 +158,7 @@ class RlConfig(Section):
     advantage: str = Field("grpo", description="a name in verl's advantage registry")
     normalize_by_std: bool = True
     gamma: float = Field(1.0, gt=0, le=1, description="discount a token")
-    lambda_actor: Annotated[float, Field(ge=0, le=1)] | Literal["length_adaptive"] = Field(
+    lambda_actor: float | Literal["length_adaptive"] = Field(
         1.0, description="lambda of the advantages; length_adaptive: 1 - 1 / (alpha x length), at least 0"
     )
     lambda_critic: float = Field(1.0, ge=0, le=1, description="lambda of the returns a critic learns")
@@ -190,6 +190,13 @@ class RlConfig(Section):
     max_mismatch_kl: float = Field(
         0.05, gt=0, description="above it, sampler and trainer disagree: the run stops"
     )
+
+    @field_validator("lambda_actor", mode="before")
+    @classmethod
+    def _number_or_rule(cls, given: Any) -> Any:
+        if given == "length_adaptive" or (isinstance(given, int | float) and 0 <= given <= 1):
+            return given
+        raise ValueError(f"{given!r} is neither a number from 0 to 1 nor length_adaptive")
 
     @model_validator(mode="after")
     def _cache_fits(self) -> RlConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,16 @@ from hypothesis import strategies as st
 from rl.batch import TrainBatch, TrainSequence
 from rl.judging import JudgedBatch
 from rl.recipe import LossConfig, RftConfig, RlConfig
-from rl.rl_batch import mini_batches, rl_batch, usable_rollouts
-from verifiers.errors import HoneError
+from rl.rl_batch import (
+    mini_batches,
+    packed_rollouts,
+    rl_batch,
+    training_rewards,
+    usable_rollouts,
+    with_advantages,
+)
+from verifiers.errors import BadInput, HoneError
+from verifiers.verdict import Verdict
 
 
 def test_undecided_rollouts_and_lone_siblings_are_left_out(
@@ -71,6 +80,90 @@ def test_columns_of_the_batch(
     assert batch.prompt_lengths.tolist() == [5] * 4
     assert batch.images == {"a": (picture(1),)}
     assert (batch.num_loss_tokens, batch.num_loss_sequences) == (10, 4)
+
+
+def test_right_are_verifiable_responses_from_a_score_on(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    seen, general = prompt("a"), prompt("b", kind="general")
+    rollouts = [
+        judged(seen, 0, 1.0, length=4),
+        judged(seen, 1, 0.5, length=2),
+        judged(seen, 2, 0.4),
+        judged(general, 0, 0.9),
+    ]
+    batch = packed_rollouts(rollouts, RlConfig())
+    assert batch.is_right.tolist() == [1, 1, 0, 0]
+    assert batch.num_right_tokens == 6
+    assert packed_rollouts(rollouts, RlConfig(), right_score=0.6).is_right.tolist() == [1, 0, 0, 0]
+    parts = mini_batches(batch, 2, seed="1")
+    assert sorted(part.num_right_tokens for part in parts) == [0, 6]
+
+
+def test_rewards_are_the_scores_unless_shaped(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    seen, general = prompt("a"), prompt("b", kind="general", verifier=None)
+    unread = judged(seen, 1, 0.0, length=9)
+    unread = replace(
+        unread, reward=replace(unread.reward, verdict=Verdict.unparseable("nothing", "no answer"))
+    )
+    cut = judged(seen, 2, 0.0, status="truncated", length=10)
+    rollouts = [judged(seen, 0, 1.0), unread, cut, judged(general, 0, 0.75)]
+    assert training_rewards(rollouts, RlConfig()) == [1.0, 0.0, 0.0, 0.75]
+    shaped = RlConfig(
+        max_response_tokens=10,
+        overlong_cache_tokens=4,
+        unparseable_penalty=0.25,
+        reward_weights={"string": 2.0, "verifiable": 3.0, "general": 0.5},
+    )
+    assert training_rewards(rollouts, shaped) == pytest.approx([2.0, -0.25 - 0.75, -1.0, 0.375])
+    grouped = [one for one in rollouts if one.prompt is seen]
+    by_shape = rl_batch(grouped, shaped).advantages[[0, 3, 12]]
+    own = np.array([2.0, -1.0, -1.0])
+    np.testing.assert_allclose(by_shape, (own - own.mean()) / own.std(ddof=1), rtol=1e-5)
+
+
+def test_advantages_of_a_critic_wait_for_its_values(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    """Single samples of general prompts beside a group: the critic is the baseline of both."""
+    rollouts = [
+        judged(prompt("a"), 0, 1.0, length=3),
+        judged(prompt("b", kind="general"), 0, 0.25, length=2),
+    ]
+    config = RlConfig(advantage="decoupled_gae", whiten_advantages=False, lambda_actor=0.5)
+    with pytest.raises(BadInput, match="needs a critic's values"):
+        rl_batch(rollouts, config)
+    values = np.array([0.5, 0.25, 0.75, 0.5, 0.0], np.float32)
+    batch = packed_rollouts(rollouts, config)
+    assert not batch.advantages.any()
+    batch = with_advantages(batch, training_rewards(rollouts, config), config, values=values)
+    delta = [-0.25, 0.5, 0.25, -0.5, 0.25]
+    wanted = [delta[0] + 0.5 * delta[1] + 0.25 * delta[2], delta[1] + 0.5 * delta[2], delta[2]]
+    np.testing.assert_allclose(batch.advantages, [*wanted, delta[3] + 0.5 * delta[4], delta[4]])
+    np.testing.assert_allclose(batch.returns, [1.0, 1.0, 1.0, 0.25, 0.25])
+    np.testing.assert_array_equal(batch.old_values, values)
+
+
+def test_kl_in_the_reward_leaves_the_loss(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    """Per sample: its tokens' KL is taken off where there is a coefficient, and counted once."""
+    rollouts = [
+        judged(prompt("a"), 0, 1.0, length=2),
+        judged(prompt("b", kind="general"), 0, 0.5, length=2),
+    ]
+    loss = LossConfig(kl_in="reward", kl_coef_general=0.5, kl_estimator="k1")
+    config = RlConfig(advantage="decoupled_gae", whiten_advantages=False, loss=loss)
+    batch = packed_rollouts(rollouts, config).replace(
+        old_logprobs=np.array([-1, -2, -1, -2], np.float32),
+        ref_logprobs=np.array([-2, -2, -2, -1.5], np.float32),
+    )
+    assert batch.kl_coef.tolist() == [0.0, 0.5]
+    got = with_advantages(batch, [1.0, 0.5], config, values=np.zeros(4, np.float32))
+    np.testing.assert_allclose(got.returns, [1.0, 1.0, 0.5 - 0.5 + 0.25, 0.5 + 0.25])
+    assert got.kl_coef.tolist() == [0.0, 0.0]
+    in_loss = config.model_copy(update={"loss": loss.model_copy(update={"kl_in": "loss"})})
+    kept = with_advantages(batch, [1.0, 0.5], in_loss, values=np.zeros(4, np.float32))
+    np.testing.assert_allclose(kept.returns, [1.0, 1.0, 0.5, 0.5])
+    assert kept.kl_coef.tolist() == [0.0, 0.5]
 
 
 @settings(max_examples=50, deadline=None)

@@ -29,6 +29,7 @@ def sequence_lists(draw: st.DrawFn) -> list[TrainSequence]:
                 advantages=rng.normal(size=num_response).astype(np.float32) if draw(st.booleans()) else None,
                 sample_logprobs=rng.normal(size=num_response).astype(np.float32),
                 kl_coef=float(rng.uniform()),
+                is_right=bool(rng.integers(0, 2)),
             )
         )
     return sequences
@@ -46,6 +47,7 @@ def assert_holds(batch: TrainBatch, sequences: list[TrainSequence]) -> None:
         start += length
     assert start == len(batch.token_ids) == batch.num_tokens
     np.testing.assert_array_equal(batch.kl_coef, np.array([one.kl_coef for one in sequences], np.float32))
+    np.testing.assert_array_equal(batch.is_right, np.array([one.is_right for one in sequences], np.float32))
     for name, default in (("loss_mask", 1.0), ("advantages", 0.0), ("sample_logprobs", 0.0)):
         parts = batch.split_response_column(getattr(batch, name))
         for one, part in zip(sequences, parts, strict=True):
@@ -67,21 +69,26 @@ def test_select_gives_what_packing_the_selection_gives(
     ]
     assert batch.num_loss_tokens == sum(int(mask.sum()) for mask in masks)
     assert batch.num_loss_sequences == sum(bool(mask.any()) for mask in masks)
+    assert batch.num_right_tokens == sum(
+        int(mask.sum()) for mask, one in zip(masks, sequences, strict=True) if one.is_right
+    )
 
     places = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, max_size=12))
     part = batch.select(places)
     picked = [sequences[place] for place in places]
     assert_holds(part, picked)
-    assert (part.num_loss_tokens, part.num_loss_sequences) == (
+    assert (part.num_loss_tokens, part.num_loss_sequences, part.num_right_tokens) == (
         batch.num_loss_tokens,
         batch.num_loss_sequences,
+        batch.num_right_tokens,
     )
+    assert part.counted().num_right_tokens == TrainBatch.of(picked).num_right_tokens
     assert part.counted().num_loss_tokens == TrainBatch.of(picked).num_loss_tokens
     assert part.counted().num_loss_sequences == TrainBatch.of(picked).num_loss_sequences
 
 
 def test_every_response_column_is_selected() -> None:
-    """Old and reference log-probabilities too, which are filled in after packing."""
+    """Those too that are filled in after packing: log-probabilities, values, returns."""
     sequences = [TrainSequence(f"s{n}", "p", np.arange(2 + n, dtype=np.int32), 1) for n in range(1, 5)]
     batch = TrainBatch.of(sequences)
     flat = np.arange(len(batch.loss_mask), dtype=np.float32)
