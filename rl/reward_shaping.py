@@ -13,7 +13,7 @@ def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> 
     """
     if not cache_tokens:
         return 0.0
-    return -min(1.0, max(0.0, (num_tokens - (max_tokens - cache_tokens)) / cache_tokens))
+    return min(0.0, max(-1.0, (max_tokens - cache_tokens - num_tokens) / cache_tokens))
 
 
 def unparseable_penalty(verdict_status: str | None, penalty: float) -> float:
