@@ -25,6 +25,7 @@ from verifiers.expression.node import (
     contains,
     negated,
     symbols,
+    units,
 )
 from verifiers.expression.real_set import NotReal, equal_sets, real_set
 from verifiers.expression.scalar_equality import Match, Tolerance, proportional
@@ -145,6 +146,8 @@ class AnswerEquality:
         """`2x + y = 4` and `y = 4 - 2x`: the differences of the two sides are multiples of one another."""
         if len(reference.operators) != 1 or len(answer.operators) != 1:
             return _no()
+        if units(reference) != units(answer):
+            return _no("structure", "different_unit")
         a, a_operator = _difference(reference)
         b, b_operator = _difference(answer)
         if a_operator != b_operator or a is None or b is None:

@@ -21,6 +21,7 @@ from verifiers.expression.node import (
     Symbol,
     children,
     negated,
+    size,
 )
 from verifiers.expression.tree_map import replaced
 from verifiers.verifier import LimitExceeded
@@ -32,6 +33,7 @@ _CONSTRUCTORS: dict[str, Callable[[list[Node]], Node]] = {
     "matrix": lambda items: _matrix(items[0]) if len(items) == 1 else Sequence("", tuple(items)),
 }
 MAX_TERMS = 100
+MAX_EXPANDED = 3_000  # parts of all sums together, written out
 _INVERSE = {
     "sin": "asin",
     "cos": "acos",
@@ -101,6 +103,9 @@ class FunctionParser(BracketParser):
         assert isinstance(first, Number) and isinstance(last, Number)
         if last.value - first.value >= MAX_TERMS:
             raise LimitExceeded(f"a sum of more than {MAX_TERMS} terms")
+        self.expanded += (int(last.value) - int(first.value) + 1) * size(body)
+        if self.expanded > MAX_EXPANDED:
+            raise LimitExceeded(f"sums of more than {MAX_EXPANDED} parts")
         indices = range(int(first.value), int(last.value) + 1)
         terms = tuple(replaced(body, index, Number(Fraction(value))) for value in indices)
         if not terms:

@@ -17,9 +17,9 @@ from verifiers.expression.node import (
     Sequence,
     Sum,
     Symbol,
-    children,
     contains,
     negated,
+    size,
 )
 from verifiers.expression.tree_map import map_children
 from verifiers.verifier import LimitExceeded
@@ -91,12 +91,8 @@ def _cell(node: Node) -> Node:
         return Number(exact(node))
     except NotExact:
         pass
-    stack, count = [node], 0
-    while stack:
-        count += 1
-        stack.extend(children(stack.pop()))
-        if count > MAX_CELL_NODES:
-            raise LimitExceeded("a cell of a matrix with too many terms")
+    if size(node) > MAX_CELL_NODES:
+        raise LimitExceeded("a cell of a matrix with too many terms")
     return node
 
 

@@ -84,6 +84,9 @@ class MeasureEquality:
         if len(a) != len(b):
             return Match(False, "structure")
         first_a, first_b = a[0], b[0]
+        if any(part == Number(Fraction(0)) for part in (*a, *b)):  # 12:00
+            equal = all(self.scalars(x, y).equal for x, y in zip(a, b, strict=True))
+            return Match(equal, "exact")
         for x, y in zip(a[1:], b[1:], strict=True):
             if not self.scalars(Product((first_a, y)), Product((first_b, x))).equal:
                 return Match(False, "exact")

@@ -179,6 +179,12 @@ def symbols(node: Node) -> frozenset[str]:
     return frozenset(found)
 
 
+def units(node: Node) -> frozenset[str]:
+    """Every unit in a tree."""
+    below = frozenset[str]().union(*map(units, children(node)))
+    return below | {node.unit} if isinstance(node, Measure) else below
+
+
 def contains(node: Node, kinds: type | tuple[type, ...]) -> bool:
     """True when the tree holds a node of one of these types."""
     stack = [node]
@@ -188,6 +194,15 @@ def contains(node: Node, kinds: type | tuple[type, ...]) -> bool:
             return True
         stack.extend(children(current))
     return False
+
+
+def size(node: Node) -> int:
+    """How many nodes a tree has."""
+    count, stack = 0, [node]
+    while stack:
+        count += 1
+        stack.extend(children(stack.pop()))
+    return count
 
 
 def negated(node: Node) -> Node:

@@ -57,9 +57,18 @@ _HEDGE = re.compile(
     r"|oder|ou|eller|lub|veya|atau|hoặc|или|або)\b|或|または|もしくは|또는|혹은|أو|หรือ|(?<=\d) [o] (?=\d)",
     re.IGNORECASE,
 )
+# `not 42`, and 42ではありません, where the denial stands behind
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|neither|cannot|pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
+    r"|не|nie|niet|inte|ikke|değil)"
+    r"|n't|n’t|不是|不等于|不為|不为|并非|ليس|नहीं)(?![^\W\d_])[^.\n\d,;:。，]{0,24}$",
+    re.IGNORECASE,
+)
+_DENIAL_BEHIND = re.compile(r"\s*(?:ではありません|ではない|じゃない|이 아니|가 아니|değil|नहीं)")
 _LEADING = re.compile(
     r"^(?:\s|\*|`|:|=|：|≈|~|>|(?:approximately|about|roughly|simply|just|equal to|exactly"
     r"|thus|therefore|so|is|are|hence|dus|donc|par conséquent|итак|следовательно|значит|daher|folglich|por lo tanto"
+    r"|(?:the )?(?:point|ordered pair|ordered triple|interval|vector|matrix|value|number|coordinates)(?= [\d(\[\\{$-])"
     r"|portanto|logo|quindi|así que|então)\b,?|因此|所以|よって|したがって|따라서|그러므로)+",
     re.IGNORECASE,
 )
@@ -201,6 +210,8 @@ def _last_number(text: str) -> tuple[str | None, int]:
     if not found:
         return None, -1
     if len(found) > 1 and _HEDGE.search(tail[found[-2].end() : found[-1].start()]):
+        return None, -1
+    if _DENIED.search(tail[: found[-1].start()]) or _DENIAL_BEHIND.match(tail, found[-1].end()):
         return None, -1
     number = found[-1].group().rstrip(",")
     if re.fullmatch(r"\D*\d+,\d+\D*", number) and not re.search(r"\d,\d{3}(?!\d)", number):

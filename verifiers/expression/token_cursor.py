@@ -25,6 +25,7 @@ class TokenCursor:
         self.bars = 0
         self.brackets = 0
         self.disjunction = False
+        self.expanded = 0  # parts of written-out sums
         self.in_set = False  # in \\{x : ...\\}, before the colon
 
     @abstractmethod

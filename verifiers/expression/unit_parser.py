@@ -24,6 +24,7 @@ _HEDGES = {
     "most",
     "to",
 }
+_DENIALS = ("では", "じゃ", "이 아니", "가 아니", "아니", "不", "değil")
 _MAX_UNIT_WORDS = 6
 
 
@@ -64,7 +65,7 @@ class UnitParser(AtomParser):
             kind = self.kind()
             if kind in ("word", "text", "unit") or (kind == "name" and words and words[-1] == "/"):
                 text = self.take().text.strip()
-                if set(text.lower().split()) & _HEDGES:
+                if set(text.lower().split()) & _HEDGES or text.startswith(_DENIALS):
                     raise Unreadable("a hedge is not a unit")
                 words.append(text)
                 if len(words) > _MAX_UNIT_WORDS:

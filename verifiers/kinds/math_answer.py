@@ -11,7 +11,7 @@ from verifiers.errors import BadReference
 from verifiers.expression.equality import AnswerEquality
 from verifiers.expression.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.math_options import MathOptions
-from verifiers.expression.node import Node, Symbol, Words
+from verifiers.expression.node import Node, Symbol, Words, contains
 from verifiers.expression.notation import standard_notation
 from verifiers.expression.parser import parse_notation
 from verifiers.expression.reduced import is_reduced
@@ -24,11 +24,12 @@ from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
 
 _DECIMAL_COMMA = re.compile(r"(-?\s*)(\d{1,9}),(\d{1,12})(\s*(?:[^\d,]{1,12})?)")
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
+_AFTER_OPTION = re.compile(r"\W{0,3}(?:\\[a-z]{4,6}\{\s*)?\(?[A-J][).:\]]\)?\s*\}?\s+(?!\W*[A-J]\W*$)(\S.*)")
 # What a whole answer may also stand for.
 _OTHER_FORMS = (
     (re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
     (re.compile(r"(-?\d{1,9}\.\d{1,12})\((\d{1,12})\)"), r"\1\\overline{\2}"),
-    (re.compile(r"\W{0,3}(?:\\[a-z]{4,6}\{\s*)?\(?[A-J][).:\]]\)?\s*\}?\s+(?!\W*[A-J]\W*$)(\S.*)"), r"\1"),
+    (_AFTER_OPTION, r"\1"),
 )
 MAX_CANDIDATES = 4
 
@@ -41,6 +42,7 @@ class MathAnswer:
     compact: str
     readings: tuple[Node, ...]
     confident: bool = True
+    behind_option: Node | None = None  # 24 of `(B) 24`, where it is mathematics
     stated: str = ""  # compact text of the first candidate, where another one was read
 
 
@@ -74,13 +76,17 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     letter = option_letter(text)
     if letter is not None:
         readings.append(Symbol(letter))
+    behind_option = None
     for pattern, form in _OTHER_FORMS:
         if match := pattern.fullmatch(notation.strip()):
             try:
-                readings.append(parse_notation(standard_notation(match.expand(form))))
+                node = parse_notation(standard_notation(match.expand(form)))
+                readings.append(node)
+                if pattern is _AFTER_OPTION and not contains(node, Words):
+                    behind_option = node
             except Unreadable:
                 pass
-    return MathAnswer(text, compact_text(notation), tuple(readings), confident)
+    return MathAnswer(text, compact_text(notation), tuple(readings), confident, behind_option)
 
 
 class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
@@ -162,6 +168,12 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             return Match(equal, "text", confident=equal)
         equality = AnswerEquality(self.config)
         match = Match(False, "structure")
+        if (
+            reference.behind_option is not None
+            and found.behind_option is not None
+            and not equality.match(reference.behind_option, found.behind_option).equal
+        ):
+            return match  # (B) 25 for (B) 24
         for wanted in reference.readings:
             for node in found.readings:
                 one = equality.match(wanted, node)
