@@ -1,0 +1,135 @@
+"""How good a pairwise reward model is on held-out pairs whose better answer is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reward_models.score import Score
+
+NUM_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPair:
+    """The probability that the better answer wins, once shown first and once shown second."""
+
+    as_first: float
+    as_second: float
+
+    @property
+    def probability(self) -> float:
+        """Averaged over both orders: what RL uses."""
+        return (self.as_first + self.as_second) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Pairs whose confidence falls between two bounds: mean confidence and how often the model was right."""
+
+    low: float
+    high: float
+    num_pairs: int
+    confidence_mean: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class PairReport:
+    """Figures over the pairs that have a score; None where no pair has one.
+
+    num_pairs, num_failed  scored pairs, and those left out because the judge failed
+    accuracy               the better answer's averaged probability is above 0.5; exactly 0.5 counts half
+    position_bias_frac     pairs whose two raw orders name different winners (an exact 0.5 names none)
+    order_gap_mean         mean of |p(a,b) + p(b,a) - 1|, with p(x,y) the probability that the one shown first wins
+    ece, brier             expected calibration error of the averaged probability; mean of (1 - p)^2
+    """
+
+    num_pairs: int
+    num_failed: int
+    accuracy: float | None
+    position_bias_frac: float | None
+    order_gap_mean: float | None
+    ece: float | None
+    brier: float | None
+    bins: tuple[CalibrationBin, ...] = ()
+
+    def metrics(self) -> dict[str, float]:
+        """By metric name; figures that could not be had are left out."""
+        named: Mapping[str, float | None] = {
+            "reward_model/num_pairs": self.num_pairs,
+            "reward_model/num_failed": self.num_failed,
+            "reward_model/pair_accuracy_frac": self.accuracy,
+            "reward_model/position_bias_frac": self.position_bias_frac,
+            "reward_model/order_gap_mean": self.order_gap_mean,
+            "reward_model/calibration_error": self.ece,
+            "reward_model/brier": self.brier,
+        }
+        return {name: float(value) for name, value in named.items() if value is not None}
+
+
+def judged_pair(score: Score) -> JudgedPair | None:
+    """From the score of (better against worse); None where the judge failed or did not say both orders."""
+    if score.probability is None or not {"as_first", "as_second"} <= score.parts.keys():
+        return None
+    return JudgedPair(score.parts["as_first"], score.parts["as_second"])
+
+
+def pair_report(pairs: Iterable[JudgedPair | None]) -> PairReport:
+    """The report of held-out pairs; None stands for a pair that the judge failed on."""
+    given = list(pairs)
+    known = [pair for pair in given if pair is not None]
+    num_failed = len(given) - len(known)
+    if not known:
+        return PairReport(0, num_failed, None, None, None, None, None)
+    probabilities = [pair.probability for pair in known]
+    bins = calibration_bins(probabilities)
+    return PairReport(
+        num_pairs=len(known),
+        num_failed=num_failed,
+        accuracy=_mean([_rightness(p) for p in probabilities]),
+        position_bias_frac=_mean([float(orders_disagree(pair)) for pair in known]),
+        # p(a,b) = as_first and p(b,a) = 1 - as_second, so the sum minus 1 is their difference.
+        order_gap_mean=_mean([abs(pair.as_first - pair.as_second) for pair in known]),
+        ece=expected_calibration_error(bins),
+        brier=_mean([(1.0 - p) ** 2 for p in probabilities]),
+        bins=bins,
+    )
+
+
+def orders_disagree(pair: JudgedPair) -> bool:
+    """Whether the two raw orders name different winners."""
+    return (pair.as_first - 0.5) * (pair.as_second - 0.5) < 0.0
+
+
+def calibration_bins(probabilities: Sequence[float], num_bins: int = NUM_BINS) -> tuple[CalibrationBin, ...]:
+    """The bins that hold pairs, of `num_bins` equal ones over confidences max(p, 1 - p) in [0.5, 1]."""
+    members: dict[int, list[float]] = {}
+    for p in probabilities:
+        # Rounded first: 0.55 is the lower bound of its bin whatever its last bit says.
+        place = int(round((max(p, 1.0 - p) - 0.5) * 2 * num_bins, 9))
+        members.setdefault(min(place, num_bins - 1), []).append(p)
+    return tuple(
+        CalibrationBin(
+            low=0.5 + place / (2 * num_bins),
+            high=0.5 + (place + 1) / (2 * num_bins),
+            num_pairs=len(held),
+            confidence_mean=_mean([max(p, 1.0 - p) for p in held]),
+            accuracy=_mean([_rightness(p) for p in held]),
+        )
+        for place, held in sorted(members.items())
+    )
+
+
+def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
+    """ECE = sum over bins of (n_b / n) |accuracy_b - confidence_b| (Guo et al., arXiv 1706.04599)."""
+    num_pairs = sum(one.num_pairs for one in bins)
+    return sum(one.num_pairs * abs(one.accuracy - one.confidence_mean) for one in bins) / num_pairs
+
+
+def _rightness(probability: float) -> float:
+    return 0.5 if probability == 0.5 else float(probability > 0.5)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,219 @@
+"""Graded final answers to one prompt: what a reward model learns from."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sampler.dataset_rows import DatasetRow, dataset_rows
+from sampler.prompt import Prompt
+from sampler.prompt_messages import checked_text
+from sampler.prompt_reader import PromptReader
+from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
+from verifiers.answer import FinalAnswer
+from verifiers.errors import BadInput
+
+GRADES = range(1, 6)
+
+PREFERENCE_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
+    *PROMPT_FIELDS,
+    ("answers", pa.list_(pa.string())),
+    ("grades", pa.list_(pa.int64())),
+    ("preference_source", pa.string()),  # `source` is the prompt's
+)
+OWN_COLUMNS = tuple(name for name, _ in PREFERENCE_FIELDS[len(PROMPT_FIELDS) :])
+
+_THOUGHT_TAG = re.compile(r"[<◁]\s{0,8}/?\s{0,8}think(?:ing)?\s{0,8}[>▷]", re.IGNORECASE)
+_MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"RIFF", "webp"))
+
+
+@dataclass(frozen=True)
+class PreferenceList:
+    """Answers to one prompt with a grade each, from 1 to 5, higher is better. Raises `BadInput`.
+
+    Answers are what stands after the thought: one that still holds a thought's tags is refused, and so is one whose
+    status is not `ok`, which no reward model is ever asked about.
+
+    >>> prompt = Prompt.build(messages=[])
+    >>> graded = PreferenceList(prompt, (FinalAnswer("9"), FinalAnswer("8")), (5, 3))
+    >>> [(better.text, worse.text, difference) for better, worse, difference in graded.pairs()]
+    [('9', '8', 2)]
+    """
+
+    prompt: Prompt
+    answers: tuple[FinalAnswer, ...]
+    grades: tuple[int, ...]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        _check_reference(self.prompt.reference)
+        _check_answers(self.answers)
+        _check_grades(self.grades, self.answers)
+
+    def pairs(self) -> Iterator[tuple[FinalAnswer, FinalAnswer, int]]:
+        """(better, worse, difference of their grades) for all pairs of different grade, in list order."""
+        for (one, grade), (other, other_grade) in combinations(
+            zip(self.answers, self.grades, strict=True), 2
+        ):
+            if grade > other_grade:
+                yield one, other, grade - other_grade
+            elif other_grade > grade:
+                yield other, one, other_grade - grade
+
+
+def holds_thought(text: str) -> bool:
+    """Whether a thought's tag stands in the text: such a text must not reach a judge."""
+    return _THOUGHT_TAG.search(text) is not None
+
+
+def save_preferences(path: str | os.PathLike[str], lists: Sequence[PreferenceList]) -> Path:
+    """Write as Parquet with `Image` features, or as JSON lines where the name ends in .jsonl. Returns the path."""
+    target = Path(path)
+    columns = prompt_columns([one.prompt for one in lists])
+    columns |= {
+        "answers": [[answer.text for answer in one.answers] for one in lists],
+        "grades": [list(one.grades) for one in lists],
+        "preference_source": [one.source for one in lists],
+    }
+    if target.suffix == ".parquet":
+        return write_parquet(target, columns, PREFERENCE_FIELDS)
+    if target.suffix != ".jsonl":
+        raise BadInput(f"{target}: preferences are written as .parquet or .jsonl")
+    return _write_jsonl(target, columns)
+
+
+def load_preferences(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    decode_images: bool = True,
+) -> list[PreferenceList]:
+    """Read and check graded answers; a row needs `messages`, `answers` and `grades`, all else is optional.
+
+    `columns` maps these names to the set's own. Raises `BadInput` naming file, row and column.
+    """
+    if limit is not None and limit < 1:
+        raise BadInput(f"limit is at least 1, got {limit}")
+    own = {name: (columns or {}).get(name, name) for name in OWN_COLUMNS}
+    reader = PromptReader(
+        columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
+        default_kind="general",
+        needs_reference=False,
+        decode_images=decode_images,
+    )
+    lists: list[PreferenceList] = []
+    for row in dataset_rows(path_or_hub_id, split):
+        prompt = reader.read(row)
+        with _at(row, (columns or {}).get("reference", "reference")):
+            _check_reference(prompt.reference)
+        lists.append(_preference_list(row, prompt, own))
+        if len(lists) == limit:
+            break
+    if not lists:
+        raise BadInput(f"{path_or_hub_id}: the set has no rows")
+    return lists
+
+
+def data_url(encoded: bytes) -> str:
+    """An encoded picture as a `data:` URL, which a JSON file and a chat endpoint can hold."""
+    kind = next((name for magic, name in _MAGIC if encoded.startswith(magic)), "tiff")
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
+
+
+def _preference_list(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> PreferenceList:
+    with _at(row, columns["answers"]):
+        texts = _listed(row, columns["answers"], "texts, the final answers")
+        for number, text in enumerate(texts, 1):
+            if not isinstance(text, str):
+                raise BadInput(f"answer {number} of {len(texts)}: expected text, got {type(text).__name__}")
+            checked_text(text)
+        answers = tuple(FinalAnswer(text) for text in texts)
+        _check_answers(answers)
+    with _at(row, columns["grades"]):
+        grades = tuple(_listed(row, columns["grades"], "whole numbers, one for each answer"))
+        _check_grades(grades, answers)
+    with _at(row, columns["preference_source"]):
+        source = row.values.get(columns["preference_source"])
+        if source is not None and not isinstance(source, str):
+            raise BadInput(f"expected text, got {type(source).__name__}")
+    return PreferenceList(prompt, answers, grades, checked_text(source or ""))
+
+
+def _listed(row: DatasetRow, column: str, what: str) -> list[Any]:
+    value = row.values.get(column)
+    if not isinstance(value, list):
+        got = "nothing" if value is None else type(value).__name__
+        raise BadInput(f"expected a list of {what}, got {got}")
+    return value
+
+
+def _check_answers(answers: Sequence[FinalAnswer]) -> None:
+    if len(answers) < 2:
+        raise BadInput(f"a preference needs at least 2 answers, got {len(answers)}")
+    for number, answer in enumerate(answers, 1):
+        place = f"answer {number} of {len(answers)}"
+        if not answer.ok:
+            raise BadInput(f"{place} is {answer.status}: only sound final answers are compared")
+        if not answer.text.strip():
+            raise BadInput(f"{place} is empty")
+        if holds_thought(answer.text):
+            raise BadInput(
+                f"{place} holds a thought's tags: a judge sees the final answer only, so cut the thought away "
+                "(verifiers.answer.split_response)"
+            )
+
+
+def _check_grades(grades: Sequence[Any], answers: Sequence[FinalAnswer]) -> None:
+    if len(grades) != len(answers):
+        raise BadInput(f"{len(grades)} grades for {len(answers)} answers")
+    for grade in grades:
+        if type(grade) is not int or grade not in GRADES:
+            raise BadInput(
+                f"a grade is a whole number from {GRADES[0]} to {GRADES[-1]}, got {str(grade)[:40]!r}"
+            )
+    grade_of: dict[str, int] = {}
+    for answer, grade in zip(answers, grades, strict=True):
+        if grade_of.setdefault(answer.text, grade) != grade:
+            raise BadInput(f"the same answer has grades {grade_of[answer.text]} and {grade}")
+
+
+def _check_reference(reference: str) -> None:
+    if holds_thought(reference):
+        raise BadInput("the reference holds a thought's tags: a judge sees final answers only")
+
+
+@contextmanager
+def _at(row: DatasetRow, column: str) -> Iterator[None]:
+    """Puts the place and the column before an error's text."""
+    try:
+        yield
+    except BadInput as why:
+        raise BadInput(f"{row.place}, column {column!r}: {why}") from None
+
+
+def _write_jsonl(target: Path, columns: Mapping[str, list[Any]]) -> Path:
+    """Under a temporary name, then renamed; pictures as `data:` URLs."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            for values in zip(*columns.values(), strict=True):
+                row = dict(zip(columns, values, strict=True))
+                row["images"] = [data_url(image["bytes"]) for image in row["images"]]
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
