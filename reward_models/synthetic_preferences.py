@@ -23,6 +23,8 @@ from verifiers.registry import load_verifier
 from verifiers.verifier import Verifier
 
 RIGHT, WRONG, WRONG_UNFORMATTED = 5, 3, 1
+# Above it an answer is neither: a box that is off by one (IoU 0.99) looks right to any judge, and would teach noise.
+WRONG_AT_MOST = 0.5
 PERTURBED, SAMPLED = "synthetic/perturbed", "synthetic/sampled"
 
 _BOX = "boxed"
@@ -65,7 +67,7 @@ def perturbed_answers(prompt: Prompt, rng: random.Random) -> PreferenceList | No
     """A list made without any policy; None where the rule has no right answer in a format, or no near miss.
 
     Right is one of the verifier's own reference answers, wrong a near miss of it, unformatted the near miss without its
-    mark or with half of it. Every one of them is judged: right scores 1, both others below 1.
+    mark or with half of it. Every one of them is judged: right scores 1, both others at most `WRONG_AT_MOST`.
     """
     if prompt.verifier is None:
         return None
@@ -89,8 +91,8 @@ def sampled_answers(
 ) -> PreferenceList | None:
     """One candidate of each of the three classes that has any; None where fewer than two have.
 
-    Left out: candidates without a score, not sound (no reward model is asked about those), right but unformatted, or
-    with a thought's tags. A text that ever scored 1 is never called wrong.
+    Left out: candidates without a score, with one between `WRONG_AT_MOST` and 1, not sound (no reward model is asked
+    about those), right but unformatted, or with a thought's tags. A text that ever scored 1 is never called wrong.
     """
     if prompt.verifier is None:
         return None
@@ -101,9 +103,9 @@ def sampled_answers(
             score_of[one.answer.text] = max(one.score, score_of.get(one.answer.text, 0.0))
     classes: dict[int, list[str]] = {RIGHT: [], WRONG: [], WRONG_UNFORMATTED: []}
     for text, score in score_of.items():
-        if score < 1.0:
+        if score <= WRONG_AT_MOST:
             classes[WRONG if is_formatted(text, marks) else WRONG_UNFORMATTED].append(text)
-        elif is_formatted(text, marks):
+        elif score == 1.0 and is_formatted(text, marks):
             classes[RIGHT].append(text)
     # Sorted: rollouts finish in any order, and the list must not depend on it.
     graded = [(text, grade) for grade, texts in classes.items() for text in _one(sorted(texts), rng)]
@@ -155,9 +157,9 @@ class _Judge:
         return self.verifier.judge_prepared(self._prepared, FinalAnswer(text)).score
 
     def is_wrong(self, text: str) -> bool:
-        """The rule decided, and not for a full score: where it failed nothing is known."""
+        """The rule decided, and clearly: where it failed nothing is known."""
         score = self.score(text)
-        return score is not None and score < 1.0
+        return score is not None and score <= WRONG_AT_MOST
 
 
 @lru_cache(maxsize=64)
