@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MAX_ANSWER_CHARS = 200_000
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\(?:boxed|fbox)\s+([^\s{}$]+)")
+_BOX = re.compile(r"\\(?:boxed|f(?:rame)?box)\s*(?=\{)|\\(?:boxed|f(?:rame)?box)\s+([^\s{}$]+)")
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:

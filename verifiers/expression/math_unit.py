@@ -68,7 +68,12 @@ for _spelling, _same in (
     ("米 м", "m"), ("厘米 см", "cm"), ("毫米 мм", "mm"), ("千米 公里 км", "km"), ("分米 дм", "dm"), ("克 г", "g"),
     ("千克 公斤 кг", "kg"), ("吨 т", "t"), ("秒", "s"), ("分钟 мин", "min"), ("小时 час ч", "h"), ("天", "day"),
     ("升 л", "l"), ("千米/时 千米/小时 公里/小时 км/ч", "km/h"), ("米/秒 м/с", "m/s"),
-     ("毫升 мл", "ml"), ("元", "yuan"), ("度", "degree"),
+    ("毫升 мл", "ml"), ("元", "yuan"), ("度 градус градуса градусов grado grad degré grau", "degree"),
+    ("metro mètre метров метра", "m"), ("centímetro centimètre zentimeter сантиметров сантиметра", "cm"),
+    ("kilómetro kilomètre километров километра", "km"), ("hora heure stunde stunden ora часа часов 小時 時間", "h"),
+    ("minuto minuten минут минуты 分鐘", "min"), ("segundo sekunde sekunden секунд секунды", "s"),
+    ("día jour tag tage dia дней дня", "day"), ("gramo gramme gramm grama", "g"), ("litro", "l"),
+    ("kilogramo kilogramme kilogramm килограммов", "kg"),
 ):  # fmt: skip
     for _one in _spelling.split():
         _NAMES[_one] = _NAMES[_same]

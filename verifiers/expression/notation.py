@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from verifiers.expression.chinese_number import with_chinese_fractions
+from verifiers.final_line import closing_brace
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ", "0123456789+-()nix")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢₖₓ", "0123456789+-nikx")
@@ -40,6 +41,8 @@ _SIGNS = {
     "〉": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "…": r"\ldots ",
     "⋯": r"\ldots ", "、": ",", "；": ";", "。": ".", "“": '"', "”": '"', "∧": " and ", "∨": " or ", "∶": ":", "∣": "|",
     "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\u2062": "", "\xad": "",
+    "\ufe0e": "", "\ufe0f": "", "\u200e": "", "\u200f": "", "\u20e3": "", "→": r"\to ", "⟶": r"\to ", "➔": r"\to ",
+    "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ",
 }  # fmt: skip
 _SIGN = re.compile("[" + "".join(map(re.escape, [*_SIGNS, *_VULGAR, *_GREEK])) + "]")
 _STYLE = re.compile(
@@ -73,6 +76,10 @@ _LATIN_LINK = re.compile(
     + r") (?=[-\d(\\{$a-z])|(?<=[\d)}\]$]) [yeo] (?=[-\d(\\{$])"
 )
 _MODULUS = re.compile(r"\(\s*(?:\\(?:text|mathrm|operatorname)\s*\{\s*)?(?<!\\)mod\s*\}?\s*(\w{1,12})\s*\)")
+_CHOOSE = re.compile(
+    r"(?<![\w}])(\w{1,9})\s*(?:\\choose(?![a-z])|\\text\s*\{\s*choose\s*\}|\bchoose\b)\s*(\w{1,9})(?!\w)"
+)
+_SET_BUILDER = re.compile(r"\s*(?:[A-Za-z]\s*(?:=|\\in)\s*)?(?=\{[^{}|:,]{1,40}(?:\{\w\}\s*)?[|:])")
 _UNIT_VECTOR = re.compile(
     r"\\(?:hat|vec|widehat|overrightarrow|mathbf|boldsymbol|bm)\s*"
     r"\{\s*\\(?:hat|vec|mathbf|boldsymbol|bm|imath|jmath|mathrm)\s*\{?\s*(?<![hj]m)([ijk])\s*\}?\s*\}"
@@ -105,6 +112,9 @@ def standard_notation(text: str) -> str:
     text = _LATIN_LINK.sub(_latin_link, text)
     if "mod" in text:
         text = _MODULUS.sub(r" \\pmod{\1}", text)
+    if "choose" in text:
+        text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    text = _with_set_braces(text)
     text = _UNIT_VECTOR.sub(r"\\hat{\1}", text)
     text = _DIGIT_COMMA.sub("", text)
     text = _TIGHT_COMMA.sub("", text)
@@ -118,9 +128,17 @@ def standard_notation(text: str) -> str:
     return _BLANK_GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
 
 
+def _with_set_braces(text: str) -> str:
+    """`{x | x > 1}` with the braces of a set."""
+    start = _SET_BUILDER.match(text)
+    if start is None or closing_brace(text, start.end()) != len(text.rstrip()) - 1:
+        return text
+    return text[: start.end()] + "\\" + text[start.end() :].rstrip()[:-1] + "\\}"
+
+
 _REPEATING = re.compile(
     r"(\d{0,20})\.(\d{0,20})\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))"
-    r"|(?<![\d.])(\d{1,20})\.\((\d{1,20})\)",  # 0.(36)
+    r"|(?<![\d.])(\d{0,20})\.(\d{0,20})\((\d{1,20})\)",  # 0.(36), 0.1(6)
     re.ASCII,
 )
 
@@ -128,8 +146,8 @@ _REPEATING = re.compile(
 def _repeating(match: re.Match[str]) -> str:
     """`0.1\\overline{6}` as the fraction it stands for."""
     whole, fixed, period = match.group(1), match.group(2), match.group(3) or match.group(4)
-    if match.group(6) is not None:
-        whole, fixed, period = match.group(5), "", match.group(6)
+    if match.group(7) is not None:
+        whole, fixed, period = match.group(5), match.group(6), match.group(7)
     bottom = 10 ** len(fixed) * (10 ** len(period) - 1)
     top = int(whole + fixed + period) - int("0" + whole + fixed)
     return f"(\\frac{{{top}}}{{{bottom}}})"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from verifiers.expression.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
 from verifiers.final_line import boxes, tagged_answer
 
 MAX_LINE = 4_000
@@ -16,6 +17,7 @@ MAX_PHRASE = 8_000
 _PHRASES = (
     r"(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s*(?:is|are|equals|will\s+be|would\s+be|:|=|：)+",
     r"\*{0,2}(?:final\s+)?answer\*{0,2}\s*[:=：]\s*\*{0,2}",
+    r"(?:^|\n)[#*\s]*(?:final\s+)?answer\s+[-–—]\s+(?=[\d$\\(])",
     r"(?:the\s+)?(?:correct\s+)?(?:solutions?(?:\s+set)?|option|choice)\s+(?:is|are)\s*:?",
     r"####", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*",
     r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
@@ -34,7 +36,9 @@ _PHRASES = (
     r"(?:die\s+)?lösung\s*(?:ist|lautet|:)+", r"(?:la\s+)?soluci[óo]n\s*(?:es|:)+", r"(?:le\s+)?résultat\s*(?:est|:)+",
     r"(?:il\s+)?risultato\s*(?:è|:)+", r"(?:el\s+|o\s+)?resultado\s*(?:es|é|:)+", r"результат\s*(?:равен|:|—|-)*",
     r"(?:^|\n)[#*\s]*(?:final|output|ans|sonuç|wynik)\**\s*[.:=：]+",
-    r"odpověď\s*(?:je|:)+", r"válasz\s*:", r"răspuns(?:ul)?\s*(?:este|:)+", r"vastaus\s*(?:on|:)+", r"উত্তর\s*:?",
+    r"odpověď\s*(?:je|:)+", r"válasz\s*:", r"răspuns(?:ul)?\s*(?:este|:)+", r"vastaus\s*(?:on|:)+",
+
+    r"উত্তর\s*(?:হল|হলো|:)*", r"సమాధానం\s*:?", r"jibu\s*(?:ni|:)+",
     r"(?:^|\n)[#*\s]*(?:final\s+)?answer\**\s*\n", r"απάντηση\s*(?:είναι|:)*",
     r"תשובה\s*(?:היא|:)*", r"(?:answer\s+)?choice\s+(?:is|:)",
 )  # fmt: skip
@@ -52,26 +56,22 @@ _NUMERAL = re.compile(
 _PROSE = re.compile(
     r"(?<![\w\\])[^\W\d_]{4,}|(?:(?<![\w\\])[^\W\d_]{2,}\W+){2}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 )
-_HEDGE = re.compile(
-    r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure"
-    r"|oder|ou|eller|lub|veya|atau|hoặc|или|або)\b|或|または|もしくは|또는|혹은|أو|หรือ|(?<=\d) [o] (?=\d)",
-    re.IGNORECASE,
+_LABEL = re.compile(
+    r"^(?:\\text\s*\{\s*)?([A-Z][a-z]{2,14}(?: [a-z]{2,14}){0,3})\s*:\s*\}?\s*(?=[-$\\(\[\d])"
 )
-# `not 42`, and 42ではありません, where the denial stands behind
-_DENIED = re.compile(
-    r"(?:\b(?:not|never|neither|cannot|pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
-    r"|не|nie|niet|inte|ikke|değil)"
-    r"|n't|n’t|不是|不等于|不為|不为|并非|ليس|नहीं)(?![^\W\d_])[^.\n\d,;:。，]{0,24}$",
-    re.IGNORECASE,
+_NO_LABEL = re.compile(
+    r"wrong|incorrect|not|guess|hint|example|note|step|except|option|choice", re.IGNORECASE
 )
-_DENIAL_BEHIND = re.compile(r"\s*(?:ではありません|ではない|じゃない|이 아니|가 아니|değil|नहीं)")
 _LEADING = re.compile(
-    r"^(?:\s|\*|`|:|=|：|≈|~|>|(?:approximately|about|roughly|simply|just|equal to|exactly"
+    r"^(?:\s|\*|`|:|=>|->|=|：|≈|~|∴|→|⇒|⟹"
+    r"|\\(?:therefore|Rightarrow|implies|Longrightarrow|rightarrow|to)(?![A-Za-z])"
+    r"|(?:approximately|about|roughly|simply|just|equal to|exactly"
     r"|thus|therefore|so|is|are|hence|dus|donc|par conséquent|итак|следовательно|значит|daher|folglich|por lo tanto"
     r"|(?:the )?(?:point|ordered pair|ordered triple|interval|vector|matrix|value|number|coordinates)(?= [\d(\[\\{$-])"
     r"|portanto|logo|quindi|así que|então)\b,?|因此|所以|よって|したがって|따라서|그러므로)+",
     re.IGNORECASE,
 )
+_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|span|code)>|<br ?/?>", re.IGNORECASE)
 _TAIL = re.compile(
     r",?\s+as (?:was |is )?(?:required|desired|needed|expected|claimed|requested|stated|asked|wanted)\s*\.?$",
     re.IGNORECASE,
@@ -191,9 +191,11 @@ def _last_formula(text: str) -> tuple[str | None, int]:
     parts = [_content(found[-1])]
     for earlier, later in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
         between = text[earlier.end() : later.start()]
-        if not (_LINK.fullmatch(between) or (len(between) < 40 and _HEDGE.search(between))):
+        if not (_LINK.fullmatch(between) or (len(between) < 40 and HEDGE.search(between))):
             break
         parts.append(_content(earlier))
+    if BOUND.search(text[: found[-1].start()]) or DENIAL_BEHIND.match(text, found[-1].end()):
+        return None, -1
     return ", ".join(reversed(parts)), skipped + found[-1].end()
 
 
@@ -209,9 +211,10 @@ def _last_number(text: str) -> tuple[str | None, int]:
     found = list(_NUMERAL.finditer(tail))
     if not found:
         return None, -1
-    if len(found) > 1 and _HEDGE.search(tail[found[-2].end() : found[-1].start()]):
+    if len(found) > 1 and HEDGE.search(tail[found[-2].end() : found[-1].start()]):
         return None, -1
-    if _DENIED.search(tail[: found[-1].start()]) or _DENIAL_BEHIND.match(tail, found[-1].end()):
+    before = tail[: found[-1].start()]
+    if DENIED.search(before) or BOUND.search(before) or DENIAL_BEHIND.match(tail, found[-1].end()):
         return None, -1
     number = found[-1].group().rstrip(",")
     if re.fullmatch(r"\D*\d+,\d+\D*", number) and not re.search(r"\d,\d{3}(?!\d)", number):
@@ -221,11 +224,15 @@ def _last_number(text: str) -> tuple[str | None, int]:
 
 def cleaned(text: str) -> str:
     """Without outer marks: white space, markdown, quotes, dollar signs, a final full stop."""
-    text = text.strip()
+    text = _HTML.sub("", text).strip()
     for _ in range(4):
         before = text
         text = _LEADING.sub("", text)
-        text = text.strip().rstrip("。．").strip('`"“”')
+        label = _LABEL.match(text)
+        if label and not _NO_LABEL.search(label.group(1)):
+            text = text[label.end() :]
+        text = text.strip().rstrip("。．।").strip('`"“”')
+        text = re.sub(r"^(?:'([^']*)'|‘([^‘’]*)’|«([^«»]*)»|「([^「」]*)」)$", r"\1\2\3\4", text)
         text = re.sub(r"^\*{1,3}(.*?)\*{1,3}$", r"\1", text, flags=re.DOTALL).strip()
         if text.endswith("*") and not text.endswith("^*"):
             text = text.rstrip("*").rstrip()

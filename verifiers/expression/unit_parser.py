@@ -23,6 +23,17 @@ _HEDGES = {
     "least",
     "most",
     "to",
+    "is",
+    "are",
+    "was",
+    "does",
+    "wrong",
+    "incorrect",
+    "false",
+    "too",
+    "more",
+    "less",
+    "fewer",
 }
 _DENIALS = ("では", "じゃ", "이 아니", "가 아니", "아니", "不", "değil")
 _MAX_UNIT_WORDS = 6

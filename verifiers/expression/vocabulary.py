@@ -19,7 +19,8 @@ COMMAND_OPERATORS = {
     "approx": "~", "simeq": "~", "in": "in", "cup": "union", "cap": "intersection", "setminus": "difference",
     "backslash": "difference", "colon": ":", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "lbrace": "\\{",
     "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "land": "and", "lor": "or", "wedge": "and", "vee": "or",
-    "implies": "and", "Rightarrow": "and", "percent": "%", "prime": "'", "over": "over", "choose": "choose",
+    "implies": "and", "Rightarrow": "and", "to": "=", "rightarrow": "=",
+    "percent": "%", "prime": "'", "over": "over", "choose": "choose",
     "bmod": "mod", "equiv": "=", "pmod": "pmod", "mod": "pmod",
 }  # fmt: skip
 # command -> (token kind, text)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
+from verifiers.expression.statement import after_phrase
 from verifiers.final_line import MAX_ANSWER_CHARS, boxes, stated_answer
 from verifiers.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 
 _PHRASE = re.compile(
-    r"(?i:answers?|option|choice|correct\s+(?:answer|option|choice))s?\s*(?i:is|are|:|=|：)*\s*\**\s*"
+    r"(?i:answers?|option|choice|choose|pick|select|correct\s+(?:answer|option|choice))s?\s*(?i:is|are|:|=|：)*\s*\**\s*"
     r"(\(?[A-Z]\)?(?:\s*(?:,|and|&|、)\s*\(?[A-Z]\)?)*)(?![A-Za-z'’])"
-    r"|(?:答案|选|選|选择|正确答案)\s*(?:是|为|：|:)*\s*([A-Z](?:[\s,、和]*[A-Z])*)(?![A-Za-z])"
+    r"|(?:答案|选|選|选择|选项|正确答案)\s*(?:是|为|：|:)*\s*([A-Z](?:[\s,、和]*[A-Z])*)(?![A-Za-z])"
 )
 _LETTERS = re.compile(r"[A-Z()\s,;/&、和]*")
 _LED = re.compile(r"\(?([A-Z])[).:：、]\)?\s*(.+)", re.DOTALL)
+_SMALL = re.compile(r"(?:option\s+|choice\s+)?\(?([a-z])\)?", re.IGNORECASE)
 _OTHER = re.compile(r"(?<![A-Za-z])\(?([A-Z])[).:]|\b(?:option|or|and)\s+\(?([A-Z])\b")
 
 
@@ -88,6 +91,7 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
                 named = phrases[-1].group(1) or phrases[-1].group(2)
                 hedged = re.match(r"\W*(?:or|and|/)\W*\w", tail)
                 return named + tail if hedged else named
+            return after_phrase(stated) or stated
         return stated
 
     def compare(self, prepared: ChoiceKey, extracted: str) -> Verdict:
@@ -106,6 +110,9 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
 
     def _named(self, text: str, key: ChoiceKey) -> set[str]:
         plain = re.sub(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1", text).strip(" $*`\"'.。\n")
+        plain = re.sub(r"(?<=[A-Z])(?:입니다|이다|です|である)$", "", unicodedata.normalize("NFKC", plain))
+        if small := _SMALL.fullmatch(plain):
+            plain = small.group(1).upper()
         found = _by_text(plain, key.texts) or _letters(plain)
         if found:
             return found

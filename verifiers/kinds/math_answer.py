@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from verifiers.expression.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.math_options import MathOptions
 from verifiers.expression.node import Node, Symbol, Words, contains
 from verifiers.expression.notation import standard_notation
+from verifiers.expression.number_words import spelt_number
 from verifiers.expression.parser import parse_notation
 from verifiers.expression.reduced import is_reduced
 from verifiers.expression.scalar_equality import Match
@@ -28,9 +30,27 @@ _AFTER_OPTION = re.compile(r"\W{0,3}(?:\\[a-z]{4,6}\{\s*)?\(?[A-J][).:\]]\)?\s*\
 # What a whole answer may also stand for.
 _OTHER_FORMS = (
     (re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
-    (re.compile(r"(-?\d{1,9}\.\d{1,12})\((\d{1,12})\)"), r"\1\\overline{\2}"),
+    # 12 (units)
+    (
+        re.compile(
+            r"([^()]*[\d}])\s*\((?!(?:base|mod)\b)([a-z][a-z]{3,14}(?: [a-z]{1,12}){0,2}|[ckdm]?m|kg|hrs?)\)"
+        ),
+        r"\1 \\text{\2}",
+    ),
+    # 4x = 48 => x = 12
+    (
+        re.compile(
+            r".*[=<>].*(?:\\(?:to|rightarrow|Rightarrow|implies|therefore|Longrightarrow)(?![a-zA-Z])|[=-]>)(.+)",
+            re.DOTALL,
+        ),
+        r"\1",
+    ),
     (_AFTER_OPTION, r"\1"),
 )
+_OPTION_KEY = re.compile(r"\(?([A-J])\)?")
+_SMALL_OPTION = re.compile(
+    r"(?:\(|option|choice)*([a-df-hj]|(?<=[(n])[ei])\)?"
+)  # a bare e or i is a constant
 MAX_CANDIDATES = 4
 
 
@@ -86,6 +106,9 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
                     behind_option = node
             except Unreadable:
                 pass
+    if spelt := spelt_number(text):
+        with contextlib.suppress(Unreadable):
+            readings.append(parse_notation(spelt))
     return MathAnswer(text, compact_text(notation), tuple(readings), confident, behind_option)
 
 
@@ -163,6 +186,10 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             return Match(False, "structure", True, "not_reduced")
         if reference.compact in (found.compact, found.stated):
             return Match(True, "text")
+        if (small := _SMALL_OPTION.fullmatch(found.compact)) and (
+            option := _OPTION_KEY.fullmatch(reference.compact)
+        ):
+            return Match(option.group(1) == small.group(1).upper(), "text", confident=False)
         if not reference.readings or not found.readings:
             equal = _spelt(reference.compact) == _spelt(found.compact)
             return Match(equal, "text", confident=equal)

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
+from verifiers.expression.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
+from verifiers.expression.number_words import spelt_number
+from verifiers.expression.statement import after_phrase, cleaned
 from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, shown
+
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8, "億": 8}
+_SCALE = re.compile(
+    r"(\W?)\s*(hundred|thousand|million|billion|trillion|万|亿|億)s?(?![a-z])\s*(.*)", re.IGNORECASE
+)
+_NAMED = re.compile(r"[^\d=]{1,60}=\s*([^=]{1,60})")
+_NUMERAL = re.compile(
+    r"(?<![\w.,/^*+-])[-−]?[$€£¥]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s?%|\s?(?:percent|thousand|million|billion|trillion)\b)?"
+    r"(?![\w/^*+-])",
+    re.IGNORECASE,
+)
+_MAX_SENTENCE = 300
 
 
 @dataclass(frozen=True)
@@ -36,7 +52,8 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
     """Score 1 when the answer is the reference's number, compared as exact rationals (never as floats).
 
     Reference: a number or its text (`"1,234.5"`, `"12%"`, `"5 km/h"`, `"3/4"`). The answer is the last box, else
-    the last `<answer>` tag, else the whole final answer; it must be one number, with a unit at most.
+    the last `<answer>` tag, else the whole final answer; it must be one number, with a unit at most, in words
+    or digits, alone, behind `the answer is`, or the only number of a sentence.
     """
 
     kind = "number"
@@ -46,7 +63,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
 
     def prepare(self, reference: Any) -> Quantity:
         text = reference_text(reference, self.kind)
-        found = read_quantity(text)
+        found = _scaled(read_quantity(text))
         if found is None:
             raise BadReference(f"a reference of {self.kind!r} is one number, got {shown(text, 60)!r}")
         if self.config.units == "convert" and found.unit:
@@ -60,7 +77,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
         stated = stated_answer(answer.text)
-        found = read_quantity(stated)
+        found = _stated_quantity(stated)
         if found is None:
             return NoAnswer("not_a_number", f"{shown(stated, 60)!r} is not one number")
         return found
@@ -100,6 +117,41 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
 
     def reference_answers(self, reference: Any) -> list[str]:
         return [str(reference), f"\\boxed{{{reference}}}"]
+
+
+def _scaled(found: Quantity | None) -> Quantity | None:
+    """`3.2 million` as 3200000."""
+    match = _SCALE.fullmatch(found.unit) if found is not None else None
+    if found is None or match is None:
+        return found
+    currency, word, rest = match.groups()
+    unit = f"{currency} {rest}".strip()
+    return replace(found, value=found.value * 10 ** _SCALES[word.lower()], unit=unit, places=None)
+
+
+def _stated_quantity(stated: str) -> Quantity | None:
+    """The one number that a text states; none where words around it take it back."""
+    found = read_quantity(stated)
+    if found is not None:
+        return None if DENIAL_BEHIND.match(found.unit) or HEDGE.match(found.unit) else _scaled(found)
+    phrase = after_phrase(stated)
+    if phrase is None and len(stated) > _MAX_SENTENCE:
+        return None
+    text = (phrase or cleaned(stated)).removeprefix("US")
+    if match := _NAMED.fullmatch(text):
+        text = match.group(1)
+    found = read_quantity(text) or read_quantity(spelt_number(text) or "")
+    if found is not None:
+        return None if DENIAL_BEHIND.match(found.unit) or HEDGE.match(found.unit) else _scaled(found)
+    numerals = list(_NUMERAL.finditer(text))
+    if len(numerals) != 1 or len(re.findall(r"\d+(?:[.,]\d+)*", text)) != 1 or HEDGE.search(text):
+        return None
+    before, behind = text[: numerals[0].start()], numerals[0].end()
+    if not re.search(r"[^\W\d_]{2}", before) or DENIED.search(before) or BOUND.search(before):
+        return None
+    if DENIAL_BEHIND.match(text, behind):
+        return None
+    return _scaled(read_quantity(numerals[0].group()))
 
 
 def percent_readings(wanted: Quantity, found: Quantity, policy: str) -> list[tuple[Fraction, Fraction]]:

@@ -1,0 +1,34 @@
+"""Words that take an answer back: `42 or 43`, `not 42`, `at least 42`, `42 is wrong`."""
+
+from __future__ import annotations
+
+import re
+
+HEDGE = re.compile(
+    r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure"
+    r"|oder|ou|eller|lub|veya|atau|hoặc|или|або)\b|或|または|もしくは|또는|혹은|أو|หรือ|(?<=\d) [o] (?=\d)",
+    re.IGNORECASE,
+)
+# `not 42`, and 42ではありません, where the denial stands behind
+DENIED = re.compile(
+    r"(?:\b(?:not|never|neither|cannot|pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
+    r"|не|nie|niet|inte|ikke|değil)"
+    r"|n't|n’t|不是|不等于|不為|不为|并非|ليس|नहीं)(?![^\W\d_])[^.\n\d,;:。，]{0,24}$",
+    re.IGNORECASE,
+)
+# `at least 42` is a bound, not a value
+BOUND = re.compile(
+    r"(?:\b(?:at (?:least|most)|up to|(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger) than|exceeds"
+    r"|(?:over|under|above|below|almost|nearly|minimum of|maximum of)|mindestens|höchstens|weniger als|mehr als"
+    r"|au (?:moins|plus)|(?:moins|plus|menos|más|mais) de|al menos|pelo menos|como m[áa]ximo|almeno|meno di|più di"
+    r"|не (?:менее|более)|меньше|больше)(?: or equal to)?"
+    r"|至少|最多|至多|大于|小于|超过|不少于|不超过|以上|[<≤≥]|(?<![/<]\w)(?<!\w\w)>)[\s$*(\\]*$",
+    re.IGNORECASE,
+)
+DENIAL_BEHIND = re.compile(
+    r"\s*(?:ではありません|ではない|じゃない|이 아니|가 아니|değil|नहीं)"
+    r"|[\s$*(]*(?:(?:is|are|was|were|does|do|can)\s*(?:not\b|n't|n’t)"
+    r"|(?:(?:is|are|was|were)\s+)?(?:wrong|incorrect|false|impossible|too\s)"
+    r"|at (?:least|most)|(?:or|and) (?:more|less|fewer|above))",
+    re.IGNORECASE,
+)

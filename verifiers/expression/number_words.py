@@ -1,0 +1,110 @@
+"""Numbers spelt out: `twenty-five`, `one third`, `eight hours`, `doce`."""
+
+from __future__ import annotations
+
+import re
+
+_ONES = (
+    (
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen"
+    ),
+    (
+        "cero uno dos tres cuatro cinco seis siete ocho nueve diez - doce trece catorce quince dieciséis diecisiete "
+        "dieciocho diecinueve veinte"
+    ),
+    (
+        "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept "
+        "dix-huit dix-neuf vingt"
+    ),
+    (
+        "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn "
+        "siebzehn achtzehn neunzehn zwanzig"
+    ),
+    (
+        "zero um dois três quatro cinco seis sete oito nove dez onze doze treze quatorze quinze dezesseis dezessete "
+        "dezoito dezenove vinte"
+    ),
+    (
+        "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici "
+        "diciassette diciotto diciannove venti"
+    ),
+    (
+        "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать "
+        "четырнадцать пятнадцать шестнадцать семнадцать восемнадцать девятнадцать двадцать"
+    ),
+)
+_SMALL = {word: value for line in _ONES for value, word in enumerate(line.split()) if word != "-"}
+_ENGLISH = set(_ONES[0].split())
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+}
+_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+_PARTS = {
+    word: value
+    for value, word in enumerate("half third fourth fifth sixth seventh eighth ninth tenth".split(), start=2)
+} | {"quarter": 4, "eleventh": 11, "twelfth": 12, "twentieth": 20, "hundredth": 100}
+_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|textit|mbox)\s*\{([^{}]*)\}")
+_MAX_CHARS = 120
+
+
+def spelt_number(text: str) -> str | None:
+    """`8 hours` for `eight hours`, `\\frac{2}{3}` for `two thirds`; None where no number in words leads the text."""
+    if len(text) > _MAX_CHARS or not re.search(r"[^\W\d_]{2}", text):
+        return None
+    words = _WRAPPED.sub(r" \1 ", text).casefold().strip(" .$*").split()
+    if not words:
+        return None
+    if len(words) == 1 and words[0] in _SMALL:
+        return str(_SMALL[words[0]])
+    words = [part for word in words for part in (word.split("-") if _hyphened(word) else [word])]
+    value, count = _cardinal(words)
+    rest = words[count:]
+    if count == 0 and rest[0] in ("a", "half"):
+        rest = rest[1:] if rest[0] == "a" else rest
+        value, fraction = 1, True
+    else:
+        fraction = count > 0
+    if not fraction or value is None:
+        return None
+    if rest and (
+        rest[0] in _PARTS or (rest[0].endswith("s") and rest[0][:-1] in _PARTS) or rest[0] == "halves"
+    ):
+        bottom = 2 if rest[0] == "halves" else _PARTS.get(rest[0]) or _PARTS[rest[0][:-1]]
+        return f"\\frac{{{value}}}{{{bottom}}} " + " ".join(rest[1:])
+    if count == 0 or not all(re.fullmatch(r"[^\W\d_]+", word) for word in rest):
+        return None
+    if len(rest) > 3 or set(rest) & (_SMALL.keys() | {"and", "or", "to", "over", "point", "by", "not"}):
+        return None
+    return f"{value} " + " ".join(rest)
+
+
+def _hyphened(word: str) -> bool:
+    parts = word.split("-")
+    return len(parts) == 2 and all(
+        part in _ENGLISH or part in _TENS or part.rstrip("s") in _PARTS for part in parts
+    )
+
+
+def _cardinal(words: list[str]) -> tuple[int | None, int]:
+    """The English cardinal at the start, and how many words it has."""
+    total, group, count, last = 0, 0, 0, ""
+    for position, word in enumerate(words):
+        if word in _TENS and last in ("", "scale"):
+            group, last = group + _TENS[word], "tens"
+        elif word in _ENGLISH and last in ("", "scale", "tens") and (last != "tens" or 0 < _SMALL[word] < 10):
+            group, last = group + _SMALL[word], "ones"
+        elif word == "hundred" and last in ("ones", "") and group < 10:
+            group, last = max(1, group) * 100, "scale"
+        elif word in _SCALES and last and group:
+            total, group, last = total + group * _SCALES[word], 0, "scale"
+        elif word == "and" and last == "scale" and words[position + 1 :][:1]:
+            follows = words[position + 1]
+            if follows not in _ENGLISH and follows not in _TENS:
+                break
+            continue
+        else:
+            break
+        count = position + 1
+    return (total + group, count) if count else (None, 0)
