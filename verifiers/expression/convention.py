@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from verifiers.expression.node import (
@@ -11,6 +12,7 @@ from verifiers.expression.node import (
     Measure,
     Node,
     Number,
+    Power,
     Product,
     Quotient,
     Sequence,
@@ -23,11 +25,14 @@ from verifiers.expression.node import (
 from verifiers.expression.tree_map import map_children, replaced
 
 _UNIT_VECTORS = {"unit(i)": 0, "unit(j)": 1, "unit(k)": 2}
+_COMBINATIONS = re.compile(r"([CA])_(\d{1,3})")
 _PARAMETERS = {"k", "n", "m"}
 
 
 def agreed(node: Node, other: Node) -> Node:
     """`node` in the sense that `other` gives it."""
+    if symbols(node) and not symbols(other):
+        node = _with_combinations(node)
     is_vector = isinstance(other, Matrix) or (isinstance(other, Sequence) and other.brackets == "()")
     if isinstance(node, Product) and len(node.items) == 2:
         node = _pair(node, is_vector)
@@ -54,6 +59,18 @@ def _pair(node: Product, is_vector: bool) -> Node:
         chosen = Call("binomial", pair.items)
         return chosen if name.name == "C" else Product((chosen, Call("factorial", (pair.items[1],))))
     return node
+
+
+def _with_combinations(node: Node) -> Node:
+    """`C_5^2` beside a number is a number of combinations, `A_5^2` of arrangements."""
+    match node:
+        case Power(Symbol(name), Number() as chosen) if match := _COMBINATIONS.fullmatch(name):
+            pair = (Number(Fraction(int(match.group(2)))), chosen)
+            if chosen.value.denominator != 1 or not 0 <= chosen.value <= pair[0].value:
+                return node
+            count = Call("binomial", pair)
+            return count if match.group(1) == "C" else Product((count, Call("factorial", (chosen,))))
+    return map_children(node, _with_combinations)
 
 
 def _with_columns(node: Node, count: int) -> Node:

@@ -47,7 +47,7 @@ _TOKEN = re.compile(
     |(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d{1,6}(?![\d.]))?|\.\d+)
     |(?P<command>\\[A-Za-z]+)
     |(?P<escaped>\\[{}%$&_|\\#])
-    |(?P<foreign>(?=[A-Za-z]*[^\W\d_A-Za-z])[^\W\d_]+)
+    |(?P<foreign>(?=[A-Za-z]*[^\W\d_A-Za-z])(?:[^\W\d_]|[\u0900-\u0dff\u0e31-\u0e4e\u064b-\u065f])+)
     |(?P<word>[A-Za-z]+)
     |(?P<dots>\.{2,})
     |(?P<operator>\*\*|<=|>=|!=|==|=<|[-+*/^_=<>!%,;:|'()\[\]{}&?$"])

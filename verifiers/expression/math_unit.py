@@ -69,10 +69,11 @@ for _spelling, _same in (
     ("千克 公斤 кг", "kg"), ("吨 т", "t"), ("秒", "s"), ("分钟 мин", "min"), ("小时 час ч", "h"), ("天", "day"),
     ("升 л", "l"), ("千米/时 千米/小时 公里/小时 км/ч", "km/h"), ("米/秒 м/с", "m/s"),
     ("毫升 мл", "ml"), ("元", "yuan"), ("度 градус градуса градусов grado grad degré grau", "degree"),
-    ("metro mètre метров метра", "m"), ("centímetro centimètre zentimeter сантиметров сантиметра", "cm"),
-    ("kilómetro kilomètre километров километра", "km"), ("hora heure stunde stunden ora часа часов 小時 時間", "h"),
-    ("minuto minuten минут минуты 分鐘", "min"), ("segundo sekunde sekunden секунд секунды", "s"),
-    ("día jour tag tage dia дней дня", "day"), ("gramo gramme gramm grama", "g"), ("litro", "l"),
+    ("metro metri mètre метров метра", "m"), ("centímetro centimètre zentimeter сантиметров сантиметра", "cm"),
+    ("kilómetro kilomètre километров километра", "km"), ("hora heure stunde stunden ora ore часа часов 小時 時間", "h"),
+    ("minuto minuti minuten минут минуты 分鐘", "min"),
+    ("segundo secondo secondi sekunde sekunden секунд секунды", "s"),
+    ("día jour tag tage dia giorni дней дня", "day"), ("gramo gramme gramm grama", "g"), ("litro", "l"),
     ("kilogramo kilogramme kilogramm килограммов", "kg"),
 ):  # fmt: skip
     for _one in _spelling.split():

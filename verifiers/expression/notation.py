@@ -41,6 +41,8 @@ _SIGNS = {
     "〉": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "…": r"\ldots ",
     "⋯": r"\ldots ", "、": ",", "；": ";", "。": ".", "“": '"', "”": '"', "∧": " and ", "∨": " or ", "∶": ":", "∣": "|",
     "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\u2062": "", "\xad": "",
+    "㎡": r" \text{m}^2", "㎥": r" \text{m}^3", "㎠": r" \text{cm}^2", "㎝": r" \text{cm}", "㎜": r" \text{mm}",
+    "㎞": r" \text{km}", "㎏": r" \text{kg}",
     "\ufe0e": "", "\ufe0f": "", "\u200e": "", "\u200f": "", "\u20e3": "", "→": r"\to ", "⟶": r"\to ", "➔": r"\to ",
     "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ",
 }  # fmt: skip
@@ -76,6 +78,7 @@ _LATIN_LINK = re.compile(
     + r") (?=[-\d(\\{$a-z])|(?<=[\d)}\]$]) [yeo] (?=[-\d(\\{$])"
 )
 _MODULUS = re.compile(r"\(\s*(?:\\(?:text|mathrm|operatorname)\s*\{\s*)?(?<!\\)mod\s*\}?\s*(\w{1,12})\s*\)")
+_LOG_BASE = re.compile(r"(?<![A-Za-z])\\?log(2|10)\s?\(")
 _CHOOSE = re.compile(
     r"(?<![\w}])(\w{1,9})\s*(?:\\choose(?![a-z])|\\text\s*\{\s*choose\s*\}|\bchoose\b)\s*(\w{1,9})(?!\w)"
 )
@@ -114,6 +117,8 @@ def standard_notation(text: str) -> str:
         text = _MODULUS.sub(r" \\pmod{\1}", text)
     if "choose" in text:
         text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    if "log" in text:
+        text = _LOG_BASE.sub(r"\\log_{\1}(", text)
     text = _with_set_braces(text)
     text = _UNIT_VECTOR.sub(r"\\hat{\1}", text)
     text = _DIGIT_COMMA.sub("", text)

@@ -53,6 +53,7 @@ def spelt_number(text: str) -> str | None:
     """`8 hours` for `eight hours`, `\\frac{2}{3}` for `two thirds`; None where no number in words leads the text."""
     if len(text) > _MAX_CHARS or not re.search(r"[^\W\d_]{2}", text):
         return None
+    text = re.sub(r"^there (?:are|is|were|will be) (?:exactly )?", "", text, flags=re.IGNORECASE)
     words = _WRAPPED.sub(r" \1 ", text).casefold().strip(" .$*").split()
     if not words:
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from verifiers.expression.node import Matrix, Node, Relation, Sequence
 
 
@@ -30,6 +32,8 @@ def without_names(a: Sequence, b: Sequence) -> tuple[Sequence, Sequence]:
     """`x = 1, x = 2` as `1, 2`; `x = 1, y = 2` as `(1, 2)` where the other side is a tuple or a list of values."""
     stripped_a, names_a = _strip(a)
     stripped_b, names_b = _strip(b)
+    if _roots(names_a, names_b) or _roots(names_b, names_a):
+        return stripped_a, stripped_b
     if bool(names_a) == bool(names_b) and not (len(set(names_a)) == 1 and len(set(names_b)) == 1):
         return a, b
     if len(set(names_a)) > 1:
@@ -37,6 +41,14 @@ def without_names(a: Sequence, b: Sequence) -> tuple[Sequence, Sequence]:
     if len(set(names_b)) > 1:
         stripped_b = Sequence("()", stripped_b.items)
     return stripped_a, stripped_b
+
+
+def _roots(indexed: list[str], plain: list[str]) -> bool:
+    """`x_1 = 1, x_2 = 4` beside `x = 1, x = 4`."""
+    if len(set(indexed)) < 2 or len(set(plain)) != 1:
+        return False
+    bases = {re.sub(r"_\d+(?='|$|\W)", "", name) for name in indexed}
+    return bases == set(plain)
 
 
 def _strip(sequence: Sequence) -> tuple[Sequence, list[str]]:

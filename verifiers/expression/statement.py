@@ -57,17 +57,21 @@ _PROSE = re.compile(
     r"(?<![\w\\])[^\W\d_]{4,}|(?:(?<![\w\\])[^\W\d_]{2,}\W+){2}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 )
 _LABEL = re.compile(
-    r"^(?:\\text\s*\{\s*)?([A-Z][a-z]{2,14}(?: [a-z]{2,14}){0,3})\s*:\s*\}?\s*(?=[-$\\(\[\d])"
+    r"^(?:\\text\s*\{\s*)?((?:[^\W\d_]{3,15}|[\u4e00-\u9fff]{2,6})(?: [^\W\d_]{2,14}){0,3})"
+    r"\s*[:：]\s*\}?\s*(?=[-$\\(\[\d])"
 )
+_NO_PHRASE = re.compile(r"\b(?:in|wrong |incorrect |false |previous |not the |not an? )$", re.IGNORECASE)
 _NO_LABEL = re.compile(
-    r"wrong|incorrect|not|guess|hint|example|note|step|except|option|choice", re.IGNORECASE
+    r"wrong|incorrect|not|guess|hint|example|note|step|except|option|choice|previous|bound|attempt|initial",
+    re.IGNORECASE,
 )
 _LEADING = re.compile(
-    r"^(?:\s|\*|`|:|=>|->|=|：|≈|~|∴|→|⇒|⟹"
+    r"^(?:\s|[✅✔✓☑➡👉🎯]\ufe0f?|\*|`|:|=>|->|=|：|≈|~|∴|→|⇒|⟹"
     r"|\\(?:therefore|Rightarrow|implies|Longrightarrow|rightarrow|to)(?![A-Za-z])"
     r"|(?:approximately|about|roughly|simply|just|equal to|exactly"
     r"|thus|therefore|so|is|are|hence|dus|donc|par conséquent|итак|следовательно|значит|daher|folglich|por lo tanto"
     r"|(?:the )?(?:point|ordered pair|ordered triple|interval|vector|matrix|value|number|coordinates)(?= [\d(\[\\{$-])"
+    r"|(?:hay|il y a|es gibt|há|ci sono)(?= \d)"
     r"|portanto|logo|quindi|así que|então)\b,?|因此|所以|よって|したがって|따라서|그러므로)+",
     re.IGNORECASE,
 )
@@ -141,8 +145,10 @@ def _joined_boxes(text: str, found: list[tuple[int, int, str]]) -> str:
 def after_phrase(text: str) -> str | None:
     """What follows the last `the answer is` (in any of the languages), to the end of its sentence."""
     last = None
-    for match in _PHRASE.finditer(text[-MAX_PHRASE:]):
-        last = match
+    tail = text[-MAX_PHRASE:]
+    for match in _PHRASE.finditer(tail):
+        if not _NO_PHRASE.search(tail[max(0, match.start() - 20) : match.start()]):
+            last = match
     if last is None:
         return None
     start = max(0, len(text) - MAX_PHRASE) + last.end()
@@ -231,7 +237,7 @@ def cleaned(text: str) -> str:
         label = _LABEL.match(text)
         if label and not _NO_LABEL.search(label.group(1)):
             text = text[label.end() :]
-        text = text.strip().rstrip("。．।").strip('`"“”')
+        text = text.strip().rstrip("。．।✓✔✅☑\ufe0f ").strip('`"“”')
         text = re.sub(r"^(?:'([^']*)'|‘([^‘’]*)’|«([^«»]*)»|「([^「」]*)」)$", r"\1\2\3\4", text)
         text = re.sub(r"^\*{1,3}(.*?)\*{1,3}$", r"\1", text, flags=re.DOTALL).strip()
         if text.endswith("*") and not text.endswith("^*"):

@@ -8,7 +8,15 @@ from verifiers.expression.atom_parser import AtomParser
 from verifiers.expression.lexer import Unreadable
 from verifiers.expression.node import Measure, Node, Number, times
 
-_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES = {
+    "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7,
+    "billion": 10**9,
+    "trillion": 10**12, "千": 10**3, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "тысяч": 10**3,
+    "тысячи": 10**3,
+    "миллион": 10**6, "миллиона": 10**6, "миллионов": 10**6, "millionen": 10**6, "millones": 10**6, "milhões": 10**6,
+    "milioni": 10**6,
+}  # fmt: skip
+_CHINESE_SCALE = "万萬亿億"
 _HEDGES = {
     "not",
     "maybe",
@@ -62,9 +70,12 @@ class UnitParser(AtomParser):
     def measure(self, item: Node) -> Node:
         """A unit or a counted noun behind a value; `million` and its like multiply."""
         word = self.tokens[self.position].text.lower()
-        if word in _SCALES:
+        scale = _SCALES.get(word) or _SCALES.get(word.removesuffix("s"))
+        if scale is not None and not isinstance(item, Measure):
             self.take()
-            return times(item, Number(Fraction(10 ** _SCALES[word])))
+            return times(item, Number(Fraction(scale)))
+        if word[0] in _CHINESE_SCALE:  # 3万元
+            return Measure(times(item, Number(Fraction(_SCALES[word[0]]))), self.unit_words()[1:])
         if isinstance(item, Measure):
             return Measure(item.item, f"{item.unit} {self.unit_words()}")
         return Measure(item, self.unit_words())

@@ -40,7 +40,7 @@ _OTHER_FORMS = (
     # 4x = 48 => x = 12
     (
         re.compile(
-            r".*[=<>].*(?:\\(?:to|rightarrow|Rightarrow|implies|therefore|Longrightarrow)(?![a-zA-Z])|[=-]>)(.+)",
+            r"(?=.*?(?:=(?!>)|<|(?<![-=])>)).*(?:\\(?:to|rightarrow|Rightarrow|implies|therefore|Longrightarrow)(?![a-zA-Z])|[=-]>)(.+)",
             re.DOTALL,
         ),
         r"\1",

@@ -27,6 +27,8 @@ _NUMERAL = re.compile(
     r"(?![\w/^*+-])",
     re.IGNORECASE,
 )
+_NO_UNIT = re.compile(r"(?:st|nd|rd|th|or|and)\b|\?")  # 3rd, 64?, 45 or 46
+_TIME_BOUND = re.compile(r"\b(?:before|after|since|until)\s+$", re.IGNORECASE)
 _MAX_SENTENCE = 300
 
 
@@ -133,7 +135,7 @@ def _stated_quantity(stated: str) -> Quantity | None:
     """The one number that a text states; none where words around it take it back."""
     found = read_quantity(stated)
     if found is not None:
-        return None if DENIAL_BEHIND.match(found.unit) or HEDGE.match(found.unit) else _scaled(found)
+        return None if _NO_UNIT.match(found.unit) or DENIAL_BEHIND.match(found.unit) else _scaled(found)
     phrase = after_phrase(stated)
     if phrase is None and len(stated) > _MAX_SENTENCE:
         return None
@@ -142,12 +144,12 @@ def _stated_quantity(stated: str) -> Quantity | None:
         text = match.group(1)
     found = read_quantity(text) or read_quantity(spelt_number(text) or "")
     if found is not None:
-        return None if DENIAL_BEHIND.match(found.unit) or HEDGE.match(found.unit) else _scaled(found)
+        return None if _NO_UNIT.match(found.unit) or DENIAL_BEHIND.match(found.unit) else _scaled(found)
     numerals = list(_NUMERAL.finditer(text))
     if len(numerals) != 1 or len(re.findall(r"\d+(?:[.,]\d+)*", text)) != 1 or HEDGE.search(text):
         return None
     before, behind = text[: numerals[0].start()], numerals[0].end()
-    if not re.search(r"[^\W\d_]{2}", before) or DENIED.search(before) or BOUND.search(before):
+    if not re.search(r"[^\W\d_]{2}", before) or any(p.search(before) for p in (DENIED, BOUND, _TIME_BOUND)):
         return None
     if DENIAL_BEHIND.match(text, behind):
         return None
