@@ -146,6 +146,14 @@ def unit_factor(wanted: str, found: str) -> Fraction | None:
     their dimension is the same; other nouns must share a word (`12 apples`, `12 red apples`).
     """
     wanted, found = _cleaned(wanted), _cleaned(found)
+    if (
+        _empty(wanted)
+        and _empty(found)
+        and _power(wanted) != _power(found)
+        and _power(wanted)
+        and _power(found)
+    ):
+        return None  # square units for cubic units
     if wanted == found or _empty(wanted) or _empty(found):
         return Fraction(1)
     if wanted.startswith("mod ") or found.startswith("mod "):
@@ -167,6 +175,13 @@ def unit_factor(wanted: str, found: str) -> Fraction | None:
 def _cleaned(unit: str) -> str:
     text = unit.strip() if unit.strip() in ("A", "V", "W", "N", "J", "K") else unit.strip().lower()
     return " ".join(text.lower().strip(" .").split())
+
+
+def _power(unit: str) -> int:
+    """2 of `square units` and `units^2`, 3 of `cubic units`, 0 where no power is named."""
+    if re.search(r"\bsq|\^\s*\{?2", unit):
+        return 2
+    return 3 if re.search(r"\bcub|\^\s*\{?3", unit) else 0
 
 
 def _empty(unit: str) -> bool:

@@ -116,6 +116,9 @@ class Parser(UnitParser):
         kinds = [token.kind for token in self.tokens[start:end]]
         if kinds == ["frac", "{", "name", "name", "}", "{", "name", "name", "}"]:  # dy/dx
             return self.tokens[start + 2].text == self.tokens[start + 6].text == "d"
+        kinds = [
+            k for i, k in enumerate(kinds) if k != "-" or kinds[max(0, i - 2) : i] != ["_", "{"]
+        ]  # x_{-1}
         if not kinds or kinds[0] not in ("name", "word", "text", "constant", "("):
             return False
         if all(kind in ("name", "word", "text", "_", "{", "}", "number", "'") for kind in kinds):

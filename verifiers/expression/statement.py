@@ -17,7 +17,7 @@ MAX_PHRASE = 8_000
 _PHRASES = (
     r"(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s*(?:is|are|equals|will\s+be|would\s+be|:|=|：)+",
     r"\*{0,2}(?:final\s+)?answer\*{0,2}\s*[:=：]\s*\*{0,2}",
-    r"(?:^|\n)[#*\s]*(?:final\s+)?answer\s+[-–—]\s+(?=[\d$\\(])",
+    r"(?:^|\n)[#* \t]{0,12}(?:final\s+)?answer\s+[-–—]\s+(?=[\d$\\(])",
     r"(?:the\s+)?(?:correct\s+)?(?:solutions?(?:\s+set)?|option|choice)\s+(?:is|are)\s*:?",
     r"####", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*",
     r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
@@ -35,11 +35,11 @@ _PHRASES = (
     r"jawaban(?:nya|\s+akhir)?\s*(?:adalah|:)+", r"svar(?:et)?\s*(?:är|:)+", r"คำตอบ\s*(?:คือ|:)*",
     r"(?:die\s+)?lösung\s*(?:ist|lautet|:)+", r"(?:la\s+)?soluci[óo]n\s*(?:es|:)+", r"(?:le\s+)?résultat\s*(?:est|:)+",
     r"(?:il\s+)?risultato\s*(?:è|:)+", r"(?:el\s+|o\s+)?resultado\s*(?:es|é|:)+", r"результат\s*(?:равен|:|—|-)*",
-    r"(?:^|\n)[#*\s]*(?:final|output|ans|sonuç|wynik)\**\s*[.:=：]+",
+    r"(?:^|\n)[#* \t]{0,12}(?:final|output|ans|sonuç|wynik)\**\s*[.:=：]+",
     r"odpověď\s*(?:je|:)+", r"válasz\s*:", r"răspuns(?:ul)?\s*(?:este|:)+", r"vastaus\s*(?:on|:)+",
 
     r"উত্তর\s*(?:হল|হলো|:)*", r"సమాధానం\s*:?", r"jibu\s*(?:ni|:)+",
-    r"(?:^|\n)[#*\s]*(?:final\s+)?answer\**\s*\n", r"απάντηση\s*(?:είναι|:)*",
+    r"(?:^|\n)[#* \t]{0,12}(?:final\s+)?answer\**\s*\n", r"απάντηση\s*(?:είναι|:)*",
     r"תשובה\s*(?:היא|:)*", r"(?:answer\s+)?choice\s+(?:is|:)",
 )  # fmt: skip
 _PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)

@@ -19,11 +19,12 @@ from verifiers.verifier import Example, NoAnswer, Verifier, shown
 _PHRASE = re.compile(
     r"(?i:answers?|option|choice|choose|pick|select|correct\s+(?:answer|option|choice))s?\s*(?i:is|are|:|=|：)*\s*\**\s*"
     r"(\(?[A-Z]\)?(?:\s*(?:,|and|&|、)\s*\(?[A-Z]\)?)*)(?![A-Za-z'’])"
+    r"|(?<![^\W\d_]\s)(?<![A-Z],\s)(?<!\w)(\(?[A-Z]\)?)\s+is\s+(?:the\s+)?(?:correct|right|best)(?:\s+(?:answer|option|choice))?(?=[.!]?\s*$)"
     r"|(?:答案|选|選|选择|选项|正确答案)\s*(?:是|为|：|:)*\s*([A-Z](?:[\s,、和]*[A-Z])*)(?![A-Za-z])"
 )
 _LETTERS = re.compile(r"[A-Z()\s,;/&、和]*")
 _LED = re.compile(r"\(?([A-Z])[).:：、]\)?\s*(.+)", re.DOTALL)
-_SMALL = re.compile(r"(?:option\s+|choice\s+)?\(?([a-z])\)?", re.IGNORECASE)
+_SMALL = re.compile(r"(?:option\s+|choice\s+)?[(\[]?([a-z])[)\]]?", re.IGNORECASE)
 _OTHER = re.compile(r"(?<![A-Za-z])\(?([A-Z])[).:]|\b(?:option|or|and)\s+\(?([A-Z])\b")
 
 
@@ -88,7 +89,7 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
             phrases = list(_PHRASE.finditer(stated))
             if phrases:
                 tail = stated[phrases[-1].end() : phrases[-1].end() + 80]
-                named = phrases[-1].group(1) or phrases[-1].group(2)
+                named = next(group for group in phrases[-1].groups() if group)
                 hedged = re.match(r"\W*(?:or|and|/)\W*\w", tail)
                 return named + tail if hedged else named
             return after_phrase(stated) or stated
