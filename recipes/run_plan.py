@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from rl.algorithm_names import NEEDS_CRITIC
 from rl.recipe import Recipe
 from rl.run_directory import RunDirectory
 from sampler.prompt_dataset import load_prompts
@@ -67,6 +68,11 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
             )
             yield f"round {round_index} · evaluate", heldout
         rollouts = rl.prompts_per_step * rl.samples_per_prompt
+        if rl.advantage in NEEDS_CRITIC and recipe.critic.pretrain_steps:
+            yield (
+                f"round {round_index} · critic",
+                f"at most {recipe.critic.pretrain_steps} steps of {rollouts:,} rollouts",
+            )
         yield (
             f"round {round_index} · RL",
             (

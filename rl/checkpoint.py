@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from rl.run_directory import StageDirectory, write_atomically
@@ -59,11 +60,21 @@ class StageCheckpoint:
 
 
 def export_policy(trainer: Trainer, base: Path, target: Path) -> None:
-    """The trainer's weights as a complete checkpoint in the hub layout: configuration, tokenizer and processor from
-    ``base``, weights from the trainer. Written under a temporary name and renamed."""
+    """The policy as a complete checkpoint in the hub layout."""
+    _export(trainer.export, base, target)
+
+
+def export_critic(trainer: Trainer, base: Path, target: Path) -> None:
+    """The critic likewise, with its value head beside the backbone's weights."""
+    _export(trainer.export_critic, base, target)
+
+
+def _export(write_weights: Callable[[Path], None], base: Path, target: Path) -> None:
+    """Configuration, tokenizer and processor from ``base``, weights from the trainer; written under a temporary name
+    and renamed."""
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(base, temporary, ignore=shutil.ignore_patterns(*NOT_WEIGHTS, ".*"))
-    trainer.export(temporary)
+    write_weights(temporary)
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)

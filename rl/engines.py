@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rl.families.family import load_family
-from rl.judging import Judge, JudgedBatch
+from rl.judging import JudgedBatch
+from rl.judging_start import judge_of
 from rl.policy_state import PolicyState
 from rl.ray_session import ray_for
 from rl.recipe import Recipe
@@ -48,9 +49,6 @@ class Engines:
             return
         self.forbidden_token_ids = forbidden_token_ids(self.base.hub, self.family)
         self._stack.enter_context(ray_for(self.recipe))
-        self.judge = self._stack.enter_context(
-            Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags)
-        )
         device = "cpu" if self.recipe.sampler.device == "cpu" else "cuda"
         self.sampler = SamplerPool(self.base.hub, self.recipe.sampler, self.log_dir, self.base.version)
         with ThreadPoolExecutor(max_workers=1) as starter:
@@ -58,9 +56,14 @@ class Engines:
             self._stack.callback(self.sampler.shutdown)
             from rl.trainer import Trainer
 
-            self.trainer = Trainer(self.recipe, self.base.hub, self.log_dir, device=device)
+            self.trainer = Trainer(
+                self.recipe.trainer, self.recipe.model, self.base.hub, self.log_dir, device=device
+            )
             self._stack.callback(self.trainer.shutdown)
             sampler_started.result()
+        self.judge = self._stack.enter_context(
+            judge_of(self.recipe.judging, self.family.thinking_tags, self.log_dir)
+        )
         self.weight_sync = WeightSync(
             self.recipe.sync,
             self.trainer,
@@ -107,6 +110,7 @@ class Engines:
         temperature: float = 1.0,
         top_p: float = 1.0,
         first_index: int = 0,
+        num_samples_by_kind: Mapping[str, int] | None = None,
     ) -> SamplingPlan:
         """A sampling plan of this run: its seed, its forbidden tokens."""
         return SamplingPlan(
@@ -118,6 +122,7 @@ class Engines:
             temperature=temperature,
             top_p=top_p,
             first_index=first_index,
+            num_samples_by_kind=num_samples_by_kind or {},
             forbidden_token_ids=self.forbidden_token_ids,
         )
 

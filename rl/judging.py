@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from reward_models.comparison import Comparison
+from reward_models.score import Score
+from reward_models.scoring_service import ScoringService
 from rl.recipe import JudgingConfig
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
@@ -16,6 +19,8 @@ from verifiers.errors import BadInput, HoneError
 from verifiers.service import VerifierService
 from verifiers.verdict import Verdict
 
+Judgement = Future[Verdict] | Future[Score]
+
 
 @dataclass(frozen=True)
 class Reward:
@@ -24,6 +29,13 @@ class Reward:
     value: float | None
     verdict: Verdict | None
     parts: dict[str, float] = field(default_factory=dict)
+    score: Score | None = None
+
+    @property
+    def why(self) -> str:
+        """The judge's reason."""
+        judged = self.score if self.verdict is None else self.verdict
+        return judged.reason if judged is not None else "broken format"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +53,16 @@ class Judge:
     """Judges groups as they finish, in processes that can be killed; results are joined by rollout id."""
 
     def __init__(
-        self, config: JudgingConfig, *, thinking_tags: tuple[str, str] = ("<think>", "</think>")
+        self,
+        config: JudgingConfig,
+        *,
+        thinking_tags: tuple[str, str] = ("<think>", "</think>"),
+        scorer: ScoringService | None = None,
     ) -> None:
+        """``scorer`` judges prompts without a verifier, by comparing the answer with the prompt's reference."""
         self.config = config
         self.thinking_tags = thinking_tags
+        self._scorer = scorer
         self._service = verifier_service(config)
 
     def __enter__(self) -> Judge:
@@ -59,10 +77,16 @@ class Judge:
     def check(self, prompts: Iterable[Prompt]) -> None:
         """Raises: BadInput for a prompt that nothing can judge."""
         for prompt in prompts:
-            if prompt.verifier is None:
+            if prompt.verifier is not None:
+                continue
+            if self._scorer is None:
                 raise BadInput(
                     f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
                     "reward model: nothing can judge it"
+                )
+            if not prompt.reference:
+                raise BadInput(
+                    f"prompt {prompt.prompt_id} ({prompt.kind}) has no reference for the reward model to compare with"
                 )
 
     def judge(self, groups: Iterable[RolloutGroup]) -> JudgedBatch:
@@ -71,30 +95,27 @@ class Judge:
         Consumes: an iterator of finished groups. Waits for: verdicts still out when the iterator ends. Produces: the
         judged rollouts in the order of arrival, with the seconds that judging took beyond generation.
         """
-        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Future[Verdict] | None]] = []
+        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Judgement | None]] = []
         for group in groups:
             for rollout in group.rollouts:
                 thought, answer = self._split(rollout)
-                future = (
-                    self._service.submit(
-                        Case(
-                            rollout.rollout_id,
-                            group.prompt.verifier or "",
-                            group.prompt.verifier_options,
-                            group.prompt.reference,
-                            answer,
-                        )
-                    )
-                    if answer.ok
-                    else None
-                )
-                pending.append((group.prompt, rollout, thought, answer, future))
+                judgement = self._submit(group.prompt, rollout.rollout_id, answer) if answer.ok else None
+                pending.append((group.prompt, rollout, thought, answer, judgement))
         start = time.perf_counter()
         judged = [
-            JudgedRollout(prompt, rollout, thought, answer, _reward(future))
-            for prompt, rollout, thought, answer, future in pending
+            JudgedRollout(prompt, rollout, thought, answer, _reward(judgement))
+            for prompt, rollout, thought, answer, judgement in pending
         ]
         return JudgedBatch(judged, time.perf_counter() - start)
+
+    def _submit(self, prompt: Prompt, rollout_id: str, answer: FinalAnswer) -> Judgement:
+        """To the prompt's verifier, or to the reward model, which sees the answer and nothing of the thought."""
+        if prompt.verifier is None:
+            assert self._scorer is not None, "check() comes before judge()"
+            return self._scorer.submit(Comparison(rollout_id, prompt, answer, FinalAnswer(prompt.reference)))
+        return self._service.submit(
+            Case(rollout_id, prompt.verifier, prompt.verifier_options, prompt.reference, answer)
+        )
 
     def _split(self, rollout: Rollout) -> tuple[str, FinalAnswer]:
         thought, answer = split_response(
@@ -113,9 +134,8 @@ class Judge:
         if len(missing) <= self.config.max_unjudged_frac * len(judged):
             return
         cases = "; ".join(
-            f"{one.rollout.rollout_id} ({one.prompt.verifier}: {one.reward.verdict.reason})"
+            f"{one.rollout.rollout_id} ({one.prompt.verifier or 'reward model'}: {one.reward.why})"
             for one in missing[:3]
-            if one.reward.verdict is not None
         )
         raise HoneError(
             f"{len(missing)} of {len(judged)} rollouts could not be judged, more than "
@@ -145,9 +165,11 @@ class JudgedBatch:
         return sorted(self.rollouts, key=lambda one: (place[one.prompt.prompt_id], one.rollout.index))
 
 
-def _reward(future: Future[Verdict] | None) -> Reward:
-    """A broken format is worth 0; a verdict its score; no decision nothing at all."""
-    if future is None:
+def _reward(judgement: Judgement | None) -> Reward:
+    """A broken format is worth 0; a verdict its score, a score its probability; no decision nothing at all."""
+    if judgement is None:
         return Reward(0.0, None, {"format": 0.0})
-    verdict = future.result()
-    return Reward(verdict.score, verdict, {"format": 1.0, **verdict.parts})
+    result = judgement.result()
+    if isinstance(result, Score):
+        return Reward(result.probability, None, {"format": 1.0, **result.parts}, result)
+    return Reward(result.score, result, {"format": 1.0, **result.parts})

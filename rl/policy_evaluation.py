@@ -9,7 +9,7 @@ from typing import Any
 from rl.engines import forbidden_token_ids
 from rl.evaluation import evaluate
 from rl.families.family import load_family
-from rl.judging import Judge
+from rl.judging_start import judge_of
 from rl.ray_session import ray_for
 from rl.recipe import Recipe
 from sampler.pool import SamplerPool
@@ -32,7 +32,7 @@ def evaluate_policy(recipe: Recipe, hub: Path, prompts: Sequence[Prompt], log_di
     )
     with (
         ray_for(recipe),
-        Judge(recipe.judging, thinking_tags=family.thinking_tags) as judge,
+        judge_of(recipe.judging, family.thinking_tags, log_dir) as judge,
         SamplerPool(hub, recipe.sampler, log_dir) as sampler,
     ):
         judge.check(prompts)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from rl.collect_stage import CollectStage, rows_file
+from rl.critic_stage import CriticStage
 from rl.engines import Engines
 from rl.evaluate_stage import EvaluateStage
 from rl.policy_state import PolicyState
 from rl.progress import ProgressDisplay
 from rl.recipe import Recipe
-from rl.rl_stage import RlStage
+from rl.rl_stage import RlStage, uses_critic
 from rl.run_data import prepare
 from rl.run_directory import RunDirectory
 from rl.run_summary import write_summary
@@ -29,6 +30,7 @@ def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> 
         stage = StageRunner(recipe, run, engines, data, display)
         harvests: list[Path] = []
         num_harvested = 0
+        critic: Path | None = None
 
         figures, policy = stage(EvaluateStage(0, after="start"), base)
         best = figures["pass_at_1"]
@@ -36,7 +38,11 @@ def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> 
             if data.cold_start or harvests:
                 _, policy = stage(SftStage(round_index, base, harvests, num_harvested), policy)
                 stage(EvaluateStage(round_index, after="sft"), policy)
-            _, policy = stage(RlStage(round_index, base), policy)
+            if uses_critic(recipe.rl) and recipe.critic.pretrain_steps:
+                trained, _ = stage(CriticStage(round_index, base, critic), policy)
+                critic = run.path / trained["critic"]
+            trained, policy = stage(RlStage(round_index, base, critic), policy)
+            critic = run.path / trained["critic"] if "critic" in trained else None
             figures, _ = stage(EvaluateStage(round_index, after="rl"), policy)
 
             gain, best = figures["pass_at_1"] - best, max(best, figures["pass_at_1"])

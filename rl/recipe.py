@@ -46,6 +46,15 @@ class DataConfig(Section):
         return self
 
 
+class RewardModelConfig(Section):
+    """The pairwise reward model that judges general prompts, and the vLLM workers that serve it."""
+
+    path: str = Field(
+        description="checkpoint directory in the hub layout, as `hone reward-model train` leaves it"
+    )
+    sampler: SamplerConfig = SamplerConfig()
+
+
 class JudgingConfig(Section):
     """How final answers become rewards."""
 
@@ -54,6 +63,9 @@ class JudgingConfig(Section):
         False, description="judge on every node of the cluster, not only on the node of the controller"
     )
     timeout_s: float = Field(5.0, gt=0, description="wall clock for one verdict; then the process is killed")
+    reward_model: RewardModelConfig | None = Field(
+        None, description="judges prompts that have no verifier, by comparison with their reference"
+    )
     max_unjudged_frac: float = Field(
         0.05, ge=0, le=1, description="timeouts and errors above this stop the run"
     )
@@ -154,6 +166,7 @@ class RlConfig(Section):
     steps: int = Field(100, ge=1, description="rollout batches a stage")
     prompts_per_step: int = Field(512, ge=1)
     samples_per_prompt: int = Field(8, ge=1)
+    samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")
     mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
     advantage: str = Field("grpo", description="a name in verl's advantage registry")
     normalize_by_std: bool = True
@@ -206,6 +219,23 @@ class RlConfig(Section):
                 f"rl.max_response_tokens={self.max_response_tokens}"
             )
         return self
+
+
+class CriticConfig(Section):
+    """The critic of PPO; used where ``rl.advantage`` takes values (gae, decoupled_gae)."""
+
+    init_from: str | None = Field(
+        None, description="checkpoint of a reward model or critic; none: the policy before RL"
+    )
+    schedule: ScheduleConfig = ScheduleConfig(lr=7.5e-7, warmup_frac=0.0)
+    pretrain_steps: int = Field(100, ge=0, description="most steps on rollouts of the SFT policy; 0: none")
+    settle_window: int = Field(
+        10, ge=0, description="steps over which explained variance is averaged; 0: never stop early"
+    )
+    settle_gain: float = Field(
+        0.01,
+        description="pre-training ends when a window explains less than so much more than the one before",
+    )
 
 
 class RftConfig(Section):
@@ -275,6 +305,7 @@ class Recipe(Section):
     trainer: TrainerConfig = TrainerConfig()
     sft: SftConfig = SftConfig()
     rl: RlConfig = RlConfig()
+    critic: CriticConfig = CriticConfig()
     rft: RftConfig = RftConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     sync: SyncConfig = SyncConfig()

@@ -25,15 +25,6 @@ def usable_rollouts(judged: Sequence[JudgedRollout], advantage: str) -> list[Jud
     return [one for one in decided if sizes[one.prompt.prompt_id] > 1]
 
 
-def rl_batch(judged: Sequence[JudgedRollout], config: RlConfig) -> TrainBatch:
-    """One packed batch in the order of ``judged`` with its advantages, where these wait for nothing from the trainer:
-    no critic's values, no KL in the reward.
-
-    Raises: HoneError when there is nothing to learn from; BadInput where the critic's values are wanted.
-    """
-    return with_advantages(packed_rollouts(judged, config), training_rewards(judged, config), config)
-
-
 def packed_rollouts(
     judged: Sequence[JudgedRollout], config: RlConfig, *, right_score: float = 0.5
 ) -> TrainBatch:

@@ -10,6 +10,7 @@ import numpy as np
 from rl.batch import TrainBatch
 from rl.judging import JudgedRollout
 from rl.run_directory import Stopwatch
+from rl.value_loss import explained_variance
 from rl.weight_sync import Mismatch
 from sampler.sample_stats import SampleStats
 from verifiers.answer import ANSWER_STATUSES
@@ -67,6 +68,31 @@ def train_metrics(
         "train/lr": rate,
         "train/entropy": entropy,
         "train/tokens_per_s": batch.num_tokens / max(1e-9, watch.seconds["train"]),
+    }
+
+
+def critic_metrics(
+    batch: TrainBatch, outcomes: Sequence[Mapping[str, float]], *, rate: float
+) -> dict[str, float]:
+    """``critic/*``: its loss over the step's mini-batches, and what its values before the update explain of returns."""
+    kept = batch.loss_mask > 0
+    returns = batch.returns[kept].astype(np.float64)
+    error = returns - batch.old_values[kept]
+    moments = {
+        "value_error": float(error.mean()),
+        "value_error_squared": float((error**2).mean()),
+        "return": float(returns.mean()),
+        "return_squared": float((returns**2).mean()),
+    }
+    return {
+        "critic/explained_variance": explained_variance(moments),
+        "critic/value_mean": float(batch.old_values[kept].mean()),
+        "critic/return_mean": moments["return"],
+        **{
+            f"critic/{name}": float(np.mean([outcome[name] for outcome in outcomes]))
+            for name in ("loss", "grad_norm", "value_clip_frac")
+        },
+        "critic/lr": rate,
     }
 
 

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from rl.algorithm_names import GROUP_RELATIVE, NEEDS_CRITIC
 from rl.batch import TrainBatch
-from rl.checkpoint import StageCheckpoint, export_policy
-from rl.judging import JudgedBatch
-from rl.losses import LossSpec
+from rl.checkpoint import StageCheckpoint, export_critic, export_policy
+from rl.experience import prompt_draws, sample_informative, sample_step
+from rl.failed_update import require_finite
+from rl.judging import JudgedBatch, JudgedRollout
+from rl.losses import VALUE_LOSS, LossSpec
 from rl.policy_state import PolicyState
 from rl.recipe import Recipe, RlConfig
-from rl.rl_batch import mini_batches, rl_batch, usable_rollouts
-from rl.rl_metrics import rollout_metrics, time_metrics, train_metrics
+from rl.rl_batch import mini_batches, packed_rollouts, training_rewards, usable_rollouts, with_advantages
+from rl.rl_metrics import critic_metrics, rollout_metrics, time_metrics, train_metrics
 from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
 from rl.run_directory import Stopwatch
 from rl.schedule import learning_rate
-from rl.sft_rows import epochs_of
 from rl.stage import Stage, StageContext
 from rl.weight_sync import Mismatch
 from sampler.prompt import Prompt
-from verifiers.errors import HoneError
+from verifiers.errors import BadInput, HoneError
 
 
 class RlStage(Stage):
-    """GRPO and its kin, by the names the recipe gives."""
+    """GRPO and its kin, or PPO with a critic, by the names the recipe gives."""
 
     kind = "rl"
     label = "RL"
 
-    def __init__(self, round_index: int, base: PolicyState) -> None:
+    def __init__(self, round_index: int, base: PolicyState, critic: Path | None = None) -> None:
         super().__init__(round_index)
         self.base = base
+        self.critic = critic
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return recipe.rl.steps
@@ -41,8 +45,11 @@ class RlStage(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         config, engines = context.recipe.rl, context.engines
         engines.judge.check(context.data.train)
+        require_groups(context.data.train, config)
         if uses_reference(config):
             engines.trainer.load_reference(context.policy.hub)
+        if uses_critic(config):
+            engines.trainer.load_critic(self.critic or context.policy.hub)
         engines.trainer.reset_optimizer()
         engines.release()
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
@@ -52,7 +59,8 @@ class RlStage(Stage):
             engines.weight_sync.prove()
         context.progress.advance(first_step)
 
-        for step, prompts in islice(enumerate(self._draws(context)), first_step, config.steps):
+        draws = prompt_draws(context.data.train, config.prompts_per_step, seed=self._seed(context))
+        for step, prompts in islice(enumerate(draws), first_step, config.steps):
             metrics = self._step(context, step, prompts)
             context.run.log_metrics(
                 stage=context.directory.name,
@@ -73,10 +81,14 @@ class RlStage(Stage):
             proof = engines.now_holds(policy)
         with context.watch("save"):
             export_policy(engines.trainer, self.base.hub, policy.hub)
+            critic = context.directory.path / "critic"
+            if uses_critic(config):
+                export_critic(engines.trainer, self.base.hub, critic)
             checkpoint.finish()
         logged = context.directory.metrics()  # those of a process that was killed too
         return {
             "policy": policy.to_result(context.run.path),
+            **({"critic": str(critic.relative_to(context.run.path))} if uses_critic(config) else {}),
             "mismatch_kl_max": max(metrics["train/mismatch_kl"] for metrics in logged),
             "reward_mean_last": logged[-1]["rollout/reward_mean"],
             "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens},
@@ -86,13 +98,9 @@ class RlStage(Stage):
         config, engines = context.recipe.rl, context.engines
         version, watch = context.policy.version + step, Stopwatch()
         with watch("generate"):
-            judged = self._sample(context, step, prompts)
+            judged, usable = self._sample(context, step, prompts)
         with watch("judge"):
-            engines.judge.require_judged(judged.rollouts)
-            usable = usable_rollouts(judged.rollouts, config.advantage)
-            if not usable:
-                raise HoneError(f"step {step}: not one rollout can be learnt from, the judge decided on none")
-            batch = rl_batch(usable, config)
+            batch = packed_rollouts(usable, config, right_score=context.recipe.evaluation.pass_score)
             write_rollouts(
                 context.directory.rollouts,
                 judged.rollouts,
@@ -104,12 +112,17 @@ class RlStage(Stage):
             batch, entropy = self._with_logprobs(context, batch)
             mismatch = Mismatch.between(batch.sample_logprobs, batch.old_logprobs)
             self._require_match(config, mismatch, step)
+        with watch("values"):
+            values = engines.trainer.values(batch) if uses_critic(config) else None
+            batch = with_advantages(batch, training_rewards(usable, config), config, values=values)
+        parts = mini_batches(
+            batch, config.mini_batches, seed=f"{context.recipe.seed} {self.round_index} {step}"
+        )
+        critic = self._update_critic(context, step, batch, parts, watch) if uses_critic(config) else {}
         with watch("train"):
-            parts = mini_batches(
-                batch, config.mini_batches, seed=f"{context.recipe.seed} {self.round_index} {step}"
-            )
             rate = learning_rate(step, num_steps=config.steps, **config.schedule.model_dump())
             outcomes = engines.trainer.update(parts, [rate] * len(parts), loss_spec(config))
+            require_finite(outcomes, parts, context.directory.path, f"policy, step {step}")
         with watch("sync"):
             engines.weight_sync.sync(version + 1)
         # Verdicts that came after the last response are judging, not generation.
@@ -122,25 +135,46 @@ class RlStage(Stage):
             **rollout_metrics(judged.rollouts, engines.sampler.stats),
             **time_metrics(watch),
             **train_metrics(batch, outcomes, mismatch, watch, rate=rate, entropy=entropy),
+            **critic,
         }
 
-    def _sample(self, context: StageContext, step: int, prompts: Sequence[Prompt]) -> JudgedBatch:
+    def _sample(
+        self, context: StageContext, step: int, prompts: Sequence[Prompt]
+    ) -> tuple[JudgedBatch, list[JudgedRollout]]:
+        """All rollouts of the step, and those that are learnt from."""
         config = context.recipe.rl
-        plan = context.engines.plan(
-            stage=context.directory.name,
-            step=step,
-            num_samples=config.samples_per_prompt,
-            max_response_tokens=config.max_response_tokens,
-            temperature=config.temperature,
-            top_p=config.top_p,
-        )
-        judged = context.engines.sample_and_judge(prompts, plan)
-        if not judged.rollouts:
+        if config.dynamic_sampling:
+            judged, kept = sample_informative(context, step, prompts, seed=self._seed(context))
+        else:
+            judged = sample_step(context, step, prompts)
+            kept = judged.rollouts
+        usable = usable_rollouts(kept, config.advantage)
+        if not usable:
             raise HoneError(
-                "every prompt of a step is too long for sampler.max_model_len minus "
-                "rl.max_response_tokens: raise the one or lower the other"
+                f"step {step}: not one rollout can be learnt from: "
+                + (
+                    "all groups had equal rewards, also after rl.max_refills further draws"
+                    if config.dynamic_sampling
+                    else "the judge decided on none"
+                )
             )
-        return judged
+        return judged, usable
+
+    def _update_critic(
+        self,
+        context: StageContext,
+        step: int,
+        batch: TrainBatch,
+        parts: Sequence[TrainBatch],
+        watch: Stopwatch,
+    ) -> dict[str, float]:
+        """The critic's optimizer steps on the same mini-batches, before the actor's. Returns ``critic/*``."""
+        recipe = context.recipe
+        with watch("critic"):
+            rate = learning_rate(step, num_steps=recipe.rl.steps, **recipe.critic.schedule.model_dump())
+            outcomes = context.engines.trainer.update(parts, [rate] * len(parts), value_loss_spec(recipe.rl))
+            require_finite(outcomes, parts, context.directory.path, f"critic, step {step}")
+        return critic_metrics(batch, outcomes, rate=rate)
 
     def _with_logprobs(self, context: StageContext, batch: TrainBatch) -> tuple[TrainBatch, float]:
         """Old log-probabilities, recomputed by the trainer, and the reference's where a KL is asked for."""
@@ -161,19 +195,25 @@ class RlStage(Stage):
                 "vision inputs are wrong"
             )
 
-    def _draws(self, context: StageContext) -> Iterator[list[Prompt]]:
-        """Batches of prompts without end: epochs in seeded order, going on over rounds with other shuffles."""
-        prompts = context.data.train
-        places = epochs_of(len(prompts), seed=f"{context.recipe.seed} rl round {self.round_index}")
-        while True:
-            drawn: dict[str, Prompt] = {}
-            while len(drawn) < min(context.recipe.rl.prompts_per_step, len(prompts)):
-                prompt = prompts[next(places)]
-                drawn[prompt.prompt_id] = prompt  # a batch that spans two epochs may meet a prompt again
-            yield list(drawn.values())
+    def _seed(self, context: StageContext) -> str:
+        """Of the order of prompts: other rounds shuffle them otherwise."""
+        return f"{context.recipe.seed} rl round {self.round_index}"
 
     def words(self, result: Mapping[str, Any]) -> str:
         return f"reward {result['reward_mean_last']:.3f}, mismatch_kl at most {result['mismatch_kl_max']:.1g}"
+
+
+def require_groups(prompts: Sequence[Prompt], config: RlConfig) -> None:
+    """Raises: BadInput where an estimator compares the responses of a prompt that is sampled once."""
+    single = next((prompt for prompt in prompts if prompt.kind == "general"), None)
+    if single is None or config.samples_per_general_prompt > 1:
+        return
+    if config.advantage in GROUP_RELATIVE:
+        raise BadInput(
+            f"rl.advantage={config.advantage!r} compares responses of one prompt, but general prompts "
+            f"({single.prompt_id} is the first) have a single one: raise rl.samples_per_general_prompt, or use "
+            "decoupled_gae, whose critic needs no group"
+        )
 
 
 def loss_spec(config: RlConfig) -> LossSpec:
@@ -187,7 +227,19 @@ def loss_spec(config: RlConfig) -> LossSpec:
         kl_estimator=loss.kl_estimator,
         entropy_coef=loss.entropy_coef,
         temperature=config.temperature,
+        positive_nll_coef=loss.positive_nll_coef,
+        importance=loss.importance,
+        importance_cap=loss.importance_cap,
     )
+
+
+def value_loss_spec(config: RlConfig) -> LossSpec:
+    """The critic's loss from the recipe's section."""
+    return LossSpec(VALUE_LOSS, value_clip=config.loss.value_clip)
+
+
+def uses_critic(config: RlConfig) -> bool:
+    return config.advantage in NEEDS_CRITIC
 
 
 def uses_reference(config: RlConfig) -> bool:

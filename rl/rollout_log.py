@@ -37,6 +37,9 @@ SCHEMA = pa.schema(
         ("verdict_reason", pa.string()),
         ("verdict_extracted", pa.string()),
         ("judge_s", pa.float64()),
+        ("score_status", pa.string()),
+        ("score_probability", pa.float64()),
+        ("score_reason", pa.string()),
     ]
 )
 
@@ -55,11 +58,10 @@ def write_rollouts(
 
 
 def _row(one: JudgedRollout) -> dict[str, object]:
-    rollout, verdict = one.rollout, one.reward.verdict
-    judged = (
-        {}
-        if verdict is None
-        else {
+    rollout, verdict, score = one.rollout, one.reward.verdict, one.reward.score
+    judged: dict[str, object] = {}
+    if verdict is not None:
+        judged = {
             "verdict_status": verdict.status,
             "verdict_score": verdict.score,
             "verdict_code": verdict.code,
@@ -67,7 +69,13 @@ def _row(one: JudgedRollout) -> dict[str, object]:
             "verdict_extracted": verdict.extracted,
             "judge_s": verdict.seconds,
         }
-    )
+    if score is not None:
+        judged |= {
+            "score_status": score.status,
+            "score_probability": score.probability,
+            "score_reason": score.reason,
+            "judge_s": score.seconds,
+        }
     return {
         "rollout_id": rollout.rollout_id,
         "policy_version": rollout.policy_version,

@@ -16,7 +16,7 @@ from rl.batch import Floats, TrainBatch
 from rl.losses import LossSpec
 from rl.micro_batch import plan_micro_batches
 from rl.rank_work import RankWork, TrainerSetup
-from rl.recipe import Recipe
+from rl.recipe import ModelConfig, TrainerConfig
 from rl.trainer_rank import TrainerRank
 
 CLOSE_TIMEOUT_S = 5.0
@@ -26,8 +26,16 @@ COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is div
 class Trainer:
     """verl's ``RayWorkerGroup`` of DeepSpeed ranks. Batches go in whole; cutting and joining happen here."""
 
-    def __init__(self, recipe: Recipe, model_path: Path, log_dir: Path, *, device: str = "cpu") -> None:
-        self.config = recipe.trainer
+    def __init__(
+        self,
+        config: TrainerConfig,
+        model: ModelConfig,
+        model_path: Path,
+        log_dir: Path,
+        *,
+        device: str = "cpu",
+    ) -> None:
+        self.config = config
         pool = RayResourcePool(
             process_on_nodes=[self.config.ranks_per_node] * self.config.num_nodes,
             use_gpu=device != "cpu",
@@ -40,7 +48,7 @@ class Trainer:
             worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
         )
         self.facts: dict[str, Any] = self._call(
-            "build", TrainerSetup(str(model_path), recipe.model, self.config, str(log_dir), device)
+            "build", TrainerSetup(str(model_path), model, config, str(log_dir), device)
         )[0]
 
     @property
@@ -54,17 +62,15 @@ class Trainer:
         plan = self._plan(batch)
         work = [self._work(batch, [rank_plan]) for rank_plan in plan]
         outputs = self._call("logprobs", work, [temperature] * len(work), [of_reference] * len(work))
-        logprobs: list[Any] = [None] * len(batch)
-        entropies: list[Any] = [None] * len(batch)
-        for rank_plan, (rank_logprobs, rank_entropies) in zip(plan, outputs, strict=True):
-            filled = [micro_batch for micro_batch in rank_plan if micro_batch]
-            for micro_batch, values, entropy in zip(filled, rank_logprobs, rank_entropies, strict=True):
-                ends = np.cumsum(batch.response_lengths[micro_batch])[:-1]
-                for place, part, entropy_part in zip(
-                    micro_batch, np.split(values, ends), np.split(entropy, ends), strict=True
-                ):
-                    logprobs[place], entropies[place] = part, entropy_part
-        return np.concatenate(logprobs), np.concatenate(entropies)
+        logprobs = _in_batch_order(batch, plan, [one for one, _ in outputs])
+        return logprobs, _in_batch_order(batch, plan, [one for _, one in outputs])
+
+    def values(self, batch: TrainBatch) -> Floats:
+        """The critic's values of the states before all response tokens, flat, in the batch's order."""
+        plan = self._plan(batch)
+        return _in_batch_order(
+            batch, plan, self._call("values", [self._work(batch, [rank_plan]) for rank_plan in plan])
+        )
 
     def update(
         self, steps: Sequence[TrainBatch], rates: Sequence[float], loss: LossSpec
@@ -96,6 +102,13 @@ class Trainer:
 
     def export(self, directory: Path) -> None:
         self._call("export", str(directory))
+
+    def load_critic(self, hub_directory: Path) -> None:
+        """Start the critic from a checkpoint's backbone, and its value head where it has one."""
+        self._call("load_critic", str(hub_directory))
+
+    def export_critic(self, directory: Path) -> None:
+        self._call("export_critic", str(directory))
 
     def load_reference(self, directory: Path) -> None:
         self._call("load_reference", str(directory))
@@ -158,6 +171,20 @@ def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str
     if device == "cpu":
         environment["DS_ACCELERATOR"] = "cpu"
     return {name: os.environ.get(name, value) for name, value in environment.items()}
+
+
+def _in_batch_order(
+    batch: TrainBatch, plan: Sequence[Sequence[Sequence[int]]], outputs: Sequence[Sequence[Floats]]
+) -> Floats:
+    """Flat response columns of each rank's micro-batches as one column in the order of the batch."""
+    parts: list[Any] = [None] * len(batch)
+    for rank_plan, rank_outputs in zip(plan, outputs, strict=True):
+        filled = [micro_batch for micro_batch in rank_plan if micro_batch]
+        for micro_batch, column in zip(filled, rank_outputs, strict=True):
+            ends = np.cumsum(batch.response_lengths[micro_batch])[:-1]
+            for place, part in zip(micro_batch, np.split(column, ends), strict=True):
+                parts[place] = part
+    return np.concatenate(parts)
 
 
 def _joined(rank_metrics: Sequence[Mapping[str, float]], batch: TrainBatch) -> dict[str, float]:

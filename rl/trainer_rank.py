@@ -38,6 +38,18 @@ class TrainerRank(Worker):
     ) -> tuple[list[Floats], list[Floats]]:
         return self.engine.logprobs(work, temperature, of_reference)
 
+    @register(dispatch_mode=Dispatch.ONE_TO_ALL)
+    def load_critic(self, hub_directory: str) -> dict[str, int]:
+        return self.engine.load_critic(hub_directory)
+
+    @register(dispatch_mode=Dispatch.ALL_TO_ALL)
+    def values(self, work: RankWork) -> list[Floats]:
+        return self.engine.values(work)
+
+    @register(dispatch_mode=Dispatch.ONE_TO_ALL)
+    def export_critic(self, directory: str) -> None:
+        self.engine.export_critic(directory)
+
     @register(dispatch_mode=Dispatch.ALL_TO_ALL)
     def update(self, work: RankWork, loss: LossSpec) -> list[dict[str, float]]:
         return self.engine.update(work, loss)

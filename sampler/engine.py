@@ -228,6 +228,7 @@ def sampling_params(plan: SamplingPlan, seed: int) -> Any:
         max_tokens=plan.max_response_tokens,
         stop_token_ids=list(plan.stop_token_ids),
         logit_bias={token: float("-inf") for token in plan.forbidden_token_ids} or None,
+        allowed_token_ids=list(plan.allowed_token_ids) or None,
         logprobs=0,
         flat_logprobs=True,
         detokenize=False,

@@ -41,7 +41,9 @@ class SamplingPlan:
     verifiable, in one batch). `first_index` continues the numbering where an earlier call of the same stage and
     step stopped, so that topping up a prompt gives new seeds. `forbidden_token_ids` can never be sampled
     (vision placeholders, without which the trainer could not read the response back), and log-probabilities are over
-    the tokens left. Sampling ends at the model's own end-of-sequence tokens or one of `stop_token_ids`.
+    the tokens left. `allowed_token_ids`, where given, are the only tokens that can be (a judge that answers 1 or 2),
+    and log-probabilities are over these alone. Sampling ends at the model's own end-of-sequence tokens or one of
+    `stop_token_ids`.
     """
 
     num_samples: int
@@ -54,6 +56,7 @@ class SamplingPlan:
     num_samples_by_kind: Mapping[str, int] = field(default_factory=dict)
     first_index: int = 0
     forbidden_token_ids: tuple[int, ...] = ()
+    allowed_token_ids: tuple[int, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+CPU_BATCHED_TOKENS = 4096  # tokens of one forward pass, where the recipe does not say
+
 
 class SamplerConfig(BaseModel):
     """Settings of a `SamplerPool`. They decide how fast and where, not what is sampled, but for two.
@@ -106,6 +108,11 @@ def engine_arguments(model_path: str, config: SamplerConfig) -> dict[str, Any]:
     }
     if config.kv_cache_gib is not None:
         arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gib * 2**30)
+    if config.device == "cpu":
+        # vLLM takes back the random numbers of a half-read prompt, which a CPU generator cannot do: it raises. So a
+        # prompt is read whole.
+        arguments["enable_chunked_prefill"] = False
+        arguments["max_num_batched_tokens"] = max(CPU_BATCHED_TOKENS, config.max_model_len)
     for name in ("max_num_batched_tokens", "block_size"):
         if getattr(config, name) is not None:
             arguments[name] = getattr(config, name)

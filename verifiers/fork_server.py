@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ class ForkServer:
 
     def __init__(self, memory_bytes: int, timeout_s: float) -> None:
         self._arguments = [str(memory_bytes), str(timeout_s)]
-        self._preloaded: set[str] = set()
+        self._preloaded: dict[str, dict[str, Any]] = {}
         self._num_restarts = 0
         self.num_spawning = 0
         self.control: socket.socket
@@ -46,8 +47,8 @@ class ForkServer:
         theirs.close()
         self.control = ours
         self.num_spawning = 0
-        for name in self._preloaded:
-            self._tell({"preload": name})
+        for request in self._preloaded.values():
+            self._tell(request)
 
     def restart(self) -> None:
         """After the zygote died, and its workers with it. Raises `RuntimeError` when that keeps happening."""
@@ -68,11 +69,11 @@ class ForkServer:
         """Kill and reap one worker: only the zygote knows its pids to be its own."""
         self._tell({"kill": pid})
 
-    def preload(self, name: str) -> None:
-        """From now on new workers are born with this verifier's modules."""
-        if name not in self._preloaded:
-            self._preloaded.add(name)
-            self._tell({"preload": name})
+    def preload(self, key: str, name: str, options: Mapping[str, Any]) -> None:
+        """From now on new workers are born with the modules of this verifier as configured, named by ``key``."""
+        if key not in self._preloaded:
+            self._preloaded[key] = {"preload": name, "options": dict(options)}
+            self._tell(self._preloaded[key])
 
     def receive(self) -> tuple[int, socket.socket] | None:
         """A new worker's pid and socket; None when the zygote is dead."""

@@ -115,8 +115,7 @@ def fuzz(
             going_on = time.monotonic() - started < seconds
             if going_on and len(waiting) < IN_FLIGHT:
                 case, answer = next(answers)
-                job = Case(str(tried), name, dict(case.options), case.reference, FinalAnswer(answer))
-                waiting.append((case, answer, service.submit(job)))
+                waiting.append((case, answer, service.submit(_job(name, case, answer))))
                 tried += 1
                 continue
             if not waiting:
@@ -126,11 +125,17 @@ def fuzz(
             slowest = max(slowest, verdict.seconds)
             num_scored_1 += verdict.score == 1.0
             problem = what_is_wrong(verdict)
+            if problem:  # once more, by itself: a busy machine may have been what was slow
+                problem = what_is_wrong(service.submit(_job(name, case, answer)).result())
             if problem:
                 findings.append(Finding(case.reference, dict(case.options), answer, problem))
             if tried % 1000 == 0:
                 progress(tried, len(findings))
     return FuzzReport(tried, time.monotonic() - started, slowest, num_scored_1, tuple(findings))
+
+
+def _job(name: str, case: GoldenCase, answer: str) -> Case:
+    return Case("fuzz", name, dict(case.options), case.reference, FinalAnswer(answer))
 
 
 def what_is_wrong(verdict: Verdict) -> str | None:

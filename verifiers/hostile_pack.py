@@ -41,6 +41,8 @@ _COSTLY = {
     "many_symbols": "+".join(f"x_{{{i}}}" for i in range(300)),
     "long_list": ",".join(map(str, range(3000))),
     "list_of_roots": ",".join(f"\\sqrt{{{i}}}" for i in range(190)),
+    "newline_flood": "\n" * 20_000 + "^2-1",
+    "marks_flood": "\n#*" * 10_000 + "7",
     "wide_matrix": "\\begin{pmatrix}" + "1&" * 1500 + "1\\end{pmatrix}",
     "many_plus_minus": "+".join([r"\pm 1"] * 20),
     "plus_minus_run": r"\pm" * 300 + "1",

@@ -1,4 +1,5 @@
-"""Units of measurement through pint, imported on first use."""
+"""Units of measurement through pint. Building its registry takes seconds, so this module is imported where units are
+converted and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import functools
 import re
 from fractions import Fraction
 from typing import Any
+
+import pint
 
 MAX_UNIT_CHARS = 40
 # pint's parser reads a small grammar of names, products and powers; anything else is refused before it is asked.
@@ -17,11 +20,7 @@ _NAMES = {"°c": "degC", "°f": "degF", "celsius": "degC", "fahrenheit": "degF",
           "mph": "mile/hour", "kph": "kilometer/hour", "kmph": "kilometer/hour"}  # fmt: skip
 
 
-@functools.cache
-def _registry() -> Any:
-    import pint
-
-    return pint.UnitRegistry(non_int_type=Fraction, cache_folder=None)
+_REGISTRY: Any = pint.UnitRegistry(non_int_type=Fraction, cache_folder=None)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -32,7 +31,7 @@ def parse_unit(text: str) -> Any | None:
     if len(cleaned) > MAX_UNIT_CHARS or not _UNIT_TEXT.fullmatch(cleaned):
         return None
     try:
-        return _registry().Unit(re.sub(r"\bper\b", "/", cleaned))
+        return _REGISTRY.Unit(re.sub(r"\bper\b", "/", cleaned))
     except Exception:  # noqa: BLE001 - pint raises many kinds, from tokenizer errors to AttributeError
         return None
 
@@ -45,7 +44,7 @@ def conversion(found: str, wanted: str, value: Fraction) -> Fraction | None:
     if source == target:
         return value
     try:
-        converted = _registry().Quantity(value, source).to(target).magnitude
+        converted = _REGISTRY.Quantity(value, source).to(target).magnitude
     except Exception:  # noqa: BLE001 - dimensionality, offset and undefined-unit errors share no base
         return None
     return (

@@ -8,7 +8,8 @@ imports the verifiers once, so that replacing a killed worker costs one fork. Wo
 (PR_SET_PDEATHSIG) and the zygote with its parent (end of file on the control socket, or a new parent id).
 
 Control messages, one JSON object a packet: `{"spawn": n}` is answered by `{"pid": p}` with the worker's socket
-attached; `{"kill": p}` kills and reaps a worker (only here are pids known to be ours); `{"preload": name}`.
+attached; `{"kill": p}` kills and reaps a worker (only here are pids known to be ours); `{"preload": name,
+"options": {}}`.
 Worker lines in: `{"i", "v", "o", "r", "t", "s"}` = id, verifier, options, reference, text, answer status.
 Worker lines out: `{"i", "d": verdict, "m": monotonic time}`, and `{"l": key}` when a verifier has been loaded.
 """
@@ -34,7 +35,7 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import HoneError
-from verifiers.registry import load_verifier, verifier_class
+from verifiers.registry import load_verifier
 from verifiers.verdict import Verdict
 from verifiers.verifier import Verifier
 
@@ -173,7 +174,7 @@ class Zygote:
             self._kill(request["kill"])
         elif "preload" in request:
             with contextlib.suppress(Exception):  # a worker that needs it will report the failure
-                for module in verifier_class(request["preload"]).imports:
+                for module in load_verifier(request["preload"], request["options"]).imports:
                     importlib.import_module(module)
             gc.collect()
             gc.freeze()

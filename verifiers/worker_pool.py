@@ -147,7 +147,7 @@ class WorkerPool:
                 except (TypeError, ValueError) as why:
                     job.resolve(Verdict.failed("not_json", f"options or reference are not plain JSON: {why}"))
                     continue
-                self._fork_server.preload(job.case.verifier)
+                self._fork_server.preload(job.key, job.case.verifier, job.case.options)
                 job.sent_at = now
                 worker.jobs.append(job)
             if lines:

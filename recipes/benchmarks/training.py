@@ -104,7 +104,7 @@ def measure_training(
 
     plan = plan_micro_batches(batch, num_ranks=1, micro_batch_tokens=recipe.trainer.micro_batch_tokens)[0]
     result = TrainingBenchmark(len(batch), batch.num_tokens, len(plan), os.getloadavg()[0])
-    trainer = Trainer(recipe, model_path, log_dir)
+    trainer = Trainer(recipe.trainer, recipe.model, model_path, log_dir)
     environment = rank_environment(recipe.trainer.threads_per_rank, 1, "cpu") | {
         "RANK": "0",
         "WORLD_SIZE": "1",

@@ -101,7 +101,9 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
         now_holds=lambda _: proof,
     )
     loss = SimpleNamespace(kl_coef_verifiable=0.0, kl_coef_general=0.0)
-    config = SimpleNamespace(steps=4, checkpoint_every_steps=4, prompts_per_step=1, loss=loss)
+    config = SimpleNamespace(
+        steps=4, checkpoint_every_steps=4, prompts_per_step=1, advantage="grpo", loss=loss
+    )
     base = PolicyState(3, tmp_path, "01-sft-r0")
     context = SimpleNamespace(
         recipe=SimpleNamespace(rl=config, seed=1), engines=engines, directory=stage, run=run, policy=base,

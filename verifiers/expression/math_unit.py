@@ -78,10 +78,10 @@ for _spelling, _same in (
 ):  # fmt: skip
     for _one in _spelling.split():
         _NAMES[_one] = _NAMES[_same]
-for _prefix, _power in (("平方", "2"), ("立方", "3")):
+for _prefix, _exponent in (("平方", "2"), ("立方", "3")):
     for _one in ("米", "厘米", "毫米", "千米", "分米"):
         _base = _NAMES[_one]
-        _NAMES[_prefix + _one] = (f"{_base[0]}^{_power}", str(Fraction(_base[1]) ** int(_power)))
+        _NAMES[_prefix + _one] = (f"{_base[0]}^{_exponent}", str(Fraction(_base[1]) ** int(_exponent)))
 
 _SQUARE = re.compile(r"^(?:sq|square)\s+(\w+)$|^(\w+)\s*\^\s*2$|^(\w+)\s+squared$|^(\w+)\^\{2\}$|^(\w+)2$")
 _CUBE = re.compile(r"^(?:cu|cubic)\s+(\w+)$|^(\w+)\s*\^\s*3$|^(\w+)\s+cubed$|^(\w+)\^\{3\}$|^(\w+)3$")

@@ -63,6 +63,11 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
     Config = NumberOptions
     example = Example("1234.5", r"\boxed{1,234.50}")
 
+    def __init__(self, config: Any = None, **options: Any) -> None:
+        super().__init__(config, **options)
+        if self.config.units == "convert":
+            self.imports = ("verifiers.unit",)  # type: ignore[misc]
+
     def prepare(self, reference: Any) -> Quantity:
         text = reference_text(reference, self.kind)
         found = _scaled(read_quantity(text))

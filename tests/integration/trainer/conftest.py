@@ -24,7 +24,11 @@ from rl.rank_work import TrainerSetup
 from rl.recipe import ModelConfig, TrainerConfig
 
 KEY = b"hone-tests"
-EACH_ITS_OWN = ("logprobs", "update")  # methods whose list arguments are handed out one element a rank
+EACH_ITS_OWN = (
+    "logprobs",
+    "values",
+    "update",
+)  # methods whose list arguments are handed out one element a rank
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def test_two_actors(
     config = TrainerConfig(ranks_per_node=2, zero_stage=3, threads_per_rank=1, micro_batch_tokens=256)
     recipe = Recipe(name="t", data=DataConfig(train_prompts="a", heldout_prompts="b"), trainer=config)
     (tmp_path / "logs").mkdir()
-    on_ray = Trainer(recipe, tiny_model, tmp_path / "logs")
+    on_ray = Trainer(recipe.trainer, recipe.model, tiny_model, tmp_path / "logs")
     try:
         local = trainer(2, zero_stage=3)
         assert on_ray.facts["num_parameters"] == local.facts["num_parameters"]

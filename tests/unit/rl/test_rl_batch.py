@@ -18,13 +18,17 @@ from rl.recipe import LossConfig, RftConfig, RlConfig
 from rl.rl_batch import (
     mini_batches,
     packed_rollouts,
-    rl_batch,
     training_rewards,
     usable_rollouts,
     with_advantages,
 )
 from verifiers.errors import BadInput, HoneError
 from verifiers.verdict import Verdict
+
+
+def batch_of(rollouts: list[Any], config: RlConfig) -> TrainBatch:
+    """As an RL step makes it, where the advantages wait for nothing from the trainer."""
+    return with_advantages(packed_rollouts(rollouts, config), training_rewards(rollouts, config), config)
 
 
 def test_undecided_rollouts_and_lone_siblings_are_left_out(
@@ -47,7 +51,7 @@ def test_undecided_rollouts_and_lone_siblings_are_left_out(
 
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(HoneError, match="no rollout of a step can be learnt from"):
-        rl_batch([], RlConfig())
+        packed_rollouts([], RlConfig())
 
 
 def test_a_broken_format_counts_as_a_zero(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
@@ -68,7 +72,7 @@ def test_columns_of_the_batch(
         judged(general, 1, 0.75, length=3),
     ]
     config = RlConfig(loss=LossConfig(kl_coef_verifiable=0.0, kl_coef_general=0.125))
-    batch = rl_batch(rollouts, config)
+    batch = batch_of(rollouts, config)
     np.testing.assert_allclose(
         batch.advantages,
         np.repeat([np.sqrt(0.5), -np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(0.5)], [4, 1, 2, 3]),
@@ -117,7 +121,7 @@ def test_rewards_are_the_scores_unless_shaped(prompt: Callable[..., Any], judged
     )
     assert training_rewards(rollouts, shaped) == pytest.approx([2.0, -0.25 - 0.75, -1.0, 0.375])
     grouped = [one for one in rollouts if one.prompt is seen]
-    by_shape = rl_batch(grouped, shaped).advantages[[0, 3, 12]]
+    by_shape = batch_of(grouped, shaped).advantages[[0, 3, 12]]
     own = np.array([2.0, -1.0, -1.0])
     np.testing.assert_allclose(by_shape, (own - own.mean()) / own.std(ddof=1), rtol=1e-5)
 
@@ -132,7 +136,7 @@ def test_advantages_of_a_critic_wait_for_its_values(
     ]
     config = RlConfig(advantage="decoupled_gae", whiten_advantages=False, lambda_actor=0.5)
     with pytest.raises(BadInput, match="needs a critic's values"):
-        rl_batch(rollouts, config)
+        batch_of(rollouts, config)
     values = np.array([0.5, 0.25, 0.75, 0.5, 0.0], np.float32)
     batch = packed_rollouts(rollouts, config)
     assert not batch.advantages.any()

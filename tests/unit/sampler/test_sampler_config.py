@@ -32,5 +32,8 @@ def test_engine_arguments() -> None:
     assert arguments["kv_cache_memory_bytes"] == 2**29
     assert arguments["logprobs_mode"] == "processed_logprobs"
     assert arguments["block_size"] == 16
-    assert "max_num_batched_tokens" not in arguments
+    assert arguments["enable_chunked_prefill"] is False  # a CPU generator cannot take back random numbers
+    assert arguments["max_num_batched_tokens"] == 4096
+    assert engine_arguments("model", SamplerConfig(max_model_len=9000))["max_num_batched_tokens"] == 9000
+    assert "max_num_batched_tokens" not in engine_arguments("model", SamplerConfig(device="cuda"))
     assert "kv_cache_memory_bytes" not in engine_arguments("model", SamplerConfig(kv_cache_gib=None))

@@ -209,3 +209,13 @@ def test_no_orphans_when_the_parent_is_killed():
         parent.kill()
     assert len(pids) == 4
     assert _wait_until_gone(pids) == []
+
+
+def test_what_a_verifier_imports_is_not_charged_to_its_first_case():
+    """Building pint's registry takes seconds; the clock of a case starts after that."""
+    with VerifierService(num_workers=1, timeout_s=0.4) as service:
+        verdict = service.judge_many(
+            [Case("a", "number", {"units": "convert"}, "90 min", FinalAnswer("1.5 h"))]
+        )["a"]
+    assert (verdict.status, verdict.score) == ("scored", 1.0)
+    assert verdict.seconds < 0.4

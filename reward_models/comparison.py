@@ -1,0 +1,59 @@
+"""Two final answers to one prompt, put to a generative judge as a question with one word for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sampler.prompt import Prompt
+from verifiers.answer import FinalAnswer
+from verifiers.errors import BadInput
+
+INDICATORS = ("1", "2")  # the judge's answer: which response is better
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``first`` and ``second`` are final answers: there is no field through which a thought could reach the judge.
+
+    >>> Comparison("c", Prompt.build(messages=[]), FinalAnswer("a"), FinalAnswer("b")).swapped().first.text
+    'b'
+    """
+
+    comparison_id: str
+    prompt: Prompt
+    first: FinalAnswer
+    second: FinalAnswer
+
+    def swapped(self) -> Comparison:
+        """The same two answers in the other order."""
+        return replace(self, first=self.second, second=self.first)
+
+    def to_prompt(self) -> Prompt:
+        """The judge's prompt: the pictures, the question, both answers; its id is the comparison's."""
+        text = (
+            f"{self.prompt.text}\n"
+            f"Response 1: {self.first.text}\n"
+            f"Response 2: {self.second.text}\n"
+            "Which response is better?"
+        )
+        pictures: list[Mapping[str, Any]] = [{"type": "image"} for _ in self.prompt.images]
+        videos: list[Mapping[str, Any]] = [{"type": "video"} for _ in self.prompt.videos]
+        return Prompt.build(
+            messages=[{"role": "user", "content": [*pictures, *videos, {"type": "text", "text": text}]}],
+            images=self.prompt.images,
+            videos=self.prompt.videos,
+            kind="general",
+            source=self.prompt.source,
+            tags=self.prompt.tags,
+            prompt_id=self.comparison_id,
+        )
+
+
+def indicator_token_ids(tokenizer: Any) -> tuple[int, int]:
+    """The tokens a judge answers with. Raises: BadInput where one is not a single token of its own."""
+    ids = [tokenizer.encode(word, add_special_tokens=False) for word in INDICATORS]
+    if any(len(one) != 1 for one in ids) or ids[0] == ids[1]:
+        raise BadInput(f"the reward model's tokenizer has no single tokens for {' and '.join(INDICATORS)}")
+    return ids[0][0], ids[1][0]

@@ -1,0 +1,111 @@
+"""The pairwise generative reward model: which of two final answers is better, asked in both orders, served by vLLM.
+
+Seed1.5-VL (2505.07062, section 4.2): the reward model is a VLM that classifies by generating an indicator token; asking
+in both orders takes away the bias for a position. How the two are combined is not stated there: here, averaged.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+from reward_models.comparison import Comparison
+from reward_models.score import Score
+from sampler.pool import SamplerPool
+from sampler.rollout import Rollout, SamplingPlan
+from verifiers.errors import HoneError
+
+
+class PairwiseRewardModel:
+    """Asks a pool of vLLM workers that hold the reward model's weights. Used from one thread, as the pool is.
+
+    Only the two indicator tokens can be sampled, so one token's log-probability gives the probability of both. The two
+    orders of a comparison share pictures and question, which the prefix cache keeps.
+    """
+
+    def __init__(self, pool: SamplerPool, indicator_ids: tuple[int, int], *, seed: int = 0) -> None:
+        self.pool = pool
+        self.indicator_ids = indicator_ids
+        self.seed = seed
+        self._num_calls = 0
+
+    def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]:
+        """By comparison id the probability that ``first`` is the better answer, averaged over both orders.
+
+        ``parts`` keeps the raw pair: ``as_first`` and ``as_second``, the probability of the same answer winning in
+        either place. An answer that is not ok is never asked about: it loses. A comparison too long for the model, or a
+        pool that cannot go on, is ``error``: no score, and never a low one.
+        """
+        started = time.perf_counter()
+        scores = {one.comparison_id: _without_asking(one) for one in comparisons}
+        asked = {one.comparison_id: one for one in comparisons if scores[one.comparison_id] is None}
+        try:
+            first_wins = self._ask([one for each in asked.values() for one in _both_orders(each)])
+        except HoneError as why:
+            return {
+                name: score or Score.failed(f"the reward model failed: {why}")
+                for name, score in scores.items()
+            }
+        seconds = (time.perf_counter() - started) / max(1, len(asked))
+        for name in asked:
+            as_first, other_first = first_wins.get(f"{name}/12"), first_wins.get(f"{name}/21")
+            if as_first is None or other_first is None:
+                scores[name] = Score.failed(
+                    "the comparison is too long for the reward model's sampler.max_model_len"
+                )
+                continue
+            parts = {"as_first": as_first, "as_second": 1.0 - other_first}
+            scores[name] = Score.scored(sum(parts.values()) / 2, parts=parts, seconds=seconds)
+        return {name: score for name, score in scores.items() if score is not None}
+
+    def _ask(self, comparisons: Sequence[Comparison]) -> dict[str, float]:
+        """By comparison id the probability of the first indicator; what does not fit the model is left out."""
+        plan = SamplingPlan(
+            num_samples=1,
+            max_response_tokens=1,
+            run_seed=self.seed,
+            step=self._num_calls,
+            stage="reward-model",
+            allowed_token_ids=self.indicator_ids,
+        )
+        self._num_calls += 1
+        prompts = [one.to_prompt() for one in comparisons]
+        groups = self.pool.sample(prompts, plan) if prompts else ()
+        return {group.prompt.prompt_id: self._first_wins(group.rollouts[0]) for group in groups}
+
+    def _first_wins(self, rollout: Rollout) -> float:
+        probability = math.exp(min(0.0, float(rollout.sample_logprobs[0])))
+        said_first = int(rollout.response_token_ids[0]) == self.indicator_ids[0]
+        return probability if said_first else 1.0 - probability
+
+
+def best_of(model: PairwiseRewardModel, candidates: Sequence[Comparison]) -> dict[str, float]:
+    """Listwise: by the text of each answer its mean probability of winning over all comparisons it stands in.
+
+    ``candidates`` are the pairs of one prompt's answers; comparisons without a score are left out.
+    """
+    won: dict[str, list[float]] = {}
+    scores = model.compare(candidates)
+    for one in candidates:
+        probability = scores[one.comparison_id].probability
+        if probability is not None:
+            won.setdefault(one.first.text, []).append(probability)
+            won.setdefault(one.second.text, []).append(1.0 - probability)
+    return {text: sum(values) / len(values) for text, values in won.items()}
+
+
+def _both_orders(comparison: Comparison) -> tuple[Comparison, Comparison]:
+    name = comparison.comparison_id
+    first = Comparison(f"{name}/12", comparison.prompt, comparison.first, comparison.second)
+    return first, Comparison(f"{name}/21", comparison.prompt, comparison.second, comparison.first)
+
+
+def _without_asking(comparison: Comparison) -> Score | None:
+    """An answer without a sound final part loses to one that has it; None where the model must be asked."""
+    first, second = comparison.first.ok, comparison.second.ok
+    if first and second:
+        return None
+    if first == second:
+        return Score.scored(0.5, reason="neither answer is sound")
+    return Score.scored(float(first), reason=f"the {'second' if first else 'first'} answer is not sound")

@@ -1,0 +1,124 @@
+"""The pairwise reward model on real vLLM workers: its probabilities are transformers', and a dead worker costs none."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from reward_models.comparison import Comparison, indicator_token_ids
+from reward_models.pairwise import PairwiseRewardModel, best_of
+from reward_models.scoring_service import ScoringService
+from sampler.pool import SamplerPool
+from sampler.prompt import Prompt
+from verifiers.answer import FinalAnswer
+
+
+@pytest.fixture(scope="module")
+def model(pool: SamplerPool, tiny_model: Path) -> PairwiseRewardModel:
+    from transformers import AutoTokenizer
+
+    return PairwiseRewardModel(pool, indicator_token_ids(AutoTokenizer.from_pretrained(tiny_model)))
+
+
+@pytest.fixture(scope="module")
+def comparisons(prompts: list[Prompt]) -> list[Comparison]:
+    return [
+        Comparison(f"c{i}", prompt, FinalAnswer(rf"\boxed{{{i}}}"), FinalAnswer(f"it is {i + 1}"))
+        for i, prompt in enumerate(prompts[:12])
+    ]
+
+
+def by_transformers(hub: Path, comparison: Comparison, indicator_ids: tuple[int, int]) -> float:
+    """P(first indicator) among the two, in float64, one sequence alone."""
+    from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration
+
+    processor = AutoProcessor.from_pretrained(hub)
+    model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
+        hub, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager"
+    )
+    prompt = comparison.to_prompt()
+    text = processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True)
+    inputs = dict(processor(text=[text], images=prompt.pil_images() or None, return_tensors="pt"))
+    if "pixel_values" in inputs:
+        inputs["pixel_values"] = inputs["pixel_values"].double()
+    with torch.no_grad():
+        logits = model(**inputs).logits[0, -1, list(indicator_ids)]
+    return float(torch.softmax(logits, dim=-1)[0])
+
+
+def test_probabilities_are_those_of_transformers(
+    model: PairwiseRewardModel, tiny_model: Path, comparisons: list[Comparison]
+) -> None:
+    scores = model.compare(comparisons)
+    assert list(scores) == [one.comparison_id for one in comparisons]
+    for one in comparisons[:4]:  # pictures of three sizes, two pictures, none
+        first = by_transformers(tiny_model, one, model.indicator_ids)
+        second = 1.0 - by_transformers(tiny_model, one.swapped(), model.indicator_ids)
+        score = scores[one.comparison_id]
+        assert score.parts["as_first"] == pytest.approx(first, abs=1e-5)
+        assert score.parts["as_second"] == pytest.approx(second, abs=1e-5)
+        assert score.probability == pytest.approx((first + second) / 2, abs=1e-5)
+
+
+def test_order_and_company_change_nothing(model: PairwiseRewardModel, comparisons: list[Comparison]) -> None:
+    scores = model.compare(comparisons)
+    again = model.compare(list(reversed(comparisons)))
+    swapped = model.compare([one.swapped() for one in comparisons])
+    for name, score in scores.items():
+        assert again[name].probability == pytest.approx(score.probability, abs=1e-6)
+        assert swapped[name].probability == pytest.approx(1.0 - (score.probability or 0.0), abs=1e-6)
+
+
+def test_unsound_answers_and_what_is_too_long(model: PairwiseRewardModel, prompts: list[Prompt]) -> None:
+    sound, cut = FinalAnswer("fine"), FinalAnswer("", "truncated")
+    long = FinalAnswer("very " * 2000)
+    scores = model.compare(
+        [
+            Comparison("loses", prompts[0], cut, sound),
+            Comparison("wins", prompts[0], sound, cut),
+            Comparison("long", prompts[0], long, sound),
+        ]
+    )
+    assert (scores["loses"].probability, scores["wins"].probability) == (0.0, 1.0)
+    assert scores["long"].status == "error" and scores["long"].probability is None
+
+
+def test_a_worker_killed_while_scoring_costs_no_score(
+    model: PairwiseRewardModel, pool: SamplerPool, prompts: list[Prompt]
+) -> None:
+    with ScoringService(model.compare, max_batch=64) as service:
+        futures = [
+            service.submit(Comparison(f"r{i}", prompt, FinalAnswer(f"a{i}"), FinalAnswer("b")))
+            for i, prompt in enumerate(prompts)
+        ]
+        os.kill(pool.worker_infos[0].pid, signal.SIGKILL)
+        scores = [future.result(300) for future in futures]
+    assert all(score.status == "scored" for score in scores), [
+        s.reason for s in scores if s.status != "scored"
+    ]
+    pool.wait_until_ready()
+
+
+def test_more_tokens_than_one_pass_holds(model: PairwiseRewardModel, prompts: list[Prompt]) -> None:
+    """vLLM on CPU fails where a prompt is read in two passes and has a seed of its own: no prompt may be cut."""
+    long = FinalAnswer("nine " * 12)
+    scores = model.compare(
+        [Comparison(f"l{i}", one, long, FinalAnswer("8")) for i, one in enumerate(prompts)]
+    )
+    assert len(scores) == len(prompts)
+    assert all(score.status == "scored" for score in scores.values())
+
+
+def test_best_of(model: PairwiseRewardModel, prompts: list[Prompt]) -> None:
+    answers = [FinalAnswer(text) for text in ("one", "two", "three")]
+    pairs = [
+        Comparison(f"{i}-{j}", prompts[0], answers[i], answers[j]) for i in range(3) for j in range(i + 1, 3)
+    ]
+    ranked = best_of(model, pairs)
+    assert set(ranked) == {"one", "two", "three"}
+    assert sum(ranked.values()) == pytest.approx(1.5)
