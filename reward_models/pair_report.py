@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from reward_models.score import Score
 
@@ -53,6 +54,11 @@ class PairReport:
     ece: float | None
     brier: float | None
     bins: tuple[CalibrationBin, ...] = ()
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> PairReport:
+        """What `dataclasses.asdict` wrote."""
+        return cls(**{**row, "bins": tuple(CalibrationBin(**one) for one in row["bins"])})
 
     def metrics(self) -> dict[str, float]:
         """By metric name; figures that could not be had are left out."""

@@ -31,11 +31,16 @@ from sampler.sft_row import SftRow
 from verifiers.errors import BadInput
 
 STEPS_PER_CALL = 8  # optimizer steps sent to the ranks at a time
-TRAIN_STAGE, REPORT_STAGE = "01-reward-model", "02-report"
+TRAIN_STAGE, REPORT_FILE = "01-reward-model", "report.json"
 
 
 def train_reward_model(recipe: RewardRecipe, run: RunDirectory, display: ProgressDisplay) -> PairReport:
     """Train, export to ``RUN/model``, and report on held-out pairs. The same call after a kill goes on."""
+    report_file = run.path / REPORT_FILE
+    if report_file.is_file():
+        report = PairReport.from_json(json.loads(report_file.read_text()))
+        display.done_before(f"reward model: {words_of(report)}")
+        return report
     data_dir = run.path / "data"
     paths = preference_paths(recipe, data_dir)
     lists = {name: load_preferences(path) for name, path in paths.items()}
@@ -183,7 +188,7 @@ def _report(
         with served(config, run.logs / "sampler") as served_model:
             scores = served_model.compare(pairs)
         report = pair_report(judged_pair(scores[one.comparison_id]) for one in pairs)
-        write_atomically(run.path / "report.json", json.dumps(dataclasses.asdict(report), indent=2) + "\n")
+        write_atomically(run.path / REPORT_FILE, json.dumps(dataclasses.asdict(report), indent=2) + "\n")
         progress.finish(words_of(report))
     return report
 
