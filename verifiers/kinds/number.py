@@ -65,7 +65,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
 
     def __init__(self, config: Any = None, **options: Any) -> None:
         super().__init__(config, **options)
-        if self.config.units == "convert":
+        if getattr(self.config, "units", None) == "convert":  # a subclass may have options of its own
             self.imports = ("verifiers.unit",)  # type: ignore[misc]
 
     def prepare(self, reference: Any) -> Quantity:
