@@ -10,16 +10,16 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reward_models.comparison import INDICATORS, Comparison
 from reward_models.pair_report import PairReport, judged_pair, pair_report
 from reward_models.preference import PreferenceList, load_preferences
-from rl.batch import TrainBatch
+from rl.batch import TrainBatch, TrainSequence
 from rl.checkpoint import StageCheckpoint, export_policy
 from rl.judging_start import served
 from rl.losses import SFT_LOSS, LossSpec
-from rl.progress import ProgressDisplay
+from rl.progress import ProgressDisplay, StageProgress
 from rl.ray_session import ray_session
 from rl.recipe import RewardModelConfig
 from rl.reward_recipe import RewardRecipe
@@ -29,6 +29,9 @@ from rl.sft_rows import PromptEncoder, epochs_of, sft_sequences
 from sampler.data_builder import build_data
 from sampler.sft_row import SftRow
 from verifiers.errors import BadInput
+
+if TYPE_CHECKING:
+    from rl.trainer import Trainer
 
 STEPS_PER_CALL = 8  # optimizer steps sent to the ranks at a time
 TRAIN_STAGE, REPORT_FILE = "01-reward-model", "report.json"
@@ -123,41 +126,7 @@ def _train(
             trainer = Trainer(recipe.trainer, recipe.model, base, run.logs, device=device)
         try:
             checkpoint = StageCheckpoint(stage, every_steps=recipe.checkpoint_every_steps)
-            step = checkpoint.resume(trainer)
-            progress.advance(step)
-            places = epochs_of(len(sequences), seed=f"{recipe.seed} reward model")
-            for _ in islice(places, step * recipe.batch_size):
-                pass
-            loss = float("nan")
-            while step < num_steps:
-                end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps)
-                with watch("train"):
-                    batches = [
-                        TrainBatch.of([sequences[place] for place in islice(places, recipe.batch_size)])
-                        for _ in range(step, end)
-                    ]
-                    rates = [
-                        learning_rate(i, num_steps=num_steps, **recipe.schedule.model_dump())
-                        for i in range(step, end)
-                    ]
-                    outcomes = trainer.update(batches, rates, LossSpec(SFT_LOSS))
-                for rate, metrics in zip(rates, outcomes, strict=True):
-                    loss = metrics["loss"]
-                    run.log_metrics(
-                        stage=stage.name,
-                        kind="reward-model",
-                        round_index=0,
-                        step=step,
-                        metrics={
-                            "train/loss": loss,
-                            "train/grad_norm": metrics["grad_norm"],
-                            "train/lr": rate,
-                            "time/train_s": metrics["seconds"],
-                        },
-                    )
-                    step += 1
-                progress.advance(len(batches), loss=loss)
-                checkpoint.save(trainer, step)
+            loss = _take_steps(recipe, run, trainer, sequences, num_steps, checkpoint, progress, watch)
             with watch("save"):
                 export_policy(trainer, base, target)
                 checkpoint.finish()
@@ -173,6 +142,55 @@ def _train(
             result={"num_pairs": len(pairs), "num_dropped_too_long": num_dropped, "final_loss": loss},
         )
         progress.finish(f"loss {loss:.3f} on {len(pairs):,} pairs")
+
+
+def _take_steps(
+    recipe: RewardRecipe,
+    run: RunDirectory,
+    trainer: Trainer,
+    sequences: Sequence[TrainSequence],
+    num_steps: int,
+    checkpoint: StageCheckpoint,
+    progress: StageProgress,
+    watch: Stopwatch,
+) -> float:
+    """The optimizer steps that are left, several a call. Returns the last loss."""
+    step = checkpoint.resume(trainer)
+    progress.advance(step)
+    places = epochs_of(len(sequences), seed=f"{recipe.seed} reward model")
+    for _ in islice(places, step * recipe.batch_size):
+        pass
+    loss = float("nan")
+    while step < num_steps:
+        end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps)
+        with watch("train"):
+            batches = [
+                TrainBatch.of([sequences[place] for place in islice(places, recipe.batch_size)])
+                for _ in range(step, end)
+            ]
+            rates = [
+                learning_rate(i, num_steps=num_steps, **recipe.schedule.model_dump())
+                for i in range(step, end)
+            ]
+            outcomes = trainer.update(batches, rates, LossSpec(SFT_LOSS))
+        for rate, metrics in zip(rates, outcomes, strict=True):
+            loss = metrics["loss"]
+            run.log_metrics(
+                stage=TRAIN_STAGE,
+                kind="reward-model",
+                round_index=0,
+                step=step,
+                metrics={
+                    "train/loss": loss,
+                    "train/grad_norm": metrics["grad_norm"],
+                    "train/lr": rate,
+                    "time/train_s": metrics["seconds"],
+                },
+            )
+            step += 1
+        progress.advance(len(batches), loss=loss)
+        checkpoint.save(trainer, step)
+    return loss
 
 
 def _report(

@@ -76,7 +76,7 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
     hostile_may_score: ClassVar[bool] = False
     side_effects: ClassVar[tuple[str, ...]] = ()
     # Modules imported on first use: a service imports them before the clock of a case runs.
-    imports: ClassVar[tuple[str, ...]] = ()
+    imports: tuple[str, ...] = ()
 
     def __init__(self, config: Any = None, **options: Any) -> None:
         """Either a ready `Config`, or options by name (`BadOption` names a typo's near option)."""

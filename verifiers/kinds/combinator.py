@@ -48,7 +48,7 @@ class _Combined(Verifier[Any, FinalAnswer]):
     def __init__(self, config: Any = None, **options: Any) -> None:
         super().__init__(config, **options)
         self.parts = [load_part(part, self.kind) for part in self._part_specs()]
-        self.imports = tuple(module for _, verifier, _ in self.parts for module in verifier.imports)  # type: ignore[misc]
+        self.imports = tuple(module for _, verifier, _ in self.parts for module in verifier.imports)
         names = [name for name, _, _ in self.parts]
         if len(set(names)) < len(names):
             raise BadOption(

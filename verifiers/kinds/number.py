@@ -66,7 +66,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
     def __init__(self, config: Any = None, **options: Any) -> None:
         super().__init__(config, **options)
         if getattr(self.config, "units", None) == "convert":  # a subclass may have options of its own
-            self.imports = ("verifiers.unit",)  # type: ignore[misc]
+            self.imports = ("verifiers.unit",)
 
     def prepare(self, reference: Any) -> Quantity:
         text = reference_text(reference, self.kind)
