@@ -5,17 +5,13 @@ Runs are interleaved and short, so that a machine's other work falls on all alik
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from verifiers.answer import FinalAnswer
-from verifiers.case import Case
-from verifiers.case_table import GoldenCase, default_cases, read_cases
-from verifiers.errors import BadInput
+from verifiers.case_table import GoldenCase, math_cases
 from verifiers.registry import load_verifier
-from verifiers.service import VerifierService
+from verifiers.service_scaling import measure_scaling
 
 
 @dataclass(frozen=True)
@@ -42,15 +38,6 @@ class Measured:
 
     def percentile_ms(self, share: float) -> float:
         return 1000 * sorted(self.seconds)[min(len(self.seconds) - 1, int(share * len(self.seconds)))]
-
-
-def math_cases(num_cases: int) -> list[GoldenCase]:
-    """Every k-th case of the golden table with default options, hostile ones left out."""
-    path = default_cases("math")
-    if path is None:
-        raise BadInput("the golden table of `math` is not in this checkout")
-    cases = [case for case in read_cases(path) if not case.options and case.tag in ("right", "wrong")]
-    return cases[:: max(1, len(cases) // num_cases)][:num_cases]
 
 
 def _own(case: GoldenCase) -> float:
@@ -97,24 +84,6 @@ def _measured(
     )
 
 
-def service_rates(num_cases: int = 4_000, num_rounds: int = 3) -> dict[int, float]:
-    """Cases per second of wall time by number of workers (0: in this process), medians of interleaved rounds."""
-    table = math_cases(500)
-    cases = [
-        Case(str(i), "math", {}, table[i % len(table)].reference, FinalAnswer(table[i % len(table)].answer))
-        for i in range(num_cases)
-    ]
-    rates: dict[int, list[float]] = {0: [], 1: [], 2: []}
-    services = {workers: VerifierService(num_workers=workers, timeout_s=30) for workers in rates}
-    try:
-        for service in services.values():
-            service.judge_many(cases[:200])
-        for _ in range(num_rounds):
-            for workers, service in services.items():
-                began = time.perf_counter()
-                service.judge_many(cases)
-                rates[workers].append(num_cases / (time.perf_counter() - began))
-    finally:
-        for service in services.values():
-            service.close()
-    return {workers: statistics.median(values) for workers, values in rates.items()}
+def service_rates(num_rounds: int = 3) -> dict[int, float]:
+    """Cases per second of wall time with one worker and with two: medians of four pairs of slices a round."""
+    return measure_scaling(4 * num_rounds).rates()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.answer import FinalAnswer
-from verifiers.benchmark import math_cases
 from verifiers.case import Case
+from verifiers.case_table import math_cases
 from verifiers.kinds.math_answer import MathVerifier
 from verifiers.service import VerifierService
 from verifiers.verifier import NoAnswer

@@ -120,6 +120,8 @@ class VerifierService:
             if case.case_id in futures:
                 raise BadInput(f"two cases have the id {case.case_id!r}; ids must differ")
             futures[case.case_id] = self.submit(case)
+        for future in reversed(futures.values()):
+            future.result()  # the last first: this thread then sleeps once, not once a case
         return {case_id: future.result() for case_id, future in futures.items()}
 
     def worker_pids(self) -> list[int]:
@@ -139,7 +141,7 @@ class VerifierService:
 
     def _hand_over(self, case: Case) -> Future[Verdict]:
         assert self._pool is not None
-        job = Job(case, case_key(case.verifier, dict(case.options)))
+        job = Job(case, case_key(case.verifier, case.options))
         job.future.add_done_callback(lambda _: self._room.release())
         self._pool.put(job)
         return job.future
@@ -149,7 +151,7 @@ class VerifierService:
         from verifiers.errors import HoneError
 
         started = time.perf_counter()
-        key = case_key(case.verifier, dict(case.options))
+        key = case_key(case.verifier, case.options)
         with self._inline_lock:
             if not self._judge.knows(key):
                 try:

@@ -104,6 +104,10 @@ class Verdict:
             "tier": self.tier,
         }
 
+    def to_row(self) -> list[Any]:
+        """The fields in their order, as plain JSON types; `Verdict(*row)` gives the same verdict back."""
+        return list(self.to_json().values())
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Verdict:
         return cls(**data)

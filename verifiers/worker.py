@@ -10,8 +10,8 @@ imports the verifiers once, so that replacing a killed worker costs one fork. Wo
 Control messages, one JSON object a packet: `{"spawn": n}` is answered by `{"pid": p}` with the worker's socket
 attached; `{"kill": p}` kills and reaps a worker (only here are pids known to be ours); `{"preload": name,
 "options": {}}`.
-Worker lines in: `{"i", "v", "o", "r", "t", "s"}` = id, verifier, options, reference, text, answer status.
-Worker lines out: `{"i", "d": verdict, "m": monotonic time}`, and `{"l": key}` when a verifier has been loaded.
+Worker lines in: `[id, key, reference, text, answer status]`, the key being the verifier's name and options.
+Worker lines out: `[id, monotonic time, *verdict]`, and `[key, monotonic time]` when a verifier has been loaded.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import socket
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Judge:
 
     def __init__(self) -> None:
         self._verifiers: dict[str, Verifier[Any, Any]] = {}
-        self._prepared: OrderedDict[str, Any] = OrderedDict()
+        self._prepared: OrderedDict[tuple[str, bool, str], Any] = OrderedDict()
 
     def knows(self, key: str) -> bool:
         return key in self._verifiers
@@ -68,7 +69,8 @@ class Judge:
         verifier = self._verifiers[key]
         started = time.perf_counter()
         try:
-            cache_key = key + json.dumps(reference, sort_keys=True)
+            text = reference if type(reference) is str else json.dumps(reference, sort_keys=True)
+            cache_key = (key, type(reference) is str, text)
             if cache_key in self._prepared:
                 self._prepared.move_to_end(cache_key)
             else:
@@ -84,9 +86,15 @@ class Judge:
         return verdict
 
 
-def case_key(name: str, options: Any) -> str:
-    """One key for each verifier as configured."""
-    return f"{name}\n{json.dumps(options, sort_keys=True)}\n"
+def case_key(name: str, options: Mapping[str, Any]) -> str:
+    """One key for each verifier as configured: its name, and its options as one line of JSON."""
+    return f"{name}\n{json.dumps(dict(options), sort_keys=True) if options else '{}'}\n"
+
+
+def split_key(key: str) -> tuple[str, dict[str, Any]]:
+    """The name and the options of a `case_key`."""
+    name, _, options = key[:-1].rpartition("\n")
+    return name, json.loads(options)
 
 
 def serve(connection: socket.socket, case_cpu_s: int) -> None:
@@ -95,25 +103,28 @@ def serve(connection: socket.socket, case_cpu_s: int) -> None:
     _, most_cpu_s = resource.getrlimit(resource.RLIMIT_CPU)
     with connection, connection.makefile("rb", buffering=1 << 16) as lines:
         for line in lines:
-            case = json.loads(line)
+            case_id, key, reference, text, status = json.loads(line)
             # The parent's wall clock kills first, unless a case runs in many threads or the parent is stopped.
             resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + case_cpu_s, most_cpu_s))
-            key = case_key(case["v"], case["o"])
             verdict = None
             if not judge.knows(key):
-                try:
-                    judge.load(key, case["v"], case["o"])
-                except HoneError as why:
-                    verdict = Verdict.failed("bad_verifier", str(why))
-                except Exception as why:  # noqa: BLE001 - importing plug-in code
-                    verdict = Verdict.failed(
-                        "bad_verifier", f"loading {case['v']!r}: {type(why).__name__}: {why}"
-                    )
-                connection.sendall(json.dumps({"l": key, "m": time.monotonic()}).encode() + b"\n")
+                verdict = _load(judge, key)
+                connection.sendall(json.dumps([key, time.monotonic()]).encode() + b"\n")
             if verdict is None:
-                verdict = judge.judge(key, case["r"], FinalAnswer(case["t"], case["s"]))
-            reply = {"i": case["i"], "d": verdict.to_json(), "m": time.monotonic()}
-            connection.sendall(json.dumps(reply).encode() + b"\n")
+                verdict = judge.judge(key, reference, FinalAnswer(text, status))
+            connection.sendall(json.dumps([case_id, time.monotonic(), *verdict.to_row()]).encode() + b"\n")
+
+
+def _load(judge: Judge, key: str) -> Verdict | None:
+    """Load the verifier that a key names; a verdict where it cannot be."""
+    name, options = split_key(key)
+    try:
+        judge.load(key, name, options)
+    except HoneError as why:
+        return Verdict.failed("bad_verifier", str(why))
+    except Exception as why:  # noqa: BLE001 - importing plug-in code
+        return Verdict.failed("bad_verifier", f"loading {name!r}: {type(why).__name__}: {why}")
+    return None
 
 
 def _die_with_parent(parent_pid: int) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from verifiers.case import Job
 
+_ENCODER = json.JSONEncoder()
+
 
 class WorkerHandle:
     """A worker's socket and the jobs it holds, first the one it works on."""
@@ -39,7 +41,7 @@ class WorkerHandle:
             sent = self.connection.send(self.outgoing)
             del self.outgoing[:sent]
 
-    def receive(self) -> list[dict[str, Any]] | None:
+    def receive(self) -> list[list[Any]] | None:
         """The worker's messages that have come; None when it is dead."""
         try:
             data = self.connection.recv(1 << 18)
@@ -52,18 +54,11 @@ class WorkerHandle:
         self._incoming += data
         *lines, rest = bytes(self._incoming).split(b"\n")
         self._incoming = bytearray(rest)
-        return [json.loads(line) for line in lines]
+        return json.loads(b"[" + b",".join(lines) + b"]")
 
 
 def encode_job(job: Job) -> bytes:
     """The line a worker is sent. Raises `TypeError` or `ValueError` where the case is not plain JSON."""
     case = job.case
-    line = {
-        "i": case.case_id,
-        "v": case.verifier,
-        "o": dict(case.options),
-        "r": case.reference,
-        "t": case.answer.text,
-        "s": case.answer.status,
-    }
-    return json.dumps(line).encode() + b"\n"
+    line = _ENCODER.encode([case.case_id, job.key, case.reference, case.answer.text, case.answer.status])
+    return line.encode() + b"\n"

@@ -16,8 +16,9 @@ from verifiers.fork_server import ForkServer
 from verifiers.verdict import Verdict
 from verifiers.worker_handle import WorkerHandle, encode_job
 
-MAX_WINDOW = 16
-FAST_CASE_S = 0.004
+MAX_WINDOW = 128
+WINDOW_S = 0.06  # of work that a worker holds while many cases wait
+DEEP_WINDOW = 8  # jobs; workers that hold at least half of so many can be left alone for a moment
 
 
 class WorkerPool:
@@ -39,12 +40,12 @@ class WorkerPool:
         self.load_timeout_s = max(load_timeout_s, timeout_s)
         self._lock = threading.Lock()
         self._queue: deque[Job] = deque()
-        self._sleeping = False
+        self._hungry = False  # the pool's thread waits for a job, so `put` must wake it
         self._closing = False
         self._broken = ""
         self._workers: list[WorkerHandle] = []
         self._spares: list[WorkerHandle] = []
-        self._mean_case_s = 0.0
+        self._mean_case_s = 0.004  # a guess until cases have come back
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
@@ -62,8 +63,8 @@ class WorkerPool:
             refused = "the service is closed" if self._closing else self._broken
             if not refused:
                 self._queue.append(job)
-                wake = self._sleeping
-                self._sleeping = False
+                wake = self._hungry
+                self._hungry = False
         if refused:
             job.resolve(Verdict.failed("closed", refused))
         elif wake:
@@ -93,36 +94,43 @@ class WorkerPool:
         while not self._closing:
             try:
                 self._hand_out()
-                with self._lock:
-                    self._sleeping = not (self._queue and self._free_slots())
-                for key, events in self._selector.select(self._patience()):
+                if rest := self._rest():
+                    time.sleep(rest)
+                patience, now = self._patience(), time.monotonic()
+                for key, events in self._selector.select(patience):
                     key.data(events)
-                self._sleeping = False
-                self._kill_late()
+                self._kill_late(now)
             except Exception as why:  # noqa: BLE001 - no future may be left waiting for ever
                 self._broken = f"the verifier pool failed: {type(why).__name__}: {why}"
                 self._fail_all(self._broken)
                 return
 
     def _patience(self) -> float | None:
-        """Seconds until the next deadline. A deep queue waits a little, to read many results at once."""
+        """Seconds until the next deadline; none while a worker could be given a waiting job."""
+        window = self._window()
+        with self._lock:
+            free_slot = any(_wants_more(worker, window) for worker in self._workers)
+            if self._queue and free_slot:
+                return 0.0
+            self._hungry = free_slot
         deadlines = [
             late
             for w in self._workers
             if (late := w.deadline(self.timeout_s, self.load_timeout_s)) is not None
         ]
-        if self._queue and self._free_slots():
-            return 0.0
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _window(self) -> int:
         """How many jobs a worker may hold: one for slow cases, several for fast ones while many wait."""
-        if self._mean_case_s > FAST_CASE_S:
-            return 1
-        return max(1, min(MAX_WINDOW, len(self._queue) // (2 * self.num_workers)))
+        fair_share = len(self._queue) // (2 * self.num_workers)
+        return max(1, min(MAX_WINDOW, int(WINDOW_S / max(self._mean_case_s, 1e-6)), fair_share))
 
-    def _free_slots(self) -> bool:
-        return any(_wants_more(worker, self._window()) for worker in self._workers)
+    def _rest(self) -> float:
+        """Seconds for which no worker can run short of cases; many verdicts are then read at once."""
+        window = self._window()
+        if window < DEEP_WINDOW or any(_wants_more(worker, window) for worker in self._workers):
+            return 0.0
+        return window * self._mean_case_s / 4
 
     def _hand_out(self) -> None:
         """Give waiting jobs to the workers that hold least, up to the window."""
@@ -174,24 +182,24 @@ class WorkerPool:
         if worker.num_done >= self.recycle_after and not worker.jobs:
             self._replace(worker)
 
-    def _read(self, worker: WorkerHandle, messages: list[dict[str, Any]]) -> None:
-        for message in messages:
-            if "l" in message:
-                worker.loaded.add(message["l"])
-                worker.last_done = message["m"]
+    def _read(self, worker: WorkerHandle, messages: list[list[Any]]) -> None:
+        for name, done_at, *row in messages:
+            if not row:
+                worker.loaded.add(name)
+                worker.last_done = done_at
                 continue
             job = worker.jobs.popleft()
-            assert job.case.case_id == message["i"], "a worker answered out of order"
+            assert job.case.case_id == name, "a worker answered out of order"
             began = max(job.sent_at, worker.last_done)
-            self._mean_case_s += 0.1 * (message["m"] - began - self._mean_case_s)
-            worker.last_done = message["m"]
+            self._mean_case_s += 0.1 * (done_at - began - self._mean_case_s)
+            worker.last_done = done_at
             worker.num_done += 1
-            job.resolve(Verdict.from_json(message["d"]))
+            job.resolve(Verdict(*row))
 
     # --- death and replacement --------------------------------------------------------------------------
 
-    def _kill_late(self) -> None:
-        now = time.monotonic()
+    def _kill_late(self, now: float) -> None:
+        """Whoever was late at ``now``, a moment before the sockets were read: what had come by then is known."""
         for worker in list(self._workers):
             late = worker.deadline(self.timeout_s, self.load_timeout_s)
             if late is None or late > now:

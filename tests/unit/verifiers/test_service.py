@@ -87,6 +87,29 @@ def test_only_the_bad_cases_suffer(service, module_path):
     assert all(verdicts[str(i)].score == 1.0 for i in range(60) if i not in bad)
 
 
+def test_a_deep_queue_costs_nobody_his_neighbours_fault(service, module_path):
+    bad = {700: "hang", 1500: "die"}
+    verdicts = service.judge_many(case(i, bad.get(i, "right"), module_path) for i in range(2000))
+    assert (verdicts["700"].status, verdicts["1500"].status) == ("timeout", "error")
+    assert all(verdicts[str(i)].score == 1.0 for i in range(2000) if i not in bad)
+
+
+def test_a_parent_that_is_held_up_blames_nobody(module_path, monkeypatch):
+    """Whatever was judged in time counts, even when the pool's thread reads it long after the deadline."""
+    with VerifierService(num_workers=2, timeout_s=0.3) as running:
+        running.judge_many([case(i, "right", module_path) for i in range(4)])
+        select = running._pool._selector.select
+
+        def slow_select(timeout):
+            ready = select(timeout)
+            time.sleep(0.5)
+            return ready
+
+        monkeypatch.setattr(running._pool._selector, "select", slow_select)
+        verdicts = running.judge_many([case(f"s{i}", "right", module_path) for i in range(12)])
+    assert [v.score for v in verdicts.values()] == [1.0] * 12
+
+
 def test_killed_from_outside_the_case_is_tried_again(service, module_path):
     futures = [service.submit(case(f"k{i}", "right", module_path)) for i in range(50)]
     for pid in service.worker_pids()[:1]:
