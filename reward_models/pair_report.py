@@ -1,4 +1,4 @@
-"""How good a pairwise reward model is on held-out pairs whose better answer is known."""
+"""How good a reward model is on held-out pairs whose better answer is known."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ NUM_BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class JudgedPair:
-    """The probability that the better answer wins, once shown first and once shown second."""
+    """The probability that the better answer wins, once shown first and once shown second.
+
+    ``one_at_a_time``: of a scalar model, which is never shown two answers; both are then the same.
+    """
 
     as_first: float
     as_second: float
+    one_at_a_time: bool = False
 
     @property
     def probability(self) -> float:
@@ -37,12 +41,13 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class PairReport:
-    """Figures over the pairs that have a score; None where no pair has one.
+    """Figures over the pairs that have a score; None where no pair has one, or the figure has no meaning.
 
     num_pairs, num_failed  scored pairs, and those left out because the judge failed
     accuracy               the better answer's averaged probability is above 0.5; exactly 0.5 counts half
     position_bias_frac     pairs whose two raw orders name different winners (an exact 0.5 names none)
     order_gap_mean         mean of |p(a,b) + p(b,a) - 1|, with p(x,y) the probability that the one shown first wins
+    one_at_a_time          of a scalar model: no order and so no bias for a place, both None
     ece, brier             expected calibration error of the averaged probability; mean of (1 - p)^2
     """
 
@@ -54,11 +59,25 @@ class PairReport:
     ece: float | None
     brier: float | None
     bins: tuple[CalibrationBin, ...] = ()
+    one_at_a_time: bool = False
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> PairReport:
         """What `dataclasses.asdict` wrote."""
         return cls(**{**row, "bins": tuple(CalibrationBin(**one) for one in row["bins"])})
+
+    @property
+    def words(self) -> str:
+        """The report in one line."""
+        if self.accuracy is None or self.ece is None:
+            return f"none of {self.num_failed:,} held-out pairs could be judged"
+        bias = "one answer at a time, so no position bias"
+        if self.position_bias_frac is not None:
+            bias = f"orders disagree on {self.position_bias_frac:.1%}"
+        return (
+            f"pairwise accuracy {self.accuracy:.1%} on {self.num_pairs:,} held-out pairs, {bias}, "
+            f"calibration error {self.ece:.3f}, {self.num_failed:,} failed"
+        )
 
     def metrics(self) -> dict[str, float]:
         """By metric name; figures that could not be had are left out."""
@@ -75,8 +94,13 @@ class PairReport:
 
 
 def judged_pair(score: Score) -> JudgedPair | None:
-    """From the score of (better against worse); None where the judge failed or did not say both orders."""
-    if score.probability is None or not {"as_first", "as_second"} <= score.parts.keys():
+    """From the score of (better against worse); None where the judge failed or gave neither both orders nor the scores
+    of both answers."""
+    if score.probability is None:
+        return None
+    if {"score", "reference_score"} <= score.parts.keys():
+        return JudgedPair(score.probability, score.probability, one_at_a_time=True)
+    if not {"as_first", "as_second"} <= score.parts.keys():
         return None
     return JudgedPair(score.parts["as_first"], score.parts["as_second"])
 
@@ -90,16 +114,18 @@ def pair_report(pairs: Iterable[JudgedPair | None]) -> PairReport:
         return PairReport(0, num_failed, None, None, None, None, None)
     probabilities = [pair.probability for pair in known]
     bins = calibration_bins(probabilities)
+    one_at_a_time = all(pair.one_at_a_time for pair in known)
     return PairReport(
         num_pairs=len(known),
         num_failed=num_failed,
         accuracy=_mean([_rightness(p) for p in probabilities]),
-        position_bias_frac=_mean([float(orders_disagree(pair)) for pair in known]),
+        position_bias_frac=None if one_at_a_time else _mean([float(orders_disagree(pair)) for pair in known]),
         # p(a,b) = as_first and p(b,a) = 1 - as_second, so the sum minus 1 is their difference.
-        order_gap_mean=_mean([abs(pair.as_first - pair.as_second) for pair in known]),
+        order_gap_mean=None if one_at_a_time else _mean([abs(p.as_first - p.as_second) for p in known]),
         ece=expected_calibration_error(bins),
         brier=_mean([(1.0 - p) ** 2 for p in probabilities]),
         bins=bins,
+        one_at_a_time=one_at_a_time,
     )
 
 

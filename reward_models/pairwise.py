@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from reward_models.comparison import Comparison
+from reward_models.reward_model import RewardModel, without_asking
 from reward_models.score import Score
 from sampler.pool import SamplerPool
 from sampler.rollout import Rollout, SamplingPlan
@@ -24,8 +25,16 @@ class PairwiseRewardModel:
     orders of a comparison share pictures and question, which the prefix cache keeps.
     """
 
-    def __init__(self, pool: SamplerPool, indicator_ids: tuple[int, int], *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        pool: SamplerPool,
+        indicator_ids: tuple[int, int],
+        *,
+        control_tokens: Sequence[str] = (),
+        seed: int = 0,
+    ) -> None:
         self.pool = pool
+        self.control_tokens = control_tokens
         self.indicator_ids = indicator_ids
         self.seed = seed
         self._num_calls = 0
@@ -38,15 +47,13 @@ class PairwiseRewardModel:
         pool that cannot go on, is ``error``: no score, and never a low one.
         """
         started = time.perf_counter()
-        scores = {one.comparison_id: _without_asking(one) for one in comparisons}
+        scores = {one.comparison_id: without_asking(one, self.control_tokens) for one in comparisons}
         asked = {one.comparison_id: one for one in comparisons if scores[one.comparison_id] is None}
         try:
             first_wins = self._ask([one for each in asked.values() for one in _both_orders(each)])
         except HoneError as why:
-            return {
-                name: score or Score.failed(f"the reward model failed: {why}")
-                for name, score in scores.items()
-            }
+            failure = Score.failed(f"the reward model failed: {why}")
+            return {name: failure if score is None else score for name, score in scores.items()}
         seconds = (time.perf_counter() - started) / max(1, len(asked))
         for name in asked:
             as_first, other_first = first_wins.get(f"{name}/12"), first_wins.get(f"{name}/21")
@@ -80,7 +87,7 @@ class PairwiseRewardModel:
         return probability if said_first else 1.0 - probability
 
 
-def best_of(model: PairwiseRewardModel, candidates: Sequence[Comparison]) -> dict[str, float]:
+def best_of(model: RewardModel, candidates: Sequence[Comparison]) -> dict[str, float]:
     """Listwise: by the text of each answer its mean probability of winning over all comparisons it stands in.
 
     ``candidates`` are the pairs of one prompt's answers; comparisons without a score are left out.
@@ -99,13 +106,3 @@ def _both_orders(comparison: Comparison) -> tuple[Comparison, Comparison]:
     name = comparison.comparison_id
     first = Comparison(f"{name}/12", comparison.prompt, comparison.first, comparison.second)
     return first, Comparison(f"{name}/21", comparison.prompt, comparison.second, comparison.first)
-
-
-def _without_asking(comparison: Comparison) -> Score | None:
-    """An answer without a sound final part loses to one that has it; None where the model must be asked."""
-    first, second = comparison.first.ok, comparison.second.ok
-    if first and second:
-        return None
-    if first == second:
-        return Score.scored(0.5, reason="neither answer is sound")
-    return Score.scored(float(first), reason=f"the {'second' if first else 'first'} answer is not sound")

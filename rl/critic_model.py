@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from reward_models.value_head import has_value_head, load_value_head
 from rl.families.family import ModelFamily
 from rl.policy_model import MicroBatch
-
-VALUE_HEAD_FILE = "value_head.safetensors"
 
 
 class CriticModel(nn.Module):
@@ -45,10 +44,7 @@ class CriticModel(nn.Module):
 
     def load_value_head(self, hub_directory: Path) -> bool:
         """Take the value head that a critic's checkpoint carries; False where there is none (a policy's checkpoint)."""
-        from safetensors.torch import load_file
-
-        file = hub_directory / VALUE_HEAD_FILE
-        if not file.is_file():
+        if not has_value_head(hub_directory):
             return False
-        self.value_head.load_state_dict(load_file(file))
+        self.value_head.load_state_dict(load_value_head(hub_directory))
         return True

@@ -1,8 +1,8 @@
 """Losses by name. The trainer hands over log-probabilities and columns; it does not know which algorithm runs.
 
 Policy losses are verl's (``verl.trainer.ppo.core_algos.POLICY_LOSS_REGISTRY``); ``sft`` is the negative
-log-likelihood, ``value`` the critic's loss. All are normalised by the counts of the whole optimizer step, so neither
-the number of ranks nor the way a batch is cut into micro-batches changes a gradient.
+log-likelihood, ``value`` and ``linear`` are the critic's. All are normalised by the counts of the whole optimizer
+step, so neither the number of ranks nor the way a batch is cut into micro-batches changes a gradient.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import Any
 
 import torch
 
-from rl.value_loss import value_loss
+from rl.value_loss import linear_loss, value_loss
 
 SFT_LOSS = "sft"
 VALUE_LOSS = "value"
+LINEAR_LOSS = "linear"  # sum of advantage x value: a gradient found elsewhere
+CRITIC_LOSSES = (VALUE_LOSS, LINEAR_LOSS)
 
 
 @dataclass(frozen=True)
 class LossSpec:
-    """Which loss, with its numbers. ``name`` is ``sft``, ``value`` or one of verl's policy losses.
+    """Which loss, with its numbers. ``name`` is ``sft``, ``value``, ``linear`` or one of verl's policy losses.
 
     positive_nll_coef: weight of the likelihood of right responses (VAPO, 2504.05118); importance: how the sampler's
     probabilities are corrected for, see ``importance_weights``; value_clip: of the critic's loss.
@@ -83,6 +85,9 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     if spec.name == VALUE_LOSS:
         assert inputs.values is not None and inputs.old_values is not None and inputs.returns is not None
         return value_loss(inputs.values, inputs.old_values, inputs.returns, mask, spec.value_clip, counts)
+    if spec.name == LINEAR_LOSS:
+        assert inputs.values is not None
+        return linear_loss(inputs.values, inputs.advantages, mask, inputs.num_ranks), {}
     assert logprobs is not None
     metrics = {"nll_sum": _sum(-logprobs, mask)}
     if spec.name == SFT_LOSS:

@@ -125,8 +125,9 @@ class ModelEngine:
                     parameter.data.copy_(loaded[name])
         self.engine.optimizer.refresh_fp32_params()
 
-    def export(self, directory: str) -> None:
-        """The model in the hub layout, as rank 0 alone writes it: safetensors shards with their index."""
+    def export(self, directory: str, *, with_index: bool = False) -> None:
+        """The model in the hub layout, as rank 0 alone writes it: safetensors shards with their index, which a single
+        file needs only beside other safetensors files."""
         weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.hub_weights}
         if self.rank != 0:
             return
@@ -135,7 +136,7 @@ class ModelEngine:
         split = split_torch_state_dict_into_shards(weights, filename_pattern="model{suffix}.safetensors")
         for file, names in split.filename_to_tensors.items():
             save_file({name: weights[name] for name in names}, path / file, metadata={"format": "pt"})
-        if split.is_sharded:
+        if split.is_sharded or with_index:
             index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
             (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rl.batch import TrainSequence
+from sampler.chat_text import chat_text
 from sampler.prompt import Prompt
 from sampler.sft_row import SftRow
 from verifiers.errors import BadInput
@@ -34,9 +35,7 @@ class PromptEncoder:
 
     def __call__(self, prompt: Prompt) -> np.ndarray:
         """[prompt tokens] int32; equal to ``Rollout.prompt_token_ids`` of the same prompt."""
-        text = self.tokenizer.apply_chat_template(
-            list(prompt.messages), tokenize=False, add_generation_prompt=True, **self.chat_template_kwargs
-        )
+        text = chat_text(prompt, self.tokenizer, self.chat_template_kwargs)
         pieces = text.split(self.image_token)
         if len(pieces) - 1 != len(prompt.images):
             raise BadInput(

@@ -10,15 +10,15 @@ from typing import Any
 
 import deepspeed
 import torch
-from safetensors.torch import save_file
 from transformers import AutoProcessor
 
+from reward_models.value_head import save_value_head
 from rl.batch import Floats, TrainBatch
 from rl.collator import Collator
-from rl.critic_model import VALUE_HEAD_FILE, CriticModel
+from rl.critic_model import CriticModel
 from rl.families.family import load_family
 from rl.hub_weights import open_transfer
-from rl.losses import VALUE_LOSS, LossInputs, LossSpec, compute_loss
+from rl.losses import CRITIC_LOSSES, LossInputs, LossSpec, compute_loss
 from rl.model_engine import ModelEngine
 from rl.policy_model import MicroBatch, PolicyModel
 from rl.rank_work import RankWork, TrainerSetup
@@ -144,18 +144,18 @@ class TrainerEngine:
     def export_critic(self, directory: str) -> None:
         """The critic's backbone in the hub layout and its value head beside it, written by rank 0."""
         assert self.critic is not None
-        self.critic.export(directory)
+        self.critic.export(directory, with_index=True)  # without one vLLM takes the head for the backbone's
         head = self.critic.gathered(self.critic.module.value_head)
         if self.critic.rank == 0:
-            save_file(head, Path(directory) / VALUE_HEAD_FILE)
+            save_value_head(Path(directory), head)
 
     # --- both -------------------------------------------------------------------------------------------
 
     def update(self, work: RankWork, loss: LossSpec) -> list[dict[str, float]]:
-        """Take the optimizer steps in ``work``: the critic's for the value loss, else the policy's. Returns this rank's
-        metric sums for each step."""
-        model = self.critic if loss.name == VALUE_LOSS else self.policy
-        assert model is not None, "load_critic comes before the value loss"
+        """Take the optimizer steps in ``work``: the critic's for a loss of its own, else the policy's. Returns this
+        rank's metric sums for each step."""
+        model = self.critic if loss.name in CRITIC_LOSSES else self.policy
+        assert model is not None, "load_critic comes before a loss of the critic's"
         model.engine.train()
         return [
             model.step([partial(self._loss, work, part, loss) for part in micro_batches], rate)
@@ -189,7 +189,7 @@ class TrainerEngine:
         self, work: RankWork, micro_batch: TrainBatch | None, loss: LossSpec
     ) -> tuple[torch.Tensor, dict[str, float]]:
         tensors = self._tensors(work, micro_batch)
-        of_critic, entropy = loss.name == VALUE_LOSS, None
+        of_critic, entropy = loss.name in CRITIC_LOSSES, None
         if of_critic:
             assert self.critic is not None
             output = self.critic(tensors)

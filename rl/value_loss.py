@@ -1,4 +1,4 @@
-"""The critic's loss, and how much of the returns its values explain."""
+"""The critic's losses, and how much of the returns its values explain."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def value_loss(
         "value_error_squared_sum": _sum(error.double() ** 2, mask),
     }
     return 0.5 * agg_loss(squares, mask, "token-mean", **counts), metrics
+
+
+def linear_loss(
+    values: torch.Tensor, coefficients: torch.Tensor, mask: torch.Tensor, num_ranks: int
+) -> torch.Tensor:
+    """Sum of coefficient x value over the optimizer step: carries a gradient that was found outside the trainer, such
+    as ``bradley_terry.score_gradients``. Scaled so that the mean over ranks is the sum."""
+    return (values * coefficients * mask).sum() * num_ranks
 
 
 def explained_variance(means: Mapping[str, float]) -> float:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sampler.chat_text import chat_text
 from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan
 from sampler.sampler_config import SamplerConfig, engine_arguments
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     from vllm.inputs import EngineInput
-    from vllm.outputs import RequestOutput
 
     from sampler.prompt import Prompt
 
@@ -31,7 +31,7 @@ class RenderedPrompt:
 
 
 @dataclass
-class _OpenGroup:
+class OpenGroup:
     """A group in the engine: what it was asked for and the rollouts finished so far."""
 
     prompt_id: str
@@ -55,7 +55,7 @@ class RolloutEngine:
         logging.getLogger("vllm.v1.worker.cpu_worker").setLevel(logging.ERROR)
         self.config = config
         self.policy_version = 0
-        self._llm = LLM(**engine_arguments(model_path, config))
+        self._llm = LLM(**self.arguments(model_path, config))
         self._engine = self._llm.llm_engine
         self._tokenizer: Any = self._llm.get_tokenizer()
         self._renderer = self._engine.renderer
@@ -64,9 +64,19 @@ class RolloutEngine:
             self._renderer.default_chat_tok_params, max_total_tokens=None, add_special_tokens=False
         )
         self._image_tokens_limit: int = self._engine.input_processor.mm_encoder_cache_size
-        self._open: dict[str, _OpenGroup] = {}
-        self._group_of_request: dict[str, tuple[_OpenGroup, int]] = {}
+        self._open: dict[str, OpenGroup] = {}
+        self._group_of_request: dict[str, tuple[OpenGroup, int]] = {}
         self._weights_usable = True
+
+    # What a `ReadingEngine` does another way
+
+    def arguments(self, model_path: str, config: SamplerConfig) -> dict[str, Any]:
+        """The arguments of `vllm.LLM`."""
+        return engine_arguments(model_path, config)
+
+    def request_params(self, plan: SamplingPlan, prompt_id: str, index: int) -> Any:
+        """vLLM's parameters for one request."""
+        return sampling_params(plan, plan.seed_for(prompt_id, index))
 
     # Prompts in
 
@@ -97,14 +107,8 @@ class RolloutEngine:
         return RenderedPrompt(prompt.prompt_id, engine_input, length)
 
     def chat_text(self, prompt: Prompt) -> str:
-        """The prompt through the chat template, one placeholder per picture, ready for a response."""
-        text: str = self._tokenizer.apply_chat_template(
-            list(prompt.messages),
-            tokenize=False,
-            add_generation_prompt=True,
-            **self.config.chat_template_kwargs,
-        )
-        return text
+        """The prompt as text, one placeholder per picture."""
+        return chat_text(prompt, self._tokenizer, self.config.chat_template_kwargs)
 
     def why_dropped(self, length: PromptLength, plan: SamplingPlan) -> DroppedPrompt | None:
         """The rule: prompt and longest response fit the model's length, each picture the vision encoder's budget."""
@@ -121,7 +125,7 @@ class RolloutEngine:
         """Queue the prompt's rollouts, each a request with its own seed; they share one processed picture."""
         if not self._weights_usable:
             raise RuntimeError("the last weight update failed half-way; sync weights again before sampling")
-        group = _OpenGroup(
+        group = OpenGroup(
             prompt_id=rendered.prompt_id,
             plan=plan,
             policy_version=self.policy_version,
@@ -133,7 +137,7 @@ class RolloutEngine:
         for index in indices:
             rollout_id = plan.rollout_id(rendered.prompt_id, index)
             self._group_of_request[rollout_id] = (group, index)
-            params = sampling_params(plan, plan.seed_for(rendered.prompt_id, index))
+            params = self.request_params(plan, rendered.prompt_id, index)
             self._engine.add_request(rollout_id, rendered.engine_input, params)
 
     # Rollouts out
@@ -149,7 +153,7 @@ class RolloutEngine:
             if not output.finished:
                 continue
             group, index = self._group_of_request.pop(output.request_id)
-            group.finished[index] = self._rollout(group, index, output)
+            group.finished[index] = self.rollout(group, index, output)
             if len(group.finished) == group.num_expected:
                 del self._open[group.prompt_id]
                 completed.append(tuple(group.finished[i] for i in sorted(group.finished)))
@@ -161,7 +165,7 @@ class RolloutEngine:
         self._group_of_request.clear()
         self._open.clear()
 
-    def _rollout(self, group: _OpenGroup, index: int, output: RequestOutput) -> Rollout:
+    def rollout(self, group: OpenGroup, index: int, output: Any) -> Rollout:
         response = output.outputs[0]
         tokens = np.asarray(response.token_ids, dtype=np.int32)
         logprobs: Any = response.logprobs

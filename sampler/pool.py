@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,9 +43,17 @@ class SamplerPool:
     """
 
     def __init__(
-        self, model_path: str | Path, config: SamplerConfig, log_dir: str | Path, policy_version: int = 0
+        self,
+        model_path: str | Path,
+        config: SamplerConfig,
+        log_dir: str | Path,
+        policy_version: int = 0,
+        *,
+        reads: bool = False,
     ) -> None:
-        """`policy_version` is that of the weights at `model_path`, a checkpoint in hub layout."""
+        """`policy_version` is that of the weights at `model_path`, a checkpoint in hub layout. With `reads` the workers
+        own a `ReadingEngine`: nothing is sampled."""
+        self._reads = reads
         self.config = config
         self._model_path = str(model_path)
         self._log_dir = Path(log_dir).absolute()
@@ -124,8 +132,9 @@ class SamplerPool:
             raise SamplerError("the pool is not running: call start() first")
         if self._sampling:
             raise SamplerError("another sample() of this pool is under way")
-        if repeated := _repeated([prompt.prompt_id for prompt in prompts]):
-            raise BadInput(f"prompt {repeated} is given twice; raise num_samples instead")
+        (prompt_id, times), *_ = Counter(prompt.prompt_id for prompt in prompts).most_common(1) or [("", 0)]
+        if times > 1:
+            raise BadInput(f"prompt {prompt_id} is given twice; raise num_samples instead")
         return self._sample(prompts, plan)
 
     def _sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
@@ -283,16 +292,7 @@ class SamplerPool:
             "runtime_env": {"env_vars": engine_environment(self.config)},
         }
         actor_class = ray.remote(RolloutWorker).options(**options)
-        return actor_class.remote(self._model_path, self.config, str(self._log_path(number)))
+        return actor_class.remote(self._model_path, self.config, str(self._log_path(number)), self._reads)
 
     def _log_path(self, number: int) -> Path:
         return self._log_dir / f"rollout-worker-{number}.log"
-
-
-def _repeated(ids: Sequence[str]) -> str | None:
-    seen: set[str] = set()
-    for each in ids:
-        if each in seen:
-            return each
-        seen.add(each)
-    return None

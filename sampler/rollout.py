@@ -92,7 +92,8 @@ class Rollout:
     the group. `response_token_ids` ends with the stop token when `finish_reason` is "stop"; `text` does not.
     `sample_logprobs[t]` is the log-probability with which `response_token_ids[t]` was drawn: after temperature,
     top-p and the forbidden tokens (at temperature 0: under the untempered distribution).
-    `routed_experts` is [prompt + response - 1, layers, top_k], where the engine was asked for it.
+    `routed_experts` is [prompt + response - 1, layers, top_k], where the engine was asked for it. A `ReadingEngine`'s
+    has no response, and instead `hidden_state`, the backbone's output at the prompt's last token.
     """
 
     rollout_id: str
@@ -105,6 +106,7 @@ class Rollout:
     finish_reason: FinishReason
     text: str
     routed_experts: npt.NDArray[np.integer] | None = None
+    hidden_state: npt.NDArray[np.float32] | None = None  # [hidden]
 
     @property
     def num_response_tokens(self) -> int:

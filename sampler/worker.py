@@ -59,7 +59,7 @@ class RolloutWorker:
     An error of the engine is raised by every later call: the worker is then of no further use.
     """
 
-    def __init__(self, model_path: str, config: SamplerConfig, log_path: str) -> None:
+    def __init__(self, model_path: str, config: SamplerConfig, log_path: str, reads: bool = False) -> None:
         redirect_output(log_path)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._state = threading.Condition()
@@ -69,7 +69,9 @@ class RolloutWorker:
         self._weights = WeightState(policy_version=0)
         self._engine: RolloutEngine | None = None
         self._started: Future[float] = Future()
-        self._thread = threading.Thread(target=self._own_engine, args=(model_path, config), daemon=True)
+        self._thread = threading.Thread(
+            target=self._own_engine, args=(model_path, config, reads), daemon=True
+        )
         self._thread.start()
 
     def start(self, weights: WeightState) -> WorkerInfo:
@@ -152,12 +154,14 @@ class RolloutWorker:
 
     # The engine's thread
 
-    def _own_engine(self, model_path: str, config: SamplerConfig) -> None:
+    def _own_engine(self, model_path: str, config: SamplerConfig, reads: bool) -> None:
         began = time.perf_counter()
         try:
-            from sampler.engine import RolloutEngine  # imports vLLM: the environment must be complete by now
+            # They import vLLM: the environment must be complete by now.
+            from sampler.engine import RolloutEngine
+            from sampler.reading_engine import ReadingEngine
 
-            self._engine = RolloutEngine(model_path, config)
+            self._engine = (ReadingEngine if reads else RolloutEngine)(model_path, config)
             gc.freeze()  # what start-up left behind is never garbage: keep the collector out of it
         except BaseException as error:  # noqa: BLE001 - kept, and raised by the call that waits for it
             self._failure = error

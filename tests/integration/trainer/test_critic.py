@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from reward_models.value_head import VALUE_HEAD_FILE
 from rl.checkpoint import export_critic
-from rl.critic_model import VALUE_HEAD_FILE
 from rl.losses import VALUE_LOSS, LossSpec
 
 RELATIVE = 1e-5

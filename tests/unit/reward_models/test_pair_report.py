@@ -1,9 +1,12 @@
 """Accuracy, position bias and calibration against figures computed by hand."""
 
+import dataclasses
+
 import pytest
 
 from reward_models.pair_report import (
     JudgedPair,
+    PairReport,
     calibration_bins,
     expected_calibration_error,
     judged_pair,
@@ -64,3 +67,22 @@ def test_metrics_are_named():
     assert metrics["reward_model/pair_accuracy_frac"] == 1.0
     assert metrics["reward_model/brier"] == pytest.approx(0.04)
     assert len(metrics) == 7
+
+
+def test_a_model_that_reads_one_answer_at_a_time_has_no_place_to_be_biased_for():
+    scores = [
+        Score.scored(0.8, parts={"score": 2.0, "reference_score": 0.6}),
+        Score.scored(0.4, parts={"score": 0.0, "reference_score": 0.4}),
+        Score.failed("x"),
+    ]
+    report = pair_report(map(judged_pair, scores))
+    assert (report.num_pairs, report.num_failed, report.accuracy) == (2, 1, 0.5)
+    assert report.one_at_a_time
+    assert report.position_bias_frac is None and report.order_gap_mean is None
+    assert report.brier == pytest.approx((0.2**2 + 0.6**2) / 2)
+    assert {name for name in report.metrics() if "order" in name or "bias" in name} == set()
+    assert PairReport.from_json(dataclasses.asdict(report)) == report
+    assert report.words == (
+        "pairwise accuracy 50.0% on 2 held-out pairs, one answer at a time, so no position bias, "
+        "calibration error 0.400, 1 failed"
+    )
