@@ -1,11 +1,14 @@
-"""``hone eval``: pass@1 and pass@k of a policy on held-out prompts."""
+"""``hone eval``: pass@1, pass@k and win rate of a policy on held-out prompts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer()
 
@@ -22,7 +25,7 @@ def evaluate_policy(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write figures as JSON here.")] = None,
 ) -> None:
-    """Evaluate a policy: pass@1 as the mean of k samples and pass@k, per question type and verifier."""
+    """Evaluate a policy: pass@1 as the mean of k samples and pass@k, per question type and verifier; win rates."""
     import json
 
     from recipes.recipe_file import load_recipe
@@ -42,7 +45,6 @@ def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) 
     import tempfile
 
     from rich.console import Console
-    from rich.table import Table
 
     from rl.engine_failure import failures_in_one_line
     from rl.quiet import quiet_third_party
@@ -58,7 +60,17 @@ def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) 
         figures = policy_evaluation.evaluate_policy(
             settings, hub, _heldout(settings, prompt_set, run_path, Path(scratch)), log.parent
         )
-        table = Table("", "prompts", "pass@1", title=str(hub))
+        print_figures(Console(file=terminal), str(hub), figures)
+    return figures
+
+
+def print_figures(console: Console, title: str, figures: dict[str, Any]) -> None:
+    """pass@1 as a table where a verifier judged, then pass@k; the win rate where a reward model did."""
+    from rich.table import Table
+
+    console.print(title, highlight=False)
+    if figures["num_prompts"]:
+        table = Table("", "prompts", "pass@1")
         groups = {
             "all": figures,
             **{f"type {name}": one for name, one in figures["by_tag"].items()},
@@ -66,11 +78,26 @@ def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) 
         }
         for name, one in groups.items():
             table.add_row(name, str(one["num_prompts"]), f"{100 * one['pass_at_1']:.1f}%")
-        console = Console(file=terminal)
         console.print(table)
         for k, value in figures["pass_at_k"].items():
             console.print(f"pass@{k}: {100 * value:.1f}%", highlight=False)
-    return figures
+    for line in _win_lines(figures["general"]):
+        console.print(line, highlight=False)
+
+
+def _win_lines(general: dict[str, Any]) -> list[str]:
+    """How the answers to prompts without a verifier compare with their references; nothing without such prompts."""
+    if not general["num_prompts"]:
+        return []
+    wins = general["against_reference"]
+    failed = f", {wins['num_failed']:,} not judged" if wins["num_failed"] else ""
+    of = f"{wins['num_comparisons']:,} comparisons on {general['num_prompts']:,} general prompts{failed}"
+    if wins["win_rate"] is None:
+        return [f"win rate against references: none of {of}"]
+    return [
+        f"win rate against references: {100 * wins['win_rate']:.1f}% of {of}",
+        f"mean probability of winning: {wins['win_probability']:.3f}, 0.5 is parity",
+    ]
 
 
 def _heldout(settings: Any, prompt_set: str | None, run_path: Path, scratch: Path) -> Any:

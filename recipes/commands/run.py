@@ -49,6 +49,7 @@ def _run(settings: Recipe, run_directory: RunDirectory, report: bool) -> None:
     log = run_directory.logs / "driver.log"
     with quiet_third_party(log) as terminal, failures_in_one_line(log):
         with ProgressDisplay(Console(file=terminal)) as display:
+            from recipes.report.rates import rate_chains
             from rl.program import run_program
 
             summary = run_program(settings, run_directory, display)
@@ -56,7 +57,5 @@ def _run(settings: Recipe, run_directory: RunDirectory, report: bool) -> None:
                 from recipes.report.page import write_report
 
                 display.note(f"report: {write_report(run_directory.path)}")
-            heldout = summary["heldout"]
-            display.note(
-                "held-out pass@1: " + " -> ".join(f"{100 * one['pass_at_1']:.1f}%" for one in heldout)
-            )
+            for line in rate_chains(summary["heldout"]):
+                display.note(line)

@@ -6,9 +6,20 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Outcome = Literal["right", "wrong", "unjudged"]
+from recipes.report.axis import short_number
+from recipes.report.shown_score import ShownScore
+
+Outcome = Literal["right", "wrong", "won", "even", "lost", "unjudged"]
 MAX_SHOWN_CHARS = 1200
 UNJUDGED_WORDS = frozenset({"timeout", "error", "not judged"})
+MARKS: dict[Outcome, str] = {
+    "right": "✓",
+    "wrong": "✗",
+    "won": "▲",
+    "even": "=",
+    "lost": "▼",
+    "unjudged": "–",
+}
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -33,7 +44,10 @@ class ShownText:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A row of the rollout log, made ready to be shown."""
+    """A row of the rollout log, made ready to be shown.
+
+    `compared`: no verifier judges it but a reward model, against the prompt's reference.
+    """
 
     rollout_id: str
     stage: str
@@ -43,22 +57,40 @@ class Attempt:
     thought: ShownText
     answer: ShownText
     outcome: Outcome
-    word: str  # right, wrong, or what went wrong: truncated, malformed, timeout, ...
+    word: str  # right, wrong, won, even, lost, or what went wrong: truncated, malformed, timeout, ...
+    compared: bool
     reason: str
     reward: float | None
-    score: float | None
+    verdict_score: float | None
+    score: ShownScore | None
     verifier: str
     extracted: str
     num_response_tokens: int
 
     @property
     def mark(self) -> str:
-        return {"right": "✓", "wrong": "✗", "unjudged": "–"}[self.outcome]
+        return MARKS[self.outcome]
+
+    @property
+    def why(self) -> str:
+        """What is behind the word: who judged, what it was worth and the judge's reason."""
+        if self.outcome == "unjudged":
+            words = "not counted"
+        elif self.score is not None:
+            words = self.score.words
+        elif self.outcome == "lost":
+            words = "loses without being compared"
+        else:
+            words = "" if self.verdict_score is None else f"score {short_number(self.verdict_score)}"
+        judge = "reward model" if self.compared else self.verifier
+        failure = f"{self.score.status}: " if self.score is not None and self.outcome == "unjudged" else ""
+        reason = f"{judge}: {failure}{self.reason}" if self.reason or failure else ""
+        return " · ".join(filter(None, (words, reason)))
 
     @classmethod
     def from_row(cls, row: dict[str, Any], limit: int = MAX_SHOWN_CHARS) -> Attempt:
         """`row` holds the columns of `RolloutTable`; thought, answer and response may come already cut."""
-        word = str(row["word"])
+        word, compared = str(row["word"]), bool(row.get("compared"))
         thought, answer = row.get("thought"), row.get("answer")
         if not thought and not answer:  # nothing could be split: show what came
             answer, row = row.get("response"), {**row, "answer_chars": row.get("response_chars")}
@@ -70,12 +102,23 @@ class Attempt:
             policy_version=int(row.get("policy_version") or 0),
             thought=ShownText.of(thought, row.get("thought_chars"), limit),
             answer=ShownText.of(answer, row.get("answer_chars"), limit),
-            outcome="right" if word == "right" else "unjudged" if word in UNJUDGED_WORDS else "wrong",
+            outcome=_outcome(word, compared),
             word=word,
-            reason=ShownText.of(row.get("verdict_reason"), limit=300).text,
+            compared=compared,
+            reason=ShownText.of(row.get("score_reason" if compared else "verdict_reason"), limit=300).text,
             reward=row.get("reward"),
-            score=row.get("verdict_score"),
+            verdict_score=row.get("verdict_score"),
+            score=ShownScore.from_row(row) if compared else None,
             verifier=str(row.get("verifier") or ""),
             extracted=ShownText.of(row.get("verdict_extracted"), limit=300).text,
             num_response_tokens=int(row.get("num_response_tokens") or 0),
         )
+
+
+def _outcome(word: str, compared: bool) -> Outcome:
+    """A broken format is wrong, and against a reference it loses; what no judge decided on is neither."""
+    if word in UNJUDGED_WORDS:
+        return "unjudged"
+    if compared:
+        return "won" if word == "won" else "even" if word == "even" else "lost"
+    return "right" if word == "right" else "wrong"

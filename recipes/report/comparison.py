@@ -25,15 +25,14 @@ class Attempts:
     attempts: tuple[Attempt, ...]
 
     @property
-    def num_right(self) -> int:
-        return sum(attempt.outcome == "right" for attempt in self.attempts)
-
-    @property
     def score_words(self) -> str:
-        """What no judge decided on counts for nothing: "2 of 3 right, 1 not judged"."""
-        num_unjudged = sum(attempt.outcome == "unjudged" for attempt in self.attempts)
-        words = f"{self.num_right} of {len(self.attempts) - num_unjudged} right"
-        return words + (f", {num_unjudged} not judged" if num_unjudged else "")
+        """What no judge decided on counts for nothing: "2 of 3 right, 1 not judged"; "1 of 4 won, 1 even"."""
+        counts = Counter(attempt.outcome for attempt in self.attempts)
+        num_judged = len(self.attempts) - counts["unjudged"]
+        compared = any(attempt.compared for attempt in self.attempts)
+        words = f"{counts['won'] if compared else counts['right']} of {num_judged} {'won' if compared else 'right'}"
+        words += f", {counts['even']} even" if counts["even"] else ""
+        return words + (f", {counts['unjudged']} not judged" if counts["unjudged"] else "")
 
     @property
     def typical(self) -> Attempt | None:
@@ -65,19 +64,31 @@ class ComparedPrompt:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`num_changed` counts prompts by whether their mean reward rose, stayed or fell."""
+    """`num_changed` counts the prompts with a verifier by whether their mean reward rose, stayed or fell, and
+    `num_compared_changed` the others by wins against the reference. Empty where there is no before and after.
+    """
 
     shown: tuple[ComparedPrompt, ...]
     num_changed: dict[Change, int]
+    num_compared_changed: dict[Change, int]
+
+    @property
+    def is_change(self) -> bool:
+        return bool(self.num_changed or self.num_compared_changed)
 
 
 @dataclass(frozen=True)
 class _Change:
     prompt_id: str
     question_type: str
+    compared: bool
     before: float
     after: float
-    solved: bool  # at least half of the attempts after are right
+    solved: bool  # at least half of the attempts after are right, or won
+
+    @property
+    def direction(self) -> Change:
+        return "better" if self.after > self.before else "worse" if self.after < self.before else "same"
 
     @property
     def sort(self) -> str:
@@ -102,11 +113,20 @@ def compare(log: RolloutTable, stages: Sequence[tuple[str, str]]) -> Comparison:
             for stage, label in stages
         )
         shown.append(ComparedPrompt(prompts[change.prompt_id], sides))
+    if first == last:
+        return Comparison(tuple(shown), {}, {})
+    return Comparison(
+        tuple(shown),
+        _counted([change for change in changes if not change.compared]),
+        _counted([change for change in changes if change.compared]),
+    )
+
+
+def _counted(changes: Sequence[_Change]) -> dict[Change, int]:
     counts: dict[Change, int] = {"better": 0, "same": 0, "worse": 0}
     for change in changes:
-        rose, fell = change.after > change.before, change.after < change.before
-        counts["better" if rose else "worse" if fell else "same"] += 1
-    return Comparison(tuple(shown), counts if first != last else {})
+        counts[change.direction] += 1
+    return counts if changes else {}
 
 
 def choose(changes: Sequence[_Change]) -> list[_Change]:
@@ -127,17 +147,29 @@ def choose(changes: Sequence[_Change]) -> list[_Change]:
 
 
 def _changes(log: RolloutTable, first: str, last: str) -> list[_Change]:
-    """Mean reward per prompt in both stages; what a judge left without a reward does not count."""
+    """Mean worth per prompt in both stages; what a judge left without a reward does not count.
+
+    Worth is the reward of a verifier; against a reference a win, since no two probabilities are ever the same.
+    """
     sql = """
-        SELECT prompt_id, any_value(question_type) AS question_type,
-               avg(reward) FILTER (stage = $first) AS before, avg(reward) FILTER (stage = $last) AS after,
-               avg((word = 'right')::INT) FILTER (stage = $last) >= 0.5 AS solved
-        FROM rollouts WHERE stage IN ($first, $last)
+        SELECT prompt_id, any_value(question_type) AS question_type, any_value(compared) AS compared,
+               avg(worth) FILTER (stage = $first) AS before, avg(worth) FILTER (stage = $last) AS after,
+               avg(solved) FILTER (stage = $last) >= 0.5 AS solved
+        FROM (SELECT *, CASE word WHEN 'right' THEN 1.0 WHEN 'won' THEN 1.0 WHEN 'even' THEN 0.5 ELSE 0.0 END AS solved,
+                     CASE WHEN compared AND reward IS NOT NULL THEN solved ELSE reward END AS worth
+              FROM rollouts WHERE stage IN ($first, $last))
         GROUP BY prompt_id HAVING before IS NOT NULL AND after IS NOT NULL
         ORDER BY question_type, prompt_id
     """
     rows = log.query(sql, {"first": first, "last": last})
     return [
-        _Change(row["prompt_id"], str(row["question_type"]), row["before"], row["after"], bool(row["solved"]))
+        _Change(
+            row["prompt_id"],
+            str(row["question_type"]),
+            row["compared"],
+            float(row["before"]),
+            float(row["after"]),
+            bool(row["solved"]),
+        )
         for row in rows
     ]

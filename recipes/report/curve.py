@@ -22,6 +22,7 @@ class Series:
     bold: bool = False
     faint: bool = False
     dots: bool = False
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ class _Drawing:
         points = thinned(series.points)
         path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
         weight = "bold" if series.bold else "faint" if series.faint else "plain"
-        parts = [f'<polyline class="line {weight} tone{series.tone}" points="{path}"/>']
+        style = f"{weight} dashed" if series.dashed else weight
+        parts = [f'<polyline class="line {style} tone{series.tone}" points="{path}"/>']
         if series.dots or len(points) == 1:
             names = dict(self.curve.x_labels)
             for x, y in points:

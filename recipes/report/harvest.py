@@ -88,7 +88,8 @@ def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:
             "policy_version": row.get("policy_version"),
             "thought": thought,
             "answer": answer.text,
-            "word": "right",  # else it would not have been kept
+            "word": "right" if row.get("verifier") else "won",  # else it would not have been kept
+            "compared": not row.get("verifier"),
             "reward": verdict.get("score"),
             "verdict_score": verdict.get("score"),
             "verdict_reason": verdict.get("reason"),

@@ -1,10 +1,13 @@
-"""The before/after table: held-out pass@1 per question type over the stages of a run."""
+"""The before/after tables: held-out pass@1 per question type and win rates over the stages of a run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from recipes.report.rates import POLICY_BEFORE, pass_at_1, win_probability, win_rate
 from recipes.report.run_record import RunRecord, evaluation_label
 
 Json = dict[str, Any]
@@ -27,7 +30,7 @@ class HeldOutRow:
 
 @dataclass(frozen=True)
 class HeldOutTable:
-    """One block of rows: by question type, verifier, kind or by how responses end."""
+    """One block of rows: by question type, verifier or kind, win rates, or how responses end."""
 
     title: str
     columns: tuple[str, ...]
@@ -35,28 +38,37 @@ class HeldOutTable:
 
 
 def held_out_tables(run: RunRecord) -> list[HeldOutTable]:
-    """Question types first, under a row for all prompts; then verifiers and kinds where there are several."""
+    """Question types first, under a row for all prompts; then verifiers, kinds, win rates, endings."""
     evaluations = run.evaluations
-    if not evaluations:
-        return []
-    names = ("question type", "verifier", "kind")
-    fields = ("by_tag", "by_verifier", "by_kind")
-    tables = []
-    for title, field in zip(names, fields, strict=True):
-        rows = [_row(run, name, field, name) for name in _parts(evaluations, field)]
+    blocks = _pass_blocks(run) if any(pass_at_1(one) is not None for one in evaluations) else {}
+    blocks["win rate"] = _win_rows(run)
+    blocks["how responses end"] = _endings(run)
+    return [_table(title, evaluations, rows) for title, rows in blocks.items() if rows]
+
+
+def _pass_blocks(run: RunRecord) -> dict[str, list[HeldOutRow]]:
+    blocks = {}
+    for title, field in (("question type", "by_tag"), ("verifier", "by_verifier"), ("kind", "by_kind")):
+        rows = [_pass_row(run, name, field) for name in _parts(run.evaluations, field)]
         if title == "question type":
-            rows = [_row(run, "all", None, ""), *rows]
+            rows = [_pass_row(run, "all", None), *rows]
         elif len(rows) < 2:
             continue
-        tables.append(_table(title, evaluations, rows))
-    endings = _endings(run)
-    return [*tables, _table("how responses end", evaluations, endings)] if endings else tables
+        blocks[title] = rows
+    return blocks
 
 
-def pass_at_k(evaluation: Json) -> tuple[str, float] | None:
-    """The largest k with its pass@k, such as ("pass@4", 0.71)."""
-    by_k = {int(k): value for k, value in (evaluation.get("pass_at_k") or {}).items() if value is not None}
-    return (f"pass@{max(by_k)}", float(by_k[max(by_k)])) if by_k else None
+def _win_rows(run: RunRecord) -> list[HeldOutRow]:
+    """The policy before is another one in every column: a change from the first to the last would say nothing."""
+    counts = [(one.get("general") or {}).get("num_prompts") for one in run.evaluations]
+    rows = [
+        _row(run, "against the reference", win_rate, counts),
+        _row(run, "mean probability", win_probability),
+        replace(
+            _row(run, "against the policy before", partial(win_rate, opponent=POLICY_BEFORE)), change=None
+        ),
+    ]
+    return [row for row in rows if any(cell is not None for cell in row.cells)]
 
 
 def _table(title: str, evaluations: list[Json], rows: list[HeldOutRow]) -> HeldOutTable:
@@ -67,29 +79,35 @@ def _parts(evaluations: list[Json], field: str) -> list[str]:
     return list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.get(field) or {}))
 
 
-def _row(run: RunRecord, name: str, field: str | None, part: str) -> HeldOutRow:
-    def of(evaluation: Json | None) -> Json:
-        if evaluation is None or field is None:
-            return evaluation or {}
-        return (evaluation.get(field) or {}).get(part) or {}
+def _pass_row(run: RunRecord, name: str, field: str | None) -> HeldOutRow:
+    """pass@1 of the part `name` of `field`; of all prompts without a field."""
 
-    cells = tuple(of(evaluation).get("pass_at_1") for evaluation in run.evaluations)
-    before, after = of(run.cold_start).get("pass_at_1"), of(run.final).get("pass_at_1")
+    def of(evaluation: Json) -> Json:
+        part: Json = evaluation if field is None else (evaluation.get(field) or {}).get(name) or {}
+        return part
+
     counts = [of(one).get("num_prompts") for one in run.evaluations]
+    return _row(run, name, lambda one: pass_at_1(of(one)), counts)
+
+
+def _row(
+    run: RunRecord, name: str, rate: Callable[[Json], float | None], counts: Sequence[int | None] = ()
+) -> HeldOutRow:
+    before, after = (None if one is None else rate(one) for one in (run.cold_start, run.final))
     change = None if before is None or after is None else after - before
+    cells = tuple(rate(one) for one in run.evaluations)
     return HeldOutRow(name, next((count for count in counts if count), None), cells, change)
 
 
 def _endings(run: RunRecord) -> list[HeldOutRow]:
     """Which part of the responses has a final answer, and which lacks one, by name."""
-    statuses = [evaluation.get("answer_status") or {} for evaluation in run.evaluations]
-    names = list(dict.fromkeys(name for status in statuses for name in status))
-    rows = []
-    for name in sorted(names, key=lambda name: (name != "ok", name)):
-        before = (run.cold_start or {}).get("answer_status") or {}
-        after = (run.final or {}).get("answer_status") or {}
-        change = float(after.get(name, 0.0)) - float(before.get(name, 0.0)) if after and before else None
-        cells = tuple(float(status.get(name, 0.0)) if status else None for status in statuses)
-        words = "a final answer" if name == "ok" else name.replace("_", " ")
-        rows.append(HeldOutRow(words, None, cells, change))
-    return rows
+    names = dict.fromkeys(name for one in run.evaluations for name in one.get("answer_status") or {})
+
+    def part(evaluation: Json, name: str) -> float | None:
+        statuses = evaluation.get("answer_status")
+        return float(statuses.get(name, 0.0)) if statuses else None
+
+    return [
+        _row(run, "a final answer" if name == "ok" else name.replace("_", " "), partial(part, name=name))
+        for name in sorted(names, key=lambda name: (name != "ok", name))
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,30 @@ from typing import Any
 from recipes.report.axis import percent, short_number
 from recipes.report.comparison import Comparison, compare
 from recipes.report.harvest import harvests
-from recipes.report.held_out import held_out_tables, pass_at_k
+from recipes.report.headline import headline
+from recipes.report.held_out import held_out_tables
+from recipes.report.held_out_curve import held_out_curve
 from recipes.report.picture import box_of
+from recipes.report.rates import pass_at_k, win_rate
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.run_record import WORDS_OF_KIND, RunRecord, evaluation_label
 from recipes.report.stage_time import stage_times
-from recipes.report.step_curves import pass_curve, step_curves
+from recipes.report.step_curves import step_curves
 from rl.progress import duration_words
 
 MAX_STEP_ROWS = 200
-STEP_COLUMNS = (
-    ("rollout/reward_mean", "reward"),
-    ("train/loss", "loss"),
-    ("rollout/response_tokens_mean", "tokens a response"),
-    ("train/mismatch_kl", "mismatch_kl"),
-    ("rollout/tokens_per_s", "rollout tok/s"),
-    ("train/tokens_per_s", "train tok/s"),
-)
+STEP_COLUMNS = {
+    "rollout/reward_mean": "reward",
+    "kind/verifiable/reward_mean": "verifiable",
+    "kind/general/reward_mean": "general",
+    "kind/general/kl_response_mean": "general KL",
+    "train/loss": "loss",
+    "critic/explained_variance": "explained",
+    "rollout/response_tokens_mean": "tokens a response",
+    "train/mismatch_kl": "mismatch_kl",
+    "rollout/tokens_per_s": "rollout tok/s",
+    "train/tokens_per_s": "train tok/s",
+}
 
 
 def write_report(run_dir: str | Path, out: str | Path | None = None) -> Path:
@@ -42,18 +50,21 @@ def write_report(run_dir: str | Path, out: str | Path | None = None) -> Path:
 
 def render_report(run: RunRecord) -> str:
     """The page as text."""
+    logged = {metric for line in run.metrics for metric in line.get("metrics") or {}}
+    columns = [metric for metric in STEP_COLUMNS if metric in logged]
     with RolloutTable(run.path, run.pass_score) as log:
         page: str = template("page.html.j2").render(
             run=run,
             summary=run.summary,
-            headline=_headline(run),
+            headline=headline(run),
             story=_story(run),
             facts=_facts(run),
             tables=held_out_tables(run),
-            pass_curve=pass_curve(run),
+            held_out_curve=held_out_curve(run),
+            has_win_rate=any(win_rate(one) is not None for one in run.evaluations),
             curves=step_curves(run),
-            steps=_step_rows(run),
-            step_columns=[name for _, name in STEP_COLUMNS],
+            steps=_step_rows(run, columns),
+            step_columns=[STEP_COLUMNS[metric] for metric in columns],
             times=stage_times(run),
             comparison=_comparison(run, log),
             harvests=harvests(run, log),
@@ -85,32 +96,6 @@ def _story(run: RunRecord) -> str:
     return f"{num_rounds} round{'s' if num_rounds != 1 else ''}: {chain}" if chain else ""
 
 
-def _headline(run: RunRecord) -> dict[str, Any] | None:
-    """Cold start and newest held-out pass@1 with the change in points; None before the first evaluation."""
-    before, after = run.cold_start, run.final
-    if before is None:
-        return None
-    change = 100 * (after["pass_at_1"] - before["pass_at_1"]) if after else None
-    return {
-        "before": before,
-        "before_label": evaluation_label(before) + (" (cold start)" if before.get("after") == "sft" else ""),
-        "measured": _measured(run, before),
-        "after": after,
-        "after_label": evaluation_label(after) if after else "",
-        "points": None if change is None else f"{change:+.1f}",
-        "rose": change is not None and change > 0,
-    }
-
-
-def _measured(run: RunRecord, evaluation: dict[str, Any]) -> str:
-    """How a held-out figure was taken, as far as the manifest and the recipe say."""
-    num_prompts, num_samples = evaluation.get("num_prompts"), evaluation.get("samples_per_prompt")
-    words = f"pass@1 on {num_prompts:,} held-out prompts" if num_prompts else "pass@1 on held-out prompts"
-    temperature = run.evaluation_setting("temperature")
-    heat = f" at temperature {temperature:g}" if temperature is not None else ""
-    return words + (f", the mean of {num_samples} responses each{heat}" if num_samples else "")
-
-
 def _facts(run: RunRecord) -> list[tuple[str, str]]:
     """The figures under the headline, each with its name."""
     summary = run.summary
@@ -120,6 +105,7 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
         last = pass_at_k(after) if after else None
         words = percent(first[1]) + (f" → {percent(last[1])}" if last and last[0] == first[0] else "")
         facts.append((f"held-out {first[0]}", words))
+    facts += _reward_model_facts(run)
     facts.append(("wall time", duration_words(summary["wall_s"])))
     rollout, train = (summary["throughput"][name] for name in ("rollout_tokens_per_s", "train_tokens_per_s"))
     if rollout is not None:
@@ -131,6 +117,13 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     return facts
 
 
+def _reward_model_facts(run: RunRecord) -> list[tuple[str, str]]:
+    """A scalar model is shown one answer at a time and has no bias for a place."""
+    report = run.reward_model_report
+    known = (("reward model's pairwise accuracy", "accuracy"), ("its position bias", "position_bias_frac"))
+    return [(name, percent(report[field])) for name, field in known if report.get(field) is not None]
+
+
 def _comparison(run: RunRecord, log: RolloutTable) -> Comparison | None:
     evaluations = [one for one in (run.cold_start, run.final) if one is not None]
     if not evaluations or not log.rollout_files:
@@ -139,12 +132,12 @@ def _comparison(run: RunRecord, log: RolloutTable) -> Comparison | None:
     return compared if compared.shown else None
 
 
-def _step_rows(run: RunRecord) -> list[list[str]]:
-    """Every step (or every n-th of a long run) with the values of `STEP_COLUMNS` in words."""
+def _step_rows(run: RunRecord, columns: Sequence[str]) -> list[list[str]]:
+    """Every step (or every n-th of a long run) with its values of these metrics in words."""
     stride = -(-len(run.metrics) // MAX_STEP_ROWS) or 1
     rows = []
     for line in run.metrics[::stride]:
-        values = [(line.get("metrics") or {}).get(metric) for metric, _ in STEP_COLUMNS]
+        values = [(line.get("metrics") or {}).get(metric) for metric in columns]
         words = [short_number(value) if isinstance(value, (int, float)) else "" for value in values]
         rows.append([str(line["stage"]), str(line["step"]), *words])
     return rows

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes.report.attempt import ShownText
+from recipes.report.attempt import MAX_SHOWN_CHARS, ShownText
 from recipes.report.picture import Picture
 from rl.run_summary import read_manifests
 from verifiers.errors import HoneError
@@ -18,31 +18,37 @@ if TYPE_CHECKING:
 
 Query = Callable[[str, list[Any]], list[dict[str, Any]]]
 MAX_PICTURES = 4
+MAX_RULE_REFERENCE_CHARS = 300
 
 
 @dataclass(frozen=True)
 class ShownPrompt:
-    """A prompt made ready to be shown."""
+    """A prompt made ready to be shown.
+
+    Without a `verifier` the reference is an answer like others, which a reward model compares them with; else it is the
+    right one.
+    """
 
     prompt_id: str
     question: ShownText
     pictures: tuple[Picture, ...]
     question_type: str
     verifier: str
-    reference: str
+    reference: ShownText
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> ShownPrompt:
         """From a row with a prompt's columns, be it of a prompt file or of harvested SFT rows."""
         tags = row.get("tags") or []
         images = (row.get("images") or [])[:MAX_PICTURES]
+        limit = MAX_RULE_REFERENCE_CHARS if row.get("verifier") else MAX_SHOWN_CHARS
         return cls(
             prompt_id=str(row["prompt_id"]),
             question=ShownText.of(message_text(row.get("messages") or [])),
             pictures=tuple(Picture.of((image or {}).get("bytes")) for image in images),
             question_type=str(tags[0] if tags else row.get("kind") or ""),
             verifier=str(row.get("verifier") or ""),
-            reference=ShownText.of(row.get("reference"), limit=300).text,
+            reference=ShownText.of(row.get("reference"), limit=limit),
         )
 
 

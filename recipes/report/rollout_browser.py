@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
+from recipes.report.comparison import Attempts
 from recipes.report.page import template
 from recipes.report.prompt_source import ShownPrompt
 from recipes.report.rollout_filter import PAGE_SIZE, RolloutFilter
@@ -72,7 +73,11 @@ class RolloutPages:
         for attempt in attempts:
             stages.setdefault((attempt.stage, attempt.policy_version), []).append(attempt)
         page: str = template("prompt.html.j2").render(
-            name=self.name, prompt_id=prompt_id, prompt=shown, stages=stages, num=len(attempts)
+            name=self.name,
+            prompt_id=prompt_id,
+            prompt=shown,
+            sides=[(version, Attempts(stage, tuple(made))) for (stage, version), made in stages.items()],
+            num=len(attempts),
         )
         return page
 

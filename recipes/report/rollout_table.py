@@ -14,16 +14,24 @@ MAX_ATTEMPTS = 400
 
 PASS_SCORE = 0.5
 
-# An error of the judge is not a wrong answer; a response without a final answer is one, under its own name.
+# An error of the judge is not a wrong answer; a response without a final answer is one, under its own name. What has
+# no verifier a reward model compared with the reference: parity is 0.5. Older logs lack the columns of its score.
 VIEW_SQL = """
-    CREATE VIEW rollouts AS SELECT *, coalesce(tags[1], kind) AS question_type,
+    CREATE VIEW rollouts AS
+    WITH logged AS (
+        SELECT NULL::VARCHAR AS score_status, NULL::DOUBLE AS score_probability, NULL::VARCHAR AS score_reason,
+               NULL::VARCHAR AS score_parts WHERE false
+        UNION ALL BY NAME SELECT * FROM {table}
+    )
+    SELECT *, coalesce(tags[1], kind) AS question_type, verifier IS NULL AS compared,
     CASE WHEN verdict_status IN ('timeout', 'error') THEN verdict_status
          WHEN coalesce(answer_status, 'ok') <> 'ok' THEN replace(answer_status, '_', ' ')
          WHEN coalesce(reward, verdict_score) IS NULL THEN 'not judged'
+         WHEN verifier IS NULL THEN CASE WHEN reward > 0.5 THEN 'won' WHEN reward = 0.5 THEN 'even' ELSE 'lost' END
          WHEN coalesce(reward, verdict_score) >= {pass_score} THEN 'right'
          WHEN verdict_status = 'unparseable' THEN 'unparseable'
          ELSE 'wrong' END AS word
-    FROM {table}
+    FROM logged
 """
 
 Parameters = list[Any] | dict[str, Any] | tuple[()]
@@ -32,8 +40,8 @@ Parameters = list[Any] | dict[str, Any] | tuple[()]
 class RolloutTable:
     """A context manager. Reads only; the files it sees are those there when it was opened.
 
-    `rollouts` has the columns of the log and two more: `question_type`, and `word`, which is "right" (from
-    `pass_score` on), "wrong" or what went wrong.
+    `rollouts` has the columns of the log and three more: `question_type`; `compared`, which is true where a reward
+    model judges; and `word`: "right" (from `pass_score` on), "wrong", "won", "even", "lost" or what went wrong.
     """
 
     def __init__(self, run: Path, pass_score: float = PASS_SCORE) -> None:

@@ -9,12 +9,19 @@ from typing import Any
 
 import yaml
 
+from recipes.report.rates import pass_at_1, win_rate
 from recipes.report.rollout_table import PASS_SCORE
 from rl.run_summary import RunStatus, build_summary, read_manifests, read_metrics
 from verifiers.errors import BadInput
 
 Json = dict[str, Any]
-WORDS_OF_KIND = {"sft": "SFT", "rl": "RL", "collect": "harvest"}
+WORDS_OF_KIND = {
+    "sft": "SFT",
+    "reward-model": "reward model",
+    "critic": "critic",
+    "rl": "RL",
+    "collect": "harvest",
+}
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,16 @@ class RunRecord:
 
     @property
     def evaluations(self) -> list[Json]:
-        """The held-out evaluations in order, as in summary.json."""
+        """The held-out evaluations in order, as in summary.json, without those that measured nothing."""
         evaluations: list[Json] = self.summary["heldout"]
-        return [evaluation for evaluation in evaluations if evaluation.get("pass_at_1") is not None]
+        return [one for one in evaluations if pass_at_1(one) is not None or win_rate(one) is not None]
+
+    @property
+    def reward_model_report(self) -> Json:
+        """How well the run's own reward model does on held-out pairs; empty where the run trained none."""
+        results = [one.get("result") or {} for one in self.manifests if one.get("kind") == "reward-model"]
+        report: Json = (results[-1].get("report") or {}) if results else {}
+        return report
 
     @property
     def cold_start(self) -> Json | None:

@@ -1,4 +1,4 @@
-"""The curves of a run: held-out pass@1 over its stages, and what every step logged."""
+"""The curves of a run: what every step logged."""
 
 from __future__ import annotations
 
@@ -8,50 +8,34 @@ from typing import Any
 
 from recipes.report.axis import percent, short_number, whole_percent
 from recipes.report.curve import Curve, Series
-from recipes.report.run_record import RunRecord, evaluation_label
+from recipes.report.run_record import WORDS_OF_KIND, RunRecord
 
 Json = dict[str, Any]
-NUM_TONES = 6
 MIN_STEPS_TO_SMOOTH = 24
 
 
-def pass_curve(run: RunRecord) -> Curve | None:
-    """Held-out pass@1 of every evaluation: all prompts in bold, one line per question type."""
-    evaluations = run.evaluations
-    if len(evaluations) < 2:
-        return None
-    names = sorted({name for evaluation in evaluations for name in evaluation.get("by_tag") or {}})
-    lines = [Series("all", _points(evaluations, None), bold=True, dots=True)]
-    lines += [
-        Series(name, _points(evaluations, name), tone=1 + index % NUM_TONES, dots=True)
-        for index, name in enumerate(names[: 2 * NUM_TONES] if len(names) > 1 else [])
-    ]
-    labels = tuple((float(index), evaluation_label(one)) for index, one in enumerate(evaluations))
-    return Curve(
-        "Held-out pass@1 per stage",
-        tuple(line for line in lines if line.points),
-        x_labels=labels,
-        y_range=(0.0, 1.0),
-        number=percent,
-        tick_number=whole_percent,
-        end_labels=True,
-    )
-
-
-def _points(evaluations: Sequence[Json], tag: str | None) -> tuple[tuple[float, float], ...]:
-    parts = [one if tag is None else (one.get("by_tag") or {}).get(tag) or {} for one in evaluations]
-    values = [(float(index), part.get("pass_at_1")) for index, part in enumerate(parts)]
-    return tuple((x, float(y)) for x, y in values if y is not None)
-
-
 def step_curves(run: RunRecord) -> list[Curve]:
-    """Reward, response length, losses, mismatch_kl and throughput over steps, as far as they were logged."""
-    rl, sft = ([line for line in run.metrics if line.get("kind") == kind] for kind in ("rl", "sft"))
+    """Rewards, response length, losses, KL, mismatch_kl and throughput over steps, as far as they were logged."""
+    rl, sft, reward_model = (_lines(run, kind) for kind in ("rl", "sft", "reward-model"))
+    values = [line for line in _lines(run, "critic", "rl") if "critic/explained_variance" in line["metrics"]]
     curves = [
-        _curve("Reward per RL step", rl, {"rollout/reward_mean": "reward"}, tone=2),
+        _reward_curve(rl),
+        _curve(
+            "KL of general prompts",
+            rl,
+            {"kind/general/kl_response_mean": "nats a response"},
+            tone=5,
+        ),
+        _curve(
+            "Explained variance of the critic",
+            values,
+            {"critic/explained_variance": "of the returns"},
+            tone=3,
+        ),
         _curve("Response length, tokens", rl, {"rollout/response_tokens_mean": "tokens"}, tone=4),
         _curve("Responses with a thought", rl, {"rollout/thought_frac": "responses"}, tone=6, is_frac=True),
         _curve("SFT loss", sft, {"train/loss": "loss"}, tone=1),
+        _curve("Reward model loss", reward_model, {"train/loss": "loss"}, tone=6),
         _curve("mismatch_kl", rl, {"train/mismatch_kl": "sampler against trainer"}, tone=5),
         _curve("Gradient norm in RL", rl, {"train/grad_norm": "norm"}, tone=3),
         _curve("Entropy", rl, {"train/entropy": "nats a token"}, tone=4),
@@ -72,6 +56,21 @@ def step_curves(run: RunRecord) -> list[Curve]:
     return [curve for curve in curves if curve is not None]
 
 
+def _lines(run: RunRecord, *kinds: str) -> list[Json]:
+    return [{"metrics": {}, **line} for line in run.metrics if line.get("kind") in kinds]
+
+
+def _reward_curve(rl: Sequence[Json]) -> Curve | None:
+    """By kind where a reward model judges some prompts: its probability and a verifier's score are no one scale."""
+    by_kind = {
+        "kind/verifiable/reward_mean": "verifiable",
+        "kind/general/reward_mean": "general (probability)",
+    }
+    if any("kind/general/reward_mean" in line["metrics"] for line in rl):
+        return _curve("Reward per RL step, by kind", rl, by_kind, tone=2)
+    return _curve("Reward per RL step", rl, {"rollout/reward_mean": "reward"}, tone=2)
+
+
 def _curve(
     title: str, lines: Sequence[Json], metrics: dict[str, str], *, tone: int, is_frac: bool = False
 ) -> Curve | None:
@@ -83,7 +82,7 @@ def _curve(
         points = tuple(
             (float(x), float(value))
             for x, line in enumerate(lines)
-            if (value := (line.get("metrics") or {}).get(metric)) is not None and math.isfinite(value)
+            if (value := line["metrics"].get(metric)) is not None and math.isfinite(value)
         )
         if not points:
             continue
@@ -133,8 +132,10 @@ def _stage_parts(
 
 
 def _stage_marks(lines: Sequence[Json]) -> tuple[tuple[float, str], ...]:
+    """Named by what begins: a round, or a kind of stage where there are several."""
+    several = len({line["kind"] for line in lines}) > 1
     starts = [
-        (float(x), f"round {line.get('round', 0)}")
+        (float(x), WORDS_OF_KIND[line["kind"]] if several else f"round {line.get('round', 0)}")
         for x, line in enumerate(lines)
         if x == 0 or line.get("stage") != lines[x - 1].get("stage")
     ]

@@ -159,15 +159,18 @@ class RunMaker:
         self.num_stages += 1
         return name
 
-    def rollout_columns(self) -> list[str]:
-        return [name for name, _ in ROLLOUT_FIELDS]
+    def row(self, **fields: Any) -> dict[str, Any]:
+        """A row of the rollout log about which nothing is known but this, and that a verifier judged it."""
+        ids = {"rollout_id": "r", "stage": "s", "prompt_id": "p", "verifier": "number"}
+        return dict.fromkeys(name for name, _ in ROLLOUT_FIELDS) | ids | fields
 
     def next_name(self, kind: str, round_index: int = 0) -> str:
         return f"{self.num_stages:02d}-{kind}" + ("" if kind == "prepare" else f"-r{round_index}")
 
     def metrics(self, stage: str, round_index: int, step: int, **values: float) -> None:
         named = {name.replace("__", "/"): value for name, value in values.items()}
-        where = {"stage": stage, "kind": stage.split("-")[1], "round": round_index, "step": step}
+        kind = stage.split("-", 1)[1].rsplit("-", 1)[0]
+        where = {"stage": stage, "kind": kind, "round": round_index, "step": step}
         line = {**where, "time": 0.0, "metrics": named}
         with (self.run / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -179,8 +182,8 @@ class RunMaker:
             self.metrics(stage, round_index, step, train__loss=loss, train__tokens_per_s=9000.0)
         self.stage("sft", round_index, "SFT", {"train": 60.0 / (1 + round_index)}, num_steps=num_steps)
 
-    def evaluate(self, round_index: int, after: str, skill: float) -> str:
-        stage = self.next_name("evaluate", round_index)
+    def verified_rows(self, stage: str, round_index: int, skill: float) -> list[dict[str, Any]]:
+        """The held-out attempts of a policy that is right this often."""
         rows = []
         for asked in self.heldout:
             own_skill = min(max(skill + self.rng.gauss(0, 0.25), 0.02), 0.98)
@@ -188,6 +191,11 @@ class RunMaker:
                 said = respond(asked, own_skill, self.rng)
                 row = rollout_row(asked, said, stage=stage, version=self.version, index=index)
                 rows.append({**row, "round": round_index})
+        return rows
+
+    def evaluate(self, round_index: int, after: str, skill: float) -> str:
+        stage = self.next_name("evaluate", round_index)
+        rows = self.verified_rows(stage, round_index, skill)
         write_rollouts(self.run, stage, rows)
         result = evaluation_result(rows)
         phases = {"generate": 7.5, "judge": 0.6}
@@ -319,6 +327,17 @@ def run_maker(tmp_path: Path) -> RunMaker:
     run = tmp_path / "digits"
     run.mkdir()
     return RunMaker(run, num_heldout=8, num_train=12)
+
+
+@pytest.fixture(scope="session")
+def new_run() -> type[RunMaker]:
+    """To make a run of one's own."""
+    return RunMaker
+
+
+@pytest.fixture(name="evaluation_result", scope="session")
+def _evaluation_result() -> Callable[..., dict[str, Any]]:
+    return evaluation_result
 
 
 @pytest.fixture(name="write_rollouts", scope="session")

@@ -119,16 +119,14 @@ def test_a_metric_that_is_not_finite_is_left_out_of_its_curve(run_maker: Any) ->
 def test_how_an_attempt_is_named(
     run_maker: Any, write_rollouts: Any, fields: dict[str, Any], outcome: str, word: str
 ) -> None:
-    row = dict.fromkeys(run_maker.rollout_columns()) | {"rollout_id": "r", "stage": "s", "prompt_id": "p"}
-    write_rollouts(run_maker.run, "s", [{**row, **fields}])
+    write_rollouts(run_maker.run, "s", [run_maker.row(**fields)])
     with RolloutTable(run_maker.run) as log:
         (attempt,) = log.attempts("p")
     assert (attempt.outcome, attempt.word) == (outcome, word)
 
 
 def test_right_begins_at_the_pass_score_of_the_recipe(run_maker: Any, write_rollouts: Any) -> None:
-    row = dict.fromkeys(run_maker.rollout_columns()) | {"rollout_id": "r", "stage": "s", "prompt_id": "p"}
-    write_rollouts(run_maker.run, "s", [{**row, "reward": 0.7}])
+    write_rollouts(run_maker.run, "s", [run_maker.row(reward=0.7)])
     (run_maker.run / "recipe.yaml").write_text("evaluation: {pass_score: 0.8, temperature: 1}")
     run = RunRecord.open(run_maker.run)
     assert (run.pass_score, run.evaluation_setting("temperature"), run.evaluation_setting("top_p")) == (
@@ -280,8 +278,7 @@ def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
         rows = []
         for prompt, of_prompt in zip(prompts, of_prompts, strict=True):
             for index, reward in enumerate(of_prompt):
-                row = dict.fromkeys(run_maker.rollout_columns())
-                row |= {"rollout_id": f"{stage}{index}", "stage": stage, "prompt_id": prompt.prompt_id}
+                row = run_maker.row(rollout_id=f"{stage}{index}", stage=stage, prompt_id=prompt.prompt_id)
                 row |= {"index": index, "reward": reward, "tags": list(prompt.tags), "answer_status": "ok"}
                 rows.append({**row, "verdict_status": "timeout" if reward is None else "scored"})
         write_rollouts(run_maker.run, stage, rows)

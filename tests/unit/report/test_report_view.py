@@ -186,8 +186,7 @@ def test_it_listens_on_this_machine_alone(whole_run: Path) -> None:
 def test_hostile_output_stays_text(run_maker: Any, write_rollouts: Any, made_client: Client) -> None:
     hostile = '"><script>alert(1)</script>'
     prompt, _ = run_maker.heldout[0]
-    row = dict.fromkeys(run_maker.rollout_columns())
-    row |= {"rollout_id": hostile, "stage": hostile, "prompt_id": prompt.prompt_id, "tags": [hostile]}
+    row = run_maker.row(rollout_id=hostile, stage=hostile, prompt_id=prompt.prompt_id, tags=[hostile])
     row |= {"answer": hostile, "thought": hostile, "verdict_reason": hostile, "verdict_status": hostile}
     write_rollouts(run_maker.run, "00-evaluate", [row])
     page = made_client.show(stage=hostile, type=hostile)
