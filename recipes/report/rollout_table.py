@@ -9,6 +9,7 @@ from typing import Any
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.prompt_source import PromptSource, ShownPrompt, table_of
+from recipes.report.shown_score import PARITY_TOLERANCE
 
 MAX_ATTEMPTS = 400
 
@@ -27,7 +28,8 @@ VIEW_SQL = """
     CASE WHEN verdict_status IN ('timeout', 'error') THEN verdict_status
          WHEN coalesce(answer_status, 'ok') <> 'ok' THEN replace(answer_status, '_', ' ')
          WHEN coalesce(reward, verdict_score) IS NULL THEN 'not judged'
-         WHEN verifier IS NULL THEN CASE WHEN reward > 0.5 THEN 'won' WHEN reward = 0.5 THEN 'even' ELSE 'lost' END
+         WHEN verifier IS NULL AND abs(reward - 0.5) <= {parity} THEN 'even'
+         WHEN verifier IS NULL THEN CASE WHEN reward > 0.5 THEN 'won' ELSE 'lost' END
          WHEN coalesce(reward, verdict_score) >= {pass_score} THEN 'right'
          WHEN verdict_status = 'unparseable' THEN 'unparseable'
          ELSE 'wrong' END AS word
@@ -52,7 +54,9 @@ class RolloutTable:
         self._db = duckdb.connect(config={"threads": 2})
         if self.rollout_files:
             self._db.execute(
-                VIEW_SQL.format(table=table_of(self.rollout_files), pass_score=float(pass_score))
+                VIEW_SQL.format(
+                    table=table_of(self.rollout_files), pass_score=float(pass_score), parity=PARITY_TOLERANCE
+                )
             )
 
     def __enter__(self) -> RolloutTable:

@@ -7,6 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+# The two orders of one pair differ in the last bits of float32: an answer equal to its reference is not above it.
+PARITY_TOLERANCE = 1e-6
+
 
 @dataclass(frozen=True)
 class ShownScore:
@@ -41,7 +44,7 @@ class ShownScore:
 def probability_words(probability: float) -> str:
     """Two decimals; what is not parity is not written as if it were."""
     words = f"{probability:.2f}"
-    if words == "0.50" and probability != 0.5:
+    if words == "0.50" and abs(probability - 0.5) > PARITY_TOLERANCE:
         return f"just {'above' if probability > 0.5 else 'under'} 0.50"
     return words
 

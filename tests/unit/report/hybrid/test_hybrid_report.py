@@ -139,6 +139,7 @@ def test_the_curves_of_a_hybrid_run(hybrid_run: Path, whole_run: Path) -> None:
     [
         ({"reward": 0.93, "score_probability": 0.93}, "won", "won"),
         ({"reward": 0.5, "score_probability": 0.5}, "even", "even"),
+        ({"reward": 0.50000003, "score_probability": 0.50000003}, "even", "even"),
         ({"reward": 0.4999, "score_probability": 0.4999}, "lost", "lost"),
         ({"score_status": "error", "reward": None, "score_probability": None}, "unjudged", "not judged"),
         ({"score_status": "timeout", "reward": None, "score_probability": None}, "unjudged", "not judged"),
@@ -193,7 +194,7 @@ def test_a_score_in_words() -> None:
         score = ShownScore.from_row({**row, "score_parts": parts})
         assert score is not None
         assert score.words == f"0.93 against the reference{words}"
-    assert [probability_words(p) for p in (0.5, 0.5001, 0.4999, 1.0)] == [
+    assert [probability_words(p) for p in (0.50000003, 0.5001, 0.4999, 1.0)] == [
         "0.50",
         "just above 0.50",
         "just under 0.50",
