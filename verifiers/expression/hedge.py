@@ -1,4 +1,4 @@
-"""Words that take an answer back: `42 or 43`, `not 42`, `at least 42`, `42 is wrong`."""
+"""Words that take an answer back or change it: `42 or 43`, `not 42`, `at least 42`, `42 is wrong`, `42 minus two`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ HEDGE = re.compile(
 DENIED = re.compile(
     r"(?:\b(?:not|never|neither|cannot|pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
     r"|не|nie|niet|inte|ikke|değil|(?:wrong|incorrect|false) (?:answer|value|result|number))"
-    r"|n't|n’t|不是|不等于|不為|不为|并非|ليس|नहीं)(?![^\W\d_])[^.\n\d,;:。，]{0,24}$",
+    r"|n't|n’t|不是|不等于|不為|不为|并非|ليس|नहीं)(?![^\W\d_])[^.\n\d,;:。，]{0,24}$"
+    r"|\b(?:maybe|perhaps|possibly|(?:might|could|may) be)\s{1,4}(?:[^\W\d_]{1,20}\s{1,4})?[$*(\\]*$",
     re.IGNORECASE,
 )
 # `at least 42` is a bound, not a value
@@ -29,6 +30,12 @@ DENIAL_BEHIND = re.compile(
     r"\s*(?:ではありません|ではない|じゃない|이 아니|가 아니|değil|नहीं)"
     r"|[\s$*(]*(?:(?:is|are|was|were|does|do|can)\s*(?:not\b|n't|n’t)"
     r"|(?:(?:is|are|was|were)\s+)?(?:wrong|incorrect|false|impossible|too\s)"
-    r"|at (?:least|most)|(?:or|and) (?:more|less|fewer|above))",
+    r"|at (?:least|most)|(?:or|and) (?:more|less|fewer|above)"
+    r"|(?:squared|cubed|plus|minus)(?![^\W\d_])"
+    # 12 boys and two girls, 5 times two, 5 less than ten
+    r"|(?:[^\W\d_]{1,20}\s{1,4}){0,3}(?:and|or|plus|minus|times|over|than)\s{1,4}(?:an?\s{1,4})?"
+    r"(?:half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|some|several|many|few|another)(?![^\W\d_])"
+    r"|[^.!?\n]{0,60}\?\s*$)",  # 42 errors?
     re.IGNORECASE,
 )

@@ -45,6 +45,13 @@ _PARTS = {
     word: value
     for value, word in enumerate("half third fourth fifth sixth seventh eighth ninth tenth".split(), start=2)
 } | {"quarter": 4, "eleventh": 11, "twelfth": 12, "twentieth": 20, "hundredth": 100}
+PLURAL_PARTS = {
+    word: value
+    for value, word in enumerate(
+        "halves thirds fourths fifths sixths sevenths eighths ninths tenths elevenths twelfths".split(),
+        start=2,
+    )
+} | {"hundredths": 100, "thousandths": 1_000}
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|textit|mbox)\s*\{([^{}]*)\}")
 _MAX_CHARS = 120
 
@@ -79,6 +86,13 @@ def spelt_number(text: str) -> str | None:
     if len(rest) > 3 or set(rest) & (_SMALL.keys() | {"and", "or", "to", "over", "point", "by", "not"}):
         return None
     return f"{value} " + " ".join(rest)
+
+
+def has_cardinal(text: str) -> bool:
+    """Whether an English number from two on stands among the words."""
+    return any(
+        (_SMALL.get(word, 0) > 1 and word in _ENGLISH) or word in _TENS for word in text.casefold().split()
+    )
 
 
 def _hyphened(word: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from verifiers.expression.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
+from verifiers.expression.number_words import PLURAL_PARTS
 from verifiers.final_line import boxes, tagged_answer
 
 MAX_LINE = 4_000
@@ -52,6 +53,10 @@ _LINK = re.compile(r"[\s,;.$*]*(?:,|;|\band\b|\bor\b|&|\\text\s*\{\s*(?:and|or)\
 _SENTENCE_END = re.compile(r"(?<=[\w)}\]%$*\"'°!])\s*(?:\.(?=\s|$)|。|\n|\.\s*I hope)")
 _NUMERAL = re.compile(
     r"(?<![.,])(?<![^\W\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])[-−]?[$€£]?(?>\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+|e[-+]?\d+)?(?=(?:\s?%|\s?[a-zA-Z°€²³$]{1,3}(?![a-zA-Z\d])|[^\w]|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]|$))\s?%?",
+)
+_SCALE_BEHIND = re.compile(
+    rf"\s{{0,3}}(?:dozen|hundred|thousand|million|billion|trillion|lakh|crore|{'|'.join(PLURAL_PARTS)})(?![^\W\d_])",
+    re.IGNORECASE,
 )
 _PROSE = re.compile(
     r"(?<![\w\\])[^\W\d_]{4,}|(?:(?<![\w\\])[^\W\d_]{2,}\W+){2}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
@@ -225,6 +230,8 @@ def _last_number(text: str) -> tuple[str | None, int]:
     number = found[-1].group().rstrip(",")
     if re.fullmatch(r"\D*\d+,\d+\D*", number) and not re.search(r"\d,\d{3}(?!\d)", number):
         number = number.replace(",", ".")  # 2,74: a number on its own, not a list
+    if scale := _SCALE_BEHIND.match(tail, found[-1].end()):
+        number += scale.group()
     return number, skipped + found[-1].end()
 
 

@@ -7,15 +7,16 @@ from fractions import Fraction
 from verifiers.expression.atom_parser import AtomParser
 from verifiers.expression.lexer import Unreadable
 from verifiers.expression.node import Measure, Node, Number, times
+from verifiers.expression.number_words import PLURAL_PARTS, has_cardinal
 
-_SCALES = {
+_SCALES: dict[str, int | Fraction] = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7,
     "billion": 10**9,
     "trillion": 10**12, "千": 10**3, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "тысяч": 10**3,
     "тысячи": 10**3,
     "миллион": 10**6, "миллиона": 10**6, "миллионов": 10**6, "millionen": 10**6, "millones": 10**6, "milhões": 10**6,
     "milioni": 10**6,
-}  # fmt: skip
+} | {word: Fraction(1, parts) for word, parts in PLURAL_PARTS.items()}  # fmt: skip
 _CHINESE_SCALE = "万萬亿億"
 _HEDGES = {
     "not",
@@ -43,6 +44,7 @@ _HEDGES = {
     "less",
     "fewer",
 }
+_OPERATIONS = {"squared", "cubed", "plus", "minus"}  # behind a value; `m squared` is a unit
 _DENIALS = ("では", "じゃ", "이 아니", "가 아니", "아니", "不", "değil")
 _MAX_UNIT_WORDS = 6
 
@@ -74,6 +76,8 @@ class UnitParser(AtomParser):
         if scale is not None and not isinstance(item, Measure):
             self.take()
             return times(item, Number(Fraction(scale)))
+        if word.split()[:1] and word.split()[0] in _OPERATIONS:
+            raise Unreadable("the value goes on in words")
         if word[0] in _CHINESE_SCALE:  # 3万元
             return Measure(times(item, Number(Fraction(_SCALES[word[0]]))), self.unit_words()[1:])
         if isinstance(item, Measure):
@@ -89,6 +93,8 @@ class UnitParser(AtomParser):
                 text = self.take().text.strip()
                 if set(text.lower().split()) & _HEDGES or text.startswith(_DENIALS):
                     raise Unreadable("a hedge is not a unit")
+                if has_cardinal(text) and (words or " " in text):  # not 7 (seven)
+                    raise Unreadable("a second number behind a value")
                 words.append(text)
                 if len(words) > _MAX_UNIT_WORDS:
                     raise Unreadable("too many words behind a value")

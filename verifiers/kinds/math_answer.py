@@ -27,6 +27,12 @@ from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
 _DECIMAL_COMMA = re.compile(r"(-?\s*)(\d{1,9}),(\d{1,12})(\s*(?:[^\d,]{1,12})?)")
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
 _AFTER_OPTION = re.compile(r"\W{0,3}(?:\\[a-z]{4,6}\{\s*)?\(?[A-J][).:\]]\)?\s*\}?\s+(?!\W*[A-J]\W*$)(\S.*)")
+_PLURAL = (
+    r"(?!(?:ten|one|hundred|thousand|million|dozen|half|halve|third|quarter|hour|minute|second|day|week|month|year"
+    r"|feet|inche|yard|mile|meter|metre|degree|dollar|cent|pound|ounce|gram|liter|litre|\w*meter|\w*gram)s?\b)"
+    r"(?:[a-z]{2,14}s|(?:wo)?men|children|people)"
+)
+_COUNTED_PAIR = re.compile(rf"([\d,.]*\d)\s*(?:\\text\{{)?\s*{_PLURAL} and {_PLURAL}\s*\}}?")
 # What a whole answer may also stand for.
 _OTHER_FORMS = (
     (re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
@@ -37,6 +43,8 @@ _OTHER_FORMS = (
         ),
         r"\1 \\text{\2}",
     ),
+    # 12 boys and girls, which are 12; not 5 hours and minutes
+    (_COUNTED_PAIR, r"\1 \\text{things}"),
     # 4x = 48 => x = 12
     (
         re.compile(

@@ -10,20 +10,23 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.expression.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
-from verifiers.expression.number_words import spelt_number
+from verifiers.expression.number_words import PLURAL_PARTS, spelt_number
 from verifiers.expression.statement import after_phrase, cleaned
 from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, shown
 
-_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8, "億": 8}
-_SCALE = re.compile(
-    r"(\W?)\s*(hundred|thousand|million|billion|trillion|万|亿|億)s?(?![a-z])\s*(.*)", re.IGNORECASE
-)
+_SCALES = {
+    "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "万": 10**4, "亿": 10**8, "億": 10**8,
+} | {word: Fraction(1, parts) for word, parts in PLURAL_PARTS.items()}  # fmt: skip
+_SCALE_WORDS = "|".join(_SCALES)
+_SCALE = re.compile(rf"(\W?)\s*({_SCALE_WORDS})s?(?![a-z])\s*(.*)", re.IGNORECASE)
 _NAMED = re.compile(r"[^\d=]{1,60}=\s*([^=]{1,60})")
 _NUMERAL = re.compile(
-    r"(?<![\w.,/^*+-])[-−]?[$€£¥]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s?%|\s?(?:percent|thousand|million|billion|trillion)\b)?"
+    r"(?<![\w.,/^*+-])[-−]?[$€£¥]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s?%|\s?(?:percent|"
+    rf"{_SCALE_WORDS})\b)?"
     r"(?![\w/^*+-])",
     re.IGNORECASE,
 )
@@ -133,7 +136,7 @@ def _scaled(found: Quantity | None) -> Quantity | None:
         return found
     currency, word, rest = match.groups()
     unit = f"{currency} {rest}".strip()
-    return replace(found, value=found.value * 10 ** _SCALES[word.lower()], unit=unit, places=None)
+    return replace(found, value=found.value * _SCALES[word.lower()], unit=unit, places=None)
 
 
 def _stated_quantity(stated: str) -> Quantity | None:
