@@ -38,8 +38,8 @@ class DigitQuestion:
     thought: str
 
     @property
-    def verifier(self) -> str:
-        return VERIFIERS[self.question_type]
+    def verifier(self) -> str | None:
+        return VERIFIERS.get(self.question_type)
 
     def response(self, *, easy: bool = False) -> str:
         """`<think>3+5+1</think>\\boxed{9}`; an easy response has an empty thought."""

@@ -40,7 +40,7 @@ class DigitsShape:
             picture = draw_picture(bank, rng, num_digits, random_cells=self.random_cells)
             question = ask(picture, question_type, rng)
             if question is not None:
-                return _prompt(picture, question), question
+                return prompt_of(picture, question), question
 
 
 def build_digits(
@@ -169,10 +169,12 @@ def tokenizer_corpus(num_texts: int = 4000, *, seed: int = 0) -> list[str]:
     return texts[:num_texts]
 
 
-def _prompt(picture: DigitPicture, question: DigitQuestion) -> Prompt:
+def prompt_of(picture: DigitPicture, question: DigitQuestion) -> Prompt:
+    """The picture with its question; a general prompt where no verifier can judge the answer."""
     return Prompt.build(
         messages=[{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question.text}]}],
         images=[picture.png],
+        kind="verifiable" if question.verifier else "general",
         verifier=question.verifier,
         reference=question.reference,
         source=SOURCE,

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rl.algorithm_names import NEEDS_CRITIC
 from rl.recipe import Recipe
+from rl.reward_data import training_of, trains_reward_model
 from rl.run_directory import RunDirectory
 from sampler.prompt_dataset import load_prompts
 from sampler.sft_row import load_sft_rows
@@ -45,7 +46,7 @@ def _data(recipe: Recipe) -> str:
             load = load_sft_rows if name == "cold start" else load_prompts
             lines.append(f"{name}: {len(load(file, decode_images=False)):,} rows of {file}")
         else:
-            lines.append(f"{name}: hub id {file}, not read")
+            lines.append(f"{name}: {file} is not on this machine: not read")
     return "\n".join(lines)
 
 
@@ -66,17 +67,24 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
                 f"round {round_index} · SFT",
                 f"{epochs:g} epochs of {rows}, {sft.batch_size} sequences a step",
             )
+        if trains_reward_model(recipe) and not round_index:
+            config = training_of(recipe)
+            yield (
+                f"round {round_index} · reward model",
+                f"{config.epochs:g} epochs of preferences, {config.batch_size} comparisons a step",
+            )
+        if round_index or has_cold_start or trains_reward_model(recipe):
             yield f"round {round_index} · evaluate", heldout
-        rollouts = rl.prompts_per_step * rl.samples_per_prompt
+        rollouts, samples = _rollouts_of_a_step(recipe)
         if rl.advantage in NEEDS_CRITIC and recipe.critic.pretrain_steps:
             yield (
                 f"round {round_index} · critic",
-                f"at most {recipe.critic.pretrain_steps} steps of {rollouts:,} rollouts",
+                f"at most {recipe.critic.pretrain_steps} steps of {samples} = {rollouts:,} rollouts",
             )
         yield (
             f"round {round_index} · RL",
             (
-                f"{rl.steps} steps of {rl.prompts_per_step} prompts x {rl.samples_per_prompt} samples = "
+                f"{rl.steps} steps of {samples} = "
                 f"{rl.steps * rollouts:,} rollouts, {rl.steps * rl.mini_batches:,} optimizer steps "
                 f"({rl.advantage}, {rl.loss.policy_loss})"
             ),
@@ -90,6 +98,17 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
                     f"{rft.samples_per_prompt} more"
                 ),
             )
+
+
+def _rollouts_of_a_step(recipe: Recipe) -> tuple[int, str]:
+    """How many (at most, where general prompts have fewer samples), and in words."""
+    rl = recipe.rl
+    samples = f"{rl.samples_per_prompt} samples"
+    if recipe.judging.reward_model is not None:
+        samples += f" (of a general prompt {rl.samples_per_general_prompt})"
+    if rl.rollouts_per_step is not None:
+        return rl.rollouts_per_step, f"prompts x {samples}"
+    return rl.prompts_per_step * rl.samples_per_prompt, f"{rl.prompts_per_step} prompts x {samples}"
 
 
 def _stages_done(run_path: Path) -> set[int]:

@@ -9,6 +9,8 @@ from typing import Any, Literal, NoReturn, get_args
 
 ScoreStatus = Literal["scored", "timeout", "error"]
 SCORE_STATUSES: tuple[ScoreStatus, ...] = get_args(ScoreStatus)
+# Around 0.5: both orders of the same two answers differ in a float32's last bits.
+PARITY_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from rl.algorithm_names import GROUP_RELATIVE, NEEDS_CRITIC
 from rl.batch import Floats
-from rl.recipe import RlConfig
+from rl.rl_recipe import RlConfig
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:

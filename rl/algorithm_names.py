@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from rl.recipe import RlConfig
+from rl.rl_recipe import RlConfig
 from sampler.prompt import PromptKind
 from verifiers.errors import BadInput, near_name
 from verifiers.registry import verifier_names

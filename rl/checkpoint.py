@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from rl.run_directory import StageDirectory, write_atomically
+from rl.atomic_file import write_atomically
+from rl.run_directory import StageDirectory
 from rl.trainer import Trainer
 
 CURSOR = "cursor.json"

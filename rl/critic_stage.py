@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 
 from rl.checkpoint import StageCheckpoint, export_critic
-from rl.experience import prompt_draws, sample_step
+from rl.experience import sample_step, step_draws
 from rl.generalized_advantage import DECOUPLED_GAE
 from rl.policy_state import PolicyState
-from rl.recipe import CriticConfig, Recipe, RlConfig
+from rl.recipe import Recipe
 from rl.rl_batch import mini_batches, packed_rollouts, training_rewards, usable_rollouts, with_advantages
 from rl.rl_metrics import critic_metrics, rollout_metrics, time_metrics
+from rl.rl_recipe import CriticConfig, RlConfig
 from rl.rl_stage import value_loss_spec
 from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
-from rl.run_directory import Stopwatch
 from rl.schedule import learning_rate
 from rl.stage import Stage, StageContext
+from rl.stopwatch import Stopwatch
 from sampler.prompt import Prompt
 
 
@@ -55,9 +56,9 @@ class CriticStage(Stage):
         first_step = checkpoint.resume(trainer)
         context.progress.advance(first_step)
         explained = [metrics["critic/explained_variance"] for metrics in context.directory.metrics()]
-        draws = prompt_draws(
+        draws = step_draws(
             context.data.train,
-            context.recipe.rl.prompts_per_step,
+            context.recipe.rl,
             seed=f"{context.recipe.seed} critic round {self.round_index}",
         )
         for step, prompts in islice(enumerate(draws), first_step, config.pretrain_steps):

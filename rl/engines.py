@@ -11,7 +11,7 @@ from typing import Any
 
 from rl.families.family import load_family
 from rl.judging import JudgedBatch
-from rl.judging_start import judge_of
+from rl.judging_start import judge_of, scoring
 from rl.policy_state import PolicyState
 from rl.ray_session import ray_for
 from rl.recipe import Recipe
@@ -25,10 +25,13 @@ from verifiers.errors import BadInput
 class Engines:
     """Started once a run, on first use, and kept through all stages; ``hold`` makes them hold a policy."""
 
-    def __init__(self, recipe: Recipe, base: PolicyState, log_dir: Path, probe: Sequence[Prompt]) -> None:
+    def __init__(
+        self, recipe: Recipe, base: PolicyState, log_dir: Path, probe: Sequence[Prompt], run_path: Path
+    ) -> None:
         self.recipe = recipe
         self.base = base
         self.log_dir = log_dir
+        self.run_path = run_path
         self.probe = [prompt for prompt in probe if prompt.images] or list(probe)
         self.family = load_family(recipe.model.family)
         self._held: PolicyState | None = None
@@ -62,7 +65,7 @@ class Engines:
             self._stack.callback(self.trainer.shutdown)
             sampler_started.result()
         self.judge = self._stack.enter_context(
-            judge_of(self.recipe.judging, self.family.thinking_tags, self.log_dir)
+            judge_of(self.recipe.judging, self.family.thinking_tags, self.log_dir, run_path=self.run_path)
         )
         self.weight_sync = WeightSync(
             self.recipe.sync,
@@ -94,6 +97,12 @@ class Engines:
         proof = self.weight_sync.prove()
         self._held = policy
         return proof
+
+    def use_reward_model(self, path: Path) -> None:
+        """The run has trained a reward model: from now on it judges general prompts."""
+        assert self.recipe.judging.reward_model is not None
+        scorer = scoring(path, self.recipe.judging.reward_model.sampler, self.log_dir)
+        self.judge.score_with(self._stack.enter_context(scorer))
 
     def sample_and_judge(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> JudgedBatch:
         """Sample and judge at the same time; the result stands in the prompts' order."""

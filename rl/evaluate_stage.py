@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl.evaluation import evaluate
-from rl.rollout_log import write_rollouts
+from rl.judging import JudgedRollout
+from rl.rollout_log import read_answers, write_rollouts
 from rl.stage import Stage, StageContext
+from rl.win_rate import against_answers, win_rate
 
 
 class EvaluateStage(Stage):
-    """pass@1 as the mean of k samples, and pass@k; the same prompts and seeds' rule every time."""
+    """pass@1 as the mean of k samples, pass@k, and win rates; the same prompts and seeds' rule every time.
+
+    ``opponent`` names the evaluation of an earlier policy, whose answers to general prompts these are compared with.
+    """
 
     kind = "evaluate"
     label = "evaluate"
 
-    def __init__(self, round_index: int, after: str) -> None:
+    def __init__(self, round_index: int, after: str, opponent: str | None = None) -> None:
         super().__init__(round_index)
         self.after = after
+        self.opponent = opponent
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {"opponent": self.opponent}
 
     def run(self, context: StageContext) -> dict[str, Any]:
+        """Sample the held-out prompts, judge, compare. Before there is a reward model, general prompts wait for it."""
         config, engines = context.recipe.evaluation, context.engines
         context.directory.begin()
-        prompts = context.data.heldout[: config.num_prompts]
+        prompts = [one for one in context.data.heldout[: config.num_prompts] if engines.judge.can_judge(one)]
         engines.judge.check(prompts)
         plan = engines.plan(
             stage=context.directory.name,
@@ -47,6 +57,8 @@ class EvaluateStage(Stage):
         )
         assert engines.sampler.stats is not None
         figures = evaluate(judged.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
+        with context.watch("compare"):
+            figures["general"] |= self._against_opponent(context, judged.rollouts)
         return {
             **figures,
             "policy_version": context.policy.version,
@@ -55,5 +67,25 @@ class EvaluateStage(Stage):
             "tokens_per_s": engines.sampler.stats.response_tokens_per_s,
         }
 
+    def _against_opponent(self, context: StageContext, judged: Sequence[JudgedRollout]) -> dict[str, Any]:
+        """The win rate against the earlier policy; nothing where that answered no general prompt."""
+        if self.opponent is None:
+            return {}
+        comparisons = against_answers(judged, read_answers(context.run.path / "rollouts" / self.opponent))
+        if not comparisons:
+            return {}
+        scores = context.engines.judge.compare(comparisons)
+        return {"against_previous": {"opponent": self.opponent, **win_rate(scores)}}
+
     def words(self, result: Mapping[str, Any]) -> str:
-        return f"pass@1 {100 * result['pass_at_1']:.1f}%"
+        return words_of(result)
+
+
+def words_of(figures: Mapping[str, Any]) -> str:
+    """The figures of an evaluation in one line."""
+    general = figures.get("general", {})
+    words = [f"pass@1 {figures['pass_at_1']:.1%}"] if figures["num_prompts"] else []
+    for name, opponent in (("against_reference", "references"), ("against_previous", "the policy before")):
+        if (rate := general.get(name, {}).get("win_rate")) is not None:
+            words.append(f"win rate {rate:.1%} against {opponent}")
+    return ", ".join(words) or "nothing could be judged"

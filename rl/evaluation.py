@@ -1,13 +1,14 @@
-"""Held-out evaluation: pass@1 as the mean of k samples, and pass@k, overall and by question type."""
+"""Held-out evaluation: pass@1 as the mean of k samples, pass@k and win rates, overall and by question type."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import comb
 from typing import Any
 
 from rl.judging import JudgedRollout
+from rl.win_rate import win_rate
 
 PassCounts = dict[str, tuple[int, int]]  # prompt id -> (samples judged, samples right)
 
@@ -22,9 +23,15 @@ def pass_at_k(num_samples: int, num_right: int, k: int) -> float:
 
 
 def evaluate(judged: Sequence[JudgedRollout], *, pass_at: Sequence[int], pass_score: float) -> dict[str, Any]:
-    """The figures of one evaluation, as they stand in its manifest. Rollouts without a decision are left out."""
-    counts = _counts(judged, pass_score)
-    per_prompt = {one.prompt.prompt_id: one.prompt for one in judged}
+    """The figures of one evaluation, as they stand in its manifest. Rollouts without a decision are left out.
+
+    pass@k is of the prompts that a verifier judges; for those that a reward model judges, `general` holds the win rate
+    against their references.
+    """
+    verified = [one for one in judged if one.prompt.verifier is not None]
+    compared = [one for one in judged if one.prompt.verifier is None]
+    counts = _counts(verified, pass_score)
+    per_prompt = {one.prompt.prompt_id: one.prompt for one in verified}
 
     def by(key: Callable[[Any], str]) -> dict[str, dict[str, float]]:
         members: dict[str, list[str]] = defaultdict(list)
@@ -44,10 +51,21 @@ def evaluate(judged: Sequence[JudgedRollout], *, pass_at: Sequence[int], pass_sc
         "by_tag": by(lambda prompt: prompt.question_type),
         "by_verifier": by(lambda prompt: prompt.verifier or "none"),
         "by_kind": by(lambda prompt: prompt.kind),
+        "general": {
+            "num_prompts": len({one.prompt.prompt_id for one in compared}),
+            "against_reference": win_rate(one.reward.score for one in compared),
+        },
         "answer_status": {status: count / len(judged) for status, count in sorted(statuses.items())},
         "unjudged_frac": sum(one.reward.value is None for one in judged) / max(1, len(judged)),
         "response_tokens_mean": sum(one.rollout.num_response_tokens for one in judged) / max(1, len(judged)),
     }
+
+
+def gate_figure(figures: Mapping[str, Any]) -> float:
+    """What a round must gain in: pass@1, or without a prompt that a verifier judges the win rate."""
+    if figures["num_prompts"] or not figures["general"]["num_prompts"]:
+        return float(figures["pass_at_1"])
+    return float(figures["general"]["against_reference"]["win_rate"] or 0.0)
 
 
 def _counts(judged: Sequence[JudgedRollout], pass_score: float) -> PassCounts:

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from rl.dynamic_sampling import informative_groups
 from rl.judging import JudgedBatch, JudgedRollout
-from rl.recipe import RlConfig
+from rl.rl_recipe import RlConfig
 from rl.sft_rows import epochs_of
 from rl.stage import StageContext
 from sampler.prompt import Prompt
 from verifiers.errors import HoneError
 
 
+def step_draws(prompts: Sequence[Prompt], config: RlConfig, *, seed: str) -> Iterator[list[Prompt]]:
+    """The prompts of a stage's steps: as many as the recipe says, or as ``rl.rollouts_per_step`` asks for."""
+    if config.rollouts_per_step is None:
+        return prompt_draws(prompts, config.prompts_per_step, seed=seed)
+    return prompt_draws(
+        prompts, config.rollouts_per_step, seed=seed, cost=lambda prompt: config.num_samples_of(prompt.kind)
+    )
+
+
 def prompt_draws(
-    prompts: Sequence[Prompt], per_step: int, *, seed: str, without: Collection[str] = ()
+    prompts: Sequence[Prompt],
+    per_step: int,
+    *,
+    seed: str,
+    without: Collection[str] = (),
+    cost: Callable[[Prompt], int] = lambda _: 1,
 ) -> Iterator[list[Prompt]]:
-    """Batches of prompts without end, each prompt once a batch: epochs in seeded order."""
+    """Batches of prompts without end, each prompt once a batch: epochs in seeded order. A batch is full when its
+    prompts' costs reach ``per_step``."""
     places = epochs_of(len(prompts), seed=seed)
-    size = min(per_step, len(prompts) - len(without))
+    num_available = len(prompts) - len(without)
     while True:
         drawn: dict[str, Prompt] = {}
-        while len(drawn) < size:
+        total = 0
+        while total < per_step and len(drawn) < num_available:
             prompt = prompts[next(places)]
-            if prompt.prompt_id not in without:
-                drawn[prompt.prompt_id] = prompt  # a batch that spans two epochs may meet a prompt again
+            # A batch that spans two epochs may meet a prompt again.
+            if prompt.prompt_id not in without and prompt.prompt_id not in drawn:
+                drawn[prompt.prompt_id] = prompt
+                total += cost(prompt)
         yield list(drawn.values())
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from reward_models.comparison import Comparison
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
-from rl.recipe import JudgingConfig
+from rl.judging_recipe import JudgingConfig
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
 from verifiers.answer import FinalAnswer, split_response
@@ -59,7 +59,6 @@ class Judge:
         thinking_tags: tuple[str, str] = ("<think>", "</think>"),
         scorer: ScoringService | None = None,
     ) -> None:
-        """``scorer`` judges prompts without a verifier, by comparing the answer with the prompt's reference."""
         self.config = config
         self.thinking_tags = thinking_tags
         self._scorer = scorer
@@ -73,6 +72,25 @@ class Judge:
 
     def close(self) -> None:
         self._service.close()
+
+    def score_with(self, scorer: ScoringService) -> None:
+        """From now on ``scorer`` judges prompts without a verifier, by comparing answers with their reference."""
+        self._scorer = scorer
+
+    def can_judge(self, prompt: Prompt) -> bool:
+        """False for a general prompt as long as there is no reward model."""
+        return prompt.verifier is not None or self.has_reward_model
+
+    @property
+    def has_reward_model(self) -> bool:
+        return self._scorer is not None
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Score]:
+        """The reward model's scores, in order; failed ones without a reward model."""
+        if self._scorer is None:
+            return [Score.failed("there is no reward model")] * len(comparisons)
+        futures = [self._scorer.submit(one) for one in comparisons]
+        return [future.result() for future in futures]
 
     def check(self, prompts: Iterable[Prompt]) -> None:
         """Raises: BadInput for a prompt that nothing can judge."""

@@ -10,30 +10,52 @@ from reward_models.comparison import indicator_token_ids
 from reward_models.pairwise import PairwiseRewardModel
 from reward_models.scoring_service import ScoringService
 from rl.judging import Judge
-from rl.recipe import JudgingConfig, RewardModelConfig
+from rl.judging_recipe import JudgingConfig
 from sampler.pool import SamplerPool
+from sampler.sampler_config import SamplerConfig
 from verifiers.errors import BadInput
 
+REWARD_MODEL_LINK = "reward-model"  # in a run directory: the one that the run trained
+
 
 @contextmanager
-def judge_of(config: JudgingConfig, thinking_tags: tuple[str, str], log_dir: Path) -> Iterator[Judge]:
+def judge_of(
+    config: JudgingConfig, thinking_tags: tuple[str, str], log_dir: Path, *, run_path: Path
+) -> Iterator[Judge]:
     """Ray must be running where there is a reward model. Raises: BadInput for one that cannot be served."""
     with ExitStack() as stack:
-        scorer = None
-        if config.reward_model is not None:
-            model = stack.enter_context(served(config.reward_model, log_dir / "reward-model"))
-            scorer = stack.enter_context(ScoringService(model.compare))
-        yield stack.enter_context(Judge(config, thinking_tags=thinking_tags, scorer=scorer))
+        judge = stack.enter_context(Judge(config, thinking_tags=thinking_tags))
+        path = reward_model_path(config, run_path)
+        if config.reward_model is not None and path is not None:
+            scorer = stack.enter_context(scoring(path, config.reward_model.sampler, log_dir))
+            judge.score_with(scorer)
+        yield judge
+
+
+def reward_model_path(config: JudgingConfig, run_path: Path) -> Path | None:
+    """The recipe's reward model, or the one that the run has trained; None where there is none (yet)."""
+    if config.reward_model is None:
+        return None
+    if config.reward_model.path is not None:
+        return Path(config.reward_model.path)
+    trained = run_path / REWARD_MODEL_LINK
+    return trained.resolve() if trained.exists() else None
 
 
 @contextmanager
-def served(config: RewardModelConfig, log_dir: Path) -> Iterator[PairwiseRewardModel]:
+def scoring(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[ScoringService]:
+    """The reward model at ``path``, asked in the background."""
+    with served(path, sampler, log_dir / "reward-model") as model, ScoringService(model.compare) as service:
+        yield service
+
+
+@contextmanager
+def served(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[PairwiseRewardModel]:
     """The reward model on vLLM workers of its own."""
     from transformers import AutoTokenizer
 
-    path = Path(config.path)
     if not (path / "config.json").is_file():
         raise BadInput(f"judging.reward_model.path={path} is no checkpoint directory in the hub layout")
     indicator_ids = indicator_token_ids(AutoTokenizer.from_pretrained(path))
-    with SamplerPool(path, config.sampler, log_dir) as pool:
+    with SamplerPool(path, sampler, log_dir) as pool:
         yield PairwiseRewardModel(pool, indicator_ids)

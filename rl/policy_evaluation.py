@@ -32,7 +32,7 @@ def evaluate_policy(recipe: Recipe, hub: Path, prompts: Sequence[Prompt], log_di
     )
     with (
         ray_for(recipe),
-        judge_of(recipe.judging, family.thinking_tags, log_dir) as judge,
+        judge_of(recipe.judging, family.thinking_tags, log_dir, run_path=Path(recipe.run_dir)) as judge,
         SamplerPool(hub, recipe.sampler, log_dir) as sampler,
     ):
         judge.check(prompts)

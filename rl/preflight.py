@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from rl.engines import Engines
+from rl.finding import Finding, guarded
 from rl.policy_state import PolicyState
+from rl.preflight_judging import check_judges, position_bias
 from rl.recipe import Recipe
 from rl.run_data import RunData
 from rl.sft_rows import PromptEncoder
@@ -20,23 +20,14 @@ from verifiers.answer import FinalAnswer
 from verifiers.errors import HoneError
 from verifiers.registry import load_verifier
 
-Outcome = Literal["ok", "warning", "failed"]
 SAMPLE = 200  # prompts looked at by the checks that tokenise
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: what came out, and in words what to do about it."""
-
-    check: str
-    outcome: Outcome
-    words: str
 
 
 def check_data(recipe: Recipe, data: RunData, base: PolicyState) -> Iterator[Finding]:
     """Checks that need no engine."""
     encoder = PromptEncoder(base.hub, recipe.sampler.chat_template_kwargs)
     prompts = [*data.train, *data.heldout]
+    yield from check_judges(recipe, prompts)
     yield _references(prompts)
     yield _lengths(recipe, encoder, prompts[:SAMPLE])
     yield _placeholders(encoder, prompts[:SAMPLE])
@@ -46,10 +37,12 @@ def check_data(recipe: Recipe, data: RunData, base: PolicyState) -> Iterator[Fin
 
 def check_engines(recipe: Recipe, engines: Engines, data: RunData) -> Iterator[Finding]:
     """Checks with sampler and trainer running: they agree, they see the pictures, what they sample can be judged."""
-    yield _guarded("sampler and trainer agree", lambda: _agreement(engines))
-    yield _guarded("pictures reach the sampler", lambda: _pictures_matter(engines, data.heldout))
-    yield _guarded("sampler and encoder tokenise alike", lambda: _same_tokens(engines, data.heldout))
-    yield _guarded("responses can be judged", lambda: _judged(recipe, engines, data.heldout))
+    yield guarded("sampler and trainer agree", lambda: _agreement(engines))
+    yield guarded("pictures reach the sampler", lambda: _pictures_matter(engines, data.heldout))
+    yield guarded("sampler and encoder tokenise alike", lambda: _same_tokens(engines, data.heldout))
+    yield guarded("responses can be judged", lambda: _judged(recipe, engines, data.heldout))
+    if engines.judge.has_reward_model:
+        yield position_bias(recipe, engines, data.heldout)
 
 
 def _references(prompts: Sequence[Prompt]) -> Finding:
@@ -183,14 +176,6 @@ def _judged(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> str:
     plan = engines.plan(
         stage="preflight", step=2, num_samples=2, max_response_tokens=min(64, recipe.rl.max_response_tokens)
     )
-    judged = engines.sample_and_judge(list(prompts[:16]), plan)
+    judged = engines.sample_and_judge([one for one in prompts if engines.judge.can_judge(one)][:16], plan)
     engines.judge.require_judged(judged.rollouts)
     return f"{len(judged.rollouts)} sampled responses judged, none without a decision beyond the limit"
-
-
-def _guarded(check: str, run: Callable[[], str]) -> Finding:
-    """A failed check is a finding; the next check still runs."""
-    try:
-        return Finding(check, "ok", run())
-    except HoneError as error:
-        return Finding(check, "failed", str(error))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rl.atomic_file import point_to
 from rl.collect_stage import CollectStage, rows_file
 from rl.critic_stage import CriticStage
 from rl.engines import Engines
 from rl.evaluate_stage import EvaluateStage
-from rl.policy_state import PolicyState
+from rl.evaluation import gate_figure
+from rl.judging_start import REWARD_MODEL_LINK
 from rl.progress import ProgressDisplay
 from rl.recipe import Recipe
+from rl.reward_data import trains_reward_model
+from rl.reward_stage import RewardStage
 from rl.rl_stage import RlStage, uses_critic
 from rl.run_data import prepare
 from rl.run_directory import RunDirectory
@@ -26,33 +30,43 @@ def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> 
     Every stage leaves a manifest; a stage that has one is not run again, so the same call after a kill continues.
     """
     data, base = prepare(recipe, run, display)
-    with Engines(recipe, base, run.logs, probe=data.heldout) as engines:
+    with Engines(recipe, base, run.logs, probe=data.heldout, run_path=run.path) as engines:
         stage = StageRunner(recipe, run, engines, data, display)
         harvests: list[Path] = []
         num_harvested = 0
         critic: Path | None = None
 
         figures, policy = stage(EvaluateStage(0, after="start"), base)
-        best = figures["pass_at_1"]
+        best, opponent = gate_figure(figures), stage.last_name
         for round_index in range(recipe.program.rounds):
-            if data.cold_start or harvests:
+            has_rows, needs_judge = (
+                data.cold_start or harvests,
+                trains_reward_model(recipe) and not round_index,
+            )
+            if has_rows:
                 _, policy = stage(SftStage(round_index, base, harvests, num_harvested), policy)
-                stage(EvaluateStage(round_index, after="sft"), policy)
+            if needs_judge:
+                trained, _ = stage(RewardStage(round_index, base), policy)
+                point_to(run.path / REWARD_MODEL_LINK, run.path / trained["model"])
+            if has_rows or needs_judge:
+                stage(EvaluateStage(round_index, after="sft", opponent=opponent), policy)
+                opponent = opponent if round_index else stage.last_name
             if uses_critic(recipe.rl) and recipe.critic.pretrain_steps:
                 trained, _ = stage(CriticStage(round_index, base, critic), policy)
                 critic = run.path / trained["critic"]
             trained, policy = stage(RlStage(round_index, base, critic), policy)
             critic = run.path / trained["critic"] if "critic" in trained else None
-            figures, _ = stage(EvaluateStage(round_index, after="rl"), policy)
+            figures, _ = stage(EvaluateStage(round_index, after="rl", opponent=opponent), policy)
 
-            gain, best = figures["pass_at_1"] - best, max(best, figures["pass_at_1"])
+            opponent = stage.last_name
+            gain, best = gate_figure(figures) - best, max(best, gate_figure(figures))
             if gain < recipe.program.min_gain:
                 display.note(
                     f"round {round_index} gained {100 * gain:+.1f} points, under program.min_gain: stopping; "
                     "the released policy stays that of the round before"
                 )
                 break
-            release(run, policy)
+            point_to(run.path / "policy", policy.hub)
             if round_index + 1 == recipe.program.rounds and not recipe.program.collect_after_last:
                 break
             collected, _ = stage(CollectStage(round_index), policy)
@@ -63,11 +77,3 @@ def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> 
             num_harvested += collected["num_kept"]
             write_summary(run.path)
     return write_summary(run.path, "complete")
-
-
-def release(run: RunDirectory, policy: PolicyState) -> None:
-    """Point ``RUN/policy`` at the newest policy that passed the gate."""
-    link, temporary = run.path / "policy", run.path / ".policy.tmp"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(policy.hub.relative_to(run.path))
-    temporary.replace(link)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rl.batch import TrainBatch
-from rl.recipe import ModelConfig, TrainerConfig
+from rl.trainer_recipe import ModelConfig, TrainerConfig
 
 
 @dataclass(frozen=True)

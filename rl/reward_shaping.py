@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rl.rl_recipe import RlConfig
+
 
 def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> float:
     """0 up to max - cache tokens, then down a line to -1 at max (DAPO, 2503.14476, equation 13). No cache: always 0.
@@ -29,3 +31,15 @@ def reward_weight(weights: Mapping[str, float], *, kind: str, verifier: str | No
     """
     by_kind = weights.get(kind, 1.0)
     return by_kind if verifier is None else weights.get(verifier, by_kind)
+
+
+def reward_range(config: RlConfig, *, kind: str, verifier: str | None) -> tuple[float, float]:
+    """Least and greatest reward that is learnt from, of a prompt of that kind whose judge gives 0 to 1.
+
+    >>> reward_range(RlConfig(unparseable_penalty=0.1), kind="verifiable", verifier="math")
+    (-0.1, 1.0)
+    """
+    weight = reward_weight(config.reward_weights, kind=kind, verifier=verifier)
+    penalties = config.unparseable_penalty if verifier is not None else 0.0
+    penalties += 1.0 if config.overlong_cache_tokens else 0.0
+    return min(0.0, weight) - penalties, max(0.0, weight)

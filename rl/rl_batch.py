@@ -11,8 +11,8 @@ from rl.advantages import GaeSettings, compute_advantages, kl_token_rewards
 from rl.algorithm_names import GROUP_RELATIVE
 from rl.batch import Floats, TrainBatch, TrainSequence
 from rl.judging import JudgedRollout
-from rl.recipe import RlConfig
 from rl.reward_shaping import overlong_penalty, reward_weight, unparseable_penalty
+from rl.rl_recipe import RlConfig
 from verifiers.errors import HoneError
 
 

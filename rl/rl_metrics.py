@@ -9,7 +9,8 @@ import numpy as np
 
 from rl.batch import TrainBatch
 from rl.judging import JudgedRollout
-from rl.run_directory import Stopwatch
+from rl.kind_metrics import kind_metrics
+from rl.stopwatch import Stopwatch
 from rl.value_loss import explained_variance
 from rl.weight_sync import Mismatch
 from sampler.sample_stats import SampleStats
@@ -17,7 +18,7 @@ from verifiers.answer import ANSWER_STATUSES
 
 
 def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict[str, float]:
-    """``rollout/*`` and ``verifier/*``: rewards, lengths, formats, groups without signal."""
+    """``rollout/*``, ``verifier/*`` and ``kind/*``: rewards, lengths, formats, groups without signal."""
     rewards = np.array([one.reward.value for one in judged if one.reward.value is not None])
     lengths = np.array([one.rollout.num_response_tokens for one in judged])
     groups: dict[str, set[float]] = {}
@@ -43,6 +44,7 @@ def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict
             for status in ("unparseable", "timeout", "error")
         },
         **_reward_by_type(judged),
+        **kind_metrics(judged),
     }
 
 

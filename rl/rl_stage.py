@@ -10,19 +10,21 @@ from typing import Any
 from rl.algorithm_names import GROUP_RELATIVE, NEEDS_CRITIC
 from rl.batch import TrainBatch
 from rl.checkpoint import StageCheckpoint, export_critic, export_policy
-from rl.experience import prompt_draws, sample_informative, sample_step
+from rl.experience import sample_informative, sample_step, step_draws
 from rl.failed_update import require_finite
 from rl.judging import JudgedBatch, JudgedRollout
+from rl.kind_metrics import kl_metrics
 from rl.losses import VALUE_LOSS, LossSpec
 from rl.policy_state import PolicyState
-from rl.recipe import Recipe, RlConfig
+from rl.recipe import Recipe
 from rl.rl_batch import mini_batches, packed_rollouts, training_rewards, usable_rollouts, with_advantages
 from rl.rl_metrics import critic_metrics, rollout_metrics, time_metrics, train_metrics
+from rl.rl_recipe import RlConfig
 from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
-from rl.run_directory import Stopwatch
 from rl.schedule import learning_rate
 from rl.stage import Stage, StageContext
+from rl.stopwatch import Stopwatch
 from rl.weight_sync import Mismatch
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput, HoneError
@@ -59,7 +61,7 @@ class RlStage(Stage):
             engines.weight_sync.prove()
         context.progress.advance(first_step)
 
-        draws = prompt_draws(context.data.train, config.prompts_per_step, seed=self._seed(context))
+        draws = step_draws(context.data.train, config, seed=self._seed(context))
         for step, prompts in islice(enumerate(draws), first_step, config.steps):
             metrics = self._step(context, step, prompts)
             context.run.log_metrics(
@@ -135,6 +137,7 @@ class RlStage(Stage):
             **rollout_metrics(judged.rollouts, engines.sampler.stats),
             **time_metrics(watch),
             **train_metrics(batch, outcomes, mismatch, watch, rate=rate, entropy=entropy),
+            **(kl_metrics(batch, [one.prompt.kind for one in usable]) if uses_reference(config) else {}),
             **critic,
         }
 

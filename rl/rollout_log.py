@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rl.judging import JudgedRollout
+from verifiers.answer import FinalAnswer
 
 SCHEMA = pa.schema(
     [
@@ -40,6 +42,7 @@ SCHEMA = pa.schema(
         ("score_status", pa.string()),
         ("score_probability", pa.float64()),
         ("score_reason", pa.string()),
+        ("score_parts", pa.string()),  # JSON: of a pairwise model both orders
     ]
 )
 
@@ -55,6 +58,16 @@ def write_rollouts(
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
     temporary.replace(path)
     return path
+
+
+def read_answers(directory: Path) -> dict[tuple[str, int], FinalAnswer]:
+    """The final answers of a stage's rollouts, by prompt id and index in the group."""
+    answers = {}
+    for shard in sorted(directory.glob("step-*.parquet")):
+        table = pq.read_table(shard, columns=["prompt_id", "index", "answer", "answer_status"])
+        for row in table.to_pylist():
+            answers[row["prompt_id"], row["index"]] = FinalAnswer(row["answer"], row["answer_status"])
+    return answers
 
 
 def _row(one: JudgedRollout) -> dict[str, object]:
@@ -74,6 +87,7 @@ def _row(one: JudgedRollout) -> dict[str, object]:
             "score_status": score.status,
             "score_probability": score.probability,
             "score_reason": score.reason,
+            "score_parts": json.dumps(dict(score.parts)),
             "judge_s": score.seconds,
         }
     return {

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from reward_models.preference import PreferenceList, load_preferences
 from rl.algorithm_names import require_known_algorithms
 from rl.engines import forbidden_token_ids
 from rl.families.family import load_family
 from rl.policy_state import PolicyState
 from rl.progress import ProgressDisplay
 from rl.recipe import Recipe
-from rl.run_directory import RunDirectory, Stopwatch
+from rl.reward_data import better_first, preference_paths, training_of, trains_reward_model
+from rl.run_directory import RunDirectory
 from rl.sft_rows import PromptEncoder
+from rl.stopwatch import Stopwatch
 from sampler.data_builder import build_data as call_builder
 from sampler.prompt import Prompt
 from sampler.prompt_dataset import load_prompts
@@ -23,15 +26,18 @@ from sampler.sft_row import SftRow, load_sft_rows
 from verifiers.errors import BadInput
 
 STAGE = "00-prepare"
+CORPUS_PAIRS = 4000  # comparisons from which a tiny tokenizer learns their words
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Prompts to train on, prompts never trained on, and the cold-start rows."""
+    """Prompts to train on, prompts never trained on, the cold-start rows, and where the run trains a reward model the
+    preferences it learns from (`train`) and is reported on with (`heldout`)."""
 
     train: Sequence[Prompt]
     heldout: Sequence[Prompt]
     cold_start: Sequence[SftRow]
+    preferences: Mapping[str, Sequence[PreferenceList]] = field(default_factory=dict)
 
 
 def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tuple[RunData, PolicyState]:
@@ -107,6 +113,9 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
     for name in ("train", "heldout"):
         if name not in paths:
             raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")
+    if trains_reward_model(recipe):
+        preferences = preference_paths(training_of(recipe), directory / "preferences", seed=recipe.seed)
+        paths |= {f"preferences_{name}": path for name, path in preferences.items()}
     return paths
 
 
@@ -121,6 +130,11 @@ def load(paths: dict[str, Any], run_path: Path) -> RunData:
         load_prompts(place("train")),
         load_prompts(place("heldout")),
         load_sft_rows(place("cold_start")) if "cold_start" in paths else [],
+        {
+            name: load_preferences(place(f"preferences_{name}"))
+            for name in ("train", "heldout")
+            if f"preferences_{name}" in paths
+        },
     )
 
 
@@ -128,6 +142,7 @@ def refuse_leaks(data: RunData) -> None:
     """Raises: BadInput when a held-out prompt is also trained on."""
     heldout = {prompt.prompt_id for prompt in data.heldout}
     trained = {prompt.prompt_id for prompt in data.train} | {row.prompt.prompt_id for row in data.cold_start}
+    trained |= {one.prompt.prompt_id for one in data.preferences.get("train", ())}
     leaked = sorted(heldout & trained)
     if leaked:
         raise BadInput(
@@ -171,6 +186,9 @@ def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
         return PolicyState(0, Path(recipe.model.path).absolute(), STAGE)
     corpus = [prompt.text for prompt in data.train] + [row.prompt.text for row in data.cold_start]
     corpus += [row.response for row in data.cold_start]
+    if data.preferences:
+        pairs = better_first(data.preferences["train"], training_of(recipe), seed=recipe.seed)
+        corpus += [pair.to_prompt().text for pair in pairs[:CORPUS_PAIRS]]
     hub = directory / "policy"
     load_family(recipe.model.family).build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
     return PolicyState(0, hub, STAGE)

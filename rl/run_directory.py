@@ -13,14 +13,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -30,8 +27,10 @@ from typing import Any, BinaryIO
 import yaml
 from pydantic import ValidationError
 
+from rl.atomic_file import write_atomically
 from rl.hardware import describe_hardware
 from rl.recipe import Recipe
+from rl.stopwatch import Stopwatch
 from verifiers.errors import BadInput, HoneError
 
 MANIFEST = "manifest.json"
@@ -47,24 +46,6 @@ PACKAGES = (
     "sympy",
     "numpy",
 )
-
-
-@dataclass
-class Stopwatch:
-    """Seconds by phase of a stage: ``with watch("generate"): ...``."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(phase, time.perf_counter() - start)
-
-    def add(self, phase: str, seconds: float) -> None:
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
 
 class StageDirectory:
@@ -192,6 +173,10 @@ class RunDirectory:
     def stage(self, name: str) -> StageDirectory:
         return StageDirectory(self, name)
 
+    def manifests(self) -> list[dict[str, Any]]:
+        """Of the complete stages, in order."""
+        return [json.loads(file.read_text()) for file in sorted((self.path / "stages").glob(f"*/{MANIFEST}"))]
+
     def log_metrics(
         self, *, stage: str, kind: str, round_index: int, step: int, metrics: Mapping[str, float]
     ) -> None:
@@ -231,16 +216,6 @@ class RunDirectory:
             except (ValueError, KeyError):
                 continue
         write_atomically(file, "".join(kept))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """The whole file or the one that was there before, whenever the process is killed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def content_hash(file: Path) -> str:

@@ -24,6 +24,7 @@ HELDOUT_FIELDS = (
     "by_tag",
     "by_verifier",
     "by_kind",
+    "general",
     "answer_status",
 )
 

@@ -13,11 +13,13 @@ from rl.batch import TrainBatch, TrainSequence
 from rl.checkpoint import StageCheckpoint, export_policy
 from rl.losses import SFT_LOSS, LossSpec
 from rl.policy_state import PolicyState
-from rl.recipe import Recipe, ScheduleConfig, SftConfig
+from rl.recipe import Recipe, SftConfig
 from rl.run_data import RunData
 from rl.schedule import learning_rate
-from rl.sft_rows import PromptEncoder, epochs_of, sft_sequences
+from rl.sft_packs import num_packs, sft_packs
+from rl.sft_rows import PromptEncoder, sft_sequences
 from rl.stage import Stage, StageContext
+from rl.trainer_recipe import ScheduleConfig
 from sampler.sft_row import SftRow, load_sft_rows
 from verifiers.errors import BadInput
 
@@ -38,9 +40,13 @@ class SftStage(Stage):
         self.harvests = list(harvests)
         self.num_harvested = num_harvested
 
-    def num_steps(self, recipe: Recipe, data: RunData) -> int:
+    def num_steps(self, recipe: Recipe, data: RunData) -> int | None:
+        if recipe.sft.pack_tokens is not None:
+            return None  # known when the rows are tokenised
         kept = cold_start_rows(data.cold_start, recipe, self.round_index)
-        return num_sft_steps(recipe.sft, self.round_index, len(kept) + self.num_harvested)
+        return num_sft_steps(
+            recipe.sft, rows_seen(recipe.sft, self.round_index, len(kept) + self.num_harvested)
+        )
 
     def inputs(self) -> Mapping[str, Any]:
         return {"harvests": [path.parent.name for path in self.harvests]}
@@ -86,18 +92,25 @@ class SftStage(Stage):
         self, context: StageContext, sequences: Sequence[TrainSequence], checkpoint: StageCheckpoint
     ) -> float:
         config, trainer = context.recipe.sft, context.engines.trainer
-        num_steps = num_sft_steps(config, self.round_index, len(sequences))
+        lengths = [len(sequence.token_ids) for sequence in sequences]
+        seed = f"{context.recipe.seed} {context.directory.name}"
+        num_rows = rows_seen(config, self.round_index, len(sequences))
+        num_steps = num_sft_steps(
+            config, num_packs(lengths, config.pack_tokens, seed=seed, num_rows=num_rows)
+        )
         schedule = schedule_of_round(config, self.round_index)
         step = checkpoint.resume(trainer)
         context.progress.advance(step)
-        places = epochs_of(len(sequences), seed=f"{context.recipe.seed} {context.directory.name}")
-        for _ in islice(places, step * config.batch_size):
+        packs = sft_packs(lengths, config.pack_tokens, seed=seed)
+        for _ in islice(packs, step * config.batch_size):
             pass
         while step < num_steps:
             end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps)
             with context.watch("train"):
                 batches = [
-                    TrainBatch.of([sequences[place] for place in islice(places, config.batch_size)])
+                    TrainBatch.of(
+                        [sequences[place] for pack in islice(packs, config.batch_size) for place in pack]
+                    )
                     for _ in range(step, end)
                 ]
                 rates = [
@@ -141,10 +154,15 @@ def cold_start_rows(rows: Sequence[SftRow], recipe: Recipe, round_index: int) ->
     return random.Random(f"{recipe.seed} cold start round {round_index}").sample(list(rows), num_kept)
 
 
-def num_sft_steps(config: SftConfig, round_index: int, num_rows: int) -> int:
-    """Optimizer steps of a round's SFT: whole batches covering its epochs."""
+def rows_seen(config: SftConfig, round_index: int, num_rows: int) -> int:
+    """Rows of all epochs of a round's SFT."""
     epochs = config.later_epochs if round_index and config.later_epochs is not None else config.epochs
-    return max(1, math.ceil(epochs * num_rows / config.batch_size))
+    return math.ceil(epochs * num_rows)
+
+
+def num_sft_steps(config: SftConfig, num_packs: int) -> int:
+    """Optimizer steps that cover so many packs (rows, where rows are not packed) in whole batches."""
+    return max(1, math.ceil(num_packs / config.batch_size))
 
 
 def schedule_of_round(config: SftConfig, round_index: int) -> ScheduleConfig:

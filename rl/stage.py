@@ -13,7 +13,8 @@ from rl.policy_state import PolicyState
 from rl.progress import ProgressDisplay, StageProgress
 from rl.recipe import Recipe
 from rl.run_data import RunData
-from rl.run_directory import RunDirectory, StageDirectory, Stopwatch
+from rl.run_directory import RunDirectory, StageDirectory
+from rl.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from rl.batch import Floats, TrainBatch
 from rl.losses import LossSpec
 from rl.micro_batch import plan_micro_batches
 from rl.rank_work import RankWork, TrainerSetup
-from rl.recipe import ModelConfig, TrainerConfig
 from rl.trainer_rank import TrainerRank
+from rl.trainer_recipe import ModelConfig, TrainerConfig
 
 CLOSE_TIMEOUT_S = 5.0
 COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens

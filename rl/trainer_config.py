@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rl.recipe import TrainerConfig
+from rl.trainer_recipe import TrainerConfig
 
 
 def deepspeed_config(config: TrainerConfig, *, dtype: str, device: str) -> dict[str, Any]:

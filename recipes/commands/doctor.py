@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rl.preflight import Finding
+    from rl.finding import Finding
     from rl.recipe import Recipe
 
 
@@ -42,7 +42,9 @@ def _examine(settings: Recipe, scratch: Path, quick: bool) -> list[Finding]:
     with quiet_third_party(log) as terminal, failures_in_one_line(log):
         from rl.engines import Engines
         from rl.preflight import check_data, check_engines
+        from rl.preflight_judging import check_trained
         from rl.run_data import base_policy, build_data, load, refuse_leaks
+        from rl.run_directory import RunDirectory
 
         console = Console(file=terminal)
 
@@ -58,7 +60,9 @@ def _examine(settings: Recipe, scratch: Path, quick: bool) -> list[Finding]:
         refuse_leaks(data)
         base = base_policy(settings, scratch, data)
         tell(check_data(settings, data, base))
+        tell(check_trained(settings, RunDirectory(Path(settings.run_dir))))
         if not quick:
-            with Engines(settings, base, log.parent, probe=data.heldout) as engines:
+            run_path = Path(settings.run_dir)
+            with Engines(settings, base, log.parent, probe=data.heldout, run_path=run_path) as engines:
                 tell(check_engines(settings, engines, data))
     return findings

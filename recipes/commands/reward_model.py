@@ -48,7 +48,7 @@ def _train(settings: RewardRecipe, run_directory: RunDirectory) -> None:
     log = run_directory.logs / "driver.log"
     with quiet_third_party(log) as terminal, failures_in_one_line(log):
         with ProgressDisplay(Console(file=terminal)) as display:
-            from rl.reward_training import train_reward_model
+            from rl.reward_run import train_reward_model
 
             train_reward_model(settings, run_directory, display)
             display.note(f"reward model: {run_directory.path / 'model'}, report: report.json beside it")

@@ -9,7 +9,7 @@ from typing import Any
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.prompt_source import PromptSource, ShownPrompt, table_of
-from recipes.report.shown_score import PARITY_TOLERANCE
+from reward_models.score import PARITY_TOLERANCE
 
 MAX_ATTEMPTS = 400
 

@@ -10,9 +10,11 @@ from rich.console import Console
 
 from recipes.digit_preferences import build_preferences
 from reward_models.preference import load_preferences
+from rl.judging_recipe import PreferenceDataConfig
 from rl.progress import ProgressDisplay
-from rl.reward_recipe import PreferenceDataConfig, RewardRecipe
-from rl.reward_training import better_first, comparison_rows, preference_paths, train_reward_model
+from rl.reward_data import better_first, comparison_rows, preference_paths
+from rl.reward_recipe import RewardRecipe
+from rl.reward_run import train_reward_model
 from rl.run_directory import RunDirectory
 from verifiers.errors import BadInput
 
@@ -54,7 +56,7 @@ def test_trained_reported_and_not_done_twice(ray_session: None, recipe: RewardRe
 
 def test_pairs_come_in_both_orders_with_the_better_one_named(recipe: RewardRecipe, tmp_path: Path) -> None:
     lists = load_preferences(build_preferences(tmp_path, **OPTIONS)["train"])
-    pairs = better_first(lists, recipe)
+    pairs = better_first(lists, recipe, seed=1)
     assert len(pairs) == sum(len(list(one.pairs())) for one in lists)
     rows = comparison_rows(pairs)
     assert len({row.prompt.prompt_id for row in rows}) == len(rows) == 2 * len(pairs)
@@ -63,9 +65,9 @@ def test_pairs_come_in_both_orders_with_the_better_one_named(recipe: RewardRecip
         assert f"Response 1: {pair.first.text}\n" in first.prompt.text
         assert f"Response 2: {pair.first.text}\n" in second.prompt.text
         assert first.prompt.images == pair.prompt.images
-    fewer = better_first(lists, recipe.model_copy(update={"max_pairs_per_list": 1}))
+    fewer = better_first(lists, recipe.model_copy(update={"max_pairs_per_list": 1}), seed=1)
     assert len(fewer) == len(lists)
-    assert fewer == better_first(lists, recipe.model_copy(update={"max_pairs_per_list": 1}))
+    assert fewer == better_first(lists, recipe.model_copy(update={"max_pairs_per_list": 1}), seed=1)
 
 
 def test_heldout_handwriting_is_never_trained_on(tmp_path: Path) -> None:
@@ -82,4 +84,4 @@ def test_a_set_that_nobody_makes_is_refused(recipe: RewardRecipe, tmp_path: Path
         PreferenceDataConfig(train="a.parquet")
     data = PreferenceDataConfig(builder="recipes.digit_preferences:nothing")
     with pytest.raises(BadInput, match=r"no function .nothing. in recipes\.digit_preferences"):
-        preference_paths(recipe.model_copy(update={"data": data}), tmp_path)
+        preference_paths(recipe.model_copy(update={"data": data}), tmp_path, seed=1)

@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from rl.judging import verifier_service
-from rl.recipe import JudgingConfig
+from rl.judging_recipe import JudgingConfig
 from rl.verifier_actor import ActorPool, judge_in_actor
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case

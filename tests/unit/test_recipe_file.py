@@ -173,6 +173,26 @@ def test_every_shipped_recipe_loads_and_round_trips(tmp_path):
         assert load_settings(tmp_path / "again.yaml", [], model) == loaded
 
 
+def test_seed_vl_has_the_published_values():
+    """Seed1.5-VL (2505.07062), sections 4 and 5.2."""
+    recipe = load_recipe("seed_vl")
+    rl, sft, critic = recipe.rl, recipe.sft, recipe.critic
+    assert (sft.epochs, sft.pack_tokens, sft.batch_size, sft.start_from) == (2, 131072, 16, "base")
+    assert (sft.schedule.lr, sft.schedule.min_lr, sft.schedule.warmup_frac) == (2e-5, 2e-6, 0.1)
+    assert (recipe.trainer.adam_betas, recipe.trainer.weight_decay) == ((0.9, 0.95), 0.1)
+    assert recipe.trainer.freeze_vision
+    assert (rl.rollouts_per_step, rl.mini_batches, rl.rollouts_per_step // rl.mini_batches) == (4096, 8, 512)
+    assert (rl.samples_per_general_prompt, rl.samples_per_prompt) == (1, 8)
+    assert (recipe.data.max_prompt_tokens, rl.max_response_tokens) == (8192, 16384)
+    assert (rl.loss.clip_low, rl.loss.clip_high) == (0.2, 0.2)
+    assert (rl.loss.kl_coef_general, rl.loss.kl_coef_verifiable) == (1e-5, 0)
+    assert (rl.schedule.lr, critic.schedule.lr) == (6e-7, 7.5e-7)
+    assert (critic.pretrain_steps, critic.settle_window) == (100, 0)
+    assert critic.init_from == recipe.judging.reward_model.path
+    assert (recipe.rft.probe_samples, recipe.rft.min_pass_frac, recipe.rft.max_pass_frac) == (16, 0, 0.75)
+    assert recipe.program.rounds == 4
+
+
 def test_the_real_recipe_model(tmp_path):
     (tmp_path / "real.yaml").write_text("name: real\ndata: {builder: 'recipes.digits:build_digits'}\n")
     loaded = load_recipe(tmp_path / "real.yaml", ["sft.schedule.lr=1e-3"])

@@ -102,7 +102,12 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
     )
     loss = SimpleNamespace(kl_coef_verifiable=0.0, kl_coef_general=0.0)
     config = SimpleNamespace(
-        steps=4, checkpoint_every_steps=4, prompts_per_step=1, advantage="grpo", loss=loss
+        steps=4,
+        checkpoint_every_steps=4,
+        rollouts_per_step=None,
+        prompts_per_step=1,
+        advantage="grpo",
+        loss=loss,
     )
     base = PolicyState(3, tmp_path, "01-sft-r0")
     context = SimpleNamespace(

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 HERE = Path(__file__).parent
-RECIPE = HERE.parents[1] / "data" / "tiny_program.yaml"
+DATA = HERE.parents[1] / "data"
 START_S = 500.0  # a start takes 30 s on two idle cores; a busy machine may take ten times as long
 POLL_S = 0.02
 TIMED = ("time/", "rollout/tokens_per_s", "train/tokens_per_s", "rollout/num_worker_restarts")
@@ -32,6 +32,7 @@ class HoneRun:
 
     run_dir: Path
     overrides: tuple[str, ...] = ()
+    recipe: str = "tiny_program"
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     process: subprocess.Popen[bytes] | None = None
     seen: set[psutil.Process] = field(default_factory=set)
@@ -50,7 +51,7 @@ class HoneRun:
             "-m",
             "recipes",
             "run",
-            str(RECIPE),
+            str(DATA / f"{self.recipe}.yaml"),
             f"run_dir={self.run_dir}",
             *self.overrides,
         ]
@@ -186,8 +187,8 @@ def new_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     """Makes runs; whatever of them still lives at the end is ended."""
     made: list[HoneRun] = []
 
-    def make(name: str, *overrides: str) -> HoneRun:
-        made.append(HoneRun(tmp_path_factory.getbasetemp() / name, overrides))
+    def make(name: str, *overrides: str, recipe: str = "tiny_program") -> HoneRun:
+        made.append(HoneRun(tmp_path_factory.getbasetemp() / name, overrides, recipe))
         return made[-1]
 
     yield make

@@ -21,7 +21,7 @@ from PIL import Image
 from rl.batch import TrainBatch, TrainSequence
 from rl.families.family import load_family
 from rl.rank_work import TrainerSetup
-from rl.recipe import ModelConfig, TrainerConfig
+from rl.trainer_recipe import ModelConfig, TrainerConfig
 
 KEY = b"hone-tests"
 EACH_ITS_OWN = (

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from rl.losses import LossSpec
-from rl.recipe import DataConfig, Recipe, TrainerConfig
+from rl.recipe import DataConfig, Recipe
+from rl.trainer_recipe import TrainerConfig
 
 
 def test_two_actors(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rl.advantages import GaeSettings, compute_advantages, kl_token_rewards
-from rl.recipe import RlConfig
+from rl.rl_recipe import RlConfig
 from verifiers.errors import BadInput
 
 REWARDS = [1.0, 0.0, 0.25, 0.5, 0.0, 1.0, 1.0, 0.75, 0.0]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rl.algorithm_names import NEEDS_CRITIC, require_known_algorithms
-from rl.recipe import LossConfig, RlConfig
+from rl.rl_recipe import LossConfig, RlConfig
 from verifiers.errors import BadInput
 
 

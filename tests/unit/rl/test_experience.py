@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rl.experience import prompt_draws, sample_informative
+from rl.experience import prompt_draws, sample_informative, step_draws
 from rl.judging import JudgedBatch
-from rl.recipe import RlConfig
+from rl.rl_recipe import RlConfig
 
 
 def test_draws_are_epochs_in_seeded_order(prompt: Callable[..., Any]) -> None:
@@ -29,6 +30,20 @@ def test_draws_leave_out_what_was_tried(prompt: Callable[..., Any]) -> None:
     without = {"p0", "p1", "p2"}
     batch = next(prompt_draws(prompts, 5, seed="s", without=without))
     assert sorted(p.prompt_id for p in batch) == ["p3", "p4", "p5"]
+
+
+def test_draws_fill_a_number_of_rollouts(prompt: Callable[..., Any]) -> None:
+    prompts = [replace(prompt(f"p{i}"), kind="general" if i % 2 else "verifiable") for i in range(12)]
+    config = RlConfig(
+        rollouts_per_step=20, samples_per_prompt=8, samples_per_general_prompt=1, mini_batches=4
+    )
+    draws = step_draws(prompts, config, seed="s")
+    for batch in (next(draws) for _ in range(6)):
+        costs = [config.num_samples_of(one.kind) for one in batch]
+        assert sum(costs[:-1]) < 20 <= sum(costs) < 28
+        assert len({one.prompt_id for one in batch}) == len(batch)
+    everything = next(step_draws(prompts, RlConfig(rollouts_per_step=1000), seed="s"))
+    assert len(everything) == 12  # a small set is drawn whole, once
 
 
 class Program:

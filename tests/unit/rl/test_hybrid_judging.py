@@ -14,7 +14,8 @@ from reward_models.comparison import Comparison
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
 from rl.judging import Judge
-from rl.recipe import JudgingConfig, RlConfig
+from rl.judging_recipe import JudgingConfig
+from rl.rl_recipe import RlConfig
 from rl.rl_stage import require_groups
 from sampler.rollout import RolloutGroup
 from verifiers.answer import FinalAnswer

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rl.judging import Judge
-from rl.recipe import JudgingConfig
+from rl.judging_recipe import JudgingConfig
 from sampler.rollout import RolloutGroup
 from verifiers.errors import BadInput, HoneError
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rl.batch import TrainBatch, TrainSequence
 from rl.judging import JudgedBatch
-from rl.recipe import LossConfig, RftConfig, RlConfig
+from rl.recipe import RftConfig
 from rl.rl_batch import (
     mini_batches,
     packed_rollouts,
@@ -22,6 +22,7 @@ from rl.rl_batch import (
     usable_rollouts,
     with_advantages,
 )
+from rl.rl_recipe import LossConfig, RlConfig
 from verifiers.errors import BadInput, HoneError
 from verifiers.verdict import Verdict
 

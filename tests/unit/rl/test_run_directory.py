@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from rl.atomic_file import write_atomically
 from rl.checkpoint import CURSOR, StageCheckpoint, export_policy
 from rl.policy_state import PolicyState
-from rl.run_directory import RunDirectory, Stopwatch, content_hash, write_atomically
+from rl.run_directory import RunDirectory, content_hash
+from rl.stopwatch import Stopwatch
 from verifiers.errors import BadInput, HoneError
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.recipe import ScheduleConfig, SftConfig
+from rl.recipe import SftConfig
 from rl.schedule import learning_rate
 from rl.sft_rows import epochs_of
+from rl.trainer_recipe import ScheduleConfig
 
 
 def test_by_hand() -> None:
@@ -59,7 +60,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 def test_steps_and_rates_of_a_round() -> None:
-    from rl.sft_stage import num_sft_steps, schedule_of_round
+    from rl.sft_stage import num_sft_steps, rows_seen, schedule_of_round
 
     config = SftConfig(
         epochs=2.5,
@@ -68,8 +69,8 @@ def test_steps_and_rates_of_a_round() -> None:
         later_lr=1e-3,
         schedule=ScheduleConfig(lr=5e-3, min_lr=1e-4),
     )
-    assert num_sft_steps(config, 0, 33) == 6  # 82.5 rows in sixteens
-    assert num_sft_steps(config, 1, 33) == 3
-    assert num_sft_steps(config, 0, 1) == 1
+    assert num_sft_steps(config, rows_seen(config, 0, 33)) == 6  # 82.5 rows in sixteens
+    assert num_sft_steps(config, rows_seen(config, 1, 33)) == 3
+    assert num_sft_steps(config, rows_seen(config, 0, 1)) == 1
     assert (schedule_of_round(config, 0).lr, schedule_of_round(config, 2).lr) == (5e-3, 1e-3)
     assert schedule_of_round(config, 2).min_lr == 1e-4

@@ -1,10 +1,12 @@
 """A model's program can compute and nothing else."""
 
+import ctypes
 import os
 
 import pytest
 
 from verifiers.registry import load_verifier
+from verifiers.sandbox import jail, program_run
 
 REFERENCE = {"entry": "f", "tests": [{"args": [3], "expected": 9}]}
 
@@ -22,6 +24,8 @@ REFERENCE = {"entry": "f", "tests": [{"args": [3], "expected": 9}]}
         "import os\n    os.chmod({file!r}, 0)",
         "import os\n    os.symlink('/', {file!r} + 'l')",
         "import os\n    os.mkdir({file!r} + 'd')",
+        "import os\n    os.fchmod(os.open(os.__file__, os.O_RDONLY), 0)",
+        "import os, threading, signal\n    signal.pthread_kill(threading.get_ident(), 9)",
     ],
 )
 def test_refused(attempt, tmp_path):
@@ -33,6 +37,71 @@ def test_refused(attempt, tmp_path):
     assert "PermissionError" in verdict.reason
     assert kept.read_text() == "kept"
     assert os.listdir(tmp_path) == ["kept"]  # noqa: PTH208
+
+
+landlock = pytest.mark.skipif(ctypes.CDLL(None).syscall(444, None, 0, 1) < 1, reason="no Landlock here")
+
+
+@landlock
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "int(open({file!r}).read())",
+        "int(open({link!r}).read())",
+        "int(open('/proc/self/cwd' + {file!r}).read())",
+        "__import__('os').listdir({folder!r})",
+        "open('/proc/self/environ').read()",
+        "open('/etc/passwd').read()",
+        "int(__import__('runpy').run_path({file!r}))",
+    ],
+)
+def test_files_elsewhere_cannot_be_read(attempt, tmp_path):
+    secret, link = tmp_path / "secret", tmp_path / "link"
+    secret.write_text("9")
+    link.symlink_to(secret)
+    code = f"def f(x): return {attempt.format(file=str(secret), link=str(link), folder=str(tmp_path))}"
+    verdict = load_verifier("code").judge(REFERENCE, code)
+    assert (verdict.status, verdict.code, verdict.score) == ("scored", "failed", 0.0)
+    assert "PermissionError" in verdict.reason
+    printing = load_verifier("code").judge(
+        {"tests": [{"stdin": "", "stdout": "9"}]}, f"print(open({str(secret)!r}).read())"
+    )
+    assert (printing.status, printing.score) == ("scored", 0.0)
+
+
+def test_io_uring_is_no_way_around():
+    code = (
+        "import ctypes\ndef f(x):\n    libc = ctypes.CDLL(None, use_errno=True)\n"
+        "    return [libc.syscall(425, 1, bytes(120)), ctypes.get_errno()]"
+    )
+    reference = {"entry": "f", "tests": [{"args": [3], "expected": [-1, 1]}]}
+    assert load_verifier("code").judge(reference, code).score == 1.0
+
+
+def test_the_standard_library_is_still_there():
+    code = (
+        "def f(x):\n    import ctypes, datetime, decimal, hashlib, random, secrets, sqlite3, ssl, threading, zoneinfo\n"
+        "    random.seed(), secrets.token_bytes(3), datetime.datetime.now().astimezone(), hashlib.sha256(b'x')\n"
+        "    return x * x"
+    )
+    assert load_verifier("code").judge(REFERENCE, code).score == 1.0
+
+
+def test_without_landlock_the_program_runs_and_the_log_says_so(caplog):
+    class OldKernel:
+        """A libc whose kernel knows no Landlock."""
+
+        class syscall:  # noqa: N801
+            def __new__(cls, *_):
+                return -1
+
+    assert jail._fence(OldKernel, jail._readable()) is False
+    program_run._warn_once.cache_clear()
+    ready, _ = program_run._results(b'{"ready": true, "fenced": false}\n')
+    assert ready == program_run._NOT_FENCED
+    program_run._warn_once()
+    program_run._warn_once()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_results_cannot_be_forged():

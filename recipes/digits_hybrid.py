@@ -1,0 +1,169 @@
+"""The hybrid digits task: questions that a rule verifies beside descriptions that only a reward model can judge.
+
+As in Seed1.5-VL's hybrid RL (2505.07062, section 4.3) both kinds are shuffled together. The reference of a description
+is drawn from the same mixture of grades as the cold start, so the SFT policy is about its equal, and can do better.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.digit_description import COMPLETE, FALSE, ask_for_description, describe, draw_grade
+from recipes.digit_picture import DigitBank, DigitPicture, digit_banks, draw_picture
+from recipes.digit_question import QUESTION_TYPES
+from recipes.digits import build_digits, prompt_of
+from reward_models.preference import PreferenceList, save_preferences
+from sampler.prompt import Prompt
+from sampler.prompt_dataset import load_prompts, save_prompts
+from sampler.sft_row import SftRow, load_sft_rows, save_sft_rows
+from verifiers.answer import FinalAnswer
+from verifiers.errors import BadInput
+
+NUM_GRADES = COMPLETE - FALSE + 1
+GRADE_WEIGHTS = (0.1, 0.2, 0.35, 0.25, 0.1)  # of grades 1 to 5
+EMPTY_THOUGHT_FRAC = 0.5
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """Draws distinct pictures that are to be described; ``grade_weights`` are those of the references."""
+
+    bank: DigitBank
+    min_digits: int
+    max_digits: int
+    grade_weights: Sequence[float]
+    rng: random.Random
+
+    def rows(self, num: int) -> list[SftRow]:
+        """Prompts with a description of their own drawn grade as the response."""
+        rows: dict[str, SftRow] = {}
+        while len(rows) < num:
+            picture = self._picture()
+            question = ask_for_description(picture, draw_grade(self.grade_weights, self.rng), self.rng)
+            prompt = prompt_of(picture, question)
+            response = question.response(easy=self.rng.random() < EMPTY_THOUGHT_FRAC)
+            rows[prompt.prompt_id] = SftRow(prompt, response)
+        return list(rows.values())
+
+    def prompts(self, num: int) -> list[Prompt]:
+        return [row.prompt for row in self.rows(num)]
+
+    def preferences(self, num: int, false_frac: float) -> list[PreferenceList]:
+        """Descriptions of one picture: `false_frac` of the lists a true one and a false one, the others one of each
+        grade. To tell true from false a judge must read the picture; the rest is told by the words alone."""
+        lists = []
+        for _ in range(num):
+            picture = self._picture()
+            question = ask_for_description(picture, COMPLETE, self.rng)
+            grades = tuple(range(COMPLETE, FALSE - 1, -1))
+            if self.rng.random() < false_frac:
+                grades = (self.rng.choice(grades[:-1]), FALSE)
+            answers = tuple(FinalAnswer(describe(picture, grade, self.rng)) for grade in grades)
+            lists.append(PreferenceList(prompt_of(picture, question), answers, grades, "descriptions"))
+        return lists
+
+    def _picture(self) -> DigitPicture:
+        return draw_picture(self.bank, self.rng, self.rng.randint(self.min_digits, self.max_digits))
+
+
+def build_hybrid(
+    out_dir: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    num_train_prompts: int = 4000,
+    num_heldout_prompts: int = 200,
+    num_cold_start_rows: int = 20000,
+    num_general_prompts: int = 4000,
+    num_general_heldout_prompts: int = 200,
+    num_general_cold_start_rows: int = 4000,
+    grade_weights: Sequence[float] = GRADE_WEIGHTS,
+    question_types: Sequence[str] = QUESTION_TYPES,
+    cold_start_question_types: Sequence[str] | None = None,
+    min_digits: int = 2,
+    max_digits: int = 3,
+    easy_frac: float = 0.5,
+    broken_frac: float = 0.05,
+    transcribe_frac: float = 0.2,
+    heldout_frac: float = 0.2,
+    split_seed: int = 0,
+) -> dict[str, Path]:
+    """`recipes.digits:build_digits` with general prompts shuffled in; returns the paths of the three sets.
+
+    The same arguments give the same bytes. Raises `BadInput` for options out of range.
+    """
+    _check(grade_weights, num_general_prompts, num_general_heldout_prompts, num_general_cold_start_rows)
+    out = Path(out_dir)
+    verifiable = build_digits(
+        out / "verifiable",
+        seed=seed,
+        num_train_prompts=num_train_prompts,
+        num_heldout_prompts=num_heldout_prompts,
+        num_cold_start_rows=num_cold_start_rows,
+        question_types=question_types,
+        cold_start_question_types=cold_start_question_types,
+        min_digits=min_digits,
+        max_digits=max_digits,
+        easy_frac=easy_frac,
+        broken_frac=broken_frac,
+        transcribe_frac=transcribe_frac,
+        heldout_frac=heldout_frac,
+        split_seed=split_seed,
+    )
+    train_bank, heldout_bank = digit_banks(heldout_frac, split_seed)
+
+    def descriptions(of: str, bank: DigitBank) -> Descriptions:
+        rng = random.Random(f"descriptions {of} {seed}")
+        return Descriptions(bank, min_digits, max_digits, grade_weights, rng)
+
+    train = load_prompts(verifiable["train"]) + descriptions("train", train_bank).prompts(num_general_prompts)
+    heldout = load_prompts(verifiable["heldout"]) + descriptions("heldout", heldout_bank).prompts(
+        num_general_heldout_prompts
+    )
+    rows = load_sft_rows(verifiable["cold_start"]) + descriptions("cold start", train_bank).rows(
+        num_general_cold_start_rows
+    )
+    for mixed in (train, heldout, rows):
+        random.Random(f"hybrid {seed}").shuffle(mixed)
+    return {
+        "train": save_prompts(out / "train.parquet", train),
+        "heldout": save_prompts(out / "heldout.parquet", heldout),
+        "cold_start": save_sft_rows(out / "cold_start.parquet", rows),
+    }
+
+
+def build_description_preferences(
+    out_dir: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    num_train_prompts: int = 6000,
+    num_heldout_prompts: int = 200,
+    false_frac: float = 0.0,
+    min_digits: int = 2,
+    max_digits: int = 3,
+    heldout_frac: float = 0.2,
+    split_seed: int = 0,
+) -> dict[str, Path]:
+    """Lists of graded descriptions, `train.parquet` and `heldout.parquet`; handwriting split as the prompts'.
+
+    `false_frac` of the training lists are pairs of a true and a false description; held-out lists have all grades.
+    """
+    banks = dict(zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True))
+    numbers = {"train": num_train_prompts, "heldout": num_heldout_prompts}
+    written = {}
+    for name, bank in banks.items():
+        rng = random.Random(f"description preferences {name} {seed}")
+        drawn = Descriptions(bank, min_digits, max_digits, GRADE_WEIGHTS, rng)
+        lists = drawn.preferences(numbers[name], false_frac if name == "train" else 0.0)
+        written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)
+    return written
+
+
+def _check(grade_weights: Sequence[float], *numbers: int) -> None:
+    if len(grade_weights) != NUM_GRADES or min(grade_weights) < 0 or not any(grade_weights):
+        raise BadInput(f"grade_weights are {NUM_GRADES} numbers from 0 on, for grades 1 to 5, not all 0")
+    if min(numbers) < 1:
+        raise BadInput("the numbers of general prompts and rows are at least 1")
