@@ -57,11 +57,10 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
     `entry` may be
     `Class.method`), or `{"tests": [{"stdin": "...", "stdout": "..."}]}`; `solution` may hold a right program.
 
-    The program is the last ```python block of the answer, else the whole answer. It runs apart (own process,
-    no network, no
-    other programs, no writes, limits on time, memory and output); expected values never enter that process,
-    and its exit
-    status proves nothing: each result must come out. Results are compared by value and kind (1 is not True, a list is
+    The program is the last ```python block of the answer, else the whole answer. It runs apart (own process, no
+    network, no other programs, no writes, limits on time, memory and output; with Landlock in the kernel no reading
+    but of Python's own files); expected values never enter that process, and its exit status proves nothing: each
+    result must come out. Results are compared by value and kind (1 is not True, a list is
     not a tuple unless the reference, which is JSON, cannot tell them apart).
     """
 

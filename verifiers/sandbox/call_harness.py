@@ -68,8 +68,8 @@ def main() -> None:
     os.closerange(3, result_fd)
     os.closerange(result_fd + 1, 64)
     sys.argv = ["solution.py"]
-    jail.enter(cpu_s, memory_bytes, 1 << 20)
-    os.write(result_fd, b'{"ready": true}\n')
+    fenced = jail.enter(cpu_s, memory_bytes, 1 << 20)
+    os.write(result_fd, json.dumps({"ready": True, "fenced": fenced}).encode() + b"\n")
     if "stdin" not in task:
         run_calls(task, result_fd)
         return
