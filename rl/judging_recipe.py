@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from rl.recipe_section import Section
 from rl.trainer_recipe import ScheduleConfig
 from sampler.sampler_config import SamplerConfig
+
+RewardModelKind = Literal["pairwise", "scalar"]
 
 
 class PreferenceDataConfig(Section):
@@ -32,10 +34,16 @@ class PreferenceDataConfig(Section):
 class RewardTrainingConfig(Section):
     """How a reward model learns from preferences."""
 
+    kind: RewardModelKind = Field(
+        "pairwise",
+        description="pairwise: asked which of two answers is better; scalar: a Bradley-Terry score for each answer",
+    )
     data: PreferenceDataConfig
     epochs: float = Field(1.0, gt=0)
     batch_size: int = Field(
-        64, ge=1, description="comparisons an optimizer step; each pair comes in both orders"
+        64,
+        ge=1,
+        description="an optimizer step's pairs, or of the pairwise kind comparisons, one in each order",
     )
     schedule: ScheduleConfig = ScheduleConfig(lr=1e-5, min_lr=1e-6, warmup_frac=0.1)
     max_pairs_per_list: int | None = Field(None, ge=1, description="pairs drawn from a list; none: all")
@@ -43,7 +51,7 @@ class RewardTrainingConfig(Section):
 
 
 class RewardModelConfig(Section):
-    """The pairwise reward model that judges general prompts, and the vLLM workers that serve it."""
+    """The reward model that judges general prompts, of the kind its checkpoint is, and the workers that serve it."""
 
     path: str | None = Field(
         None, description="checkpoint directory in the hub layout, as `hone reward-model train` leaves it"

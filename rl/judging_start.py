@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from reward_models.comparison import indicator_token_ids
-from reward_models.pairwise import PairwiseRewardModel
 from reward_models.scoring_service import ScoringService
+from reward_models.served_model import served
 from rl.judging import Judge
 from rl.judging_recipe import JudgingConfig
-from sampler.pool import SamplerPool
 from sampler.sampler_config import SamplerConfig
-from verifiers.errors import BadInput
 
 REWARD_MODEL_LINK = "reward-model"  # in a run directory: the one that the run trained
 
@@ -47,15 +44,3 @@ def scoring(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[Scori
     """The reward model at ``path``, asked in the background."""
     with served(path, sampler, log_dir / "reward-model") as model, ScoringService(model.compare) as service:
         yield service
-
-
-@contextmanager
-def served(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[PairwiseRewardModel]:
-    """The reward model on vLLM workers of its own."""
-    from transformers import AutoTokenizer
-
-    if not (path / "config.json").is_file():
-        raise BadInput(f"judging.reward_model.path={path} is no checkpoint directory in the hub layout")
-    indicator_ids = indicator_token_ids(AutoTokenizer.from_pretrained(path))
-    with SamplerPool(path, sampler, log_dir) as pool:
-        yield PairwiseRewardModel(pool, indicator_ids)

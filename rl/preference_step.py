@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from rl.batch import Ints, TrainBatch
 from rl.bradley_terry import preference_loss, right_frac, score_gradients
 from rl.losses import LINEAR_LOSS, LossSpec
+
+SCALAR_METRICS = ("pair_accuracy_frac", "score_mean", "score_std")  # of a step, beside loss and gradient norm
 
 if TYPE_CHECKING:
     from rl.trainer import Trainer
@@ -22,6 +23,7 @@ def preference_step(trainer: Trainer, batch: TrainBatch, pairs: Ints, rate: floa
     The first finds the scores, from which the loss's gradient by each score is known; the second has the sum of
     gradient x score as its loss, with the same weights, so its gradient is that of the Bradley-Terry loss.
     """
+    started = time.perf_counter()
     scores = trainer.values(batch)
     assert len(scores) == len(batch), "one score a sequence"
     coefficients = score_gradients(scores, pairs)
@@ -30,6 +32,7 @@ def preference_step(trainer: Trainer, batch: TrainBatch, pairs: Ints, rate: floa
         **metrics,
         "loss": preference_loss(scores, pairs),
         "pair_accuracy_frac": right_frac(scores, pairs),
-        "score": float(scores.mean()),
-        "score_std": float(np.std(scores)),
+        "score_mean": float(scores.mean()),
+        "score_std": float(scores.std()),
+        "seconds": time.perf_counter() - started,
     }

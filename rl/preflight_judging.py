@@ -47,7 +47,8 @@ def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -
     known = [pair for pair in pairs if pair is not None]
     if not known:
         return Finding("reward model's position bias", "ok", "no two answers to compare, or no two orders")
-    disagreeing = sum(map(orders_disagree, known)) / len(known)
+    one_at_a_time = all(pair.one_at_a_time for pair in known)
+    disagreeing = None if one_at_a_time else sum(map(orders_disagree, known)) / len(known)
     return _position_bias(recipe, disagreeing, f"{len(known)} pairs of references")
 
 
@@ -91,8 +92,12 @@ def _reward_scale(recipe: Recipe, prompts: Sequence[Prompt]) -> Finding:
     return Finding("rewards are in [0, 1]", "ok", f"{low:g} to {high:g}")
 
 
-def _position_bias(recipe: Recipe, disagreeing: float, where: str) -> Finding:
+def _position_bias(recipe: Recipe, disagreeing: float | None, where: str) -> Finding:
     assert recipe.judging.reward_model is not None
+    if disagreeing is None:
+        return Finding(
+            "reward model's position bias", "ok", "none: it is scalar and reads one answer at a time"
+        )
     limit = recipe.judging.reward_model.max_position_bias_frac
     words = f"the two orders name different winners in {disagreeing:.1%} of {where}"
     if disagreeing > limit:

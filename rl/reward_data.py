@@ -10,10 +10,8 @@ from pathlib import Path
 
 from reward_models.comparison import INDICATORS, Comparison
 from reward_models.preference import PreferenceList, load_preferences
-from rl.batch import TrainSequence
 from rl.judging_recipe import RewardTrainingConfig
 from rl.recipe import Recipe
-from rl.sft_rows import PromptEncoder, sft_sequences
 from sampler.data_builder import build_data
 from sampler.sft_row import SftRow
 from verifiers.errors import BadInput
@@ -72,19 +70,6 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> list[SftRow]:
         for one in comparisons
         for asked, indicator in zip((one, _renamed(one.swapped())), INDICATORS, strict=True)
     ]
-
-
-def comparison_sequences(
-    pairs: Sequence[Comparison], encoder: PromptEncoder, *, max_tokens: int
-) -> tuple[list[TrainSequence], int]:
-    """Trainable sequences, and how many were dropped for their length. Raises: BadInput where none is left."""
-    sequences, num_dropped = sft_sequences(comparison_rows(pairs), encoder, max_tokens=max_tokens)
-    if not sequences:
-        raise BadInput(
-            f"all {num_dropped} comparisons are longer than the reward model's sampler.max_model_len={max_tokens}: "
-            "raise it"
-        )
-    return sequences, num_dropped
 
 
 def _renamed(comparison: Comparison) -> Comparison:

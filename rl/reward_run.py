@@ -11,12 +11,12 @@ from typing import Any
 
 from reward_models.comparison import Comparison
 from reward_models.pair_report import PairReport, judged_pair, pair_report
+from reward_models.served_model import served
 from rl.atomic_file import write_atomically
-from rl.checkpoint import export_policy
-from rl.judging_start import served
 from rl.progress import ProgressDisplay
 from rl.ray_session import ray_session
-from rl.reward_data import comparison_rows, comparison_sequences, load_reward_data
+from rl.reward_data import comparison_rows, load_reward_data
+from rl.reward_objective import reward_objective
 from rl.reward_recipe import RewardRecipe
 from rl.reward_training import RewardTraining, num_reward_steps
 from rl.run_directory import RunDirectory
@@ -52,21 +52,22 @@ def _train(
     from rl.trainer import Trainer
 
     base = _base(recipe, run, pairs)
-    sequences, num_dropped = comparison_sequences(
+    objective = reward_objective(
+        recipe.kind,
         pairs,
         PromptEncoder(base, recipe.sampler.chat_template_kwargs),
         max_tokens=recipe.sampler.max_model_len,
     )
     stage, started_at, watch = run.stage(TRAIN_STAGE), time.time(), Stopwatch()
-    with display.stage("reward model", total_steps=num_reward_steps(recipe, len(sequences))) as progress:
+    with display.stage("reward model", total_steps=num_reward_steps(recipe, objective.num_items)) as progress:
         device = "cpu" if recipe.sampler.device == "cpu" else "cuda"
         with watch("start"):
             trainer = Trainer(recipe.trainer, recipe.model, base, run.logs, device=device)
         try:
             training = RewardTraining(recipe, recipe.seed, run, stage, trainer, progress, watch)
-            loss = training.fit(sequences)
+            loss = training.fit(objective, base)
             with watch("save"):
-                export_policy(trainer, base, target)
+                objective.export(trainer, base, target)
                 training.checkpoint.finish()
         finally:
             trainer.shutdown()
@@ -76,8 +77,12 @@ def _train(
             round_index=0,
             started_at=started_at,
             watch=watch,
-            inputs={"data": recipe.data.model_dump(mode="json")},
-            result={"num_pairs": len(pairs), "num_dropped_too_long": num_dropped, "final_loss": loss},
+            inputs={"kind": recipe.kind, "data": recipe.data.model_dump(mode="json")},
+            result={
+                "num_pairs": len(pairs),
+                "num_dropped_too_long": objective.num_dropped,
+                "final_loss": loss,
+            },
         )
         progress.finish(f"loss {loss:.3f} on {len(pairs):,} pairs")
 
@@ -89,7 +94,7 @@ def _report(
     model: Path,
     display: ProgressDisplay,
 ) -> PairReport:
-    """Judge held-out pairs as RL will: through vLLM, in both orders. Written to ``RUN/report.json``."""
+    """Judge held-out pairs as RL will: through vLLM. Written to ``RUN/report.json``."""
     with display.stage("report") as progress:
         with served(model, recipe.sampler, run.logs / "sampler") as served_model:
             scores = served_model.compare(pairs)

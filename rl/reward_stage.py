@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from reward_models.pair_report import PairReport, judged_pair, pair_report
-from rl.checkpoint import export_policy
 from rl.policy_state import PolicyState
 from rl.recipe import Recipe
-from rl.reward_data import better_first, comparison_sequences, training_of
+from rl.reward_data import better_first, training_of
+from rl.reward_objective import num_items_of, reward_objective
 from rl.reward_training import RewardTraining, num_reward_steps
 from rl.run_data import RunData
 from rl.sft_rows import PromptEncoder
@@ -19,8 +19,8 @@ from verifiers.errors import HoneError
 
 
 class RewardStage(Stage):
-    """Preferences as comparisons in both orders; the trainer's ranks learn them, and held-out pairs are judged as RL
-    will judge: through vLLM, both orders averaged (Seed1.5-VL, 2505.07062, section 4.2)."""
+    """The trainer's ranks learn preferences, and held-out pairs are judged as RL will judge: through vLLM, by the
+    pairwise kind with both orders averaged (Seed1.5-VL, 2505.07062, section 4.2)."""
 
     kind = "reward-model"
     label = "reward model"
@@ -32,7 +32,7 @@ class RewardStage(Stage):
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         config = training_of(recipe)
         pairs = better_first(data.preferences["train"], config, seed=recipe.seed)
-        return num_reward_steps(config, 2 * len(pairs))
+        return num_reward_steps(config, num_items_of(config.kind, len(pairs)))
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Train, export, serve, and judge the held-out pairs."""
@@ -46,7 +46,8 @@ class RewardStage(Stage):
             )
             serving = context.recipe.judging.reward_model
             assert serving is not None
-            sequences, num_dropped = comparison_sequences(
+            objective = reward_objective(
+                config.kind,
                 train,
                 PromptEncoder(self.base.hub, serving.sampler.chat_template_kwargs),
                 max_tokens=serving.sampler.max_model_len,
@@ -61,10 +62,10 @@ class RewardStage(Stage):
             context.watch,
             self.round_index,
         )
-        loss = training.fit(sequences)
+        loss = training.fit(objective, context.policy.hub)
         model = context.directory.path / "model"
         with context.watch("save"):
-            export_policy(trainer, self.base.hub, model)
+            objective.export(trainer, self.base.hub, model)
             training.checkpoint.finish()
         with context.watch("start"):
             context.engines.use_reward_model(model)
@@ -78,7 +79,7 @@ class RewardStage(Stage):
         return {
             "model": str(model.relative_to(context.run.path)),
             "num_pairs": len(train),
-            "num_dropped_too_long": num_dropped,
+            "num_dropped_too_long": objective.num_dropped,
             "final_loss": loss,
             "report": dataclasses.asdict(report),
         }

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rl.batch import TrainBatch, TrainSequence
 from rl.checkpoint import StageCheckpoint
 from rl.judging_recipe import RewardTrainingConfig
-from rl.losses import SFT_LOSS, LossSpec
+from rl.preference_step import SCALAR_METRICS
 from rl.progress import StageProgress
+from rl.reward_objective import RewardObjective
 from rl.run_directory import RunDirectory, StageDirectory
 from rl.schedule import learning_rate
-from rl.sft_rows import epochs_of
 from rl.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
 STEPS_PER_CALL = 8  # optimizer steps sent to the ranks at a time
 
 
-def num_reward_steps(config: RewardTrainingConfig, num_sequences: int) -> int:
+def num_reward_steps(config: RewardTrainingConfig, num_items: int) -> int:
     """Whole batches that cover the epochs."""
-    return max(1, math.ceil(config.epochs * num_sequences / config.batch_size))
+    return max(1, math.ceil(config.epochs * num_items / config.batch_size))
 
 
 @dataclass
 class RewardTraining:
-    """Supervised steps on comparisons, with a checkpoint to go on from inside ``stage``."""
+    """An objective's steps, with a checkpoint to go on from inside ``stage``."""
 
     config: RewardTrainingConfig
     seed: int
@@ -45,28 +44,27 @@ class RewardTraining:
     def __post_init__(self) -> None:
         self.checkpoint = StageCheckpoint(self.stage, every_steps=self.config.checkpoint_every_steps)
 
-    def fit(self, sequences: Sequence[TrainSequence]) -> float:
-        """The steps that are left, several a call. Returns the last loss. ``checkpoint.finish`` is the caller's."""
+    def fit(self, objective: RewardObjective, base: Path) -> float:
+        """The steps that are left, several a call, from the policy at ``base``, which the trainer holds. Returns the
+        last loss. ``checkpoint.finish`` is the caller's."""
         config, trainer = self.config, self.trainer
-        num_steps = num_reward_steps(config, len(sequences))
+        num_steps = num_reward_steps(config, objective.num_items)
+        objective.begin(trainer, base)
         step = self.checkpoint.resume(trainer)
         self.progress.advance(step)
-        places = epochs_of(len(sequences), seed=f"{self.seed} reward model")
-        for _ in islice(places, step * config.batch_size):
+        draws = objective.draws(f"{self.seed} reward model")
+        for _ in islice(draws, step * config.batch_size):
             pass
         loss = float("nan")
         while step < num_steps:
             end = min(num_steps, step + STEPS_PER_CALL, self.checkpoint.stop_before(step) or num_steps)
             with self.watch("train"):
-                batches = [
-                    TrainBatch.of([sequences[place] for place in islice(places, config.batch_size)])
-                    for _ in range(step, end)
-                ]
+                batches = [list(islice(draws, config.batch_size)) for _ in range(step, end)]
                 rates = [
                     learning_rate(i, num_steps=num_steps, **config.schedule.model_dump())
                     for i in range(step, end)
                 ]
-                outcomes = trainer.update(batches, rates, LossSpec(SFT_LOSS))
+                outcomes = objective.steps(trainer, batches, rates)
             for rate, metrics in zip(rates, outcomes, strict=True):
                 loss = metrics["loss"]
                 self._log(step, rate, metrics)
@@ -86,5 +84,6 @@ class RewardTraining:
                 "train/grad_norm": metrics["grad_norm"],
                 "train/lr": rate,
                 "time/train_s": metrics["seconds"],
-            },
+            }
+            | {f"reward_model/{name}": metrics[name] for name in SCALAR_METRICS if name in metrics},
         )

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from recipes.digit_preferences import build_preferences
 from reward_models.preference import load_preferences
+from reward_models.served_model import served
+from reward_models.value_head import VALUE_HEAD_FILE
+from rl.answer_pairs import answer_sequence
+from rl.batch import TrainBatch
+from rl.families.family import load_family
 from rl.judging_recipe import PreferenceDataConfig
 from rl.progress import ProgressDisplay
-from rl.reward_data import better_first, comparison_rows, preference_paths
+from rl.reward_data import better_first, comparison_rows, load_reward_data, preference_paths
+from rl.reward_objective import reward_objective
 from rl.reward_recipe import RewardRecipe
 from rl.reward_run import train_reward_model
+from rl.reward_training import RewardTraining
 from rl.run_directory import RunDirectory
+from rl.sft_rows import PromptEncoder
+from rl.trainer import Trainer
 from verifiers.errors import BadInput
 
 OPTIONS = {"num_train_prompts": 24, "num_heldout_prompts": 8}
@@ -37,21 +48,87 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> RewardRecipe:
     )
 
 
-def test_trained_reported_and_not_done_twice(ray_session: None, recipe: RewardRecipe) -> None:
-    run = RunDirectory(Path(recipe.run_dir))
-    run.open("name: tiny_reward\n")
+@pytest.mark.parametrize("kind", ["pairwise", "scalar"])
+def test_trained_reported_and_not_done_twice(
+    ray_session: None, recipe: RewardRecipe, kind: str, tmp_path: Path
+) -> None:
+    recipe = recipe.model_copy(update={"kind": kind})
+    run = RunDirectory(tmp_path / "run")
+    run.open(f"kind: {kind}\n")
     with ProgressDisplay(Console(quiet=True)) as display:
         report = train_reward_model(recipe, run, display)
         assert train_reward_model(recipe, run, display) == report
     assert report.num_failed == 0 and report.num_pairs > 8
     assert report.accuracy is not None and 0 <= report.accuracy <= 1
+    assert report.one_at_a_time == (kind == "scalar") == (report.position_bias_frac is None)
     assert json.loads((run.path / "report.json").read_text())["num_pairs"] == report.num_pairs
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
-        f.name for f in (run.path / "model").iterdir()
-    }
-    losses = [metrics["train/loss"] for metrics in run.metrics_of("01-reward-model")]
+    left = {file.name for file in (run.path / "model").iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= left
+    assert (VALUE_HEAD_FILE in left) == (kind == "scalar")
+    metrics = run.metrics_of("01-reward-model")
+    losses = [one["train/loss"] for one in metrics]
     assert losses[-1] < losses[0]
+    assert ("reward_model/pair_accuracy_frac" in metrics[0]) == (kind == "scalar")
     run.close()
+
+
+def test_a_scalar_model_goes_on_after_a_kill_and_a_critic_starts_from_it(
+    ray_session: None, recipe: RewardRecipe, tmp_path: Path
+) -> None:
+    """Half a run and the rest of it make the same model as a whole one; its scores through vLLM are the values of the
+    critic that the trainer makes of it, and so what `critic.init_from` begins with."""
+    recipe = recipe.model_copy(update={"kind": "scalar"})
+    data = load_reward_data(recipe, tmp_path / "data", seed=recipe.seed)
+    base = tmp_path / "base"
+    load_family(recipe.model.family).build_tiny(base, seed=5, corpus=["the sum?"], sizes={})
+    encoder = PromptEncoder(base)
+    objective = reward_objective("scalar", data.train, encoder, max_tokens=160)
+    trainer = Trainer(recipe.trainer, recipe.model, base, tmp_path / "logs")
+    with ProgressDisplay(Console(quiet=True)) as display, display.stage("x") as progress:
+
+        def train(name: str, stop: int | None = None) -> Path:
+            """Steps up to `stop`, then as a kill would leave it; or to the end and exported."""
+            run = RunDirectory(tmp_path / name)
+            run.open("x: 1\n")
+            training = RewardTraining(recipe, 1, run, run.stage("01-x"), trainer, progress)
+            if stop is not None:
+                training.checkpoint.save = stopping_at(stop, training.checkpoint.save)  # type: ignore[method-assign]
+                with pytest.raises(KeyboardInterrupt):
+                    training.fit(objective, base)
+            else:
+                training.fit(objective, base)
+                objective.export(trainer, base, run.path / "model")
+            run.close()
+            return run.path / "model"
+
+        try:
+            whole = train("whole")
+            train("cut", stop=2)
+            resumed = train("cut")
+            for file in ("model.safetensors", VALUE_HEAD_FILE):
+                assert (whole / file).read_bytes() == (resumed / file).read_bytes()
+            trainer.load_critic(whole)
+            sequences = [answer_sequence(one.prompt, one.first, encoder) for one in data.heldout]
+            values = trainer.values(TrainBatch.of(sequences))
+        finally:
+            trainer.shutdown()
+    with served(whole, recipe.sampler, tmp_path / "logs") as model:
+        scores = model.compare(data.heldout)
+    np.testing.assert_allclose(
+        [scores[one.comparison_id].parts["score"] for one in data.heldout], values, atol=1e-5
+    )
+    assert np.std(values) > 1e-3
+
+
+def stopping_at(step: int, save: Callable[..., None]) -> Callable[..., None]:
+    """Saves, and at a step stops as a kill would."""
+
+    def save_and_stop(trainer: Trainer, next_step: int) -> None:
+        save(trainer, next_step)
+        if next_step == step:
+            raise KeyboardInterrupt
+
+    return save_and_stop
 
 
 def test_pairs_come_in_both_orders_with_the_better_one_named(recipe: RewardRecipe, tmp_path: Path) -> None:

@@ -101,3 +101,13 @@ def test_references_are_compared_in_both_orders(
         recipe(judging={"reward_model": REWARD_MODEL}), engines, [general(f"g{i}", f"r{i}") for i in range(5)]
     )
     assert found.outcome == outcome and "4 pairs" in found.words
+
+
+def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> None:
+    hybrid = recipe(judging={"reward_model": {**REWARD_MODEL, "max_position_bias_frac": 0.0}})
+    scores = Score.scored(0.7, parts={"score": 1.0, "reference_score": 0.2})
+    engines: Any = SimpleNamespace(judge=SimpleNamespace(compare=lambda asked: [scores for _ in asked]))
+    found = position_bias(hybrid, engines, [general(f"g{i}", f"r{i}") for i in range(5)])
+    trained = run_of(("reward-model", {"report": {"position_bias_frac": None, "num_pairs": 100}}))
+    for finding in (found, outcomes(check_trained(hybrid, trained))[found.check]):
+        assert finding.outcome == "ok" and "one answer at a time" in finding.words
