@@ -33,6 +33,11 @@ def _table() -> list[GoldenCase]:
     return math_cases(TABLE_SIZE)
 
 
+@cache
+def _prepared() -> list[Any]:
+    return [load_verifier("math").prepare(row.reference) for row in _table()]
+
+
 class WholeSliceVerifier(Verifier[int, str]):
     """Judges the slice's cases within one case: a worker's work without the service around it."""
 
@@ -47,7 +52,7 @@ class WholeSliceVerifier(Verifier[int, str]):
 
     def compare(self, prepared: int, extracted: str) -> Verdict:
         table, judge = _table(), load_verifier("math")
-        references = [judge.prepare(row.reference) for row in table]
+        references = _prepared()
         for index in range(prepared):
             judge.judge_prepared(references[index % len(table)], table[index % len(table)].answer)
         return Verdict.scored(1.0, "judged", f"{prepared} cases")
@@ -93,6 +98,9 @@ class Scaling:
                 f"{count} worker{'s'[: count - 1]}: {rate:,.0f} cases/s, bare processes {bare:,.0f}; "
                 f"CPU a case: parent {1000 * parent_s:.3f} ms, worker {1000 * worker_s:.3f} ms"
             )
+        lines.append(
+            f"two cores that are whole would give at most {2 * worker_s / (worker_s + parent_s):.2f} by that CPU time"
+        )
         for name, ratios in (
             ("service", sorted(two.rate / one.rate for one, two in pairs)),
             ("bare processes", sorted(two.bare_rate / one.bare_rate for one, two in pairs)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 from collections import deque
 from typing import Any
@@ -27,10 +28,10 @@ class WorkerHandle:
         self.outgoing = bytearray()
         self._incoming = bytearray()
 
-    def deadline(self, timeout_s: float, load_timeout_s: float) -> float | None:
+    def deadline(self, timeout_s: float, load_timeout_s: float) -> float:
         """When the first job is late: counted from when it was begun, and longer while its verifier loads."""
         if not self.jobs:
-            return None
+            return math.inf
         job = self.jobs[0]
         allowed = timeout_s if job.key in self.loaded else load_timeout_s
         return max(job.sent_at, self.last_done) + allowed

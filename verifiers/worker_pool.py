@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import select
 import selectors
 import socket
 import threading
@@ -94,8 +96,7 @@ class WorkerPool:
         while not self._closing:
             try:
                 self._hand_out()
-                if rest := self._rest():
-                    time.sleep(rest)
+                self._rest()
                 patience, now = self._patience(), time.monotonic()
                 for key, events in self._selector.select(patience):
                     key.data(events)
@@ -113,24 +114,29 @@ class WorkerPool:
             if self._queue and free_slot:
                 return 0.0
             self._hungry = free_slot
-        deadlines = [
-            late
-            for w in self._workers
-            if (late := w.deadline(self.timeout_s, self.load_timeout_s)) is not None
-        ]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        deadline = self._next_deadline()
+        return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+
+    def _next_deadline(self) -> float:
+        """When the first worker is late; infinite while none has a job."""
+        return min((w.deadline(self.timeout_s, self.load_timeout_s) for w in self._workers), default=math.inf)
 
     def _window(self) -> int:
         """How many jobs a worker may hold: one for slow cases, several for fast ones while many wait."""
         fair_share = len(self._queue) // (2 * self.num_workers)
         return max(1, min(MAX_WINDOW, int(WINDOW_S / max(self._mean_case_s, 1e-6)), fair_share))
 
-    def _rest(self) -> float:
-        """Seconds for which no worker can run short of cases; many verdicts are then read at once."""
+    def _rest(self) -> None:
+        """While no worker can run short of cases: many verdicts are then read at once. A death or deadline ends it."""
         window = self._window()
-        if window < DEEP_WINDOW or any(_wants_more(worker, window) for worker in self._workers):
-            return 0.0
-        return window * self._mean_case_s / 4
+        busy = sum(not _wants_more(worker, window) for worker in self._workers)
+        if window < DEEP_WINDOW or busy < self.num_workers:
+            return
+        deaths = select.poll()
+        for worker in self._workers:
+            deaths.register(worker.connection, 0)
+        rest_s = min(window * self._mean_case_s / 4, self._next_deadline() - time.monotonic())
+        deaths.poll(max(0.0, 1000 * rest_s))
 
     def _hand_out(self) -> None:
         """Give waiting jobs to the workers that hold least, up to the window."""
@@ -202,7 +208,7 @@ class WorkerPool:
         """Whoever was late at ``now``, a moment before the sockets were read: what had come by then is known."""
         for worker in list(self._workers):
             late = worker.deadline(self.timeout_s, self.load_timeout_s)
-            if late is None or late > now:
+            if late > now:
                 continue
             job = worker.jobs.popleft()
             self._requeue(worker)
