@@ -58,7 +58,9 @@ COMMANDS: dict[str, CommandLine] = {
         CommandLine("eval", "pass@1 and pass@k of a policy on held-out prompts."),
         CommandLine("verify", "Judge a file of responses with the rule verifiers."),
         CommandLine("verifiers", "The rule verifiers: list them, check one."),
-        CommandLine("reward-model", "Train a pairwise reward model on preferences.", resumes=True),
+        CommandLine(
+            "reward-model", "Train a reward model on preferences; score answers with one.", resumes=True
+        ),
         CommandLine("report", "Write a run's page: curves, before and after, rollouts."),
         CommandLine("view", "Look through a run's rollouts in a web browser."),
         CommandLine("bench", "How close generation and training come to the bare engines."),

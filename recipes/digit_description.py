@@ -53,6 +53,14 @@ def ask_for_description(picture: DigitPicture, grade: int, rng: random.Random) -
     return DigitQuestion(QUESTION_TYPE, rng.choice(WORDINGS), solution, solution, thought)
 
 
+def falsified(text: str, rng: random.Random) -> str:
+    """The same words with another digit in the place of one: nothing but the picture tells it from the true ones."""
+    places = [place for place, char in enumerate(text) if char.isdigit()]
+    place = rng.choice(places)
+    other = rng.choice([digit for digit in "0123456789" if digit not in text])
+    return text[:place] + other + text[place + 1 :]
+
+
 def draw_grade(weights: Sequence[float], rng: random.Random) -> int:
     """A grade; ``weights`` are those of grades 1 to 5."""
     return rng.choices(range(FALSE, COMPLETE + 1), weights)[0]

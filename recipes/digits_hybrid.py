@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.digit_description import COMPLETE, FALSE, ask_for_description, describe, draw_grade
+from recipes.digit_description import (
+    COMPLETE,
+    FALSE,
+    INCOMPLETE,
+    WITHOUT_COUNT,
+    ask_for_description,
+    describe,
+    draw_grade,
+    falsified,
+)
 from recipes.digit_picture import DigitBank, DigitPicture, digit_banks, draw_picture
 from recipes.digit_question import QUESTION_TYPES
 from recipes.digits import build_digits, prompt_of
@@ -53,16 +62,20 @@ class Descriptions:
         return [row.prompt for row in self.rows(num)]
 
     def preferences(self, num: int, false_frac: float) -> list[PreferenceList]:
-        """Descriptions of one picture: `false_frac` of the lists a true one and a false one, the others one of each
-        grade. To tell true from false a judge must read the picture; the rest is told by the words alone."""
+        """Descriptions of one picture: `false_frac` of the lists a true one and the same with a digit changed, the
+        others one of each grade. Between the two a judge must read the picture; the rest is told by words alone."""
         lists = []
         for _ in range(num):
             picture = self._picture()
             question = ask_for_description(picture, COMPLETE, self.rng)
-            grades = tuple(range(COMPLETE, FALSE - 1, -1))
             if self.rng.random() < false_frac:
-                grades = (self.rng.choice(grades[:-1]), FALSE)
-            answers = tuple(FinalAnswer(describe(picture, grade, self.rng)) for grade in grades)
+                grades: tuple[int, ...] = (self.rng.choice((COMPLETE, WITHOUT_COUNT, INCOMPLETE)), FALSE)
+                true = describe(picture, grades[0], self.rng)
+                texts = [true, falsified(true, self.rng)]
+            else:
+                grades = tuple(range(COMPLETE, FALSE - 1, -1))
+                texts = [describe(picture, grade, self.rng) for grade in grades]
+            answers = tuple(map(FinalAnswer, texts))
             lists.append(PreferenceList(prompt_of(picture, question), answers, grades, "descriptions"))
         return lists
 
@@ -149,7 +162,8 @@ def build_description_preferences(
 ) -> dict[str, Path]:
     """Lists of graded descriptions, `train.parquet` and `heldout.parquet`; handwriting split as the prompts'.
 
-    `false_frac` of the training lists are pairs of a true and a false description; held-out lists have all grades.
+    `false_frac` of the training lists are a true description and the same with a digit changed; held-out lists have
+    all grades.
     """
     banks = dict(zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True))
     numbers = {"train": num_train_prompts, "heldout": num_heldout_prompts}

@@ -12,11 +12,12 @@ import numpy as np
 from rl.checkpoint import StageCheckpoint, export_critic
 from rl.experience import sample_step, step_draws
 from rl.generalized_advantage import DECOUPLED_GAE
+from rl.judging_start import reward_model_path
 from rl.policy_state import PolicyState
 from rl.recipe import Recipe
 from rl.rl_batch import mini_batches, packed_rollouts, training_rewards, usable_rollouts, with_advantages
 from rl.rl_metrics import critic_metrics, rollout_metrics, time_metrics
-from rl.rl_recipe import CriticConfig, RlConfig
+from rl.rl_recipe import FROM_REWARD_MODEL, CriticConfig, RlConfig
 from rl.rl_stage import value_loss_spec
 from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
@@ -24,6 +25,7 @@ from rl.schedule import learning_rate
 from rl.stage import Stage, StageContext
 from rl.stopwatch import Stopwatch
 from sampler.prompt import Prompt
+from verifiers.errors import BadInput
 
 
 class CriticStage(Stage):
@@ -49,9 +51,7 @@ class CriticStage(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         config, trainer = context.recipe.critic, context.engines.trainer
-        trainer.load_critic(
-            self.start or (Path(config.init_from) if config.init_from else context.policy.hub)
-        )
+        trainer.load_critic(self.start or initial_checkpoint(context))
         checkpoint = StageCheckpoint(context.directory, every_steps=context.recipe.rl.checkpoint_every_steps)
         first_step = checkpoint.resume(trainer)
         context.progress.advance(first_step)
@@ -124,6 +124,19 @@ class CriticStage(Stage):
     def words(self, result: Mapping[str, Any]) -> str:
         percent = round(100 * result["explained_variance"])
         return f"explains {percent}% of the variance of returns, {result['num_steps']} steps"
+
+
+def initial_checkpoint(context: StageContext) -> Path:
+    """What the first critic starts from. Raises: BadInput where the recipe means a reward model that is not there."""
+    init_from = context.recipe.critic.init_from
+    if init_from is None:
+        return context.policy.hub
+    if init_from != FROM_REWARD_MODEL:
+        return Path(init_from)
+    path = reward_model_path(context.recipe.judging, context.run.path)
+    if path is None:
+        raise BadInput(f"critic.init_from={init_from}, but this recipe has no judging.reward_model")
+    return path
 
 
 def monte_carlo(config: RlConfig) -> RlConfig:

@@ -105,8 +105,12 @@ class Engines:
         self.judge.score_with(self._stack.enter_context(scorer))
 
     def sample_and_judge(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> JudgedBatch:
-        """Sample and judge at the same time; the result stands in the prompts' order."""
-        batch = self.judge.judge(self.sampler.sample(prompts, plan))
+        """Sample and judge at the same time; the result stands in the prompts' order.
+
+        Prompts for the reward model go first, so that it scores them while the others are generated.
+        """
+        order = sorted(prompts, key=lambda prompt: prompt.verifier is not None)
+        batch = self.judge.judge(self.sampler.sample(order, plan))
         return JudgedBatch(batch.in_order_of(prompts), batch.wait_s)
 
     def plan(

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from rl.recipe_section import Section
 from rl.trainer_recipe import ScheduleConfig
 
+FROM_REWARD_MODEL = "reward_model"
+
 
 class LossConfig(Section):
     """The policy loss, by verl's name, and what is added to it."""
@@ -112,7 +114,9 @@ class CriticConfig(Section):
     """The critic of PPO; used where ``rl.advantage`` takes values (gae, decoupled_gae)."""
 
     init_from: str | None = Field(
-        None, description="checkpoint of a reward model or critic; none: the policy before RL"
+        None,
+        description="checkpoint of a reward model or critic; reward_model: the one that judges; none: the policy "
+        "before RL",
     )
     schedule: ScheduleConfig = ScheduleConfig(lr=7.5e-7, warmup_frac=0.0)
     pretrain_steps: int = Field(100, ge=0, description="most steps on rollouts of the SFT policy; 0: none")

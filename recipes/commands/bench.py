@@ -68,6 +68,36 @@ def step(
 
 
 @app.command()
+def ablation(
+    run: Annotated[
+        Path, typer.Argument(help="A finished hybrid run: its SFT policy, reward model and data.")
+    ],
+    out: Annotated[Path, typer.Option(help="Runs and page go here; the same again goes on.")] = Path(
+        "runs/ablation"
+    ),
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each arm.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="RL steps of each run.")] = 32,
+    rollouts: Annotated[int, typer.Option(min=4, help="Rollouts a step.")] = 160,
+) -> None:
+    """Hybrid PPO with one part left out at a time, from one SFT policy: medians, a table and a page."""
+    from rich.console import Console
+
+    from rl.progress import ProgressDisplay
+    from rl.quiet import quiet_third_party
+
+    with quiet_third_party(out / "logs" / "driver.log") as terminal:
+        from recipes.benchmarks.ablation import run_ablation
+        from recipes.benchmarks.ablation_page import page, table
+
+        with ProgressDisplay(Console(file=terminal)) as display:
+            result = run_ablation(
+                run, out, seeds=range(1, seeds + 1), steps=steps, rollouts=rollouts, display=display
+            )
+        (out / "ablation.html").write_text(page(result, "Hybrid PPO, one part left out at a time"))
+        print(table(result), file=terminal)
+
+
+@app.command()
 def verifiers(
     cases: Annotated[int, typer.Option(min=20, help="Cases of the golden table.")] = 300,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,

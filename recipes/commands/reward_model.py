@@ -1,4 +1,4 @@
-"""``hone reward-model train``: the learned judge of prompts that no rule can judge."""
+"""``hone reward-model train | score``: the learned judge of prompts that no rule can judge."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recipes.commands.reward_score import score
+
 if TYPE_CHECKING:
     from rl.reward_recipe import RewardRecipe
     from rl.run_directory import RunDirectory
 
-app = typer.Typer(help="Train a pairwise reward model on preferences.", no_args_is_help=True)
+app = typer.Typer(help="Train a reward model on preferences; score answers with one.", no_args_is_help=True)
+app.command("score")(score)
 
 
 @app.callback()
 def reward_model() -> None:
-    """Train a pairwise reward model on preferences."""
+    """Train a reward model on preferences; score answers with one."""
 
 
 @app.command("train")
@@ -24,7 +27,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
 ) -> None:
-    """Train on preference lists, in both orders, then report on held-out pairs. The same command resumes."""
+    """Train on preference lists, then report on held-out pairs. The same command resumes."""
     from recipes.recipe_file import dump_recipe, load_settings
     from rl.reward_recipe import RewardRecipe
     from rl.run_directory import RunDirectory

@@ -1,0 +1,180 @@
+"""What each part of hybrid PPO brings: RL again and again from one SFT policy and one reward model, one part left out.
+
+The policy, the reward model and the data are those of a finished hybrid run; engines are started once. Value
+pre-training is shared by the arms that use it, one critic a seed.
+
+    hone bench ablation runs/hybrid_cpu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recipes.recipe_file import dump_recipe, load_recipe
+from rl.critic_stage import CriticStage
+from rl.engines import Engines
+from rl.evaluate_stage import EvaluateStage
+from rl.policy_state import PolicyState
+from rl.progress import ProgressDisplay
+from rl.recipe import Recipe
+from rl.rl_stage import RlStage
+from rl.run_data import load
+from rl.run_directory import RunDirectory
+from rl.stage import StageRunner
+from verifiers.errors import BadInput
+
+FULL = "full"
+# What each arm changes in the full recipe, section by section.
+ARMS: Mapping[str, Mapping[str, Any]] = {
+    FULL: {},
+    "no value pre-training": {"critic": {"pretrain_steps": 0}},
+    "one lambda (0.95)": {"rl": {"lambda_critic": 0.95, "lambda_actor": 0.95}},
+    "no clip-higher": {"rl": {"loss": {"clip_low": 0.2, "clip_high": 0.2}}},
+    "no positive NLL": {"rl": {"loss": {"positive_nll_coef": 0.0}}},
+    "critic from the reward model": {"critic": {"init_from": "reward_model"}},
+    "GRPO": {"rl": {"advantage": "grpo", "samples_per_general_prompt": 4}, "critic": {"pretrain_steps": 0}},
+}
+
+
+@dataclass(frozen=True)
+class AblationRun:
+    """One arm under one seed: held-out figures after RL, the reward of every step, seconds a step spent training."""
+
+    arm: str
+    seed: int
+    pass_at_1: float
+    win_rate: float
+    rewards: tuple[float, ...]
+    train_s: float
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """All runs, with the figures of the policy they start from by seed."""
+
+    start: Mapping[int, tuple[float, float]]  # pass@1, win rate
+    runs: Sequence[AblationRun]
+
+    def of(self, arm: str) -> list[AblationRun]:
+        return [run for run in self.runs if run.arm == arm]
+
+
+def run_ablation(
+    source: Path, out: Path, *, seeds: Sequence[int], steps: int, rollouts: int, display: ProgressDisplay
+) -> Ablation:
+    """Run what is missing under ``out`` (a stage that is complete is not run again); returns all figures.
+
+    Every arm sees the same number of rollouts. Raises: BadInput where ``source`` is no finished hybrid run.
+    """
+    shared = _Shared.of(source, steps, rollouts)
+    runs, start = [], {}
+    with Engines(shared.recipe, shared.policy, out / "logs", shared.data.heldout, source) as engines:
+        for seed in seeds:
+            arm = _Arm(shared, engines, out, "start", seed, {}, display)
+            figures = arm.evaluate("start", shared.policy)
+            start[seed] = _figures(figures)
+            critic = arm.pretrain()
+            arm.run.close()
+            for name, change in ARMS.items():
+                arm = _Arm(shared, engines, out, name, seed, change, display)
+                runs.append(arm.train(critic))
+    return Ablation(start, runs)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    recipe: Recipe
+    policy: PolicyState
+    data: Any
+
+    @classmethod
+    def of(cls, source: Path, steps: int, rollouts: int) -> _Shared:
+        source = source.absolute()
+        results = {manifest["kind"]: manifest["result"] for manifest in RunDirectory(source).manifests()}
+        model = source / "reward-model"
+        if not {"prepare", "sft"} <= results.keys() or not model.exists():
+            raise BadInput(f"{source.name} is no hybrid run with a cold start and a reward model of its own")
+        recipe = load_recipe(
+            source / "recipe.yaml",
+            [
+                f"rl.steps={steps}",
+                f"rl.rollouts_per_step={rollouts}",
+                "rl.checkpoint_every_steps=null",
+                "critic.settle_window=0",
+                "judging.reward_model.training=null",
+                f"judging.reward_model.path={model.resolve()}",
+                "model.path=null",
+            ],
+        )
+        first = next(m["result"] for m in RunDirectory(source).manifests() if m["kind"] == "sft")
+        hub = PolicyState.from_result(first["policy"], source).hub
+        return cls(recipe, PolicyState(0, hub, "sft"), load(results["prepare"]["paths"], source))
+
+
+class _Arm:
+    """One run directory: an arm under a seed."""
+
+    def __init__(
+        self,
+        shared: _Shared,
+        engines: Engines,
+        out: Path,
+        name: str,
+        seed: int,
+        change: Mapping[str, Any],
+        display: ProgressDisplay,
+    ) -> None:
+        self.name, self.seed, self.policy = name, seed, shared.policy
+        slug = "".join(c if c.isalnum() else "-" for c in name)
+        recipe = _changed(shared.recipe, {"seed": seed, "name": f"{slug}-s{seed}", **change})
+        self.run = RunDirectory(out / f"{slug}-s{seed}")
+        self.run.open(dump_recipe(recipe))
+        engines.recipe = recipe  # its seed is that of the sampling plans
+        self.recipe = recipe
+        self.stage = StageRunner(recipe, self.run, engines, shared.data, display, num_started=1)
+
+    def evaluate(self, after: str, policy: PolicyState) -> dict[str, Any]:
+        figures, _ = self.stage(EvaluateStage(0, after=after), policy)
+        return figures
+
+    def pretrain(self) -> Path:
+        trained, _ = self.stage(CriticStage(0, self.policy, None), self.policy)
+        return self.run.path / trained["critic"]
+
+    def train(self, shared_critic: Path) -> AblationRun:
+        """RL and an evaluation, with the critic that the arms share unless this one starts from another or none."""
+        own = shared_critic if self.recipe.critic.pretrain_steps else None
+        if self.recipe.critic.init_from:
+            own = self.pretrain()
+        _, policy = self.stage(RlStage(0, self.policy, own), self.policy)
+        steps = self.run.metrics_of(self.stage.last_name)
+        pass_at_1, win_rate = _figures(self.evaluate("rl", policy))
+        self.run.close()
+        spent = ("time/train_s", "time/critic_s", "time/values_s", "time/logprobs_s")
+        return AblationRun(
+            self.name,
+            self.seed,
+            pass_at_1,
+            win_rate,
+            tuple(one["rollout/reward_mean"] for one in steps),
+            sum(one.get(name, 0.0) for one in steps for name in spent) / len(steps),
+        )
+
+
+def _figures(evaluation: Mapping[str, Any]) -> tuple[float, float]:
+    return evaluation["pass_at_1"], evaluation["general"]["against_reference"]["win_rate"]
+
+
+def _changed(recipe: Recipe, change: Mapping[str, Any]) -> Recipe:
+    """The recipe with some keys, nested, set anew and validated."""
+
+    def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(old) | {
+            key: merged(old[key], value) if isinstance(value, Mapping) else value
+            for key, value in new.items()
+        }
+
+    return Recipe.model_validate(merged(recipe.model_dump(), change))

@@ -1,0 +1,75 @@
+"""``hone reward-model score``: a reward model's scores of a file of answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    file: Annotated[
+        Path, typer.Argument(help="JSONL or Parquet: messages, images, reference, answer or response.")
+    ],
+    model: Annotated[Path, typer.Option(help="Checkpoint that `hone reward-model train` left.")],
+    out: Annotated[Path | None, typer.Option(help="Write one score a row (JSONL).")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    workers: Annotated[int, typer.Option(min=1, help="vLLM workers.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each worker.")] = 2,
+    max_model_len: Annotated[int, typer.Option(min=2, help="Tokens of the longest comparison.")] = 1024,
+    expects_thought: Annotated[bool, typer.Option(help="A response without a thought loses.")] = True,
+) -> None:
+    """Score answers against the references of their rows: probability of winning, 0.5 = parity.
+
+    A `response` is cut at the end of its thought first; an `answer` is taken as it stands. Exit status 1 when an answer
+    could not be scored.
+    """
+    from tempfile import TemporaryDirectory
+
+    from pydantic import ValidationError
+    from rich.console import Console
+
+    from recipes.score_file import read_comparisons, scored, words_of, write_scores
+    from sampler.sampler_config import SamplerConfig
+    from verifiers.errors import BadInput
+
+    try:
+        sampler = SamplerConfig(
+            device=device,
+            num_workers=workers,
+            threads=threads,
+            max_model_len=max_model_len,
+            kv_cache_gib=1.0 if device == "cpu" else None,
+        )
+    except ValidationError as why:
+        raise BadInput(f"--device {device!r}: {why.errors()[0]['msg']}") from None
+    if not (model / "config.json").is_file():
+        raise BadInput(f"--model {model}: no checkpoint directory in the hub layout")
+    comparisons = read_comparisons(file, expects_thought=expects_thought)
+    with TemporaryDirectory(prefix="hone-score-") as scratch:
+        from rl.engine_failure import failures_in_one_line
+        from rl.quiet import quiet_third_party
+
+        log = Path(scratch) / "driver.log"
+        with quiet_third_party(log) as terminal, failures_in_one_line(log):
+            from reward_models.served_model import served
+            from rl.progress import ProgressDisplay
+            from rl.ray_session import ray_session
+
+            rows = []
+            with ProgressDisplay(Console(file=terminal)) as display, ray_session(2, 512):
+                with display.stage("score", total_steps=len(comparisons)) as progress:
+                    with served(model.resolve(), sampler, Path(scratch)) as reward_model:
+                        for row in scored(comparisons, reward_model.compare):
+                            rows.append(row)
+                            progress.advance()
+                    progress.finish(words_of(rows))
+                failed = [(one, score) for one, score in rows if not score.judged]
+                for one, failure in failed[:5]:
+                    display.note(f"not scored: {one.comparison_id}: {failure.reason}")
+                if out is not None:
+                    write_scores(out, rows)
+                    display.note(f"scores written to {out}")
+    if failed:
+        raise typer.Exit(1)
