@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from reward_models.comparison import Comparison
-from reward_models.reward_model import RewardModel, without_asking
+from reward_models.reward_model import RewardModel, spelt_out, without_asking
 from reward_models.score import Score
 from sampler.pool import SamplerPool
 from sampler.rollout import Rollout, SamplingPlan
@@ -47,8 +47,12 @@ class PairwiseRewardModel:
         pool that cannot go on, is ``error``: no score, and never a low one.
         """
         started = time.perf_counter()
-        scores = {one.comparison_id: without_asking(one, self.control_tokens) for one in comparisons}
-        asked = {one.comparison_id: one for one in comparisons if scores[one.comparison_id] is None}
+        scores = {one.comparison_id: without_asking(one) for one in comparisons}
+        asked = {
+            one.comparison_id: spelt_out(one, self.control_tokens)
+            for one in comparisons
+            if scores[one.comparison_id] is None
+        }
         try:
             first_wins = self._ask([one for each in asked.values() for one in _both_orders(each)])
         except HoneError as why:

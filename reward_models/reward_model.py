@@ -1,12 +1,12 @@
-"""What every reward model offers, whatever it is inside."""
+"""What every reward model offers, whatever it is inside, and what all of them do before they ask."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from reward_models.comparison import Comparison
-from reward_models.preference import holds_thought
 from reward_models.score import Score
 
 
@@ -16,23 +16,29 @@ class RewardModel(Protocol):
     def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]: ...
 
 
-def without_asking(comparison: Comparison, control_tokens: Sequence[str] = ()) -> Score | None:
-    """The score of what no model needs to see or may see; None where it must be asked.
-
-    An answer that is not ok loses to one that is. A text with one of the ``control_tokens`` of the model's own chat
-    format could open another turn and speak to the judge in it: an error, as for a thought's tags.
-    """
-    first, second = comparison.first, comparison.second
-    if first.ok != second.ok:
-        return Score.scored(
-            float(first.ok), reason=f"the {'second' if first.ok else 'first'} answer is not sound"
-        )
-    if not first.ok:
+def without_asking(comparison: Comparison) -> Score | None:
+    """An answer without a sound final part loses to one that has it; None where the model must be asked."""
+    first, second = comparison.first.ok, comparison.second.ok
+    if first and second:
+        return None
+    if first == second:
         return Score.scored(0.5, reason="neither answer is sound")
-    for text in (first.text, second.text):
-        if holds_thought(text):
-            return Score.failed("an answer holds a thought's tags, which no judge may see")
-        for token in control_tokens:
-            if token in text:
-                return Score.failed(f"an answer holds {token}, a control token of the reward model's")
-    return None
+    return Score.scored(float(first), reason=f"the {'second' if first else 'first'} answer is not sound")
+
+
+def spelt_out(comparison: Comparison, control_tokens: Sequence[str]) -> Comparison:
+    """The same answers with a space inside each token of the judge's own chat format: to be read, never obeyed.
+
+    Else an answer could end its turn and speak to the judge in another one.
+    """
+    first, second = (
+        replace(answer, text=_spelt_out(answer.text, control_tokens))
+        for answer in (comparison.first, comparison.second)
+    )
+    return replace(comparison, first=first, second=second)
+
+
+def _spelt_out(text: str, control_tokens: Sequence[str]) -> str:
+    for token in control_tokens:
+        text = text.replace(token, f"{token[:1]} {token[1:]}")
+    return text

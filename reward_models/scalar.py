@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reward_models.comparison import Comparison
-from reward_models.reward_model import without_asking
+from reward_models.reward_model import spelt_out, without_asking
 from reward_models.score import Score
 from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
@@ -49,8 +49,10 @@ class ScalarRewardModel:
         pool that cannot go on, is ``error``: no score, and never a low one.
         """
         started = time.perf_counter()
-        scores = {one.comparison_id: without_asking(one, self.control_tokens) for one in comparisons}
-        asked = [one for one in comparisons if scores[one.comparison_id] is None]
+        scores = {one.comparison_id: without_asking(one) for one in comparisons}
+        asked = [
+            spelt_out(one, self.control_tokens) for one in comparisons if scores[one.comparison_id] is None
+        ]
         firsts = [answered(one.prompt, one.first) for one in asked]
         seconds = [answered(one.prompt, one.second) for one in asked]
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reward_models.comparison import indicator_token_ids
 from reward_models.pairwise import PairwiseRewardModel
+from reward_models.preference import holds_thought
 from reward_models.scalar import ScalarRewardModel
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head, load_value_head
 from sampler.pool import SamplerPool
@@ -45,8 +46,9 @@ def served(
 
 
 def control_tokens_of(tokenizer: Any) -> tuple[str, ...]:
-    """The texts that a tokenizer reads as a turn's end, a picture and the like."""
-    return tuple(str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+    """The texts that a tokenizer reads as a turn's end, a picture, a thought and the like."""
+    added = [(str(token), token.special) for token in tokenizer.added_tokens_decoder.values()]
+    return tuple(text for text, special in added if special or holds_thought(text))
 
 
 def checked_head(path: Path) -> Mapping[str, torch.Tensor]:
