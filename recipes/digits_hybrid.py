@@ -33,17 +33,19 @@ from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
 NUM_GRADES = COMPLETE - FALSE + 1
+NUM_DIGITS = (2, 3)
 GRADE_WEIGHTS = (0.1, 0.2, 0.35, 0.25, 0.1)  # of grades 1 to 5
 EMPTY_THOUGHT_FRAC = 0.5
 
 
 @dataclass(frozen=True)
 class Descriptions:
-    """Draws distinct pictures that are to be described; ``grade_weights`` are those of the references."""
+    """Draws distinct pictures that are to be described; ``grade_weights`` are those of the references.
+
+    Two or three digits stand in any cells: there is always one that could be left out, and an empty place.
+    """
 
     bank: DigitBank
-    min_digits: int
-    max_digits: int
     grade_weights: Sequence[float]
     rng: random.Random
 
@@ -62,25 +64,28 @@ class Descriptions:
         return [row.prompt for row in self.rows(num)]
 
     def preferences(self, num: int, false_frac: float) -> list[PreferenceList]:
-        """Descriptions of one picture: `false_frac` of the lists a true one and the same with a digit changed, the
+        """Descriptions of one picture: `false_frac` of the lists a true one and the same with a place changed, the
         others one of each grade. Between the two a judge must read the picture; the rest is told by words alone."""
         lists = []
         for _ in range(num):
             picture = self._picture()
             question = ask_for_description(picture, COMPLETE, self.rng)
             if self.rng.random() < false_frac:
-                grades: tuple[int, ...] = (self.rng.choice((COMPLETE, WITHOUT_COUNT, INCOMPLETE)), FALSE)
-                true = describe(picture, grades[0], self.rng)
-                texts = [true, falsified(true, self.rng)]
+                grade = self.rng.choice((COMPLETE, WITHOUT_COUNT, INCOMPLETE))
+                grades: tuple[int, ...] = (grade, FALSE)
+                texts = [
+                    describe(picture.cells, grade, self.rng),
+                    falsified(picture.cells, grade, self.rng),
+                ]
             else:
                 grades = tuple(range(COMPLETE, FALSE - 1, -1))
-                texts = [describe(picture, grade, self.rng) for grade in grades]
+                texts = [describe(picture.cells, grade, self.rng) for grade in grades]
             answers = tuple(map(FinalAnswer, texts))
             lists.append(PreferenceList(prompt_of(picture, question), answers, grades, "descriptions"))
         return lists
 
     def _picture(self) -> DigitPicture:
-        return draw_picture(self.bank, self.rng, self.rng.randint(self.min_digits, self.max_digits))
+        return draw_picture(self.bank, self.rng, self.rng.choice(NUM_DIGITS), random_cells=True)
 
 
 def build_hybrid(
@@ -130,7 +135,7 @@ def build_hybrid(
 
     def descriptions(of: str, bank: DigitBank) -> Descriptions:
         rng = random.Random(f"descriptions {of} {seed}")
-        return Descriptions(bank, min_digits, max_digits, grade_weights, rng)
+        return Descriptions(bank, grade_weights, rng)
 
     train = load_prompts(verifiable["train"]) + descriptions("train", train_bank).prompts(num_general_prompts)
     heldout = load_prompts(verifiable["heldout"]) + descriptions("heldout", heldout_bank).prompts(
@@ -155,14 +160,12 @@ def build_description_preferences(
     num_train_prompts: int = 6000,
     num_heldout_prompts: int = 200,
     false_frac: float = 0.0,
-    min_digits: int = 2,
-    max_digits: int = 3,
     heldout_frac: float = 0.2,
     split_seed: int = 0,
 ) -> dict[str, Path]:
     """Lists of graded descriptions, `train.parquet` and `heldout.parquet`; handwriting split as the prompts'.
 
-    `false_frac` of the training lists are a true description and the same with a digit changed; held-out lists have
+    `false_frac` of the training lists are a true description and the same with a place changed; held-out lists have
     all grades.
     """
     banks = dict(zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True))
@@ -170,7 +173,7 @@ def build_description_preferences(
     written = {}
     for name, bank in banks.items():
         rng = random.Random(f"description preferences {name} {seed}")
-        drawn = Descriptions(bank, min_digits, max_digits, GRADE_WEIGHTS, rng)
+        drawn = Descriptions(bank, GRADE_WEIGHTS, rng)
         lists = drawn.preferences(numbers[name], false_frac if name == "train" else 0.0)
         written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)
     return written

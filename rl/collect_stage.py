@@ -10,7 +10,6 @@ from typing import Any
 
 from rl.judging import JudgedRollout
 from rl.recipe import Recipe, RftConfig
-from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
 from rl.stage import Stage, StageContext
 from sampler.prompt import Prompt
@@ -97,13 +96,7 @@ class CollectStage(Stage):
         with context.watch("generate"):
             judged = context.engines.sample_and_judge(prompts, plan)
         context.engines.judge.require_judged(judged.rollouts)
-        write_rollouts(
-            context.directory.rollouts,
-            judged.rollouts,
-            stage=context.directory.name,
-            round_index=self.round_index,
-            step=step,
-        )
+        context.log_rollouts(step, judged.rollouts)
         return judged.rollouts
 
     def words(self, result: Mapping[str, Any]) -> str:

@@ -19,7 +19,6 @@ from rl.rl_batch import mini_batches, packed_rollouts, training_rewards, usable_
 from rl.rl_metrics import critic_metrics, rollout_metrics, time_metrics
 from rl.rl_recipe import FROM_REWARD_MODEL, CriticConfig, RlConfig
 from rl.rl_stage import value_loss_spec
-from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
 from rl.schedule import learning_rate
 from rl.stage import Stage, StageContext
@@ -66,13 +65,7 @@ class CriticStage(Stage):
                 break
             metrics = self._step(context, step, prompts)
             explained.append(metrics["critic/explained_variance"])
-            context.run.log_metrics(
-                stage=context.directory.name,
-                kind=self.kind,
-                round_index=self.round_index,
-                step=step,
-                metrics=metrics,
-            )
+            context.log_metrics(step, metrics)
             context.progress.advance(explained=explained[-1], tokens_per_s=metrics["rollout/tokens_per_s"])
             checkpoint.save(trainer, step + 1)
         critic = context.directory.path / "critic"
@@ -93,13 +86,7 @@ class CriticStage(Stage):
             usable = usable_rollouts(judged.rollouts, DECOUPLED_GAE)
             config = monte_carlo(recipe.rl)
             batch = packed_rollouts(usable, config)
-            write_rollouts(
-                context.directory.rollouts,
-                judged.rollouts,
-                stage=context.directory.name,
-                round_index=self.round_index,
-                step=step,
-            )
+            context.log_rollouts(step, judged.rollouts)
         with watch("values"):
             batch = with_advantages(
                 batch, training_rewards(usable, config), config, values=trainer.values(batch)

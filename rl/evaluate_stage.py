@@ -7,7 +7,7 @@ from typing import Any
 
 from rl.evaluation import evaluate
 from rl.judging import JudgedRollout
-from rl.rollout_log import read_answers, write_rollouts
+from rl.rollout_log import read_answers
 from rl.stage import Stage, StageContext
 from rl.win_rate import against_answers, win_rate
 
@@ -48,13 +48,7 @@ class EvaluateStage(Stage):
         context.watch.add("judge", judged.wait_s)
         context.watch.add("generate", -judged.wait_s)
         engines.judge.require_judged(judged.rollouts)
-        write_rollouts(
-            context.directory.rollouts,
-            judged.rollouts,
-            stage=context.directory.name,
-            round_index=self.round_index,
-            step=0,
-        )
+        context.log_rollouts(0, judged.rollouts)
         assert engines.sampler.stats is not None
         figures = evaluate(judged.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
         with context.watch("compare"):

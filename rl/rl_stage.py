@@ -20,7 +20,6 @@ from rl.recipe import Recipe
 from rl.rl_batch import mini_batches, packed_rollouts, training_rewards, usable_rollouts, with_advantages
 from rl.rl_metrics import critic_metrics, rollout_metrics, time_metrics, train_metrics
 from rl.rl_recipe import RlConfig
-from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
 from rl.schedule import learning_rate
 from rl.stage import Stage, StageContext
@@ -64,13 +63,7 @@ class RlStage(Stage):
         draws = step_draws(context.data.train, config, seed=self._seed(context))
         for step, prompts in islice(enumerate(draws), first_step, config.steps):
             metrics = self._step(context, step, prompts)
-            context.run.log_metrics(
-                stage=context.directory.name,
-                kind=self.kind,
-                round_index=self.round_index,
-                step=step,
-                metrics=metrics,
-            )
+            context.log_metrics(step, metrics)
             context.progress.advance(
                 reward=metrics["rollout/reward_mean"], tokens_per_s=metrics["rollout/tokens_per_s"]
             )
@@ -103,13 +96,7 @@ class RlStage(Stage):
             judged, usable = self._sample(context, step, prompts)
         with watch("judge"):
             batch = packed_rollouts(usable, config, right_score=context.recipe.evaluation.pass_score)
-            write_rollouts(
-                context.directory.rollouts,
-                judged.rollouts,
-                stage=context.directory.name,
-                round_index=self.round_index,
-                step=step,
-            )
+            context.log_rollouts(step, judged.rollouts)
         with watch("logprobs"):
             batch, entropy = self._with_logprobs(context, batch)
             mismatch = Mismatch.between(batch.sample_logprobs, batch.old_logprobs)

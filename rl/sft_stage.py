@@ -119,12 +119,9 @@ class SftStage(Stage):
                 outcomes = trainer.update(batches, rates, LossSpec(SFT_LOSS))
             for batch, rate, metrics in zip(batches, rates, outcomes, strict=True):
                 loss = metrics["loss"]
-                context.run.log_metrics(
-                    stage=context.directory.name,
-                    kind=self.kind,
-                    round_index=self.round_index,
-                    step=step,
-                    metrics={
+                context.log_metrics(
+                    step,
+                    {
                         "train/loss": loss,
                         "train/grad_norm": metrics["grad_norm"],
                         "train/lr": rate,

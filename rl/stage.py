@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from rl.engines import Engines
+from rl.judging import JudgedRollout
 from rl.policy_state import PolicyState
 from rl.progress import ProgressDisplay, StageProgress
 from rl.recipe import Recipe
+from rl.rollout_log import write_rollouts
 from rl.run_data import RunData
 from rl.run_directory import RunDirectory, StageDirectory
 from rl.stopwatch import Stopwatch
@@ -28,7 +30,29 @@ class StageContext:
     data: RunData
     policy: PolicyState
     progress: StageProgress
+    kind: str
+    round_index: int
     watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def log_rollouts(self, step: int, judged: Sequence[JudgedRollout]) -> None:
+        """Append a step's rollouts to the log of the run."""
+        write_rollouts(
+            self.directory.rollouts,
+            judged,
+            stage=self.directory.name,
+            round_index=self.round_index,
+            step=step,
+        )
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append a step's figures to the run's metrics."""
+        self.run.log_metrics(
+            stage=self.directory.name,
+            kind=self.kind,
+            round_index=self.round_index,
+            step=step,
+            metrics=metrics,
+        )
 
 
 class Stage(ABC):
@@ -96,7 +120,16 @@ class StageRunner:
                 self.engines.hold(policy)
             result = stage.run(
                 StageContext(
-                    self.recipe, self.run, directory, self.engines, self.data, policy, progress, watch
+                    self.recipe,
+                    self.run,
+                    directory,
+                    self.engines,
+                    self.data,
+                    policy,
+                    progress,
+                    stage.kind,
+                    stage.round_index,
+                    watch,
                 )
             )
             directory.complete(

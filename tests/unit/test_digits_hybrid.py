@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from recipes.digit_description import COUNT_WORDS, describe
+from recipes.digit_description import CELL_NAMES, COUNT_WORDS, describe, falsified
 from recipes.digit_picture import digit_banks, draw_picture
-from recipes.digits_hybrid import build_description_preferences, build_hybrid
+from recipes.digits_hybrid import NUM_DIGITS, build_description_preferences, build_hybrid
 from reward_models.preference import load_preferences
 from sampler.prompt_dataset import load_prompts
 from sampler.sft_row import load_sft_rows
@@ -27,21 +27,21 @@ SIZES = {
 }
 
 
-def graded(text: str, digits: tuple[int, ...]) -> int:
+def graded(text: str, cells: tuple[int, ...]) -> int:
     """The grade of a description, read from its words alone."""
-    named = [int(digit) for digit in re.findall(r"\d", text)]
-    counted = next((COUNT_WORDS.index(word) for word in text.split() if word in COUNT_WORDS), None)
+    named = [
+        CELL_NAMES.index(name) for name in re.findall(r"top left|top right|bottom left|bottom right", text)
+    ]
     if not named:
         return 2
+    if set(named) - set(cells) or len(set(named)) < len(named):
+        return 1
+    complete = named == list(cells)
+    counted = re.match(r"(\w+) digits:", text)
     if counted is not None:
-        return 5 if counted == len(digits) and named == list(digits) else 1
+        return 5 if complete and COUNT_WORDS.index(counted[1]) == len(cells) else 1
     if text.startswith("The digits are"):
-        return 4 if named == list(digits) else 1
-    left = list(digits)
-    for digit in named:
-        if digit not in left:
-            return 1
-        left.remove(digit)
+        return 4 if complete else 1
     return 3
 
 
@@ -49,10 +49,16 @@ def test_descriptions_are_worth_their_grade() -> None:
     bank, _ = digit_banks(0.2, 0)
     rng = random.Random(1)
     for _ in range(400):
-        picture = draw_picture(bank, rng, rng.randint(2, 4))
+        picture = draw_picture(bank, rng, rng.choice(NUM_DIGITS), random_cells=True)
         for grade in range(1, 6):
-            text = describe(picture, grade, rng)
-            assert graded(text, picture.digits) == grade, (text, picture.digits)
+            text = describe(picture.cells, grade, rng)
+            assert graded(text, picture.cells) == grade, (text, picture.cells)
+        for grade in (3, 4, 5):
+            text = falsified(picture.cells, grade, rng)
+            assert graded(text, picture.cells) == 1, (text, picture.cells)
+            assert re.sub(r"top|bottom|left|right", "", text) == re.sub(
+                r"top|bottom|left|right", "", describe(picture.cells, grade, rng)
+            )
 
 
 def test_both_kinds_in_every_set(tmp_path: Path) -> None:
