@@ -16,13 +16,14 @@ from recipes.digit_description import (
     COMPLETE,
     FALSE,
     INCOMPLETE,
+    NUM_DIGITS,
     WITHOUT_COUNT,
     ask_for_description,
     describe,
     draw_grade,
     falsified,
 )
-from recipes.digit_picture import DigitBank, DigitPicture, digit_banks, draw_picture
+from recipes.digit_picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
 from recipes.digit_question import QUESTION_TYPES
 from recipes.digits import build_digits, prompt_of
 from reward_models.preference import PreferenceList, save_preferences
@@ -33,17 +34,13 @@ from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
 NUM_GRADES = COMPLETE - FALSE + 1
-NUM_DIGITS = (2, 3)
 GRADE_WEIGHTS = (0.1, 0.2, 0.35, 0.25, 0.1)  # of grades 1 to 5
 EMPTY_THOUGHT_FRAC = 0.5
 
 
 @dataclass(frozen=True)
 class Descriptions:
-    """Draws distinct pictures that are to be described; ``grade_weights`` are those of the references.
-
-    Two or three digits stand in any cells: there is always one that could be left out, and an empty place.
-    """
+    """Draws distinct pictures that are to be described; ``grade_weights`` are those of the references."""
 
     bank: DigitBank
     grade_weights: Sequence[float]
@@ -64,28 +61,29 @@ class Descriptions:
         return [row.prompt for row in self.rows(num)]
 
     def preferences(self, num: int, false_frac: float) -> list[PreferenceList]:
-        """Descriptions of one picture: `false_frac` of the lists a true one and the same with a place changed, the
+        """Descriptions of one picture: `false_frac` of the lists a true one and the same words of another picture, the
         others one of each grade. Between the two a judge must read the picture; the rest is told by words alone."""
         lists = []
         for _ in range(num):
             picture = self._picture()
+            num_digits = len(picture.digits)
             question = ask_for_description(picture, COMPLETE, self.rng)
             if self.rng.random() < false_frac:
-                grade = self.rng.choice((COMPLETE, WITHOUT_COUNT, INCOMPLETE))
+                # All four cells are full: no place could be named falsely.
+                grade = self.rng.choice(
+                    (COMPLETE, WITHOUT_COUNT, INCOMPLETE)[: 3 if num_digits < NUM_CELLS else 2]
+                )
                 grades: tuple[int, ...] = (grade, FALSE)
-                texts = [
-                    describe(picture.cells, grade, self.rng),
-                    falsified(picture.cells, grade, self.rng),
-                ]
+                texts = [describe(num_digits, grade, self.rng), falsified(num_digits, grade, self.rng)]
             else:
                 grades = tuple(range(COMPLETE, FALSE - 1, -1))
-                texts = [describe(picture.cells, grade, self.rng) for grade in grades]
+                texts = [describe(num_digits, grade, self.rng) for grade in grades]
             answers = tuple(map(FinalAnswer, texts))
             lists.append(PreferenceList(prompt_of(picture, question), answers, grades, "descriptions"))
         return lists
 
     def _picture(self) -> DigitPicture:
-        return draw_picture(self.bank, self.rng, self.rng.choice(NUM_DIGITS), random_cells=True)
+        return draw_picture(self.bank, self.rng, self.rng.choice(NUM_DIGITS))
 
 
 def build_hybrid(
@@ -165,7 +163,7 @@ def build_description_preferences(
 ) -> dict[str, Path]:
     """Lists of graded descriptions, `train.parquet` and `heldout.parquet`; handwriting split as the prompts'.
 
-    `false_frac` of the training lists are a true description and the same with a place changed; held-out lists have
+    `false_frac` of the training lists are a true description and the same words of another picture; held-out lists have
     all grades.
     """
     banks = dict(zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.digit_description import CELL_NAMES, COUNT_WORDS, describe, falsified
-from recipes.digit_picture import digit_banks, draw_picture
-from recipes.digits_hybrid import NUM_DIGITS, build_description_preferences, build_hybrid
+from recipes.digit_description import CELL_NAMES, COUNT_WORDS, NUM_DIGITS, describe, falsified
+from recipes.digits_hybrid import build_description_preferences, build_hybrid
 from reward_models.preference import load_preferences
 from sampler.prompt_dataset import load_prompts
 from sampler.sft_row import load_sft_rows
@@ -27,8 +26,9 @@ SIZES = {
 }
 
 
-def graded(text: str, cells: tuple[int, ...]) -> int:
+def graded(text: str, num_digits: int) -> int:
     """The grade of a description, read from its words alone."""
+    cells = list(range(num_digits))
     named = [
         CELL_NAMES.index(name) for name in re.findall(r"top left|top right|bottom left|bottom right", text)
     ]
@@ -36,29 +36,26 @@ def graded(text: str, cells: tuple[int, ...]) -> int:
         return 2
     if set(named) - set(cells) or len(set(named)) < len(named):
         return 1
-    complete = named == list(cells)
     counted = re.match(r"(\w+) digits:", text)
     if counted is not None:
-        return 5 if complete and COUNT_WORDS.index(counted[1]) == len(cells) else 1
+        return 5 if named == cells and COUNT_WORDS.index(counted[1]) == num_digits else 1
     if text.startswith("The digits are"):
-        return 4 if complete else 1
+        return 4 if named == cells else 1
     return 3
 
 
 def test_descriptions_are_worth_their_grade() -> None:
-    bank, _ = digit_banks(0.2, 0)
     rng = random.Random(1)
-    for _ in range(400):
-        picture = draw_picture(bank, rng, rng.choice(NUM_DIGITS), random_cells=True)
+    for _ in range(200):
+        num = rng.choice(NUM_DIGITS)
         for grade in range(1, 6):
-            text = describe(picture.cells, grade, rng)
-            assert graded(text, picture.cells) == grade, (text, picture.cells)
+            text = describe(num, grade, rng)
+            assert graded(text, num) == grade, (text, num)
         for grade in (3, 4, 5):
-            text = falsified(picture.cells, grade, rng)
-            assert graded(text, picture.cells) == 1, (text, picture.cells)
-            assert re.sub(r"top|bottom|left|right", "", text) == re.sub(
-                r"top|bottom|left|right", "", describe(picture.cells, grade, rng)
-            )
+            if grade > 3 or num < 4:
+                text = falsified(num, grade, rng)
+                assert graded(text, num) == 1, (text, num)
+                assert any(graded(text, other) == grade for other in NUM_DIGITS), text
 
 
 def test_both_kinds_in_every_set(tmp_path: Path) -> None:
