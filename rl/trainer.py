@@ -36,13 +36,13 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         self.config = config
-        pool = RayResourcePool(
+        self._pool = RayResourcePool(
             process_on_nodes=[self.config.ranks_per_node] * self.config.num_nodes,
             use_gpu=device != "cpu",
             max_colocate_count=1,
         )
         self._ranks = RayWorkerGroup(
-            resource_pool=pool,
+            resource_pool=self._pool,
             ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)),
             device_name=device,
             worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
@@ -128,11 +128,14 @@ class Trainer:
             raise
 
     def shutdown(self) -> None:
-        """End the ranks; nothing is saved. A rank that is dead or hangs does not hold this up."""
+        """End the ranks and give back what Ray reserved for them; nothing is saved. A rank that is dead or hangs does
+        not hold this up."""
         closing = [worker.close.remote() for worker in self._ranks.workers]
         ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)
         for worker in self._ranks.workers:
             ray.kill(worker)
+        for group in self._pool.pgs or ():
+            ray.util.remove_placement_group(group)
 
     def _plan(self, batch: TrainBatch) -> list[list[list[int]]]:
         return plan_micro_batches(

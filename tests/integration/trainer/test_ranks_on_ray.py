@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 
 from rl.losses import LossSpec
 from rl.recipe import DataConfig, Recipe
@@ -16,12 +18,13 @@ from rl.trainer_recipe import TrainerConfig
 def test_two_actors(
     ray_session: None, trainer: Callable[..., Any], case: Any, tiny_model: Path, tmp_path: Path
 ) -> None:
-    """Same bits as ranks started without Ray, and each rank writes its own log."""
+    """Same bits as ranks started without Ray, each rank writes its own log, and what Ray reserved is given back."""
     from rl.trainer import Trainer
 
     config = TrainerConfig(ranks_per_node=2, zero_stage=3, threads_per_rank=1, micro_batch_tokens=256)
     recipe = Recipe(name="t", data=DataConfig(train_prompts="a", heldout_prompts="b"), trainer=config)
     (tmp_path / "logs").mkdir()
+    free_before = ray.available_resources()["CPU"]
     on_ray = Trainer(recipe.trainer, recipe.model, tiny_model, tmp_path / "logs")
     try:
         local = trainer(2, zero_stage=3)
@@ -37,5 +40,10 @@ def test_two_actors(
             "trainer-rank-0.log",
             "trainer-rank-1.log",
         }
+        assert ray.available_resources().get("CPU", 0) == free_before - 2
     finally:
         on_ray.shutdown()
+    deadline = time.monotonic() + 30
+    while ray.available_resources().get("CPU", 0) < free_before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert ray.available_resources()["CPU"] == free_before
