@@ -1,4 +1,4 @@
-"""How fast and how right: the `math` verifier beside math-verify, and the service beside one process.
+"""How fast and how right: the `math` verifier beside math-verify.
 
 Runs are interleaved and short, so that a machine's other work falls on all alike; ratios are what to read.
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from verifiers.case_table import GoldenCase, math_cases
 from verifiers.registry import load_verifier
-from verifiers.service_scaling import measure_scaling
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,3 @@ def _measured(
         sum(case.score == 0 and score == 1 for case, score in pairs),
         sum(case.score == 0 for case in cases),
     )
-
-
-def service_rates(num_rounds: int = 3) -> dict[int, float]:
-    """Cases per second of wall time with one worker and with two: medians of four pairs of slices a round."""
-    return measure_scaling(4 * num_rounds).rates()

@@ -105,7 +105,7 @@ def verifiers(
         int, typer.Option(min=0, help="Only this: so many cases through the service, 1% hang, 1% crash.")
     ] = 0,
 ) -> None:
-    """`math` beside math-verify in one run, then the service with 0, 1 and 2 workers."""
+    """`math` beside math-verify in one run, then the service with 1 and 2 workers."""
     if faults:
         from verifiers.fault_benchmark import run_with_faults
 
@@ -114,7 +114,8 @@ def verifiers(
     from rich.console import Console
     from rich.table import Table
 
-    from verifiers.benchmark import compare_graders, service_rates
+    from verifiers.benchmark import compare_graders
+    from verifiers.service_scaling import measure_scaling
 
     console = Console()
     table = Table(
@@ -138,8 +139,4 @@ def verifiers(
         )
     console.print(table)
     console.print(f"ratio of rates: {measured[0].cases_per_s / measured[1].cases_per_s:.1f}")
-    rates = service_rates(num_rounds=rounds)
-    console.print(
-        "service: " + ", ".join(f"{workers} workers {rate:.0f}/s" for workers, rate in rates.items())
-    )
-    console.print(f"two workers over one: {rates[2] / rates[1]:.2f}")
+    console.print(str(measure_scaling(4 * rounds)), highlight=False, soft_wrap=True)

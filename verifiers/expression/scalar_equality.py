@@ -5,18 +5,18 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
+from verifiers.expression.decimal_literal import DecimalLiteral, decimal_literal
 from verifiers.expression.evaluation import NotExact, NoValue, exact
 from verifiers.expression.node import (
     Constant,
     Node,
     Number,
-    Power,
-    Product,
-    Quotient,
     contains,
     symbols,
 )
 from verifiers.expression.numeric_value import numeric, passes_imaginary
+from verifiers.expression.rational_form import same_form
+from verifiers.verifier import LimitExceeded
 
 Tolerance = Literal["digits", "exact"] | float
 _CLOSE = 1e-38
@@ -33,34 +33,6 @@ class Match(NamedTuple):
     tier: str
     confident: bool = True
     code: str = ""
-
-
-class _Literal(NamedTuple):
-    value: Fraction
-    unit_in_last_place: Fraction
-    digits: int
-    rounded: bool
-
-
-def decimal_literal(node: Node) -> _Literal | None:
-    """A decimal as it was written: `3.14`, `-0.50`, `1.2 * 10^{-3}`; None for integers and everything else."""
-    if isinstance(node, Number) and (node.places or node.rounded or node.value.denominator != 1):
-        return _Literal(node.value, Fraction(1, 10**node.places), node.digits, node.rounded)
-    if isinstance(node, Quotient) and node.bottom == Number(Fraction(100)) and isinstance(node.top, Number):
-        inner = decimal_literal(node.top)  # a percentage
-        return inner and inner._replace(
-            value=inner.value / 100, unit_in_last_place=inner.unit_in_last_place / 100
-        )
-    if isinstance(node, Product) and len(node.items) == 2:
-        first, second = node.items
-        if isinstance(first, Number) and first.value == -1 and (inner := decimal_literal(second)) is not None:
-            return inner._replace(value=-inner.value)
-        if isinstance(first, Number) and isinstance(second, Power) and second.base == Number(Fraction(10)):
-            power = second.exponent
-            if isinstance(power, Number) and power.value.denominator == 1 and abs(power.value) <= 400:
-                scale = Fraction(10) ** int(power.value)
-                return _Literal(first.value * scale, scale / 10**first.places, first.digits, False)
-    return None
 
 
 def _terminating(value: Fraction) -> bool:
@@ -152,7 +124,7 @@ def _within(
     return Match(False, "exact")
 
 
-def _begins(literal: _Literal, value: Any) -> bool:
+def _begins(literal: DecimalLiteral, value: Any) -> bool:
     """True when `value`, cut to the literal's places, is the literal: `0.333...` for 1/3."""
     if literal.digits < 2:
         return False
@@ -269,15 +241,33 @@ def _equal_at(
 
 
 def scalars_equal(reference: Node, answer: Node, tolerance: Tolerance = "digits") -> Match:
-    """Two scalar expressions, after units and percent signs have been taken off. Raises `LimitExceeded`."""
+    """Two scalar expressions, after units and percent signs have been taken off. Raises `LimitExceeded`.
+
+    Where values cannot say (no sample point, too few, numbers out of range), the exact normal form is asked; where
+    that cannot say either, the values' verdict stays.
+    """
     if reference == answer:
         return Match(True, "structure")
-    if not symbols(reference) and not symbols(answer):
-        try:
-            return constants_equal(reference, answer, tolerance)
-        except NoValue:
-            return Match(reference == answer, "structure")
-    return expressions_equal(reference, answer)
+    try:
+        if not symbols(reference) and not symbols(answer):
+            return _fixed_equal(reference, answer, tolerance)
+        match = expressions_equal(reference, answer)
+    except LimitExceeded:
+        same = same_form(reference, answer)
+        if same is None:
+            raise
+        return Match(same, "symbolic")
+    if match.confident or not (match.equal or match.code):
+        return match
+    same = same_form(reference, answer)
+    return match if same is None or (match.equal and not same) else Match(same, "symbolic")
+
+
+def _fixed_equal(reference: Node, answer: Node, tolerance: Tolerance) -> Match:
+    try:
+        return constants_equal(reference, answer, tolerance)
+    except NoValue:
+        return Match(False, "structure")
 
 
 def proportional(reference: Node, answer: Node, *, positive: bool) -> bool:

@@ -124,9 +124,10 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
     """Score 1 when the stated answer equals the reference: numbers, expressions, sets, intervals, tuples, matrices,
     relations, units, words, in LaTeX, plain, Python-like or Unicode notation and many languages' answer phrases.
 
-    Tiers: normalised text, exact rationals, structure, numeric value at 50 digits or at sample points. Model text is
-    parsed by an allow-list grammar and never evaluated. Reference: one answer as text or number, or a list of
-    accepted answers. What a budget refuses scores 0 with code `limit`.
+    Tiers: normalised text, exact rationals, structure, numeric value at 50 digits or at sample points, and where that
+    cannot say, an exact normal form of quotients of polynomials (`symbolic`). Model text is parsed by an allow-list
+    grammar and never evaluated. Reference: one answer as text or number, or a list of accepted answers. What a budget
+    refuses scores 0 with code `limit`.
     """
 
     kind = "math"
