@@ -51,7 +51,22 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
     except OmegaConfBaseException as why:
         raise BadInput(f"{file.name}: {_one_line(why)}") from None
     except ValidationError as why:
+        other = _reader_of(merged, model)
+        if other is not None:
+            raise BadInput(f"{file.name} is a recipe of another command: {other} {path}") from None
         raise BadInput(_complaint(why.errors(), model, file, overrides)) from None
+
+
+def _reader_of(settings: Any, model: type[BaseModel]) -> str | None:
+    """The command that takes these settings as they stand, where it is another one than asked."""
+    from rl.recipe import Recipe
+    from rl.reward_recipe import RewardRecipe
+
+    unknown = set(OmegaConf.to_container(settings, resolve=False) or {}) - set(model.model_fields)
+    for reader, command in ((RewardRecipe, "hone reward-model train"), (Recipe, "hone run")):
+        if reader is not model and unknown and unknown <= set(reader.model_fields):
+            return command
+    return None
 
 
 def _resolved(merged: Any, model: type[BaseModel]) -> Any:

@@ -12,8 +12,10 @@ from rl.algorithm_names import NEEDS_CRITIC
 from rl.recipe import Recipe
 from rl.reward_data import training_of, trains_reward_model
 from rl.run_directory import RunDirectory
+from sampler.dataset_rows import SUFFIXES
 from sampler.prompt_dataset import load_prompts
 from sampler.sft_row import load_sft_rows
+from verifiers.errors import near_name
 
 
 def print_plan(recipe: Recipe) -> None:
@@ -26,11 +28,13 @@ def print_plan(recipe: Recipe) -> None:
     table = Table("stage", "work", *(["state"] if done else []), title=title)
     for number, (stage, work) in enumerate([("prepare data", _data(recipe)), *_stages(recipe)]):
         table.add_row(stage, work, *(["done" if number in done else "to do"] if done else []))
+    judge = recipe.judging.reward_model
     console = Console()
     console.print(table)
     console.print(
         f"engines: {recipe.trainer.num_ranks} trainer ranks (ZeRO-{recipe.trainer.zero_stage}), "
         f"{recipe.sampler.num_workers} rollout workers on {recipe.sampler.device}"
+        + (f", {judge.sampler.num_workers} of the reward model" if judge is not None else "")
     )
 
 
@@ -45,8 +49,14 @@ def _data(recipe: Recipe) -> str:
         elif Path(file).exists():
             load = load_sft_rows if name == "cold start" else load_prompts
             lines.append(f"{name}: {len(load(file, decode_images=False)):,} rows of {file}")
+        elif Path(file).suffix not in SUFFIXES:
+            lines.append(f"{name}: hub id {file}, not read")
         else:
-            lines.append(f"{name}: {file} is not on this machine: not read")
+            near = near_name(Path(file).name, [one.name for one in Path(file).parent.glob("*")])
+            lines.append(f"{name}: NOT FOUND {file}{near}")
+    if trains_reward_model(recipe):
+        preferences = training_of(recipe).data
+        lines.append(f"preferences: {preferences.train or f'made by {preferences.builder}'}")
     return "\n".join(lines)
 
 
@@ -54,6 +64,7 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The stages after the data, in the order and number of `rl.program`."""
     sft, rl, rft, evaluation = recipe.sft, recipe.rl, recipe.rft, recipe.evaluation
     heldout = f"{evaluation.num_prompts or 'all'} held-out prompts x {evaluation.samples_per_prompt} samples"
+    unit = "sequences" if sft.pack_tokens is None else f"packs of {sft.pack_tokens:,} tokens"
     has_cold_start = recipe.data.builder is not None or recipe.data.cold_start is not None
     yield "evaluate", heldout
     for round_index in range(recipe.program.rounds):
@@ -65,7 +76,7 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
             )
             yield (
                 f"round {round_index} · SFT",
-                f"{epochs:g} epochs of {rows}, {sft.batch_size} sequences a step",
+                f"{epochs:g} epochs of {rows}, {sft.batch_size} {unit} a step",
             )
         if trains_reward_model(recipe) and not round_index:
             config = training_of(recipe)
@@ -76,15 +87,16 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
         if round_index or has_cold_start or trains_reward_model(recipe):
             yield f"round {round_index} · evaluate", heldout
         rollouts, samples = _rollouts_of_a_step(recipe)
+        most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
         if rl.advantage in NEEDS_CRITIC and recipe.critic.pretrain_steps:
             yield (
                 f"round {round_index} · critic",
-                f"at most {recipe.critic.pretrain_steps} steps of {samples} = {rollouts:,} rollouts",
+                f"at most {recipe.critic.pretrain_steps} steps of {samples}",
             )
         yield (
             f"round {round_index} · RL",
             (
-                f"{rl.steps} steps of {samples} = "
+                f"{rl.steps} steps of {samples} = {most}"
                 f"{rl.steps * rollouts:,} rollouts, {rl.steps * rl.mini_batches:,} optimizer steps "
                 f"({rl.advantage}, {rl.loss.policy_loss})"
             ),
@@ -107,7 +119,7 @@ def _rollouts_of_a_step(recipe: Recipe) -> tuple[int, str]:
     if recipe.judging.reward_model is not None:
         samples += f" (of a general prompt {rl.samples_per_general_prompt})"
     if rl.rollouts_per_step is not None:
-        return rl.rollouts_per_step, f"prompts x {samples}"
+        return rl.rollouts_per_step, f"{rl.rollouts_per_step:,} rollouts, {samples} a prompt"
     return rl.prompts_per_step * rl.samples_per_prompt, f"{rl.prompts_per_step} prompts x {samples}"
 
 

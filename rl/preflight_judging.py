@@ -114,7 +114,7 @@ def _explained(recipe: Recipe, explained: Sequence[float]) -> Finding:
     if not explained:
         if not recipe.critic.pretrain_steps:
             return Finding(check, "warning", "critic.pretrain_steps=0: the actor starts with a blind critic")
-        return Finding(check, "ok", "not trained yet: run again after that stage")
+        return Finding(check, "ok", "not checked, since nothing is trained yet: ask again after that stage")
     words = f"it explains {explained[-1]:.0%} of the variance of returns"
     if explained[-1] < recipe.critic.min_explained_variance:
         return Finding(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verifiers.errors import BadInput
+from verifiers.errors import BadInput, near_name
 from verifiers.registry import verifier_class
 
 _GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "verifiers"
@@ -29,7 +29,9 @@ class GoldenCase:
 def read_cases(path: Path) -> list[GoldenCase]:
     """A case table (JSONL). Raises `BadInput` naming the line."""
     cases = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    if not path.is_file():
+        raise BadInput(f"no such case table: {path}")
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -41,7 +43,11 @@ def read_cases(path: Path) -> list[GoldenCase]:
                 row.get("options") or {},
                 row.get("tag", ""),
             )
-        except (ValueError, KeyError, TypeError) as why:
+        except KeyError as why:
+            raise BadInput(
+                f"{path.name}, line {number}: no column {why}{near_name(str(why.args[0]), row)}"
+            ) from None
+        except (ValueError, TypeError) as why:
             raise BadInput(f"{path.name}, line {number}: not a case ({type(why).__name__}: {why})") from None
         cases.append(case)
     return cases

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.case_table import GoldenCase, default_cases, read_cases
-from verifiers.errors import BadOption, BadReference
+from verifiers.errors import BadInput, BadOption, BadReference
 from verifiers.hostile_pack import hostile_answers
 from verifiers.mutation_pack import near_misses
 from verifiers.registry import load_verifier, verifier_class
@@ -57,6 +57,9 @@ def check_conformance(
     ``places`` names further ways to have a case judged, as in a Ray actor (`rl.verifier_actor.judge_in_actor`), of
     which this floor knows nothing: the example must score the same there.
     """
+    found = verifier_class(name)
+    if not hasattr(found, "example"):
+        raise BadInput(f"class {found.__name__} has no `example`: add one, a reference with its options")
     kit = _Kit(name, cases or default_cases(name))
     checks: list[tuple[str, Callable[[], str]]] = [
         ("case table", kit.table),
@@ -165,7 +168,8 @@ class _Kit:
                     tried += 1
                     if verifier.judge(case.reference, changed).score == 1.0:
                         raise CheckFailed(
-                            f"{name}: {shown(changed, 80)!r} scores 1 for {shown(repr(case.reference), 60)}"
+                            f"{name}: {shown(changed, 80)!r} scores 1 for {shown(repr(case.reference), 60)}; where "
+                            f"the rule means it (a tolerance), leave {name!r} out of the class's `mutations`"
                         )
         return f"{tried} refused" if tried else "skipped: no single right answer to change"
 

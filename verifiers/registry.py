@@ -73,8 +73,18 @@ def _import_class(path: str, name: str) -> type[Verifier[Any, Any]]:
     module_name, _, class_name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as why:
+        raise UnknownVerifier(
+            f"verifier {name!r} cannot be imported from {path!r}: {why} (looked in the current folder and among the "
+            "installed packages)"
+        ) from why
+    except SyntaxError as why:
+        raise BadInput(f"verifier {name!r}: {why.filename}, line {why.lineno}: {why.msg}") from None
     except (ImportError, AttributeError, ValueError) as why:
         raise UnknownVerifier(f"verifier {name!r} cannot be imported from {path!r}: {why}") from why
     if not (isinstance(found, type) and issubclass(found, Verifier)):
         raise BadInput(f"{path!r} is not a subclass of verifiers.verifier.Verifier")
+    missing = [*(["kind"] if not hasattr(found, "kind") else []), *sorted(found.__abstractmethods__)]
+    if missing:
+        raise BadInput(f"class {found.__name__} of {path!r} has no {', no '.join(missing)}: add them")
     return found

@@ -63,22 +63,31 @@ class Ablation:
 
 
 def run_ablation(
-    source: Path, out: Path, *, seeds: Sequence[int], steps: int, rollouts: int, display: ProgressDisplay
+    source: Path,
+    out: Path,
+    *,
+    seeds: Sequence[int],
+    steps: int,
+    rollouts: int,
+    samples: int,
+    display: ProgressDisplay,
 ) -> Ablation:
     """Run what is missing under ``out`` (a stage that is complete is not run again); returns all figures.
 
     Every arm sees the same number of rollouts. Raises: BadInput where ``source`` is no finished hybrid run.
     """
-    shared = _Shared.of(source, steps, rollouts)
+    shared = _Shared.of(source, steps, rollouts, samples)
     runs, start = [], {}
     with Engines(shared.recipe, shared.policy, out / "logs", shared.data.heldout, source) as engines:
         for seed in seeds:
+            display.note(f"seed {seed}: the start, and the critic that arms share")
             arm = _Arm(shared, engines, out, "start", seed, {}, display)
             figures = arm.evaluate("start", shared.policy)
             start[seed] = _figures(figures)
             critic = arm.pretrain()
             arm.run.close()
             for name, change in ARMS.items():
+                display.note(f"seed {seed}: {name}")
                 arm = _Arm(shared, engines, out, name, seed, change, display)
                 runs.append(arm.train(critic))
     return Ablation(start, runs)
@@ -91,7 +100,7 @@ class _Shared:
     data: Any
 
     @classmethod
-    def of(cls, source: Path, steps: int, rollouts: int) -> _Shared:
+    def of(cls, source: Path, steps: int, rollouts: int, samples: int) -> _Shared:
         source = source.absolute()
         results = {manifest["kind"]: manifest["result"] for manifest in RunDirectory(source).manifests()}
         model = source / "reward-model"
@@ -104,6 +113,8 @@ class _Shared:
                 f"rl.rollouts_per_step={rollouts}",
                 "rl.checkpoint_every_steps=null",
                 "critic.settle_window=0",
+                f"evaluation.samples_per_prompt={samples}",
+                "evaluation.pass_at=[1]",
                 "judging.reward_model.training=null",
                 f"judging.reward_model.path={model.resolve()}",
                 "model.path=null",

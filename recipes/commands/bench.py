@@ -78,6 +78,7 @@ def ablation(
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each arm.")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="RL steps of each run.")] = 32,
     rollouts: Annotated[int, typer.Option(min=4, help="Rollouts a step.")] = 160,
+    samples: Annotated[int, typer.Option(min=1, help="Samples a held-out prompt.")] = 4,
 ) -> None:
     """Hybrid PPO with one part left out at a time, from one SFT policy: medians, a table and a page."""
     from rich.console import Console
@@ -91,7 +92,13 @@ def ablation(
 
         with ProgressDisplay(Console(file=terminal)) as display:
             result = run_ablation(
-                run, out, seeds=range(1, seeds + 1), steps=steps, rollouts=rollouts, display=display
+                run,
+                out,
+                seeds=range(1, seeds + 1),
+                steps=steps,
+                rollouts=rollouts,
+                samples=samples,
+                display=display,
             )
         (out / "ablation.html").write_text(page(result, "Hybrid PPO, one part left out at a time"))
         print(table(result), file=terminal)

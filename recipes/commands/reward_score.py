@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from reward_models.comparison import Comparison
+    from sampler.sampler_config import SamplerConfig
 
 
 def score(
@@ -25,12 +30,9 @@ def score(
     A `response` is cut at the end of its thought first; an `answer` is taken as it stands. Exit status 1 when an answer
     could not be scored.
     """
-    from tempfile import TemporaryDirectory
-
     from pydantic import ValidationError
-    from rich.console import Console
 
-    from recipes.score_file import read_comparisons, scored, words_of, write_scores
+    from recipes.score_file import read_comparisons
     from sampler.sampler_config import SamplerConfig
     from verifiers.errors import BadInput
 
@@ -47,10 +49,21 @@ def score(
     if not (model / "config.json").is_file():
         raise BadInput(f"--model {model}: no checkpoint directory in the hub layout")
     comparisons = read_comparisons(file, expects_thought=expects_thought)
-    with TemporaryDirectory(prefix="hone-score-") as scratch:
-        from rl.engine_failure import failures_in_one_line
-        from rl.quiet import quiet_third_party
+    if not _score(comparisons, model.resolve(), sampler, out):
+        raise typer.Exit(1)
 
+
+def _score(comparisons: Sequence[Comparison], model: Path, sampler: SamplerConfig, out: Path | None) -> bool:
+    """Whether every answer could be scored."""
+    from tempfile import TemporaryDirectory
+
+    from rich.console import Console
+
+    from recipes.score_file import scored, words_of, write_scores
+    from rl.engine_failure import failures_in_one_line
+    from rl.quiet import quiet_third_party
+
+    with TemporaryDirectory(prefix="hone-score-") as scratch:
         log = Path(scratch) / "driver.log"
         with quiet_third_party(log) as terminal, failures_in_one_line(log):
             from reward_models.served_model import served
@@ -60,7 +73,7 @@ def score(
             rows = []
             with ProgressDisplay(Console(file=terminal)) as display, ray_session(2, 512):
                 with display.stage("score", total_steps=len(comparisons)) as progress:
-                    with served(model.resolve(), sampler, Path(scratch)) as reward_model:
+                    with served(model, sampler, Path(scratch)) as reward_model:
                         for row in scored(comparisons, reward_model.compare):
                             rows.append(row)
                             progress.advance()
@@ -71,5 +84,4 @@ def score(
                 if out is not None:
                     write_scores(out, rows)
                     display.note(f"scores written to {out}")
-    if failed:
-        raise typer.Exit(1)
+    return not failed
