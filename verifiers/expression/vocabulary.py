@@ -51,7 +51,7 @@ WORD_OPERATORS = {"and": "and", "or": "or", "union": "union", "Union": "union", 
 SHORT_WORDS = set(
     "yes no odd even not the all one two six ten new old his her its our nor any few men cat dog ann bob tom sam "
     "an is it at on if so he we us me my by do go of up as am pm man red max may mon tue wed thu fri sat sun "
-    "she has had dne none true false day joe jim kim lee tim dan ben sue amy eva meg roy ray zoe mia ava".split()
+    "dne none true false day joe jim kim lee tim dan ben sue amy eva meg roy ray zoe mia ava".split()
 )
 UNIT_WORDS = set(
     "cm mm km dm nm um ft yd mi kg mg lb oz hr min sec ms ml cl hz kw mph kph rad deg pt qt gal cc ha pm "
