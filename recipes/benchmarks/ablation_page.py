@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -37,8 +37,18 @@ def table(ablation: Ablation) -> str:
 def page(ablation: Ablation, title: str) -> str:
     """A self-contained HTML page."""
     charts = [
-        _dots("Held-out pass@1 after RL", ablation, lambda run: run.pass_at_1),
-        _dots("Held-out win rate against the references after RL", ablation, lambda run: run.win_rate),
+        _dots(
+            "Held-out pass@1 after RL",
+            ablation,
+            lambda run: run.pass_at_1,
+            [pass_at_1 for pass_at_1, _ in ablation.start.values()],
+        ),
+        _dots(
+            "Held-out win rate against the references after RL",
+            ablation,
+            lambda run: run.win_rate,
+            [win_rate for _, win_rate in ablation.start.values()],
+        ),
         _rewards(ablation),
     ]
     legends = "".join(
@@ -48,25 +58,28 @@ def page(ablation: Ablation, title: str) -> str:
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{CSS.read_text()}</style></head><body><main><h1>{escape(title)}</h1>"
-        f'<p class="sub">A dot a seed; the bold line joins the medians.</p>{legends}</main></body></html>'
+        f'<p class="sub">A small dot a seed, a large one their median.</p>{legends}</main></body></html>'
     )
 
 
-def _dots(title: str, ablation: Ablation, figure: Figure) -> Curve:
-    seeds = sorted(ablation.start)
-    medians = tuple((float(x), median(figure(run) for run in ablation.of(arm))) for x, arm in enumerate(ARMS))
-    dots = [
+def _dots(title: str, ablation: Ablation, figure: Figure, start: Sequence[float]) -> Curve:
+    """A small dot a seed, a large one for the median, and where all of them began as a dashed line."""
+    before, arms = median(start), list(enumerate(ARMS))
+    seeds = [
         Series(f"seed {seed}", ((float(x), figure(run)),), tone=1, dots=True)
-        for x, arm in enumerate(ARMS)
-        for seed, run in zip(seeds, ablation.of(arm), strict=True)
+        for x, arm in arms
+        for seed, run in zip(sorted(ablation.start), ablation.of(arm), strict=True)
     ]
-    values = [figure(run) for run in ablation.runs]
-    low = max(0.0, min(values) - 0.1)
+    medians = [
+        Series("median", ((float(x), median(map(figure, ablation.of(arm)))),), bold=True) for x, arm in arms
+    ]
+    line = Series("before RL", ((-0.5, before), (len(arms) - 0.5, before)), tone=2, dashed=True)
+    values = [before, *map(figure, ablation.runs)]
     return Curve(
-        title,
-        (Series("median", medians, bold=True), *dots),
-        x_labels=tuple((float(x), arm) for x, arm in enumerate(ARMS)),
-        y_range=(low, 1.0),
+        f"{title} (dashed: before RL)",
+        (line, *seeds, *medians),
+        x_labels=tuple((float(x), _short(arm)) for x, arm in arms),
+        y_range=(max(0.0, min(values) - 0.02), min(1.0, max(values) + 0.02)),
         number=percent,
         tick_number=whole_percent,
     )
@@ -78,8 +91,18 @@ def _rewards(ablation: Ablation) -> Curve:
     for tone, arm in enumerate(ARMS):
         steps = [median(one) for one in zip(*(run.rewards for run in ablation.of(arm)), strict=True)]
         points = tuple((float(x), _mean(steps[max(0, x - 2) : x + 3])) for x in range(len(steps)))
-        lines.append(Series(arm, points, tone=tone, bold=tone == 0))
-    return Curve("Mean reward of a step, median of the seeds", tuple(lines), end_labels=True)
+        lines.append(Series(_short(arm), points, tone=tone, bold=tone == 0))
+    values = [y for line in lines for _, y in line.points]
+    return Curve(
+        "Mean reward of a step, median of the seeds",
+        tuple(lines),
+        y_range=(max(0.0, min(values) - 0.02), max(values) + 0.02),
+        end_labels=True,
+    )
+
+
+def _short(arm: str) -> str:
+    return arm.replace("the reward model", "RM")
 
 
 def _spread(values: list[float]) -> str:
