@@ -29,6 +29,7 @@ class CollectStage(Stage):
         return 2
 
     def run(self, context: StageContext) -> dict[str, Any]:
+        """Probe the candidates, sample the hard ones more, filter what is right, and write the rows."""
         config = context.recipe.rft
         context.directory.begin()
         candidates = draw_candidates(

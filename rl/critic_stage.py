@@ -49,6 +49,7 @@ class CriticStage(Stage):
         return {"critic": None if self.start is None else self.start.parent.name}
 
     def run(self, context: StageContext) -> dict[str, Any]:
+        """Fit returns step by step until settled or done; goes on from a checkpoint; exports the critic."""
         config, trainer = context.recipe.critic, context.engines.trainer
         trainer.load_critic(self.start or initial_checkpoint(context))
         checkpoint = StageCheckpoint(context.directory, every_steps=context.recipe.rl.checkpoint_every_steps)

@@ -44,6 +44,7 @@ class RlStage(Stage):
         return recipe.rl.steps
 
     def run(self, context: StageContext) -> dict[str, Any]:
+        """All steps, going on from a checkpoint where there is one; then export, with the sync proven."""
         config, engines = context.recipe.rl, context.engines
         engines.judge.check(context.data.train)
         require_groups(context.data.train, config)

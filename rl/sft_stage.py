@@ -52,6 +52,7 @@ class SftStage(Stage):
         return {"harvests": [path.parent.name for path in self.harvests]}
 
     def run(self, context: StageContext) -> dict[str, Any]:
+        """Encode the rows, train on them, sync and prove, export."""
         config, trainer = context.recipe.sft, context.engines.trainer
         context.engines.release()
         with context.watch("encode"):

@@ -101,6 +101,7 @@ class _Shared:
 
     @classmethod
     def of(cls, source: Path, steps: int, rollouts: int, samples: int) -> _Shared:
+        """Policy, data and recipe of a finished run. Raises: BadInput where it is no hybrid run."""
         source = source.absolute()
         results = {manifest["kind"]: manifest["result"] for manifest in RunDirectory(source).manifests()}
         model = source / "reward-model"
