@@ -13,12 +13,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recipes.digit_picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
-from recipes.digit_question import QUESTION_TYPES, WORDINGS, DigitQuestion, ask
+from recipes.digit_picture import DigitBank, DigitPicture, digit_banks, draw_picture
+from recipes.digit_question import QUESTION_TYPES, DigitQuestion, ask
+from recipes.digits_options import DigitsOptions
+from sampler.data_builder import takes_fields_of
 from sampler.prompt import Prompt
 from sampler.prompt_dataset import save_prompts
 from sampler.sft_row import SftRow, save_sft_rows
-from verifiers.errors import BadInput, near_name
+from verifiers.errors import BadInput
 
 SOURCE = "digits"
 MAX_DRAWS = 500  # for one more distinct prompt: runs out only when far more are asked for than there are
@@ -43,64 +45,52 @@ class DigitsShape:
                 return prompt_of(picture, question), question
 
 
-def build_digits(
-    out_dir: str | os.PathLike[str],
-    *,
-    seed: int = 0,
-    num_train_prompts: int = 4000,
-    num_heldout_prompts: int = 400,
-    num_cold_start_rows: int = 12000,
-    question_types: Sequence[str] = QUESTION_TYPES,
-    cold_start_question_types: Sequence[str] | None = None,
-    min_digits: int = 2,
-    max_digits: int = 4,
-    random_cells: bool = False,
-    easy_frac: float = 0.5,
-    broken_frac: float = 0.05,
-    transcribe_frac: float = 0.2,
-    heldout_frac: float = 0.2,
-    split_seed: int = 0,
-) -> dict[str, Path]:
+@takes_fields_of(DigitsOptions)
+def build_digits(out_dir: str | os.PathLike[str], options: DigitsOptions) -> dict[str, Path]:
     """Write `train.parquet`, `heldout.parquet` (prompts) and `cold_start.parquet` (SFT rows); returns their paths.
 
-    The same arguments give the same bytes. Which handwriting is held out hangs on `split_seed` alone, not on
-    `seed`. No cold-start row repeats a train prompt. `cold_start_question_types` are asked in turn in the cold start
-    where they differ from `question_types`; a type named twice has twice the rows. Raises `BadInput` for options out
+    The same options give the same bytes. No cold-start row repeats a train prompt. Raises `BadInput` for options out
     of range.
     """
-    _check_options(
-        (*question_types, *(cold_start_question_types or ())),
-        min_digits,
-        max_digits,
-        num_train_prompts=num_train_prompts,
-        num_heldout_prompts=num_heldout_prompts,
-        num_cold_start_rows=num_cold_start_rows,
-        easy_frac=easy_frac,
-        broken_frac=broken_frac,
-        transcribe_frac=transcribe_frac,
-        heldout_frac=heldout_frac,
-    )
-    shape = DigitsShape(tuple(question_types), min_digits, max_digits, random_cells)
-    train_bank, heldout_bank = digit_banks(heldout_frac, split_seed)
-    train = distinct_prompts(train_bank, shape, num_train_prompts, random.Random(f"digits train {seed}"))
-    heldout = distinct_prompts(
-        heldout_bank, shape, num_heldout_prompts, random.Random(f"digits heldout {seed}")
-    )
+    return save_sets(out_dir, *draw_digits(options))
+
+
+def draw_digits(options: DigitsOptions) -> tuple[list[Prompt], list[Prompt], list[SftRow]]:
+    """Train prompts, held-out prompts and cold-start rows. Raises `BadInput` when there are not so many prompts."""
+    types = options.question_types
+    shape = DigitsShape(tuple(types), options.min_digits, options.max_digits, options.random_cells)
+    train_bank, heldout_bank = digit_banks(options.heldout_frac, options.split_seed)
+
+    def rng(of: str) -> random.Random:
+        return random.Random(f"digits {of} {options.seed}")
+
+    train = distinct_prompts(train_bank, shape, options.num_train_prompts, rng("train"))
+    heldout = distinct_prompts(heldout_bank, shape, options.num_heldout_prompts, rng("heldout"))
     rows = cold_start_rows(
         train_bank,
-        replace(shape, question_types=tuple(cold_start_question_types or question_types)),
-        num_cold_start_rows,
-        random.Random(f"digits cold start {seed}"),
-        easy_frac=easy_frac,
-        broken_frac=broken_frac,
-        transcribe_frac=transcribe_frac,
+        replace(shape, question_types=tuple(options.cold_start_question_types or types)),
+        options.num_cold_start_rows,
+        rng("cold start"),
+        easy_frac=options.easy_frac,
+        broken_frac=options.broken_frac,
+        transcribe_frac=options.transcribe_frac,
         exclude={prompt.prompt_id for prompt in train},
     )
+    return train, heldout, rows
+
+
+def save_sets(
+    out_dir: str | os.PathLike[str],
+    train: Sequence[Prompt],
+    heldout: Sequence[Prompt],
+    cold_start: Sequence[SftRow],
+) -> dict[str, Path]:
+    """The three sets of a run as Parquet files, and their paths by name."""
     out = Path(out_dir)
     return {
         "train": save_prompts(out / "train.parquet", train),
         "heldout": save_prompts(out / "heldout.parquet", heldout),
-        "cold_start": save_sft_rows(out / "cold_start.parquet", rows),
+        "cold_start": save_sft_rows(out / "cold_start.parquet", cold_start),
     }
 
 
@@ -180,23 +170,3 @@ def prompt_of(picture: DigitPicture, question: DigitQuestion) -> Prompt:
         source=SOURCE,
         tags=(question.question_type, str(len(picture.digits))),
     )
-
-
-def _check_options(
-    question_types: Sequence[str], min_digits: int, max_digits: int, **numbers: int | float
-) -> None:
-    if not question_types:
-        raise BadInput("question_types is empty")
-    for name in question_types:
-        if name not in WORDINGS:
-            raise BadInput(f"unknown question type {name!r}{near_name(name, WORDINGS)}")
-    if not 1 <= min_digits <= max_digits <= NUM_CELLS:
-        given = f"got {min_digits} to {max_digits}"
-        raise BadInput(f"digits in a picture: 1 <= min_digits <= max_digits <= {NUM_CELLS}, {given}")
-    for name, value in numbers.items():
-        if name.startswith("num_") and value < 1:
-            raise BadInput(f"{name} is at least 1, got {value}")
-        if name.endswith("_frac") and not 0 <= value <= 1:
-            raise BadInput(f"{name} is between 0 and 1, got {value}")
-    if numbers["heldout_frac"] in (0, 1):
-        raise BadInput("heldout_frac leaves both splits something: it is between 0 and 1")

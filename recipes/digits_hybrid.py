@@ -24,12 +24,12 @@ from recipes.digit_description import (
     falsified,
 )
 from recipes.digit_picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
-from recipes.digit_question import QUESTION_TYPES
-from recipes.digits import build_digits, prompt_of
+from recipes.digits import draw_digits, prompt_of, save_sets
+from recipes.digits_options import DigitsOptions
 from reward_models.preference import PreferenceList, save_preferences
+from sampler.data_builder import takes_fields_of
 from sampler.prompt import Prompt
-from sampler.prompt_dataset import load_prompts, save_prompts
-from sampler.sft_row import SftRow, load_sft_rows, save_sft_rows
+from sampler.sft_row import SftRow
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
@@ -86,69 +86,43 @@ class Descriptions:
         return draw_picture(self.bank, self.rng, self.rng.choice(NUM_DIGITS))
 
 
-def build_hybrid(
-    out_dir: str | os.PathLike[str],
-    *,
-    seed: int = 0,
-    num_train_prompts: int = 4000,
-    num_heldout_prompts: int = 200,
-    num_cold_start_rows: int = 20000,
-    num_general_prompts: int = 4000,
-    num_general_heldout_prompts: int = 200,
-    num_general_cold_start_rows: int = 4000,
-    grade_weights: Sequence[float] = GRADE_WEIGHTS,
-    question_types: Sequence[str] = QUESTION_TYPES,
-    cold_start_question_types: Sequence[str] | None = None,
-    min_digits: int = 2,
-    max_digits: int = 3,
-    easy_frac: float = 0.5,
-    broken_frac: float = 0.05,
-    transcribe_frac: float = 0.2,
-    heldout_frac: float = 0.2,
-    split_seed: int = 0,
-) -> dict[str, Path]:
+@dataclass(frozen=True, kw_only=True)
+class HybridOptions(DigitsOptions):
+    """Those of the digits task, and how many descriptions; ``grade_weights`` are those of their references."""
+
+    num_heldout_prompts: int = 200
+    num_cold_start_rows: int = 20000
+    max_digits: int = 3
+    num_general_prompts: int = 4000
+    num_general_heldout_prompts: int = 200
+    num_general_cold_start_rows: int = 4000
+    grade_weights: Sequence[float] = GRADE_WEIGHTS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = self.grade_weights
+        if len(weights) != NUM_GRADES or min(weights) < 0 or not any(weights):
+            raise BadInput(f"grade_weights are {NUM_GRADES} numbers from 0 on, for grades 1 to 5, not all 0")
+
+
+@takes_fields_of(HybridOptions)
+def build_hybrid(out_dir: str | os.PathLike[str], options: HybridOptions) -> dict[str, Path]:
     """`recipes.digits:build_digits` with general prompts shuffled in; returns the paths of the three sets.
 
-    The same arguments give the same bytes. Raises `BadInput` for options out of range.
+    The same options give the same bytes. Raises `BadInput` for options out of range.
     """
-    _check(grade_weights, num_general_prompts, num_general_heldout_prompts, num_general_cold_start_rows)
-    out = Path(out_dir)
-    verifiable = build_digits(
-        out / "verifiable",
-        seed=seed,
-        num_train_prompts=num_train_prompts,
-        num_heldout_prompts=num_heldout_prompts,
-        num_cold_start_rows=num_cold_start_rows,
-        question_types=question_types,
-        cold_start_question_types=cold_start_question_types,
-        min_digits=min_digits,
-        max_digits=max_digits,
-        easy_frac=easy_frac,
-        broken_frac=broken_frac,
-        transcribe_frac=transcribe_frac,
-        heldout_frac=heldout_frac,
-        split_seed=split_seed,
-    )
-    train_bank, heldout_bank = digit_banks(heldout_frac, split_seed)
+    train, heldout, rows = draw_digits(options)
+    train_bank, heldout_bank = digit_banks(options.heldout_frac, options.split_seed)
 
     def descriptions(of: str, bank: DigitBank) -> Descriptions:
-        rng = random.Random(f"descriptions {of} {seed}")
-        return Descriptions(bank, grade_weights, rng)
+        return Descriptions(bank, options.grade_weights, random.Random(f"descriptions {of} {options.seed}"))
 
-    train = load_prompts(verifiable["train"]) + descriptions("train", train_bank).prompts(num_general_prompts)
-    heldout = load_prompts(verifiable["heldout"]) + descriptions("heldout", heldout_bank).prompts(
-        num_general_heldout_prompts
-    )
-    rows = load_sft_rows(verifiable["cold_start"]) + descriptions("cold start", train_bank).rows(
-        num_general_cold_start_rows
-    )
+    train += descriptions("train", train_bank).prompts(options.num_general_prompts)
+    heldout += descriptions("heldout", heldout_bank).prompts(options.num_general_heldout_prompts)
+    rows += descriptions("cold start", train_bank).rows(options.num_general_cold_start_rows)
     for mixed in (train, heldout, rows):
-        random.Random(f"hybrid {seed}").shuffle(mixed)
-    return {
-        "train": save_prompts(out / "train.parquet", train),
-        "heldout": save_prompts(out / "heldout.parquet", heldout),
-        "cold_start": save_sft_rows(out / "cold_start.parquet", rows),
-    }
+        random.Random(f"hybrid {options.seed}").shuffle(mixed)
+    return save_sets(out_dir, train, heldout, rows)
 
 
 def build_description_preferences(
@@ -175,10 +149,3 @@ def build_description_preferences(
         lists = drawn.preferences(numbers[name], false_frac if name == "train" else 0.0)
         written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)
     return written
-
-
-def _check(grade_weights: Sequence[float], *numbers: int) -> None:
-    if len(grade_weights) != NUM_GRADES or min(grade_weights) < 0 or not any(grade_weights):
-        raise BadInput(f"grade_weights are {NUM_GRADES} numbers from 0 on, for grades 1 to 5, not all 0")
-    if min(numbers) < 1:
-        raise BadInput("the numbers of general prompts and rows are at least 1")

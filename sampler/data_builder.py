@@ -7,8 +7,9 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,10 +17,32 @@ from verifiers.errors import BadInput, near_name
 
 OPTIONS_KEY = "data.builder_options"
 
+Folder = str | os.PathLike[str]
+Fields = ParamSpec("Fields")
+OptionsT = TypeVar("OptionsT")
+BuiltT = TypeVar("BuiltT")
 
-def build_data(
-    builder: str, out_dir: str | os.PathLike[str], *, seed: int, options: Mapping[str, Any]
-) -> dict[str, Path]:
+
+def takes_fields_of(
+    options: Callable[Fields, OptionsT],
+) -> Callable[[Callable[[Folder, OptionsT], BuiltT]], Callable[Concatenate[Folder, Fields], BuiltT]]:
+    """For a builder written as `function(out_dir, options)`: it is called with that dataclass's fields as keywords."""
+
+    def decorate(function: Callable[[Folder, OptionsT], BuiltT]) -> Callable[..., BuiltT]:
+        @wraps(function)
+        def build(out_dir: Folder, /, *args: Fields.args, **fields: Fields.kwargs) -> BuiltT:
+            return function(out_dir, options(*args, **fields))
+
+        folder = inspect.Parameter("out_dir", inspect.Parameter.POSITIONAL_ONLY)
+        fields = inspect.signature(options).parameters.values()
+        build.__signature__ = inspect.Signature([folder, *fields])  # type: ignore[attr-defined]
+        build.__annotations__ = get_type_hints(options)
+        return build
+
+    return decorate
+
+
+def build_data(builder: str, out_dir: Folder, *, seed: int, options: Mapping[str, Any]) -> dict[str, Path]:
     """`function(out_dir, seed=seed, **options)`, which writes data sets and returns their paths by name.
 
     `seed` gives way to one among the options. Raises `BadInput` for a function that is not there, an option it does
