@@ -55,6 +55,7 @@ COMMANDS: dict[str, CommandLine] = {
     for line in (
         CommandLine("run", "Run a whole program: SFT, RL, rejection sampling, again.", resumes=True),
         CommandLine("doctor", "Preflight: what would fail in an hour fails in a minute."),
+        CommandLine("recipe", "The keys of a recipe explained; a recipe with all of them."),
         CommandLine("eval", "pass@1 and pass@k of a policy on held-out prompts."),
         CommandLine("verify", "Judge a file of responses with the rule verifiers."),
         CommandLine("verifiers", "The rule verifiers: list them, check one."),

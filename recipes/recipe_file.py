@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +15,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from recipes.recipe_keys import defaults_of, keys_of, near_keys
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
     other defaults that the model gives that section, and `${...}` in a default sees what the recipe says.
     """
     file = find_recipe(path)
-    layers = [OmegaConf.create(_defaults(model)), *_with_bases(file), *map(_override, overrides)]
+    layers = [OmegaConf.create(defaults_of(model)), *_with_bases(file), *map(_override, overrides)]
     try:
         merged = OmegaConf.merge(*layers)
         return model.model_validate(_resolved(merged, model))
@@ -85,6 +85,14 @@ def _resolved(merged: Any, model: type[BaseModel]) -> Any:
 def dump_recipe(recipe: BaseModel) -> str:
     """The resolved recipe as YAML with every key; loading it again gives an equal recipe."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+
+
+def keys_command(model: type[BaseModel], section: str = "") -> str:
+    """What to type to see the keys of a section explained."""
+    from rl.reward_recipe import RewardRecipe
+
+    parts = ["hone recipe keys", section, "--reward-model" if model is RewardRecipe else ""]
+    return " ".join(filter(None, parts))
 
 
 def find_recipe(path: str | os.PathLike[str], folder: Path | None = None) -> Path:
@@ -161,18 +169,6 @@ def _override(text: str) -> DictConfig:
         raise BadInput(f"override {text!r}: the value cannot be read: {_one_line(why)}") from None
 
 
-def _defaults(model: type[BaseModel]) -> dict[str, Any]:
-    """What a model fills in by itself, as a nested mapping; required keys are left out."""
-    values: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        if not field.is_required():
-            default = field.get_default(call_default_factory=True, validated_data={})
-            values[name] = default.model_dump() if isinstance(default, BaseModel) else default
-        elif inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
-            values[name] = _defaults(field.annotation)
-    return values
-
-
 def _complaint(
     errors: Sequence[ErrorDetails], model: type[BaseModel], file: Path, overrides: Sequence[str]
 ) -> str:
@@ -192,13 +188,7 @@ def _touches(override: str, key: str) -> bool:
 
 def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
-        *section, name = error["loc"]
-        known = _fields_at(model, section)
-        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-        near = ".".join(map(str, [*section, *close]))
-        return f"unknown key {key!r}" + (
-            f"; did you mean {near!r}?" if close else f" (keys: {', '.join(known)})"
-        )
+        return f"unknown key {key!r}{_instead(key, model)}"
     if error["type"] == "missing":
         return f"key {key!r} is required and not given"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -209,18 +199,14 @@ def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str
     return f"key {key!r} is {shown}: {_MESSAGE_HEAD.sub('it should', message)}"
 
 
-def _fields_at(model: type[BaseModel], section: Sequence[int | str]) -> list[str]:
-    """Names of the keys of a section that an error's location leads to."""
-    fields: Mapping[str, Any] = model.model_fields
-    for name in section:
-        field = fields.get(str(name))
-        inner = field.annotation if field is not None else None
-        candidates = [inner, *getattr(inner, "__args__", ())]  # `Section | None` too
-        found = next((c for c in candidates if inspect.isclass(c) and issubclass(c, BaseModel)), None)
-        if found is None:
-            break
-        fields = found.model_fields
-    return list(fields)
+def _instead(unknown: str, model: type[BaseModel]) -> str:
+    """What the key may have meant, else which there are, and the command that explains them."""
+    section = unknown.rpartition(".")[0]
+    near = near_keys(model, unknown)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    known = ", ".join(key.last for key in keys_of(model) if key.parent == section)
+    return f" (keys: {known}; `{keys_command(model, section)}` explains them)"
 
 
 def _one_line(why: BaseException) -> str:

@@ -20,9 +20,11 @@ class PreferenceDataConfig(Section):
         None,
         description="package.module:function(out_dir, seed=..., **options) -> paths of train and heldout",
     )
-    builder_options: dict[str, Any] = Field(default_factory=dict)
-    train: str | None = None
-    heldout: str | None = None
+    builder_options: dict[str, Any] = Field(
+        default_factory=dict, description="what the builder is called with"
+    )
+    train: str | None = Field(None, description="lists to learn from; none: the builder's")
+    heldout: str | None = Field(None, description="lists to be reported on; none: the builder's")
 
     @model_validator(mode="after")
     def _something_is_given(self) -> PreferenceDataConfig:
@@ -39,7 +41,7 @@ class RewardTrainingConfig(Section):
         description="pairwise: asked which of two answers is better; scalar: a Bradley-Terry score for each answer",
     )
     data: PreferenceDataConfig
-    epochs: float = Field(1.0, gt=0)
+    epochs: float = Field(1.0, gt=0, description="passes over the pairs")
     batch_size: int = Field(
         64,
         ge=1,

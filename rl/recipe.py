@@ -19,10 +19,18 @@ class DataConfig(Section):
     builder: str | None = Field(
         None, description="package.module:function(out_dir, seed=..., **options) -> paths"
     )
-    builder_options: dict[str, Any] = Field(default_factory=dict)
-    train_prompts: str | None = None
-    heldout_prompts: str | None = None
-    cold_start: str | None = None
+    builder_options: dict[str, Any] = Field(
+        default_factory=dict, description="what the builder is called with"
+    )
+    train_prompts: str | None = Field(
+        None, description="prompt set that RL and rejection sampling draw from; none: the builder's"
+    )
+    heldout_prompts: str | None = Field(
+        None, description="prompt set that is only ever evaluated on; none: the builder's"
+    )
+    cold_start: str | None = Field(
+        None, description="supervised rows of the first SFT; none: the builder's, if it makes any"
+    )
     max_prompt_tokens: int = Field(8192, ge=1, description="longer prompts are counted and dropped")
 
     @model_validator(mode="after")
@@ -35,7 +43,7 @@ class DataConfig(Section):
 class SftConfig(Section):
     """Supervised fine-tuning at the start of a round."""
 
-    epochs: float = Field(2.0, gt=0)
+    epochs: float = Field(2.0, gt=0, description="passes over the rows")
     batch_size: int = Field(16, ge=1, description="rows (packs, with pack_tokens) an optimizer step")
     pack_tokens: int | None = Field(
         None, ge=1, description="rows are packed into sequences of so many tokens; none: a row is a sequence"
@@ -65,7 +73,7 @@ class RftConfig(Section):
     min_pass_frac: float = Field(0.0, ge=0, le=1, description="hard: pass rate above this ...")
     max_pass_frac: float = Field(0.75, ge=0, le=1, description="... and up to this")
     min_score: float = Field(1.0, ge=0, le=1, description="a response is kept from this score on")
-    max_per_prompt: int = Field(2, ge=1)
+    max_per_prompt: int = Field(2, ge=1, description="responses kept of one prompt")
     max_response_tokens: int = Field(16384, ge=1, description="longer responses are over-thinking: dropped")
     max_repeats: int = Field(8, ge=2, description="a phrase repeated more often in a row is dropped")
     balance_ratio: float = Field(
@@ -77,10 +85,10 @@ class EvaluationConfig(Section):
     """Held-out evaluation before and after every stage."""
 
     num_prompts: int | None = Field(None, ge=1, description="none: all of them")
-    samples_per_prompt: int = Field(4, ge=1)
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    pass_at: tuple[int, ...] = (4,)
+    samples_per_prompt: int = Field(4, ge=1, description="pass@1 is their mean")
+    temperature: float = Field(1.0, gt=0, description="of sampling")
+    top_p: float = Field(1.0, gt=0, le=1, description="of sampling")
+    pass_at: tuple[int, ...] = Field((4,), description="the k of pass@k")
     pass_score: float = Field(0.5, gt=0, le=1, description="a score from which a response counts as right")
 
 
@@ -88,15 +96,15 @@ class SyncConfig(Section):
     """Weights from trainer to sampler, and the proof that they arrived."""
 
     probe_prompts: int = Field(8, ge=1, description="prompts with pictures on which log-probs are compared")
-    probe_tokens: int = Field(16, ge=1)
+    probe_tokens: int = Field(16, ge=1, description="tokens compared of each")
     tolerance: float = Field(1e-4, gt=0, description="largest difference of a token's log-prob")
-    prove: Literal["every_sync", "every_stage"] = "every_stage"
+    prove: Literal["every_sync", "every_stage"] = Field("every_stage", description="how often")
 
 
 class ProgramConfig(Section):
     """How many rounds, and when a round counts."""
 
-    rounds: int = Field(4, ge=1)
+    rounds: int = Field(4, ge=1, description="of SFT, RL and, between two rounds, rejection sampling")
     min_gain: float = Field(
         -1.0, description="a round whose held-out pass@1 gains less over the best ends the program"
     )
@@ -106,16 +114,16 @@ class ProgramConfig(Section):
 class RayConfig(Section):
     """The Ray cluster. With RAY_ADDRESS set in the environment, that cluster is joined instead."""
 
-    num_cpus: int | None = Field(None, ge=1)
-    object_store_mib: int = Field(512, ge=100)
+    num_cpus: int | None = Field(None, ge=1, description="none: those of the machine")
+    object_store_mib: int = Field(512, ge=100, description="shared memory for what processes hand each other")
 
 
 class Recipe(Section):
     """One run. ``hone run RECIPE`` reads it; the resolved form is kept in the run directory."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    seed: int = Field(1, ge=0)
-    run_dir: str = "runs/${name}"
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="letters, digits and . _ -")
+    seed: int = Field(1, ge=0, description="of data, weights, shuffles and samples")
+    run_dir: str = Field("runs/${name}", description="where everything goes; the same again resumes")
     model: ModelConfig = ModelConfig()
     data: DataConfig
     sampler: SamplerConfig = SamplerConfig()

@@ -13,9 +13,9 @@ from sampler.sampler_config import SamplerConfig
 class RewardRecipe(RewardTrainingConfig):
     """`hone reward-model train RECIPE` reads it; the resolved form is kept in the run directory."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    seed: int = Field(1, ge=0)
-    run_dir: str = "runs/${name}"
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="letters, digits and . _ -")
+    seed: int = Field(1, ge=0, description="of data, weights and shuffles")
+    run_dir: str = Field("runs/${name}", description="where everything goes; the same again resumes")
     model: ModelConfig = ModelConfig()
     trainer: TrainerConfig = TrainerConfig()
     sampler: SamplerConfig = Field(SamplerConfig(), description="the workers that serve it for the report")

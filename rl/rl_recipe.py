@@ -15,17 +15,23 @@ FROM_REWARD_MODEL = "reward_model"
 class LossConfig(Section):
     """The policy loss, by verl's name, and what is added to it."""
 
-    policy_loss: str = "vanilla"
-    clip_low: float = Field(0.2, gt=0)
-    clip_high: float = Field(0.2, gt=0)
-    aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"] = "token-mean"
-    kl_estimator: Literal["k1", "k2", "k3", "abs"] = "k3"
-    kl_coef_verifiable: float = Field(0.0, ge=0)
-    kl_coef_general: float = Field(1e-5, ge=0)
+    policy_loss: str = Field("vanilla", description="a name in verl's registry; vanilla: PPO's clipped ratio")
+    clip_low: float = Field(0.2, gt=0, description="the ratio is clipped at 1 - clip_low ...")
+    clip_high: float = Field(0.2, gt=0, description="... and at 1 + clip_high")
+    aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"] = Field(
+        "token-mean", description="how the losses of tokens become one"
+    )
+    kl_estimator: Literal["k1", "k2", "k3", "abs"] = Field("k3", description="of the KL to the reference")
+    kl_coef_verifiable: float = Field(
+        0.0, ge=0, description="weight of the KL on prompts that a rule verifies"
+    )
+    kl_coef_general: float = Field(
+        1e-5, ge=0, description="weight of the KL on prompts that a reward model judges"
+    )
     kl_in: Literal["loss", "reward"] = Field(
         "loss", description="KL to the reference as a term of the loss, or taken off each token's reward"
     )
-    entropy_coef: float = 0.0
+    entropy_coef: float = Field(0.0, description="weight of the entropy, which is added")
     positive_nll_coef: float = Field(
         0.0, ge=0, description="weight of the likelihood of right responses (VAPO: 0.1)"
     )
@@ -44,17 +50,17 @@ class RlConfig(Section):
     """Online RL after the SFT of a round."""
 
     steps: int = Field(100, ge=1, description="rollout batches a stage")
-    prompts_per_step: int = Field(512, ge=1)
+    prompts_per_step: int = Field(512, ge=1, description="prompts of a rollout batch")
     rollouts_per_step: int | None = Field(
         None,
         ge=1,
         description="instead of prompts_per_step: prompts are drawn until their samples are so many",
     )
-    samples_per_prompt: int = Field(8, ge=1)
+    samples_per_prompt: int = Field(8, ge=1, description="of prompts that a rule verifies")
     samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")
     mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
     advantage: str = Field("grpo", description="a name in verl's advantage registry")
-    normalize_by_std: bool = True
+    normalize_by_std: bool = Field(True, description="grpo: advantages in standard deviations of the group")
     gamma: float = Field(1.0, gt=0, le=1, description="discount a token")
     lambda_actor: float | Literal["length_adaptive"] = Field(
         1.0, description="lambda of the advantages; length_adaptive: 1 - 1 / (alpha x length), at least 0"
@@ -81,9 +87,11 @@ class RlConfig(Section):
     max_refills: int = Field(2, ge=0, description="further draws a step for groups that were dropped")
     schedule: ScheduleConfig = ScheduleConfig(lr=6e-7, warmup_frac=0.0)
     loss: LossConfig = LossConfig()
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    max_response_tokens: int = Field(16384, ge=1)
+    temperature: float = Field(1.0, gt=0, description="of sampling")
+    top_p: float = Field(1.0, gt=0, le=1, description="of sampling")
+    max_response_tokens: int = Field(
+        16384, ge=1, description="a longer response is cut off, which is broken format"
+    )
     checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on inside a stage")
     max_mismatch_kl: float = Field(
         0.05, gt=0, description="above it, sampler and trainer disagree: the run stops"

@@ -18,29 +18,39 @@ class SamplerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    num_workers: int = Field(default=1, ge=1)
-    device: Literal["cpu", "cuda"] = "cpu"
+    num_workers: int = Field(default=1, ge=1, description="vLLM engines")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where they run")
     weight_transfer_backend: str = Field(
         default="shared_memory",
         description="shared_memory (one machine, CPU or CUDA), or on CUDA nccl (split) and ipc (colocated)",
     )
 
-    dtype: str = "float32"
-    max_model_len: int = Field(default=1024, ge=2)
-    max_num_seqs: int = Field(default=128, ge=1)
-    max_num_batched_tokens: int | None = Field(default=None, ge=1)
+    dtype: str = Field(default="float32", description="of weights and arithmetic, by torch's name")
+    max_model_len: int = Field(
+        default=1024, ge=2, description="tokens of the longest prompt with its response"
+    )
+    max_num_seqs: int = Field(default=128, ge=1, description="rollouts that one engine runs at once")
+    max_num_batched_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens of one forward pass; None: vLLM's default, on CPU 4096 or more",
+    )
     kv_cache_gib: float | None = Field(
         default=1.0, gt=0, description="None: vLLM decides by gpu_memory_utilization"
     )
-    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0, le=1, description="of a GPU's memory, as a fraction"
+    )
     block_size: int | None = Field(
         default=None, ge=1, description="tokens a KV block holds; None: vLLM's default"
     )
-    enable_prefix_caching: bool = True
-    enforce_eager: bool = True
-    tensor_parallel_size: int = Field(default=1, ge=1)
-    return_routed_experts: bool = False
-    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    enable_prefix_caching: bool = Field(default=True, description="samples of one prompt share its KV blocks")
+    enforce_eager: bool = Field(default=True, description="no CUDA graphs: slower, and starts sooner")
+    tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs of one engine")
+    return_routed_experts: bool = Field(default=False, description="rollouts carry the experts of each token")
+    chat_template_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="further arguments of the chat template"
+    )
     vllm_arguments: dict[str, Any] = Field(
         default_factory=dict, description="further arguments of vllm.LLM, passed on as they are"
     )
@@ -49,7 +59,7 @@ class SamplerConfig(BaseModel):
     num_cpus_per_worker: float = Field(
         default=0.0, ge=0, description="what Ray reserves; 0 never waits for a core"
     )
-    num_gpus_per_worker: float = Field(default=0.0, ge=0)
+    num_gpus_per_worker: float = Field(default=0.0, ge=0, description="what Ray reserves")
 
     max_in_flight_rollouts: int | None = Field(
         default=None, ge=1, description="sent to one worker and not yet back; None: twice max_num_seqs"
@@ -57,7 +67,7 @@ class SamplerConfig(BaseModel):
     max_restarts: int = Field(
         default=3, ge=0, description="workers replaced in the pool's lifetime before it gives up"
     )
-    start_timeout_s: float = Field(default=600.0, gt=0)
+    start_timeout_s: float = Field(default=600.0, gt=0, description="for one engine to start")
 
     @property
     def in_flight_limit(self) -> int:

@@ -106,7 +106,11 @@ def test_dump_and_load_give_an_equal_recipe(recipe):
         (GOOD, ["stage.stepz=3"], "override 'stage.stepz=3': unknown key 'stage.stepz'; did you mean 'stage.steps'?"),
         (GOOD + "stage: {stepz: 3}", [], "small.yaml: unknown key 'stage.stepz'; did you mean 'stage.steps'?"),
         (GOOD, ["stage.limit.lr=1", "stage.limit.minlr=1"], "; did you mean 'stage.limit.min_lr'?"),
-        (GOOD + "nonsense: 3", [], "unknown key 'nonsense' (keys: name, run_dir, sizes, data, stage)"),
+        (GOOD + "nonsense: 3", [], "unknown key 'nonsense' (keys: name, run_dir, sizes, data, stage; `hone recipe keys` "),
+        (GOOD, ["stage.foo=3"], "unknown key 'stage.foo' (keys: steps, mode, schedule, limit; `hone recipe keys stage` "),
+        (GOOD + "stage: {min_lr: 0}", [], "'stage.min_lr'; did you mean 'stage.schedule.min_lr' or 'stage.limit.min_lr'?"),
+        (GOOD, ["stage.minimal_lr=0"], "unknown key 'stage.minimal_lr'; did you mean 'stage.limit.min_lr'?"),
+        (GOOD, ["stage.schedule.mode=base"], "unknown key 'stage.schedule.mode'; did you mean 'stage.mode'?"),
         ("nmae: x\ndata: {path: a}", [], "unknown key 'nmae'; did you mean 'name'? (and 1 more)"),
         (GOOD, ["stage.steps=many"], "override 'stage.steps=many': key 'stage.steps' is 'many': it should be"),
         (GOOD + "stage: {steps: 1.5}", [], "small.yaml: key 'stage.steps' is 1.5: it should be a valid integer"),
@@ -201,6 +205,9 @@ def test_the_real_recipe_model(tmp_path):
         BadInput, match=r"unknown key 'rl\.loss\.clip_hgih'; did you mean 'rl\.loss\.clip_high'"
     ):
         load_recipe(tmp_path / "real.yaml", ["rl.loss.clip_hgih=0.3"])
+    for wrong, meant in (("rl.kl_coef_general", "rl.loss.kl_coef_general"), ("rl.loss.steps", "rl.steps")):
+        with pytest.raises(BadInput, match=f"unknown key '{wrong}'; did you mean '{meant}'"):
+            load_recipe(tmp_path / "real.yaml", [f"{wrong}=1"])
 
 
 some_key = st.sampled_from(["stage", "sizes", "data.options.a", "stage.schedule.lr"])
