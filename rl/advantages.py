@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,23 +82,11 @@ def compute_advantages(
     the estimator takes a critic's.
     """
     import torch
-    from verl.trainer.config import AlgoConfig
-    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 
-    import rl.generalized_advantage  # noqa: F401  it registers itself
-
-    if name not in ADV_ESTIMATOR_REGISTRY:
-        raise BadInput(
-            f"rl.advantage={name!r} is unknown; verl has {', '.join(sorted(ADV_ESTIMATOR_REGISTRY))}"
-        )
-    if name in GROUP_RELATIVE:
-        ids, counts = np.unique(np.asarray(group_ids), return_counts=True)
-        if len(ids) and counts.min() < 2:
-            raise BadInput(
-                f"rl.advantage={name!r} compares responses of one prompt, but prompt {ids[counts.argmin()]} "
-                "has a single judged response: raise rl.samples_per_prompt or use another estimator"
-            )
+    estimator = _estimator(name)
     gae = gae or GaeSettings()
+    if name in GROUP_RELATIVE:
+        _check_groups(name, group_ids)
     arguments: dict[str, Any]
     if name in NEEDS_CRITIC:
         if values is None:
@@ -107,21 +95,11 @@ def compute_advantages(
         arguments = {"values": _padded(values, response_lengths, dtype), **gae.arguments(name)}
     else:
         dtype = torch.float32
-        arguments = {
-            "index": np.asarray(group_ids, dtype=object),
-            "config": AlgoConfig(
-                adv_estimator=name, gamma=gae.gamma, norm_adv_by_std_in_grpo=normalize_by_std
-            ),
-            **({"norm_adv_by_std_in_grpo": normalize_by_std} if name == "grpo" else {}),
-        }
-    lengths = torch.tensor(response_lengths)
-    mask = (torch.arange(max(response_lengths)) < lengths[:, None]).to(dtype)
-    rewards_at = (
-        torch.zeros_like(mask) if token_rewards is None else _padded(token_rewards, response_lengths, dtype)
-    )
-    rewards_at[torch.arange(len(lengths)), lengths - 1] += torch.tensor(rewards, dtype=dtype)
-    advantages, returns = ADV_ESTIMATOR_REGISTRY[name](
-        token_level_rewards=rewards_at, response_mask=mask, **arguments
+        arguments = _outcome_arguments(name, group_ids, gae.gamma, normalize_by_std)
+    advantages, returns = estimator(
+        token_level_rewards=_rewards_at_tokens(rewards, token_rewards, response_lengths, dtype),
+        response_mask=_response_mask(response_lengths, dtype),
+        **arguments,
     )
     return Advantages(_rows(advantages, response_lengths), _rows(returns, response_lengths))
 
@@ -141,6 +119,64 @@ def kl_token_rewards(
         -np.float32(coef) * kl_penalty(torch.from_numpy(own), torch.from_numpy(ref), estimator).numpy()
         for own, ref, coef in zip(logprobs, ref_logprobs, kl_coef, strict=True)
     ]
+
+
+def _estimator(name: str) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
+
+    import rl.generalized_advantage  # noqa: F401  it registers itself
+
+    if name not in ADV_ESTIMATOR_REGISTRY:
+        raise BadInput(
+            f"rl.advantage={name!r} is unknown; verl has {', '.join(sorted(ADV_ESTIMATOR_REGISTRY))}"
+        )
+    estimator: Callable[..., tuple[torch.Tensor, torch.Tensor]] = ADV_ESTIMATOR_REGISTRY[name]
+    return estimator
+
+
+def _check_groups(name: str, group_ids: Sequence[str]) -> None:
+    """The mean of a group of one is its only reward, and nothing would be learnt."""
+    ids, counts = np.unique(np.asarray(group_ids), return_counts=True)
+    if len(ids) and counts.min() < 2:
+        raise BadInput(
+            f"rl.advantage={name!r} compares responses of one prompt, but prompt {ids[counts.argmin()]} "
+            "has a single judged response: raise rl.samples_per_prompt or use another estimator"
+        )
+
+
+def _outcome_arguments(
+    name: str, group_ids: Sequence[str], gamma: float, normalize_by_std: bool
+) -> dict[str, Any]:
+    """What verl's estimators without a critic are called with; GRPO's normalization is an argument of its own too."""
+    from verl.trainer.config import AlgoConfig
+
+    config = AlgoConfig(adv_estimator=name, gamma=gamma, norm_adv_by_std_in_grpo=normalize_by_std)
+    of_grpo = {"norm_adv_by_std_in_grpo": normalize_by_std} if name == "grpo" else {}
+    return {"index": np.asarray(group_ids, dtype=object), "config": config, **of_grpo}
+
+
+def _rewards_at_tokens(
+    rewards: Sequence[float],
+    token_rewards: Sequence[Floats] | None,
+    lengths: Sequence[int],
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    """``token_rewards`` plus each response's reward on its last token, [responses, longest response]."""
+    import torch
+
+    if token_rewards is None:
+        at_tokens = torch.zeros(len(lengths), max(lengths), dtype=dtype)
+    else:
+        at_tokens = _padded(token_rewards, lengths, dtype)
+    at_tokens[torch.arange(len(lengths)), torch.tensor(lengths) - 1] += torch.tensor(rewards, dtype=dtype)
+    return at_tokens
+
+
+def _response_mask(lengths: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """1 at a response's tokens and 0 behind them, [responses, longest response]."""
+    import torch
+
+    return (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(dtype)
 
 
 def _padded(rows: Sequence[Floats], lengths: Sequence[int], dtype: torch.dtype) -> torch.Tensor:

@@ -68,59 +68,34 @@ class LossInputs:
     old_values: torch.Tensor | None = None
     returns: torch.Tensor | None = None
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of the whole optimizer step, under the names that verl's ``agg_loss`` has for them."""
+        return {
+            "dp_size": self.num_ranks,
+            "batch_num_tokens": self.num_loss_tokens,
+            "global_batch_size": self.num_loss_sequences,
+        }
+
 
 def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
     """The rank's share of the loss, scaled so that the mean over ranks is the global value, and metrics.
 
+    A policy's loss is L_policy + kl_coef KL(policy, reference) + positive_nll_coef NLL(right) - entropy_coef H.
     Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by the step's count.
     """
-    from verl.trainer.ppo.core_algos import agg_loss
-
-    counts = {
-        "dp_size": inputs.num_ranks,
-        "batch_num_tokens": inputs.num_loss_tokens,
-        "global_batch_size": inputs.num_loss_sequences,
-    }
-    mask, logprobs = inputs.mask, inputs.logprobs
-    if spec.name == VALUE_LOSS:
-        assert inputs.values is not None and inputs.old_values is not None and inputs.returns is not None
-        return value_loss(inputs.values, inputs.old_values, inputs.returns, mask, spec.value_clip, counts)
-    if spec.name == LINEAR_LOSS:
-        assert inputs.values is not None
-        return linear_loss(inputs.values, inputs.advantages, mask, inputs.num_ranks), {}
+    if spec.name in CRITIC_LOSSES:
+        return _critic_loss(spec, inputs)
+    logprobs, mask = inputs.logprobs, inputs.mask
     assert logprobs is not None
     metrics = {"nll_sum": _sum(-logprobs, mask)}
     if spec.name == SFT_LOSS:
-        return agg_loss(-logprobs, mask, spec.aggregation, **counts), metrics
-
-    from verl.trainer.ppo.core_algos import get_policy_loss_fn
-
-    policy_loss = get_policy_loss_fn(spec.name)
-    config = _actor_config(
-        spec.clip_low, spec.clip_high, spec.aggregation, tuple(sorted(spec.options.items()))
-    )
-    config.global_batch_info.clear()
-    config.global_batch_info.update(counts)
-    weights = None
-    if spec.importance != "none":
-        weights, outside = importance_weights(
-            inputs.old_logprobs, inputs.sample_logprobs, spec.importance, spec.importance_cap
-        )
-        metrics["importance_weight_sum"] = _sum(weights, mask)
-        metrics["importance_outside_frac_sum"] = _sum(outside, mask)
-    loss, loss_metrics = policy_loss(
-        inputs.old_logprobs, logprobs, inputs.advantages, mask, spec.aggregation, config, weights
-    )
-    num_tokens = float(mask.sum())
-    for name, value in loss_metrics.items():  # verl's are means over the micro-batch
-        metrics[f"{name.removeprefix('actor/')}_sum"] = float(value) * num_tokens
-    if (
-        inputs.ref_logprobs.any()
-    ):  # there is a reference; its KL is reported for samples without a coefficient too
-        from verl.trainer.ppo.core_algos import kl_penalty
-
-        kl = kl_penalty(logprobs, inputs.ref_logprobs, spec.kl_estimator)
-        loss = loss + agg_loss(kl * inputs.kl_coef[:, None], mask, spec.aggregation, **counts)
+        return _aggregated(-logprobs, spec, inputs), metrics
+    loss, policy_metrics = _policy_loss(spec, inputs, logprobs)
+    metrics |= policy_metrics
+    if inputs.ref_logprobs.any():  # a reference's KL is reported for samples without a coefficient too
+        kl = _reference_kl(logprobs, inputs.ref_logprobs, spec.kl_estimator)
+        loss = loss + _aggregated(kl * inputs.kl_coef[:, None], spec, inputs)
         metrics["ref_kl_sum"] = _sum(kl, mask)
     if spec.positive_nll_coef:
         nll = _positive_nll(logprobs, inputs)
@@ -129,7 +104,7 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
         metrics["positive_nll_sum"] = float(nll.detach()) / inputs.num_ranks * inputs.num_loss_tokens
     if spec.entropy_coef:
         assert inputs.entropy is not None
-        loss = loss - spec.entropy_coef * agg_loss(inputs.entropy, mask, spec.aggregation, **counts)
+        loss = loss - spec.entropy_coef * _aggregated(inputs.entropy, spec, inputs)
     if inputs.entropy is not None:
         metrics["entropy_sum"] = _sum(inputs.entropy, mask)
     return loss, metrics
@@ -151,6 +126,51 @@ def importance_weights(
     return weights.masked_fill(outside, 0.0), outside.to(weights.dtype)
 
 
+def _critic_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
+    assert inputs.values is not None
+    if spec.name == LINEAR_LOSS:
+        return linear_loss(inputs.values, inputs.advantages, inputs.mask, inputs.num_ranks), {}
+    assert inputs.old_values is not None and inputs.returns is not None
+    return value_loss(
+        inputs.values, inputs.old_values, inputs.returns, inputs.mask, spec.value_clip, inputs.counts
+    )
+
+
+def _policy_loss(
+    spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """verl's loss of that name on the advantages, each token by its importance weight where the recipe asks for one."""
+    from verl.trainer.ppo.core_algos import get_policy_loss_fn
+
+    weights, metrics = None, {}
+    if spec.importance != "none":
+        weights, outside = importance_weights(
+            inputs.old_logprobs, inputs.sample_logprobs, spec.importance, spec.importance_cap
+        )
+        metrics["importance_weight_sum"] = _sum(weights, inputs.mask)
+        metrics["importance_outside_frac_sum"] = _sum(outside, inputs.mask)
+    loss, means = get_policy_loss_fn(spec.name)(
+        inputs.old_logprobs,
+        logprobs,
+        inputs.advantages,
+        inputs.mask,
+        spec.aggregation,
+        _actor_config(spec, inputs),
+        weights,
+    )
+    num_tokens = float(inputs.mask.sum())
+    sums = {f"{name.removeprefix('actor/')}_sum": float(mean) * num_tokens for name, mean in means.items()}
+    return loss, metrics | sums
+
+
+def _reference_kl(logprobs: torch.Tensor, ref_logprobs: torch.Tensor, estimator: str) -> torch.Tensor:
+    """KL(policy, reference) estimated at each token (http://joschu.net/blog/kl-approx.html)."""
+    from verl.trainer.ppo.core_algos import kl_penalty
+
+    kl: torch.Tensor = kl_penalty(logprobs, ref_logprobs, estimator)
+    return kl
+
+
 def _positive_nll(logprobs: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
     """-log pi averaged over the tokens of the step's right responses (VAPO, 2504.05118); 0 without any."""
     assert inputs.is_right is not None
@@ -158,11 +178,28 @@ def _positive_nll(logprobs: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
     return -(logprobs * right_mask).sum() / max(1, inputs.num_right_tokens) * inputs.num_ranks
 
 
+def _aggregated(matrix: torch.Tensor, spec: LossSpec, inputs: LossInputs) -> torch.Tensor:
+    """One number of a [sequences, longest response] matrix, by the recipe's rule (token mean, mean of sequences)."""
+    from verl.trainer.ppo.core_algos import agg_loss
+
+    loss: torch.Tensor = agg_loss(matrix, inputs.mask, spec.aggregation, **inputs.counts)
+    return loss
+
+
+def _actor_config(spec: LossSpec, inputs: LossInputs) -> Any:
+    """verl's actor section, from which its losses read their numbers and the step's counts."""
+    config = _built_config(
+        spec.clip_low, spec.clip_high, spec.aggregation, tuple(sorted(spec.options.items()))
+    )
+    config.global_batch_info.clear()
+    config.global_batch_info.update(inputs.counts)
+    return config
+
+
 @lru_cache(maxsize=8)
-def _actor_config(
+def _built_config(
     clip_low: float, clip_high: float, aggregation: str, options: tuple[tuple[str, Any], ...]
 ) -> Any:
-    """verl's actor section, from which its losses read their numbers."""
     from verl.workers.config import ActorConfig
 
     return ActorConfig(
