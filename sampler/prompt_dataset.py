@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sampler.dataset_rows import dataset_rows
 from sampler.picture import MAX_PIXELS
 from sampler.prompt import Prompt, PromptKind, content_id
-from sampler.prompt_reader import PromptReader
+from sampler.prompt_reader import COLUMNS, PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.unread_column import UnreadColumn, UnreadColumns
+from sampler.wrong_rows import WrongRows
 from verifiers.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -21,10 +23,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PromptDataset:
-    """The different prompts of a set, in order, and how many rows said what an earlier row had said."""
+    """The different prompts of a set, in order, and how many rows said what an earlier row had said.
+
+    ``places`` says by prompt id where each stands (`prompts.jsonl, line 3`)."""
 
     prompts: tuple[Prompt, ...]
     num_duplicates: int
+    places: Mapping[str, str] = field(default_factory=dict)
+    unread_columns: tuple[UnreadColumn, ...] = ()
 
     @property
     def num_rows(self) -> int:
@@ -43,7 +49,7 @@ def load_prompts(
     max_pixels: int = MAX_PIXELS,
     decode_images: bool = True,
 ) -> list[Prompt]:
-    """The prompts of `load_prompt_dataset`; duplicates are dropped with one line in the log."""
+    """The prompts of `load_prompt_dataset`."""
     loaded = load_prompt_dataset(
         path_or_hub_id,
         split=split,
@@ -55,10 +61,6 @@ def load_prompts(
         max_pixels=max_pixels,
         decode_images=decode_images,
     )
-    if loaded.num_duplicates:
-        log.warning(
-            "%s: dropped %d duplicates of %d rows", path_or_hub_id, loaded.num_duplicates, loaded.num_rows
-        )
     return list(loaded.prompts)
 
 
@@ -78,8 +80,8 @@ def load_prompt_dataset(
     `verifier_options`, `tags`, `source`, `prompt_id`.
 
     `columns` maps these names to the set's own; `limit` stops after so many different prompts;
-    `decode_images=False` reads picture headers only. Raises `BadInput` naming file, row and column at the first row
-    that is wrong: nothing is dropped but rows that repeat an earlier prompt, which are counted.
+    `decode_images=False` reads picture headers only. Raises `BadRows` naming file, row and column of rows that are
+    wrong: nothing is dropped but rows that repeat an earlier prompt, which are counted, with one line in the log.
     """
     reader = PromptReader(
         columns=columns,
@@ -95,28 +97,40 @@ def load_prompt_dataset(
     prompts: dict[str, Prompt] = {}
     places: dict[str, str] = {}
     num_duplicates = 0
-    for row in dataset_rows(path_or_hub_id, split):
-        prompt = reader.read(row)
-        earlier = prompts.get(prompt.prompt_id)
-        if earlier is None:
-            prompts[prompt.prompt_id], places[prompt.prompt_id] = prompt, row.place
-            if len(prompts) == limit:
-                break
-        elif _same_content(earlier, prompt):
-            num_duplicates += 1
-        else:
-            raise BadInput(
-                f"{row.place}, column 'prompt_id': {prompt.prompt_id[:60]!r} is also the id of "
-                f"{places[prompt.prompt_id]}, whose content differs"
-            )
+    wrong, unread = WrongRows(), UnreadColumns(COLUMNS, columns)
+    for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
+        unread.see(row)
+        with wrong.collected(row.place):
+            prompt = reader.read(row)
+            if _repeats(prompt, row.place, prompts, places):
+                num_duplicates += 1
+            else:
+                prompts[prompt.prompt_id], places[prompt.prompt_id] = prompt, row.place
+        if len(prompts) == limit:
+            break
+    wrong.raise_any()
     if not prompts:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
-    return PromptDataset(tuple(prompts.values()), num_duplicates)
+    if num_duplicates:
+        num_rows = len(prompts) + num_duplicates
+        log.warning("%s: dropped %d duplicates of %d rows", path_or_hub_id, num_duplicates, num_rows)
+    return PromptDataset(tuple(prompts.values()), num_duplicates, places, unread.found)
 
 
 def save_prompts(path: str | os.PathLike[str], prompts: Sequence[Prompt]) -> Path:
     """Write prompts as Parquet whose pictures are `datasets` `Image` features. Returns the path."""
     return write_parquet(path, prompt_columns(prompts), PROMPT_FIELDS)
+
+
+def _repeats(prompt: Prompt, place: str, prompts: Mapping[str, Prompt], places: Mapping[str, str]) -> bool:
+    """Whether an earlier row said the same. Raises `BadInput` where it had the same id and said something else."""
+    earlier = prompts.get(prompt.prompt_id)
+    if earlier is not None and not _same_content(earlier, prompt):
+        raise BadInput(
+            f"{place}, column 'prompt_id': {prompt.prompt_id[:60]!r} is also the id of "
+            f"{places[prompt.prompt_id]}, whose content differs"
+        )
+    return earlier is not None
 
 
 def _same_content(one: Prompt, other: Prompt) -> bool:

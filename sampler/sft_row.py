@@ -14,8 +14,10 @@ import pyarrow as pa
 from sampler.dataset_rows import DatasetRow, dataset_rows
 from sampler.prompt import Prompt
 from sampler.prompt_messages import checked_text
-from sampler.prompt_reader import PromptReader
+from sampler.prompt_reader import COLUMNS, PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.unread_column import UnreadColumn, UnreadColumns
+from sampler.wrong_rows import WrongRows
 from verifiers.errors import BadInput
 
 ValueT = TypeVar("ValueT")
@@ -49,6 +51,14 @@ class SftRow:
     verdict: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class SftDataset:
+    """Supervised rows in order, and the columns of their set that nothing reads."""
+
+    rows: tuple[SftRow, ...]
+    unread_columns: tuple[UnreadColumn, ...] = ()
+
+
 def save_sft_rows(path: str | os.PathLike[str], rows: Sequence[SftRow]) -> Path:
     """Write rows as Parquet: the prompt's columns, the response, and the lineage. Returns the path."""
     columns = prompt_columns([row.prompt for row in rows])
@@ -71,10 +81,25 @@ def load_sft_rows(
     columns: Mapping[str, str] | None = None,
     decode_images: bool = True,
 ) -> list[SftRow]:
+    """The rows of `load_sft_dataset`."""
+    loaded = load_sft_dataset(
+        path_or_hub_id, split=split, limit=limit, columns=columns, decode_images=decode_images
+    )
+    return list(loaded.rows)
+
+
+def load_sft_dataset(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    decode_images: bool = True,
+) -> SftDataset:
     """Read and check supervised rows; a row needs `messages` and `response`, all else is optional.
 
-    Nobody judges these rows, so a reference is not needed; one that is there is still checked. Raises `BadInput`
-    naming file, row and column.
+    Nobody judges these rows, so a reference is not needed; one that is there is still checked. Raises `BadRows`
+    naming file, row and column of rows that are wrong.
     """
     own = {name: (columns or {}).get(name, name) for name in LINEAGE_COLUMNS}
     reader = PromptReader(
@@ -84,13 +109,17 @@ def load_sft_rows(
         decode_images=decode_images,
     )
     rows: list[SftRow] = []
-    for row in dataset_rows(path_or_hub_id, split):
+    wrong, unread = WrongRows(), UnreadColumns([*COLUMNS, *LINEAGE_COLUMNS], columns)
+    for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
         if limit is not None and len(rows) >= limit:
             break
-        rows.append(_sft_row(row, reader.read(row), own))
+        unread.see(row)
+        with wrong.collected(row.place):
+            rows.append(_sft_row(row, reader.read(row), own))
+    wrong.raise_any()
     if not rows:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
-    return rows
+    return SftDataset(tuple(rows), unread.found)
 
 
 def _sft_row(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> SftRow:
