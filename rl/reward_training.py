@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,11 @@ from rl.preference_step import SCALAR_METRICS
 from rl.progress import StageProgress
 from rl.reward_objective import RewardObjective
 from rl.run_directory import RunDirectory, StageDirectory
-from rl.schedule import learning_rate
+from rl.step_calls import step_calls, step_metrics
 from rl.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from rl.trainer import Trainer
-
-STEPS_PER_CALL = 8  # optimizer steps sent to the ranks at a time
 
 
 def num_reward_steps(config: RewardTrainingConfig, num_items: int) -> int:
@@ -47,43 +45,30 @@ class RewardTraining:
     def fit(self, objective: RewardObjective, base: Path) -> float:
         """The steps that are left, several a call, from the policy at ``base``, which the trainer holds. Returns the
         last loss. ``checkpoint.finish`` is the caller's."""
-        config, trainer = self.config, self.trainer
-        num_steps = num_reward_steps(config, objective.num_items)
-        objective.begin(trainer, base)
-        step = self.checkpoint.resume(trainer)
-        self.progress.advance(step)
-        draws = objective.draws(f"{self.seed} reward model")
-        for _ in islice(draws, step * config.batch_size):
-            pass
-        loss = float("nan")
-        while step < num_steps:
-            end = min(num_steps, step + STEPS_PER_CALL, self.checkpoint.stop_before(step) or num_steps)
+        objective.begin(self.trainer, base)
+        calls = step_calls(
+            objective.draws(f"{self.seed} reward model"),
+            num_steps=num_reward_steps(self.config, objective.num_items),
+            batch_size=self.config.batch_size,
+            schedule=self.config.schedule,
+            trainer=self.trainer,
+            checkpoint=self.checkpoint,
+            progress=self.progress,
+        )
+        for call in calls:
             with self.watch("train"):
-                batches = [list(islice(draws, config.batch_size)) for _ in range(step, end)]
-                rates = [
-                    learning_rate(i, num_steps=num_steps, **config.schedule.model_dump())
-                    for i in range(step, end)
-                ]
-                outcomes = objective.steps(trainer, batches, rates)
-            for rate, metrics in zip(rates, outcomes, strict=True):
-                loss = metrics["loss"]
-                self._log(step, rate, metrics)
-                step += 1
-            self.progress.advance(len(batches), loss=loss)
-            self.checkpoint.save(trainer, step)
-        return loss
+                outcomes = objective.steps(self.trainer, call.batches, call.rates)
+            for step, rate, outcome in zip(call.steps, call.rates, outcomes, strict=True):
+                self._log(step, rate, outcome)
+            self.progress.advance(len(outcomes), loss=outcomes[-1]["loss"])
+        return self.stage.metrics()[-1]["train/loss"]
 
-    def _log(self, step: int, rate: float, metrics: dict[str, float]) -> None:
+    def _log(self, step: int, rate: float, outcome: Mapping[str, float]) -> None:
+        of_scores = {f"reward_model/{name}": outcome[name] for name in SCALAR_METRICS if name in outcome}
         self.run.log_metrics(
             stage=self.stage.name,
             kind="reward-model",
             round_index=self.round_index,
             step=step,
-            metrics={
-                "train/loss": metrics["loss"],
-                "train/grad_norm": metrics["grad_norm"],
-                "train/lr": rate,
-                "time/train_s": metrics["seconds"],
-            }
-            | {f"reward_model/{name}": metrics[name] for name in SCALAR_METRICS if name in metrics},
+            metrics=step_metrics(outcome, rate) | of_scores,
         )

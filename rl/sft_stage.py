@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,13 @@ from rl.losses import SFT_LOSS, LossSpec
 from rl.policy_state import PolicyState
 from rl.recipe import Recipe, SftConfig
 from rl.run_data import RunData
-from rl.schedule import learning_rate
 from rl.sft_packs import num_packs, sft_packs
 from rl.sft_rows import PromptEncoder, sft_sequences
 from rl.stage import Stage, StageContext
+from rl.step_calls import step_calls, step_metrics
 from rl.trainer_recipe import ScheduleConfig
 from sampler.sft_row import SftRow, load_sft_rows
 from verifiers.errors import BadInput
-
-STEPS_PER_CALL = 8  # optimizer steps sent to the ranks at a time
 
 
 class SftStage(Stage):
@@ -99,45 +96,31 @@ class SftStage(Stage):
         num_steps = num_sft_steps(
             config, num_packs(lengths, config.pack_tokens, seed=seed, num_rows=num_rows)
         )
-        schedule = schedule_of_round(config, self.round_index)
-        step = checkpoint.resume(trainer)
-        context.progress.advance(step)
-        packs = sft_packs(lengths, config.pack_tokens, seed=seed)
-        for _ in islice(packs, step * config.batch_size):
-            pass
-        while step < num_steps:
-            end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps)
+        calls = step_calls(
+            sft_packs(lengths, config.pack_tokens, seed=seed),
+            num_steps=num_steps,
+            batch_size=config.batch_size,
+            schedule=schedule_of_round(config, self.round_index),
+            trainer=trainer,
+            checkpoint=checkpoint,
+            progress=context.progress,
+        )
+        for call in calls:
             with context.watch("train"):
                 batches = [
-                    TrainBatch.of(
-                        [sequences[place] for pack in islice(packs, config.batch_size) for place in pack]
-                    )
-                    for _ in range(step, end)
+                    TrainBatch.of([sequences[place] for pack in packs for place in pack])
+                    for packs in call.batches
                 ]
-                rates = [
-                    learning_rate(i, num_steps=num_steps, **schedule.model_dump()) for i in range(step, end)
-                ]
-                outcomes = trainer.update(batches, rates, LossSpec(SFT_LOSS))
-            for batch, rate, metrics in zip(batches, rates, outcomes, strict=True):
-                loss = metrics["loss"]
-                context.log_metrics(
-                    step,
-                    {
-                        "train/loss": loss,
-                        "train/grad_norm": metrics["grad_norm"],
-                        "train/lr": rate,
-                        "train/tokens_per_s": batch.num_tokens / metrics["seconds"],
-                        "time/train_s": metrics["seconds"],
-                    },
-                )
-                step += 1
+                outcomes = trainer.update(batches, call.rates, LossSpec(SFT_LOSS))
+            for step, batch, rate, outcome in zip(call.steps, batches, call.rates, outcomes, strict=True):
+                speed = {"train/tokens_per_s": batch.num_tokens / outcome["seconds"]}
+                context.log_metrics(step, step_metrics(outcome, rate) | speed)
             context.progress.advance(
                 len(batches),
-                loss=loss,
+                loss=outcomes[-1]["loss"],
                 tokens_per_s=sum(batch.num_tokens for batch in batches)
-                / sum(metrics["seconds"] for metrics in outcomes),
+                / sum(outcome["seconds"] for outcome in outcomes),
             )
-            checkpoint.save(trainer, step)
         return context.directory.metrics()[-1]["train/loss"]
 
     def words(self, result: Mapping[str, Any]) -> str:
