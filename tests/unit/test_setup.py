@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -27,20 +28,29 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(clone: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """tools/environment.py of that folder, as a module."""
+def environment(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """tools/environment.py of that folder, as a module, with the files beside it as `tools.*`."""
     for variable in ("PROFILE", "UV_FIND_LINKS", "HONE_TORCH_LINKS", "HONE_MIN_FREE_GB", "CXX"):
         monkeypatch.delenv(variable, raising=False)
-    return load(clone)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield load(clone)
+    forget_tools()
 
 
 def load(root: Path) -> ModuleType:
+    forget_tools()
     spec = importlib.util.spec_from_file_location("hone_environment", root / "tools" / "environment.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def forget_tools() -> None:
+    """What is imported of them next comes from the folder that is next on the path."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tools"]:
+        del sys.modules[name]
 
 
 def setup(root: Path, programs: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -132,7 +142,7 @@ def test_no_venv_module(environment: ModuleType, monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_python_headers(environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(environment.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     monkeypatch.setenv("CXX", "sh")
     with pytest.raises(environment.SetupError, match=rf"no Python.h.*apt install python{VERSION}-dev"):
         environment.check_machine("cpu")
@@ -140,7 +150,7 @@ def test_no_python_headers(environment: ModuleType, monkeypatch: pytest.MonkeyPa
 
 def test_no_libnuma(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "sh")
-    monkeypatch.setattr(environment, "loads", lambda library: False)
+    monkeypatch.setattr("tools.machine.loads", lambda library: False)
     with pytest.raises(environment.SetupError, match=r"no libnuma.*apt install libnuma1"):
         environment.check_machine("cpu")
 
@@ -215,7 +225,8 @@ def test_a_local_torch_wheel_is_used(
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     (wheels / f"torch-9.9.0+cpu-{TAG}-{TAG}-manylinux_2_28_x86_64.whl").touch()
-    monkeypatch.setattr(environment, "pip_setting", lambda name: [str(wheels)] if variable == "pip" else [])
+    offered = [str(wheels)] if variable == "pip" else []
+    monkeypatch.setattr("tools.package_source.pip_setting", lambda name: offered)
     if variable != "pip":
         monkeypatch.setenv(variable, str(wheels))
     assert environment.torch_links("9.9.0+cpu") == ["--find-links", str(wheels)]
@@ -228,8 +239,10 @@ def test_a_wheel_that_does_not_fit_is_not(
     environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: str
 ) -> None:
     (tmp_path / wheel).touch()
-    monkeypatch.setattr(environment, "pip_setting", lambda name: [str(tmp_path)])
-    assert environment.torch_links("9.9.0+cpu") == ["--find-links", environment.TORCH_CPU_PAGE]
+    from tools.package_source import TORCH_CPU_PAGE
+
+    monkeypatch.setattr("tools.package_source.pip_setting", lambda name: [str(tmp_path)])
+    assert environment.torch_links("9.9.0+cpu") == ["--find-links", TORCH_CPU_PAGE]
 
 
 def test_pip_settings_come_from_files_and_variables(
@@ -239,8 +252,10 @@ def test_pip_settings_come_from_files_and_variables(
     settings.write_text("[global]\nfind-links =\n    /wheels/one\n    /wheels/two\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     monkeypatch.setenv("PIP_FIND_LINKS", "/wheels/three")
-    monkeypatch.setattr(environment, "VENV_PYTHON", Path(sys.executable))
-    assert set(environment.pip_setting("find-links")) >= {"/wheels/one", "/wheels/two", "/wheels/three"}
+    from tools.package_source import pip_setting
+
+    monkeypatch.setattr("tools.package_source.VENV_PYTHON", Path(sys.executable))
+    assert set(pip_setting("find-links")) >= {"/wheels/one", "/wheels/two", "/wheels/three"}
 
 
 def package(environment: ModuleType, name: str, version: str) -> None:
