@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from reward_models.comparison import INDICATORS, Comparison
-from reward_models.preference import data_url, holds_thought
+from reward_models.preference import holds_thought
 from reward_models.score import Score
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
@@ -209,27 +209,24 @@ def _without_asking(comparison: Comparison) -> Score | None:
         return Score.failed("an answer or its reference holds a thought's tags, which no judge may see")
     if not all(answer.text.strip() for answer in answers):
         return Score.failed("an answer or its reference is empty")
-    if comparison.prompt.videos:
-        return Score.failed("videos are not sent to an endpoint")
     return None
 
 
 def _question(comparison: Comparison) -> list[dict[str, Any]]:
     """One user message's parts. The answers stand between marks that their writer could not know."""
     prompt, texts = comparison.prompt, (comparison.first.text, comparison.second.text)
-    marked = [part for message in prompt.messages for part in message["content"] if part["type"] == "image"]
-    assert len(marked) == len(prompt.images), "one image part for each picture"
     mark = hashlib.sha256(json.dumps([prompt.prompt_id, *texts]).encode()).hexdigest()[:12]
     parts = [_text("Two responses to one prompt are to be compared. The prompt, with its pictures:")]
-    images = iter(prompt.images)
+    visuals = iter(prompt.visuals)
     for message in prompt.messages:
         if len(prompt.messages) > 1:
             parts.append(_text(f"[{message['role']}]"))
         for part in message["content"]:
-            if part["type"] == "image":
-                parts.append({"type": "image_url", "image_url": {"url": data_url(next(images))}})
-            else:
+            if part["type"] == "text":
                 parts.append(_text(part["text"]))
+            else:
+                visual = next(visuals)  # vLLM's servers take a video as they take a picture
+                parts.append({"type": f"{visual.kind}_url", f"{visual.kind}_url": {"url": visual.data_url}})
     responses = "\n".join(
         f"Response {word}, between the marks {mark}:\n{mark}\n{text}\n{mark}"
         for word, text in zip(INDICATORS, texts, strict=True)

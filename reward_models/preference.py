@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from sampler.prompt import Prompt
 from sampler.prompt_messages import checked_text
 from sampler.prompt_reader import PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.visual import VISUAL_KINDS, Visual
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
@@ -34,7 +34,6 @@ PREFERENCE_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
 OWN_COLUMNS = tuple(name for name, _ in PREFERENCE_FIELDS[len(PROMPT_FIELDS) :])
 
 _THOUGHT_TAG = re.compile(r"[<◁]\s{0,8}/?\s{0,8}think(?:ing)?\s{0,8}[>▷]", re.IGNORECASE)
-_MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"RIFF", "webp"))
 
 
 @dataclass(frozen=True)
@@ -126,12 +125,6 @@ def load_preferences(
     return lists
 
 
-def data_url(encoded: bytes) -> str:
-    """An encoded picture as a `data:` URL, which a JSON file and a chat endpoint can hold."""
-    kind = next((name for magic, name in _MAGIC if encoded.startswith(magic)), "tiff")
-    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
-
-
 def _preference_list(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> PreferenceList:
     with _at(row, columns["answers"]):
         texts = _listed(row, columns["answers"], "texts, the final answers")
@@ -204,14 +197,15 @@ def _at(row: DatasetRow, column: str) -> Iterator[None]:
 
 
 def _write_jsonl(target: Path, columns: Mapping[str, list[Any]]) -> Path:
-    """Under a temporary name, then renamed; pictures as `data:` URLs."""
+    """Under a temporary name, then renamed; pictures and videos as `data:` URLs."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as stream:
             for values in zip(*columns.values(), strict=True):
                 row = dict(zip(columns, values, strict=True))
-                row["images"] = [data_url(image["bytes"]) for image in row["images"]]
+                for column, kind in zip(("images", "videos"), VISUAL_KINDS, strict=True):
+                    row[column] = [Visual(kind, one["bytes"]).data_url for one in row[column]]
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         temporary.replace(target)
     finally:

@@ -69,5 +69,5 @@ def answer_sequence(prompt: Prompt, answer: FinalAnswer, encoder: PromptEncoder)
         prompt_id=prompt.prompt_id,
         token_ids=np.append(tokens, encoder.tokenizer.eos_token_id).astype(np.int32),
         num_prompt_tokens=len(tokens),
-        images=prompt.images,
+        visuals=prompt.visuals,
     )

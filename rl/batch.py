@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from sampler.visual import Visual
+
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
@@ -26,7 +28,7 @@ class TrainSequence:
     prompt_id: str
     token_ids: npt.NDArray[np.int32]
     num_prompt_tokens: int
-    images: tuple[bytes, ...] = ()
+    visuals: tuple[Visual, ...] = ()
     loss_mask: Floats | None = None
     advantages: Floats | None = None
     sample_logprobs: Floats | None = None
@@ -65,7 +67,7 @@ class TrainBatch:
     returns: Floats  # what the critic learns
     kl_coef: Floats  # [n]
     is_right: Floats  # [n], 1 or 0
-    images: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)  # by prompt id: once a group
+    visuals: Mapping[str, tuple[Visual, ...]] = field(default_factory=dict)  # by prompt id: once a group
     num_loss_tokens: int = 0
     num_loss_sequences: int = 0
     num_right_tokens: int = 0
@@ -100,7 +102,7 @@ class TrainBatch:
             returns=zeros,
             kl_coef=np.array([sequence.kl_coef for sequence in sequences], np.float32),
             is_right=np.array([sequence.is_right for sequence in sequences], np.float32),
-            images={sequence.prompt_id: sequence.images for sequence in sequences if sequence.images},
+            visuals={sequence.prompt_id: sequence.visuals for sequence in sequences if sequence.visuals},
         )
         return batch.counted()
 
@@ -144,8 +146,8 @@ class TrainBatch:
             prompt_lengths=self.prompt_lengths[index],
             kl_coef=self.kl_coef[index],
             is_right=self.is_right[index],
-            images={
-                prompt_id: self.images[prompt_id] for prompt_id in prompt_ids if prompt_id in self.images
+            visuals={
+                prompt_id: self.visuals[prompt_id] for prompt_id in prompt_ids if prompt_id in self.visuals
             },
             **{name: getattr(self, name)[responses] for name in RESPONSE_COLUMNS},
         )

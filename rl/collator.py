@@ -1,9 +1,7 @@
-"""From a slice of a batch to the tensors of one forward pass: pads or packs tokens, processes pictures once."""
+"""From a slice of a batch to the tensors of one forward pass: pads or packs tokens, processes each visual once."""
 
 from __future__ import annotations
 
-import io
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,52 +11,13 @@ import torch
 from rl.batch import TrainBatch, offsets
 from rl.families.family import ModelFamily
 from rl.policy_model import MicroBatch
-
-Picture = tuple[torch.Tensor, torch.Tensor]  # pixel_values [patches, features], grid_thw [images, 3]
-
-
-class PictureCache:
-    """Processed pictures by prompt, least recently used dropped beyond ``limit_bytes``."""
-
-    def __init__(self, image_processor: Any, limit_bytes: int) -> None:
-        self._process = image_processor
-        self._limit_bytes = limit_bytes
-        self._held: OrderedDict[str, Picture] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, wanted: Sequence[tuple[str, tuple[bytes, ...]]]) -> list[Picture]:
-        """Pictures of each (prompt id, encoded images); the missing ones are processed in one call."""
-        from PIL import Image
-
-        found = {key: self._held[key] for key, _ in wanted if key in self._held}
-        missing = [(key, images) for key, images in wanted if key not in found]
-        if missing:
-            decoded = [
-                Image.open(io.BytesIO(data)).convert("RGB") for _, images in missing for data in images
-            ]
-            output = self._process(images=decoded, return_tensors="pt")
-            grids = output["image_grid_thw"].split([len(images) for _, images in missing])
-            pixels = output["pixel_values"].split([int(grid.prod(-1).sum()) for grid in grids])
-            for (key, _), pixel_values, grid in zip(missing, pixels, grids, strict=True):
-                found[key] = (pixel_values.clone(), grid)
-                self._keep(key, found[key])
-        for key, _ in wanted:
-            if key in self._held:
-                self._held.move_to_end(key)
-        return [found[key] for key, _ in wanted]
-
-    def _keep(self, key: str, picture: Picture) -> None:
-        self._held[key] = picture
-        self._bytes += picture[0].nbytes
-        while self._bytes > self._limit_bytes and self._held:
-            _, dropped = self._held.popitem(last=False)
-            self._bytes -= dropped[0].nbytes
+from rl.visual_cache import Patches, VisualCache
 
 
 class Collator:
     """Builds micro-batches for one family on one device.
 
-    ``always_picture`` gives a micro-batch without pictures a blank one that no token looks at. The vision tower must
+    ``always_picture`` gives a micro-batch without visuals a blank picture that no token looks at. The vision tower must
     run on every rank or on none: under ZeRO-3 because its parameters are gathered, below because gradients are
     reduced in the order in which they come.
     """
@@ -68,7 +27,7 @@ class Collator:
         family: ModelFamily,
         processor: Any,
         *,
-        image_token_id: int,
+        placeholder_ids: Sequence[int],
         pad_token_id: int,
         packed: bool,
         always_picture: bool,
@@ -76,9 +35,9 @@ class Collator:
         device: torch.device,
     ) -> None:
         self.family = family
-        self.pictures = PictureCache(processor.image_processor, cache_bytes)
+        self.visuals = VisualCache(processor, family, cache_bytes)
         self.merge_size = int(processor.image_processor.merge_size)
-        self.image_token_id = image_token_id
+        self.placeholder_ids = tuple(placeholder_ids)
         self.pad_token_id = pad_token_id
         self.packed = packed
         self.device = device
@@ -87,20 +46,21 @@ class Collator:
     def __call__(self, batch: TrainBatch) -> MicroBatch:
         """Tensors for ``batch``, which must hold at least one sequence."""
         keys = list(dict.fromkeys(batch.prompt_ids))
-        keys = [key for key in keys if key in batch.images]
-        pictures = dict(zip(keys, self.pictures.get([(key, batch.images[key]) for key in keys]), strict=True))
-        first_image = dict(zip(keys, np.cumsum([0, *(len(pictures[key][1]) for key in keys)]), strict=False))
+        keys = [key for key in keys if key in batch.visuals]
+        visuals = dict(zip(keys, self.visuals.get([(key, batch.visuals[key]) for key in keys]), strict=True))
+        num_runs = {key: len(visuals[key].grid_thw) for key in keys}
+        first_run = dict(zip(keys, np.cumsum([0, *num_runs.values()]), strict=False))
         sequences = np.split(batch.token_ids, np.cumsum(batch.lengths)[:-1])
         positions = [
-            self._positions(tokens, pictures.get(prompt_id))
+            self._positions(tokens, visuals.get(prompt_id))
             for tokens, prompt_id in zip(sequences, batch.prompt_ids, strict=True)
         ]
         input_ids, position_ids, starts = (self._pack if self.packed else self._pad)(sequences, positions)
-        image_rows = [
-            first_image[prompt_id] + i
+        visual_rows = [
+            first_run[prompt_id] + i
             for prompt_id in batch.prompt_ids
-            if prompt_id in pictures
-            for i in range(len(pictures[prompt_id][1]))
+            if prompt_id in visuals
+            for i in range(num_runs[prompt_id])
         ]
         response_lengths = batch.response_lengths
         rows = np.repeat(np.arange(len(batch)), response_lengths)
@@ -113,7 +73,8 @@ class Collator:
         def tensor(array: Any) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
 
-        fed = [pictures[key] for key in keys] or ([self.blank] if self.blank else [])
+        fed = [visuals[key] for key in keys] or ([self.blank] if self.blank else [])
+        patches = Patches.joined(fed) if fed else None
         return MicroBatch(
             input_ids=tensor(input_ids),
             position_ids=tensor(position_ids),
@@ -122,16 +83,16 @@ class Collator:
             rows=tensor(rows),
             columns=tensor(columns),
             shape=(len(batch), int(response_lengths.max())),
-            pixel_values=torch.cat([pixels for pixels, _ in fed]).to(self.device) if fed else None,
-            grid_thw=torch.cat([grid for _, grid in fed]).to(self.device) if fed else None,
-            image_rows=tensor(image_rows) if keys else None,
+            pixel_values=patches.pixel_values.to(self.device) if patches else None,
+            grid_thw=patches.grid_thw.to(self.device) if patches else None,
+            visual_rows=tensor(visual_rows) if keys else None,
         )
 
-    def _positions(self, tokens: np.ndarray, picture: Picture | None) -> np.ndarray:
+    def _positions(self, tokens: np.ndarray, patches: Patches | None) -> np.ndarray:
         """[1 + axes, length], text positions first."""
-        grids = [] if picture is None else picture[1].tolist()
+        grids = [] if patches is None else patches.grid_thw.tolist()
         axes = self.family.positions(
-            tokens, grids, image_token_id=self.image_token_id, merge_size=self.merge_size
+            tokens, grids, placeholder_ids=self.placeholder_ids, merge_size=self.merge_size
         )
         return np.concatenate([np.arange(len(tokens))[None], axes])
 
@@ -157,9 +118,9 @@ class Collator:
         return np.concatenate(sequences)[None], np.concatenate(positions, axis=1)[:, None], offsets(lengths)
 
 
-def _blank_picture(image_processor: Any) -> Picture:
+def _blank_picture(image_processor: Any) -> Patches:
     from PIL import Image
 
     side = image_processor.patch_size * image_processor.merge_size
     output = image_processor(images=[Image.new("RGB", (side, side))], return_tensors="pt")
-    return output["pixel_values"], output["image_grid_thw"]
+    return Patches(output["pixel_values"], output["image_grid_thw"])

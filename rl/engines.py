@@ -32,7 +32,7 @@ class Engines:
         self.base = base
         self.log_dir = log_dir
         self.run_path = run_path
-        self.probe = [prompt for prompt in probe if prompt.images] or list(probe)
+        self.probe = [prompt for prompt in probe if prompt.visuals] or list(probe)
         self.family = load_family(recipe.model.family)
         self._held: PolicyState | None = None
         self._stack = ExitStack()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rl.batch import TrainBatch
+from sampler.visual import Visual
 from verifiers.errors import HoneError
 
 BATCH_FILE = "failed-batch.npz"
@@ -32,17 +33,17 @@ def require_finite(
 
 
 def save_batch(file: Path, batch: TrainBatch) -> None:
-    """A batch as one .npz without pickles: columns, ids, counts and pictures."""
+    """A batch as one .npz without pickles: columns, ids, counts, pictures and videos."""
     columns = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    images = columns.pop("images")
+    visuals = columns.pop("visuals")
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
     plain = {name: value for name, value in columns.items() if name not in arrays}
     pictures = {
-        f"image {place} {number}": np.frombuffer(data, np.uint8)
-        for place, each in enumerate(images.values())
-        for number, data in enumerate(each)
+        f"visual {place} {number}": np.frombuffer(one.encoded, np.uint8)
+        for place, each in enumerate(visuals.values())
+        for number, one in enumerate(each)
     }
-    plain["images"] = {prompt_id: len(each) for prompt_id, each in images.items()}
+    plain["visuals"] = {prompt_id: [one.kind for one in each] for prompt_id, each in visuals.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays, **pictures)  # type: ignore[arg-type]
 
@@ -51,13 +52,15 @@ def load_batch(file: Path) -> TrainBatch:
     """What ``save_batch`` wrote."""
     with np.load(file, allow_pickle=False) as kept:
         plain = json.loads(str(kept["plain"]))
-        images = {
-            prompt_id: tuple(kept[f"image {place} {number}"].tobytes() for number in range(count))
-            for place, (prompt_id, count) in enumerate(plain.pop("images").items())
+        visuals = {
+            prompt_id: tuple(
+                Visual(kind, kept[f"visual {place} {number}"].tobytes()) for number, kind in enumerate(kinds)
+            )
+            for place, (prompt_id, kinds) in enumerate(plain.pop("visuals").items())
         }
         arrays = {
-            name: kept[name] for name in kept.files if name != "plain" and not name.startswith("image ")
+            name: kept[name] for name in kept.files if name != "plain" and not name.startswith("visual ")
         }
     ids = {name: tuple(plain.pop(name)) for name in ("sequence_ids", "prompt_ids")}
     columns: dict[str, Any] = {**ids, **arrays, **plain}
-    return TrainBatch(**columns, images=images)
+    return TrainBatch(**columns, visuals=visuals)

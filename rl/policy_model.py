@@ -20,7 +20,7 @@ class MicroBatch:
 
     input_ids: [B, T] (packed layout: B = 1); position_ids: [1 + axes, B, T], text positions first;
     predictors: [R] flat places in B x T whose output predicts a response token; targets: [R] those tokens;
-    pixel_values, grid_thw, image_rows: see ``ModelFamily``; None where there are no pictures;
+    pixel_values, grid_thw, visual_rows: see ``ModelFamily``; None where there are no pictures;
     rows, columns: [R] where each response token goes in a [sequences, longest response] matrix.
     """
 
@@ -33,7 +33,7 @@ class MicroBatch:
     shape: tuple[int, int]
     pixel_values: torch.Tensor | None = None
     grid_thw: torch.Tensor | None = None
-    image_rows: torch.Tensor | None = None
+    visual_rows: torch.Tensor | None = None
 
     def matrix(self, flat: torch.Tensor) -> torch.Tensor:
         """A response column [R] as a right-padded [sequences, longest response] matrix."""
@@ -61,7 +61,7 @@ class PolicyModel(nn.Module):
         if batch.pixel_values is not None:
             vision = self.family.vision_features(self.model, batch.pixel_values, batch.grid_thw)
         hidden = self.family.hidden_states(
-            self.model, batch.input_ids, batch.position_ids, vision, batch.image_rows
+            self.model, batch.input_ids, batch.position_ids, vision, batch.visual_rows
         )
         return self._logprobs(
             hidden.flatten(0, 1)[batch.predictors], batch.targets, temperature, with_entropy

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rl.batch import TrainBatch
 from rl.trainer_recipe import ModelConfig, TrainerConfig
+from sampler.visual import Visual
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class TrainerSetup:
 class RankWork:
     """A rank's part of some optimizer steps: for each step its micro-batches (an empty one is None) and its rate.
 
-    ``images`` holds the pictures of all of them, once per prompt.
+    ``visuals`` holds the pictures and videos of all of them, once per prompt.
     """
 
     steps: Sequence[Sequence[TrainBatch | None]]
     rates: Sequence[float] = ()
-    images: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    visuals: Mapping[str, tuple[Visual, ...]] = field(default_factory=dict)
     filler: TrainBatch | None = None

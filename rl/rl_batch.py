@@ -46,7 +46,7 @@ def packed_rollouts(
                 prompt_id=one.prompt.prompt_id,
                 token_ids=np.concatenate([one.rollout.prompt_token_ids, one.rollout.response_token_ids]),
                 num_prompt_tokens=len(one.rollout.prompt_token_ids),
-                images=one.prompt.images,
+                visuals=one.prompt.visuals,
                 sample_logprobs=one.rollout.sample_logprobs,
                 kl_coef=kl_coef[one.prompt.kind],
                 is_right=one.prompt.kind == "verifiable" and _score(one) >= right_score,

@@ -18,6 +18,7 @@ from rl.micro_batch import plan_micro_batches
 from rl.rank_work import RankWork, TrainerSetup
 from rl.trainer_rank import TrainerRank
 from rl.trainer_recipe import ModelConfig, TrainerConfig
+from sampler.visual import Visual
 
 CLOSE_TIMEOUT_S = 5.0
 COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
@@ -80,11 +81,11 @@ class Trainer:
         work = []
         for rank in range(self.num_ranks):
             parts = [self._work(batch, [plan[rank]]) for batch, plan in zip(steps, plans, strict=True)]
-            images: dict[str, tuple[bytes, ...]] = {}
+            visuals: dict[str, tuple[Visual, ...]] = {}
             for part in parts:
-                images.update(part.images)
+                visuals.update(part.visuals)
             filler = next((part.filler for part in parts if part.filler is not None), None)
-            work.append(RankWork([part.steps[0] for part in parts], list(rates), images, filler))
+            work.append(RankWork([part.steps[0] for part in parts], list(rates), visuals, filler))
         outputs = self._call("update", work, [loss] * len(work))
         return [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
 
@@ -146,19 +147,19 @@ class Trainer:
         )
 
     def _work(self, batch: TrainBatch, plan: list[list[list[int]]]) -> RankWork:
-        """A rank's slices of one batch; pictures travel once, beside them."""
-        bare = batch.replace(images={})
-        images: dict[str, tuple[bytes, ...]] = {}
+        """A rank's slices of one batch; pictures and videos travel once, beside them."""
+        bare = batch.replace(visuals={})
+        visuals: dict[str, tuple[Visual, ...]] = {}
         places = [place for step in plan for micro_batch in step for place in micro_batch]
         empty = any(not micro_batch for step in plan for micro_batch in step)
         for place in places if not empty else [0, *places]:
             prompt_id = batch.prompt_ids[place]
-            if prompt_id in batch.images:
-                images[prompt_id] = batch.images[prompt_id]
+            if prompt_id in batch.visuals:
+                visuals[prompt_id] = batch.visuals[prompt_id]
         slices = [
             [bare.select(micro_batch) if micro_batch else None for micro_batch in step] for step in plan
         ]
-        return RankWork(slices, (), images, bare.select([0]) if empty else None)
+        return RankWork(slices, (), visuals, bare.select([0]) if empty else None)
 
 
 def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str, str]:

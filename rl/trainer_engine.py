@@ -55,7 +55,7 @@ class TrainerEngine:
         self.collate = Collator(
             self.family,
             processor,
-            image_token_id=policy.model.config.image_token_id,
+            placeholder_ids=self.family.placeholder_ids(policy.model.config),
             pad_token_id=processor.tokenizer.pad_token_id,
             packed=setup.trainer.layout == "packed",
             always_picture=self.policy.is_partitioned or self.policy.num_ranks > 1,
@@ -224,7 +224,7 @@ class TrainerEngine:
     def _tensors(self, work: RankWork, micro_batch: TrainBatch | None) -> MicroBatch:
         batch = work.filler if micro_batch is None else micro_batch
         assert batch is not None, "an empty micro-batch needs a filler"
-        return self.collate(batch.replace(images=work.images))
+        return self.collate(batch.replace(visuals=work.visuals))
 
     def _load(self, path: str) -> torch.nn.Module:
         dtype = getattr(torch, self.setup.model.dtype)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from sampler.chat_text import chat_text
 from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan
 from sampler.sampler_config import SamplerConfig, engine_arguments
+from sampler.video import clip_for
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RenderedPrompt:
-    """A prompt as vLLM takes it: tokenised, placeholders expanded, pictures through the processor once."""
+    """A prompt as vLLM takes it: tokenised, placeholders expanded, visuals through the processor once."""
 
     prompt_id: str
     engine_input: EngineInput
@@ -63,7 +65,7 @@ class RolloutEngine:
         self._tokenize_params = dataclasses.replace(
             self._renderer.default_chat_tok_params, max_total_tokens=None, add_special_tokens=False
         )
-        self._image_tokens_limit: int = self._engine.input_processor.mm_encoder_cache_size
+        self._visual_tokens_limit: int = self._engine.input_processor.mm_encoder_cache_size
         self._open: dict[str, OpenGroup] = {}
         self._group_of_request: dict[str, tuple[OpenGroup, int]] = {}
         self._weights_usable = True
@@ -81,43 +83,63 @@ class RolloutEngine:
     # Prompts in
 
     def render(self, prompt: Prompt) -> RenderedPrompt:
-        """Raises BadInput, naming the prompt, when its messages or images cannot be processed."""
+        """Raises BadInput, naming the prompt, when its messages, images or videos cannot be processed."""
         from vllm.renderers.inputs.preprocess import parse_model_prompt
 
-        if prompt.videos:
-            raise BadInput(f"prompt {prompt.prompt_id} has videos, which the sampler does not take yet")
         try:
             request: dict[str, Any] = {"prompt": self.chat_text(prompt)}
-            if prompt.images:
-                request["multi_modal_data"] = {"image": prompt.pil_images()}
+            if prompt.images or prompt.videos:
+                request["multi_modal_data"] = self._decoded(prompt)
                 # Naming pictures by their encoded bytes spares vLLM hashing the decoded ones.
                 request["multi_modal_uuids"] = {
-                    "image": [hashlib.sha256(image).hexdigest() for image in prompt.images]
+                    kind: [
+                        hashlib.sha256(one.encoded).hexdigest() for one in prompt.visuals if one.kind == kind
+                    ]
+                    for kind in request["multi_modal_data"]
                 }
             parsed = parse_model_prompt(self._engine.model_config, request)
             (engine_input,) = self._renderer.render_cmpl([parsed], self._tokenize_params)
         except (ValueError, OSError, KeyError, TypeError) as error:
             raise BadInput(f"prompt {prompt.prompt_id} cannot be rendered: {error}") from error
-        positions = engine_input.get("mm_placeholders", {}).get("image", [])
+        places = engine_input.get("mm_placeholders", {}).values()
         length = PromptLength(
             prompt.prompt_id,
             num_tokens=len(engine_input["prompt_token_ids"]),
-            num_image_tokens_max=max((position.get_num_embeds() for position in positions), default=0),
+            num_visual_tokens_max=max((one.get_num_embeds() for place in places for one in place), default=0),
         )
         return RenderedPrompt(prompt.prompt_id, engine_input, length)
 
+    def _decoded(self, prompt: Prompt) -> dict[str, Any]:
+        """Pictures, and videos as the frames that the model's processor chooses, in vLLM's terms."""
+        decoded: dict[str, Any] = {}
+        if prompt.images:
+            decoded["image"] = prompt.pil_images()
+        if prompt.videos:
+            clips = [clip_for(video, self._video_processor) for video in prompt.videos]
+            decoded["video"] = [
+                (clip.frames, clip.metadata() | {"do_sample_frames": False}) for clip in clips
+            ]
+        return decoded
+
+    @cached_property
+    def _video_processor(self) -> Any:
+        from transformers import AutoProcessor
+
+        processor: Any = AutoProcessor.from_pretrained(self._engine.model_config.model)
+        return getattr(processor, "video_processor", None)
+
     def chat_text(self, prompt: Prompt) -> str:
-        """The prompt as text, one placeholder per picture."""
+        """The prompt as text, one placeholder per picture or video."""
         return chat_text(prompt, self._tokenizer, self.config.chat_template_kwargs)
 
     def why_dropped(self, length: PromptLength, plan: SamplingPlan) -> DroppedPrompt | None:
-        """The rule: prompt and longest response fit the model's length, each picture the vision encoder's budget."""
+        """The rule: prompt and longest response fit the model's length, each visual the vision encoder's budget."""
         limit = self.config.max_model_len - plan.max_response_tokens
         if length.num_tokens > limit:
             return DroppedPrompt(length.prompt_id, "prompt_too_long", length.num_tokens, limit)
-        if length.num_image_tokens_max > self._image_tokens_limit:
+        if length.num_visual_tokens_max > self._visual_tokens_limit:
             return DroppedPrompt(
-                length.prompt_id, "image_too_large", length.num_image_tokens_max, self._image_tokens_limit
+                length.prompt_id, "visual_too_large", length.num_visual_tokens_max, self._visual_tokens_limit
             )
         return None
 

@@ -1,4 +1,4 @@
-"""One question put to the policy: chat messages, pictures, and how the final answer is to be judged."""
+"""One question put to the policy: chat messages, pictures and videos, and how the final answer is to be judged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from sampler.visual import VISUAL_KINDS, Visual
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,9 +28,10 @@ class Prompt:
     ...     images=[png], verifier="math", reference="9", tags=("sum", "3"),
     ... )
 
-    `messages` go to a chat template as they are; the n-th `{"type": "image"}` part stands for `images[n]`, whose
-    bytes stay encoded (PNG, JPEG) as they came. The first tag is the question type. `verifier`,
-    `verifier_options` and `reference` say how a final answer is judged; the policy never sees them.
+    `messages` go to a chat template as they are; the n-th `{"type": "image"}` part stands for `images[n]`, the n-th
+    `{"type": "video"}` part for `videos[n]`, whose bytes stay encoded (PNG, JPEG; MP4, WebM) as they came. The first
+    tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged; the policy
+    never sees them.
     """
 
     prompt_id: str
@@ -83,6 +86,15 @@ class Prompt:
         parts = (part for message in self.messages for part in message["content"])
         return "\n".join(part["text"] for part in parts if part["type"] == "text")
 
+    @property
+    def visuals(self) -> tuple[Visual, ...]:
+        """Pictures and videos as the messages show them, first to last."""
+        held = {"image": iter(self.images), "video": iter(self.videos)}
+        parts = (part for message in self.messages for part in message["content"])
+        return tuple(
+            Visual(kind, next(held[kind])) for part in parts for kind in VISUAL_KINDS if part["type"] == kind
+        )
+
     def pil_images(self) -> list[Image]:
         """The pictures decoded to RGB, in the order of the messages' image parts."""
         from PIL import Image as PilImage
@@ -95,8 +107,8 @@ class Prompt:
     def __repr__(self) -> str:
         """Without the picture bytes, which would fill a log."""
         return (
-            f"Prompt({self.prompt_id}, {self.text!r}, {len(self.images)} images, kind={self.kind}, "
-            f"verifier={self.verifier}, reference={self.reference!r}, tags={self.tags})"
+            f"Prompt({self.prompt_id}, {self.text!r}, {len(self.images)} images, {len(self.videos)} videos, "
+            f"kind={self.kind}, verifier={self.verifier}, reference={self.reference!r}, tags={self.tags})"
         )
 
 

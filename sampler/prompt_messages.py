@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from sampler.visual import VISUAL_KINDS
 from verifiers.errors import BadInput
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-IMAGE_MARK = "<image>"
 
-_IMAGE_PART = {"type": "image"}
+_MARK = re.compile("|".join(f"<({kind})>" for kind in VISUAL_KINDS))
+_VISUAL_PARTS = [{"type": kind} for kind in VISUAL_KINDS]
 
 
-def read_messages(value: Any, num_images: int) -> tuple[dict[str, Any], ...]:
-    """Messages whose content is a list of text and image parts, with one image part per image. Raises `BadInput`.
+def read_messages(value: Any, num_images: int, num_videos: int = 0) -> tuple[dict[str, Any], ...]:
+    """Messages whose content is a list of parts: texts, one image or video part for each there is. Raises `BadInput`.
 
-    Content may be a plain string, in which each `<image>` stands for a picture (verl's way), or a list of
-    parts, or a plain string for the whole conversation (one user message). Where no message marks a picture,
-    all of them stand before the first user message's text.
+    Content may be a plain string, in which each `<image>` stands for a picture and each `<video>` for a video (verl's
+    way), or a list of parts, or a plain string for the whole conversation (one user message). Where no message marks a
+    picture, all of them stand before the first user message's text; videos likewise, after these pictures.
     """
     if isinstance(value, str):
         value = [{"role": "user", "content": value}]
@@ -30,11 +32,14 @@ def read_messages(value: Any, num_images: int) -> tuple[dict[str, Any], ...]:
         raise BadInput("there is no user message")
     if messages[-1]["role"] == "assistant":
         raise BadInput("the last message is the assistant's: a prompt ends before the response")
-    num_marks = sum(part["type"] == "image" for message in messages for part in message["content"])
-    if num_marks == 0:
-        users[0]["content"][:0] = [dict(_IMAGE_PART) for _ in range(num_images)]
-    elif num_marks != num_images:
-        raise BadInput(f"{num_marks} image marks in the messages, but {num_images} in column 'images'")
+    before: list[dict[str, Any]] = []
+    for kind, count in zip(VISUAL_KINDS, (num_images, num_videos), strict=True):
+        num_marks = sum(part["type"] == kind for message in messages for part in message["content"])
+        if num_marks == 0:
+            before += [{"type": kind} for _ in range(count)]
+        elif num_marks != count:
+            raise BadInput(f"{num_marks} {kind} marks in the messages, but {count} in column '{kind}s'")
+    users[0]["content"][:0] = before
     return messages
 
 
@@ -55,12 +60,16 @@ def _message(value: Any) -> dict[str, Any]:
 
 def _parts_of_text(text: str) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
-    for number, piece in enumerate(text.split(IMAGE_MARK)):
-        if number:
-            parts.append(dict(_IMAGE_PART))
-        if piece:
-            parts.append({"type": "text", "text": checked_text(piece)})
-    return parts
+    end = 0
+    for mark in _MARK.finditer(text):
+        parts += _text_parts(text[end : mark.start()])
+        parts.append({"type": mark[0][1:-1]})
+        end = mark.end()
+    return parts + _text_parts(text[end:])
+
+
+def _text_parts(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": checked_text(text)}] if text else []
 
 
 def _parts(value: Any) -> list[dict[str, Any]]:
@@ -74,14 +83,16 @@ def _part(value: Any) -> dict[str, Any]:
         raise BadInput(f"a content part is a mapping with a type, got {_kind(value)}")
     # Arrow fills absent keys with null.
     given = {key: item for key, item in value.items() if item is not None}
-    if given == _IMAGE_PART:
-        return dict(_IMAGE_PART)
+    if given in _VISUAL_PARTS:
+        return given
     if given.keys() == {"type", "text"} and given["type"] == "text" and isinstance(given["text"], str):
         return {"type": "text", "text": checked_text(given["text"])}
-    if given.get("type") == "image":
-        raise BadInput("an image part holds no picture itself: put pictures into column 'images'")
-    shown = str(given.get("type"))[:40]
-    raise BadInput(f"a content part is {{type: text, text: ...}} or {{type: image}}, got type {shown!r}")
+    kind = str(given.get("type"))[:40]
+    if kind in VISUAL_KINDS:
+        word = "no picture itself: put pictures" if kind == "image" else "no video itself: put videos"
+        raise BadInput(f"an {kind} part holds {word} into column '{kind}s'".replace("an v", "a v"))
+    allowed = "{type: text, text: ...}, {type: image} or {type: video}"
+    raise BadInput(f"a content part is {allowed}, got type {kind!r}")
 
 
 def checked_text(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from sampler.dataset_rows import DatasetRow
 from sampler.picture import MAX_PIXELS, read_picture
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind
 from sampler.prompt_messages import checked_text, read_messages
+from sampler.video import read_video
 from verifiers.errors import BadInput, near_name
 from verifiers.registry import load_verifier
 from verifiers.verifier import Verifier
@@ -67,12 +68,10 @@ class PromptReader:
 
     def read(self, row: DatasetRow) -> Prompt:
         """The row's prompt. Raises `BadInput`, never anything else, whatever the row holds."""
-        images = self._images(row)
+        images = self._visuals(row, "images", self._read_picture)
+        videos = self._visuals(row, "videos", self._read_video)
         with self._at(row, "messages"):
-            messages = read_messages(self._required(row, "messages"), len(images))
-        with self._at(row, "videos"):
-            if self._value(row, "videos"):
-                raise BadInput("videos are not read yet: leave the column out")
+            messages = read_messages(self._required(row, "messages"), len(images), len(videos))
         kind = self._kind(row)
         verifier, options = self._verifier(row, kind)
         reference = self._reference(row, kind, verifier, options)
@@ -80,6 +79,7 @@ class PromptReader:
             prompt_id=self._text(row, "prompt_id") or None,
             messages=messages,
             images=images,
+            videos=videos,
             kind=kind,
             verifier=verifier,
             verifier_options=options,
@@ -88,22 +88,25 @@ class PromptReader:
             tags=self._tags(row),
         )
 
-    def _images(self, row: DatasetRow) -> list[bytes]:
-        with self._at(row, "images"):
-            value = self._value(row, "images")
+    def _visuals(self, row: DatasetRow, column: str, read: Callable[[Any, DatasetRow], bytes]) -> list[bytes]:
+        with self._at(row, column):
+            value = self._value(row, column)
             if value is None:
                 return []
-            pictures = value if isinstance(value, list) else [value]
-            read = []
-            for number, picture in enumerate(pictures, 1):
+            given = value if isinstance(value, list) else [value]
+            found = []
+            for number, one in enumerate(given, 1):
                 try:
-                    encoded = read_picture(
-                        picture, row.folder, max_pixels=self._max_pixels, decode=self._decode_images
-                    )
+                    found.append(read(one, row))
                 except BadInput as why:
-                    raise BadInput(f"image {number} of {len(pictures)}: {why}") from None
-                read.append(encoded)
-            return read
+                    raise BadInput(f"{column.removesuffix('s')} {number} of {len(given)}: {why}") from None
+            return found
+
+    def _read_picture(self, value: Any, row: DatasetRow) -> bytes:
+        return read_picture(value, row.folder, max_pixels=self._max_pixels, decode=self._decode_images)
+
+    def _read_video(self, value: Any, row: DatasetRow) -> bytes:
+        return read_video(value, row.folder, decode=self._decode_images)
 
     def _kind(self, row: DatasetRow) -> PromptKind:
         kind = self._text(row, "kind") or self._default_kind

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from sampler.prompt import Prompt
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_VIDEO = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.list_(_PART))])
 
@@ -21,6 +22,10 @@ PROMPT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("prompt_id", pa.string()),
     ("messages", pa.list_(_MESSAGE)),
     ("images", pa.list_(_IMAGE)),
+    (
+        "videos",
+        pa.list_(_VIDEO),
+    ),  # plain bytes to `datasets`: its Video feature would ask every reader for torchcodec
     ("kind", pa.string()),
     ("verifier", pa.string()),
     ("verifier_options", pa.string()),  # JSON: options differ from verifier to verifier
@@ -32,11 +37,11 @@ PROMPT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
 
 def prompt_columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
     """One list per column of `PROMPT_FIELDS`."""
-    assert not any(prompt.videos for prompt in prompts), "videos are not stored yet"
     return {
         "prompt_id": [prompt.prompt_id for prompt in prompts],
         "messages": [list(prompt.messages) for prompt in prompts],
-        "images": [[{"bytes": image, "path": None} for image in prompt.images] for prompt in prompts],
+        "images": [_encoded(prompt.images) for prompt in prompts],
+        "videos": [_encoded(prompt.videos) for prompt in prompts],
         "kind": [prompt.kind for prompt in prompts],
         "verifier": [prompt.verifier for prompt in prompts],
         "verifier_options": [json.dumps(prompt.verifier_options, sort_keys=True) for prompt in prompts],
@@ -44,6 +49,10 @@ def prompt_columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
         "source": [prompt.source for prompt in prompts],
         "tags": [list(prompt.tags) for prompt in prompts],
     }
+
+
+def _encoded(files: Sequence[bytes]) -> list[dict[str, bytes | None]]:
+    return [{"bytes": content, "path": None} for content in files]
 
 
 def write_parquet(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sampler.prompt import Prompt
 
 FinishReason = Literal["stop", "length", "repetition"]
-DropReason = Literal["prompt_too_long", "image_too_large"]
+DropReason = Literal["prompt_too_long", "visual_too_large"]
 
 
 def rollout_seed(run_seed: int, stage: str, step: int, prompt_id: str, index: int) -> int:
@@ -155,8 +155,8 @@ class DroppedPrompt:
 
 @dataclass(frozen=True)
 class PromptLength:
-    """What a prompt costs once tokenised: all of it, and its largest picture."""
+    """What a prompt costs once tokenised: all of it, and its largest picture or video."""
 
     prompt_id: str
     num_tokens: int
-    num_image_tokens_max: int
+    num_visual_tokens_max: int

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Set before anything imports torch, ray or vllm, and inherited by every process a test starts.
@@ -24,6 +26,25 @@ for _name, _value in SETTINGS.items():
 HAS_GPU = Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi") is not None
 if not HAS_GPU:
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+
+@pytest.fixture(scope="session")
+def video_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    """Encodes frames [n, height, width, 3] RGB as a video, by default without loss (FFV1 in AVI)."""
+
+    def encode(frames: np.ndarray, *, fps: float = 4.0, codec: str = "FFV1", suffix: str = ".avi") -> bytes:
+        import cv2
+
+        path = tmp_path_factory.mktemp("video") / f"video{suffix}"
+        _, height, width, _ = frames.shape
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width, height))
+        assert writer.isOpened(), f"this OpenCV cannot write {codec}"
+        for frame in frames:
+            writer.write(np.ascontiguousarray(frame[..., ::-1]))
+        writer.release()
+        return path.read_bytes()
+
+    return encode
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

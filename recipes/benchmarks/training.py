@@ -155,9 +155,9 @@ def _bare_tensors(part: TrainBatch, model_path: Path) -> dict[str, np.ndarray]:
         labels[row, prompt_length : len(tokens)] = tokens[prompt_length:]
         mask[row, : len(tokens)] = 1
     images = [
-        Image.open(io.BytesIO(data)).convert("RGB")
+        Image.open(io.BytesIO(picture.encoded)).convert("RGB")
         for prompt_id in part.prompt_ids
-        for data in part.images[prompt_id]
+        for picture in part.visuals[prompt_id]
     ]
     pictures = processor.image_processor(images=images, return_tensors="np")
     return {

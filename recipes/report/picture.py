@@ -1,11 +1,14 @@
-"""A prompt's picture inside the page: a data URI of bounded size, and boxes drawn over it."""
+"""A prompt's picture or video inside the page: a data URI of bounded size, and boxes drawn over it."""
 
 from __future__ import annotations
 
-import base64
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from recipes.report.film_strip import film_strip
+from sampler.visual import Visual
+from verifiers.errors import BadInput
 
 MAX_SIDE_PX = 512
 MAX_RAW_BYTES = 48 * 1024
@@ -24,11 +27,13 @@ class Box:
 
 @dataclass(frozen=True)
 class Picture:
-    """`uri` is None for bytes that are no picture. `tiny` pictures are enlarged without smoothing."""
+    """`uri` is None for bytes that are no picture. `tiny` pictures are enlarged without smoothing; a `film` is a strip
+    of a video's frames."""
 
     uri: str | None
     width: int = 0
     height: int = 0
+    film: bool = False
 
     @property
     def tiny(self) -> bool:
@@ -46,18 +51,22 @@ class Picture:
                 kind, (width, height) = image.format, image.size
                 image.load()  # a picture cut short fails here, not in the reader's browser
                 if kind in {"PNG", "JPEG"} and len(encoded) <= MAX_RAW_BYTES:
-                    return cls(_data_uri(encoded, f"image/{kind.lower()}"), width, height)
+                    return cls(Visual("image", encoded).data_url, width, height)
                 shrunk = image.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return cls(None)
         shrunk.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
         buffer = io.BytesIO()
         shrunk.save(buffer, "PNG")
-        return cls(_data_uri(buffer.getvalue(), "image/png"), width, height)
+        return cls(Visual("image", buffer.getvalue()).data_url, width, height)
 
-
-def _data_uri(encoded: bytes, mime: str) -> str:
-    return f"data:{mime};base64,{base64.b64encode(encoded).decode('ascii')}"
+    @classmethod
+    def of_video(cls, encoded: bytes | None) -> Picture:
+        """Frames of a video as one strip."""
+        try:
+            return replace(cls.of(film_strip(encoded or b"")), film=True)
+        except BadInput:
+            return cls(None)
 
 
 def box_of(text: str | None) -> Box | None:

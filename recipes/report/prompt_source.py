@@ -40,12 +40,13 @@ class ShownPrompt:
     def of(cls, row: dict[str, Any]) -> ShownPrompt:
         """From a row with a prompt's columns, be it of a prompt file or of harvested SFT rows."""
         tags = row.get("tags") or []
-        images = (row.get("images") or [])[:MAX_PICTURES]
+        visuals = [(Picture.of, one) for one in row.get("images") or []]
+        visuals += [(Picture.of_video, one) for one in row.get("videos") or []]
         limit = MAX_RULE_REFERENCE_CHARS if row.get("verifier") else MAX_SHOWN_CHARS
         return cls(
             prompt_id=str(row["prompt_id"]),
             question=ShownText.of(message_text(row.get("messages") or [])),
-            pictures=tuple(Picture.of((image or {}).get("bytes")) for image in images),
+            pictures=tuple(made((one or {}).get("bytes")) for made, one in visuals[:MAX_PICTURES]),
             question_type=str(tags[0] if tags else row.get("kind") or ""),
             verifier=str(row.get("verifier") or ""),
             reference=ShownText.of(row.get("reference"), limit=limit),
@@ -108,7 +109,8 @@ def _loaded(place: str) -> dict[str, Prompt]:
 
 
 def _row(prompt: Prompt) -> dict[str, Any]:
-    return {**vars(prompt), "images": [{"bytes": image} for image in prompt.images]}
+    encoded = {"images": prompt.images, "videos": prompt.videos}
+    return {**vars(prompt), **{name: [{"bytes": one} for one in files] for name, files in encoded.items()}}
 
 
 def message_text(messages: Sequence[dict[str, Any]]) -> str:

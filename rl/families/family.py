@@ -74,14 +74,29 @@ class ModelFamily(ABC):
         """Tokens a policy must never sample: placeholders that would be taken for an image or a video."""
 
     @abstractmethod
+    def placeholder_ids(self, config: Any) -> tuple[int, ...]:
+        """The tokens that pictures and frames of videos stand behind, of a model's configuration."""
+
+    @abstractmethod
+    def video_runs(self, grid_thw: torch.Tensor) -> torch.Tensor:
+        """[videos, 3] grids of videos as the grids of their runs of placeholders, [runs, 3], in the same order of
+        patches: one run a video, or one a frame where the family puts text between frames."""
+
+    @abstractmethod
     def vision_features(self, model: nn.Module, pixel_values: torch.Tensor, grid_thw: torch.Tensor) -> Any:
-        """Run the vision tower once over all images of a micro-batch; the result goes into ``hidden_states``."""
+        """Run the vision tower once over all grids of a micro-batch; the result goes into ``hidden_states``."""
 
     @abstractmethod
     def positions(
-        self, input_ids: np.ndarray, grids: Sequence[Sequence[int]], *, image_token_id: int, merge_size: int
+        self,
+        input_ids: np.ndarray,
+        grids: Sequence[Sequence[int]],
+        *,
+        placeholder_ids: Sequence[int],
+        merge_size: int,
     ) -> np.ndarray:
-        """Rotary positions of one sequence, [axes, length] int64; ``grids`` are its images' (frames, rows, columns)."""
+        """Rotary positions of one sequence, [axes, length] int64; ``grids`` are those of its runs of placeholders
+        (frames, rows, columns)."""
 
     @abstractmethod
     def hidden_states(
@@ -90,13 +105,13 @@ class ModelFamily(ABC):
         input_ids: torch.Tensor,
         position_ids: torch.Tensor,
         vision: Any,
-        image_rows: torch.Tensor | None,
+        visual_rows: torch.Tensor | None,
     ) -> torch.Tensor:
         """Last hidden states [batch, length, hidden] of right-padded or packed rows.
 
         ``position_ids`` is [1 + axes, batch, length], text positions first; they restart where a new sequence begins
-        in a packed row. ``vision`` comes from ``vision_features``; ``image_rows`` [runs] says, for each run of
-        placeholders in order, which image fills it: an image shared by a group is encoded once.
+        in a packed row. ``vision`` comes from ``vision_features``; ``visual_rows`` [runs] says, for each run of
+        placeholders in order, which of the grids fills it: an image shared by a group is encoded once.
         """
 
     @abstractmethod

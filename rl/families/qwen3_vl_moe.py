@@ -48,14 +48,15 @@ TINY_SIZES: dict[str, int] = {
 
 @dataclass(frozen=True)
 class VisionFeatures:
-    """Merged features of several images, concatenated, with the deepstack features of the same tokens.
+    """Merged features of several grids (images, frames of videos), concatenated, with the deepstack features of the
+    same tokens.
 
-    merged: [tokens, hidden]; deepstack: one [tokens, hidden] per tapped vision layer; tokens_per_image: [images].
+    merged: [tokens, hidden]; deepstack: one [tokens, hidden] per tapped vision layer; tokens_per_grid: [grids].
     """
 
     merged: torch.Tensor
     deepstack: list[torch.Tensor]
-    tokens_per_image: list[int]
+    tokens_per_grid: list[int]
 
 
 class Qwen3VLMoeFamily(ModelFamily):
@@ -128,17 +129,32 @@ class Qwen3VLMoeFamily(ModelFamily):
         ids = tokenizer.convert_tokens_to_ids(names)
         return tuple(sorted(token_id for token_id in ids if token_id is not None))
 
+    def placeholder_ids(self, config: Any) -> tuple[int, ...]:
+        return config.image_token_id, config.video_token_id
+
+    def video_runs(self, grid_thw: torch.Tensor) -> torch.Tensor:
+        """A run a temporal patch, each behind its time in words: Qwen3-VL knows time by text, and its vision tower
+        attends within one temporal patch, so that to the model a video is a row of pictures."""
+        grids = grid_thw.repeat_interleave(grid_thw[:, 0], dim=0)
+        grids[:, 0] = 1
+        return grids
+
     def vision_features(
         self, model: Any, pixel_values: torch.Tensor, grid_thw: torch.Tensor
     ) -> VisionFeatures:
-        """pixel_values: [patches, channels * temporal * patch * patch] of all images; grid_thw: [images, 3]."""
+        """pixel_values: [patches, channels * temporal * patch * patch] of all grids; grid_thw: [grids, 3]."""
         visual = model.model.visual
         output = visual(pixel_values.to(visual.dtype), grid_thw=grid_thw, return_dict=True)
         tokens = (grid_thw.prod(-1) // visual.spatial_merge_size**2).tolist()
         return VisionFeatures(output.pooler_output, list(output.deepstack_features), tokens)
 
     def positions(
-        self, input_ids: np.ndarray, grids: Sequence[Sequence[int]], *, image_token_id: int, merge_size: int
+        self,
+        input_ids: np.ndarray,
+        grids: Sequence[Sequence[int]],
+        *,
+        placeholder_ids: Sequence[int],
+        merge_size: int,
     ) -> np.ndarray:
         """Interleaved M-RoPE positions of one sequence, [3, length] int64 (temporal, height, width).
 
@@ -148,20 +164,20 @@ class Qwen3VLMoeFamily(ModelFamily):
         """
         length = len(input_ids)
         positions = np.empty((3, length), dtype=np.int64)
-        is_image = input_ids == image_token_id
+        is_placeholder = np.isin(input_ids, placeholder_ids)
         cursor, position = 0, 0
         for frames, height, width in grids:
-            start = cursor + int(np.argmax(is_image[cursor:]))
+            start = cursor + int(np.argmax(is_placeholder[cursor:]))
             rows, columns = height // merge_size, width // merge_size
             end = start + frames * rows * columns
-            assert is_image[start:end].all(), "an image's grid and its placeholder tokens differ"
+            assert is_placeholder[start:end].all(), "a grid and its placeholder tokens differ"
             positions[:, cursor:start] = position + np.arange(start - cursor)
             position += start - cursor
             grid = np.indices((frames, rows, columns)).reshape(3, -1)
             positions[:, start:end] = position + grid
             position += max(rows, columns)
             cursor = end
-        assert not is_image[cursor:].any(), "a placeholder token without an image"
+        assert not is_placeholder[cursor:].any(), "a placeholder token without a grid"
         positions[:, cursor:] = position + np.arange(length - cursor)
         return positions
 
@@ -171,7 +187,7 @@ class Qwen3VLMoeFamily(ModelFamily):
         input_ids: torch.Tensor,
         position_ids: torch.Tensor,
         vision: VisionFeatures | None,
-        image_rows: torch.Tensor | None,
+        visual_rows: torch.Tensor | None,
     ) -> torch.Tensor:
         """Last hidden states [batch, length, hidden] of right-padded or packed rows.
 
@@ -182,22 +198,24 @@ class Qwen3VLMoeFamily(ModelFamily):
 
         language = model.model.language_model
         embeddings = language.embed_tokens(input_ids)
-        if vision is None or image_rows is None:
+        if vision is None or visual_rows is None:
             if vision is not None:  # a blank picture: part of the graph, not of the result
                 embeddings = embeddings + 0.0 * sum(part.sum() for part in (vision.merged, *vision.deepstack))
             return language(
                 inputs_embeds=embeddings, position_ids=position_ids, use_cache=False
             ).last_hidden_state
-        is_image = input_ids == model.config.image_token_id
-        starts = np.concatenate([[0], np.cumsum(vision.tokens_per_image)])
-        picked = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in image_rows.tolist()])
+        is_visual = torch.isin(input_ids, input_ids.new_tensor(self.placeholder_ids(model.config)))
+        starts = np.concatenate([[0], np.cumsum(vision.tokens_per_grid)])
+        picked = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in visual_rows.tolist()])
         index = torch.from_numpy(picked).to(embeddings.device)
-        embeddings = embeddings.masked_scatter(is_image[..., None], vision.merged[index].to(embeddings.dtype))
+        embeddings = embeddings.masked_scatter(
+            is_visual[..., None], vision.merged[index].to(embeddings.dtype)
+        )
         hidden: torch.Tensor = language(
             inputs_embeds=embeddings,
             position_ids=position_ids,
             use_cache=False,
-            visual_pos_masks=is_image,
+            visual_pos_masks=is_visual,
             deepstack_visual_embeds=[features[index] for features in vision.deepstack],
         ).last_hidden_state
         return hidden

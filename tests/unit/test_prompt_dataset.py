@@ -8,6 +8,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +22,7 @@ from sampler.prompt import Prompt
 from sampler.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
 from sampler.prompt_reader import PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns
+from sampler.visual import Visual
 from verifiers.errors import BadInput
 
 
@@ -105,6 +107,19 @@ def test_a_file_that_datasets_wrote_is_read(tmp_path):
     (prompt,) = load_prompts(tmp_path / "set.parquet")
     assert contents(prompt) == [["IMAGE", "Sum?"]]
     assert prompt.pil_images()[0].getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_videos_are_read_placed_and_saved(tmp_path, video_file):
+    """From a file beside the set and from bytes; marked in the text, or first before it; and once around the disk."""
+    film = video_file(np.zeros((3, 16, 16, 3), np.uint8))
+    (tmp_path / "film.avi").write_bytes(film)
+    marked = load_one(tmp_path, messages="<video>Then <image>?", videos=["film.avi"], images=[data_uri(RED)])
+    assert [part["type"] for part in marked.messages[0]["content"]] == ["video", "text", "image", "text"]
+    assert marked.visuals == (Visual("video", film), Visual("image", RED))
+    plain = load_one(tmp_path, messages="What?", videos="film.avi", images=[data_uri(RED)])
+    assert [part["type"] for part in plain.messages[0]["content"]] == ["image", "video", "text"]
+    assert marked.prompt_id != plain.prompt_id
+    assert load_prompts(save_prompts(tmp_path / "set.parquet", [marked, plain])) == [marked, plain]
 
 
 def test_pictures_in_every_form(tmp_path):
@@ -267,7 +282,11 @@ def test_a_hub_id_is_read_through_datasets_without_decoding(tmp_path, monkeypatc
         ({"reference": "\ud800"}, "reference", "not valid Unicode"),
         ({"tags": ["\ud800"]}, "tags", "not valid Unicode"),
         ({"tags": [1]}, "tags", "tags are a list of texts"),
-        ({"videos": ["a.mp4"]}, "videos", "videos are not read yet"),
+        ({"videos": ["a.mp4"]}, "videos", "video 1 of 1: no such video file: 'a.mp4'"),
+        ({"videos": [data_uri(RED)]}, "videos", "video 1 of 1: the video is none of MP4 or MOV"),
+        ({"messages": "<video>?"}, "messages", "1 video marks in the messages, but 0 in column 'videos'"),
+        ({"messages": [{"role": "user", "content": [{"type": "video", "video": "a.mp4"}]}]}, "messages",
+         "a video part holds no video itself: put videos into column 'videos'"),
         ({"images": ["missing.png"]}, "images", "image 1 of 1: no such picture file: 'missing.png'"),
         ({"images": [data_uri(RED), {"bytes": None}]}, "images", "image 2 of 2: a picture has neither bytes nor path"),
         ({"images": [3]}, "images", "got int"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,4 +53,31 @@ def test_pictures_of_any_size(tiny: Path, vllm_processor: Any, sizes: tuple[tupl
         list(prompt.messages), tokenize=False, add_generation_prompt=True
     )
     wanted = vllm_processor(text, vllm_processor.info.parse_mm_data({"image": images}))["prompt_token_ids"]
+    np.testing.assert_array_equal(encoder(prompt), wanted)
+
+
+def test_videos_between_words(tiny: Path, vllm_processor: Any, video_file: Callable[..., bytes]) -> None:
+    """Two videos and a picture: which frames, the words around each and the number of placeholders."""
+    rng = np.random.default_rng(2)
+    films = [rng.integers(0, 255, (n, 32, 48, 3), dtype=np.uint8) for n in (13, 4)]
+    red = Image.new("RGB", (32, 32), (200, 20, 20))
+    buffer = io.BytesIO()
+    red.save(buffer, "PNG")
+    parts = [{"type": "video"}, {"type": "text", "text": "Look:"}, {"type": "image"}, {"type": "video"}]
+    prompt = Prompt.build(
+        messages=[{"role": "user", "content": parts}],
+        images=[buffer.getvalue()],
+        videos=[video_file(film, fps=4.0) for film in films],
+    )
+    encoder = PromptEncoder(tiny)
+    text = encoder.tokenizer.apply_chat_template(
+        list(prompt.messages), tokenize=False, add_generation_prompt=True
+    )
+    described = [
+        {"total_num_frames": len(film), "fps": 4.0, "do_sample_frames": True, "frames_indices": list(range(len(film))),
+         "duration": len(film) / 4, "video_backend": "opencv"}
+        for film in films
+    ]  # fmt: skip
+    given = {"image": [red], "video": list(zip(films, described, strict=True))}
+    wanted = vllm_processor(text, vllm_processor.info.parse_mm_data(given))["prompt_token_ids"]
     np.testing.assert_array_equal(encoder(prompt), wanted)

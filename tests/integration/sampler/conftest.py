@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from rl.families.family import load_family
@@ -39,8 +41,9 @@ def forbidden(family, tiny_model: Path) -> tuple[int, ...]:
 
 
 @pytest.fixture(scope="session")
-def prompts() -> list[Prompt]:
-    """48 prompts: pictures of three sizes, some with two pictures, some with none."""
+def prompts(video_file: Callable[..., bytes]) -> list[Prompt]:
+    """48 prompts: pictures of three sizes, some with two pictures, some with none; a video of four frames a second in
+    some of either."""
     rng = np.random.default_rng(7)
     made = []
     for number in range(48):
@@ -48,9 +51,18 @@ def prompts() -> list[Prompt]:
         content: list[dict[str, str]] = [{"type": "image"} for _ in range(num_images)]
         content.append({"type": "text", "text": f"{QUESTIONS[number % 3]} ({number})"})
         images = [_picture(rng, side=(32, 48, 64)[number % 3]) for _ in range(num_images)]
+        videos = []
+        if number % 8 in (2, 3):
+            film = rng.integers(0, 255, (5 + number % 4, 32, 48, 3), dtype=np.uint8)
+            videos.append(video_file(film, fps=4.0))
+            content.insert(1, {"type": "video"})
         made.append(
             Prompt.build(
-                messages=[{"role": "user", "content": content}], images=images, verifier="math", reference="9"
+                messages=[{"role": "user", "content": content}],
+                images=images,
+                videos=videos,
+                verifier="math",
+                reference="9",
             )
         )
     return made
@@ -80,6 +92,33 @@ def pool(
     )
     with SamplerPool(tiny_model, config, tmp_path_factory.mktemp("logs")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def in_float64() -> Callable[[Path, Prompt, str], tuple[Any, dict[str, Any]]]:
+    """Transformers' model, and its inputs for a prompt and a text after it: one sequence alone, in float64. Of a video
+    it is given all frames."""
+    from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration
+
+    from sampler.video import decode_video
+
+    def load(hub: Path, prompt: Prompt, answer: str = "") -> tuple[Any, dict[str, Any]]:
+        processor = AutoProcessor.from_pretrained(hub)
+        model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
+            hub, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager"
+        )
+        text = processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True) + answer
+        given: dict[str, Any] = {"images": prompt.pil_images()}
+        clips = [decode_video(video, lambda num_frames, fps: range(num_frames)) for video in prompt.videos]
+        given["videos"] = [clip.frames for clip in clips]
+        given["video_metadata"] = [{"total_num_frames": clip.num_frames, "fps": clip.fps} for clip in clips]
+        filled = {name: value for name, value in given.items() if value}
+        inputs = dict(processor(text=[text], **filled, return_tensors="pt"))
+        inputs.pop("video_metadata", None)
+        pixels = {name: value.double() for name, value in inputs.items() if name.startswith("pixel_values")}
+        return model, inputs | pixels
+
+    return load
 
 
 def _picture(rng: np.random.Generator, side: int) -> bytes:

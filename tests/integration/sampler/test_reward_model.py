@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,32 +34,29 @@ def comparisons(prompts: list[Prompt]) -> list[Comparison]:
     ]
 
 
-def by_transformers(hub: Path, comparison: Comparison, indicator_ids: tuple[int, int]) -> float:
-    """P(first indicator) among the two, in float64, one sequence alone."""
-    from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration
+@pytest.fixture(scope="module")
+def by_transformers(
+    model: PairwiseRewardModel, tiny_model: Path, in_float64: Any
+) -> Callable[[Comparison], float]:
+    """P(first indicator) among the two."""
 
-    processor = AutoProcessor.from_pretrained(hub)
-    model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-        hub, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager"
-    )
-    prompt = comparison.to_prompt()
-    text = processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True)
-    inputs = dict(processor(text=[text], images=prompt.pil_images() or None, return_tensors="pt"))
-    if "pixel_values" in inputs:
-        inputs["pixel_values"] = inputs["pixel_values"].double()
-    with torch.no_grad():
-        logits = model(**inputs).logits[0, -1, list(indicator_ids)]
-    return float(torch.softmax(logits, dim=-1)[0])
+    def probability(comparison: Comparison) -> float:
+        reference, inputs = in_float64(tiny_model, comparison.to_prompt())
+        with torch.no_grad():
+            logits = reference(**inputs).logits[0, -1, list(model.indicator_ids)]
+        return float(torch.softmax(logits, dim=-1)[0])
+
+    return probability
 
 
 def test_probabilities_are_those_of_transformers(
-    model: PairwiseRewardModel, tiny_model: Path, comparisons: list[Comparison]
+    model: PairwiseRewardModel, by_transformers: Any, comparisons: list[Comparison]
 ) -> None:
     scores = model.compare(comparisons)
     assert list(scores) == [one.comparison_id for one in comparisons]
-    for one in comparisons[:4]:  # pictures of three sizes, two pictures, none
-        first = by_transformers(tiny_model, one, model.indicator_ids)
-        second = 1.0 - by_transformers(tiny_model, one.swapped(), model.indicator_ids)
+    for one in comparisons[:4]:  # pictures of two sizes, two pictures with a video, a video
+        first = by_transformers(one)
+        second = 1.0 - by_transformers(one.swapped())
         score = scores[one.comparison_id]
         assert score.parts["as_first"] == pytest.approx(first, abs=1e-5)
         assert score.parts["as_second"] == pytest.approx(second, abs=1e-5)

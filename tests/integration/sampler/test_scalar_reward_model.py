@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,32 +69,28 @@ def comparisons(prompts: list[Prompt]) -> list[Comparison]:
     ]
 
 
-def by_transformers(hub: Path, prompt: Prompt, answer: str) -> float:
-    """The head on the last hidden state of prompt and answer, in float64, one sequence alone."""
-    from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration
+@pytest.fixture(scope="module")
+def by_transformers(scalar_hub: Path, in_float64: Any) -> Callable[[Prompt, str], float]:
+    """The head on the last hidden state of prompt and answer."""
+    head = load_value_head(scalar_hub)
 
-    processor = AutoProcessor.from_pretrained(hub)
-    model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-        hub, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager"
-    )
-    text = processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True) + answer
-    inputs = dict(processor(text=[text], images=prompt.pil_images() or None, return_tensors="pt"))
-    if "pixel_values" in inputs:
-        inputs["pixel_values"] = inputs["pixel_values"].double()
-    head = load_value_head(hub)
-    with torch.no_grad():
-        hidden = model.model(**inputs).last_hidden_state[0, -1]
-    return float(hidden @ head["weight"][0].double() + head["bias"][0].double())
+    def score(prompt: Prompt, answer: str) -> float:
+        model, inputs = in_float64(scalar_hub, prompt, answer)
+        with torch.no_grad():
+            hidden = model.model(**inputs).last_hidden_state[0, -1]
+        return float(hidden @ head["weight"][0].double() + head["bias"][0].double())
+
+    return score
 
 
 def test_scores_are_those_of_transformers(
-    model: ScalarRewardModel, scalar_hub: Path, comparisons: list[Comparison]
+    model: ScalarRewardModel, by_transformers: Any, comparisons: list[Comparison]
 ) -> None:
     scores = model.compare(comparisons)
     assert list(scores) == [one.comparison_id for one in comparisons]
-    for one in comparisons[:4]:  # pictures of three sizes, two pictures, none
-        first = by_transformers(scalar_hub, one.prompt, one.first.text)
-        second = by_transformers(scalar_hub, one.prompt, one.second.text)
+    for one in comparisons[:4]:  # pictures of two sizes, two pictures with a video, a video
+        first = by_transformers(one.prompt, one.first.text)
+        second = by_transformers(one.prompt, one.second.text)
         score = scores[one.comparison_id]
         assert score.parts["score"] == pytest.approx(first, abs=TOLERANCE)
         assert score.parts["reference_score"] == pytest.approx(second, abs=TOLERANCE)
@@ -152,12 +148,12 @@ def test_unsound_answers_and_what_is_too_long(model: ScalarRewardModel, prompts:
     ],
 )
 def test_control_tokens_are_read_and_never_obeyed(
-    model: ScalarRewardModel, scalar_hub: Path, prompts: list[Prompt], poison: str, read: str
+    model: ScalarRewardModel, by_transformers: Any, prompts: list[Prompt], poison: str, read: str
 ) -> None:
     """An answer must not speak to the judge in another turn; it is judged all the same."""
     scores = model.compare([Comparison("poisoned", prompts[0], FinalAnswer(poison), FinalAnswer("8"))])
     assert scores["poisoned"].parts["score"] == pytest.approx(
-        by_transformers(scalar_hub, prompts[0], read), abs=TOLERANCE
+        by_transformers(prompts[0], read), abs=TOLERANCE
     )
 
 

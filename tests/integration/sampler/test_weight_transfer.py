@@ -22,6 +22,7 @@ from sampler.pool import SamplerError, SamplerPool
 from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.shared_memory_transfer import SharedMemoryTrainerEngine, SharedMemoryTrainerInitInfo
+from sampler.video import decode_video
 from sampler.weight_segment import SegmentManifest
 
 TOLERANCE = 1e-4  # what DESIGN.md promises; measured 1e-6 on fresh weights, 4e-6 to 2e-5 on perturbed ones
@@ -79,10 +80,19 @@ class Trainer:
         rollout = group.rollouts[index]
         tokens = np.concatenate([rollout.prompt_token_ids, rollout.response_token_ids]).astype(np.int64)
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(tokens)[None]}
+        if group.prompt.visuals:
+            is_image = inputs["input_ids"] == self.model.config.image_token_id
+            is_video = inputs["input_ids"] == self.model.config.video_token_id
+            inputs["mm_token_type_ids"] = is_image.int() + 2 * is_video.int()
         if group.prompt.images:
             inputs |= self.processor.image_processor(images=group.prompt.pil_images(), return_tensors="pt")
-            is_image = inputs["input_ids"] == self.model.config.image_token_id
-            inputs["mm_token_type_ids"] = is_image.int()
+        for video in group.prompt.videos:
+            clip = decode_video(video, lambda num_frames, fps: range(num_frames))
+            inputs |= self.processor.video_processor(
+                videos=[clip.frames],
+                video_metadata=[{"total_num_frames": clip.num_frames, "fps": clip.fps}],
+                return_tensors="pt",
+            )
         logits = self.model(**inputs).logits[0].float()
         logits[:, list(forbidden)] = -torch.inf
         logprobs = logits.log_softmax(-1)

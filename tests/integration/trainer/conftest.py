@@ -22,6 +22,7 @@ from rl.batch import TrainBatch, TrainSequence
 from rl.families.family import load_family
 from rl.rank_work import TrainerSetup
 from rl.trainer_recipe import ModelConfig, TrainerConfig
+from sampler.visual import Visual
 
 KEY = b"hone-tests"
 EACH_ITS_OWN = (
@@ -56,6 +57,18 @@ class Sample:
     response: list[int]
     place: slice  # where its response tokens lie in a flat column
 
+    def continued(self, response: list[int], dtype: torch.dtype) -> dict[str, Any]:
+        """The inputs with these tokens after the prompt, pixels in ``dtype``."""
+        tokens = torch.tensor([response], dtype=torch.long)
+        inputs = dict(self.inputs)
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], tokens], dim=1)
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        if "mm_token_type_ids" in inputs:
+            types = inputs["mm_token_type_ids"]
+            inputs["mm_token_type_ids"] = torch.cat([types, torch.zeros_like(tokens)], dim=1)
+        pixels = {name: value.to(dtype) for name, value in inputs.items() if name.startswith("pixel_values")}
+        return inputs | pixels
+
 
 @dataclass(frozen=True)
 class Case:
@@ -64,13 +77,13 @@ class Case:
     batch: TrainBatch
     samples: list[Sample]
     forbidden: list[int]
-    images: dict[str, tuple[bytes, ...]]
+    visuals: dict[str, tuple[Visual, ...]]
 
 
 @pytest.fixture(scope="session")
-def case(tiny_model: Path) -> Case:
-    """Five groups, no two prompts alike (none, one, two or three pictures of several sizes), ragged responses, a mask
-    with holes, advantages of both signs, KL coefficients that differ from sample to sample."""
+def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
+    """Five groups, no two prompts alike (none, one, two or three pictures of several sizes, two with a video), ragged
+    responses, a mask with holes, advantages of both signs, KL coefficients that differ from sample to sample."""
     from transformers import AutoProcessor
 
     processor = AutoProcessor.from_pretrained(tiny_model)
@@ -78,16 +91,31 @@ def case(tiny_model: Path) -> Case:
     allowed = [i for i in range(len(processor.tokenizer)) if i not in forbidden]
     rng = np.random.default_rng(11)
     sequences, samples, start = [], [], 0
-    for group, shapes in enumerate([[(32, 32)], [], [(48, 32), (16, 64)], [(64, 64)], [(16, 16)] * 3]):
-        images = [Image.fromarray(rng.integers(0, 255, (*shape, 3), dtype=np.uint8)) for shape in shapes]
-        content = [{"type": "image"} for _ in images]
+    shown: list[list[tuple[int, ...]]] = [[(32, 32)], [], [(48, 32), (16, 64)], [(64, 64)], [(16, 16)] * 3]
+    shown[3].append((6, 32, 32))
+    shown[2].insert(1, (9, 32, 48))
+    for group, shapes in enumerate(shown):
+        given: dict[str, list[Any]] = {"images": [], "videos": [], "video_metadata": []}
+        visuals = []
+        for shape in shapes:
+            pixels = rng.integers(0, 255, (*shape, 3), dtype=np.uint8)
+            if len(shape) == 2:
+                given["images"].append(Image.fromarray(pixels))
+                visuals.append(Visual("image", png(given["images"][-1])))
+            else:
+                given["videos"].append(pixels)
+                given["video_metadata"].append({"total_num_frames": len(pixels), "fps": 4.0})
+                visuals.append(Visual("video", video_file(pixels, fps=4.0)))
+        content: list[dict[str, str]] = [{"type": visual.kind} for visual in visuals]
         content.insert(
-            len(images) // 2, {"type": "text", "text": "Which digit is the largest? " * (group + 1)}
+            len(visuals) // 2, {"type": "text", "text": "Which digit is the largest? " * (group + 1)}
         )
         text = processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
-        inputs = dict(processor(text=[text], images=images or None, return_tensors="pt"))
+        filled = {name: value for name, value in given.items() if value}
+        inputs = dict(processor(text=[text], **filled, return_tensors="pt"))
+        inputs.pop("video_metadata", None)
         prompt = inputs["input_ids"][0].numpy().astype(np.int32)
         for index in range((3, 2, 4, 1, 3)[group]):
             response = rng.choice(allowed, size=int(rng.integers(1, 14)))
@@ -100,7 +128,7 @@ def case(tiny_model: Path) -> Case:
                     f"p{group}",
                     np.concatenate([prompt, response]).astype(np.int32),
                     len(prompt),
-                    images=tuple(png(image) for image in images),
+                    visuals=tuple(visuals),
                     loss_mask=mask,
                     advantages=rng.normal(size=len(response)).astype(np.float32),
                     kl_coef=float(rng.uniform(0, 0.3)) * (index != 1),
@@ -110,7 +138,7 @@ def case(tiny_model: Path) -> Case:
             samples.append(Sample(inputs, len(prompt), response.tolist(), slice(start, end)))
             start = end
     batch = TrainBatch.of(sequences)
-    return Case(batch, samples, list(forbidden), dict(batch.images))
+    return Case(batch, samples, list(forbidden), dict(batch.visuals))
 
 
 def png(image: Image.Image) -> bytes:

@@ -50,16 +50,7 @@ class Reference:
     def values(self) -> torch.Tensor:
         found = []
         for sample in self.case.samples:
-            inputs = dict(sample.inputs)
-            response = torch.tensor([sample.response])
-            inputs["input_ids"] = torch.cat([inputs["input_ids"], response], dim=1)
-            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-            if "mm_token_type_ids" in inputs:
-                inputs["mm_token_type_ids"] = torch.cat(
-                    [inputs["mm_token_type_ids"], torch.zeros_like(response)], dim=1
-                )
-            if "pixel_values" in inputs:
-                inputs["pixel_values"] = inputs["pixel_values"].double()
+            inputs = sample.continued(sample.response, torch.float64)
             hidden = self.model.model(**inputs).last_hidden_state[0, sample.prompt_length - 1 : -1]
             found.append((hidden @ self.weight.T + self.bias)[:, 0])
         return torch.cat(found)

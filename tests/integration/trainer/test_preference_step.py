@@ -40,7 +40,7 @@ def batch(case: Any) -> TrainBatch:
         prompt_id = case.batch.prompt_ids[place]
         sequences.append(
             TrainSequence(
-                f"a{place}", prompt_id, tokens, len(tokens) - 1, images=case.images.get(prompt_id, ())
+                f"a{place}", prompt_id, tokens, len(tokens) - 1, visuals=case.visuals.get(prompt_id, ())
             )
         )
     return TrainBatch.of(sequences)
@@ -69,16 +69,7 @@ def truth(scalar_hub: Path, case: Any, pairs: np.ndarray) -> tuple[np.ndarray, f
     weight, bias = (head[name].double().requires_grad_() for name in ("weight", "bias"))
     scores = []
     for sample in case.samples:
-        inputs = dict(sample.inputs)
-        answer = torch.tensor([sample.response[:-1]], dtype=torch.long)
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], answer], dim=1)
-        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-        if "mm_token_type_ids" in inputs:
-            inputs["mm_token_type_ids"] = torch.cat(
-                [inputs["mm_token_type_ids"], torch.zeros_like(answer)], dim=1
-            )
-        if "pixel_values" in inputs:
-            inputs["pixel_values"] = inputs["pixel_values"].double()
+        inputs = sample.continued(sample.response[:-1], torch.float64)
         scores.append((model.model(**inputs).last_hidden_state[0, -1] @ weight.T + bias)[0])
     losses = [-torch.nn.functional.logsigmoid(scores[better] - scores[worse]) for better, worse in pairs]
     loss = torch.stack(losses).mean()

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from rl.losses import LossSpec
+from sampler.visual import Visual
 
 TEMPERATURE = 0.8
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
@@ -40,16 +41,7 @@ class Reference:
         """For each sequence the log-probabilities [response tokens, vocabulary]."""
         found = []
         for sample in self.case.samples:
-            inputs = dict(sample.inputs)
-            response = torch.tensor([sample.response])
-            inputs["input_ids"] = torch.cat([inputs["input_ids"], response], dim=1)
-            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-            if "mm_token_type_ids" in inputs:
-                inputs["mm_token_type_ids"] = torch.cat(
-                    [inputs["mm_token_type_ids"], torch.zeros_like(response)], dim=1
-                )
-            if "pixel_values" in inputs:
-                inputs["pixel_values"] = inputs["pixel_values"].to(self.dtype)
+            inputs = sample.continued(sample.response, self.dtype)
             logits = self.model(**inputs).logits[0, sample.prompt_length - 1 : -1]
             logits = logits.clone()
             logits[:, self.case.forbidden] = -torch.inf
@@ -309,7 +301,7 @@ def test_pictures_matter(trainer: Callable[..., Any], case: Any) -> None:
     before, _ = engine.logprobs(case.batch)
     changed = dataclasses.replace(
         case.batch,
-        images={**case.batch.images, "other": (picture.getvalue(),)},
+        visuals={**case.batch.visuals, "other": (Visual("image", picture.getvalue()),)},
         prompt_ids=tuple("other" if prompt_id == "p0" else prompt_id for prompt_id in case.batch.prompt_ids),
     )
     after, _ = engine.logprobs(changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -347,11 +347,14 @@ def _write_rollouts() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def write_prompts() -> Callable[..., None]:
-    """Write prompts with other pictures than their own."""
+    """Write prompts with other pictures and videos than their own."""
 
-    def write(path: Path, prompts: list[Prompt], images: list[bytes]) -> None:
+    def write(
+        path: Path, prompts: list[Prompt], images: Sequence[bytes] = (), videos: Sequence[bytes] = ()
+    ) -> None:
         columns = prompt_columns(prompts)
-        columns["images"] = [[{"bytes": image, "path": None} for image in images] for _ in prompts]
+        for name, files in (("images", images), ("videos", videos)):
+            columns[name] = [[{"bytes": one, "path": None} for one in files] for _ in prompts]
         write_parquet(path, columns, PROMPT_FIELDS)
 
     return write

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from recipes.report.page import write_report
 from verifiers.errors import BadInput
@@ -240,7 +244,23 @@ def test_a_picture_that_does_not_decode_is_named(run_maker: Any, write_prompts: 
         images=[b"\x89PNG no picture"],
     )
     run_maker.evaluate(0, "sft", 0.5)
-    assert "a picture that does not decode" in Page(write_report(run_maker.run).read_text()).text
+    assert "a picture or video that does not decode" in Page(write_report(run_maker.run).read_text()).text
+
+
+def test_a_video_is_shown_as_a_strip_of_frames(run_maker: Any, write_prompts: Any, video_file: Any) -> None:
+    """Six of eleven frames, the first and the last among them; a video that does not decode is named."""
+    film = np.repeat(np.arange(11, dtype=np.uint8) * 20, 40 * 60 * 3).reshape(11, 40, 60, 3)
+    prompts = [prompt for prompt, _ in run_maker.heldout]
+    data = run_maker.run / "stages" / "00-prepare" / "data" / "heldout.parquet"
+    write_prompts(data, prompts, videos=[video_file(film), b"no video"])
+    run_maker.evaluate(0, "sft", 0.5)
+    page = write_report(run_maker.run).read_text()
+    strip = re.search(r'<div class="picture film"><img src="data:image/png;base64,([^"]+)" alt="frames', page)
+    assert strip is not None
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(strip[1]))))
+    assert pixels.shape == (40, 6 * 62 - 2, 3)
+    assert pixels[20, 30::62, 0].tolist() == [0, 40, 80, 120, 160, 200]
+    assert "a picture or video that does not decode" in Page(page).text
 
 
 def test_the_command_writes_the_page(

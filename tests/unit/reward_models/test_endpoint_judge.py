@@ -418,10 +418,21 @@ def test_wrong_options_are_refused(options):
         EndpointJudge("http://localhost/v1", "m", **options)
 
 
+def test_a_video_goes_along(serve):
+    """As vLLM's servers take one; the judge asks about it in both orders."""
+    judge, server = serve(fair)
+    parts = [{"type": "video"}, {"type": "text", "text": "What happens?"}]
+    asked = Prompt.build(
+        messages=[{"role": "user", "content": parts}], videos=[b"\x1a\x45\xdf\xa3film"], kind="general"
+    )
+    assert judge.score(asked, FinalAnswer("GOOD"), "9").probability == 1.0
+    for body in server.bodies:
+        sent = [part for part in body["messages"][-1]["content"] if part["type"] == "video_url"]
+        assert [part["video_url"]["url"][:23] for part in sent] == ["data:video/webm;base64,"]
+
+
 def test_what_cannot_be_asked(serve):
     judge, server = serve(fair)
     assert judge.score(PROMPT, FinalAnswer("9"), " ").status == "error"
-    video = Prompt.build(messages=PROMPT.messages, images=PROMPT.images, videos=[b"v"], kind="general")
-    assert judge.score(video, FinalAnswer("9"), "9").status == "error"
     assert server.bodies == []
     assert judge.score(PROMPT, FinalAnswer("half \ud800 GOOD"), "9").probability == 1.0

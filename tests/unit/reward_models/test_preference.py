@@ -3,13 +3,15 @@
 import io
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from reward_models.preference import PreferenceList, data_url, load_preferences, save_preferences
+from reward_models.preference import PreferenceList, load_preferences, save_preferences
 from sampler.picture import read_picture
 from sampler.prompt import Prompt
 from sampler.prompt_dataset import load_prompts
+from sampler.visual import Visual
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
@@ -141,8 +143,19 @@ def test_an_empty_set_and_a_wrong_limit_are_refused(tmp_path):
         load_preferences(path, limit=0)
 
 
+@pytest.mark.parametrize("name", ["lists.jsonl", "lists.parquet"])
+def test_a_video_is_kept(tmp_path, video_file, name):
+    film = video_file(np.zeros((3, 16, 16, 3), np.uint8))
+    parts = [{"type": "video"}, {"type": "text", "text": "What happens?"}]
+    prompt = Prompt.build(messages=[{"role": "user", "content": parts}], videos=[film], kind="general")
+    one = PreferenceList(prompt, (FinalAnswer("it falls"), FinalAnswer("no")), (5, 1))
+    (read,) = load_preferences(save_preferences(tmp_path / name, [one]))
+    assert read.prompt.visuals == prompt.visuals == (Visual("video", film),)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
 def test_a_picture_survives_as_a_data_url_of_its_own_kind(kind):
     encoded = picture(kind)
-    assert data_url(encoded).startswith(f"data:image/{kind.lower()};base64,")
-    assert read_picture(data_url(encoded)) == encoded
+    data_url = Visual("image", encoded).data_url
+    assert data_url.startswith(f"data:image/{kind.lower()};base64,")
+    assert read_picture(data_url) == encoded

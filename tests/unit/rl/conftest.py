@@ -71,6 +71,17 @@ def picture() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
+def frames() -> Callable[..., np.ndarray]:
+    """Random frames of a video, [n, height, width, 3] RGB."""
+
+    def make(seed: int, num_frames: int = 6, height: int = 32, width: int = 32) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        return rng.integers(0, 255, (num_frames, height, width, 3), dtype=np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def prompt() -> Callable[..., Prompt]:
     def make(name: str, **fields: Any) -> Prompt:
         given = {"verifier": "string", "reference": "8", "prompt_id": name, **fields}

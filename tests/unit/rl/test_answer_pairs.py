@@ -44,7 +44,7 @@ def test_the_score_is_read_at_the_answers_last_token(
     np.testing.assert_array_equal(sequence.token_ids[:-1], whole["input_ids"][0].numpy())
     assert sequence.num_response_tokens == 1  # the value before it has seen all of the answer and no more
     assert sequence.token_ids[-1] == tiny.processor.tokenizer.eos_token_id
-    assert sequence.images == prompt.images
+    assert sequence.visuals == prompt.visuals
 
 
 def test_each_answer_is_read_once(encoder: PromptEncoder) -> None:

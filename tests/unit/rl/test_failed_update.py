@@ -7,6 +7,7 @@ import pytest
 
 from rl.batch import TrainBatch, TrainSequence
 from rl.failed_update import BATCH_FILE, load_batch, require_finite
+from sampler.visual import Visual
 from verifiers.errors import HoneError
 
 
@@ -18,7 +19,7 @@ def batch_of(lengths):
                 f"p{i // 2}",
                 np.arange(length, dtype=np.int32),
                 2,
-                images=(bytes([i, 0, 255]), b"another"),
+                visuals=(Visual("image", bytes([i, 0, 255])), Visual("video", b"another")),
                 advantages=np.full(length - 2, i, np.float32),
                 kl_coef=i / 10,
                 is_right=i % 2 == 0,

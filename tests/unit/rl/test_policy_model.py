@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import rl.policy_model
 from rl.batch import TrainBatch, TrainSequence
 from rl.collator import Collator
 from rl.policy_model import MicroBatch, PolicyModel
+from rl.visual_cache import VisualCache
+from sampler.visual import Visual
 
 TEMPERATURE = 0.7
 
@@ -21,7 +26,7 @@ def collator(tiny: Any, *, packed: bool = False, always_picture: bool = False) -
     return Collator(
         tiny.family,
         tiny.processor,
-        image_token_id=tiny.model.config.image_token_id,
+        placeholder_ids=tiny.family.placeholder_ids(tiny.model.config),
         pad_token_id=tiny.processor.tokenizer.pad_token_id,
         packed=packed,
         always_picture=always_picture,
@@ -36,24 +41,40 @@ def policy(tiny: Any) -> PolicyModel:
 
 
 @pytest.fixture(scope="module")
-def sequences(tiny: Any, picture: Callable[..., bytes]) -> tuple[list[TrainSequence], list[dict[str, Any]]]:
-    """Hone's sequences, and for each the inputs that transformers' own processor makes of the same prompt."""
-    import io
-
-    from PIL import Image
-
+def sequences(
+    tiny: Any,
+    picture: Callable[..., bytes],
+    frames: Callable[..., np.ndarray],
+    video_file: Callable[..., bytes],
+) -> tuple[list[TrainSequence], list[dict[str, Any]]]:
+    """Hone's sequences, and for each the inputs that transformers' own processor makes of the same prompt: pictures
+    (height, width), and videos (frames, height, width), of which the processor chooses the frames itself."""
     rng = np.random.default_rng(4)
     allowed = [i for i in range(len(tiny.processor.tokenizer)) if i not in tiny.forbidden]
     made, inputs = [], []
-    for group, sizes in enumerate([[(32, 32)], [], [(16, 48), (64, 32), (32, 32)], [(48, 48)]]):
-        images = tuple(picture(10 * group + i, *size) for i, size in enumerate(sizes))
-        content: list[dict[str, str]] = [{"type": "image"} for _ in sizes]
+    shown: list[list[tuple[int, ...]]] = [[(32, 32)], [], [(16, 48), (64, 32), (32, 32)], [(48, 48)]]
+    shown += [[(6, 32, 48)], [(32, 32), (8, 32, 32), (16, 32)]]
+    for group, sizes in enumerate(shown):
+        given: dict[str, list[Any]] = {"images": [], "videos": [], "video_metadata": []}
+        visuals, content = [], []
+        for i, size in enumerate(sizes):
+            if len(size) == 2:
+                encoded = picture(10 * group + i, *size)
+                visuals.append(Visual("image", encoded))
+                given["images"].append(Image.open(io.BytesIO(encoded)))
+            else:
+                film = frames(10 * group + i, *size)
+                visuals.append(Visual("video", video_file(film, fps=4.0)))
+                given["videos"].append(film)
+                given["video_metadata"].append({"total_num_frames": len(film), "fps": 4.0})
+            content.append({"type": visuals[-1].kind})
         content.insert(len(sizes) // 2, {"type": "text", "text": "the sum of the digits? " * (1 + group)})
         text = tiny.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
-        opened = [Image.open(io.BytesIO(data)) for data in images]
-        own = dict(tiny.processor(text=[text], images=opened or None, return_tensors="pt"))
+        filled = {name: value for name, value in given.items() if value}
+        own = dict(tiny.processor(text=[text], **filled, return_tensors="pt"))
+        own.pop("video_metadata", None)
         for index in range(2):
             prompt = own["input_ids"][0].numpy()
             response = rng.choice(allowed, size=2 + 3 * group + 2 * index)
@@ -63,7 +84,7 @@ def sequences(tiny: Any, picture: Callable[..., bytes]) -> tuple[list[TrainSeque
                     f"p{group}",
                     np.concatenate([prompt, response]).astype(np.int32),
                     len(prompt),
-                    images=images,
+                    visuals=tuple(visuals),
                 )
             )
             inputs.append({**own, "input_ids": torch.tensor(np.concatenate([prompt, response]))[None]})
@@ -138,7 +159,7 @@ def test_text_alone_with_a_blank_picture(tiny: Any, policy: PolicyModel, sequenc
     blank = collator(tiny, always_picture=True)(TrainBatch.of(made))
     assert plain.pixel_values is None
     assert blank.pixel_values is not None
-    assert blank.image_rows is None
+    assert blank.visual_rows is None
     tiny.model.zero_grad()
     without, _ = policy(plain)
     with_blank, _ = policy(blank)
@@ -150,30 +171,31 @@ def test_text_alone_with_a_blank_picture(tiny: Any, policy: PolicyModel, sequenc
     tiny.model.zero_grad()
 
 
-def test_an_image_is_encoded_once_a_prompt(
+def test_a_visual_is_processed_once_a_prompt(
     tiny: Any, sequences: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight sequences of four prompts with 1, 0, 3 and 1 pictures: five pictures go in, once, and stay in the cache."""
+    """Twelve sequences of six prompts, of which two show a video among 7 pictures: each goes in once and stays in the
+    cache. A video of 6 frames at 4 a second gives 4 frames, one of 8 likewise: two runs of placeholders each."""
     made, _ = sequences
-    calls = []
+    calls: list[Any] = []
     collate = collator(tiny)
-    process = collate.pictures._process
+    pictures, video = collate.visuals._pictures, collate.visuals._video
     monkeypatch.setattr(
-        collate.pictures, "_process", lambda **given: calls.append(len(given["images"])) or process(**given)
+        collate.visuals, "_pictures", lambda given: calls.append(len(given)) or pictures(given)
     )
+    monkeypatch.setattr(collate.visuals, "_video", lambda given: calls.append(given.kind) or video(given))
     batch = collate(TrainBatch.of(made))
-    assert calls == [5]
-    assert batch.grid_thw.shape == (5, 3)
+    assert calls == [9, "video", "video"]
+    assert batch.grid_thw.shape == (5 + 2 + 4, 3)
     assert batch.pixel_values.shape[0] == int(batch.grid_thw.prod(-1).sum())
-    assert batch.image_rows.tolist() == [0, 0, 1, 2, 3, 1, 2, 3, 4, 4]
+    runs = [[0], [1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
+    assert batch.visual_rows.tolist() == [row for rows in runs for row in rows * 2]
     again = collate(TrainBatch.of(made))
-    assert calls == [5]
+    assert calls == [9, "video", "video"]
     assert torch.equal(again.pixel_values, batch.pixel_values)
 
 
 def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Callable[..., bytes]) -> None:
-    from rl.collator import PictureCache
-
     processed = []
     inner = tiny.processor.image_processor
 
@@ -181,9 +203,10 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
         processed.append(len(given["images"]))
         return inner(**given)
 
+    processor = SimpleNamespace(image_processor=process, video_processor=None)
     one = inner(images=[np.zeros((32, 32, 3), np.uint8)], return_tensors="pt")["pixel_values"].nbytes
-    cache = PictureCache(process, 2 * one)
-    a, b, c = (("abc"[i], (picture(i),)) for i in range(3))
+    cache = VisualCache(processor, tiny.family, 2 * one)
+    a, b, c = (("abc"[i], (Visual("image", picture(i)),)) for i in range(3))
     cache.get([a])
     cache.get([b])
     cache.get([a])  # now b is the oldest
@@ -193,17 +216,13 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
     assert processed == [1, 1, 1]
     found = cache.get([b, c])
     assert processed == [1, 1, 1, 1]
-    direct = inner(images=[picture_array(b[1][0])], return_tensors="pt")["pixel_values"]
-    assert torch.equal(found[0][0], direct)
-    nothing = PictureCache(process, 0)
-    assert torch.equal(nothing.get([b])[0][0], direct)
+    direct = inner(images=[picture_array(b[1][0].encoded)], return_tensors="pt")["pixel_values"]
+    assert torch.equal(found[0].pixel_values, direct)
+    nothing = VisualCache(processor, tiny.family, 0)
+    assert torch.equal(nothing.get([b])[0].pixel_values, direct)
 
 
 def picture_array(encoded: bytes) -> np.ndarray:
-    import io
-
-    from PIL import Image
-
     return np.asarray(Image.open(io.BytesIO(encoded)))
 
 

@@ -23,6 +23,7 @@ from rl.rl_batch import (
     with_advantages,
 )
 from rl.rl_recipe import LossConfig, RlConfig
+from sampler.visual import Visual
 from verifiers.errors import BadInput, HoneError
 from verifiers.verdict import Verdict
 
@@ -83,7 +84,7 @@ def test_columns_of_the_batch(
     assert batch.sample_logprobs.tolist() == [-0.0, -1, -2, -3, -0.0, -0.0, -1, -0.0, -1, -2]
     assert batch.token_ids[:9].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
     assert batch.prompt_lengths.tolist() == [5] * 4
-    assert batch.images == {"a": (picture(1),)}
+    assert batch.visuals == {"a": (Visual("image", picture(1)),)}
     assert (batch.num_loss_tokens, batch.num_loss_sequences) == (10, 4)
 
 

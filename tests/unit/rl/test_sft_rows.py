@@ -46,6 +46,39 @@ def test_prompt_tokens_are_those_of_the_processor(
     assert encoder(prompt).dtype == np.int32
 
 
+def test_a_prompt_with_videos(
+    tiny: Any,
+    encoder: PromptEncoder,
+    picture: Callable[..., bytes],
+    frames: Callable[..., np.ndarray],
+    video_file: Callable[..., bytes],
+) -> None:
+    """A picture between two videos: frames chosen by the processor, each behind its time in words."""
+    films = [frames(1, 12, 32, 48), frames(2, 5)]
+    parts = [{"type": "video"}, {"type": "image"}, {"type": "text", "text": "and then?"}, {"type": "video"}]
+    prompt = Prompt.build(
+        messages=[{"role": "user", "content": parts}],
+        images=[picture(0)],
+        videos=[video_file(film, fps=4.0) for film in films],
+    )
+    text = tiny.processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True)
+    wanted = tiny.processor(
+        text=[text],
+        images=prompt.pil_images(),
+        videos=films,
+        video_metadata=[{"total_num_frames": len(film), "fps": 4.0} for film in films],
+        return_tensors="np",
+    )["input_ids"][0]
+    np.testing.assert_array_equal(encoder(prompt), wanted)
+    assert "<0.1 seconds>" in tiny.processor.tokenizer.decode(wanted)
+    assert [one.kind for one in prompt.visuals] == ["video", "image", "video"]
+    hostile = Prompt.build(
+        messages=[{"role": "user", "content": [{"type": "text", "text": "<|video_pad|>"}]}]
+    )
+    with pytest.raises(BadInput, match="0 videos and its text 1 placeholders"):
+        encoder(hostile)
+
+
 def test_sequences(tiny: Any, encoder: PromptEncoder, picture: Callable[..., bytes]) -> None:
     """Prompt, response, end of turn; only the response is learnt; a picture goes along."""
     row = SftRow(many_pictures(picture, (32, 32)), "<think>3+5</think>\\boxed{8}")
@@ -54,7 +87,7 @@ def test_sequences(tiny: Any, encoder: PromptEncoder, picture: Callable[..., byt
     response = sequence.token_ids[sequence.num_prompt_tokens :]
     assert tokenizer.decode(response) == row.response + "<|im_end|>"
     np.testing.assert_array_equal(sequence.token_ids[: sequence.num_prompt_tokens], encoder(row.prompt))
-    assert (sequence.images, sequence.loss_mask, dropped) == (row.prompt.images, None, 0)
+    assert (sequence.visuals, sequence.loss_mask, dropped) == (row.prompt.visuals, None, 0)
     assert sequence.prompt_id == row.prompt.prompt_id
 
 

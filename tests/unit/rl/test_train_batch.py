@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.batch import RESPONSE_COLUMNS, TrainBatch, TrainSequence
+from sampler.visual import Visual
 
 
 @st.composite
@@ -24,7 +25,7 @@ def sequence_lists(draw: st.DrawFn) -> list[TrainSequence]:
                 f"p{prompt}",
                 rng.integers(0, 1000, num_prompt + num_response).astype(np.int32),
                 num_prompt,
-                images=(f"image {prompt}".encode(),) * (prompt % 3),
+                visuals=(Visual("image", f"image {prompt}".encode()),) * (prompt % 3),
                 loss_mask=mask,
                 advantages=rng.normal(size=num_response).astype(np.float32) if draw(st.booleans()) else None,
                 sample_logprobs=rng.normal(size=num_response).astype(np.float32),
@@ -54,7 +55,7 @@ def assert_holds(batch: TrainBatch, sequences: list[TrainSequence]) -> None:
             wanted = getattr(one, name)
             wanted = np.full(one.num_response_tokens, default) if wanted is None else wanted
             np.testing.assert_array_equal(part, wanted.astype(np.float32))
-    assert batch.images == {one.prompt_id: one.images for one in sequences if one.images}
+    assert batch.visuals == {one.prompt_id: one.visuals for one in sequences if one.visuals}
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,7 +102,7 @@ def test_every_response_column_is_selected() -> None:
 def test_selecting_nothing() -> None:
     batch = TrainBatch.of([TrainSequence("s", "p", np.arange(4, dtype=np.int32), 2)])
     empty = batch.select([])
-    assert (len(empty), empty.num_tokens, empty.images) == (0, 0, {})
+    assert (len(empty), empty.num_tokens, empty.visuals) == (0, 0, {})
     assert empty.num_loss_tokens == 2
     assert empty.counted().num_loss_tokens == 0
     assert empty.split_response_column(empty.loss_mask) == []
