@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from recipes.check_list import run_checks
 from rl.algorithm_names import NEEDS_CRITIC
+from rl.finding import Check, Finding
+from rl.loaded_set import NOUNS, LoadedSet
+from rl.preflight_data import check_reading, check_sets
 from rl.recipe import Recipe
 from rl.reward_data import training_of, trains_reward_model
+from rl.run_data import RunData, own_sets
 from rl.run_directory import RunDirectory
+from rl.token_room import comparison_room, response_room
 from sampler.dataset_rows import SUFFIXES
-from sampler.prompt_dataset import load_prompts
-from sampler.sft_row import load_sft_rows
+from verifiers.counted import counted
 from verifiers.errors import near_name
 
 
-def print_plan(recipe: Recipe) -> None:
-    """One line a stage with the work in it, and whether it is done already.
+def print_plan(recipe: Recipe) -> list[Finding]:
+    """One line a stage with the work in it, and whether it is done already; then the checks that need no engine.
 
-    Data files are read and checked; what a builder would make is not made. Raises: BadInput naming file, row, column.
+    Data files are read and checked; what a builder would make is not made.
     """
-    title = f"{recipe.name}: {recipe.program.rounds} rounds into {recipe.run_dir}"
+    title = f"{recipe.name}: {counted(recipe.program.rounds, 'round')} into {recipe.run_dir}"
     done = _stages_done(Path(recipe.run_dir))
     table = Table("stage", "work", *(["state"] if done else []), title=title)
     for number, (stage, work) in enumerate([("prepare data", _data(recipe)), *_stages(recipe)]):
@@ -32,28 +38,40 @@ def print_plan(recipe: Recipe) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"engines: {recipe.trainer.num_ranks} trainer ranks (ZeRO-{recipe.trainer.zero_stage}), "
-        f"{recipe.sampler.num_workers} rollout workers on {recipe.sampler.device}"
+        f"engines: {counted(recipe.trainer.num_ranks, 'trainer rank')} (ZeRO-{recipe.trainer.zero_stage}), "
+        f"{counted(recipe.sampler.num_workers, 'rollout worker')} on {recipe.sampler.device}"
         + (f", {judge.sampler.num_workers} of the reward model" if judge is not None else "")
     )
+    return run_checks(_checks(recipe), console)
+
+
+def _checks(recipe: Recipe) -> Iterator[Check]:
+    """Of the files that are there, and of what the recipe says by itself."""
+    here = {name: path for name, path in own_sets(recipe).items() if Path(path).exists()}
+    sets: dict[str, LoadedSet] = {}
+    yield from check_reading(here, sets, own=here, decode_images=False)
+    yield from check_sets(recipe, RunData.of(sets))
+    yield Check("prompts and responses fit", partial(response_room, recipe))
+    if recipe.judging.reward_model is not None:
+        yield Check("comparisons fit the reward model", partial(comparison_room, recipe))
 
 
 def _data(recipe: Recipe) -> str:
-    """One line a set: how many rows its file has, or who makes it."""
-    data = recipe.data
-    files = {"train": data.train_prompts, "held out": data.heldout_prompts, "cold start": data.cold_start}
+    """One line a set: its file, or who makes it."""
+    own, builder = own_sets(recipe), recipe.data.builder
     lines = []
-    for name, file in files.items():
+    for name in ("train", "heldout", "cold_start"):
+        file = own.get(name)
         if file is None:
-            lines.append(f"{name}: {f'made by {data.builder}' if data.builder else 'none'}")
+            where = f"made by {builder}" if builder else "none"
         elif Path(file).exists():
-            load = load_sft_rows if name == "cold start" else load_prompts
-            lines.append(f"{name}: {len(load(file, decode_images=False)):,} rows of {file}")
+            where = file
         elif Path(file).suffix not in SUFFIXES:
-            lines.append(f"{name}: hub id {file}, not read")
+            where = f"hub id {file}, not read"
         else:
             near = near_name(Path(file).name, [one.name for one in Path(file).parent.glob("*")])
-            lines.append(f"{name}: NOT FOUND {file}{near}")
+            where = f"NOT FOUND {file}{near}"
+        lines.append(f"{NOUNS[name]}s: {where}")
     if trains_reward_model(recipe):
         preferences = training_of(recipe).data
         lines.append(f"preferences: {preferences.train or f'made by {preferences.builder}'}")
@@ -63,8 +81,8 @@ def _data(recipe: Recipe) -> str:
 def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The stages after the data, in the order and number of `rl.program`."""
     sft, rl, rft, evaluation = recipe.sft, recipe.rl, recipe.rft, recipe.evaluation
-    heldout = f"{evaluation.num_prompts or 'all'} held-out prompts x {evaluation.samples_per_prompt} samples"
-    unit = "sequences" if sft.pack_tokens is None else f"packs of {sft.pack_tokens:,} tokens"
+    heldout = f"{_prompts_asked(evaluation.num_prompts)} x {counted(evaluation.samples_per_prompt, 'sample')}"
+    unit = "sequence" if sft.pack_tokens is None else f"{sft.pack_tokens:,}-token pack"
     has_cold_start = recipe.data.builder is not None or recipe.data.cold_start is not None
     yield "evaluate", heldout
     for round_index in range(recipe.program.rounds):
@@ -76,13 +94,13 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
             )
             yield (
                 f"round {round_index} · SFT",
-                f"{epochs:g} epochs of {rows}, {sft.batch_size} {unit} a step",
+                f"{_epochs(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step",
             )
         if trains_reward_model(recipe) and not round_index:
             config = training_of(recipe)
             yield (
                 f"round {round_index} · reward model",
-                f"{config.epochs:g} epochs of preferences, {config.batch_size} comparisons a step",
+                f"{_epochs(config.epochs)} of preferences, {counted(config.batch_size, 'comparison')} a step",
             )
         if round_index or has_cold_start or trains_reward_model(recipe):
             yield f"round {round_index} · evaluate", heldout
@@ -91,13 +109,14 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
         if rl.advantage in NEEDS_CRITIC and recipe.critic.pretrain_steps:
             yield (
                 f"round {round_index} · critic",
-                f"at most {recipe.critic.pretrain_steps} steps of {samples}",
+                f"at most {counted(recipe.critic.pretrain_steps, 'step')} of {samples}",
             )
         yield (
             f"round {round_index} · RL",
             (
-                f"{rl.steps} steps of {samples} = {most}"
-                f"{rl.steps * rollouts:,} rollouts, {rl.steps * rl.mini_batches:,} optimizer steps "
+                f"{counted(rl.steps, 'step')} of {samples} = {most}"
+                f"{counted(rl.steps * rollouts, 'rollout')}, "
+                f"{counted(rl.steps * rl.mini_batches, 'optimizer step')} "
                 f"({rl.advantage}, {rl.loss.policy_loss})"
             ),
         )
@@ -106,7 +125,7 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield (
                 f"round {round_index} · collect",
                 (
-                    f"{rft.num_prompts} prompts x {rft.probe_samples} samples, hard ones x "
+                    f"{counted(rft.num_prompts, 'prompt')} x {counted(rft.probe_samples, 'sample')}, hard ones x "
                     f"{rft.samples_per_prompt} more"
                 ),
             )
@@ -115,12 +134,23 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
 def _rollouts_of_a_step(recipe: Recipe) -> tuple[int, str]:
     """How many (at most, where general prompts have fewer samples), and in words."""
     rl = recipe.rl
-    samples = f"{rl.samples_per_prompt} samples"
+    samples = counted(rl.samples_per_prompt, "sample")
     if recipe.judging.reward_model is not None:
         samples += f" (of a general prompt {rl.samples_per_general_prompt})"
     if rl.rollouts_per_step is not None:
-        return rl.rollouts_per_step, f"{rl.rollouts_per_step:,} rollouts, {samples} a prompt"
-    return rl.prompts_per_step * rl.samples_per_prompt, f"{rl.prompts_per_step} prompts x {samples}"
+        return rl.rollouts_per_step, f"{counted(rl.rollouts_per_step, 'rollout')}, {samples} a prompt"
+    return (
+        rl.prompts_per_step * rl.samples_per_prompt,
+        f"{counted(rl.prompts_per_step, 'prompt')} x {samples}",
+    )
+
+
+def _prompts_asked(number: int | None) -> str:
+    return "all held-out prompts" if number is None else counted(number, "held-out prompt")
+
+
+def _epochs(number: float) -> str:
+    return f"{number:g} epoch{'' if number == 1 else 's'}"
 
 
 def _stages_done(run_path: Path) -> set[int]:

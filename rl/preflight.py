@@ -4,49 +4,103 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from rl.engines import Engines
-from rl.finding import Finding, guarded
+from reward_models.comparison import Comparison
+from rl.engines import Engines, forbidden_token_ids
+from rl.families.family import load_family
+from rl.finding import Check, Finding, Outcome, some_of
+from rl.judging_start import reward_model_path
+from rl.loaded_set import NOUNS, LoadedSet
 from rl.policy_state import PolicyState
-from rl.preflight_judging import check_judges, position_bias
+from rl.preflight_data import check_reading, check_sets
+from rl.preflight_judging import POSITION_BIAS, check_trained, position_bias
 from rl.recipe import Recipe
-from rl.run_data import RunData
+from rl.run_data import RunData, base_policy, build_data, own_sets
+from rl.run_directory import RunDirectory
 from rl.sft_rows import PromptEncoder
+from rl.token_room import longest_prompt, measured_comparison_room, reads_one_answer
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
+from verifiers.counted import counted
 from verifiers.errors import HoneError
 from verifiers.registry import load_verifier
 
 SAMPLE = 200  # prompts looked at by the checks that tokenise
 
 
-def check_data(recipe: Recipe, data: RunData, base: PolicyState) -> Iterator[Finding]:
-    """Checks that need no engine."""
+def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Iterator[Check]:
+    """Every check of a recipe in order, each to be run before the next is asked for; ``quick`` starts no engine.
+
+    Where data or the policy to start from cannot be read, the checks that need them are left out.
+    """
+    paths: dict[str, str] = {}
+    yield Check("data", partial(_data_is_there, recipe, scratch, paths))
+    sets: dict[str, LoadedSet] = {}
+    own = own_sets(recipe)
+    yield from check_reading({name: own.get(name, path) for name, path in paths.items()}, sets, own=own)
+    data = RunData.of(sets)
+    yield from check_sets(recipe, data)
+    if not paths or sets.keys() != paths.keys():
+        return
+    policies: list[PolicyState] = []
+    yield Check("policy to start from", partial(_policy_is_there, recipe, scratch, data, policies))
+    run = RunDirectory(Path(recipe.run_dir))
+    yield from check_trained(recipe, run)
+    if not policies:
+        return
+    yield from check_tokens(recipe, data, policies[0], run.path)
+    if not quick:
+        with Engines(recipe, policies[0], log_dir, probe=data.heldout, run_path=run.path) as engines:
+            yield from check_engines(recipe, engines, data)
+
+
+def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Path) -> Iterator[Check]:
+    """Checks that need a tokenizer and no engine."""
     encoder = PromptEncoder(base.hub, recipe.sampler.chat_template_kwargs)
     prompts = [*data.train, *data.heldout]
-    yield from check_judges(recipe, prompts)
-    yield _references(prompts)
-    yield _lengths(recipe, encoder, prompts[:SAMPLE])
-    yield _placeholders(encoder, prompts[:SAMPLE])
-    yield _responses(recipe, encoder, data)
-    yield _disk(recipe)
+    yield Check("references judge themselves right", partial(_references, data))
+    yield Check("prompts fit", partial(_lengths, recipe, encoder, data))
+    yield Check("pictures are in the prompt", partial(_placeholders, encoder, data, prompts[:SAMPLE]))
+    yield Check("supervised responses fit", partial(_responses, recipe, encoder, data))
+    if recipe.judging.reward_model is not None:
+        model = reward_model_path(recipe.judging, run_path)
+        yield Check(
+            "comparisons fit the reward model", partial(_comparisons, recipe, encoder, model, prompts)
+        )
+    yield Check("disk", partial(_disk, recipe))
 
 
-def check_engines(recipe: Recipe, engines: Engines, data: RunData) -> Iterator[Finding]:
+def check_engines(recipe: Recipe, engines: Engines, data: RunData) -> Iterator[Check]:
     """Checks with sampler and trainer running: they agree, they see the pictures, what they sample can be judged."""
-    yield guarded("sampler and trainer agree", lambda: _agreement(engines))
-    yield guarded("pictures reach the sampler", lambda: _pictures_matter(engines, data.heldout))
-    yield guarded("sampler and encoder tokenise alike", lambda: _same_tokens(engines, data.heldout))
-    yield guarded("responses can be judged", lambda: _judged(recipe, engines, data.heldout))
+    yield Check("sampler and trainer agree", partial(_agreement, engines))
+    yield Check("pictures reach the sampler", partial(_pictures_matter, engines, data.heldout))
+    yield Check("sampler and encoder tokenise alike", partial(_same_tokens, engines, data.heldout))
+    yield Check("responses can be judged", partial(_judged, recipe, engines, data.heldout))
     if engines.judge.has_reward_model:
-        yield position_bias(recipe, engines, data.heldout)
+        yield Check(POSITION_BIAS, partial(position_bias, recipe, engines, data.heldout))
 
 
-def _references(prompts: Sequence[Prompt]) -> Finding:
+def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Finding:
+    paths.update(build_data(recipe, scratch))
+    own = own_sets(recipe)
+    made = ", ".join(f"{NOUNS[name]}s" for name in paths if name not in own)
+    return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
+
+
+def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, policies: list[PolicyState]) -> Finding:
+    base = base_policy(recipe, scratch, data)
+    forbidden_token_ids(base.hub, load_family(recipe.model.family))
+    policies.append(base)
+    return Finding("ok", recipe.model.path or "a tiny random one, whose tokenizer knows the data's texts")
+
+
+def _references(data: RunData) -> Finding:
     """Every reference, written as its verifier would accept it, must score 1 against itself."""
+    prompts = [*data.train, *data.heldout]
     failing, seen = [], set()
     for prompt in prompts:
         if prompt.verifier is None:
@@ -58,47 +112,43 @@ def _references(prompts: Sequence[Prompt]) -> Finding:
         verifier = load_verifier(prompt.verifier, prompt.verifier_options)
         for answer in verifier.reference_answers(prompt.reference):
             if verifier.judge(prompt.reference, FinalAnswer(answer)).score != 1.0:
-                failing.append(prompt.prompt_id)
+                failing.append(data.place_of(prompt.prompt_id))
                 break
     if failing:
         return Finding(
-            "references judge themselves right",
-            "failed",
-            f"{len(failing)} references fail against themselves: prompts {', '.join(failing[:5])}",
+            "failed", f"{counted(len(failing), 'reference')} wrong by their own verifier: {some_of(failing)}"
         )
+    return Finding("ok", f"{counted(len(seen), 'different reference')} of {counted(len(prompts), 'prompt')}")
+
+
+def _lengths(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
+    room = longest_prompt(recipe)
+    lengths = {one.prompt_id: len(encoder(one)) for one in [*data.train, *data.heldout][:SAMPLE]}
+    too_long = [data.place_of(prompt_id) for prompt_id, length in lengths.items() if length > room]
+    words = f"longest of {counted(len(lengths), 'prompt')} {max(lengths.values())} tokens, room for {room}"
+    if not too_long:
+        return Finding("ok", words)
+    outcome: Outcome = "failed" if len(too_long) == len(lengths) else "warning"
     return Finding(
-        "references judge themselves right",
-        "ok",
-        f"{len(seen)} different references of {len(prompts)} prompts",
+        outcome,
+        f"{words}, so {len(too_long):,} would be dropped: {some_of(too_long)}; raise data.max_prompt_tokens, or "
+        "sampler.max_model_len over rl.max_response_tokens",
     )
 
 
-def _lengths(recipe: Recipe, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> Finding:
-    room = recipe.sampler.max_model_len - recipe.rl.max_response_tokens
-    lengths = [len(encoder(prompt)) for prompt in prompts]
-    too_long = sum(length > room for length in lengths)
-    words = f"longest of {len(lengths)} prompts {max(lengths)} tokens, room for {room}"
-    if too_long == len(lengths):
-        return Finding("prompts fit", "failed", f"{words}: raise sampler.max_model_len")
-    return Finding("prompts fit", "warning" if too_long else "ok", f"{words}; {too_long} would be dropped")
-
-
-def _placeholders(encoder: PromptEncoder, prompts: Sequence[Prompt]) -> Finding:
+def _placeholders(encoder: PromptEncoder, data: RunData, prompts: Sequence[Prompt]) -> Finding:
     """A chat template that forgets pictures trains a blind model without an error."""
     token_id = encoder.tokenizer.convert_tokens_to_ids(encoder.image_token)
     blind = [
-        prompt.prompt_id for prompt in prompts if prompt.images and not (encoder(prompt) == token_id).any()
+        data.place_of(one.prompt_id)
+        for one in prompts
+        if one.images and not (encoder(one) == token_id).any()
     ]
     if blind:
-        return Finding(
-            "pictures are in the prompt",
-            "failed",
-            f"the chat template drops the pictures of {len(blind)} prompts, {blind[0]} first",
-        )
+        words = f"the chat template drops the pictures of {counted(len(blind), 'prompt')}: {some_of(blind)}"
+        return Finding("failed", words)
     with_images = sum(bool(prompt.images) for prompt in prompts)
-    return Finding(
-        "pictures are in the prompt", "ok", f"{with_images} of {len(prompts)} prompts have pictures"
-    )
+    return Finding("ok", f"{with_images} of {counted(len(prompts), 'prompt')} with pictures")
 
 
 def _responses(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
@@ -108,13 +158,27 @@ def _responses(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding
     limit = recipe.rl.max_response_tokens
     if longest > limit:
         return Finding(
-            "supervised responses fit",
-            "warning",
-            f"longest of {len(lengths)} has {longest} tokens, rl.max_response_tokens is {limit}",
+            "warning", f"longest of {len(lengths)} has {longest} tokens, rl.max_response_tokens is {limit}"
         )
-    return Finding(
-        "supervised responses fit", "ok", f"longest of {len(lengths)} has {longest} of {limit} tokens"
-    )
+    return Finding("ok", f"longest of {len(lengths)} has {longest} of {limit} tokens")
+
+
+def _comparisons(
+    recipe: Recipe, encoder: PromptEncoder, model: Path | None, prompts: Sequence[Prompt]
+) -> Finding:
+    """By the tokenizer of the reward model, which is the policy's where the run trains it."""
+    general = [one for one in prompts if one.verifier is None and one.reference][:SAMPLE]
+    if not general:
+        return Finding("ok", "no general prompts to compare answers of")
+    if model is not None:
+        encoder = PromptEncoder(model)
+    asked = [
+        one
+        if reads_one_answer(recipe)
+        else Comparison("", one, FinalAnswer(""), FinalAnswer(one.reference)).to_prompt()
+        for one in general
+    ]
+    return measured_comparison_room(recipe, max(len(encoder(one)) for one in asked))
 
 
 def _disk(recipe: Recipe) -> Finding:
@@ -122,22 +186,22 @@ def _disk(recipe: Recipe) -> Finding:
     while not path.exists():
         path = path.parent
     free_gib = shutil.disk_usage(path).free / 2**30
+    return Finding("ok" if free_gib > 5 else "warning", f"{free_gib:.0f} GiB free for {recipe.run_dir}")
+
+
+def _agreement(engines: Engines) -> Finding:
+    engines.start()
+    proof = engines.weight_sync.prove()
     return Finding(
-        "disk", "ok" if free_gib > 5 else "warning", f"{free_gib:.0f} GiB free for {recipe.run_dir}"
+        "ok", f"log-probabilities differ by at most {proof.max_difference:.1e} over {proof.num_tokens} tokens"
     )
 
 
-def _agreement(engines: Engines) -> str:
-    engines.start()
-    proof = engines.weight_sync.prove()
-    return f"log-probabilities differ by at most {proof.max_difference:.1e} over {proof.num_tokens} tokens"
-
-
-def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> str:
+def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
     """Another picture under the same words must change what the sampler computes."""
     pictured = [prompt for prompt in prompts if prompt.images][:8]
     if len(pictured) < 2:
-        return "fewer than two prompts have pictures: nothing to compare"
+        return Finding("ok", "fewer than two prompts have pictures: nothing to compare")
     donors = [*pictured[1:], pictured[0]]
     swapped = [
         Prompt.build(
@@ -158,10 +222,12 @@ def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> str:
     changed = sum(logprobs.get(one.prompt_id) != logprobs.get(f"{one.prompt_id}-swapped") for one in pictured)
     if not changed:
         raise HoneError("the sampler computes the same for different pictures: it does not see them")
-    return f"{changed} of {len(swapped)} prompts answer differently to another picture"
+    return Finding(
+        "ok", f"{changed} of {counted(len(swapped), 'prompt')} answer differently to another picture"
+    )
 
 
-def _same_tokens(engines: Engines, prompts: Sequence[Prompt]) -> str:
+def _same_tokens(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
     encoder = PromptEncoder(engines.base.hub, engines.recipe.sampler.chat_template_kwargs)
     plan = engines.plan(stage="preflight", step=1, num_samples=1, max_response_tokens=1)
     for group in engines.sampler.sample(list(prompts[:16]), plan):
@@ -169,13 +235,16 @@ def _same_tokens(engines: Engines, prompts: Sequence[Prompt]) -> str:
             raise HoneError(
                 f"prompt {group.prompt.prompt_id} is tokenised differently for SFT and for sampling"
             )
-    return "supervised rows and sampled prompts are the same tokens"
+    return Finding("ok", "supervised rows and sampled prompts are the same tokens")
 
 
-def _judged(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> str:
+def _judged(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> Finding:
     plan = engines.plan(
         stage="preflight", step=2, num_samples=2, max_response_tokens=min(64, recipe.rl.max_response_tokens)
     )
     judged = engines.sample_and_judge([one for one in prompts if engines.judge.can_judge(one)][:16], plan)
     engines.judge.require_judged(judged.rollouts)
-    return f"{len(judged.rollouts)} sampled responses judged, none without a decision beyond the limit"
+    return Finding(
+        "ok",
+        f"{counted(len(judged.rollouts), 'sampled response')} judged, none without a decision beyond the limit",
+    )

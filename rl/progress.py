@@ -28,8 +28,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from rl.finding import Outcome
+from verifiers.counted import counted
+
 PLAIN_LINE_EVERY_S = 10.0
 TITLE_WIDTH = 24
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPINNER_ASCII = "|/-\\"
 ASCII_FOR = str.maketrans(
@@ -47,6 +51,7 @@ class StageProgress:
         self.total_steps = total_steps
         self.step = done_steps
         self.result: str | None = None
+        self.outcome: Outcome = "ok"
         self.values: dict[str, float] = {}
         self._done_at_start = done_steps
         self._clock = clock
@@ -59,9 +64,9 @@ class StageProgress:
         self.values.update({name: float(value) for name, value in values.items() if value is not None})
         self.on_advance()
 
-    def finish(self, result: str) -> None:
+    def finish(self, result: str, outcome: Outcome = "ok") -> None:
         """The words that stay on the line, such as "pass@1 48.2%". The stage ends with its `with` block."""
-        self.result = result
+        self.result, self.outcome = result, outcome
 
     @property
     def elapsed_s(self) -> float:
@@ -101,11 +106,13 @@ class ProgressDisplay:
         console: Console | None = None,
         *,
         live: bool | None = None,
+        title_width: int = TITLE_WIDTH,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console or Console(highlight=False)
         on_terminal = self.console.is_interactive and not os.environ.get("CI")
         self._clock = clock
+        self._title_width = title_width
         self._stage: StageProgress | None = None
         self._last_plain_line_at = clock()
         self._live: Live | None = None
@@ -152,7 +159,7 @@ class ProgressDisplay:
                 "✗", "red", f"{'stopped' if stopped else f'failed ({type(error).__name__})'}{where}"
             )
             raise
-        self._end_stage("✓", "green", stage.result or "  ".join(_lasting_facts(stage)))
+        self._end_stage(*MARKS[stage.outcome], stage.result or "  ".join(_lasting_facts(stage)))
 
     def done_before(self, title: str) -> None:
         """A stage that an earlier run of the same program completed."""
@@ -200,7 +207,7 @@ class ProgressDisplay:
         self._print_line(mark, style, stage.title, words, duration_words(stage.elapsed_s))
 
     def _print_line(self, mark: str, style: str, title: str, *cells: str) -> None:
-        padding = " " * max(TITLE_WIDTH - cell_len(title), 0) if self.console.width >= 60 else ""
+        padding = " " * max(self._title_width - cell_len(title), 0) if self.console.width >= 60 else ""
         rest = "dim" if style == "dim" else ""
         line = Text().append(self.spell(mark), style=style).append(f" {self.spell(title)}", style=rest)
         if any(cells):
@@ -244,7 +251,7 @@ def duration_words(seconds: float) -> str:
 
 
 def _lasting_facts(stage: StageProgress) -> list[str]:
-    steps = [f"{stage.step} steps"] if stage.step else []
+    steps = [counted(stage.step, "step")] if stage.step else []
     return steps + [_value_words(name, value) for name, value in stage.values.items()]
 
 

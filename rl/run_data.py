@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reward_models.preference import PreferenceList, load_preferences
+from reward_models.preference import PreferenceList
 from rl.algorithm_names import require_known_algorithms
-from rl.engines import forbidden_token_ids
 from rl.families.family import load_family
+from rl.loaded_set import NOUNS, LoadedSet, read_set
 from rl.policy_state import PolicyState
 from rl.progress import ProgressDisplay
 from rl.recipe import Recipe
@@ -19,10 +19,11 @@ from rl.reward_data import better_first, preference_paths, training_of, trains_r
 from rl.run_directory import RunDirectory
 from rl.sft_rows import PromptEncoder
 from rl.stopwatch import Stopwatch
+from rl.token_room import longest_prompt
 from sampler.data_builder import build_data as call_builder
 from sampler.prompt import Prompt
-from sampler.prompt_dataset import load_prompts
-from sampler.sft_row import SftRow, load_sft_rows
+from sampler.sft_row import SftRow
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 STAGE = "00-prepare"
@@ -32,16 +33,43 @@ CORPUS_PAIRS = 4000  # comparisons from which a tiny tokenizer learns their word
 @dataclass(frozen=True)
 class RunData:
     """Prompts to train on, prompts never trained on, the cold-start rows, and where the run trains a reward model the
-    preferences it learns from (`train`) and is reported on with (`heldout`)."""
+    preferences it learns from (`train`) and is reported on with (`heldout`).
+
+    ``places`` says by set and prompt id where a prompt stands, as far as that is known."""
 
     train: Sequence[Prompt]
     heldout: Sequence[Prompt]
     cold_start: Sequence[SftRow]
     preferences: Mapping[str, Sequence[PreferenceList]] = field(default_factory=dict)
+    places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sets: Mapping[str, LoadedSet]) -> RunData:
+        """Of sets by name; one that is not there is empty."""
+        rows = {name: one.rows for name, one in sets.items()}
+        preferences = {
+            name.removeprefix("preferences_"): rows[name] for name in rows if name.startswith("preferences_")
+        }
+        return cls(
+            rows.get("train", ()),
+            rows.get("heldout", ()),
+            rows.get("cold_start", ()),
+            preferences,
+            {name: one.places for name, one in sets.items()},
+        )
+
+    def place_of(self, prompt_id: str, *names: str) -> str:
+        """Where to find a prompt: its file and line in one of these sets (or in any), else its id."""
+        for name in names or self.places:
+            if prompt_id in self.places.get(name, ()):
+                return self.places[name][prompt_id]
+        return f"prompt {prompt_id}"
 
 
 def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tuple[RunData, PolicyState]:
     """Build the data and the tiny policy once, then load them. Raises: BadInput naming file, row and column."""
+    from rl.engines import forbidden_token_ids
+
     stage = run.stage(STAGE)
     if stage.is_complete:
         display.done_before("prepare data")
@@ -86,30 +114,25 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
             inputs={"data": recipe.data.model_dump(mode="json")},
             result=result,
         )
-        dropped = f", {len(too_long)} prompts over {limit} tokens dropped" if too_long else ""
+        dropped = f", {counted(len(too_long), 'prompt')} over {limit} tokens dropped" if too_long else ""
         progress.finish(
-            f"{len(data.train)} prompts, {len(data.heldout)} held out, {len(data.cold_start)} rows{dropped}"
+            f"{counted(len(data.train), 'prompt')}, {len(data.heldout):,} held out, "
+            f"{counted(len(data.cold_start), 'row')}{dropped}"
         )
     return data, policy
 
 
 def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
     """Paths or hub ids by name (train, heldout, cold_start): the recipe's own over the builder's."""
-    config = recipe.data
-    given = {
-        "train": config.train_prompts,
-        "heldout": config.heldout_prompts,
-        "cold_start": config.cold_start,
-    }
+    config, own = recipe.data, own_sets(recipe)
     paths: dict[str, str] = {}
-    if config.builder is not None and None in given.values():
+    if config.builder is not None and not {"train", "heldout", "cold_start"} <= own.keys():
         built = call_builder(
             config.builder, directory / "data", seed=recipe.seed, options=config.builder_options
         )
         paths.update({name: str(path) for name, path in built.items()})
-    for name, path in given.items():
-        if path is not None:  # a local one is found again from any directory
-            paths[name] = str(Path(path).absolute()) if Path(path).exists() else path
+    for name, path in own.items():  # a local one is found again from any directory
+        paths[name] = str(Path(path).absolute()) if Path(path).exists() else path
     for name in ("train", "heldout"):
         if name not in paths:
             raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")
@@ -119,6 +142,13 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
     return paths
 
 
+def own_sets(recipe: Recipe) -> dict[str, str]:
+    """Paths or hub ids of the prompts and rows that the recipe names itself, as it names them."""
+    data = recipe.data
+    given = {"train": data.train_prompts, "heldout": data.heldout_prompts, "cold_start": data.cold_start}
+    return {name: path for name, path in given.items() if path is not None}
+
+
 def load(paths: dict[str, Any], run_path: Path) -> RunData:
     """Read everything; relative paths made by the run are taken from its directory."""
 
@@ -126,39 +156,28 @@ def load(paths: dict[str, Any], run_path: Path) -> RunData:
         inside = run_path / paths[name]
         return str(inside) if inside.exists() else str(paths[name])
 
-    return RunData(
-        load_prompts(place("train")),
-        load_prompts(place("heldout")),
-        load_sft_rows(place("cold_start")) if "cold_start" in paths else [],
-        {
-            name: load_preferences(place(f"preferences_{name}"))
-            for name in ("train", "heldout")
-            if f"preferences_{name}" in paths
-        },
-    )
+    return RunData.of({name: read_set(name, place(name)) for name in NOUNS if name in paths})
+
+
+def leaks(data: RunData) -> dict[str, str]:
+    """By id the held-out prompts that are also trained on, with the words for where."""
+    trained = {one.prompt.prompt_id: "in a preference list" for one in data.preferences.get("train", ())}
+    trained |= {row.prompt.prompt_id: "a cold-start row" for row in data.cold_start}
+    places = data.places.get("train", {})
+    trained |= {one.prompt_id: places.get(one.prompt_id, "a train prompt") for one in data.train}
+    heldout = (one.prompt_id for one in data.heldout)
+    return {prompt_id: trained[prompt_id] for prompt_id in heldout if prompt_id in trained}
 
 
 def refuse_leaks(data: RunData) -> None:
     """Raises: BadInput when a held-out prompt is also trained on."""
-    heldout = {prompt.prompt_id for prompt in data.heldout}
-    trained = {prompt.prompt_id for prompt in data.train} | {row.prompt.prompt_id for row in data.cold_start}
-    trained |= {one.prompt.prompt_id for one in data.preferences.get("train", ())}
-    leaked = sorted(heldout & trained)
+    leaked = leaks(data)
     if leaked:
+        first = next(iter(leaked))
         raise BadInput(
-            f"{len(leaked)} held-out prompts are also trained on, {leaked[0]} first: take them out of one set"
+            f"{counted(len(leaked), 'held-out prompt')} also trained on, first {data.place_of(first, 'heldout')}, "
+            f"which is {leaked[first]}: take them out of one set"
         )
-
-
-def longest_prompt(recipe: Recipe) -> int:
-    """Tokens a prompt may have: the recipe's own limit, and room for a response within the model's length."""
-    room = recipe.sampler.max_model_len - recipe.rl.max_response_tokens
-    if room < 1:
-        raise BadInput(
-            f"rl.max_response_tokens={recipe.rl.max_response_tokens} leaves no room for a prompt in "
-            f"sampler.max_model_len={recipe.sampler.max_model_len}: raise the one or lower the other"
-        )
-    return min(recipe.data.max_prompt_tokens, room)
 
 
 def long_prompts(prompts: Sequence[Prompt], encoder: PromptEncoder, limit: int) -> list[str]:
@@ -174,7 +193,7 @@ def without(data: RunData, prompt_ids: Sequence[str]) -> RunData:
     for name, kept, before in (("train", train, data.train), ("held-out", heldout, data.heldout)):
         if not kept:
             raise BadInput(
-                f"all {len(before)} {name} prompts are too long: raise data.max_prompt_tokens, or "
+                f"all {counted(len(before), f'{name} prompt')} too long: raise data.max_prompt_tokens, or "
                 "sampler.max_model_len over rl.max_response_tokens"
             )
     return replace(data, train=train, heldout=heldout)

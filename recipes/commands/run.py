@@ -17,7 +17,10 @@ def run(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check recipe and data files, show the plan; run nothing."),
+        typer.Option(
+            "--dry-run",
+            help="Show the plan, check recipe and data files; run nothing. Exit status 1 when a check fails.",
+        ),
     ] = False,
     report: Annotated[bool, typer.Option(help="Write RUN/report.html at the end.")] = True,
 ) -> None:
@@ -27,10 +30,10 @@ def run(
 
     settings = load_recipe(recipe, overrides or [])
     if dry_run:
+        from recipes.check_list import any_failed
         from recipes.run_plan import print_plan
 
-        print_plan(settings)
-        return
+        raise typer.Exit(1 if any_failed(print_plan(settings)) else 0)
     run_directory = RunDirectory(Path(settings.run_dir))
     run_directory.open(dump_recipe(settings))
     try:

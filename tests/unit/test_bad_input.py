@@ -87,8 +87,8 @@ def test_recipes(refused, arguments, message, tmp_path):
         ("rl.loss.policy_loss=vanila", "rl.loss.policy_loss='vanila' is unknown; did you mean 'vanilla'? (known: "),
         ("rl.samples_per_prompt=1", "rl.samples_per_prompt must be at least 2"),
         ("sampler.max_model_len=12", "rl.max_response_tokens=12 leaves no room for a prompt"),
-        ("sampler.max_model_len=20", "train prompts are too long: raise"),
-        ("data.max_prompt_tokens=3", "all 40 train prompts are too long: raise data.max_prompt_tokens"),
+        ("sampler.max_model_len=20", "train prompts too long: raise"),
+        ("data.max_prompt_tokens=3", "all 40 train prompts too long: raise data.max_prompt_tokens"),
     ],
 )  # fmt: skip
 def test_what_a_recipe_names(refused, override, message):
@@ -157,7 +157,7 @@ def test_files_of_a_data_set(refused, sets, tmp_path):
     missing.write_bytes(b"")
     assert "not a readable Parquet file" in refused(TINY, *own_sets(sets, train_prompts=missing))
     leaked = refused(TINY, *own_sets(sets, train_prompts=sets["heldout"]))
-    assert "4 held-out prompts are also trained on" in leaked
+    assert "4 held-out prompts also trained on, first " in leaked
     rows = refused(TINY, *own_sets(sets), f"data.cold_start={sets['train']}")
     assert "column 'response': a supervised row needs the response to learn" in rows
 
@@ -209,7 +209,7 @@ def test_long_prompts_are_counted_and_dropped(sets, tmp_path, capfd):
     result = run.stage("00-prepare").manifest()["result"]
     assert result["num_train_prompts"] == 7
     assert (len(result["too_long"]["prompt_ids"]), result["too_long"]["limit_tokens"]) == (1, 64)
-    assert "1 prompts over 64 tokens dropped" in capfd.readouterr().out
+    assert "1 prompt over 64 tokens dropped" in capfd.readouterr().out
 
 
 def test_engine_errors_are_one_line_with_the_traceback_in_the_log(tmp_path, capfd, monkeypatch, sets):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from reward_models.score import Score
-from rl.finding import Finding
-from rl.preflight_judging import check_judges, check_trained, position_bias
+from rl.finding import Check, Finding
+from rl.preflight_judging import POSITION_BIAS, check_judges, check_trained, position_bias
 from rl.recipe import Recipe
+from rl.run_data import RunData
+from sampler.prompt import Prompt
 
 REWARD_MODEL = {"path": "rm"}
 
@@ -28,8 +30,12 @@ def general(prompt: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def outcomes(findings: Any) -> dict[str, Finding]:
-    return {finding.check: finding for finding in findings}
+def outcomes(checks: Iterable[Check]) -> dict[str, Finding]:
+    return {check.name: check.run() for check in checks}
+
+
+def data(prompts: Sequence[Prompt]) -> RunData:
+    return RunData(prompts, [], [], places={"train": {"h": "train.jsonl, line 3"}})
 
 
 def test_a_prompt_without_judge_or_reference_is_found(
@@ -37,20 +43,21 @@ def test_a_prompt_without_judge_or_reference_is_found(
 ) -> None:
     check = "every prompt has a judge"
     prompts = [prompt("v"), general("g")]
-    none = outcomes(check_judges(recipe(), prompts))[check]
+    none = outcomes(check_judges(recipe(), data(prompts)))[check]
     assert none.outcome == "failed" and "judging.reward_model is not set" in none.words
     with_model = recipe(judging={"reward_model": REWARD_MODEL})
-    bare = outcomes(check_judges(with_model, [*prompts, general("h", "")]))[check]
-    assert bare.outcome == "failed" and "no reference" in bare.words
-    fine = outcomes(check_judges(with_model, prompts))[check]
+    bare = outcomes(check_judges(with_model, data([*prompts, general("h", "")])))[check]
+    assert bare.outcome == "failed"
+    assert bare.words == "1 general prompt without a reference to compare with: train.jsonl, line 3"
+    fine = outcomes(check_judges(with_model, data(prompts)))[check]
     assert (fine.outcome, fine.words) == ("ok", "1 by a verifier, 1 by the reward model")
 
 
 def test_weights_and_penalties_move_the_scale(prompt: Callable[..., Any]) -> None:
     check = "rewards are in [0, 1]"
-    assert outcomes(check_judges(recipe(), [prompt("v")]))[check].outcome == "ok"
+    assert outcomes(check_judges(recipe(), data([prompt("v")])))[check].outcome == "ok"
     for rl in ({"reward_weights": {"string": 2.0}}, {"unparseable_penalty": 0.5}):
-        found = outcomes(check_judges(recipe(rl=rl), [prompt("v")]))[check]
+        found = outcomes(check_judges(recipe(rl=rl), data([prompt("v")])))[check]
         assert found.outcome == "warning" and "string" in found.words
 
 
@@ -109,5 +116,5 @@ def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> Non
     engines: Any = SimpleNamespace(judge=SimpleNamespace(compare=lambda asked: [scores for _ in asked]))
     found = position_bias(hybrid, engines, [general(f"g{i}", f"r{i}") for i in range(5)])
     trained = run_of(("reward-model", {"report": {"position_bias_frac": None, "num_pairs": 100}}))
-    for finding in (found, outcomes(check_trained(hybrid, trained))[found.check]):
+    for finding in (found, outcomes(check_trained(hybrid, trained))[POSITION_BIAS]):
         assert finding.outcome == "ok" and "one answer at a time" in finding.words

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from rl.recipe import Recipe
-from rl.run_data import RunData, build_data, load, long_prompts, longest_prompt, refuse_leaks, without
+from rl.run_data import RunData, build_data, load, long_prompts, refuse_leaks, without
 from rl.sft_rows import PromptEncoder
+from rl.token_room import longest_prompt
 from sampler.prompt_dataset import save_prompts
 from sampler.sft_row import SftRow
 from verifiers.errors import BadInput
@@ -24,9 +25,11 @@ def recipe(**sections: Any) -> Recipe:
 def test_a_held_out_prompt_is_never_trained_on(prompt: Callable[..., Any]) -> None:
     a, b, c = prompt("a"), prompt("b"), prompt("c")
     refuse_leaks(RunData([a], [b], [SftRow(c, "x")]))
-    with pytest.raises(BadInput, match="1 held-out prompts are also trained on, b first"):
+    with pytest.raises(
+        BadInput, match="1 held-out prompt also trained on, first prompt b, which is a train prompt"
+    ):
         refuse_leaks(RunData([a, b], [b], []))
-    with pytest.raises(BadInput, match="c first"):
+    with pytest.raises(BadInput, match="first prompt c, which is a cold-start row"):
         refuse_leaks(RunData([a], [b, c], [SftRow(c, "x")]))
 
 
@@ -37,7 +40,7 @@ def test_long_prompts_are_left_out(hub: Path, prompt: Callable[..., Any]) -> Non
     assert long_prompts([long, short], encoder, limit) == [long.prompt_id]
     kept = without(RunData([short, long], [short], []), [long.prompt_id])
     assert (kept.train, kept.heldout) == ([short], [short])
-    with pytest.raises(BadInput, match="all 1 train prompts are too long"):
+    with pytest.raises(BadInput, match="all 1 train prompt too long"):
         without(RunData([long], [short], []), [long.prompt_id])
 
 

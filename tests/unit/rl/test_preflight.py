@@ -1,0 +1,107 @@
+"""The whole preflight of a recipe, without engines: what it asks, in which order, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes import cli
+from rl.finding import Check, Finding
+from rl.policy_state import PolicyState
+from rl.preflight import check_tokens, examine
+from rl.recipe import Recipe
+from rl.run_data import RunData
+
+
+def recipe(**sections: Any) -> Recipe:
+    data = {"train_prompts": "train.jsonl", "heldout_prompts": "heldout.jsonl", **sections.pop("data", {})}
+    return Recipe.model_validate({"name": "x", "data": data, **sections})
+
+
+def write_rows(path: Path, *references: str) -> None:
+    rows = [
+        {"messages": f"What is {one}?", "verifier": "number", "reference": one, "note": ""}
+        for one in references
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_data_that_cannot_be_read_ends_it_before_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("train.jsonl"), "1", "many")
+    write_rows(Path("heldout.jsonl"), "3")
+    findings = {
+        check.name: check.run() for check in examine(recipe(), tmp_path / "scratch", tmp_path, quick=True)
+    }
+    assert list(findings)[:3] == ["data", "train prompts", "held-out prompts"]
+    assert "policy to start from" not in findings
+    assert findings["train prompts"].outcome == "failed"
+    assert findings["train prompts"].details[0].startswith("train.jsonl, line 2, column 'reference'")
+    assert findings["held-out prompts"].words == "1 of heldout.jsonl; not read: note"
+
+
+def test_doctor_tells_each_check_and_removes_a_run_directory_in_which_nothing_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("train.jsonl"), "1", "many")
+    write_rows(Path("heldout.jsonl"), "3")
+    Path("own.yaml").write_text(
+        "name: own\ndata: {train_prompts: train.jsonl, heldout_prompts: heldout.jsonl}"
+    )
+    assert cli.main(["doctor", "own.yaml", "--quick"]) == 1
+    shown = capfd.readouterr().out
+    assert "  train prompts   …\n" in shown
+    assert "1 row cannot be read" in shown and "train.jsonl, line 2" in shown
+    assert not Path("runs").exists()
+
+
+@pytest.fixture
+def asked(hub: Path, prompt: Callable[..., Any], tmp_path: Path) -> Callable[..., dict[str, Finding]]:
+    """The checks that need a tokenizer, of two prompts with places, one of them general."""
+    general = replace(prompt("g", reference="ok " * 20), kind="general", verifier=None)
+    data = RunData(
+        [prompt("v"), general], [], [], places={"train": {"v": "a.jsonl, line 1", "g": "a.jsonl, line 2"}}
+    )
+
+    def findings(changed: Recipe, data: RunData = data) -> dict[str, Finding]:
+        checks: list[Check] = list(check_tokens(changed, data, PolicyState(0, hub, "x"), tmp_path))
+        return {check.name: check.run() for check in checks}
+
+    return findings
+
+
+def test_a_comparison_must_fit_the_reward_model(asked: Callable[..., dict[str, Finding]]) -> None:
+    def found(room: int, **judge: Any) -> Finding:
+        sections = {"sampler": {"max_model_len": 400}, "rl": {"max_response_tokens": 100}}
+        model = {
+            "path": None,
+            "training": {"data": {"builder": "a:b"}, **judge},
+            "sampler": {"max_model_len": room},
+        }
+        return asked(recipe(judging={"reward_model": model}, **sections))["comparisons fit the reward model"]
+
+    enough, tight, none = found(400), found(150), found(30)
+    assert [one.outcome for one in (enough, tight, none)] == ["ok", "warning", "failed"]
+    assert "judging.reward_model.sampler.max_model_len=150; what is longer has no reward" in tight.words
+    assert "no answer fits" in none.words
+    assert found(150, kind="scalar").outcome == "ok"  # one answer at a time
+
+
+def test_what_is_wrong_is_named_by_file_and_line(
+    asked: Callable[..., dict[str, Finding]], prompt: Callable[..., Any]
+) -> None:
+    sections = {"sampler": {"max_model_len": 400}, "rl": {"max_response_tokens": 100}}
+    assert asked(recipe(**sections))["prompts fit"].outcome == "ok"
+    short = asked(recipe(data={"max_prompt_tokens": 1}, **sections))["prompts fit"]
+    assert (
+        short.outcome == "failed"
+        and "a.jsonl, line 1; a.jsonl, line 2; raise data.max_prompt_tokens" in short.words
+    )
