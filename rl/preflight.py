@@ -138,17 +138,18 @@ def _lengths(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
 
 def _placeholders(encoder: PromptEncoder, data: RunData, prompts: Sequence[Prompt]) -> Finding:
     """A chat template that forgets pictures trains a blind model without an error."""
-    token_id = encoder.tokenizer.convert_tokens_to_ids(encoder.image_token)
+    marks = [mark for mark in encoder.marks.values() if mark]
+    ids = encoder.tokenizer.convert_tokens_to_ids(marks)
     blind = [
         data.place_of(one.prompt_id)
         for one in prompts
-        if one.images and not (encoder(one) == token_id).any()
+        if one.visuals and not np.isin(encoder(one), ids).any()
     ]
     if blind:
         words = f"the chat template drops the pictures of {counted(len(blind), 'prompt')}: {some_of(blind)}"
         return Finding("failed", words)
-    with_images = sum(bool(prompt.images) for prompt in prompts)
-    return Finding("ok", f"{with_images} of {counted(len(prompts), 'prompt')} with pictures")
+    with_visuals = sum(bool(prompt.visuals) for prompt in prompts)
+    return Finding("ok", f"{with_visuals} of {counted(len(prompts), 'prompt')} with pictures or videos")
 
 
 def _responses(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
@@ -199,7 +200,7 @@ def _agreement(engines: Engines) -> Finding:
 
 def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
     """Another picture under the same words must change what the sampler computes."""
-    pictured = [prompt for prompt in prompts if prompt.images][:8]
+    pictured = [prompt for prompt in prompts if prompt.visuals][:8]
     if len(pictured) < 2:
         return Finding("ok", "fewer than two prompts have pictures: nothing to compare")
     donors = [*pictured[1:], pictured[0]]
@@ -207,12 +208,13 @@ def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
         Prompt.build(
             messages=one.messages,
             images=donor.images,
+            videos=donor.videos,
             verifier=one.verifier,
             reference=one.reference,
             prompt_id=f"{one.prompt_id}-swapped",
         )
         for one, donor in zip(pictured, donors, strict=True)
-        if len(one.images) == len(donor.images)
+        if (len(one.images), len(one.videos)) == (len(donor.images), len(donor.videos))
     ]
     plan = engines.plan(stage="preflight", step=0, num_samples=1, max_response_tokens=1, temperature=1.0)
     logprobs = {
