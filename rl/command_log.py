@@ -22,7 +22,7 @@ def command_log(log: Path) -> Iterator[TextIO]:
         with quiet_third_party(log) as terminal, failures_in_one_line(log):
             yield terminal
     finally:
-        if not log.stat().st_size:
+        if log.exists() and not log.stat().st_size:
             log.unlink()
         for folder in made:
             with suppress(OSError):  # something is in it

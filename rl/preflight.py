@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reward_models.comparison import Comparison
+from reward_models.value_head import has_value_head
 from rl.engines import Engines, forbidden_token_ids
 from rl.families.family import load_family
 from rl.finding import Check, Finding, Outcome, some_of
@@ -19,6 +20,7 @@ from rl.policy_state import PolicyState
 from rl.preflight_data import check_reading, check_sets
 from rl.preflight_judging import POSITION_BIAS, check_trained, position_bias
 from rl.recipe import Recipe
+from rl.reward_checkpoint import require_reward_model
 from rl.run_data import RunData, base_policy, build_data, own_sets
 from rl.run_directory import RunDirectory
 from rl.sft_rows import PromptEncoder
@@ -46,6 +48,9 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
     yield from check_sets(recipe, data)
     if not paths or sets.keys() != paths.keys():
         return
+    judge = recipe.judging.reward_model
+    if judge is not None and judge.path is not None:
+        yield Check("reward model", partial(_reward_model_is_there, Path(judge.path)))
     policies: list[PolicyState] = []
     yield Check("policy to start from", partial(_policy_is_there, recipe, scratch, data, policies))
     run = RunDirectory(Path(recipe.run_dir))
@@ -89,6 +94,11 @@ def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Find
     own = own_sets(recipe)
     made = ", ".join(f"{NOUNS[name]}s" for name in paths if name not in own)
     return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
+
+
+def _reward_model_is_there(path: Path) -> Finding:
+    require_reward_model(path, "judging.reward_model.path")
+    return Finding("ok", f"{'scalar' if has_value_head(path) else 'pairwise'}: {path}")
 
 
 def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, policies: list[PolicyState]) -> Finding:

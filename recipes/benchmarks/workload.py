@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any
 
 from rl.batch import TrainBatch
+from rl.command_log import command_log, scratch_with_logs
 from rl.recipe import Recipe
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
@@ -18,18 +18,25 @@ class Workload:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._stack = ExitStack()
 
     def __enter__(self) -> Workload:
+        with ExitStack() as stack:
+            self._prepare(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def _prepare(self, stack: ExitStack) -> None:
         from rl.engines import forbidden_token_ids
         from rl.families.family import load_family
-        from rl.quiet import quiet_third_party
         from rl.ray_session import ray_for
         from rl.run_data import base_policy, build_data, load
 
-        scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hone-bench-")))
+        scratch = stack.enter_context(scratch_with_logs("hone-bench-"))
         self.log_dir = scratch / "logs"
-        self._terminal = self._stack.enter_context(quiet_third_party(self.log_dir / "driver.log"))
+        self._terminal = stack.enter_context(command_log(self.log_dir / "driver.log"))
         self.data = load(build_data(self.recipe, scratch), scratch)
         self.model_path = base_policy(self.recipe, scratch, self.data).hub
         rl = self.recipe.rl
@@ -41,13 +48,10 @@ class Workload:
             step=0,
             forbidden_token_ids=forbidden_token_ids(self.model_path, load_family(self.recipe.model.family)),
         )
-        self._stack.enter_context(ray_for(self.recipe))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        stack.enter_context(ray_for(self.recipe))
 
     def say(self, words: str) -> None:
+        """To the terminal, past the log that standard output goes to."""
         print(words, file=self._terminal, flush=True)
 
     def sft_batch(self) -> TrainBatch:

@@ -83,10 +83,10 @@ def ablation(
     """Hybrid PPO with one part left out at a time, from one SFT policy: medians, a table and a page."""
     from rich.console import Console
 
+    from rl.command_log import command_log
     from rl.progress import ProgressDisplay
-    from rl.quiet import quiet_third_party
 
-    with quiet_third_party(out / "logs" / "driver.log") as terminal:
+    with command_log(out / "logs" / "driver.log") as terminal:
         from recipes.benchmarks.ablation import run_ablation
         from recipes.benchmarks.ablation_page import page, table
 

@@ -39,6 +39,6 @@ def _is_sound(settings: Recipe, scratch: Path, quick: bool) -> bool:
 
         console = Console(file=terminal)
         failed = any_failed(run_checks(examine(settings, scratch, log.parent, quick=quick), console))
-        if failed and log.stat().st_size:
-            console.print(f"what the engines said: {log.parent}", highlight=False)
+    if failed and log.exists():
+        typer.echo(f"logs: {log.parent}")
     return not failed

@@ -46,14 +46,12 @@ def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) 
 
     from rich.console import Console
 
-    from rl.engine_failure import failures_in_one_line
-    from rl.quiet import quiet_third_party
+    from rl.command_log import command_log
 
     log = run_path / "logs" / "eval.log"
     with (
         tempfile.TemporaryDirectory(prefix="hone-eval-") as scratch,
-        quiet_third_party(log) as terminal,
-        failures_in_one_line(log),
+        command_log(log) as terminal,
     ):
         from rl import policy_evaluation
 

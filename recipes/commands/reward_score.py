@@ -33,6 +33,7 @@ def score(
     from pydantic import ValidationError
 
     from recipes.score_file import read_comparisons
+    from rl.reward_checkpoint import require_reward_model
     from sampler.sampler_config import SamplerConfig
     from verifiers.errors import BadInput
 
@@ -46,8 +47,7 @@ def score(
         )
     except ValidationError as why:
         raise BadInput(f"--device {device!r}: {why.errors()[0]['msg']}") from None
-    if not (model / "config.json").is_file():
-        raise BadInput(f"--model {model}: no checkpoint directory in the hub layout")
+    require_reward_model(model, "--model")
     comparisons = read_comparisons(file, expects_thought=expects_thought)
     if not _score(comparisons, model.resolve(), sampler, out):
         raise typer.Exit(1)
@@ -55,17 +55,14 @@ def score(
 
 def _score(comparisons: Sequence[Comparison], model: Path, sampler: SamplerConfig, out: Path | None) -> bool:
     """Whether every answer could be scored."""
-    from tempfile import TemporaryDirectory
-
     from rich.console import Console
 
     from recipes.score_file import scored, words_of, write_scores
-    from rl.engine_failure import failures_in_one_line
-    from rl.quiet import quiet_third_party
+    from rl.command_log import command_log, scratch_with_logs
 
-    with TemporaryDirectory(prefix="hone-score-") as scratch:
-        log = Path(scratch) / "driver.log"
-        with quiet_third_party(log) as terminal, failures_in_one_line(log):
+    with scratch_with_logs("hone-score-") as scratch:
+        logs = scratch / "logs"
+        with command_log(logs / "driver.log") as terminal:
             from reward_models.served_model import served
             from rl.progress import ProgressDisplay
             from rl.ray_session import ray_session
@@ -73,7 +70,7 @@ def _score(comparisons: Sequence[Comparison], model: Path, sampler: SamplerConfi
             rows = []
             with ProgressDisplay(Console(file=terminal)) as display, ray_session(2, 512):
                 with display.stage("score", total_steps=len(comparisons)) as progress:
-                    with served(model, sampler, Path(scratch)) as reward_model:
+                    with served(model, sampler, logs) as reward_model:
                         for row in scored(comparisons, reward_model.compare):
                             rows.append(row)
                             progress.advance()
