@@ -58,6 +58,7 @@ class Descriptions:
         return list(rows.values())
 
     def prompts(self, num: int) -> list[Prompt]:
+        """Those of ``rows``; the description is the reference."""
         return [row.prompt for row in self.rows(num)]
 
     def preferences(self, num: int, false_frac: float) -> list[PreferenceList]:

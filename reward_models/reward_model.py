@@ -13,7 +13,8 @@ from reward_models.score import Score
 class RewardModel(Protocol):
     """Used from one thread. By comparison id the probability that the first answer is the better one."""
 
-    def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]: ...
+    def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]:
+        """One score for each comparison. A judge's own failure is a score with status ``error``, not an exception."""
 
 
 def without_asking(comparison: Comparison) -> Score | None:

@@ -96,4 +96,5 @@ class Score:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Score:
+        """What ``to_json`` wrote; a field of another name raises TypeError."""
         return cls(**data)

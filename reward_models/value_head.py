@@ -26,6 +26,7 @@ def load_value_head(hub_directory: Path) -> dict[str, torch.Tensor]:
 
 
 def save_value_head(hub_directory: Path, head: Mapping[str, torch.Tensor]) -> None:
+    """``weight`` [1, hidden] and ``bias`` [1], beside the weights of the checkpoint."""
     from safetensors.torch import save_file
 
     save_file(dict(head), hub_directory / VALUE_HEAD_FILE)

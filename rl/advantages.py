@@ -37,6 +37,7 @@ class GaeSettings:
 
     @classmethod
     def of(cls, config: RlConfig) -> GaeSettings:
+        """Those of a recipe's ``rl`` section."""
         return cls(
             gamma=config.gamma,
             lambda_actor=config.lambda_actor,

@@ -50,6 +50,7 @@ class AnswerPairs:
 
     @property
     def num_pairs(self) -> int:
+        """Of all lists."""
         return sum(map(len, self.lists))
 
     def batch(self, pairs: Sequence[tuple[int, int]]) -> tuple[TrainBatch, Ints]:

@@ -59,6 +59,7 @@ class StageDirectory:
 
     @property
     def is_complete(self) -> bool:
+        """By its manifest, which is written last."""
         return (self.path / MANIFEST).is_file()
 
     def manifest(self) -> dict[str, Any]:
@@ -166,6 +167,7 @@ class RunDirectory:
         write_atomically(kept, recipe_yaml)
 
     def close(self) -> None:
+        """Let another process open the run."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None

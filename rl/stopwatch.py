@@ -23,4 +23,5 @@ class Stopwatch:
             self.add(phase, time.perf_counter() - start)
 
     def add(self, phase: str, seconds: float) -> None:
+        """Seconds of a phase that were measured elsewhere."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds

@@ -90,18 +90,23 @@ class Trainer:
         return [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
 
     def reset_optimizer(self) -> None:
+        """Forget moments and step counts of policy and critic; weights stay."""
         self._call("reset_optimizer")
 
     def save_checkpoint(self, directory: Path) -> None:
+        """What going on inside a stage needs: weights and optimizer of policy and critic."""
         self._call("save_checkpoint", str(directory))
 
     def load_checkpoint(self, directory: Path) -> None:
+        """Back to what ``save_checkpoint`` wrote. Raises: RuntimeError where it cannot be read."""
         self._call("load_checkpoint", str(directory))
 
     def load_weights(self, hub_directory: Path) -> None:
+        """Of a checkpoint in the hub layout, into the policy."""
         self._call("load_weights", str(hub_directory))
 
     def export(self, directory: Path) -> None:
+        """The policy's weights alone, in the hub layout; ``rl.checkpoint.export_policy`` adds the files beside them."""
         self._call("export", str(directory))
 
     def load_critic(self, hub_directory: Path) -> None:
@@ -109,9 +114,11 @@ class Trainer:
         self._call("load_critic", str(hub_directory))
 
     def export_critic(self, directory: Path) -> None:
+        """The critic's weights likewise, and its value head."""
         self._call("export_critic", str(directory))
 
     def load_reference(self, directory: Path) -> None:
+        """Hold a frozen copy of a checkpoint as the reference policy of the KL term."""
         self._call("load_reference", str(directory))
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:

@@ -77,6 +77,7 @@ class ActorPool:
         self._thread.start()
 
     def put(self, job: Job) -> None:
+        """Queue a case; one that is not plain JSON, or comes after ``close``, gets status ``error`` at once."""
         try:
             line = json.dumps(_line(job.case))
         except (TypeError, ValueError) as why:

@@ -43,6 +43,7 @@ class Mismatch:
 
     @classmethod
     def between(cls, sample_logprobs: Floats, trainer_logprobs: Floats) -> Mismatch:
+        """Of log-probabilities of the same tokens, [tokens] each; 0 without any."""
         difference = trainer_logprobs.astype(np.float64) - sample_logprobs.astype(np.float64)
         if not len(difference):
             return cls(0.0, 0.0)

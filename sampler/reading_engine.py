@@ -20,6 +20,7 @@ class ReadingEngine(RolloutEngine):
     """
 
     def arguments(self, model_path: str, config: SamplerConfig) -> dict[str, Any]:
+        """vLLM's pooling runner: the last token's hidden state, not normalised."""
         from vllm.config import PoolerConfig
 
         pooler = PoolerConfig(pooling_type="LAST", use_activation=False)  # no activation: not normalised
@@ -27,11 +28,13 @@ class ReadingEngine(RolloutEngine):
         return engine_arguments(model_path, config) | reading
 
     def request_params(self, plan: SamplingPlan, prompt_id: str, index: int) -> Any:
+        """The same for every prompt: a plan says how to sample, and nothing is sampled."""
         from vllm import PoolingParams
 
         return PoolingParams(task="embed", use_activation=False)
 
     def rollout(self, group: OpenGroup, index: int, output: PoolingRequestOutput) -> Rollout:
+        """No response tokens, and ``hidden_state`` [hidden] in float32."""
         return Rollout(
             rollout_id=output.request_id,
             prompt_id=group.prompt_id,

@@ -70,6 +70,7 @@ class SamplingPlan:
             raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
 
     def num_samples_for(self, prompt: Prompt) -> int:
+        """By the prompt's kind, where ``num_samples_by_kind`` has it."""
         return self.num_samples_by_kind.get(prompt.kind, self.num_samples)
 
     def indices_for(self, prompt: Prompt) -> range:
@@ -81,6 +82,7 @@ class SamplingPlan:
         return f"{self.stage}-{self.step}-{prompt_id}-{index}"
 
     def seed_for(self, prompt_id: str, index: int) -> int:
+        """Of one rollout: the same in every run of that seed, whichever worker draws it."""
         return rollout_seed(self.run_seed, self.stage, self.step, prompt_id, index)
 
 

@@ -22,6 +22,7 @@ class SampleStats:
 
     @property
     def response_tokens_per_s(self) -> float:
+        """0 before any time has passed."""
         return self.response_tokens / self.seconds if self.seconds > 0 else 0.0
 
 
@@ -39,6 +40,7 @@ class SampleTally:
     dropped: list[DroppedPrompt] = field(default_factory=list)
 
     def count(self, group: RolloutGroup) -> None:
+        """Add a finished group; the clock stops at the last one."""
         self.ended = time.perf_counter()
         self.num_groups += 1
         self.num_rollouts += len(group.rollouts)
@@ -46,6 +48,7 @@ class SampleTally:
         self.prompt_tokens += len(group.rollouts[0].prompt_token_ids)
 
     def stats(self) -> SampleStats:
+        """The totals so far."""
         return SampleStats(
             num_groups=self.num_groups,
             num_rollouts=self.num_rollouts,

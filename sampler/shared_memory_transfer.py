@@ -88,11 +88,17 @@ class SharedMemoryWeightTransferEngine(WeightTransferEngine[SharedMemoryInitInfo
         self._num_received = 0
 
     def update_weights(self, update_info: dict[str, Any]) -> None:
+        """vLLM's entry: the manifest as plain data; returns when the device is done. Raises as `receive_weights`."""
         self.receive_weights(self.parse_update_info(update_info))
         if self.device.type != "cpu":
             torch.accelerator.synchronize()
 
     def receive_weights(self, update_info: SharedMemoryUpdateInfo) -> None:
+        """Load a segment into the model, and pack the expert weights again.
+
+        Raises WeightTransferError before the model is touched for names or shapes that are not the checkpoint's, a
+        tensor sent twice, a segment that is gone or damaged; and afterwards for a module that no tensor filled.
+        """
         manifest = SegmentManifest.from_dict({"path": update_info.path, "entries": update_info.entries})
         check_layout({entry.name: entry.shape for entry in manifest.entries}, self._layout)
         names = [entry.name for entry in manifest.entries]
@@ -115,6 +121,7 @@ class SharedMemoryWeightTransferEngine(WeightTransferEngine[SharedMemoryInitInfo
         self._num_received += 1
 
     def finish_weight_update(self) -> None:
+        """Raises WeightTransferError unless exactly one manifest came since the start."""
         if self._num_received != 1:
             raise WeightTransferError(f"a weight update is one manifest, got {self._num_received}")
 
@@ -187,6 +194,8 @@ def _some(names: set[str] | Any) -> str:
 
 @dataclass
 class SharedMemoryTrainerInitInfo(TrainerInitInfo):
+    """What vLLM's factory needs to choose this backend; ``is_sender`` on rank 0."""
+
     backend: ClassVar[str] = BACKEND
 
 
@@ -208,6 +217,7 @@ class SharedMemoryTrainerEngine(TrainerWeightTransferEngine[SharedMemoryTrainerI
         client: VLLMWeightSyncClient,
         source: WeightSource | None = None,
     ) -> Self:
+        """An engine on this rank; the sender sweeps segments of dead writers. Raises ValueError without a source."""
         if source is None:
             raise ValueError("the shared_memory backend needs a WeightSource")
         engine = cls(client=client, source=source, is_sender=init_info.is_sender)
@@ -234,6 +244,7 @@ class SharedMemoryTrainerEngine(TrainerWeightTransferEngine[SharedMemoryTrainerI
         self._live_segment = Path(manifest.path)
 
     def shutdown(self) -> None:
+        """Remove the segment that was kept for workers that restart."""
         self._remove_live_segment()
 
     def _write_segment(self) -> SegmentManifest:

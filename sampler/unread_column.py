@@ -38,9 +38,11 @@ class UnreadColumns:
 
     @property
     def found(self) -> tuple[UnreadColumn, ...]:
+        """In the order seen, each once."""
         return tuple(self._found.values())
 
     def see(self, row: DatasetRow) -> None:
+        """Note what nobody reads in this row; a name close to one that the row lacks is what was meant."""
         for name in row.values:
             if name not in self._known and name not in self._found:
                 lacking = [known for known in sorted(self._known) if not row.values.get(known)]

@@ -51,10 +51,12 @@ class SegmentManifest:
     entries: tuple[TensorEntry, ...]
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain types only; ``from_dict`` gives the same manifest back."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> SegmentManifest:
+        """Of ``to_dict``, also after JSON, which makes lists of shapes."""
         entries = tuple(
             TensorEntry(**{**entry, "shape": tuple(entry["shape"])}) for entry in plain["entries"]
         )
@@ -113,6 +115,7 @@ class SegmentWriter:
             os.close(descriptor)
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
+        """Copy the next tensor, from any device, with its checksum; its bytes are as announced."""
         plain = tensor.detach().to("cpu").contiguous()
         content = memoryview(plain.reshape(-1).view(torch.uint8).numpy())
         offset = self._offsets[len(self._entries)]
@@ -129,11 +132,13 @@ class SegmentWriter:
         )
 
     def finish(self) -> SegmentManifest:
+        """The manifest; the file stays for readers."""
         assert len(self._entries) == len(self._offsets), "a segment is finished when every tensor was added"
         self._map.close()
         return SegmentManifest(str(self.path), tuple(self._entries))
 
     def abandon(self) -> None:
+        """Remove the file of a segment that will not be finished."""
         self._map.close()
         self.path.unlink(missing_ok=True)
 

@@ -25,6 +25,7 @@ class PoolWeightSyncClient:
         self._num_ranks_per_worker = num_ranks_per_worker
 
     def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
+        """To every worker; under NCCL each with the offset of its ranks in the process group."""
         calls = []
         for number, worker in enumerate(self._workers):
             own = dict(init_info)
@@ -40,6 +41,7 @@ class PoolWeightSyncClient:
         self._wait([worker.update_weights.remote(update_info) for worker in self._workers])
 
     def finish_weight_update(self, weight_version: str | None = None) -> None:
+        """``weight_version`` is vLLM's name for the policy version; the client's own where it is not given."""
         version = self.policy_version if weight_version is None else int(weight_version)
         self._wait([worker.finish_weight_update.remote(version) for worker in self._workers])
 

@@ -39,6 +39,7 @@ class Recorder:
 
 
 def main() -> None:
+    """Judge the cases of standard input twice; print the events of the second time, 50 at most."""
     rows = json.load(sys.stdin)
     recorder = Recorder()
     sys.addaudithook(recorder)

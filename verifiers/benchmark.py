@@ -33,9 +33,11 @@ class Measured:
 
     @property
     def false_positive_frac(self) -> float:
+        """Of answers that are not right, the share that was called right."""
         return self.num_false_positive / max(1, self.num_negative)
 
     def percentile_ms(self, share: float) -> float:
+        """Milliseconds within which that share (0 to 1) of the cases was judged."""
         return 1000 * sorted(self.seconds)[min(len(self.seconds) - 1, int(share * len(self.seconds)))]
 
 

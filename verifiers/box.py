@@ -29,6 +29,7 @@ class Box(NamedTuple):
 
     @property
     def area(self) -> float:
+        """0 where the box is inverted."""
         return max(0.0, self.x2 - self.x1) * max(0.0, self.y2 - self.y1)
 
     @property
@@ -38,9 +39,11 @@ class Box(NamedTuple):
         return finite and self.x2 > self.x1 and self.y2 > self.y1
 
     def scaled(self, x: float, y: float) -> Box:
+        """Coordinates times x and y."""
         return Box(self.x1 * x, self.y1 * y, self.x2 * x, self.y2 * y)
 
     def contains(self, x: float, y: float) -> bool:
+        """Edges included."""
         return self.x1 <= x <= self.x2 and self.y1 <= y <= self.y2
 
 

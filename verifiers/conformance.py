@@ -94,6 +94,8 @@ def _run(name: str, check: Callable[[], str]) -> CheckResult:
 
 
 class _Kit:
+    """A verifier under test. A check returns what it found in a few words (`skipped: ...` for nothing) or raises."""
+
     def __init__(self, name: str, path: Path | None) -> None:
         self.name, self.path = name, path
         self.found = verifier_class(name)
@@ -155,6 +157,7 @@ class _Kit:
         return f"{tried} written references score 1" if tried else "skipped: no references to write"
 
     def near_misses(self) -> str:
+        """Right answers bent by the class's `mutations` score below 1."""
         tried = 0
         for case in self._distinct():
             if case.options != self.example.options:

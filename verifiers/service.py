@@ -19,11 +19,14 @@ from verifiers.worker import Judge, case_key
 class CasePool(Protocol):
     """Whatever judges cases somewhere else and resolves each job's future once."""
 
-    def put(self, job: Job) -> None: ...
+    def put(self, job: Job) -> None:
+        """From any thread; the job is resolved exactly once, at the latest by `close`."""
 
-    def worker_pids(self) -> list[int]: ...
+    def worker_pids(self) -> list[int]:
+        """Processes that may be judging now: what a test may kill."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Resolve what is left with an error and end the processes."""
 
 
 class VerifierService:

@@ -55,6 +55,7 @@ class Judge:
         self._prepared: OrderedDict[tuple[str, bool, str], Any] = OrderedDict()
 
     def knows(self, key: str) -> bool:
+        """Whether the verifier of this key is loaded."""
         return key in self._verifiers
 
     def load(self, key: str, name: str, options: Any) -> None:
@@ -161,6 +162,7 @@ class Zygote:
         self.children: set[int] = set()
 
     def run(self) -> None:
+        """Serve until the socket closes or the parent is gone (looked at every second)."""
         parent = os.getppid()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError), self:
             while os.getppid() == parent:

@@ -73,6 +73,7 @@ class WorkerPool:
             self._wake()
 
     def worker_pids(self) -> list[int]:
+        """Of working and spare processes."""
         with self._lock:
             return [worker.pid for worker in (*self._workers, *self._spares)]
 

@@ -116,6 +116,7 @@ class RolloutRequest(BaseHTTPRequestHandler):
     server_version, sys_version = "hone", ""
 
     def do_GET(self) -> None:
+        """A page as UTF-8 with its status; HEAD has the same headers and no body."""
         status, page = self._answer()
         body = page.encode("utf-8", errors="replace")
         self.send_response(status)

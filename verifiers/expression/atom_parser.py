@@ -40,6 +40,7 @@ class AtomParser(FunctionParser):
     # --- powers and postfixes ---------------------------------------------------------------------------
 
     def power(self) -> Node:
+        """An atom with its postfixes and powers, from the left, degrees among them; exponents go from the right."""
         base = self.postfix(self.atom())
         while self.kind() == "^":
             if self.kind(1) == "degree" or (self.kind(1) == "{" and self.kind(2) == "degree"):
@@ -69,6 +70,7 @@ class AtomParser(FunctionParser):
         return Measure(base, "degrees")
 
     def exponent(self) -> Node:
+        """What stands behind `^`: signed, and itself with powers (`2^-3^2`)."""
         self.enter()
         if self.kind() == "-":
             self.take()
@@ -85,6 +87,7 @@ class AtomParser(FunctionParser):
         return result
 
     def postfix(self, base: Node) -> Node:
+        """Factorials, percent signs, primes and subscripts behind a value."""
         while True:
             kind = self.kind()
             if kind == "!":
@@ -187,6 +190,7 @@ class AtomParser(FunctionParser):
         return Words(" ".join(" ".join(words).split()).casefold().strip(" ."))
 
     def number(self) -> Node:
+        """A literal with grouped thousands, decimals and exponent. Raises `LimitExceeded` past 10 to the 2,000."""
         text = self.take().text
         mantissa, _, power = text.lower().partition("e")
         whole, _, decimals = mantissa.partition(".")

@@ -80,6 +80,7 @@ class BracketParser(TokenCursor):
         return self.take().kind
 
     def absolute(self) -> Node:
+        """`|x|`; while a bar is open, the next one closes it."""
         self.take()
         self.bars += 1
         inner = self.sum()

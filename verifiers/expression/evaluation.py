@@ -69,6 +69,7 @@ def exact(node: Node, env: Mapping[str, Fraction] | None = None) -> Fraction:
 
 
 def check_bits(value: Fraction) -> None:
+    """Raises `LimitExceeded` where numerator and denominator have more than `MAX_BITS` bits together."""
     if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
         raise LimitExceeded(f"a number of more than {MAX_BITS} bits")
 

@@ -61,6 +61,7 @@ class FunctionParser(BracketParser):
     """A function's name, its power and base, and its arguments."""
 
     def function(self) -> Node:
+        """`sin^2 x`, `log_2 8`, `sin^{-1} x`, `\\sqrt[3]{x}`: power and base stand before the arguments."""
         name = self.take().text
         if name == "sqrt" and self.kind() == "[":
             return self.root()
@@ -127,6 +128,7 @@ class FunctionParser(BracketParser):
         return Call("root", (self.argument(), degree))
 
     def function_arguments(self, name: str) -> list[Node]:
+        """In brackets, in braces, or side by side (`sin 2x`)."""
         if self.kind() == "(":
             self.take()
             bars, self.bars = self.bars, 0

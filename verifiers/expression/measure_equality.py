@@ -22,6 +22,7 @@ class MeasureEquality:
         self.tolerance: Tolerance = options.tolerance
 
     def scalars(self, reference: Node, answer: Node) -> Match:
+        """Two values, converted to one unit; `log` is tried as the natural and as the common one."""
         answer = with_same_parameter(reference, with_imaginary_unit(reference, answer))
         match = self._in_one_reading(reference, answer)
         if match.equal or not (contains(reference, Call) or contains(answer, Call)):
@@ -79,6 +80,7 @@ class MeasureEquality:
         return readings
 
     def ratios(self, reference: Node, answer: Node) -> Match:
+        """`2:4` is `1:2`: cross products against the first part. With a 0 in it (`12:00`), part by part."""
         a = reference.items if isinstance(reference, Ratio) else _as_ratio(reference)
         b = answer.items if isinstance(answer, Ratio) else _as_ratio(answer)
         if len(a) != len(b):

@@ -33,22 +33,30 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
+    """Terms; `a - b` is `a + (-1) b`."""
+
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
+    """Factors, written with a sign between them or side by side."""
+
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
+    """A fraction, or two values with `/` between them."""
+
     top: Node
     bottom: Node
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
+    """`base ^ exponent`; a root is a `Call`."""
+
     base: Node
     exponent: Node
 
@@ -71,6 +79,8 @@ class PlusMinus:
 
 @dataclass(frozen=True, slots=True)
 class Percent:
+    """`item %`."""
+
     item: Node
 
 
@@ -99,6 +109,8 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
+    """Rows of equal length, at least one."""
+
     rows: tuple[tuple[Node, ...], ...]
 
 

@@ -81,6 +81,7 @@ class Parser(UnitParser):
         return items, separated and len(items) > 1
 
     def relation(self) -> Node:
+        """A chain of values with `=`, `<`, `in` and their like between them; a single value is itself."""
         start = self.position
         if self.kind() == "~":  # "about 3"
             self.take()
@@ -137,6 +138,7 @@ class Parser(UnitParser):
         return len(body) >= 3 and body[0] == "(" and body[-1] == ")" and "(" not in body[1:]
 
     def union(self) -> Node:
+        """Ratios joined by set operations, from the left; `R - {2}` is a difference of sets."""
         left = self.ratio()
         while self.kind() in _SET_OPERATIONS:
             name = self.take().kind
@@ -147,6 +149,7 @@ class Parser(UnitParser):
         return left
 
     def ratio(self) -> Node:
+        """`a:b:c`; in a set-builder the colon ends the value instead."""
         first = self.sum()
         if self.kind() != ":" or self.in_set:
             return first
@@ -157,6 +160,7 @@ class Parser(UnitParser):
         return Ratio(tuple(items))
 
     def sum(self) -> Node:
+        """Terms with `+`, `-`, `+-` or `-+` between them; dots behind a last number mark it as rounded."""
         items: list[Node] = []
         sign = self.take().kind if self.kind() in _SUM_SIGNS else "+"
         while True:
@@ -176,6 +180,7 @@ class Parser(UnitParser):
         return items[0] if len(items) == 1 else Sum(tuple(items))
 
     def product(self) -> Node:
+        """Factors with or without a sign between them, then what stands behind a value: a unit, a fraction."""
         self.enter()
         result = self.signed_power()
         factors = 1
@@ -256,6 +261,7 @@ def _mixed(whole: Node, part: Node) -> Node | None:
 
 
 def is_inequality(node: Node) -> bool:
+    """A relation with `<`, `<=`, `>`, `>=` or `!=` anywhere in its chain."""
     return isinstance(node, Relation) and any(
         operator in ("<", "<=", ">", ">=", "!=") for operator in node.operators
     )

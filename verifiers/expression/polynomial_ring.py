@@ -49,6 +49,7 @@ class Form(NamedTuple):
 
 
 def number(value: Fraction | int) -> Form:
+    """A rational as a form; 0 has no terms."""
     return Form({(): Fraction(value)} if value else {})
 
 
@@ -56,6 +57,7 @@ ONE = number(1)
 
 
 def bits(value: Fraction) -> int:
+    """Of numerator and denominator together."""
     return value.numerator.bit_length() + value.denominator.bit_length()
 
 
@@ -94,22 +96,26 @@ class PolynomialRing:
         self.steps_left = MAX_STEPS
 
     def spend(self, steps: int) -> None:
+        """Raises `Undecided` when the budget of the comparison is used up."""
         self.steps_left -= steps
         if self.steps_left < 0:
             raise Undecided
 
     def atom(self, name: object, *, opaque: bool = True) -> Form:
+        """The atom of that name, new or known. Beside an opaque one, forms that differ may still be equal."""
         index = self.atoms.setdefault(name, len(self.atoms))
         if opaque:
             self.opaque.add(index)
         return Form({((index, 1),): Fraction(1)})
 
     def folding(self, polynomial: Polynomial) -> bool:
+        """Whether it holds an atom with an identity, and so may divide zero."""
         return any(atom in self.folds for monomial in polynomial for atom, _ in monomial)
 
     # --- polynomials ----------------------------------------------------------------------------------------
 
     def plus(self, a: Polynomial, b: Polynomial) -> Polynomial:
+        """The sum; a term whose coefficients cancel is gone. Raises `Undecided` past a budget."""
         self.spend(len(a) + len(b))
         total = dict(a)
         for monomial, coefficient in b.items():
@@ -121,6 +127,7 @@ class PolynomialRing:
         return self.checked(total)
 
     def times(self, a: Polynomial, b: Polynomial) -> Polynomial:
+        """The product, with the identities of atoms applied. Raises `Undecided` past a budget."""
         if a == UNIT or b == UNIT:
             return b if a == UNIT else a
         long = max((bits(value) for value in (*a.values(), *b.values())), default=0)
@@ -137,6 +144,7 @@ class PolynomialRing:
         return self.plus(folded, self.checked({m: value for m, value in total.items() if value}))
 
     def checked(self, polynomial: Polynomial) -> Polynomial:
+        """The same polynomial. Raises `Undecided` for too many terms, bits or degrees."""
         if len(polynomial) > MAX_TERMS:
             raise Undecided
         for monomial, coefficient in polynomial.items():
@@ -187,6 +195,7 @@ class PolynomialRing:
         return result
 
     def power_of_atom(self, name: object, exponent: int) -> Monomial:
+        """`atom ** exponent`, its identity not applied."""
         [((atom, _),)] = self.atom(name).top
         return ((atom, exponent),)
 
@@ -219,6 +228,7 @@ class PolynomialRing:
         return Form(self.checked(top), self.checked(bottom))
 
     def sum(self, a: Form, b: Form) -> Form:
+        """Over the common denominator, or the product of both."""
         if a.bottom == b.bottom:
             return self.quotient(self.plus(a.top, b.top), a.bottom)
         top = self.plus(self.times(a.top, b.bottom), self.times(b.top, a.bottom))
@@ -228,6 +238,7 @@ class PolynomialRing:
         return self.quotient(self.times(a.top, b.top), self.times(a.bottom, b.bottom))
 
     def inverse(self, form: Form) -> Form:
+        """1 / form; a top that may divide zero becomes an atom. Raises `NoValue` for 0."""
         if not form.top:
             raise NoValue("division by zero")
         if len(form.top) == 1 or not self.folding(form.top):
@@ -236,6 +247,7 @@ class PolynomialRing:
         return self.product(Form(form.bottom, {(): lead}), self.atom(("inverse", whole)))
 
     def whole_power(self, base: Form, exponent: int) -> Form:
+        """`base ** exponent`, also below 0. Raises `Undecided` for 0 ** 0 and past `MAX_DEGREE`."""
         if abs(exponent) > MAX_DEGREE or (exponent == 0 and not base.top):
             raise Undecided
         if exponent < 0:

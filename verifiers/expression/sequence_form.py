@@ -8,6 +8,7 @@ from verifiers.expression.node import Matrix, Node, Relation, Sequence
 
 
 def as_sequence(node: Node) -> Sequence | None:
+    """A matrix of one row or column as a tuple, another as a list of rows; None for what is neither list nor matrix."""
     if isinstance(node, Sequence):
         return node
     if isinstance(node, Matrix):
@@ -21,10 +22,12 @@ def as_sequence(node: Node) -> Sequence | None:
 
 
 def shape(matrix: Matrix) -> tuple[int, int]:
+    """Rows, columns."""
     return len(matrix.rows), len(matrix.rows[0])
 
 
 def inequalities(sequence: Sequence) -> bool:
+    """Whether every item is a relation that says more than a value (`x > 2`, not `x = 2`)."""
     return all(isinstance(i, Relation) and not set(i.operators) <= {"=", "~", "in"} for i in sequence.items)
 
 

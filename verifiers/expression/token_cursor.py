@@ -55,16 +55,19 @@ class TokenCursor:
         return self.tokens[position].kind if position < len(self.tokens) else ""
 
     def take(self) -> Token:
+        """The token under the hand, which moves on."""
         token = self.tokens[self.position]
         self.position += 1
         return token
 
     def expect(self, kind: str) -> None:
+        """Move past a token of this kind. Raises `Unreadable` where another stands."""
         if self.kind() != kind:
             raise Unreadable(f"{kind!r} expected")
         self.position += 1
 
     def enter(self) -> None:
+        """One level deeper; raises `LimitExceeded` where that is too deep. `leave` on every way out that returns."""
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise LimitExceeded(f"nested deeper than {MAX_NESTING}")
@@ -73,5 +76,6 @@ class TokenCursor:
         self.depth -= 1
 
     def starts_atom(self) -> bool:
+        """A bar starts one unless another is open, which it then closes."""
         kind = self.kind()
         return kind in _ATOM_STARTS or (kind == "|" and not self.bars)

@@ -56,6 +56,7 @@ class UnitParser(AtomParser):
         return position < len(self.tokens) and self.tokens[position].kind in ("word", "text", "unit", "name")
 
     def unit_fraction_follows(self) -> bool:
+        """`\\frac{\\text{m}}...`: a fraction of units, not of values."""
         kinds = [self.kind(ahead) for ahead in range(3)]
         return kinds[:2] == ["frac", "{"] and kinds[2] in ("text", "word", "unit")
 
@@ -114,6 +115,7 @@ class UnitParser(AtomParser):
         return " ".join(words)
 
     def small_exponent(self) -> str:
+        """That of a unit, as text without braces: `2`, `-1`. Raises `Unreadable` for what is no number."""
         braces = self.kind() == "{"
         if braces:
             self.take()

@@ -54,6 +54,7 @@ def _said(text: str) -> str:
 
 
 def words_as_set(node: Node) -> Node:
+    """`no solution` is the empty set, `all real numbers` is R, `x in A` is A; anything else stays as it is."""
     if isinstance(node, Words):
         if _NO_SOLUTION.fullmatch(_said(node.text)):
             return NamedSet("empty")
@@ -65,6 +66,7 @@ def words_as_set(node: Node) -> Node:
 
 
 def words_equal(reference: Node, answer: Node) -> Match:
+    """Of answers in words: the same text, or two ways to say none, infinitely many or undefined."""
     if isinstance(reference, Words) and isinstance(answer, Words):
         wanted, found = _said(reference.text), _said(answer.text)
         for same in (_NO_SOLUTION, _ENDLESS, _UNDEFINED):

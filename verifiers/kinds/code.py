@@ -41,6 +41,8 @@ class CodeOptions:
 
 @dataclass(frozen=True)
 class CallTests:
+    """`entry` called with `args` and `kwargs` of each call; what it must return, in the same order."""
+
     entry: str
     calls: tuple[dict[str, Any], ...]
     expected: tuple[Any, ...]
@@ -48,6 +50,8 @@ class CallTests:
 
 @dataclass(frozen=True)
 class StreamTests:
+    """Standard input of each run, and what it must print."""
+
     inputs: tuple[str, ...]
     expected: tuple[str, ...]
 

@@ -29,6 +29,8 @@ class InstructionOptions:
 
 @dataclass(frozen=True)
 class Instruction:
+    """An IFEval id, and its arguments without those that are null."""
+
     name: str
     arguments: Mapping[str, Any]
 

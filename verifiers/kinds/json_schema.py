@@ -28,6 +28,8 @@ class JsonOptions:
 
 @dataclass(frozen=True)
 class JsonTarget:
+    """A jsonschema validator; `has_value` tells a wanted null from no wanted value."""
+
     validator: Any
     has_value: bool
     value: Any

@@ -35,6 +35,8 @@ class RelaxedOptions:
 
 @dataclass(frozen=True)
 class ChartValue:
+    """What stands there, and the quantity it is; None for text and what is compared exactly (years)."""
+
     text: str
     number: Quantity | None
 

@@ -39,6 +39,8 @@ class SpotOptions:
 
 @dataclass(frozen=True)
 class Difference:
+    """What differs, in words, and where."""
+
     text: str
     box: Box
 

@@ -41,6 +41,7 @@ def need(spec: Mapping[str, Any], keys: str, optional: str = "") -> list[Any]:
 
 
 def refuse(spec: Mapping[str, Any], problem: str) -> BadReference:
+    """The error to raise for an instance that is malformed; it shows the instance."""
     return BadReference(f"a {spec.get('type', '?')!r} puzzle: {problem}, in {shown(repr(dict(spec)), 80)}")
 
 

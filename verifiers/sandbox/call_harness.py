@@ -36,6 +36,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def run_calls(task: dict[str, Any], result_fd: int) -> None:
+    """Write one line a call to the pipe: its `value` in plain types, or what it `raised`."""
     space: dict[str, Any] = {"__name__": "solution"}
     exec(compile(task["code"], "solution.py", "exec"), space)  # noqa: S102 - this is the sandbox
     function = space[task["entry"]] if "." not in task["entry"] else None
@@ -62,6 +63,7 @@ def load_jail(path: str) -> Any:
 
 
 def main() -> None:
+    """Read the task, close what the program must not reach, enter the jail, then run the program."""
     cpu_s, memory_bytes, result_fd = (int(word) for word in sys.argv[1:4])
     task = json.loads(sys.stdin.buffer.readline())
     jail = load_jail(sys.argv[4])
