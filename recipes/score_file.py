@@ -14,6 +14,7 @@ from rl.win_rate import win_rate
 from sampler.dataset_rows import DatasetRow, dataset_rows
 from sampler.prompt_reader import PromptReader
 from verifiers.answer import FinalAnswer, split_response
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 AT_ONCE = 512
@@ -60,9 +61,10 @@ def words_of(rows: Sequence[tuple[Comparison, Score]]) -> str:
     """The outcome in one line."""
     rates = win_rate(score for _, score in rows)
     if rates["win_rate"] is None:
-        return f"none of {len(rows):,} answers could be scored"
+        return f"none of {counted(len(rows), 'answer')} could be scored"
+    judged = counted(sum(score.judged for _, score in rows), "answer")
     return (
-        f"{rates['num_comparisons']:,} answers: win rate {rates['win_rate']:.1%} against the references, mean "
+        f"{judged}: win rate {rates['win_rate']:.1%} against the references, mean "
         f"probability {rates['win_probability']:.3f}, {rates['num_failed']:,} not scored"
     )
 

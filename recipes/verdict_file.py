@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.case import Case
+from verifiers.counted import counted
 from verifiers.verdict import UNJUDGED, Verdict
 
 NUM_SLOWEST = 5
@@ -61,7 +62,7 @@ class VerdictFile:
 
         console = Console()
         total = self.counts.total()
-        table = Table("outcome", "cases", "rate", title=f"{total} cases")
+        table = Table("outcome", "cases", "rate", title=counted(total, "case"))
         for name, count in sorted(self.counts.items(), key=lambda item: (-item[1], item[0])):
             table.add_row(name, str(count), f"{count / total:.1%}")
         console.print(table)

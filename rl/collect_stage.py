@@ -15,6 +15,7 @@ from rl.stage import Stage, StageContext
 from sampler.prompt import Prompt
 from sampler.rejection_sampling import Candidate, HarvestRule
 from sampler.sft_row import SftRow, save_sft_rows
+from verifiers.counted import counted
 
 ROWS_FILE = "rft_rows.parquet"
 
@@ -101,7 +102,7 @@ class CollectStage(Stage):
         return judged.rollouts
 
     def words(self, result: Mapping[str, Any]) -> str:
-        return f"{result['num_kept']:,} rows from {result['num_hard']:,} hard prompts"
+        return f"{counted(result['num_kept'], 'row')} from {counted(result['num_hard'], 'hard prompt')}"
 
 
 def rows_file(stage_path: Path) -> Path | None:

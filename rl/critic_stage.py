@@ -24,6 +24,7 @@ from rl.schedule import learning_rate
 from rl.stage import Stage, StageContext
 from rl.stopwatch import Stopwatch
 from sampler.prompt import Prompt
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 
@@ -111,7 +112,7 @@ class CriticStage(Stage):
 
     def words(self, result: Mapping[str, Any]) -> str:
         percent = round(100 * result["explained_variance"])
-        return f"explains {percent}% of the variance of returns, {result['num_steps']} steps"
+        return f"explains {percent}% of the variance of returns, {counted(result['num_steps'], 'step')}"
 
 
 def initial_checkpoint(context: StageContext) -> Path:

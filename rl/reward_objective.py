@@ -16,6 +16,7 @@ from rl.losses import SFT_LOSS, LossSpec
 from rl.preference_step import preference_step
 from rl.reward_data import comparison_rows
 from rl.sft_rows import PromptEncoder, epochs_of, sft_sequences
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def reward_objective(
         objective = PairwiseObjective(*sft_sequences(comparison_rows(pairs), encoder, max_tokens=max_tokens))
     if not objective.num_items:
         raise BadInput(
-            f"all {objective.num_dropped} comparisons are longer than the reward model's "
+            f"all {counted(objective.num_dropped, 'comparison')} longer than the reward model's "
             f"sampler.max_model_len={max_tokens}: raise it"
         )
     return objective

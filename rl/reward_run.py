@@ -22,6 +22,7 @@ from rl.reward_training import RewardTraining, num_reward_steps
 from rl.run_directory import RunDirectory
 from rl.sft_rows import PromptEncoder
 from rl.stopwatch import Stopwatch
+from verifiers.counted import counted
 
 TRAIN_STAGE, REPORT_FILE = "01-reward-model", "report.json"
 
@@ -84,7 +85,7 @@ def _train(
                 "final_loss": loss,
             },
         )
-        progress.finish(f"loss {loss:.3f} on {len(pairs):,} pairs")
+        progress.finish(f"loss {loss:.3f} on {counted(len(pairs), 'pair')}")
 
 
 def _report(

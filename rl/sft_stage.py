@@ -20,6 +20,7 @@ from rl.stage import Stage, StageContext
 from rl.step_calls import step_calls, step_metrics
 from rl.trainer_recipe import ScheduleConfig
 from sampler.sft_row import SftRow, load_sft_rows
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 
@@ -61,7 +62,7 @@ class SftStage(Stage):
             )
         if not sequences:
             raise BadInput(
-                f"all {num_dropped} supervised rows are longer than "
+                f"all {counted(num_dropped, 'supervised row')} longer than "
                 f"sampler.max_model_len={context.recipe.sampler.max_model_len}: raise it"
             )
         if self.round_index and config.start_from == "base":
@@ -124,7 +125,7 @@ class SftStage(Stage):
         return context.directory.metrics()[-1]["train/loss"]
 
     def words(self, result: Mapping[str, Any]) -> str:
-        return f"loss {result['final_loss']:.3f} on {sum(result['num_rows'].values()):,} rows"
+        return f"loss {result['final_loss']:.3f} on {counted(sum(result['num_rows'].values()), 'row')}"
 
 
 def cold_start_rows(rows: Sequence[SftRow], recipe: Recipe, round_index: int) -> list[SftRow]:

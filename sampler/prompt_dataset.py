@@ -16,6 +16,7 @@ from sampler.prompt_reader import COLUMNS, PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.unread_column import UnreadColumn, UnreadColumns
 from sampler.wrong_rows import WrongRows
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -112,8 +113,8 @@ def load_prompt_dataset(
     if not prompts:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
     if num_duplicates:
-        num_rows = len(prompts) + num_duplicates
-        log.warning("%s: dropped %d duplicates of %d rows", path_or_hub_id, num_duplicates, num_rows)
+        dropped, num_rows = counted(num_duplicates, "duplicate"), len(prompts) + num_duplicates
+        log.warning("%s: dropped %s of %s", path_or_hub_id, dropped, counted(num_rows, "row"))
     return PromptDataset(tuple(prompts.values()), num_duplicates, places, unread.found)
 
 

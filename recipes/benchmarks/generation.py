@@ -22,6 +22,7 @@ from typing import Any
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.sampler_config import SamplerConfig, engine_environment
+from verifiers.counted import counted
 
 TARGET_RATIO = 0.90
 CONTENDERS = ("pool", "plain", "stripped")
@@ -51,14 +52,14 @@ class GenerationBenchmark:
         return self.median("pool") / self.median("stripped")
 
     def __str__(self) -> str:
-        requests = f"{self.num_prompts} prompts x {self.num_samples} samples"
+        requests = f"{counted(self.num_prompts, 'prompt')} x {counted(self.num_samples, 'sample')}"
         workers = f"{self.num_workers} worker(s) of {self.threads} thread(s)"
         lines = [f"generation: {requests}, {workers}, load {self.loadavg:.2f}"]
         for contender in CONTENDERS:
             runs = self.tokens_per_s[contender]
             lines.append(
                 f"  {contender:<9} median {self.median(contender):8.0f} tokens/s   "
-                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {len(runs)} runs)"
+                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {counted(len(runs), 'run')})"
             )
         verdict = "reached" if self.ratio >= TARGET_RATIO else "missed"
         lines.append(f"  pool / plain bare call     {self.ratio:.3f}  (target {TARGET_RATIO:.2f}: {verdict})")

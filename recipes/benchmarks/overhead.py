@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rl.run_summary import read_metrics
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 TARGET_FRAC = 0.05
@@ -22,7 +23,7 @@ class StepOverhead:
     overhead_frac: float
 
     def __str__(self) -> str:
-        lines = [f"RL step: median of {self.num_steps} steps, {self.step_s:.2f} s"]
+        lines = [f"RL step: median of {counted(self.num_steps, 'step')}, {self.step_s:.2f} s"]
         lines += [
             f"  {phase:<10}{seconds:7.3f} s  {seconds / self.step_s:6.1%}"
             for phase, seconds in sorted(self.phase_s.items(), key=lambda item: -item[1])

@@ -20,6 +20,7 @@ import numpy as np
 
 from rl.batch import TrainBatch
 from rl.recipe import Recipe
+from verifiers.counted import counted
 
 TARGET_RATIO = 0.90
 
@@ -45,7 +46,7 @@ class TrainingBenchmark:
         for contender, runs in self.tokens_per_s.items():
             lines.append(
                 f"  {contender:<5} median {statistics.median(runs):8.0f} tokens/s   "
-                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {len(runs)} runs)"
+                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {counted(len(runs), 'run')})"
             )
         verdict = "reached" if self.ratio >= TARGET_RATIO else "missed"
         return "\n".join([*lines, f"  hone / bare {self.ratio:.3f}  (target {TARGET_RATIO:.2f}: {verdict})"])

@@ -87,9 +87,12 @@ def _win_lines(general: dict[str, Any]) -> list[str]:
     """How the answers to prompts without a verifier compare with their references; nothing without such prompts."""
     if not general["num_prompts"]:
         return []
+    from verifiers.counted import counted
+
     wins = general["against_reference"]
     failed = f", {wins['num_failed']:,} not judged" if wins["num_failed"] else ""
-    of = f"{wins['num_comparisons']:,} comparisons on {general['num_prompts']:,} general prompts{failed}"
+    prompts = counted(general["num_prompts"], "general prompt")
+    of = f"{counted(wins['num_comparisons'], 'comparison')} on {prompts}{failed}"
     if wins["win_rate"] is None:
         return [f"win rate against references: none of {of}"]
     return [

@@ -81,6 +81,7 @@ def fuzz_verifier(
     from rich.console import Console
     from rich.table import Table
 
+    from verifiers.counted import counted
     from verifiers.fuzz import fuzz
     from verifiers.verifier import shown
 
@@ -92,12 +93,12 @@ def fuzz_verifier(
             seed=seed,
             cases=Path(cases) if cases else None,
             progress=lambda tried, found: status.update(
-                f"fuzzing {name}: {tried:,} answers, {found} findings"
+                f"fuzzing {name}: {counted(tried, 'answer')}, {counted(found, 'finding')}"
             ),
         )
     console.print(
-        f"{name}: {report.num_answers:,} answers in {report.seconds:.0f} s, slowest {report.slowest_s:.2f} s, "
-        f"{report.num_scored_1:,} scored 1, {len(report.findings)} findings"
+        f"{name}: {counted(report.num_answers, 'answer')} in {report.seconds:.0f} s, slowest {report.slowest_s:.2f} s, "
+        f"{report.num_scored_1:,} scored 1, {counted(len(report.findings), 'finding')}"
     )
     if out is not None:
         rows = (json.dumps(dataclasses.asdict(finding)) + "\n" for finding in report.findings)

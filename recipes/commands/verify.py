@@ -90,6 +90,7 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
     from rich.table import Table
 
     from verifiers.case_file import read_rows
+    from verifiers.counted import counted
     from verifiers.dataset_check import check_references
     from verifiers.errors import BadInput
 
@@ -109,9 +110,9 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
         raise BadInput(f"{file.name} holds no rows")
     console = Console()
     if not bad:
-        console.print(f"{num_rows} references, each scores 1 against itself")
+        console.print(f"{counted(num_rows, 'reference')}, each scores 1 against itself")
         return
-    table = Table("row", "verifier", "problem", title=f"{len(bad)} of {num_rows} references fail")
+    table = Table("row", "verifier", "problem", title=f"{len(bad)} of {counted(num_rows, 'reference')} fail")
     for row in bad[:100]:
         table.add_row(str(row.number), row.verifier, row.problem)
     console.print(table)

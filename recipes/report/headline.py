@@ -8,6 +8,7 @@ from typing import Any
 
 from recipes.report.rates import comparisons, pass_at_1, win_rate
 from recipes.report.run_record import RunRecord, evaluation_label
+from verifiers.counted import counted
 
 Json = dict[str, Any]
 
@@ -69,21 +70,22 @@ def _figure(
 def _pass_words(run: RunRecord, evaluation: Json) -> str:
     """How pass@1 was taken, as far as the manifest and the recipe say."""
     num_prompts, num_samples = evaluation.get("num_prompts"), evaluation.get("samples_per_prompt")
-    words = f"pass@1 on {num_prompts:,} held-out prompts" if num_prompts else "pass@1 on held-out prompts"
+    prompts = counted(num_prompts, "held-out prompt") if num_prompts else "held-out prompts"
     temperature = run.evaluation_setting("temperature")
     heat = f" at temperature {temperature:g}" if temperature is not None else ""
-    samples = f", the mean of {num_samples} responses each{heat}" if num_samples else ""
-    return f"{words}{samples}; a judge sees the final answer only."
+    samples = f", the mean of {counted(num_samples, 'response')} each{heat}" if num_samples else ""
+    return f"pass@1 on {prompts}{samples}; a judge sees the final answer only."
 
 
 def _win_words(run: RunRecord, evaluation: Json) -> str:
     """How the win rate was taken; a reader must know that the judge is the one RL was rewarded by."""
     num_prompts = (evaluation.get("general") or {}).get("num_prompts")
-    prompts = f"{num_prompts:,} held-out prompts" if num_prompts else "held-out prompts"
+    prompts = counted(num_prompts, "held-out prompt") if num_prompts else "held-out prompts"
     part = comparisons(evaluation)
     num_failed = part.get("num_failed")
     failed = f" ({num_failed:,} not judged)" if num_failed else ""
+    answers = counted(part.get("num_comparisons", 0), "answer")
     return (
-        f"win rate of {part.get('num_comparisons', 0):,} answers{failed} to {prompts} that no verifier judges, against "
+        f"win rate of {answers}{failed} to {prompts} that no verifier judges, against "
         "the prompt's reference; 50% is parity. The judge is the reward model that RL is rewarded by."
     )

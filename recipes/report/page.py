@@ -21,6 +21,7 @@ from recipes.report.run_record import WORDS_OF_KIND, RunRecord, evaluation_label
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 from rl.progress import duration_words
+from verifiers.counted import counted
 
 MAX_STEP_ROWS = 200
 STEP_COLUMNS = {
@@ -93,7 +94,7 @@ def _story(run: RunRecord) -> str:
     trained = [manifest for manifest in run.manifests if manifest.get("kind") in WORDS_OF_KIND]
     chain = " → ".join(WORDS_OF_KIND[manifest["kind"]] for manifest in trained)
     num_rounds = len({manifest.get("round") for manifest in trained})
-    return f"{num_rounds} round{'s' if num_rounds != 1 else ''}: {chain}" if chain else ""
+    return f"{counted(num_rounds, 'round')}: {chain}" if chain else ""
 
 
 def _facts(run: RunRecord) -> list[tuple[str, str]]:
