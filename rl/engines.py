@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rl.families.family import load_family
-from rl.judging import JudgedBatch
+from rl.judging import JudgedBatch, judging_order
 from rl.judging_start import judge_of, scoring
 from rl.policy_state import PolicyState
 from rl.ray_session import ray_for
@@ -105,13 +106,9 @@ class Engines:
         self.judge.score_with(self._stack.enter_context(scorer))
 
     def sample_and_judge(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> JudgedBatch:
-        """Sample and judge at the same time; the result stands in the prompts' order.
-
-        Prompts for the reward model go first, so that it scores them while the others are generated.
-        """
-        order = sorted(prompts, key=lambda prompt: prompt.verifier is not None)
-        batch = self.judge.judge(self.sampler.sample(order, plan))
-        return JudgedBatch(batch.in_order_of(prompts), batch.wait_s)
+        """Sample and judge at the same time; the result stands in the prompts' order."""
+        batch = self.judge.judge(self.sampler.sample(judging_order(prompts), plan))
+        return replace(batch, rollouts=batch.in_order_of(prompts))
 
     def plan(
         self,

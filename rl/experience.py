@@ -80,8 +80,8 @@ def sample_informative(
     """
     config = context.recipe.rl
     sampled = sample_step(context, step, prompts)
-    everything, wait_s = list(sampled.rollouts), sampled.wait_s
-    kept = kept_groups(everything, config)
+    everything = sampled
+    kept = kept_groups(everything.rollouts, config)
     tried = {prompt.prompt_id for prompt in prompts}
     for refill in range(config.max_refills):
         missing = len(prompts) - len({one.prompt.prompt_id for one in kept})
@@ -93,10 +93,9 @@ def sample_informative(
         more = next(draws)
         tried |= {prompt.prompt_id for prompt in more}
         sampled = sample_step(context, step, more)
-        everything += sampled.rollouts
-        wait_s += sampled.wait_s
+        everything = everything.joined(sampled)
         kept += kept_groups(sampled.rollouts, config)
-    return JudgedBatch(everything, wait_s), kept
+    return everything, kept
 
 
 def kept_groups(judged: Sequence[JudgedRollout], config: RlConfig) -> list[JudgedRollout]:

@@ -111,7 +111,7 @@ class Judge:
         """Take groups as they arrive and hand each response to a verifier at once; wait for the last verdict.
 
         Consumes: an iterator of finished groups. Waits for: verdicts still out when the iterator ends. Produces: the
-        judged rollouts in the order of arrival, with the seconds that judging took beyond generation.
+        judged rollouts in the order of arrival, with what judging took beyond generation.
         """
         pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Judgement | None]] = []
         for group in groups:
@@ -120,11 +120,12 @@ class Judge:
                 judgement = self._submit(group.prompt, rollout.rollout_id, answer) if answer.ok else None
                 pending.append((group.prompt, rollout, thought, answer, judgement))
         start = time.perf_counter()
+        num_late = sum(judgement is not None and not judgement.done() for *_, judgement in pending)
         judged = [
             JudgedRollout(prompt, rollout, thought, answer, _reward(judgement))
             for prompt, rollout, thought, answer, judgement in pending
         ]
-        return JudgedBatch(judged, time.perf_counter() - start)
+        return JudgedBatch(judged, time.perf_counter() - start, num_late)
 
     def _submit(self, prompt: Prompt, rollout_id: str, answer: FinalAnswer) -> Judgement:
         """To the prompt's verifier, or to the reward model, which sees the answer and nothing of the thought."""
@@ -161,6 +162,11 @@ class Judge:
         )
 
 
+def judging_order(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Prompts for the reward model first, so that it scores them while the others are generated."""
+    return sorted(prompts, key=lambda prompt: prompt.verifier is not None)
+
+
 def verifier_service(config: JudgingConfig) -> VerifierService:
     """Worker processes beside this process, or on every node of the Ray cluster that is joined."""
     if not config.per_node:
@@ -172,10 +178,17 @@ def verifier_service(config: JudgingConfig) -> VerifierService:
 
 @dataclass(frozen=True, eq=False)
 class JudgedBatch:
-    """Judged rollouts and the seconds spent waiting for verdicts after generation had ended."""
+    """Judged rollouts; when generation had ended, how long verdicts and scores were waited for, and how many."""
 
     rollouts: list[JudgedRollout]
     wait_s: float
+    num_late: int = 0
+
+    def joined(self, later: JudgedBatch) -> JudgedBatch:
+        """This batch and one that was sampled after it."""
+        return JudgedBatch(
+            [*self.rollouts, *later.rollouts], self.wait_s + later.wait_s, self.num_late + later.num_late
+        )
 
     def in_order_of(self, prompts: Sequence[Prompt]) -> list[JudgedRollout]:
         """By prompt as listed, then by index: what a run computes never depends on who finished first."""

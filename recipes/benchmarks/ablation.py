@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes.recipe_file import dump_recipe, load_recipe
+from recipes.benchmarks.hybrid_run import HybridRun
+from recipes.recipe_file import dump_recipe
 from rl.critic_stage import CriticStage
 from rl.engines import Engines
 from rl.evaluate_stage import EvaluateStage
@@ -21,10 +22,8 @@ from rl.policy_state import PolicyState
 from rl.progress import ProgressDisplay
 from rl.recipe import Recipe
 from rl.rl_stage import RlStage
-from rl.run_data import load
 from rl.run_directory import RunDirectory
 from rl.stage import StageRunner
-from verifiers.errors import BadInput
 
 FULL = "full"
 # What each arm changes in the full recipe, section by section.
@@ -76,7 +75,17 @@ def run_ablation(
 
     Every arm sees the same number of rollouts. Raises: BadInput where ``source`` is no finished hybrid run.
     """
-    shared = _Shared.of(source, steps, rollouts, samples)
+    shared = HybridRun.of(
+        source,
+        [
+            f"rl.steps={steps}",
+            f"rl.rollouts_per_step={rollouts}",
+            "rl.checkpoint_every_steps=null",
+            "critic.settle_window=0",
+            f"evaluation.samples_per_prompt={samples}",
+            "evaluation.pass_at=[1]",
+        ],
+    )
     runs, start = [], {}
     with Engines(shared.recipe, shared.policy, out / "logs", shared.data.heldout, source) as engines:
         for seed in seeds:
@@ -93,45 +102,12 @@ def run_ablation(
     return Ablation(start, runs)
 
 
-@dataclass(frozen=True)
-class _Shared:
-    recipe: Recipe
-    policy: PolicyState
-    data: Any
-
-    @classmethod
-    def of(cls, source: Path, steps: int, rollouts: int, samples: int) -> _Shared:
-        """Policy, data and recipe of a finished run. Raises: BadInput where it is no hybrid run."""
-        source = source.absolute()
-        results = {manifest["kind"]: manifest["result"] for manifest in RunDirectory(source).manifests()}
-        model = source / "reward-model"
-        if not {"prepare", "sft"} <= results.keys() or not model.exists():
-            raise BadInput(f"{source.name} is no hybrid run with a cold start and a reward model of its own")
-        recipe = load_recipe(
-            source / "recipe.yaml",
-            [
-                f"rl.steps={steps}",
-                f"rl.rollouts_per_step={rollouts}",
-                "rl.checkpoint_every_steps=null",
-                "critic.settle_window=0",
-                f"evaluation.samples_per_prompt={samples}",
-                "evaluation.pass_at=[1]",
-                "judging.reward_model.training=null",
-                f"judging.reward_model.path={model.resolve()}",
-                "model.path=null",
-            ],
-        )
-        first = next(m["result"] for m in RunDirectory(source).manifests() if m["kind"] == "sft")
-        hub = PolicyState.from_result(first["policy"], source).hub
-        return cls(recipe, PolicyState(0, hub, "sft"), load(results["prepare"]["paths"], source))
-
-
 class _Arm:
     """One run directory: an arm under a seed."""
 
     def __init__(
         self,
-        shared: _Shared,
+        shared: HybridRun,
         engines: Engines,
         out: Path,
         name: str,

@@ -105,6 +105,30 @@ def ablation(
 
 
 @app.command()
+def scoring(
+    run: Annotated[
+        Path, typer.Argument(help="A finished hybrid run: its SFT policy, reward model and data.")
+    ],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the run's.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Counted steps of each kind.")] = 9,
+) -> None:
+    """A reward model's scoring: as rollouts finish, beside after the last of them."""
+    from tempfile import TemporaryDirectory
+
+    from rl.quiet import quiet_third_party
+
+    with (
+        TemporaryDirectory(prefix="hone-bench-") as logs,
+        quiet_third_party(Path(logs) / "driver.log") as terminal,
+    ):
+        from recipes.benchmarks.hybrid_run import HybridRun
+        from recipes.benchmarks.scoring import measure_scoring
+
+        started_from = HybridRun.of(run, overrides or [])
+        print(measure_scoring(started_from, num_runs=runs, log_dir=Path(logs)), file=terminal)
+
+
+@app.command()
 def verifiers(
     cases: Annotated[int, typer.Option(min=20, help="Cases of the golden table.")] = 300,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,

@@ -74,6 +74,7 @@ class Program:
                 for index, value in enumerate(rewards[prompt.prompt_id.partition("-")[0]])
             ],
             0.5,
+            num_late=3,
         )
 
 
@@ -93,7 +94,7 @@ def test_refills_replace_groups_without_signal(
     assert len(program.asked[1]) == 2 and not set(program.asked[1]) & set(program.asked[0])
     assert {one.prompt.prompt_id for one in kept} == {"mixed-0", "mixed-3", *program.asked[1]}
     assert len(everything.rollouts) == 12
-    assert everything.wait_s == 1.0
+    assert (everything.wait_s, everything.num_late) == (1.0, 6)
 
     again, same = make(prompt, judged, names)
     sample_informative(again.context, 7, same[:4], seed="s")

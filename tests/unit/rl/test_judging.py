@@ -93,6 +93,7 @@ def test_a_hang_costs_its_own_rollout_alone(judge: Judge, group: Callable[..., R
     assert values == {"rl-0-a-0": 1.0, "rl-0-a-1": 1.0, "rl-0-a-2": 1.0, "rl-0-a-3": None, "rl-0-b-0": 1.0}
     assert batch.rollouts[3].reward.verdict.status == "timeout"
     assert batch.wait_s <= time.perf_counter() - start < 20
+    assert batch.num_late >= 1  # the hang, and whoever was still under way
     judge.require_judged(batch.rollouts)  # 20% is within 30%
 
 
@@ -119,6 +120,7 @@ def test_groups_are_taken_as_they_come(judge: Judge, group: Callable[..., Rollou
     batch = judge.judge(arriving())
     assert [one.reward.value for one in batch.rollouts] == [1.0] * 4
     assert batch.wait_s < 0.5
+    assert batch.num_late <= 1
 
 
 def test_without_thoughts(group: Callable[..., RolloutGroup]) -> None:
