@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
+from sampler.prompt_dataset import load_prompts
+
 pytestmark = pytest.mark.timeout(1800)
 STAGES = [
     "00-prepare", "01-evaluate-r0", "02-sft-r0", "03-reward-model-r0", "04-evaluate-r0", "05-critic-r0",
@@ -75,6 +77,16 @@ def test_metrics_are_kept_by_kind_and_no_step_twice(hybrid: Any) -> None:
         assert "critic/explained_variance" in one
     assert metrics[RL, 0]["kind/general/kl_token_mean"] == pytest.approx(0, abs=1e-5)  # still the reference
     assert abs(metrics[RL, 5]["kind/general/kl_token_mean"]) > 1e-5
+
+
+def test_general_prompts_show_films(hybrid: Any) -> None:
+    """Sampled, judged and trained on: the rollouts above are answers to them, and the report shows their frames."""
+    prompts = load_prompts(hybrid.run_dir / "stages" / "00-prepare" / "data" / "train.parquet")
+    assert {(one.kind, len(one.images), len(one.videos)) for one in prompts} == {
+        ("general", 0, 1),
+        ("verifiable", 1, 0),
+    }
+    assert 'class="picture film"' in (hybrid.run_dir / "report.html").read_text()
 
 
 def test_win_rates_are_reported(hybrid: Any) -> None:
