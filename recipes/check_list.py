@@ -9,7 +9,7 @@ from rich.console import Console
 from rl.finding import Check, Finding
 from rl.progress import ProgressDisplay
 
-TITLE_WIDTH = 34
+TITLE_WIDTH = 36
 
 
 def run_checks(checks: Iterable[Check], console: Console) -> list[Finding]:

@@ -43,7 +43,7 @@ def check_sets(recipe: Recipe, data: RunData) -> Iterator[Check]:
 def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, decode_images: bool) -> Finding:
     loaded = read_set(name, path, decode_images=decode_images)
     sets[name] = loaded if is_own else replace(loaded, places={})
-    words = f"{len(loaded.rows):,} of {path}"
+    words = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
     slips = [_slip(column) for column in loaded.unread_columns if column.meant is not None]
     if slips:
         return Finding("warning", f"{words}; {'; '.join(slips)}")
