@@ -43,6 +43,11 @@ class NoAnswer:
     reason: str
     limit: bool = False
 
+    @classmethod
+    def too_long(cls, text: str) -> NoAnswer:
+        """Refused for its length, in characters."""
+        return cls("limit", f"the answer has {len(text)} characters", limit=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

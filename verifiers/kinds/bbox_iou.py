@@ -70,7 +70,7 @@ class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
 
     def extract(self, answer: FinalAnswer) -> tuple[Box, ...] | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         found = tagged_boxes(answer.text)
         if not found and self.config.format == "any":
             found = bracketed_boxes(answer.text)

@@ -80,7 +80,7 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         text = re.sub(r"\s+", " ", answer.text[-20_000:])
         stated = stated_answer(text)
         if not stated:

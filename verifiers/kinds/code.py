@@ -107,7 +107,7 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_CODE_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         blocks = _FENCE.findall(answer.text)
         code = blocks[-1] if blocks else answer.text
         if not code.strip():

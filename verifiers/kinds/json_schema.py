@@ -85,7 +85,7 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
     def extract(self, answer: FinalAnswer) -> Any:
         text = answer.text.strip()
         if len(text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(text)} characters", limit=True)
+            return NoAnswer.too_long(text)
         if self.config.fence and (fenced := _FENCE.fullmatch(text)):
             text = fenced.group(1).strip()
         if len(text) > MAX_JSON_CHARS or _depth(text) > MAX_DEPTH:

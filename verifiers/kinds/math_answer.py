@@ -158,7 +158,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
 
     def extract(self, answer: FinalAnswer) -> MathAnswer | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         first: MathAnswer | None = None
         for position, candidate in enumerate(candidates(answer.text)):
             if not candidate.text:

@@ -85,7 +85,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
 
     def extract(self, answer: FinalAnswer) -> Quantity | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         found = _stated_quantity(stated)
         if found is None:

@@ -43,7 +43,7 @@ def _matched_score(weights: list[list[float]], num_found: int) -> float:
 class _PointVerifier(Verifier[tuple[Any, ...], tuple[Point | None, ...]]):
     def extract(self, answer: FinalAnswer) -> tuple[Point | None, ...] | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         found = tagged_points(answer.text)
         if not found:
             return NoAnswer("no_point", "the answer holds no <point>x y</point>")
@@ -161,7 +161,7 @@ class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
 
     def extract(self, answer: FinalAnswer) -> tuple[Point, ...] | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         found = time_spans(answer.text[-20_000:])
         return tuple(found) if found else NoAnswer("no_span", "the answer holds no time span")
 

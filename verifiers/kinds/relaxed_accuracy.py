@@ -59,7 +59,7 @@ class RelaxedAccuracyVerifier(Verifier[ChartValue, ChartValue]):
 
     def extract(self, answer: FinalAnswer) -> ChartValue | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         return _chart_value(stated) if stated else NoAnswer("no_answer", "the stated answer is empty")
 
@@ -128,7 +128,7 @@ class CountVerifier(Verifier[int, int]):
 
     def extract(self, answer: FinalAnswer) -> int | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         count = _count(stated)
         return (

@@ -85,7 +85,7 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
 
     def extract(self, answer: FinalAnswer) -> tuple[Difference, ...] | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         found = _differences(answer.text[-100_000:])
         return tuple(found) if found else NoAnswer("no_difference", "the answer holds no text with a <bbox>")
 

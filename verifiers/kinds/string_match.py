@@ -45,7 +45,7 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         return stated or NoAnswer("no_answer", "the stated answer is empty")
 

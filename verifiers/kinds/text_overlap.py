@@ -33,7 +33,7 @@ class OverlapVerifier(Verifier[tuple[str, ...], str]):
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         if not stated:
             return NoAnswer("no_answer", "the stated answer is empty")
@@ -177,7 +177,7 @@ class VqaSoftVerifier(Verifier[tuple[str, ...], str]):
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer("limit", f"the answer has {len(answer.text)} characters", limit=True)
+            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         if len(stated) > MAX_COMPARED_CHARS:
             return NoAnswer("limit", f"the stated answer has {len(stated)} characters", limit=True)
