@@ -6,7 +6,7 @@ import io
 import re
 from dataclasses import dataclass, replace
 
-from recipes.report.film_strip import film_strip
+from recipes.report.contact_sheet import contact_sheet
 from sampler.visual import Visual
 from verifiers.errors import BadInput
 
@@ -27,8 +27,8 @@ class Box:
 
 @dataclass(frozen=True)
 class Picture:
-    """`uri` is None for bytes that are no picture. `tiny` pictures are enlarged without smoothing; a `film` is a strip
-    of a video's frames."""
+    """`uri` is None for bytes that are no picture. `tiny` pictures are enlarged without smoothing; a `film` is a few
+    of a video's frames in one picture."""
 
     uri: str | None
     width: int = 0
@@ -62,9 +62,9 @@ class Picture:
 
     @classmethod
     def of_video(cls, encoded: bytes | None) -> Picture:
-        """Frames of a video as one strip."""
+        """A contact sheet of a video."""
         try:
-            return replace(cls.of(film_strip(encoded or b"")), film=True)
+            return replace(cls.of(contact_sheet(encoded or b"")), film=True)
         except BadInput:
             return cls(None)
 

@@ -247,7 +247,7 @@ def test_a_picture_that_does_not_decode_is_named(run_maker: Any, write_prompts: 
     assert "a picture or video that does not decode" in Page(write_report(run_maker.run).read_text()).text
 
 
-def test_a_video_is_shown_as_a_strip_of_frames(run_maker: Any, write_prompts: Any, video_file: Any) -> None:
+def test_a_video_is_shown_by_some_of_its_frames(run_maker: Any, write_prompts: Any, video_file: Any) -> None:
     """Six of eleven frames, the first and the last among them; a video that does not decode is named."""
     film = np.repeat(np.arange(11, dtype=np.uint8) * 20, 40 * 60 * 3).reshape(11, 40, 60, 3)
     prompts = [prompt for prompt, _ in run_maker.heldout]
@@ -255,11 +255,11 @@ def test_a_video_is_shown_as_a_strip_of_frames(run_maker: Any, write_prompts: An
     write_prompts(data, prompts, videos=[video_file(film), b"no video"])
     run_maker.evaluate(0, "sft", 0.5)
     page = write_report(run_maker.run).read_text()
-    strip = re.search(r'<div class="picture film"><img src="data:image/png;base64,([^"]+)" alt="frames', page)
-    assert strip is not None
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(strip[1]))))
-    assert pixels.shape == (40, 6 * 62 - 2, 3)
-    assert pixels[20, 30::62, 0].tolist() == [0, 40, 80, 120, 160, 200]
+    sheet = re.search(r'<div class="picture film"><img src="data:image/png;base64,([^"]+)" alt="frames', page)
+    assert sheet is not None
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet[1]))))
+    assert pixels.shape == (3 * 42 - 2, 2 * 62 - 2, 3)
+    assert pixels[20::42, 30::62, 0].tolist() == [[0, 40], [80, 120], [160, 200]]
     assert "a picture or video that does not decode" in Page(page).text
 
 
