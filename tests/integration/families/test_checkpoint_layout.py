@@ -24,13 +24,6 @@ COUNTS = {"qwen3_vl_30b_a3b": (882, 31_070_754_032), "qwen3_vl_235b_a22b": (1388
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tiny")
-    load_family("qwen3_vl_moe").build_tiny(path, seed=0, corpus=["How many digits are even?"], sizes={})
-    return path
-
-
-@pytest.fixture(scope="module")
 def place(tiny: Path) -> Callable[[str], Path]:
     return lambda size: tiny if size == "tiny" else CONFIGS / size
 

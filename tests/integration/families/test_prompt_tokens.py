@@ -11,16 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl.families.family import load_family
 from rl.sft_rows import PromptEncoder
 from sampler.prompt import Prompt
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tiny")
-    load_family("qwen3_vl_moe").build_tiny(path, seed=0, corpus=["How many digits are even?"], sizes={})
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,11 @@ RELATIVE = 1e-5
 class Reference:
     """Log-probabilities and losses by transformers and torch alone."""
 
-    def __init__(self, path: Path, case: Any, dtype: torch.dtype = torch.float64) -> None:
-        from transformers import Qwen3VLMoeForConditionalGeneration
-
+    def __init__(self, transformers: Any, case: Any) -> None:
         self.case = case
-        self.dtype = dtype
-        self.model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-            path, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
-        )
+        self.model = transformers.model
+        self.dtype = self.model.dtype
+        self.gradient_norm = transformers.gradient_norm
 
     def distributions(self, temperature: float) -> list[torch.Tensor]:
         """For each sequence the log-probabilities [response tokens, vocabulary]."""
@@ -82,23 +79,10 @@ class Reference:
         mask = torch.from_numpy(batch.loss_mask).to(self.dtype)
         return -(self.logprobs(1.0) * mask).sum() / mask.sum()
 
-    def gradient_norm(self, loss: torch.Tensor, frozen: Sequence[str] = ()) -> float:
-        self.model.zero_grad()
-        loss.backward()
-        return float(
-            torch.sqrt(
-                sum(
-                    (parameter.grad**2).sum()
-                    for name, parameter in self.model.named_parameters()
-                    if parameter.grad is not None and not name.startswith(tuple(frozen) or ("\0",))
-                )
-            )
-        )
-
 
 @pytest.fixture(scope="module")
-def reference(tiny_model: Path, case: Any) -> Reference:
-    return Reference(tiny_model, case)
+def reference(tiny_model: Path, case: Any, transformers_model: Callable[..., Any]) -> Reference:
+    return Reference(transformers_model(tiny_model), case)
 
 
 @pytest.fixture(scope="module")

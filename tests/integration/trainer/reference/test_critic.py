@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from reward_models.value_head import VALUE_HEAD_FILE
 from rl.checkpoint import export_critic
 from rl.losses import VALUE_LOSS, LossSpec
 
@@ -21,38 +18,24 @@ CLIP = 0.2
 
 
 @pytest.fixture(scope="module")
-def critic_hub(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def critic_hub(with_value_head: Callable[..., Path]) -> Path:
     """The tiny model with a value head that is not zero."""
-    path = tmp_path_factory.mktemp("critic") / "hub"
-    shutil.copytree(tiny_model, path)
-    generator = torch.Generator().manual_seed(23)
-    save_file(
-        {"weight": torch.randn(1, 128, generator=generator) * 0.2, "bias": torch.tensor([0.3])},
-        path / VALUE_HEAD_FILE,
-    )
-    return path
+    return with_value_head(seed=23, bias=0.3)
 
 
 class Reference:
     """Values and value loss by transformers and torch alone, each sequence by itself."""
 
-    def __init__(self, hub: Path, case: Any) -> None:
-        from transformers import Qwen3VLMoeForConditionalGeneration
-
+    def __init__(self, transformers: Any, case: Any) -> None:
         self.case = case
-        self.model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-            hub, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager"
-        )
-        head = load_file(hub / VALUE_HEAD_FILE)
-        self.weight = head["weight"].double().requires_grad_()
-        self.bias = head["bias"].double().requires_grad_()
+        self.transformers = transformers
 
     def values(self) -> torch.Tensor:
         found = []
         for sample in self.case.samples:
             inputs = sample.continued(sample.response, torch.float64)
-            hidden = self.model.model(**inputs).last_hidden_state[0, sample.prompt_length - 1 : -1]
-            found.append((hidden @ self.weight.T + self.bias)[:, 0])
+            hidden = self.transformers.model.model(**inputs).last_hidden_state
+            found.append(self.transformers.on_hidden_states(hidden[0, sample.prompt_length - 1 : -1]))
         return torch.cat(found)
 
     def loss(self, batch: Any) -> torch.Tensor:
@@ -68,16 +51,14 @@ class Reference:
             total = total + mask[t] * error / 2
         return total / mask.sum()
 
-    def gradient_norm(self, loss: torch.Tensor) -> float:
-        loss.backward()
-        gradients = [p.grad for p in (*self.model.parameters(), self.weight, self.bias) if p.grad is not None]
-        return float(torch.sqrt(sum((one**2).sum() for one in gradients)))
-
 
 @pytest.fixture(scope="module")
-def truth(critic_hub: Path, case: Any) -> tuple[Any, np.ndarray, float, float]:
+def truth(
+    critic_hub: Path, case: Any, transformers_model: Callable[..., Any]
+) -> tuple[Any, np.ndarray, float, float]:
     """A batch with returns and old values, some of them past the clip; the reference's values, loss, gradient norm."""
-    reference = Reference(critic_hub, case)
+    transformers = transformers_model(critic_hub)
+    reference = Reference(transformers, case)
     values = reference.values().detach().numpy()
     rng = np.random.default_rng(29)
     old = values + rng.normal(0, 0.3, len(values))
@@ -86,30 +67,16 @@ def truth(critic_hub: Path, case: Any) -> tuple[Any, np.ndarray, float, float]:
         old_values=old.astype(np.float32), returns=rng.uniform(0, 1, len(values)).astype(np.float32)
     )
     loss = reference.loss(batch)
-    return batch, values, float(loss.detach()), reference.gradient_norm(loss)
+    return batch, values, float(loss.detach()), transformers.gradient_norm(loss)
 
 
-@pytest.mark.parametrize(
-    ("num_ranks", "settings"),
-    [
-        pytest.param(1, {"zero_stage": 1}, id="zero1"),
-        pytest.param(2, {"zero_stage": 2, "micro_batch_tokens": 1}, id="zero2-2ranks-one-sequence-each"),
-        pytest.param(2, {"zero_stage": 3}, id="zero3-2ranks"),
-        pytest.param(1, {"zero_stage": 1, "layout": "packed"}, id="packed"),
-    ],
-)
 def test_values_loss_and_gradient(
-    new_trainer: Callable[..., Any],
-    critic_hub: Path,
-    truth: tuple[Any, np.ndarray, float, float],
-    num_ranks: int,
-    settings: dict[str, Any],
+    cut_trainer: Any, critic_hub: Path, truth: tuple[Any, np.ndarray, float, float]
 ) -> None:
     batch, values, loss, norm = truth
-    trainer = new_trainer(num_ranks, **settings)
-    trainer.load_critic(critic_hub)
-    np.testing.assert_allclose(trainer.values(batch), values, rtol=1e-5, atol=1e-5)
-    metrics = trainer.update([batch], [0.0], LossSpec(VALUE_LOSS, value_clip=CLIP))[0]
+    cut_trainer.load_critic(critic_hub)
+    np.testing.assert_allclose(cut_trainer.values(batch), values, rtol=1e-5, atol=1e-5)
+    metrics = cut_trainer.update([batch], [0.0], LossSpec(VALUE_LOSS, value_clip=CLIP))[0]
     assert metrics["loss"] == pytest.approx(loss, rel=RELATIVE)
     assert metrics["grad_norm"] == pytest.approx(norm, rel=RELATIVE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from reward_models.value_head import VALUE_HEAD_FILE
 from rl.batch import TrainBatch, TrainSequence
 from rl.checkpoint import export_critic
 from rl.preference_step import preference_step
@@ -21,14 +18,9 @@ RELATIVE = 1e-5
 
 
 @pytest.fixture(scope="module")
-def scalar_hub(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scalar_hub(with_value_head: Callable[..., Path]) -> Path:
     """The tiny model with a head whose scores spread over a few units."""
-    path = tmp_path_factory.mktemp("scalar") / "hub"
-    shutil.copytree(tiny_model, path)
-    generator = torch.Generator().manual_seed(37)
-    weight = torch.randn(1, 128, generator=generator) * 0.2
-    save_file({"weight": weight, "bias": torch.tensor([-0.4])}, path / VALUE_HEAD_FILE)
-    return path
+    return with_value_head(seed=37, bias=-0.4)
 
 
 @pytest.fixture(scope="module")
@@ -58,51 +50,34 @@ def pairs(case: Any) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def truth(scalar_hub: Path, case: Any, pairs: np.ndarray) -> tuple[np.ndarray, float, float]:
+def truth(
+    scalar_hub: Path, case: Any, pairs: np.ndarray, transformers_model: Callable[..., Any]
+) -> tuple[np.ndarray, float, float]:
     """Scores, loss and gradient norm by transformers and torch alone."""
-    from transformers import Qwen3VLMoeForConditionalGeneration
-
-    model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-        scalar_hub, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager"
-    )
-    head = load_file(scalar_hub / VALUE_HEAD_FILE)
-    weight, bias = (head[name].double().requires_grad_() for name in ("weight", "bias"))
+    transformers = transformers_model(scalar_hub)
     scores = []
     for sample in case.samples:
         inputs = sample.continued(sample.response[:-1], torch.float64)
-        scores.append((model.model(**inputs).last_hidden_state[0, -1] @ weight.T + bias)[0])
+        hidden = transformers.model.model(**inputs).last_hidden_state[0, -1]
+        scores.append(transformers.on_hidden_states(hidden))
     losses = [-torch.nn.functional.logsigmoid(scores[better] - scores[worse]) for better, worse in pairs]
     loss = torch.stack(losses).mean()
-    loss.backward()
-    gradients = [one.grad for one in (*model.parameters(), weight, bias) if one.grad is not None]
-    norm = float(torch.sqrt(sum((one**2).sum() for one in gradients)))
+    norm = transformers.gradient_norm(loss)
     return torch.stack(scores).detach().numpy(), float(loss.detach()), norm
 
 
-@pytest.mark.parametrize(
-    ("num_ranks", "settings"),
-    [
-        pytest.param(1, {"zero_stage": 1}, id="zero1"),
-        pytest.param(2, {"zero_stage": 2, "micro_batch_tokens": 1}, id="zero2-2ranks-one-sequence-each"),
-        pytest.param(2, {"zero_stage": 3}, id="zero3-2ranks"),
-        pytest.param(1, {"zero_stage": 1, "layout": "packed"}, id="packed"),
-    ],
-)
 def test_scores_loss_and_gradient(
-    new_trainer: Callable[..., Any],
+    cut_trainer: Any,
     scalar_hub: Path,
     batch: TrainBatch,
     pairs: np.ndarray,
     truth: tuple[np.ndarray, float, float],
-    num_ranks: int,
-    settings: dict[str, Any],
 ) -> None:
     """However the pairs are cut apart by micro-batches and ranks."""
     scores, loss, norm = truth
-    trainer = new_trainer(num_ranks, **settings)
-    trainer.load_critic(scalar_hub)
-    np.testing.assert_allclose(trainer.values(batch), scores, rtol=1e-5, atol=1e-5)
-    metrics = preference_step(trainer, batch, pairs, 0.0)
+    cut_trainer.load_critic(scalar_hub)
+    np.testing.assert_allclose(cut_trainer.values(batch), scores, rtol=1e-5, atol=1e-5)
+    metrics = preference_step(cut_trainer, batch, pairs, 0.0)
     assert metrics["loss"] == pytest.approx(loss, rel=RELATIVE)
     assert metrics["grad_norm"] == pytest.approx(norm, rel=RELATIVE)
     margins = scores[pairs[:, 0]] - scores[pairs[:, 1]]
