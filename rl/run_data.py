@@ -160,13 +160,14 @@ def load(paths: dict[str, Any], run_path: Path) -> RunData:
 
 
 def leaks(data: RunData) -> dict[str, str]:
-    """By id the held-out prompts that are also trained on, with the words for where."""
-    trained = {one.prompt.prompt_id: "in a preference list" for one in data.preferences.get("train", ())}
-    trained |= {row.prompt.prompt_id: "a cold-start row" for row in data.cold_start}
+    """By id the held-out prompts whose question is also trained on, however it is judged there, with the words for
+    where."""
+    trained = {one.prompt.asked_id: "in a preference list" for one in data.preferences.get("train", ())}
+    trained |= {row.prompt.asked_id: "a cold-start row" for row in data.cold_start}
     places = data.places.get("train", {})
-    trained |= {one.prompt_id: places.get(one.prompt_id, "a train prompt") for one in data.train}
-    heldout = (one.prompt_id for one in data.heldout)
-    return {prompt_id: trained[prompt_id] for prompt_id in heldout if prompt_id in trained}
+    trained |= {one.asked_id: places.get(one.prompt_id, "a train prompt") for one in data.train}
+    asked = {one.prompt_id: one.asked_id for one in data.heldout}
+    return {prompt_id: trained[asked_id] for prompt_id, asked_id in asked.items() if asked_id in trained}
 
 
 def refuse_leaks(data: RunData) -> None:

@@ -30,8 +30,8 @@ class Prompt:
 
     `messages` go to a chat template as they are; the n-th `{"type": "image"}` part stands for `images[n]`, the n-th
     `{"type": "video"}` part for `videos[n]`, whose bytes stay encoded (PNG, JPEG; MP4, WebM) as they came. The first
-    tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged; the policy
-    never sees them.
+    tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged; the
+    policy never sees them.
     """
 
     prompt_id: str
@@ -79,6 +79,11 @@ class Prompt:
     def question_type(self) -> str:
         """The first tag, by which evaluation and curation group prompts; the kind where there are no tags."""
         return self.tags[0] if self.tags else self.kind
+
+    @property
+    def asked_id(self) -> str:
+        """`content_id` of what is asked and shown alone: prompts that differ in how they are judged have the same."""
+        return content_id(self.messages, self.images, self.videos, None, "")
 
     @property
     def text(self) -> str:

@@ -13,7 +13,7 @@ GAP_PX = 2
 
 
 def contact_sheet(encoded: bytes) -> bytes:
-    """PNG of at most `NUM_FRAMES` frames, evenly spaced from the first to the last, row by row. Raises: BadInput for what
+    """PNG of at most `NUM_FRAMES` frames, evenly spaced, the first and the last among them. Raises: BadInput for what
     does not decode."""
     from PIL import Image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def test_a_held_out_prompt_is_never_trained_on(prompt: Callable[..., Any]) -> No
         refuse_leaks(RunData([a, b], [b], []))
     with pytest.raises(BadInput, match="first prompt c, which is a cold-start row"):
         refuse_leaks(RunData([a], [b, c], [SftRow(c, "x")]))
+    unjudged = replace(c, prompt_id="row 7", verifier=None, reference="", kind="general")
+    with pytest.raises(BadInput, match="first prompt c, which is a cold-start row"):
+        refuse_leaks(RunData([a], [b, c], [SftRow(unjudged, "x")]))
 
 
 def test_long_prompts_are_left_out(hub: Path, prompt: Callable[..., Any]) -> None:
