@@ -20,6 +20,7 @@ from sampler.prompt_messages import checked_text
 from sampler.prompt_reader import PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.visual import VISUAL_KINDS, Visual
+from sampler.wrong_rows import WrongRows
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
@@ -101,7 +102,7 @@ def load_preferences(
 ) -> list[PreferenceList]:
     """Read and check graded answers; a row needs `messages`, `answers` and `grades`, all else is optional.
 
-    `columns` maps these names to the set's own. Raises `BadInput` naming file, row and column.
+    `columns` maps these names to the set's own. Raises `BadRows` naming file, row and column of rows that are wrong.
     """
     if limit is not None and limit < 1:
         raise BadInput(f"limit is at least 1, got {limit}")
@@ -113,13 +114,16 @@ def load_preferences(
         decode_images=decode_images,
     )
     lists: list[PreferenceList] = []
-    for row in dataset_rows(path_or_hub_id, split):
-        prompt = reader.read(row)
-        with _at(row, (columns or {}).get("reference", "reference")):
-            _check_reference(prompt.reference)
-        lists.append(_preference_list(row, prompt, own))
+    wrong = WrongRows()
+    for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
+        with wrong.collected(row.place):
+            prompt = reader.read(row)
+            with _at(row, (columns or {}).get("reference", "reference")):
+                _check_reference(prompt.reference)
+            lists.append(_preference_list(row, prompt, own))
         if len(lists) == limit:
             break
+    wrong.raise_any()
     if not lists:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
     return lists

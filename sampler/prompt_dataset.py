@@ -78,7 +78,7 @@ def load_prompt_dataset(
     decode_images: bool = True,
 ) -> PromptDataset:
     """Read and check a prompt set; columns `messages`, `images`, `kind`, `verifier`, `reference` and, if there,
-    `verifier_options`, `tags`, `source`, `prompt_id`.
+    `videos`, `verifier_options`, `tags`, `source`, `prompt_id`.
 
     `columns` maps these names to the set's own; `limit` stops after so many different prompts;
     `decode_images=False` reads picture headers only. Raises `BadRows` naming file, row and column of rows that are

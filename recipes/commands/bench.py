@@ -113,19 +113,17 @@ def scoring(
     runs: Annotated[int, typer.Option(min=1, help="Counted steps of each kind.")] = 9,
 ) -> None:
     """A reward model's scoring: as rollouts finish, beside after the last of them."""
-    from tempfile import TemporaryDirectory
-
-    from rl.quiet import quiet_third_party
+    from rl.command_log import command_log, scratch_with_logs
 
     with (
-        TemporaryDirectory(prefix="hone-bench-") as logs,
-        quiet_third_party(Path(logs) / "driver.log") as terminal,
+        scratch_with_logs("hone-bench-") as scratch,
+        command_log(scratch / "logs" / "driver.log") as terminal,
     ):
         from recipes.benchmarks.hybrid_run import HybridRun
         from recipes.benchmarks.scoring import measure_scoring
 
         started_from = HybridRun.of(run, overrides or [])
-        print(measure_scoring(started_from, num_runs=runs, log_dir=Path(logs)), file=terminal)
+        print(measure_scoring(started_from, num_runs=runs, log_dir=scratch / "logs"), file=terminal)
 
 
 @app.command()
