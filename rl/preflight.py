@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -211,31 +212,32 @@ def _agreement(engines: Engines) -> Finding:
 def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
     """Another picture under the same words must change what the sampler computes."""
     pictured = [prompt for prompt in prompts if prompt.visuals][:8]
-    if len(pictured) < 2:
-        return Finding("ok", "fewer than two prompts have pictures: nothing to compare")
-    donors = [*pictured[1:], pictured[0]]
+    pairs = [
+        (one, donor)
+        for one, donor in zip(pictured, [*pictured[1:], *pictured[:1]], strict=True)
+        if one.visuals != donor.visuals
+        and (len(one.images), len(one.videos)) == (len(donor.images), len(donor.videos))
+    ]
+    if not pairs:
+        return Finding("ok", "no two prompts with as many pictures: nothing to compare")
     swapped = [
-        Prompt.build(
-            messages=one.messages,
-            images=donor.images,
-            videos=donor.videos,
-            verifier=one.verifier,
-            reference=one.reference,
-            prompt_id=f"{one.prompt_id}-swapped",
-        )
-        for one, donor in zip(pictured, donors, strict=True)
-        if (len(one.images), len(one.videos)) == (len(donor.images), len(donor.videos))
+        replace(one, prompt_id=f"{one.prompt_id}-swapped", images=donor.images, videos=donor.videos)
+        for one, donor in pairs
     ]
     plan = engines.plan(stage="preflight", step=0, num_samples=1, max_response_tokens=1, temperature=1.0)
+    asked = [*(one for one, _ in pairs), *swapped]
     logprobs = {
         group.prompt.prompt_id: group.rollouts[0].sample_logprobs[0]
-        for group in engines.sampler.sample([*pictured, *swapped], plan)
+        for group in engines.sampler.sample(asked, plan)
     }
-    changed = sum(logprobs.get(one.prompt_id) != logprobs.get(f"{one.prompt_id}-swapped") for one in pictured)
+    changed = sum(
+        logprobs.get(one.prompt_id) != logprobs.get(other.prompt_id)
+        for (one, _), other in zip(pairs, swapped, strict=True)
+    )
     if not changed:
         raise HoneError("the sampler computes the same for different pictures: it does not see them")
     return Finding(
-        "ok", f"{changed} of {counted(len(swapped), 'prompt')} answer differently to another picture"
+        "ok", f"{changed} of {counted(len(pairs), 'prompt')} answer differently to another picture"
     )
 
 

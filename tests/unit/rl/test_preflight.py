@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from recipes import cli
 from rl.finding import Check, Finding
 from rl.policy_state import PolicyState
-from rl.preflight import check_tokens, examine
+from rl.preflight import _pictures_matter, check_tokens, examine
 from rl.recipe import Recipe
 from rl.run_data import RunData
+from sampler.prompt import Prompt
+from verifiers.errors import HoneError
 
 
 def recipe(**sections: Any) -> Recipe:
@@ -105,3 +108,35 @@ def test_what_is_wrong_is_named_by_file_and_line(
         short.outcome == "failed"
         and "a.jsonl, line 1; a.jsonl, line 2; raise data.max_prompt_tokens" in short.words
     )
+
+
+class SeeingSampler:
+    """Stands where a run's engines stand: the log-probability it gives hangs on the pictures, or it is blind."""
+
+    def __init__(self, *, blind: bool) -> None:
+        self.sampler = self
+        self.blind = blind
+        self.asked: list[str] = []
+
+    def plan(self, **settings: Any) -> None:
+        return None
+
+    def sample(self, prompts: list[Prompt], plan: None) -> Iterator[Any]:
+        for one in prompts:
+            self.asked.append(one.prompt_id)
+            seen = 0.0 if self.blind else -float(sum(one.images[0]))
+            yield SimpleNamespace(prompt=one, rollouts=[SimpleNamespace(sample_logprobs=[seen])])
+
+
+def test_a_blind_sampler_is_found(prompt: Callable[..., Prompt], picture: Callable[..., bytes]) -> None:
+    """Each prompt gets the pictures of the next, where there are as many; two with the same picture teach nothing."""
+    shown = [picture(0)], [picture(1)], [picture(2), picture(3)], [], [picture(4)], [picture(4)]
+    prompts = [prompt(f"p{i}", images=images) for i, images in enumerate(shown)]
+    seeing = SeeingSampler(blind=False)
+    assert _pictures_matter(seeing, prompts).words == "2 of 2 prompts answer differently to another picture"
+    assert seeing.asked == ["p0", "p5", "p0-swapped", "p5-swapped"]
+    with pytest.raises(HoneError, match="does not see them"):
+        _pictures_matter(SeeingSampler(blind=True), prompts)
+    alone = SeeingSampler(blind=True)
+    assert "nothing to compare" in _pictures_matter(alone, prompts[1:3]).words
+    assert not alone.asked
