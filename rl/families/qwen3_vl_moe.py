@@ -7,7 +7,6 @@ have the same name and shape in both. Hence ``to_hub`` transposes those two, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,34 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rl.families.family import HubTensor, ModelFamily
+from rl.families.tiny_qwen3_vl_moe import tiny_config, tiny_processor, tiny_sizes
 from rl.families.tiny_tokenizer import SPECIAL_TOKENS, train_tiny_tokenizer
-from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-    from transformers import Qwen3VLMoeConfig
 
 EXPERT_SUFFIXES = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
-
-TINY_SIZES: dict[str, int] = {
-    "vocab_size": 352,
-    "hidden_size": 128,
-    "num_layers": 2,
-    "num_heads": 4,
-    "num_kv_heads": 2,
-    "head_dim": 32,
-    "num_experts": 4,
-    "num_experts_per_token": 2,
-    "expert_size": 96,
-    "max_positions": 1024,
-    "vision_hidden_size": 64,
-    "vision_layers": 2,
-    "vision_heads": 2,
-    "vision_inner_size": 128,
-    "patch_size": 8,
-    "vision_grid_side": 8,
-}
 
 
 @dataclass(frozen=True)
@@ -71,11 +50,11 @@ class Qwen3VLMoeFamily(ModelFamily):
         from safetensors.torch import save_file
         from transformers import GenerationConfig, Qwen3VLMoeForConditionalGeneration
 
-        size = _tiny_sizes(sizes)
+        size = tiny_sizes(sizes)
         tokenizer = train_tiny_tokenizer(
             ["user", "assistant", "system", *corpus], vocab_size=size["vocab_size"]
         )
-        config = _tiny_config(size, tokenizer)
+        config = tiny_config(size, tokenizer)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = Qwen3VLMoeForConditionalGeneration(config)
@@ -87,7 +66,7 @@ class Qwen3VLMoeFamily(ModelFamily):
             eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
             pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
         ).save_pretrained(path)
-        _tiny_processor(size, tokenizer).save_pretrained(path)
+        tiny_processor(size, tokenizer).save_pretrained(path)
 
     def load_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
         from transformers import Qwen3VLMoeForConditionalGeneration
@@ -223,103 +202,3 @@ class Qwen3VLMoeFamily(ModelFamily):
     def lm_head(self, model: Any) -> nn.Module:
         head: nn.Module = model.lm_head
         return head
-
-
-def _tiny_sizes(sizes: Mapping[str, Any]) -> dict[str, int]:
-    unknown = sorted(set(sizes) - set(TINY_SIZES))
-    if unknown:
-        raise BadInput(f"model.tiny has no size {unknown[0]!r}; it has {', '.join(TINY_SIZES)}")
-    size = {**TINY_SIZES, **sizes}
-    for key in ("hidden_size", "expert_size"):
-        if size[key] % 32:
-            raise BadInput(f"model.tiny.{key}={size[key]}: vLLM's CPU experts need a multiple of 32")
-    if size["hidden_size"] in (size["expert_size"], 2 * size["expert_size"]):
-        raise BadInput(
-            "model.tiny.expert_size makes an expert matrix square, so its layout could not be told: "
-            f"choose another than {size['expert_size']} for hidden_size {size['hidden_size']}"
-        )
-    return size
-
-
-def _tiny_config(size: Mapping[str, int], tokenizer: Any) -> Qwen3VLMoeConfig:
-    from transformers import Qwen3VLMoeConfig
-
-    half = size["head_dim"] // 2
-    mrope_section = [half - 2 * (half // 4), half // 4, half // 4]
-    token_id = tokenizer.convert_tokens_to_ids
-    padded_vocab = -(-len(tokenizer) // 32) * 32
-    return Qwen3VLMoeConfig(
-        text_config={
-            "vocab_size": padded_vocab,
-            "hidden_size": size["hidden_size"],
-            "intermediate_size": 2 * size["hidden_size"],
-            "num_hidden_layers": size["num_layers"],
-            "num_attention_heads": size["num_heads"],
-            "num_key_value_heads": size["num_kv_heads"],
-            "head_dim": size["head_dim"],
-            "num_experts": size["num_experts"],
-            "norm_topk_prob": True,
-            "num_experts_per_tok": size["num_experts_per_token"],
-            "moe_intermediate_size": size["expert_size"],
-            "max_position_embeddings": size["max_positions"],
-            "tie_word_embeddings": False,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10000.0,
-                "mrope_section": mrope_section,
-                "mrope_interleaved": True,
-            },
-            "eos_token_id": token_id("<|im_end|>"),
-            "pad_token_id": token_id("<|endoftext|>"),
-        },
-        vision_config={
-            "depth": size["vision_layers"],
-            "hidden_size": size["vision_hidden_size"],
-            "num_heads": size["vision_heads"],
-            "intermediate_size": size["vision_inner_size"],
-            "patch_size": size["patch_size"],
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-            "out_hidden_size": size["hidden_size"],
-            "num_position_embeddings": size["vision_grid_side"] ** 2,
-            "deepstack_visual_indexes": [0],
-        },
-        image_token_id=token_id("<|image_pad|>"),
-        video_token_id=token_id("<|video_pad|>"),
-        vision_start_token_id=token_id("<|vision_start|>"),
-        vision_end_token_id=token_id("<|vision_end|>"),
-        tie_word_embeddings=False,
-        architectures=["Qwen3VLMoeForConditionalGeneration"],
-        dtype="float32",
-    )
-
-
-def _tiny_processor(size: Mapping[str, int], tokenizer: Any) -> Any:
-    from transformers import Qwen2VLImageProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor
-
-    unit = 2 * size["patch_size"]
-    pixels = {"shortest_edge": unit * unit, "longest_edge": (unit * size["vision_grid_side"]) ** 2}
-    shape = {
-        "patch_size": size["patch_size"],
-        "merge_size": 2,
-        "temporal_patch_size": 2,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-    }
-    return Qwen3VLProcessor(
-        image_processor=Qwen2VLImageProcessor(size=pixels, **shape),
-        tokenizer=tokenizer,
-        video_processor=Qwen3VLVideoProcessor(size=pixels, **shape),
-        chat_template=tokenizer.chat_template,
-    )
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The checkpoint's ``config.json``. Raises: BadInput where there is none."""
-    file = path / "config.json"
-    if not file.is_file():
-        raise BadInput(
-            f"no config.json in {path}: model.path must be a checkpoint directory in the hub layout"
-        )
-    config: dict[str, Any] = json.loads(file.read_text())
-    return config
