@@ -19,7 +19,7 @@ from rl.reward_data import better_first, preference_paths, training_of, trains_r
 from rl.run_directory import RunDirectory
 from rl.sft_rows import PromptEncoder
 from rl.stopwatch import Stopwatch
-from rl.token_room import longest_prompt
+from rl.token_room import longest_prompt, require_positions
 from sampler.data_builder import build_data as call_builder
 from sampler.prompt import Prompt
 from sampler.sft_row import SftRow
@@ -203,7 +203,9 @@ def without(data: RunData, prompt_ids: Sequence[str]) -> RunData:
 def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
     """The checkpoint at ``model.path``, or a tiny random instance whose tokenizer knows the data's texts."""
     if recipe.model.path is not None:
-        return PolicyState(0, Path(recipe.model.path).absolute(), STAGE)
+        hub = Path(recipe.model.path).absolute()
+        require_positions(recipe, hub)
+        return PolicyState(0, hub, STAGE)
     corpus = [prompt.text for prompt in data.train] + [row.prompt.text for row in data.cold_start]
     corpus += [row.response for row in data.cold_start]
     if data.preferences:
@@ -211,6 +213,7 @@ def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
         corpus += [pair.to_prompt().text for pair in pairs[:CORPUS_PAIRS]]
     hub = directory / "policy"
     load_family(recipe.model.family).build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
+    require_positions(recipe, hub)
     return PolicyState(0, hub, STAGE)
 
 

@@ -162,7 +162,7 @@ class RunDirectory:
             self.close()
             raise BadInput(
                 f"run {self.path.name} was started with another recipe ({change}): "
-                "take the old value back, or give the run another name="
+                f"take the old value back, give the run another name=, or delete {self.path} to begin anew"
             )
         write_atomically(kept, recipe_yaml)
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from rl.families.tiny_qwen3_vl_moe import TINY_SIZES
 from rl.recipe_section import Section
 
 
@@ -18,7 +19,11 @@ class ModelConfig(Section):
     path: str | None = Field(
         None, description="checkpoint directory in the hub layout; none: a tiny random instance"
     )
-    tiny: dict[str, int] = Field(default_factory=dict, description="sizes of the tiny instance that differ")
+    tiny: dict[str, int] = Field(
+        default_factory=dict,
+        description="sizes of the tiny instance that differ from "
+        + ", ".join(f"{name} {size}" for name, size in TINY_SIZES.items()),
+    )
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="of the trainer's weights")
     attention: str = Field("sdpa", description="transformers' attention implementation in the trainer")
 

@@ -13,7 +13,7 @@ from sampler.picture import MAX_PIXELS, read_picture
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind
 from sampler.prompt_messages import checked_text, read_messages
 from sampler.video import read_video
-from verifiers.errors import BadInput, near_name
+from verifiers.errors import BadInput, near_name, slip_of
 from verifiers.registry import load_verifier
 from verifiers.verifier import Verifier
 
@@ -229,7 +229,7 @@ class PromptReader:
             raise BadInput("the row has no value here")
         have = [str(key) for key in row.values]
         raise BadInput(
-            f"there is no such column{near_name(name, have)} (columns: {', '.join(have)[:200] or 'none'})"
+            f"there is no such column{slip_of(name, have)} (columns: {', '.join(have)[:200] or 'none'})"
         )
 
     @contextmanager

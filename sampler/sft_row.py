@@ -18,7 +18,7 @@ from sampler.prompt_reader import COLUMNS, PromptReader
 from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.unread_column import UnreadColumn, UnreadColumns
 from sampler.wrong_rows import WrongRows
-from verifiers.errors import BadInput
+from verifiers.errors import BadInput, slip_of
 
 ValueT = TypeVar("ValueT")
 
@@ -127,6 +127,7 @@ def _sft_row(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> Sft
     if not response:
         raise BadInput(
             f"{row.place}, column {columns['response']!r}: a supervised row needs the response to learn"
+            f"{slip_of(columns['response'], [name for name in row.values if name != columns['response']])}"
         )
     return SftRow(
         prompt=prompt,

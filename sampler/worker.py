@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import pickle
 import queue
 import sys
 import threading
@@ -164,8 +165,8 @@ class RolloutWorker:
             self._engine = (ReadingEngine if reads else RolloutEngine)(model_path, config)
             gc.freeze()  # what start-up left behind is never garbage: keep the collector out of it
         except BaseException as error:  # noqa: BLE001 - kept, and raised by the call that waits for it
-            self._failure = error
-            self._started.set_exception(error)
+            self._failure = travelling(error)
+            self._started.set_exception(self._failure)
             return
         self._started.set_result(time.perf_counter() - began)
         try:
@@ -215,6 +216,15 @@ class RolloutWorker:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise RuntimeError(f"the rollout engine failed: {self._failure!r}") from self._failure
+
+
+def travelling(error: BaseException) -> BaseException:
+    """The error, or its words in one that pickles: some of vLLM's and pydantic's would not reach the caller."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - its own words
+    except Exception:  # noqa: BLE001 - whatever its own __reduce__ raises
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def redirect_output(log_path: str) -> None:

@@ -37,6 +37,12 @@ class UnknownVerifier(BadInput):
     """No verifier of that name."""
 
 
+def slip_of(wanted: str, given: Iterable[str]) -> str:
+    """A hint such as `; is 'respnse' a slip of it?` where something like what is wanted is there instead."""
+    close = difflib.get_close_matches(wanted, list(given), n=1, cutoff=0.6)
+    return f"; is {close[0]!r} a slip of it?" if close else ""
+
+
 def near_name(name: str, known: Iterable[str]) -> str:
     """A hint such as `; did you mean 'math'?`, or an empty string when nothing is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -20,7 +20,7 @@ TINY_SIZES: dict[str, int] = {
     "num_experts": 4,
     "num_experts_per_token": 2,
     "expert_size": 96,
-    "max_positions": 1024,
+    "max_positions": 32768,
     "vision_hidden_size": 64,
     "vision_layers": 2,
     "vision_heads": 2,

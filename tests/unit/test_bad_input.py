@@ -262,3 +262,8 @@ def test_from_a_shell_it_is_quick_and_quiet(tmp_path):
         done.stderr.startswith("hone: error: override 'rl.stepz=1': unknown key")
         and done.stderr.count("\n") == 1
     )
+
+
+def test_more_tokens_than_the_model_has_positions(refused):
+    told = refused(TINY, "sampler.max_model_len=1280", "model.tiny.max_positions=1024")
+    assert "sampler.max_model_len=1280 is more than the 1024 positions of the model: lower it" in told

@@ -254,7 +254,7 @@ def test_a_hub_id_is_read_through_datasets_without_decoding(tmp_path, monkeypatc
     ("changes", "column", "message"),
     [
         ({"messages": ...}, "messages", "there is no such column"),
-        ({"messages": ..., "message": "x"}, "messages", "did you mean 'message'"),
+        ({"messages": ..., "message": "x"}, "messages", "is 'message' a slip of it?"),
         ({"messages": []}, "messages", "expected a list of messages"),
         ({"messages": 3}, "messages", "got int"),
         ({"messages": ""}, "messages", "the user message is empty"),
