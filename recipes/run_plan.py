@@ -16,7 +16,7 @@ from rl.loaded_set import NOUNS, LoadedSet
 from rl.preflight_data import check_reading, check_sets
 from rl.recipe import Recipe
 from rl.reward_data import training_of, trains_reward_model
-from rl.run_data import RunData, own_sets
+from rl.run_data import own_sets
 from rl.run_directory import RunDirectory
 from rl.token_room import comparison_room, response_room
 from sampler.dataset_rows import SUFFIXES
@@ -46,11 +46,11 @@ def print_plan(recipe: Recipe) -> list[Finding]:
 
 
 def _checks(recipe: Recipe) -> Iterator[Check]:
-    """Of the files that are there, and of what the recipe says by itself."""
-    here = {name: path for name, path in own_sets(recipe).items() if Path(path).exists()}
+    """Of the files that the recipe names, and of what it says by itself."""
+    files = {name: path for name, path in own_sets(recipe).items() if _is_local(path)}
     sets: dict[str, LoadedSet] = {}
-    yield from check_reading(here, sets, own=here, decode_images=False)
-    yield from check_sets(recipe, RunData.of(sets))
+    yield from check_reading(files, sets, own=files, decode_images=False)
+    yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield Check("prompts and responses fit", partial(response_room, recipe))
     if recipe.judging.reward_model is not None:
         yield Check("comparisons fit the reward model", partial(comparison_room, recipe))
@@ -58,24 +58,29 @@ def _checks(recipe: Recipe) -> Iterator[Check]:
 
 def _data(recipe: Recipe) -> str:
     """One line a set: its file, or who makes it."""
-    own, builder = own_sets(recipe), recipe.data.builder
-    lines = []
-    for name in ("train", "heldout", "cold_start"):
-        file = own.get(name)
-        if file is None:
-            where = f"made by {builder}" if builder else "none"
-        elif Path(file).exists():
-            where = file
-        elif Path(file).suffix not in SUFFIXES:
-            where = f"hub id {file}, not read"
-        else:
-            near = near_name(Path(file).name, [one.name for one in Path(file).parent.glob("*")])
-            where = f"NOT FOUND {file}{near}"
-        lines.append(f"{NOUNS[name]}s: {where}")
+    own = own_sets(recipe)
+    builders = dict.fromkeys(("train", "heldout", "cold_start"), recipe.data.builder)
     if trains_reward_model(recipe):
-        preferences = training_of(recipe).data
-        lines.append(f"preferences: {preferences.train or f'made by {preferences.builder}'}")
-    return "\n".join(lines)
+        builders |= dict.fromkeys(
+            ("preferences_train", "preferences_heldout"), training_of(recipe).data.builder
+        )
+    return "\n".join(
+        f"{NOUNS[name]}s: {_origin(own.get(name), made_by)}" for name, made_by in builders.items()
+    )
+
+
+def _origin(file: str | None, builder: str | None) -> str:
+    if file is None:
+        return f"made by {builder}" if builder else "none"
+    if not _is_local(file):
+        return f"hub id {file}, not read"
+    if Path(file).exists():
+        return file
+    return f"NOT FOUND {file}{near_name(Path(file).name, [one.name for one in Path(file).parent.glob('*')])}"
+
+
+def _is_local(path: str) -> bool:
+    return Path(path).exists() or Path(path).suffix in SUFFIXES
 
 
 def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from sampler.wrong_rows import BadRows
 from verifiers.counted import counted
 from verifiers.errors import HoneError
 
-Outcome = Literal["ok", "warning", "failed"]
+Outcome = Literal["ok", "warning", "failed", "not asked"]
 MOST_NAMED = 5
 
 
@@ -38,6 +38,11 @@ class Check:
             return Finding("failed", f"{counted(error.num_rows, 'row')} cannot be read", error.named)
         except HoneError as error:
             return Finding("failed", str(error))
+
+
+def not_asked(name: str, why: str) -> Check:
+    """What stands for a check that would have too little to look at."""
+    return Check(name, lambda: Finding("not asked", f"not asked: {why}"))
 
 
 def some_of(places: Sequence[str]) -> str:

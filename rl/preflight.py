@@ -14,11 +14,11 @@ from reward_models.comparison import Comparison
 from reward_models.value_head import has_value_head
 from rl.engines import Engines, forbidden_token_ids
 from rl.families.family import load_family
-from rl.finding import Check, Finding, Outcome, some_of
+from rl.finding import Check, Finding, Outcome, not_asked, some_of
 from rl.judging_start import reward_model_path
 from rl.loaded_set import NOUNS, LoadedSet
 from rl.policy_state import PolicyState
-from rl.preflight_data import check_reading, check_sets
+from rl.preflight_data import check_reading, check_sets, unread_words
 from rl.preflight_judging import POSITION_BIAS, check_trained, position_bias
 from rl.recipe import Recipe
 from rl.reward_checkpoint import require_reward_model
@@ -38,25 +38,31 @@ SAMPLE = 200  # prompts looked at by the checks that tokenise
 def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Iterator[Check]:
     """Every check of a recipe in order, each to be run before the next is asked for; ``quick`` starts no engine.
 
-    Where data or the policy to start from cannot be read, the checks that need them are left out.
+    Where data or the policy to start from cannot be read, the checks that need them are not asked.
     """
     paths: dict[str, str] = {}
     yield Check("data", partial(_data_is_there, recipe, scratch, paths))
+    if not paths:
+        yield not_asked("all other checks", "there is no data")
+        return
     sets: dict[str, LoadedSet] = {}
     own = own_sets(recipe)
     yield from check_reading({name: own.get(name, path) for name, path in paths.items()}, sets, own=own)
-    data = RunData.of(sets)
-    yield from check_sets(recipe, data)
-    if not paths or sets.keys() != paths.keys():
-        return
+    unread = [name for name in paths if name not in sets]
+    yield from check_sets(recipe, sets, unread)
     judge = recipe.judging.reward_model
     if judge is not None and judge.path is not None:
         yield Check("reward model", partial(_reward_model_is_there, Path(judge.path)))
-    policies: list[PolicyState] = []
-    yield Check("policy to start from", partial(_policy_is_there, recipe, scratch, data, policies))
     run = RunDirectory(Path(recipe.run_dir))
     yield from check_trained(recipe, run)
+    if unread:
+        yield not_asked("policy, its tokenizer and engines", unread_words(unread))
+        return
+    data = RunData.of(sets)
+    policies: list[PolicyState] = []
+    yield Check("policy to start from", partial(_policy_is_there, recipe, scratch, data, policies))
     if not policies:
+        yield not_asked("its tokenizer and engines", "there is no policy to start from")
         return
     yield from check_tokens(recipe, data, policies[0], run.path)
     if not quick:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from rl.finding import Check, Finding
+from rl.finding import Check, Finding, not_asked
 from rl.loaded_set import NOUNS, LoadedSet, read_set
-from rl.preflight_judging import check_judges
+from rl.preflight_judging import check_judges, same_source
 from rl.recipe import Recipe
+from rl.reward_data import trains_reward_model
 from rl.run_data import RunData, leaks
 from sampler.unread_column import UnreadColumn
 from verifiers.counted import counted
@@ -26,18 +27,37 @@ def check_reading(
 ) -> Iterator[Check]:
     """A check a set; what can be read is put into ``sets``. Rows are named by file and line in the sets that are the
     user's ``own``: nobody opens what a builder made."""
-    for name, path in paths.items():
-        yield Check(f"{NOUNS[name]}s", partial(_readable, name, path, sets, name in own, decode_images))
+    for name in (name for name in NOUNS if name in paths):
+        yield Check(
+            f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, decode_images)
+        )
 
 
-def check_sets(recipe: Recipe, data: RunData) -> Iterator[Check]:
-    """Checks across sets, those that are there: of a set that is still to be made nothing is asked."""
-    if data.heldout:
-        yield Check("held-out prompts are not trained on", partial(_no_leaks, data))
-    if data.train or data.heldout:
-        yield from check_judges(recipe, data)
-    if data.train:
-        yield Check("prompts fill a step", partial(_full_steps, recipe, data))
+def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection[str]) -> Iterator[Check]:
+    """Checks across sets. One that needs a set that is ``unread`` is not asked; of a set that is still to be made
+    nothing is."""
+    data, named = RunData.of(sets), {*sets, *unread}
+    if trains_reward_model(recipe):
+        yield Check("preferences are of the prompts", partial(same_source, recipe))
+    if "heldout" in named:
+        leak_free = Check("held-out prompts are not trained on", partial(_no_leaks, data))
+        yield _unless_unread(leak_free, unread, ("train", "heldout", "cold_start", "preferences_train"))
+    if not named.isdisjoint(("train", "heldout")):
+        for check in check_judges(recipe, data):
+            yield _unless_unread(check, unread, ("train", "heldout"))
+    if "train" in named:
+        full = Check("prompts fill a step", partial(_full_steps, recipe, data))
+        yield _unless_unread(full, unread, ("train",))
+
+
+def _unless_unread(check: Check, unread: Collection[str], needs: Iterable[str]) -> Check:
+    """The check, or where a set that it needs cannot be read, that it is not asked for that reason."""
+    missing = [name for name in needs if name in unread]
+    return not_asked(check.name, unread_words(missing)) if missing else check
+
+
+def unread_words(names: Iterable[str]) -> str:
+    return f"{' and '.join(f'{NOUNS[name]}s' for name in names)} cannot be read"
 
 
 def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, decode_images: bool) -> Finding:

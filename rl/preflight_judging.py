@@ -12,6 +12,7 @@ from reward_models.pair_report import judged_pair, orders_disagree
 from rl.algorithm_names import NEEDS_CRITIC
 from rl.finding import Check, Finding, some_of
 from rl.recipe import Recipe
+from rl.reward_data import training_of
 from rl.reward_shaping import reward_range
 from rl.run_data import RunData
 from rl.run_directory import RunDirectory
@@ -59,6 +60,21 @@ def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -
     return _limited_bias(recipe, disagreeing, f"{counted(len(known), 'pair')} of references")
 
 
+def same_source(recipe: Recipe) -> Finding:
+    """A builder inherited through ``base:`` goes on making one side where the other is in files of one's own."""
+    prompts, preferences = recipe.data, training_of(recipe).data
+    if (prompts.train_prompts is None) == (preferences.train is None):
+        return Finding(
+            "ok", "both made by builders" if preferences.train is None else "both in files of one's own"
+        )
+    if preferences.train is None:
+        words = f"prompts come from files, preferences from {preferences.builder}"
+        key = "judging.reward_model.training.data"
+    else:
+        words, key = f"prompts come from {prompts.builder}, preferences from files", "data.train_prompts"
+    return Finding("warning", f"the reward model learns from other data: {words}; set {key}")
+
+
 def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
     prompts = [*data.train, *data.heldout]
     general = [prompt for prompt in prompts if prompt.verifier is None]
@@ -66,6 +82,7 @@ def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
         return Finding(
             "failed",
             f"{counted(len(general), 'prompt')} without a verifier, and judging.reward_model is not set: "
+            "give judging.reward_model.path=CHECKPOINT, or judging.reward_model.training with data; "
             f"{_places(data, general)}",
         )
     bare = [prompt for prompt in general if not prompt.reference]

@@ -33,7 +33,7 @@ from verifiers.counted import counted
 
 PLAIN_LINE_EVERY_S = 10.0
 TITLE_WIDTH = 24
-MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "not asked": ("·", "dim")}
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPINNER_ASCII = "|/-\\"
 ASCII_FOR = str.maketrans(

@@ -131,21 +131,24 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
             config.builder, directory / "data", seed=recipe.seed, options=config.builder_options
         )
         paths.update({name: str(path) for name, path in built.items()})
+    if trains_reward_model(recipe):
+        preferences = preference_paths(training_of(recipe), directory / "preferences", seed=recipe.seed)
+        paths |= {f"preferences_{name}": path for name, path in preferences.items()}
     for name, path in own.items():  # a local one is found again from any directory
         paths[name] = str(Path(path).absolute()) if Path(path).exists() else path
     for name in ("train", "heldout"):
         if name not in paths:
             raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")
-    if trains_reward_model(recipe):
-        preferences = preference_paths(training_of(recipe), directory / "preferences", seed=recipe.seed)
-        paths |= {f"preferences_{name}": path for name, path in preferences.items()}
     return paths
 
 
 def own_sets(recipe: Recipe) -> dict[str, str]:
-    """Paths or hub ids of the prompts and rows that the recipe names itself, as it names them."""
+    """Paths or hub ids of the sets that the recipe names itself, as it names them."""
     data = recipe.data
     given = {"train": data.train_prompts, "heldout": data.heldout_prompts, "cold_start": data.cold_start}
+    if trains_reward_model(recipe):
+        preferences = training_of(recipe).data
+        given |= {"preferences_train": preferences.train, "preferences_heldout": preferences.heldout}
     return {name: path for name, path in given.items() if path is not None}
 
 

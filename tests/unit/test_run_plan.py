@@ -43,7 +43,11 @@ def told(recipe_of, capsys):
 
     def lines(*arguments, **sets):
         print_plan(recipe_of(*arguments, **sets))
-        return [line for line in capsys.readouterr().out.splitlines() if line[:2] in ("✓ ", "! ", "✗ ", "  ")]
+        return [
+            line
+            for line in capsys.readouterr().out.splitlines()
+            if line[:2] in ("✓ ", "! ", "✗ ", "· ", "  ")
+        ]
 
     return lines
 
@@ -90,13 +94,45 @@ def test_a_held_out_prompt_that_is_trained_on_is_named_in_both_files(told):
 def test_general_prompts_need_a_reward_model_and_a_reference(told):
     general = row(3, verifier=None, kind="general")
     path = "judging.reward_model.path=rm"
-    assert "1 prompt without a verifier, and judging.reward_model is not set: train.jsonl, line 2" in line_of(
-        told([row(1), general]), "every prompt has a judge"
-    )
+    assert (
+        "1 prompt without a verifier, and judging.reward_model is not set: give "
+        "judging.reward_model.path=CHECKPOINT, or judging.reward_model.training with data; train.jsonl, line 2"
+    ) in line_of(told([row(1), general]), "every prompt has a judge")
     bare = told([row(1), general, {**general, "messages": "And 4?", "reference": ""}], path)
     assert "1 general prompt without a reference to compare with: train.jsonl, line 3" in line_of(
         bare, "every prompt has a judge"
     )
+
+
+def test_what_needs_a_set_that_cannot_be_read_is_not_asked(told):
+    lines = told([row(1), row(2, verifier="maht")])
+    for check in ("held-out prompts are not", "every prompt has a judge", "rewards are in", "prompts fill a"):
+        line = line_of(lines, check)
+        assert line.startswith("·") and "not asked: train prompts cannot be read" in line
+    assert line_of(lines, "held-out prompts  ").startswith("✓")
+
+
+def test_a_file_that_is_missing_fails(told):
+    missing = line_of(told([row(1)], "data.cold_start=warm.jsonl"), "cold-start rows")
+    assert missing.startswith("✗") and "no such file: warm.jsonl" in missing
+
+
+def test_preferences_are_read_like_prompts(told, tmp_path):
+    lists = tmp_path / "lists.jsonl"
+    graded = {"messages": "Say 5", "answers": ["five", "six"], "grades": [5, 1]}
+    write_rows(lists, graded, {**graded, "grades": [5, 9]})
+    where = "judging.reward_model.training.data"
+    files = [f"{where}.train=prefs.jsonl", f"{where}.heldout=lists.jsonl", "judging.reward_model.path=null"]
+    lines = told([row(1), row(2)], *files)
+    missing = line_of(lines, "preference lists")
+    assert missing.startswith("✗") and "no such file: prefs.jsonl" in missing
+    assert "1 row cannot be read" in line_of(lines, "held-out preference lists")
+    assert "    lists.jsonl, line 2, column 'grades': a grade is a whole number from 1 to 5, got '9'" in lines
+    assert "not asked: preference lists cannot be read" in line_of(lines, "held-out prompts are not")
+    write_rows(lists, graded)
+    sound = told([row(1), row(2)], f"{where}.train=lists.jsonl", *files[1:])
+    assert "1 of lists.jsonl" in line_of(sound, "preference lists")
+    assert "1 prompt beside 3 rows" in line_of(sound, "held-out prompts are not")
 
 
 def test_a_step_that_asks_for_more_than_there_is(told):

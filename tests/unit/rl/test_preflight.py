@@ -45,6 +45,7 @@ def test_data_that_cannot_be_read_ends_it_before_the_policy(
     }
     assert list(findings)[:3] == ["data", "train prompts", "held-out prompts"]
     assert "policy to start from" not in findings
+    assert [one.words for one in findings.values()][-1] == "not asked: train prompts cannot be read"
     assert findings["train prompts"].outcome == "failed"
     assert findings["train prompts"].details[0].startswith("train.jsonl, line 2, column 'reference'")
     assert findings["held-out prompts"].words == "1 of heldout.jsonl; not read: note"

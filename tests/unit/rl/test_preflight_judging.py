@@ -11,7 +11,7 @@ import pytest
 
 from reward_models.score import Score
 from rl.finding import Check, Finding
-from rl.preflight_judging import POSITION_BIAS, check_judges, check_trained, position_bias
+from rl.preflight_judging import POSITION_BIAS, check_judges, check_trained, position_bias, same_source
 from rl.recipe import Recipe
 from rl.run_data import RunData
 from sampler.prompt import Prompt
@@ -51,6 +51,24 @@ def test_a_prompt_without_judge_or_reference_is_found(
     assert bare.words == "1 general prompt without a reference to compare with: train.jsonl, line 3"
     fine = outcomes(check_judges(with_model, data(prompts)))[check]
     assert (fine.outcome, fine.words) == ("ok", "1 by a verifier, 1 by the reward model")
+
+
+def test_preferences_and_prompts_of_different_origin_are_named() -> None:
+    files = {"train": "a.jsonl", "heldout": "b.jsonl"}
+    prompts = {f"{name}_prompts": path for name, path in files.items()}
+
+    def found(data: dict[str, str], preferences: dict[str, str]) -> Finding:
+        judge = {"path": None, "training": {"data": preferences}}
+        return same_source(recipe(data=data, judging={"reward_model": judge}))
+
+    built = found({**prompts, "builder": "a:b"}, {"builder": "c:d"})
+    assert built.outcome == "warning"
+    assert built.words == (
+        "the reward model learns from other data: prompts come from files, preferences from c:d; "
+        "set judging.reward_model.training.data"
+    )
+    assert "prompts come from a:b, preferences from files" in found({"builder": "a:b"}, files).words
+    assert found(prompts, files).outcome == found({"builder": "a:b"}, {"builder": "c:d"}).outcome == "ok"
 
 
 def test_weights_and_penalties_move_the_scale(prompt: Callable[..., Any]) -> None:
