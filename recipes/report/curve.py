@@ -65,7 +65,7 @@ class _Drawing:
         longest_label = max(len(curve.tick_number(tick)) for tick in self.y_ticks)
         self.left = 14 + 7 * max(longest_label, 3 if curve.x_labels else 0)
         longest_name = max(len(series.name) for series in curve.series)
-        self.right = width - (20 + 6.6 * longest_name if curve.end_labels else 14)
+        self.right = width - (20 + 7.2 * longest_name if curve.end_labels else 14)
         # Names that would run into each other stand in two lines.
         slot = (self.right - self.left) / max(len(curve.x_labels) - 1, 1)
         self.two_lines = any(7 * len(name) > slot for _, name in curve.x_labels)
