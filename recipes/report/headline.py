@@ -25,8 +25,11 @@ class HeadlineFigure:
     after_label: str = ""
 
     @property
-    def rose(self) -> bool:
-        return self.after is not None and self.after > self.before
+    def direction(self) -> str:
+        """`rose`, `fell`, or nothing for a figure that stayed or has no later one."""
+        if self.after is None or self.after == self.before:
+            return ""
+        return "rose" if self.after > self.before else "fell"
 
     @property
     def points(self) -> str:

@@ -6,6 +6,7 @@ import html
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -77,7 +78,9 @@ def test_the_headline_holds_the_rates_that_there_are(hybrid: Any) -> None:
     run = RunRecord.open(hybrid.run)
     (wins,) = headline(run)
     assert wins.after is not None
-    assert wins.rose
+    assert wins.direction == "rose"
+    assert replace(wins, after=wins.before).direction == replace(wins, after=None).direction == ""
+    assert replace(wins, after=0.0).direction == "fell"
     assert wins.after_label == "round 0 RL"
     tables = held_out_tables(run)
     assert [table.title for table in tables] == ["win rate", "how responses end"]
