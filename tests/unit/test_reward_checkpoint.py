@@ -41,7 +41,7 @@ def test_each_wrong_path_is_told_apart(made, tmp_path):
         (made("bare", "config.json", "value_head.safetensors"), "has no .safetensors file: its weights are"),
         (
             tmp_path / "run" / "policy",
-            "is no reward model but the policy of stage 03-rl-r0, without a value_head",
+            "is no reward model but the policy of stage 03-rl-r0, without value_head",
         ),
     ):
         with pytest.raises(BadInput) as caught:
