@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from recipes import cli
+from reward_models.preference import load_preferences
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -48,3 +49,6 @@ def test_the_recipe_and_rows_of_your_own_task_pass_the_doctor(
             written.append({**row, "messages": messages, **response})
         Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in written))
     assert cli.main(["doctor", "cups.yaml", "--quick"]) == 0, capfd.readouterr().out
+    graded = [row for row in rows if "grades" in row]
+    Path("graded.jsonl").write_text("".join(json.dumps(row) + "\n" for row in graded))
+    assert [one.grades for one in load_preferences("graded.jsonl")] == [(5, 2)]
