@@ -6,7 +6,6 @@ so that whoever samples, trains on or scores a prompt sees the same ones.
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -152,7 +151,14 @@ def _open(encoded: bytes, max_pixels: int) -> tuple[Any, int, float]:
     if container is None:
         raise BadInput(f"the video is none of {', '.join(CONTAINERS.values())}")
     cv2 = _cv2()
-    capture = cv2.VideoCapture(io.BytesIO(encoded), cv2.CAP_FFMPEG, [])
+    # As a file, which has no name on disk: OpenCV's reader of Python streams crashes the process on some broken videos.
+    file = os.memfd_create("video")
+    try:
+        with os.fdopen(os.dup(file), "wb") as stream:
+            stream.write(encoded)
+        capture = cv2.VideoCapture(f"/proc/self/fd/{file}", cv2.CAP_FFMPEG, [])
+    finally:
+        os.close(file)
     if not capture.isOpened():
         raise BadInput(f"the video does not open: a broken {container}, or a codec that FFmpeg lacks")
     width, height = (capture.get(at) for at in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))

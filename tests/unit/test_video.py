@@ -165,7 +165,7 @@ def test_refused(video_file: VideoFile, tmp_path: Path, monkeypatch: pytest.Monk
         decode_video(whole, every)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     cut=st.integers(12, 4000),
     flips=st.lists(st.tuples(st.integers(12, 4000), st.integers(0, 255)), max_size=12),
