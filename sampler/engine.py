@@ -188,6 +188,7 @@ class RolloutEngine:
         self._open.clear()
 
     def rollout(self, group: OpenGroup, index: int, output: Any) -> Rollout:
+        """vLLM's finished output as a rollout: log-probabilities of the sampled tokens, text without the stop token."""
         response = output.outputs[0]
         tokens = np.asarray(response.token_ids, dtype=np.int32)
         logprobs: Any = response.logprobs

@@ -89,8 +89,8 @@ def _part(value: Any) -> dict[str, Any]:
         return {"type": "text", "text": checked_text(given["text"])}
     kind = str(given.get("type"))[:40]
     if kind in VISUAL_KINDS:
-        word = "no picture itself: put pictures" if kind == "image" else "no video itself: put videos"
-        raise BadInput(f"an {kind} part holds {word} into column '{kind}s'".replace("an v", "a v"))
+        held = "an image part holds no picture" if kind == "image" else "a video part holds no video"
+        raise BadInput(f"{held} itself: put it into column '{kind}s'")
     allowed = "{type: text, text: ...}, {type: image} or {type: video}"
     raise BadInput(f"a content part is {allowed}, got type {kind!r}")
 

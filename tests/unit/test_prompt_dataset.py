@@ -286,7 +286,7 @@ def test_a_hub_id_is_read_through_datasets_without_decoding(tmp_path, monkeypatc
         ({"videos": [data_uri(RED)]}, "videos", "video 1 of 1: the video is none of MP4 or MOV"),
         ({"messages": "<video>?"}, "messages", "1 video marks in the messages, but 0 in column 'videos'"),
         ({"messages": [{"role": "user", "content": [{"type": "video", "video": "a.mp4"}]}]}, "messages",
-         "a video part holds no video itself: put videos into column 'videos'"),
+         "a video part holds no video itself: put it into column 'videos'"),
         ({"images": ["missing.png"]}, "images", "image 1 of 1: no such picture file: 'missing.png'"),
         ({"images": [data_uri(RED), {"bytes": None}]}, "images", "image 2 of 2: a picture has neither bytes nor path"),
         ({"images": [3]}, "images", "got int"),
