@@ -12,7 +12,7 @@ setup:
 	@tools/setup.sh
 
 demo: setup
-	@.venv/bin/hone run recipes/digits_cpu.yaml $(ARGS); code=$$?; \
+	@.venv/bin/hone run recipes/digits/digits_cpu.yaml $(ARGS); code=$$?; \
 	report=$$(ls -t runs/*/report.html 2>/dev/null | head -n 1); \
 	if [ $$code -eq 0 ] && [ -n "$$report" ]; then echo "report: $$report"; fi; exit $$code
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reward_models.preference import save_preferences
 from reward_models.synthetic_preferences import synthetic_preferences
-from sampler.prompt_dataset import load_prompts
+from sampler.data.prompt_dataset import load_prompts
 from verifiers.errors import BadInput
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from reward_models.comparison import INDICATORS, Comparison
+from reward_models.answer_comparison import INDICATORS, Comparison
 from reward_models.preference import holds_thought
 from reward_models.score import Score
 from sampler.prompt import Prompt

@@ -10,11 +10,11 @@ import math
 import time
 from collections.abc import Sequence
 
-from reward_models.comparison import Comparison
+from reward_models.answer_comparison import Comparison
 from reward_models.reward_model import RewardModel, spelt_out, without_asking
 from reward_models.score import Score
-from sampler.pool import SamplerPool
 from sampler.rollout import Rollout, SamplingPlan
+from sampler.vllm_pool.pool import SamplerPool
 from verifiers.errors import HoneError
 
 

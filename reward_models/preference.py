@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from sampler.dataset_rows import DatasetRow, dataset_rows
+from sampler.data.dataset_rows import DatasetRow, dataset_rows
+from sampler.data.prompt_messages import checked_text
+from sampler.data.prompt_reader import PromptReader
+from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.data.wrong_rows import WrongRows
 from sampler.prompt import Prompt
-from sampler.prompt_messages import checked_text
-from sampler.prompt_reader import PromptReader
-from sampler.prompt_table import PROMPT_FIELDS, prompt_columns, write_parquet
-from sampler.visual import VISUAL_KINDS, Visual
-from sampler.wrong_rows import WrongRows
+from sampler.vision_input import VISUAL_KINDS, Visual
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reward_models.comparison import Comparison
+from reward_models.answer_comparison import Comparison
 from reward_models.reward_model import spelt_out, without_asking
 from reward_models.score import Score
-from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
+from sampler.vllm_pool.pool import SamplerPool
 from verifiers.answer import FinalAnswer
 from verifiers.errors import HoneError
 

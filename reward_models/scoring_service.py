@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from reward_models.comparison import Comparison
+from reward_models.answer_comparison import Comparison
 from reward_models.score import Score
 
 Compare = Callable[[Sequence[Comparison]], dict[str, Score]]

@@ -17,8 +17,8 @@ from reward_models.preference import PreferenceList, holds_thought
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
-from verifiers.final_line import boxes
-from verifiers.mutation_pack import near_misses
+from verifiers.kit.mutation_pack import near_misses
+from verifiers.reading.final_line import boxes
 from verifiers.registry import load_verifier
 from verifiers.verifier import Verifier
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rl.atomic_file import point_to
-from rl.collect_stage import CollectStage, rows_file
-from rl.critic_stage import CriticStage
-from rl.engines import Engines
-from rl.evaluate_stage import EvaluateStage
-from rl.evaluation import gate_figure
-from rl.judging_start import REWARD_MODEL_LINK
-from rl.progress import ProgressDisplay
-from rl.recipe import Recipe
-from rl.reward_data import trains_reward_model
-from rl.reward_stage import RewardStage
-from rl.rl_stage import RlStage, uses_critic
-from rl.run_data import prepare
-from rl.run_directory import RunDirectory
-from rl.run_summary import write_summary
-from rl.sft_stage import SftStage
-from rl.stage import StageRunner
+from rl.data.preference_pairs import trains_reward_model
+from rl.data.run_data import prepare
+from rl.engines.engines import Engines
+from rl.experience.evaluation import gate_figure
+from rl.experience.judging_start import REWARD_MODEL_LINK
+from rl.recipe.recipe import Recipe
+from rl.run.atomic_file import point_to
+from rl.run.progress import ProgressDisplay
+from rl.run.run_directory import RunDirectory
+from rl.run.run_summary import write_summary
+from rl.stages.critic import CriticStage
+from rl.stages.evaluate import EvaluateStage
+from rl.stages.harvest import CollectStage, rows_file
+from rl.stages.reward_model import RewardStage
+from rl.stages.rl import RlStage, uses_critic
+from rl.stages.sft import SftStage
+from rl.stages.stage import StageRunner
 
 
 def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from sampler.visual import VISUAL_KINDS, Visual
+from sampler.vision_input import VISUAL_KINDS, Visual
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from verifiers.case import Case
     from verifiers.errors import BadInput, BadOption, BadReference, HoneError, UnknownVerifier
     from verifiers.registry import load_verifier, verifier_names
-    from verifiers.service import VerifierService
+    from verifiers.service.service import VerifierService
     from verifiers.verdict import Verdict
     from verifiers.verifier import Example, NoAnswer, Verifier
 
@@ -25,7 +25,7 @@ _HOME = {
     "HoneError": "errors", "BadInput": "errors", "BadOption": "errors", "BadReference": "errors",
     "UnknownVerifier": "errors",
     "load_verifier": "registry", "verifier_names": "registry",
-    "Case": "case", "VerifierService": "service",
+    "Case": "case", "VerifierService": "service.service",
     "Verdict": "verdict",
     "Example": "verifier", "NoAnswer": "verifier", "Verifier": "verifier",
 }  # fmt: skip

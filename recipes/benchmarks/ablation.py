@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from recipes.benchmarks.hybrid_run import HybridRun
-from recipes.recipe_file import dump_recipe
-from rl.critic_stage import CriticStage
-from rl.engines import Engines
-from rl.evaluate_stage import EvaluateStage
-from rl.policy_state import PolicyState
-from rl.progress import ProgressDisplay
-from rl.recipe import Recipe
-from rl.rl_stage import RlStage
-from rl.run_directory import RunDirectory
-from rl.stage import StageRunner
+from recipes.settings.recipe_file import dump_recipe
+from rl.engines.engines import Engines
+from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
+from rl.run.progress import ProgressDisplay
+from rl.run.run_directory import RunDirectory
+from rl.stages.critic import CriticStage
+from rl.stages.evaluate import EvaluateStage
+from rl.stages.rl import RlStage
+from rl.stages.stage import StageRunner
 
 FULL = "full"
 # What each arm changes in the full recipe, section by section.

@@ -9,8 +9,8 @@ from statistics import median
 from markupsafe import escape
 
 from recipes.benchmarks.ablation import ARMS, Ablation, AblationRun
-from recipes.report.axis import percent, whole_percent
-from recipes.report.curve import Curve, Series
+from recipes.report.charts.axis import percent, whole_percent
+from recipes.report.charts.curve import Curve, Series
 
 Figure = Callable[[AblationRun], float]
 CSS = Path(__file__).parents[1] / "report" / "page.css"

@@ -21,7 +21,7 @@ from typing import Any
 
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
-from sampler.sampler_config import SamplerConfig, engine_environment
+from sampler.vllm_pool.sampler_config import SamplerConfig, engine_environment
 from verifiers.counted import counted
 
 TARGET_RATIO = 0.90
@@ -71,8 +71,8 @@ class BareEngine:
     """One `vllm.LLM` in a process of its own; a Ray actor only in order to live under the same conditions."""
 
     def __init__(self, model_path: str, config: SamplerConfig, log_path: str) -> None:
-        from sampler.engine import RolloutEngine
-        from sampler.worker import redirect_output
+        from sampler.vllm_pool.rollout_engine import RolloutEngine
+        from sampler.vllm_pool.worker import redirect_output
 
         redirect_output(log_path)
         engine = RolloutEngine(model_path, config)
@@ -120,7 +120,7 @@ def measure_generation(
     """Measure in the Ray cluster this process is connected to. One run of each contender warms up, uncounted."""
     import ray
 
-    from sampler.pool import SamplerPool
+    from sampler.vllm_pool.pool import SamplerPool
 
     loadavg = os.getloadavg()[0]
     tokens_per_s: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.recipe_file import load_recipe
-from rl.policy_state import PolicyState
-from rl.recipe import Recipe
-from rl.run_data import RunData, load
-from rl.run_directory import RunDirectory
+from recipes.settings.recipe_file import load_recipe
+from rl.data.run_data import RunData, load
+from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
+from rl.run.run_directory import RunDirectory
 from verifiers.errors import BadInput
 
 

@@ -16,14 +16,14 @@ from itertools import count
 from pathlib import Path
 
 from recipes.benchmarks.hybrid_run import HybridRun
-from rl.engines import forbidden_token_ids
-from rl.experience import step_draws
+from rl.engines.engines import forbidden_token_ids
+from rl.experience.experience import step_draws
+from rl.experience.judge import Judge, judging_order
+from rl.experience.judging_start import judge_of
 from rl.families.family import load_family
-from rl.judging import Judge, judging_order
-from rl.judging_start import judge_of
-from rl.ray_session import ray_for
-from sampler.pool import SamplerPool
+from rl.run.ray_session import ray_for
 from sampler.rollout import RolloutGroup, SamplingPlan
+from sampler.vllm_pool.pool import SamplerPool
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from rl.batch import TrainBatch
-from rl.recipe import Recipe
+from rl.data.batch import TrainBatch
+from rl.recipe.recipe import Recipe
 from verifiers.counted import counted
 
 TARGET_RATIO = 0.90
@@ -98,10 +98,10 @@ def measure_training(
     """Measure in the Ray cluster this process is connected to. Two steps of each contender warm up, uncounted."""
     import ray
 
-    from rl.losses import LossSpec
-    from rl.micro_batch import plan_micro_batches
-    from rl.trainer import Trainer, rank_environment
-    from rl.trainer_config import deepspeed_config
+    from rl.algorithm.losses import LossSpec
+    from rl.trainer.deepspeed_config import deepspeed_config
+    from rl.trainer.micro_batch import plan_micro_batches
+    from rl.trainer.trainer import Trainer, rank_environment
 
     plan = plan_micro_batches(batch, num_ranks=1, micro_batch_tokens=recipe.trainer.micro_batch_tokens)[0]
     result = TrainingBenchmark(len(batch), batch.num_tokens, len(plan), os.getloadavg()[0])

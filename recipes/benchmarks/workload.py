@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from rl.batch import TrainBatch
-from rl.command_log import command_log, scratch_with_logs
-from rl.recipe import Recipe
+from rl.data.batch import TrainBatch
+from rl.recipe.recipe import Recipe
+from rl.run.command_log import command_log, scratch_with_logs
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 
@@ -29,10 +29,10 @@ class Workload:
         self._stack.__exit__(*error)
 
     def _prepare(self, stack: ExitStack) -> None:
-        from rl.engines import forbidden_token_ids
+        from rl.data.run_data import base_policy, build_data, load
+        from rl.engines.engines import forbidden_token_ids
         from rl.families.family import load_family
-        from rl.ray_session import ray_for
-        from rl.run_data import base_policy, build_data, load
+        from rl.run.ray_session import ray_for
 
         scratch = stack.enter_context(scratch_with_logs("hone-bench-"))
         self.log_dir = scratch / "logs"
@@ -56,7 +56,7 @@ class Workload:
 
     def sft_batch(self) -> TrainBatch:
         """As many supervised sequences as an RL step trains on in one mini-batch."""
-        from rl.sft_rows import PromptEncoder, sft_sequences
+        from rl.data.sft_rows import PromptEncoder, sft_sequences
 
         rl = self.recipe.rl
         num = rl.prompts_per_step * rl.samples_per_prompt // rl.mini_batches

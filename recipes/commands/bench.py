@@ -18,7 +18,7 @@ def generation(
 ) -> None:
     """The pool against one bare vllm.LLM.generate call over the same requests."""
     from recipes.benchmarks.workload import Workload
-    from recipes.recipe_file import load_recipe
+    from recipes.settings.recipe_file import load_recipe
 
     with Workload(load_recipe(recipe, overrides or [])) as workload:
         from recipes.benchmarks.generation import measure_generation
@@ -42,7 +42,7 @@ def training(
 ) -> None:
     """A training step against a bare DeepSpeed loop over the same micro-batches."""
     from recipes.benchmarks.workload import Workload
-    from recipes.recipe_file import load_recipe
+    from recipes.settings.recipe_file import load_recipe
 
     with Workload(load_recipe(recipe, overrides or [])) as workload:
         from recipes.benchmarks.training import measure_training
@@ -83,8 +83,8 @@ def ablation(
     """Hybrid PPO with one part left out at a time, from one SFT policy: medians, a table and a page."""
     from rich.console import Console
 
-    from rl.command_log import command_log
-    from rl.progress import ProgressDisplay
+    from rl.run.command_log import command_log
+    from rl.run.progress import ProgressDisplay
 
     with command_log(out / "logs" / "driver.log") as terminal:
         from recipes.benchmarks.ablation import run_ablation
@@ -113,7 +113,7 @@ def scoring(
     runs: Annotated[int, typer.Option(min=1, help="Counted steps of each kind.")] = 9,
 ) -> None:
     """A reward model's scoring: as rollouts finish, beside after the last of them."""
-    from rl.command_log import command_log, scratch_with_logs
+    from rl.run.command_log import command_log, scratch_with_logs
 
     with (
         scratch_with_logs("hone-bench-") as scratch,
@@ -136,15 +136,15 @@ def verifiers(
 ) -> None:
     """`math` beside math-verify in one run, then the service with 1 and 2 workers."""
     if faults:
-        from verifiers.fault_benchmark import run_with_faults
+        from verifiers.bench.fault_benchmark import run_with_faults
 
         print(run_with_faults(faults))
         return
     from rich.console import Console
     from rich.table import Table
 
-    from verifiers.benchmark import compare_graders
-    from verifiers.service_scaling import measure_scaling
+    from verifiers.bench.benchmark import compare_graders
+    from verifiers.bench.service_scaling import measure_scaling
 
     console = Console()
     table = Table(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rl.recipe import Recipe
+    from rl.recipe.recipe import Recipe
 
 
 def doctor(
@@ -19,7 +19,7 @@ def doctor(
     """Preflight: what would fail in an hour fails in a minute. Exit status 1 when a check fails."""
     import tempfile
 
-    from recipes.recipe_file import load_recipe
+    from recipes.settings.recipe_file import load_recipe
 
     settings = load_recipe(recipe, overrides or [])
     with tempfile.TemporaryDirectory(prefix="hone-doctor-") as scratch:
@@ -30,12 +30,12 @@ def doctor(
 def _is_sound(settings: Recipe, scratch: Path, quick: bool) -> bool:
     from rich.console import Console
 
-    from rl.command_log import command_log
+    from rl.run.command_log import command_log
 
     log = Path(settings.run_dir) / "logs" / "doctor.log"
     with command_log(log) as terminal:
-        from recipes.check_list import any_failed, run_checks
-        from rl.preflight import examine
+        from recipes.commands.output.check_list import any_failed, run_checks
+        from rl.preflight.examine import examine
 
         console = Console(file=terminal)
         failed = any_failed(run_checks(examine(settings, scratch, log.parent, quick=quick), console))

@@ -28,7 +28,7 @@ def evaluate_policy(
     """Evaluate a policy: pass@1 as the mean of k samples and pass@k, per question type and verifier; win rates."""
     import json
 
-    from recipes.recipe_file import load_recipe
+    from recipes.settings.recipe_file import load_recipe
     from verifiers.errors import BadInput
 
     settings = load_recipe(recipe, overrides or [])
@@ -46,14 +46,14 @@ def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) 
 
     from rich.console import Console
 
-    from rl.command_log import command_log
+    from rl.run.command_log import command_log
 
     log = run_path / "logs" / "eval.log"
     with (
         tempfile.TemporaryDirectory(prefix="hone-eval-") as scratch,
         command_log(log) as terminal,
     ):
-        from rl import policy_evaluation
+        from rl.stages import policy_evaluation
 
         figures = policy_evaluation.evaluate_policy(
             settings, hub, _heldout(settings, prompt_set, run_path, Path(scratch)), log.parent
@@ -103,9 +103,9 @@ def _win_lines(general: dict[str, Any]) -> list[str]:
 
 def _heldout(settings: Any, prompt_set: str | None, run_path: Path, scratch: Path) -> Any:
     """Prompts given by hand, else those of the run, else what the recipe would make."""
-    from rl.run_data import STAGE, build_data, load
-    from rl.run_directory import RunDirectory
-    from sampler.prompt_dataset import load_prompts
+    from rl.data.run_data import STAGE, build_data, load
+    from rl.run.run_directory import RunDirectory
+    from sampler.data.prompt_dataset import load_prompts
 
     if prompt_set is not None:
         return load_prompts(prompt_set)

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from recipes.recipe_keys import RecipeKey
+    from recipes.settings.recipe_keys import RecipeKey
 
 app = typer.Typer(help="The keys of a recipe, and a recipe with all of them.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def keys(
     reward_model: RewardModel = False,
 ) -> None:
     """Every key with its type, its range, its default and what it means."""
-    from recipes.recipe_keys import keys_of, near_keys
+    from recipes.settings.recipe_keys import keys_of, near_keys
     from verifiers.errors import BadInput
 
     model = _model(reward_model)
@@ -51,7 +51,7 @@ def show(
     reward_model: RewardModel = False,
 ) -> None:
     """A recipe as YAML with every key: its own, those of its `base:`, the overrides and all defaults."""
-    from recipes.recipe_file import dump_recipe, load_settings
+    from recipes.settings.recipe_file import dump_recipe, load_settings
 
     print(dump_recipe(load_settings(recipe, overrides or [], _model(reward_model))), end="")
 
@@ -70,7 +70,7 @@ def _lines(key: RecipeKey) -> str:
 
 
 def _model(reward_model: bool) -> type[BaseModel]:
-    from rl.recipe import Recipe
-    from rl.reward_recipe import RewardRecipe
+    from rl.recipe.recipe import Recipe
+    from rl.recipe.reward_recipe import RewardRecipe
 
     return RewardRecipe if reward_model else Recipe

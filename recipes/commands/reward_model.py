@@ -10,8 +10,8 @@ import typer
 from recipes.commands.reward_score import score
 
 if TYPE_CHECKING:
-    from rl.reward_recipe import RewardRecipe
-    from rl.run_directory import RunDirectory
+    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.run.run_directory import RunDirectory
 
 app = typer.Typer(help="Train a reward model on preferences; score answers with one.", no_args_is_help=True)
 app.command("score")(score)
@@ -28,9 +28,9 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
 ) -> None:
     """Train on preference lists, then report on held-out pairs. The same command resumes."""
-    from recipes.recipe_file import dump_recipe, load_settings
-    from rl.reward_recipe import RewardRecipe
-    from rl.run_directory import RunDirectory
+    from recipes.settings.recipe_file import dump_recipe, load_settings
+    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.run.run_directory import RunDirectory
 
     settings = load_settings(recipe, overrides or [], RewardRecipe)
     run_directory = RunDirectory(Path(settings.run_dir))
@@ -44,14 +44,14 @@ def train(
 def _train(settings: RewardRecipe, run_directory: RunDirectory) -> None:
     from rich.console import Console
 
-    from rl.engine_failure import failures_in_one_line
-    from rl.progress import ProgressDisplay
-    from rl.quiet import quiet_third_party
+    from rl.run.engine_failure import failures_in_one_line
+    from rl.run.output import quiet_third_party
+    from rl.run.progress import ProgressDisplay
 
     log = run_directory.logs / "driver.log"
     with quiet_third_party(log) as terminal, failures_in_one_line(log):
         with ProgressDisplay(Console(file=terminal)) as display:
-            from rl.reward_run import train_reward_model
+            from rl.stages.reward_run import train_reward_model
 
             train_reward_model(settings, run_directory, display)
             display.note(f"reward model: {run_directory.path / 'model'}, report: report.json beside it")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from reward_models.comparison import Comparison
-    from sampler.sampler_config import SamplerConfig
+    from reward_models.answer_comparison import Comparison
+    from sampler.vllm_pool.sampler_config import SamplerConfig
 
 
 def score(
@@ -32,9 +32,9 @@ def score(
     """
     from pydantic import ValidationError
 
-    from recipes.score_file import read_comparisons
-    from rl.reward_checkpoint import require_reward_model
-    from sampler.sampler_config import SamplerConfig
+    from recipes.commands.output.score_file import read_comparisons
+    from rl.families.reward_checkpoint import require_reward_model
+    from sampler.vllm_pool.sampler_config import SamplerConfig
     from verifiers.errors import BadInput
 
     try:
@@ -57,15 +57,15 @@ def _score(comparisons: Sequence[Comparison], model: Path, sampler: SamplerConfi
     """Whether every answer could be scored."""
     from rich.console import Console
 
-    from recipes.score_file import scored, words_of, write_scores
-    from rl.command_log import command_log, scratch_with_logs
+    from recipes.commands.output.score_file import scored, words_of, write_scores
+    from rl.run.command_log import command_log, scratch_with_logs
 
     with scratch_with_logs("hone-score-") as scratch:
         logs = scratch / "logs"
         with command_log(logs / "driver.log") as terminal:
-            from reward_models.served_model import served
-            from rl.progress import ProgressDisplay
-            from rl.ray_session import ray_session
+            from reward_models.serving import served
+            from rl.run.progress import ProgressDisplay
+            from rl.run.ray_session import ray_session
 
             rows = []
             with ProgressDisplay(Console(file=terminal)) as display, ray_session(2, 512):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rl.recipe import Recipe
-    from rl.run_directory import RunDirectory
+    from rl.recipe.recipe import Recipe
+    from rl.run.run_directory import RunDirectory
 
 
 def run(
@@ -25,13 +25,13 @@ def run(
     report: Annotated[bool, typer.Option(help="Write RUN/report.html at the end.")] = True,
 ) -> None:
     """Run a recipe's rounds of SFT, RL and rejection sampling. Run it again to go on after a stop."""
-    from recipes.recipe_file import dump_recipe, load_recipe
-    from rl.run_directory import RunDirectory
+    from recipes.settings.recipe_file import dump_recipe, load_recipe
+    from rl.run.run_directory import RunDirectory
 
     settings = load_recipe(recipe, overrides or [])
     if dry_run:
-        from recipes.check_list import any_failed
-        from recipes.run_plan import print_plan
+        from recipes.commands.output.check_list import any_failed
+        from recipes.commands.output.run_plan import print_plan
 
         raise typer.Exit(1 if any_failed(print_plan(settings)) else 0)
     run_directory = RunDirectory(Path(settings.run_dir))
@@ -45,14 +45,14 @@ def run(
 def _run(settings: Recipe, run_directory: RunDirectory, report: bool) -> None:
     from rich.console import Console
 
-    from rl.engine_failure import failures_in_one_line
-    from rl.progress import ProgressDisplay
-    from rl.quiet import quiet_third_party
+    from rl.run.engine_failure import failures_in_one_line
+    from rl.run.output import quiet_third_party
+    from rl.run.progress import ProgressDisplay
 
     log = run_directory.logs / "driver.log"
     with quiet_third_party(log) as terminal, failures_in_one_line(log):
         with ProgressDisplay(Console(file=terminal)) as display:
-            from recipes.report.rates import rate_chains
+            from recipes.report.record.rates import rate_chains
             from rl.program import run_program
 
             summary = run_program(settings, run_directory, display)

@@ -45,11 +45,11 @@ def check_verifier(
     from rich.console import Console
     from rich.table import Table
 
-    from verifiers.conformance import check_conformance
+    from verifiers.kit.conformance import check_conformance
 
     places = {}
     if ray:
-        from rl.verifier_actor import judge_in_actor
+        from rl.experience.verifier_actor import judge_in_actor
 
         places["from a Ray actor"] = judge_in_actor
     results = check_conformance(name, Path(cases) if cases else None, places)
@@ -82,7 +82,7 @@ def fuzz_verifier(
     from rich.table import Table
 
     from verifiers.counted import counted
-    from verifiers.fuzz import fuzz
+    from verifiers.kit.fuzz import fuzz
     from verifiers.verifier import shown
 
     console = Console()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from verifiers.case import Case
-    from verifiers.case_file import Columns
+    from verifiers.files.case_file import Columns
     from verifiers.verdict import Verdict
 
 IN_FLIGHT = 2000
@@ -44,8 +44,8 @@ def verify(
     `verifier` and an `options` column choose per row. Exit status 1 when a row could not be judged (its verifier,
     options or reference are wrong, or the verifier failed), or when --check-references finds a bad row.
     """
-    from verifiers.case_file import Columns
     from verifiers.errors import BadInput
+    from verifiers.files.case_file import Columns
 
     if timeout <= 0:
         raise BadInput(f"--timeout is positive, got {timeout:g}")
@@ -89,16 +89,16 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
     from rich.console import Console
     from rich.table import Table
 
-    from verifiers.case_file import read_rows
     from verifiers.counted import counted
-    from verifiers.dataset_check import check_references
     from verifiers.errors import BadInput
+    from verifiers.files.case_file import read_rows
+    from verifiers.files.dataset_check import check_references
 
     num_rows = 0
 
     def rows() -> Iterator[tuple[int, str, dict[str, Any], Any]]:
         nonlocal num_rows
-        from verifiers.case_file import case_of
+        from verifiers.files.case_file import case_of
 
         for number, row in read_rows(file):
             num_rows += 1
@@ -132,10 +132,10 @@ def _judge_file(
     """Stream rows through the service, a bounded number in flight, verdicts written in input order."""
     from collections import deque
 
-    from recipes.verdict_file import VerdictFile
-    from verifiers.case_file import case_of, read_rows
+    from recipes.commands.output.verdict_file import VerdictFile
     from verifiers.errors import BadInput
-    from verifiers.service import VerifierService
+    from verifiers.files.case_file import case_of, read_rows
+    from verifiers.service.service import VerifierService
 
     waiting: deque[tuple[Case, Future[Verdict]]] = deque()
     seen: set[str] = set()

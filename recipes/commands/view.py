@@ -21,7 +21,7 @@ def view(
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the web browser.")] = True,
 ) -> None:
     """Look through the rollouts of a run: filter by stage, question type, verdict and reward. Ctrl-C ends it."""
-    from recipes.report.rollout_browser import RolloutBrowser
+    from recipes.view.rollout_browser import RolloutBrowser
 
     with RolloutBrowser(run, port) as server:
         print(f"{server.url}  (Ctrl-C ends it)", flush=True)

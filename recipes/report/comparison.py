@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.report.attempt import Attempt
-from recipes.report.prompt_source import ShownPrompt
-from recipes.report.rollout_table import RolloutTable
+from recipes.report.record.attempt import Attempt
+from recipes.report.record.prompt_source import ShownPrompt
+from recipes.report.record.rollout_table import RolloutTable
 
 Change = Literal["better", "same", "worse"]
 MAX_SHOWN = 16

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.report.rates import comparisons, pass_at_1, win_rate
-from recipes.report.run_record import RunRecord, evaluation_label
+from recipes.report.record.rates import comparisons, pass_at_1, win_rate
+from recipes.report.record.run_record import RunRecord, evaluation_label
 from verifiers.counted import counted
 
 Json = dict[str, Any]

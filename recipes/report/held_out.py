@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from recipes.report.rates import POLICY_BEFORE, pass_at_1, win_probability, win_rate
-from recipes.report.run_record import RunRecord, evaluation_label
+from recipes.report.record.rates import POLICY_BEFORE, pass_at_1, win_probability, win_rate
+from recipes.report.record.run_record import RunRecord, evaluation_label
 
 Json = dict[str, Any]
 

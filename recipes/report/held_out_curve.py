@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from recipes.report.axis import percent, whole_percent
-from recipes.report.curve import Curve, Series
-from recipes.report.rates import pass_at_1, win_rate
-from recipes.report.run_record import RunRecord, evaluation_label
+from recipes.report.charts.axis import percent, whole_percent
+from recipes.report.charts.curve import Curve, Series
+from recipes.report.record.rates import pass_at_1, win_rate
+from recipes.report.record.run_record import RunRecord, evaluation_label
 
 Json = dict[str, Any]
 NUM_TONES = 6  # of question types

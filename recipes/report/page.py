@@ -8,21 +8,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recipes.report.axis import percent, short_number
+from recipes.report.charts.axis import percent, short_number
 from recipes.report.comparison import Comparison, compare
 from recipes.report.harvest import harvests
 from recipes.report.headline import headline
 from recipes.report.held_out import held_out_tables
 from recipes.report.held_out_curve import held_out_curve
-from recipes.report.picture import box_of
-from recipes.report.rates import pass_at_k, win_rate
-from recipes.report.rollout_table import RolloutTable
-from recipes.report.run_record import WORDS_OF_KIND, RunRecord, evaluation_label
+from recipes.report.record.picture import box_of
+from recipes.report.record.rates import pass_at_k, win_rate
+from recipes.report.record.rollout_table import RolloutTable
+from recipes.report.record.run_record import WORDS_OF_KIND, RunRecord, evaluation_label
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
-from rl.progress import duration_words
+from rl.run.progress import duration_words
 from verifiers.counted import counted
 
+FOLDER = Path(__file__).parent
 MAX_STEP_ROWS = 200
 STEP_COLUMNS = {
     "rollout/reward_mean": "reward",
@@ -74,12 +75,12 @@ def render_report(run: RunRecord) -> str:
 
 
 @cache
-def template(name: str) -> Any:
-    """A page of this package. Everything put into one is escaped unless our own code drew it."""
+def template(name: str, folder: Path = FOLDER) -> Any:
+    """A page of ``folder``, or of this one. Everything put into one is escaped unless our own code drew it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([folder, FOLDER]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recipes.report.run_record import RunRecord, stage_label
-from rl.progress import duration_words
+from recipes.report.record.run_record import RunRecord, stage_label
+from rl.run.progress import duration_words
 
 OTHER = "other"  # controller, data handling, loading: what no phase accounts for
 NUM_TONES = 8  # as many hues as the page has; the shortest phases share the grey of `other`

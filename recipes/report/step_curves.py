@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from recipes.report.axis import percent, short_number, whole_percent
-from recipes.report.curve import Curve, Series
-from recipes.report.run_record import WORDS_OF_KIND, RunRecord
+from recipes.report.charts.axis import percent, short_number, whole_percent
+from recipes.report.charts.curve import Curve, Series
+from recipes.report.record.run_record import WORDS_OF_KIND, RunRecord
 
 Json = dict[str, Any]
 MIN_STEPS_TO_SMOOTH = 24

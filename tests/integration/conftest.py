@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rl.ray_session import ray_session as start_session
+from rl.run.ray_session import ray_session as start_session
 
 
 @pytest.fixture(scope="session")

@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from recipes.digit_preferences import build_preferences
+from recipes.digits.preferences import build_preferences
 from reward_models.preference import load_preferences
-from reward_models.served_model import served
+from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE
-from rl.answer_pairs import answer_sequence
-from rl.batch import TrainBatch
+from rl.data.answer_pairs import answer_sequence
+from rl.data.batch import TrainBatch
+from rl.data.preference_pairs import better_first, comparison_rows, load_reward_data, preference_paths
+from rl.data.sft_rows import PromptEncoder
 from rl.families.family import load_family
-from rl.judging_recipe import PreferenceDataConfig
-from rl.progress import ProgressDisplay
-from rl.reward_data import better_first, comparison_rows, load_reward_data, preference_paths
-from rl.reward_objective import reward_objective
-from rl.reward_recipe import RewardRecipe
-from rl.reward_run import train_reward_model
-from rl.reward_training import RewardTraining
-from rl.run_directory import RunDirectory
-from rl.sft_rows import PromptEncoder
-from rl.trainer import Trainer
+from rl.recipe.judging_config import PreferenceDataConfig
+from rl.recipe.reward_recipe import RewardRecipe
+from rl.run.progress import ProgressDisplay
+from rl.run.run_directory import RunDirectory
+from rl.stages.reward_objective import reward_objective
+from rl.stages.reward_run import train_reward_model
+from rl.stages.reward_training import RewardTraining
+from rl.trainer.trainer import Trainer
 from verifiers.errors import BadInput
 
 OPTIONS = {"num_train_prompts": 24, "num_heldout_prompts": 8}
@@ -38,7 +38,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> RewardRecipe:
         {
             "name": "tiny_reward",
             "run_dir": str(tmp_path_factory.mktemp("reward") / "run"),
-            "data": {"builder": "recipes.digit_preferences:build_preferences", "builder_options": OPTIONS},
+            "data": {"builder": "recipes.digits.preferences:build_preferences", "builder_options": OPTIONS},
             "trainer": {"threads_per_rank": 1, "micro_batch_tokens": 4096},
             "sampler": {"max_model_len": 160, "max_num_seqs": 32, "kv_cache_gib": 0.0625, "threads": 1},
             "batch_size": 16,
@@ -159,6 +159,6 @@ def test_heldout_handwriting_is_never_trained_on(tmp_path: Path) -> None:
 def test_a_set_that_nobody_makes_is_refused(recipe: RewardRecipe, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"give data\.builder, or both data\.train and data\.heldout"):
         PreferenceDataConfig(train="a.parquet")
-    data = PreferenceDataConfig(builder="recipes.digit_preferences:nothing")
+    data = PreferenceDataConfig(builder="recipes.digits.preferences:nothing")
     with pytest.raises(BadInput, match=r"no function .nothing. in recipes\.digit_preferences"):
         preference_paths(recipe.model_copy(update={"data": data}), tmp_path, seed=1)

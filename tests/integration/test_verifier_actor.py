@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from rl.judging import verifier_service
-from rl.judging_recipe import JudgingConfig
-from rl.verifier_actor import ActorPool, judge_in_actor
+from rl.experience.judge import verifier_service
+from rl.experience.verifier_actor import ActorPool, judge_in_actor
+from rl.recipe.judging_config import JudgingConfig
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
-from verifiers.service import VerifierService
+from verifiers.service.service import VerifierService
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.expression.statement import after_phrase
-from verifiers.final_line import MAX_ANSWER_CHARS, boxes, stated_answer
-from verifiers.plain_text import normalise
+from verifiers.expression.text.statement import after_phrase
+from verifiers.reading.final_line import MAX_ANSWER_CHARS, boxes, stated_answer
+from verifiers.reading.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.final_line import MAX_ANSWER_CHARS
+from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

@@ -9,18 +9,18 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.expression.equality import AnswerEquality
-from verifiers.expression.lexer import MAX_CHARS, Unreadable
-from verifiers.expression.math_options import MathOptions
-from verifiers.expression.node import Node, Symbol, Words, contains
-from verifiers.expression.notation import standard_notation
-from verifiers.expression.number_words import spelt_number
-from verifiers.expression.parser import parse_notation
-from verifiers.expression.reduced import is_reduced
-from verifiers.expression.scalar_equality import Match
-from verifiers.expression.statement import candidates, option_letter
-from verifiers.final_line import MAX_ANSWER_CHARS
+from verifiers.expression.equality.equality import AnswerEquality
+from verifiers.expression.equality.scalar_equality import Match
+from verifiers.expression.grammar.parser import parse_notation
+from verifiers.expression.text.lexer import MAX_CHARS, Unreadable
+from verifiers.expression.text.notation import standard_notation
+from verifiers.expression.text.number_words import spelt_number
+from verifiers.expression.text.statement import candidates, option_letter
+from verifiers.expression.tree.math_options import MathOptions
+from verifiers.expression.tree.node import Node, Symbol, Words, contains
+from verifiers.expression.values.reduced import is_reduced
 from verifiers.kinds.string_match import alias_list
+from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
 

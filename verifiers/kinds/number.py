@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.expression.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
-from verifiers.expression.number_words import PLURAL_PARTS, spelt_number
-from verifiers.expression.statement import after_phrase, cleaned
-from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
-from verifiers.quantity import Quantity, read_quantity
+from verifiers.expression.text.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
+from verifiers.expression.text.number_words import PLURAL_PARTS, spelt_number
+from verifiers.expression.text.statement import after_phrase, cleaned
+from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
+from verifiers.reading.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, shown
 
@@ -69,7 +69,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
     def __init__(self, config: Any = None, **options: Any) -> None:
         super().__init__(config, **options)
         if getattr(self.config, "units", None) == "convert":  # a subclass may have options of its own
-            self.imports = ("verifiers.unit",)
+            self.imports = ("verifiers.reading.unit",)
 
     def prepare(self, reference: Any) -> Quantity:
         text = reference_text(reference, self.kind)
@@ -77,7 +77,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         if found is None:
             raise BadReference(f"a reference of {self.kind!r} is one number, got {shown(text, 60)!r}")
         if self.config.units == "convert" and found.unit:
-            from verifiers.unit import parse_unit
+            from verifiers.reading.unit import parse_unit
 
             if parse_unit(found.unit) is None:
                 raise BadReference(f"the unit {found.unit!r} of a {self.kind!r} reference is not known")
@@ -110,7 +110,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         if self.config.units == "same" and wanted.unit != found.unit:
             return False, "different_unit"
         if self.config.units == "convert" and (wanted.unit or found.unit):
-            from verifiers.unit import conversion
+            from verifiers.reading.unit import conversion
 
             converted = conversion(found.unit, wanted.unit, found.value)
             if converted is None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
-from verifiers.assignment import best_assignment
-from verifiers.box import Box, reference_boxes
 from verifiers.errors import BadReference
-from verifiers.final_line import MAX_ANSWER_CHARS
+from verifiers.reading.assignment import best_assignment
+from verifiers.reading.box import Box, reference_boxes
+from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, shown
 

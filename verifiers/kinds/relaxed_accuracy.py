@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.kinds.number import percent_readings
-from verifiers.plain_text import normalise
-from verifiers.quantity import Quantity, read_quantity
+from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
+from verifiers.reading.plain_text import normalise
+from verifiers.reading.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, shown
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifiers.answer import FinalAnswer
-from verifiers.assignment import best_assignment
-from verifiers.box import Box, iou, reference_boxes, tagged_boxes
 from verifiers.errors import BadReference
-from verifiers.final_line import MAX_ANSWER_CHARS
 from verifiers.kinds.text_overlap import edit_ratio
-from verifiers.plain_text import normalise
+from verifiers.reading.assignment import best_assignment
+from verifiers.reading.box import Box, iou, reference_boxes, tagged_boxes
+from verifiers.reading.final_line import MAX_ANSWER_CHARS
+from verifiers.reading.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

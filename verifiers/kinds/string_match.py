@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.final_line import MAX_ANSWER_CHARS, stated_answer
-from verifiers.plain_text import normalise
+from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
+from verifiers.reading.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from verifiers.expression.evaluation import NotExact, NoValue, exact
-from verifiers.expression.lexer import Unreadable
-from verifiers.expression.node import Node, Number, Product, Quotient, Relation, Sum, children
-from verifiers.expression.parser import parse_answer
+from verifiers.expression.grammar.parser import parse_answer
+from verifiers.expression.text.lexer import Unreadable
+from verifiers.expression.tree.node import Node, Number, Product, Quotient, Relation, Sum, children
+from verifiers.expression.values.evaluation import NotExact, NoValue, exact
 from verifiers.puzzles.protocol import Puzzle, integers, need, refuse
 from verifiers.verifier import LimitExceeded
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from verifiers.plain_text import normalise
 from verifiers.puzzles.protocol import Puzzle, need, refuse
+from verifiers.reading.plain_text import normalise
 
 MAX_CHARS = 50_000
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
-from sampler.prompt_dataset import load_prompts, save_prompts
 
 pytestmark = pytest.mark.timeout(1800)
 VERIFIER = "sleepy_number:SleepyNumber"
@@ -107,7 +107,7 @@ def assert_one_line(run: Any, words: str) -> None:
 
 def test_undecided_rollouts_never_reach_the_loss(undisturbed: Any) -> None:
     """Left out are those without a decision, and a sibling that is left without company."""
-    from rl.rl_batch import usable_rollouts
+    from rl.experience.training_batch import usable_rollouts
 
     def judged(prompt_id: str, value: float | None) -> Any:
         stand_in = type("Judged", (), {})()

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sampler.prompt_dataset import load_prompts
+from sampler.data.prompt_dataset import load_prompts
 
 pytestmark = pytest.mark.timeout(1800)
 STAGES = [

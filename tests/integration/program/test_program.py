@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sampler.prompt_dataset import load_prompts
+from sampler.data.prompt_dataset import load_prompts
 
 pytestmark = pytest.mark.timeout(1200)
 

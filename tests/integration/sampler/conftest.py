@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from rl.families.family import load_family
-from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
-from sampler.sampler_config import SamplerConfig
+from sampler.vllm_pool.pool import SamplerPool
+from sampler.vllm_pool.sampler_config import SamplerConfig
 
 QUESTIONS = ("What is the sum of the digits?", "Which digit is the largest?", "How many digits are even?")
 
@@ -100,7 +100,7 @@ def in_float64() -> Callable[[Path, Prompt, str], tuple[Any, dict[str, Any]]]:
     it is given all frames."""
     from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration
 
-    from sampler.video import decode_video
+    from sampler.data.video import decode_video
 
     def load(hub: Path, prompt: Prompt, answer: str = "") -> tuple[Any, dict[str, Any]]:
         processor = AutoProcessor.from_pretrained(hub)

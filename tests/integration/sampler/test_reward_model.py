@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from reward_models.comparison import Comparison, indicator_token_ids
+from reward_models.answer_comparison import Comparison, indicator_token_ids
 from reward_models.pairwise import PairwiseRewardModel, best_of
 from reward_models.scoring_service import ScoringService
-from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
+from sampler.vllm_pool.pool import SamplerPool
 from verifiers.answer import FinalAnswer
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from sampler.pool import SamplerError, SamplerPool
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup, SamplingPlan
+from sampler.vllm_pool.pool import SamplerError, SamplerPool
 
 
 def by_id(groups: Iterable[RolloutGroup]) -> dict[str, Rollout]:

@@ -15,14 +15,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from reward_models.comparison import Comparison
+from reward_models.answer_comparison import Comparison
 from reward_models.scalar import ScalarRewardModel
 from reward_models.scoring_service import ScoringService
-from reward_models.served_model import WEIGHTS_INDEX, served
+from reward_models.serving import WEIGHTS_INDEX, served
 from reward_models.value_head import load_value_head, save_value_head
-from sampler.pool import SamplerPool
 from sampler.prompt import Prompt
-from sampler.sampler_config import SamplerConfig
+from sampler.vllm_pool.pool import SamplerPool
+from sampler.vllm_pool.sampler_config import SamplerConfig
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 

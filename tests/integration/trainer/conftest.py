@@ -18,11 +18,11 @@ import pytest
 import torch
 from PIL import Image
 
-from rl.batch import TrainBatch, TrainSequence
+from rl.data.batch import TrainBatch, TrainSequence
 from rl.families.family import load_family
-from rl.rank_work import TrainerSetup
-from rl.trainer_recipe import ModelConfig, TrainerConfig
-from sampler.visual import Visual
+from rl.recipe.trainer_config import ModelConfig, TrainerConfig
+from rl.trainer.rank_work import TrainerSetup
+from sampler.vision_input import Visual
 
 KEY = b"hone-tests"
 EACH_ITS_OWN = (
@@ -220,7 +220,7 @@ def make_trainer(
     start_ranks: Callable[[int], LocalRanks], tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Any]:
     """Makes a `Trainer` on the tiny model: `make_trainer(num_ranks, zero_stage=3, ...)`."""
-    from rl.trainer import Trainer
+    from rl.trainer.trainer import Trainer
 
     def make(num_ranks: int = 1, *, dtype: str = "float32", **settings: Any) -> Any:
         config = TrainerConfig(

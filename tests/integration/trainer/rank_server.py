@@ -20,7 +20,7 @@ KEY = b"hone-tests"
 
 def serve(connection: Connection) -> None:
     """Answer calls with `(result, None)` or `(None, traceback)` until the connection closes."""
-    from rl.trainer_engine import TrainerEngine
+    from rl.trainer.rank_models import TrainerEngine
 
     engine: Any = None
     while True:
@@ -43,7 +43,7 @@ def main(address: str) -> None:
     import verl.trainer.ppo.core_algos
     import verl.workers.config  # noqa: F401
 
-    import rl.trainer_engine  # noqa: F401
+    import rl.trainer.rank_models  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ranks that end are not waited for
     with Client(address, authkey=KEY) as control:

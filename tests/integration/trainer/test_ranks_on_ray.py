@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import ray
 
-from rl.losses import LossSpec
-from rl.recipe import DataConfig, Recipe
-from rl.trainer_recipe import TrainerConfig
+from rl.algorithm.losses import LossSpec
+from rl.recipe.recipe import DataConfig, Recipe
+from rl.recipe.trainer_config import TrainerConfig
 
 
 def test_two_actors(
     ray_session: None, trainer: Callable[..., Any], case: Any, tiny_model: Path, tmp_path: Path
 ) -> None:
     """Same bits as ranks started without Ray, each rank writes its own log, and what Ray reserved is given back."""
-    from rl.trainer import Trainer
+    from rl.trainer.trainer import Trainer
 
     config = TrainerConfig(ranks_per_node=2, zero_stage=3, threads_per_rank=1, micro_batch_tokens=256)
     recipe = Recipe(name="t", data=DataConfig(train_prompts="a", heldout_prompts="b"), trainer=config)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from reward_models.comparison import Comparison
+from reward_models.answer_comparison import Comparison
 from reward_models.endpoint_judge import EndpointJudge
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer, split_response

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from reward_models.preference import PreferenceList, load_preferences, save_preferences
-from sampler.picture import read_picture
+from sampler.data.image import read_picture
+from sampler.data.prompt_dataset import load_prompts
 from sampler.prompt import Prompt
-from sampler.prompt_dataset import load_prompts
-from sampler.visual import Visual
+from sampler.vision_input import Visual
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 

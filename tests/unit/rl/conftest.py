@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl.judging import JudgedRollout, Reward
+from rl.experience.judge import JudgedRollout, Reward
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout
 from verifiers.answer import FinalAnswer

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.case_table import read_cases
-from verifiers.conformance import TAGS
+from verifiers.kit.case_table import read_cases
+from verifiers.kit.conformance import TAGS
 from verifiers.registry import BUILT_IN, load_verifier
 
 TABLES = Path(__file__).parents[2] / "golden" / "verifiers"

@@ -10,12 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from recipes.digits import save_sets
-from recipes.digits_hybrid import build_description_preferences, build_hybrid
+from recipes.digits.builder import save_sets
+from recipes.digits.hybrid import build_description_preferences, build_hybrid
 from reward_models.preference import load_preferences, save_preferences
+from sampler.data.prompt_dataset import load_prompts
+from sampler.data.sft_row import load_sft_rows
 from sampler.prompt import Prompt
-from sampler.prompt_dataset import load_prompts
-from sampler.sft_row import load_sft_rows
 
 NUM_FRAMES, FPS = 4, 4.0
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from rl.checkpoint import export_critic
-from rl.losses import VALUE_LOSS, LossSpec
+from rl.algorithm.losses import VALUE_LOSS, LossSpec
+from rl.trainer.checkpoint import export_critic
 
 RELATIVE = 1e-5
 CLIP = 0.2

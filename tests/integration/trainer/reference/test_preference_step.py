@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from rl.batch import TrainBatch, TrainSequence
-from rl.checkpoint import export_critic
-from rl.preference_step import preference_step
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.stages.preference_step import preference_step
+from rl.trainer.checkpoint import export_critic
 
 RELATIVE = 1e-5
 

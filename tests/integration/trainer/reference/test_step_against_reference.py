@@ -17,8 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rl.losses import LossSpec
-from sampler.visual import Visual
+from rl.algorithm.losses import LossSpec
+from sampler.vision_input import Visual
 
 TEMPERATURE = 0.8
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0

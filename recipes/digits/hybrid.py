@@ -1,0 +1,152 @@
+"""The hybrid digits task: questions that a rule verifies beside descriptions that only a reward model can judge.
+
+As in Seed1.5-VL's hybrid RL (2505.07062, section 4.3) both kinds are shuffled together. The reference of a description
+is drawn from the same mixture of grades as the cold start, so the SFT policy is about its equal, and can do better.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.digits.builder import draw_digits, prompt_of, save_sets
+from recipes.digits.description import (
+    COMPLETE,
+    FALSE,
+    INCOMPLETE,
+    NUM_DIGITS,
+    WITHOUT_COUNT,
+    ask_for_description,
+    describe,
+    draw_grade,
+    falsified,
+)
+from recipes.digits.options import DigitsOptions
+from recipes.digits.picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
+from reward_models.preference import PreferenceList, save_preferences
+from sampler.data.data_builder import takes_fields_of
+from sampler.data.sft_row import SftRow
+from sampler.prompt import Prompt
+from verifiers.answer import FinalAnswer
+from verifiers.errors import BadInput
+
+NUM_GRADES = COMPLETE - FALSE + 1
+GRADE_WEIGHTS = (0.1, 0.2, 0.35, 0.25, 0.1)  # of grades 1 to 5
+EMPTY_THOUGHT_FRAC = 0.5
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """Draws distinct pictures that are to be described; ``grade_weights`` are those of the references."""
+
+    bank: DigitBank
+    grade_weights: Sequence[float]
+    rng: random.Random
+
+    def rows(self, num: int) -> list[SftRow]:
+        """Prompts with a description of their own drawn grade as the response."""
+        rows: dict[str, SftRow] = {}
+        while len(rows) < num:
+            picture = self._picture()
+            question = ask_for_description(picture, draw_grade(self.grade_weights, self.rng), self.rng)
+            prompt = prompt_of(picture, question)
+            response = question.response(easy=self.rng.random() < EMPTY_THOUGHT_FRAC)
+            rows[prompt.prompt_id] = SftRow(prompt, response)
+        return list(rows.values())
+
+    def prompts(self, num: int) -> list[Prompt]:
+        """Those of ``rows``; the description is the reference."""
+        return [row.prompt for row in self.rows(num)]
+
+    def preferences(self, num: int, false_frac: float) -> list[PreferenceList]:
+        """Descriptions of one picture: `false_frac` of the lists a true one and the same words of another picture, the
+        others one of each grade. Between the two a judge must read the picture; the rest is told by words alone."""
+        lists = []
+        for _ in range(num):
+            picture = self._picture()
+            num_digits = len(picture.digits)
+            question = ask_for_description(picture, COMPLETE, self.rng)
+            if self.rng.random() < false_frac:
+                # All four cells are full: no place could be named falsely.
+                grade = self.rng.choice(
+                    (COMPLETE, WITHOUT_COUNT, INCOMPLETE)[: 3 if num_digits < NUM_CELLS else 2]
+                )
+                grades: tuple[int, ...] = (grade, FALSE)
+                texts = [describe(num_digits, grade, self.rng), falsified(num_digits, grade, self.rng)]
+            else:
+                grades = tuple(range(COMPLETE, FALSE - 1, -1))
+                texts = [describe(num_digits, grade, self.rng) for grade in grades]
+            answers = tuple(map(FinalAnswer, texts))
+            lists.append(PreferenceList(prompt_of(picture, question), answers, grades, "descriptions"))
+        return lists
+
+    def _picture(self) -> DigitPicture:
+        return draw_picture(self.bank, self.rng, self.rng.choice(NUM_DIGITS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridOptions(DigitsOptions):
+    """Those of the digits task, and how many descriptions; ``grade_weights`` are those of their references."""
+
+    num_heldout_prompts: int = 200
+    num_cold_start_rows: int = 20000
+    max_digits: int = 3
+    num_general_prompts: int = 4000
+    num_general_heldout_prompts: int = 200
+    num_general_cold_start_rows: int = 4000
+    grade_weights: Sequence[float] = GRADE_WEIGHTS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = self.grade_weights
+        if len(weights) != NUM_GRADES or min(weights) < 0 or not any(weights):
+            raise BadInput(f"grade_weights are {NUM_GRADES} numbers from 0 on, for grades 1 to 5, not all 0")
+
+
+@takes_fields_of(HybridOptions)
+def build_hybrid(out_dir: str | os.PathLike[str], options: HybridOptions) -> dict[str, Path]:
+    """`recipes.digits:build_digits` with general prompts shuffled in; returns the paths of the three sets.
+
+    The same options give the same bytes. Raises `BadInput` for options out of range.
+    """
+    train, heldout, rows = draw_digits(options)
+    train_bank, heldout_bank = digit_banks(options.heldout_frac, options.split_seed)
+
+    def descriptions(of: str, bank: DigitBank) -> Descriptions:
+        return Descriptions(bank, options.grade_weights, random.Random(f"descriptions {of} {options.seed}"))
+
+    train += descriptions("train", train_bank).prompts(options.num_general_prompts)
+    heldout += descriptions("heldout", heldout_bank).prompts(options.num_general_heldout_prompts)
+    rows += descriptions("cold start", train_bank).rows(options.num_general_cold_start_rows)
+    for mixed in (train, heldout, rows):
+        random.Random(f"hybrid {options.seed}").shuffle(mixed)
+    return save_sets(out_dir, train, heldout, rows)
+
+
+def build_description_preferences(
+    out_dir: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    num_train_prompts: int = 6000,
+    num_heldout_prompts: int = 200,
+    false_frac: float = 0.0,
+    heldout_frac: float = 0.2,
+    split_seed: int = 0,
+) -> dict[str, Path]:
+    """Lists of graded descriptions, `train.parquet` and `heldout.parquet`; handwriting split as the prompts'.
+
+    `false_frac` of the training lists are a true description and the same words of another picture; held-out lists have
+    all grades.
+    """
+    banks = dict(zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True))
+    numbers = {"train": num_train_prompts, "heldout": num_heldout_prompts}
+    written = {}
+    for name, bank in banks.items():
+        rng = random.Random(f"description preferences {name} {seed}")
+        drawn = Descriptions(bank, GRADE_WEIGHTS, rng)
+        lists = drawn.preferences(numbers[name], false_frac if name == "train" else 0.0)
+        written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)
+    return written

@@ -1,0 +1,1 @@
+"""Numbers in, inline SVG out; it knows no run."""

@@ -1,0 +1,124 @@
+"""One rollout as it is shown: what the model thought and answered, and how it was judged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from recipes.report.charts.axis import short_number
+from recipes.report.record.shown_score import ShownScore
+
+Outcome = Literal["right", "wrong", "won", "even", "lost", "unjudged"]
+MAX_SHOWN_CHARS = 1200
+UNJUDGED_WORDS = frozenset({"timeout", "error", "not judged"})
+MARKS: dict[Outcome, str] = {
+    "right": "✓",
+    "wrong": "✗",
+    "won": "▲",
+    "even": "=",
+    "lost": "▼",
+    "unjudged": "–",
+}
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class ShownText:
+    """Model output cut to a length a page can bear; `num_chars` says how long it was."""
+
+    text: str
+    num_chars: int
+
+    @property
+    def num_cut(self) -> int:
+        return self.num_chars - len(self.text)
+
+    @classmethod
+    def of(cls, text: str | None, num_chars: int | None = None, limit: int = MAX_SHOWN_CHARS) -> ShownText:
+        """Characters that would hide or reorder what follows become visible boxes. Escaping is the template's part."""
+        whole = text or ""
+        return cls(_CONTROL.sub("\ufffd", whole[:limit]), max(num_chars or 0, len(whole)))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A row of the rollout log, made ready to be shown.
+
+    `compared`: no verifier judges it but a reward model, against the prompt's reference.
+    """
+
+    rollout_id: str
+    stage: str
+    step: int
+    index: int
+    policy_version: int
+    thought: ShownText
+    answer: ShownText
+    outcome: Outcome
+    word: str  # right, wrong, won, even, lost, or what went wrong: truncated, malformed, timeout, ...
+    compared: bool
+    reason: str
+    reward: float | None
+    verdict_score: float | None
+    score: ShownScore | None
+    verifier: str
+    extracted: str
+    num_response_tokens: int
+
+    @property
+    def mark(self) -> str:
+        return MARKS[self.outcome]
+
+    @property
+    def why(self) -> str:
+        """What is behind the word: who judged, what it was worth and the judge's reason."""
+        if self.outcome == "unjudged":
+            words = "not counted"
+        elif self.score is not None:
+            words = self.score.words
+        elif self.outcome == "lost":
+            words = "loses without being compared"
+        else:
+            words = "" if self.verdict_score is None else f"score {short_number(self.verdict_score)}"
+        judge = "reward model" if self.compared else self.verifier
+        failure = f"{self.score.status}: " if self.score is not None and self.outcome == "unjudged" else ""
+        reason = f"{judge}: {failure}{self.reason}" if self.reason or failure else ""
+        return " · ".join(filter(None, (words, reason)))
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any], limit: int = MAX_SHOWN_CHARS) -> Attempt:
+        """`row` holds the columns of `RolloutTable`; thought, answer and response may come already cut."""
+        word, compared = str(row["word"]), bool(row.get("compared"))
+        thought, answer = row.get("thought"), row.get("answer")
+        if not thought and not answer:  # nothing could be split: show what came
+            answer, row = row.get("response"), {**row, "answer_chars": row.get("response_chars")}
+        return cls(
+            rollout_id=str(row["rollout_id"]),
+            stage=str(row["stage"]),
+            step=int(row.get("step") or 0),
+            index=int(row.get("index") or 0),
+            policy_version=int(row.get("policy_version") or 0),
+            thought=ShownText.of(thought, row.get("thought_chars"), limit),
+            answer=ShownText.of(answer, row.get("answer_chars"), limit),
+            outcome=_outcome(word, compared),
+            word=word,
+            compared=compared,
+            reason=ShownText.of(row.get("score_reason" if compared else "verdict_reason"), limit=300).text,
+            reward=row.get("reward"),
+            verdict_score=row.get("verdict_score"),
+            score=ShownScore.from_row(row) if compared else None,
+            verifier=str(row.get("verifier") or ""),
+            extracted=ShownText.of(row.get("verdict_extracted"), limit=300).text,
+            num_response_tokens=int(row.get("num_response_tokens") or 0),
+        )
+
+
+def _outcome(word: str, compared: bool) -> Outcome:
+    """A broken format is wrong, and against a reference it loses; what no judge decided on is neither."""
+    if word in UNJUDGED_WORDS:
+        return "unjudged"
+    if compared:
+        return "won" if word == "won" else "even" if word == "even" else "lost"
+    return "right" if word == "right" else "wrong"

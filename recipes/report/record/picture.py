@@ -1,0 +1,78 @@
+"""A prompt's picture or video inside the page: a data URI of bounded size, and boxes drawn over it."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, replace
+
+from recipes.report.record.contact_sheet import contact_sheet
+from sampler.vision_input import Visual
+from verifiers.errors import BadInput
+
+MAX_SIDE_PX = 512
+MAX_RAW_BYTES = 48 * 1024
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Box:
+    """x, y, width and height in percent of the picture."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`uri` is None for bytes that are no picture. `tiny` pictures are enlarged without smoothing; a `film` is a few
+    of a video's frames in one picture."""
+
+    uri: str | None
+    width: int = 0
+    height: int = 0
+    film: bool = False
+
+    @property
+    def tiny(self) -> bool:
+        return max(self.width, self.height) <= 64
+
+    @classmethod
+    def of(cls, encoded: bytes | None) -> Picture:
+        """Small PNG and JPEG bytes go in as they are; everything else is decoded, shrunk and written as PNG."""
+        from PIL import Image
+
+        if not encoded:
+            return cls(None)
+        try:
+            with Image.open(io.BytesIO(encoded)) as image:
+                kind, (width, height) = image.format, image.size
+                image.load()  # a picture cut short fails here, not in the reader's browser
+                if kind in {"PNG", "JPEG"} and len(encoded) <= MAX_RAW_BYTES:
+                    return cls(Visual("image", encoded).data_url, width, height)
+                shrunk = image.convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return cls(None)
+        shrunk.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+        buffer = io.BytesIO()
+        shrunk.save(buffer, "PNG")
+        return cls(Visual("image", buffer.getvalue()).data_url, width, height)
+
+    @classmethod
+    def of_video(cls, encoded: bytes | None) -> Picture:
+        """A contact sheet of a video."""
+        try:
+            return replace(cls.of(contact_sheet(encoded or b"")), film=True)
+        except BadInput:
+            return cls(None)
+
+
+def box_of(text: str | None) -> Box | None:
+    """The box in a text such as `<bbox>500 0 999 499</bbox>`, coordinates in [0, 999]; None if there is none."""
+    values = [float(number) for number in _NUMBER.findall((text or "")[:400])]
+    if len(values) != 4:
+        return None
+    x1, y1, x2, y2 = (min(max(value, 0.0), 999.0) / 9.99 for value in values)
+    return Box(x1, y1, x2 - x1, y2 - y1) if x2 > x1 and y2 > y1 else None

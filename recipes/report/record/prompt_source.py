@@ -1,0 +1,134 @@
+"""The prompts that rollouts answer, found by id wherever the run took them from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recipes.report.record.attempt import MAX_SHOWN_CHARS, ShownText
+from recipes.report.record.picture import Picture
+from rl.run.run_summary import read_manifests
+from verifiers.errors import HoneError
+
+if TYPE_CHECKING:
+    from sampler.prompt import Prompt
+
+Query = Callable[[str, list[Any]], list[dict[str, Any]]]
+MAX_PICTURES = 4
+MAX_RULE_REFERENCE_CHARS = 300
+
+
+@dataclass(frozen=True)
+class ShownPrompt:
+    """A prompt made ready to be shown.
+
+    Without a `verifier` the reference is an answer like others, which a reward model compares them with; else it is the
+    right one.
+    """
+
+    prompt_id: str
+    question: ShownText
+    pictures: tuple[Picture, ...]
+    question_type: str
+    verifier: str
+    reference: ShownText
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> ShownPrompt:
+        """From a row with a prompt's columns, be it of a prompt file or of harvested SFT rows."""
+        tags = row.get("tags") or []
+        visuals = [(Picture.of, one) for one in row.get("images") or []]
+        visuals += [(Picture.of_video, one) for one in row.get("videos") or []]
+        limit = MAX_RULE_REFERENCE_CHARS if row.get("verifier") else MAX_SHOWN_CHARS
+        return cls(
+            prompt_id=str(row["prompt_id"]),
+            question=ShownText.of(message_text(row.get("messages") or [])),
+            pictures=tuple(made((one or {}).get("bytes")) for made, one in visuals[:MAX_PICTURES]),
+            question_type=str(tags[0] if tags else row.get("kind") or ""),
+            verifier=str(row.get("verifier") or ""),
+            reference=ShownText.of(row.get("reference"), limit=limit),
+        )
+
+
+@dataclass(frozen=True)
+class PromptSource:
+    """`files` lie inside the run; `places` are what its recipe named: files elsewhere, or hub ids."""
+
+    files: tuple[Path, ...]
+    places: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: Path) -> PromptSource:
+        """Files the run keeps, and the paths that its data stage wrote into its manifest."""
+        files = sorted([*run.glob("data/**/*.parquet"), *run.glob("stages/*/data/**/*.parquet")])
+        named = [(manifest.get("result") or {}).get("paths") or {} for manifest in read_manifests(run)]
+        places = [str(paths[name]) for paths in named for name in ("heldout", "train") if name in paths]
+        return cls(
+            tuple(files), tuple(str(run / place) if (run / place).exists() else place for place in places)
+        )
+
+    def find(self, prompt_ids: Sequence[str], query: Query) -> dict[str, ShownPrompt]:
+        """Those of `prompt_ids` that are there. `query` runs SQL; places it cannot read go through the loader."""
+        found: dict[str, ShownPrompt] = {}
+        elsewhere = [place for place in self.places if Path(place) not in self.files]
+        for file in self.files:
+            wanted = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
+            if not wanted:
+                return found
+            columns = {row["column_name"] for row in query(f"DESCRIBE SELECT * FROM {table_of([file])}", [])}
+            if {"prompt_id", "messages"} <= columns:
+                sql = f"SELECT * FROM {table_of([file])} WHERE list_contains(?, prompt_id)"
+                found |= {row["prompt_id"]: ShownPrompt.of(row) for row in query(sql, [wanted])}
+            elif str(file) in self.places:
+                elsewhere.append(str(file))
+        for place in elsewhere:
+            wanted = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
+            if not wanted:
+                return found
+            prompts = _loaded(place)
+            found |= {
+                prompt_id: ShownPrompt.of(_row(prompts[prompt_id]))
+                for prompt_id in wanted
+                if prompt_id in prompts
+            }
+        return found
+
+
+@lru_cache(maxsize=4)
+def _loaded(place: str) -> dict[str, Prompt]:
+    """By id; empty where the set has gone since the run, which a reader of the rollouts can live with."""
+    from sampler.data.prompt_dataset import load_prompts
+
+    try:
+        return {prompt.prompt_id: prompt for prompt in load_prompts(place, decode_images=False)}
+    except (HoneError, OSError):
+        return {}
+
+
+def _row(prompt: Prompt) -> dict[str, Any]:
+    encoded = {"images": prompt.images, "videos": prompt.videos}
+    return {**vars(prompt), **{name: [{"bytes": one} for one in files] for name, files in encoded.items()}}
+
+
+def message_text(messages: Sequence[dict[str, Any]]) -> str:
+    """What the messages say, without pictures; content is a list of parts, or plain text."""
+    words = []
+    for message in messages:
+        content = message.get("content") or []
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        words += [str(part.get("text") or "") for part in parts if part.get("type") == "text"]
+    return "\n".join(words)
+
+
+def table_of(files: Sequence[Path]) -> str:
+    """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
+    names = ", ".join(_literal(file) for file in files)
+    return f"read_parquet([{names}], union_by_name = true)"
+
+
+def _literal(file: Path) -> str:
+    spelled = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))
+    return "'" + spelled.replace("'", "''") + "'"

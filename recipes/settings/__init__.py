@@ -1,0 +1,1 @@
+"""Recipe files in, a checked recipe out, and every key with its meaning; it starts nothing."""

@@ -1,0 +1,159 @@
+"""`hone view`: a run's rollouts in a web browser on this machine. Reads only, and answers nobody but this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from recipes.report.comparison import Attempts
+from recipes.report.page import template
+from recipes.report.record.attempt import MAX_SHOWN_CHARS, Attempt
+from recipes.report.record.prompt_source import ShownPrompt
+from recipes.report.record.rollout_table import RolloutTable, attempt_columns
+from recipes.report.record.run_record import RunRecord
+from recipes.view.rollout_filter import PAGE_SIZE, RolloutFilter
+from verifiers.errors import BadInput
+
+FOLDER = Path(__file__).parent
+LOOPBACK = "127.0.0.1"
+MAX_PROMPT_PAGE_CHARS = 8000
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class RolloutPages:
+    """The pages of one run; each call looks at the files anew, so a run in progress shows what it has by then."""
+
+    run: Path
+    name: str
+    pass_score: float
+
+    def rollouts(self, wanted: RolloutFilter) -> str:
+        """The rollouts that pass a filter, a page at a time."""
+        condition, parameters = wanted.where()
+        with RolloutTable(self.run, self.pass_score) as log:
+            count = log.query(f"SELECT count(*) AS num FROM rollouts WHERE {condition}", parameters)
+            num = count[0]["num"] if count else 0
+            sql = f"""
+                SELECT {attempt_columns(MAX_SHOWN_CHARS)} FROM rollouts WHERE {condition}
+                ORDER BY stage, step, prompt_id, "index" LIMIT {PAGE_SIZE} OFFSET {(wanted.page - 1) * PAGE_SIZE}
+            """
+            rows = log.query(sql, parameters)
+            prompts = log.prompts([row["prompt_id"] for row in rows])
+            found = [(row["prompt_id"], prompts.get(row["prompt_id"]), Attempt.from_row(row)) for row in rows]
+            choices = {
+                "stage": _choices(log, "stage"),
+                "type": _choices(log, "question_type"),
+                "verdict": _choices(log, "word"),
+            }
+        num_pages = max(-(-num // PAGE_SIZE), 1)
+        page: str = template("rollouts.html.j2", FOLDER).render(
+            name=self.name, wanted=wanted, found=found, choices=choices, num=num, num_pages=num_pages
+        )
+        return page
+
+    def prompt(self, prompt_id: str) -> str | None:
+        """Every attempt at one prompt, stage by stage; None where the run does not know the prompt."""
+        with RolloutTable(self.run, self.pass_score) as log:
+            shown: ShownPrompt | None = log.prompts([prompt_id]).get(prompt_id)
+            attempts = log.attempts(prompt_id, max_chars=MAX_PROMPT_PAGE_CHARS)
+        if shown is None and not attempts:
+            return None
+        stages: dict[tuple[str, int], list[Attempt]] = {}
+        for attempt in attempts:
+            stages.setdefault((attempt.stage, attempt.policy_version), []).append(attempt)
+        page: str = template("prompt.html.j2", FOLDER).render(
+            name=self.name,
+            prompt_id=prompt_id,
+            prompt=shown,
+            sides=[(version, Attempts(stage, tuple(made))) for (stage, version), made in stages.items()],
+            num=len(attempts),
+        )
+        return page
+
+
+def _choices(log: RolloutTable, column: str) -> list[tuple[str, int]]:
+    sql = f"SELECT {column} AS name, count(*) AS num FROM rollouts GROUP BY 1 ORDER BY 1"
+    return [(str(row["name"]), row["num"]) for row in log.query(sql) if row["name"] is not None]
+
+
+class RolloutBrowser(ThreadingHTTPServer):
+    """The server. `with RolloutBrowser(run, port=0) as server: server.serve_forever()`"""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, run: str | Path, port: int) -> None:
+        """Raises `BadInput` when there is no run there or the port is taken."""
+        opened = RunRecord.open(run)
+        self.pages = RolloutPages(opened.path, str(opened.summary["name"]), opened.pass_score)
+        try:
+            super().__init__((LOOPBACK, port), RolloutRequest)
+        except OSError as why:
+            raise BadInput(
+                f"port {port} cannot be used ({why.strerror}): choose another with --port"
+            ) from why
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.server_port}/"
+
+
+class RolloutRequest(BaseHTTPRequestHandler):
+    """One request: two addresses, `/` and `/prompt`, and no way from an address to a file."""
+
+    server: RolloutBrowser
+    server_version, sys_version = "hone", ""
+
+    def do_GET(self) -> None:
+        """A page as UTF-8 with its status; HEAD has the same headers and no body."""
+        status, page = self._answer()
+        body = page.encode("utf-8", errors="replace")
+        self.send_response(status)
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815  the name is the standard library's
+
+    def _answer(self) -> tuple[HTTPStatus, str]:
+        import duckdb
+
+        # A web page elsewhere can point a name of its own at this address: such a request names another host.
+        own_names = {f"{host}:{self.server.server_port}" for host in (LOOPBACK, "localhost")}
+        if self.headers.get("Host") not in own_names:
+            return self._refuse(HTTPStatus.MISDIRECTED_REQUEST, f"this is {self.server.url}")
+        address = urlsplit(self.path)
+        query = parse_qs(address.query)
+        try:
+            if address.path == "/":
+                return HTTPStatus.OK, self.server.pages.rollouts(RolloutFilter.from_query(query))
+            if address.path == "/prompt":
+                page = self.server.pages.prompt((query.get("id") or [""])[0])
+                return (HTTPStatus.OK, page) if page else self._refuse(HTTPStatus.NOT_FOUND, "no such prompt")
+        except ValueError as why:
+            return self._refuse(HTTPStatus.BAD_REQUEST, str(why))
+        except (duckdb.Error, OSError) as why:
+            return self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(why).splitlines()[0])
+        return self._refuse(HTTPStatus.NOT_FOUND, "no such page")
+
+    def _refuse(self, status: HTTPStatus, words: str) -> tuple[HTTPStatus, str]:
+        page: str = template("refusal.html.j2", FOLDER).render(status=status.value, words=words)
+        return status, page
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name is the standard library's
+        """Nothing: the terminal holds one line, the address."""

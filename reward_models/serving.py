@@ -1,0 +1,68 @@
+"""A reward model's checkpoint on vLLM workers of its own. What kind it is, the checkpoint says: a value head beside the
+weights makes it scalar, and without one it answers with an indicator token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reward_models.answer_comparison import indicator_token_ids
+from reward_models.pairwise import PairwiseRewardModel
+from reward_models.preference import holds_thought
+from reward_models.scalar import ScalarRewardModel
+from reward_models.value_head import VALUE_HEAD_FILE, has_value_head, load_value_head
+from sampler.vllm_pool.pool import SamplerPool
+from sampler.vllm_pool.sampler_config import SamplerConfig
+from verifiers.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS_INDEX = "model.safetensors.index.json"
+
+
+@contextmanager
+def served(
+    path: Path, sampler: SamplerConfig, log_dir: Path
+) -> Iterator[PairwiseRewardModel | ScalarRewardModel]:
+    """Ray must be running. Raises: BadInput for a checkpoint that cannot be served."""
+    from transformers import AutoTokenizer
+
+    if not (path / "config.json").is_file():
+        raise BadInput(f"judging.reward_model.path={path} is no checkpoint directory in the hub layout")
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    control_tokens = control_tokens_of(tokenizer)
+    if has_value_head(path):
+        head = checked_head(path)
+        with SamplerPool(path, sampler, log_dir, reads=True) as pool:
+            yield ScalarRewardModel(pool, head, control_tokens=control_tokens)
+    else:
+        indicator_ids = indicator_token_ids(tokenizer)
+        with SamplerPool(path, sampler, log_dir) as pool:
+            yield PairwiseRewardModel(pool, indicator_ids, control_tokens=control_tokens)
+
+
+def control_tokens_of(tokenizer: Any) -> tuple[str, ...]:
+    """The texts that a tokenizer reads as a turn's end, a picture, a thought and the like."""
+    added = [(str(token), token.special) for token in tokenizer.added_tokens_decoder.values()]
+    return tuple(text for text, special in added if special or holds_thought(text))
+
+
+def checked_head(path: Path) -> Mapping[str, torch.Tensor]:
+    """The head of a checkpoint. Raises: BadInput where it or vLLM's reading of the weights beside it would fail."""
+    head = load_value_head(path)
+    config = json.loads((path / "config.json").read_text())
+    hidden_size = config.get("text_config", config)["hidden_size"]
+    if head["weight"].shape != (1, hidden_size):
+        raise BadInput(
+            f"{path}: {VALUE_HEAD_FILE} is for a hidden size of {head['weight'].shape[-1]}, the model has {hidden_size}"
+        )
+    if not (path / WEIGHTS_INDEX).is_file():
+        raise BadInput(
+            f"{path} has a {VALUE_HEAD_FILE} and no {WEIGHTS_INDEX}, so vLLM would take the head for weights of the "
+            "model: export the checkpoint again"
+        )
+    return head

@@ -1,0 +1,220 @@
+"""Losses by name. The trainer hands over log-probabilities and columns; it does not know which algorithm runs.
+
+Policy losses are verl's (``verl.trainer.ppo.core_algos.POLICY_LOSS_REGISTRY``); ``sft`` is the negative
+log-likelihood, ``value`` and ``linear`` are the critic's. All are normalised by the counts of the whole optimizer
+step, so neither the number of ranks nor the way a batch is cut into micro-batches changes a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from rl.algorithm.value_loss import linear_loss, value_loss
+
+SFT_LOSS = "sft"
+VALUE_LOSS = "value"
+LINEAR_LOSS = "linear"  # sum of advantage x value: a gradient found elsewhere
+CRITIC_LOSSES = (VALUE_LOSS, LINEAR_LOSS)
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """Which loss, with its numbers. ``name`` is ``sft``, ``value``, ``linear`` or one of verl's policy losses.
+
+    positive_nll_coef: weight of the likelihood of right responses (VAPO, 2504.05118); importance: how the sampler's
+    probabilities are corrected for, see ``importance_weights``; value_clip: of the critic's loss.
+    """
+
+    name: str = SFT_LOSS
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    aggregation: str = "token-mean"
+    kl_estimator: str = "k3"
+    entropy_coef: float = 0.0
+    temperature: float = 1.0
+    positive_nll_coef: float = 0.0
+    importance: str = "none"
+    importance_cap: float = 2.0
+    value_clip: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class LossInputs:
+    """Columns of a micro-batch as [sequences, longest response] matrices, ``kl_coef`` and ``is_right`` as [sequences].
+
+    The model gives ``logprobs`` for a policy's loss and ``values`` for the critic's.
+    """
+
+    logprobs: torch.Tensor | None
+    entropy: torch.Tensor | None
+    old_logprobs: torch.Tensor
+    ref_logprobs: torch.Tensor
+    sample_logprobs: torch.Tensor
+    advantages: torch.Tensor
+    mask: torch.Tensor
+    kl_coef: torch.Tensor
+    num_loss_tokens: int
+    num_loss_sequences: int
+    num_ranks: int
+    is_right: torch.Tensor | None = None
+    num_right_tokens: int = 0
+    values: torch.Tensor | None = None
+    old_values: torch.Tensor | None = None
+    returns: torch.Tensor | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of the whole optimizer step, under the names that verl's ``agg_loss`` has for them."""
+        return {
+            "dp_size": self.num_ranks,
+            "batch_num_tokens": self.num_loss_tokens,
+            "global_batch_size": self.num_loss_sequences,
+        }
+
+
+def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
+    """The rank's share of the loss, scaled so that the mean over ranks is the global value, and metrics.
+
+    A policy's loss is L_policy + kl_coef KL(policy, reference) + positive_nll_coef NLL(right) - entropy_coef H.
+    Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by the step's count.
+    """
+    if spec.name in CRITIC_LOSSES:
+        return _critic_loss(spec, inputs)
+    logprobs, mask = inputs.logprobs, inputs.mask
+    assert logprobs is not None
+    metrics = {"nll_sum": _sum(-logprobs, mask)}
+    if spec.name == SFT_LOSS:
+        return _aggregated(-logprobs, spec, inputs), metrics
+    loss, policy_metrics = _policy_loss(spec, inputs, logprobs)
+    metrics |= policy_metrics
+    if inputs.ref_logprobs.any():  # a reference's KL is reported for samples without a coefficient too
+        kl = _reference_kl(logprobs, inputs.ref_logprobs, spec.kl_estimator)
+        loss = loss + _aggregated(kl * inputs.kl_coef[:, None], spec, inputs)
+        metrics["ref_kl_sum"] = _sum(kl, mask)
+    if spec.positive_nll_coef:
+        nll = _positive_nll(logprobs, inputs)
+        loss = loss + spec.positive_nll_coef * nll
+        # Divided by the step's loss tokens later, like all sums: a mean over the right tokens comes out.
+        metrics["positive_nll_sum"] = float(nll.detach()) / inputs.num_ranks * inputs.num_loss_tokens
+    if spec.entropy_coef:
+        assert inputs.entropy is not None
+        loss = loss - spec.entropy_coef * _aggregated(inputs.entropy, spec, inputs)
+    if inputs.entropy is not None:
+        metrics["entropy_sum"] = _sum(inputs.entropy, mask)
+    return loss, metrics
+
+
+def importance_weights(
+    old_logprobs: torch.Tensor, sample_logprobs: torch.Tensor, how: str, cap: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights w = pi_old / pi_sample of tokens that the sampler drew, for the trainer's policy; and which were changed.
+
+    ``truncate``: min(w, cap), truncated importance sampling (fengyao.notion.site/off-policy-rl). ``mask``: w within
+    [1 / cap, cap] and 0 outside, as IcePop does (2510.18855). No gradient flows through a weight.
+    """
+    weights = torch.exp(torch.clamp(old_logprobs - sample_logprobs, -20.0, 20.0)).detach()
+    if how == "truncate":
+        return weights.clamp(max=cap), (weights > cap).to(weights.dtype)
+    assert how == "mask", how
+    outside = (weights > cap) | (weights < 1.0 / cap)
+    return weights.masked_fill(outside, 0.0), outside.to(weights.dtype)
+
+
+def _critic_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
+    assert inputs.values is not None
+    if spec.name == LINEAR_LOSS:
+        return linear_loss(inputs.values, inputs.advantages, inputs.mask, inputs.num_ranks), {}
+    assert inputs.old_values is not None and inputs.returns is not None
+    return value_loss(
+        inputs.values, inputs.old_values, inputs.returns, inputs.mask, spec.value_clip, inputs.counts
+    )
+
+
+def _policy_loss(
+    spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """verl's loss of that name on the advantages, each token by its importance weight where the recipe asks for one."""
+    from verl.trainer.ppo.core_algos import get_policy_loss_fn
+
+    weights, metrics = None, {}
+    if spec.importance != "none":
+        weights, outside = importance_weights(
+            inputs.old_logprobs, inputs.sample_logprobs, spec.importance, spec.importance_cap
+        )
+        metrics["importance_weight_sum"] = _sum(weights, inputs.mask)
+        metrics["importance_outside_frac_sum"] = _sum(outside, inputs.mask)
+    loss, means = get_policy_loss_fn(spec.name)(
+        inputs.old_logprobs,
+        logprobs,
+        inputs.advantages,
+        inputs.mask,
+        spec.aggregation,
+        _actor_config(spec, inputs),
+        weights,
+    )
+    num_tokens = float(inputs.mask.sum())
+    sums = {f"{name.removeprefix('actor/')}_sum": float(mean) * num_tokens for name, mean in means.items()}
+    return loss, metrics | sums
+
+
+def _reference_kl(logprobs: torch.Tensor, ref_logprobs: torch.Tensor, estimator: str) -> torch.Tensor:
+    """KL(policy, reference) estimated at each token (http://joschu.net/blog/kl-approx.html)."""
+    from verl.trainer.ppo.core_algos import kl_penalty
+
+    kl: torch.Tensor = kl_penalty(logprobs, ref_logprobs, estimator)
+    return kl
+
+
+def _positive_nll(logprobs: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
+    """-log pi averaged over the tokens of the step's right responses (VAPO, 2504.05118); 0 without any."""
+    assert inputs.is_right is not None
+    right_mask = inputs.mask * inputs.is_right[:, None]
+    return -(logprobs * right_mask).sum() / max(1, inputs.num_right_tokens) * inputs.num_ranks
+
+
+def _aggregated(matrix: torch.Tensor, spec: LossSpec, inputs: LossInputs) -> torch.Tensor:
+    """One number of a [sequences, longest response] matrix, by the recipe's rule (token mean, mean of sequences)."""
+    from verl.trainer.ppo.core_algos import agg_loss
+
+    loss: torch.Tensor = agg_loss(matrix, inputs.mask, spec.aggregation, **inputs.counts)
+    return loss
+
+
+def _actor_config(spec: LossSpec, inputs: LossInputs) -> Any:
+    """verl's actor section, from which its losses read their numbers and the step's counts."""
+    config = _built_config(
+        spec.clip_low, spec.clip_high, spec.aggregation, tuple(sorted(spec.options.items()))
+    )
+    config.global_batch_info.clear()
+    config.global_batch_info.update(inputs.counts)
+    return config
+
+
+@lru_cache(maxsize=8)
+def _built_config(
+    clip_low: float, clip_high: float, aggregation: str, options: tuple[tuple[str, Any], ...]
+) -> Any:
+    from verl.workers.config import ActorConfig
+
+    return ActorConfig(
+        strategy="deepspeed",
+        rollout_n=1,
+        ppo_mini_batch_size=1,
+        ppo_micro_batch_size_per_gpu=1,
+        use_dynamic_bsz=True,
+        clip_ratio=clip_low,
+        clip_ratio_low=clip_low,
+        clip_ratio_high=clip_high,
+        loss_agg_mode=aggregation,
+        **dict(options),
+    )
+
+
+def _sum(values: torch.Tensor, mask: torch.Tensor) -> float:
+    return float((values.detach() * mask).sum())

@@ -1,0 +1,45 @@
+"""What is added to a judge's score before it becomes the reward that is learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rl.recipe.rl_config import RlConfig
+
+
+def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> float:
+    """0 up to max - cache tokens, then down a line to -1 at max (DAPO, 2503.14476, equation 13). No cache: always 0.
+
+    >>> [overlong_penalty(n, max_tokens=100, cache_tokens=20) for n in (80, 90, 100)]
+    [0.0, -0.5, -1.0]
+    """
+    if not cache_tokens:
+        return 0.0
+    return min(0.0, max(-1.0, (max_tokens - cache_tokens - num_tokens) / cache_tokens))
+
+
+def unparseable_penalty(verdict_status: str | None, penalty: float) -> float:
+    """-penalty where the verifier's own answer format was missed (a verdict ``unparseable``), else 0."""
+    return -penalty if verdict_status == "unparseable" else 0.0
+
+
+def reward_weight(weights: Mapping[str, float], *, kind: str, verifier: str | None) -> float:
+    """The weight of a prompt's score: its verifier's, else its kind's, else 1.
+
+    >>> reward_weight({"math": 0.5, "verifiable": 2.0}, kind="verifiable", verifier="math")
+    0.5
+    """
+    by_kind = weights.get(kind, 1.0)
+    return by_kind if verifier is None else weights.get(verifier, by_kind)
+
+
+def reward_range(config: RlConfig, *, kind: str, verifier: str | None) -> tuple[float, float]:
+    """Least and greatest reward that is learnt from, of a prompt of that kind whose judge gives 0 to 1.
+
+    >>> reward_range(RlConfig(unparseable_penalty=0.1), kind="verifiable", verifier="math")
+    (-0.1, 1.0)
+    """
+    weight = reward_weight(config.reward_weights, kind=kind, verifier=verifier)
+    penalties = config.unparseable_penalty if verifier is not None else 0.0
+    penalties += 1.0 if config.overlong_cache_tokens else 0.0
+    return min(0.0, weight) - penalties, max(0.0, weight)

@@ -1,0 +1,40 @@
+"""Supervised rows in packs of a fixed number of tokens, so that every optimizer step sees about as much text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from rl.data.sft_rows import epochs_of
+
+
+def packs_of(places: Iterable[int], lengths: Sequence[int], pack_tokens: int) -> Iterator[list[int]]:
+    """Places in their order, cut into packs of at most ``pack_tokens`` tokens; a longer row is a pack of its own.
+
+    >>> list(packs_of([0, 1, 2, 3], [3, 3, 3, 9], 6))
+    [[0, 1], [2], [3]]
+    """
+    pack: list[int] = []
+    num_tokens = 0
+    for place in places:
+        if pack and num_tokens + lengths[place] > pack_tokens:
+            yield pack
+            pack, num_tokens = [], 0
+        pack.append(place)
+        num_tokens += lengths[place]
+    if pack:
+        yield pack
+
+
+def sft_packs(lengths: Sequence[int], pack_tokens: int | None, *, seed: str) -> Iterator[list[int]]:
+    """Packs without end, in epochs shuffled by the seed; without ``pack_tokens`` a row is a pack."""
+    places = epochs_of(len(lengths), seed=seed)
+    return ([place] for place in places) if pack_tokens is None else packs_of(places, lengths, pack_tokens)
+
+
+def num_packs(lengths: Sequence[int], pack_tokens: int | None, *, seed: str, num_rows: int) -> int:
+    """How many packs the first ``num_rows`` rows of those epochs make."""
+    if pack_tokens is None:
+        return num_rows
+    places = islice(epochs_of(len(lengths), seed=seed), num_rows)
+    return sum(1 for _ in packs_of(places, lengths, pack_tokens))

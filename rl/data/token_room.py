@@ -1,0 +1,95 @@
+"""Lengths against limits: a prompt and its response in the sampler, a comparison of two answers in the reward model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reward_models.value_head import has_value_head
+from rl.preflight.check import Finding
+from rl.recipe.recipe import Recipe
+from verifiers.errors import BadInput
+
+ROOM_KEY = "judging.reward_model.sampler.max_model_len"
+
+
+def longest_prompt(recipe: Recipe) -> int:
+    """Tokens a prompt may have: the recipe's own limit, and room for a response within the model's length."""
+    room = recipe.sampler.max_model_len - recipe.rl.max_response_tokens
+    if room < 1:
+        raise BadInput(
+            f"rl.max_response_tokens={recipe.rl.max_response_tokens} leaves no room for a prompt in "
+            f"sampler.max_model_len={recipe.sampler.max_model_len}: raise the one or lower the other"
+        )
+    return min(recipe.data.max_prompt_tokens, room)
+
+
+def require_positions(recipe: Recipe, hub: Path) -> None:
+    """Raises: BadInput where an engine is to serve longer sequences than the model at ``hub`` has positions for."""
+    config = hub / "config.json"
+    if not config.is_file():
+        return  # whoever loads the checkpoint says so
+    settings = json.loads(config.read_text())
+    positions = settings.get("text_config", settings).get("max_position_embeddings")
+    lengths = {"sampler.max_model_len": recipe.sampler.max_model_len}
+    judge = recipe.judging.reward_model
+    if judge is not None and judge.training is not None:  # it is trained from the policy
+        lengths[ROOM_KEY] = judge.sampler.max_model_len
+    for key, length in lengths.items():
+        if positions is not None and length > positions:
+            raise BadInput(f"{key}={length} is more than the {positions} positions of the model: lower it")
+
+
+def response_room(recipe: Recipe) -> Finding:
+    """By arithmetic alone. Raises: BadInput where no prompt fits."""
+    return Finding(
+        "ok",
+        f"prompts up to {longest_prompt(recipe):,} tokens and responses up to {recipe.rl.max_response_tokens:,} in "
+        f"sampler.max_model_len={recipe.sampler.max_model_len}",
+    )
+
+
+def comparison_room(recipe: Recipe) -> Finding:
+    """By arithmetic alone, of the longest that the recipe allows: a prompt and two answers, of the scalar kind one."""
+    num_answers = 1 if reads_one_answer(recipe) else 2
+    longest, answer = longest_prompt(recipe), recipe.rl.max_response_tokens
+    words = f"a prompt of {longest:,} tokens and {num_answers} x {answer:,} of an answer"
+    return _fitting(recipe, words, longest + num_answers * answer)
+
+
+def measured_comparison_room(recipe: Recipe, longest: int) -> Finding:
+    """``longest`` counts the tokens of a general prompt with its reference, as the reward model is asked, without the
+    answer that is judged."""
+    answer = recipe.rl.max_response_tokens
+    words = f"the longest prompt with its reference, {longest:,} tokens, and {answer:,} of an answer"
+    if longest >= _room(recipe):
+        return Finding(
+            "failed",
+            f"{words}: no answer fits in {ROOM_KEY}={_room(recipe)}; raise it to {longest + answer + 1}",
+        )
+    return _fitting(recipe, words, longest + answer)
+
+
+def reads_one_answer(recipe: Recipe) -> bool:
+    """Whether the reward model is scalar, as far as the recipe and the checkpoint it names can tell."""
+    config = recipe.judging.reward_model
+    assert config is not None
+    if config.training is not None:
+        return config.training.kind == "scalar"
+    return config.path is not None and has_value_head(Path(config.path))
+
+
+def _fitting(recipe: Recipe, words: str, num_tokens: int) -> Finding:
+    needed = num_tokens + 1  # the token that the reward model says
+    if needed > _room(recipe):
+        return Finding(
+            "warning",
+            f"{words}: up to {needed:,} tokens, more than {ROOM_KEY}={_room(recipe)}; what is longer has no reward, so "
+            f"raise it to {needed}",
+        )
+    return Finding("ok", f"{words}, in {ROOM_KEY}={_room(recipe)}")
+
+
+def _room(recipe: Recipe) -> int:
+    assert recipe.judging.reward_model is not None
+    return recipe.judging.reward_model.sampler.max_model_len

@@ -1,0 +1,169 @@
+"""The engines of a run: Ray, the trainer's ranks, the sampler's workers, the judge; and which policy they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rl.engines.weight_sync import Proof, WeightSync
+from rl.experience.judge import JudgedBatch, judging_order
+from rl.experience.judging_start import judge_of, scoring
+from rl.families.family import load_family
+from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
+from rl.run.ray_session import ray_for
+from sampler.prompt import Prompt
+from sampler.rollout import SamplingPlan
+from sampler.vllm_pool.pool import SamplerPool
+from verifiers.errors import BadInput
+
+
+class Engines:
+    """Started once a run, on first use, and kept through all stages; ``hold`` makes them hold a policy."""
+
+    def __init__(
+        self, recipe: Recipe, base: PolicyState, log_dir: Path, probe: Sequence[Prompt], run_path: Path
+    ) -> None:
+        self.recipe = recipe
+        self.base = base
+        self.log_dir = log_dir
+        self.run_path = run_path
+        self.probe = [prompt for prompt in probe if prompt.visuals] or list(probe)
+        self.family = load_family(recipe.model.family)
+        self._held: PolicyState | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self) -> None:
+        """Start everything at once, then prove that sampler and trainer compute the same policy.
+
+        Raises: SyncError when they do not.
+        """
+        if self._held is not None:
+            return
+        self.forbidden_token_ids = forbidden_token_ids(self.base.hub, self.family)
+        self._stack.enter_context(ray_for(self.recipe))
+        device = "cpu" if self.recipe.sampler.device == "cpu" else "cuda"
+        self.sampler = SamplerPool(self.base.hub, self.recipe.sampler, self.log_dir, self.base.version)
+        with ThreadPoolExecutor(max_workers=1) as starter:
+            sampler_started = starter.submit(self.sampler.start)
+            self._stack.callback(self.sampler.shutdown)
+            from rl.trainer.trainer import Trainer
+
+            self.trainer = Trainer(
+                self.recipe.trainer, self.recipe.model, self.base.hub, self.log_dir, device=device
+            )
+            self._stack.callback(self.trainer.shutdown)
+            sampler_started.result()
+        self.judge = self._stack.enter_context(
+            judge_of(self.recipe.judging, self.family.thinking_tags, self.log_dir, run_path=self.run_path)
+        )
+        self.weight_sync = WeightSync(
+            self.recipe.sync,
+            self.trainer,
+            self.sampler,
+            self.probe,
+            forbidden_token_ids=self.forbidden_token_ids,
+            seed=self.recipe.seed,
+        )
+        self._held = self.base
+        self.weight_sync.prove()
+
+    def hold(self, policy: PolicyState) -> None:
+        """Make trainer and sampler hold a policy, from its checkpoint where they hold another, and prove it."""
+        self.start()
+        if self._held == policy:
+            return
+        self.trainer.load_weights(policy.hub)
+        self.weight_sync.sync(policy.version)
+        self.weight_sync.prove()
+        self._held = policy
+
+    def release(self) -> None:
+        """The trainer is about to change: what it holds has no name until ``now_holds``."""
+        self._held = PolicyState(-1, Path(), "in training")
+
+    def now_holds(self, policy: PolicyState) -> Proof:
+        """The trainer's weights, already synced as ``policy.version``, are this policy: proven, then believed."""
+        proof = self.weight_sync.prove()
+        self._held = policy
+        return proof
+
+    def use_reward_model(self, path: Path) -> None:
+        """The run has trained a reward model: from now on it judges general prompts."""
+        assert self.recipe.judging.reward_model is not None
+        scorer = scoring(path, self.recipe.judging.reward_model.sampler, self.log_dir)
+        self.judge.score_with(self._stack.enter_context(scorer))
+
+    def sample_and_judge(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> JudgedBatch:
+        """Sample and judge at the same time; the result stands in the prompts' order."""
+        batch = self.judge.judge(self.sampler.sample(judging_order(prompts), plan))
+        return replace(batch, rollouts=batch.in_order_of(prompts))
+
+    def plan(
+        self,
+        *,
+        stage: str,
+        step: int,
+        num_samples: int,
+        max_response_tokens: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        first_index: int = 0,
+        num_samples_by_kind: Mapping[str, int] | None = None,
+    ) -> SamplingPlan:
+        """A sampling plan of this run: its seed, its forbidden tokens."""
+        return SamplingPlan(
+            num_samples=num_samples,
+            max_response_tokens=max_response_tokens,
+            run_seed=self.recipe.seed,
+            step=step,
+            stage=stage,
+            temperature=temperature,
+            top_p=top_p,
+            first_index=first_index,
+            num_samples_by_kind=num_samples_by_kind or {},
+            forbidden_token_ids=self.forbidden_token_ids,
+        )
+
+
+def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
+    """What the policy at this checkpoint must never sample. Raises: BadInput where there is no tokenizer."""
+    from transformers import AutoTokenizer
+
+    if not hub.is_dir():
+        raise BadInput(
+            f"model.path={hub} is not a directory: give a checkpoint in the hub layout, or leave it out for a tiny "
+            "random model"
+        )
+    if not (hub / "config.json").is_file():
+        raise BadInput(
+            f"model.path={hub} holds no config.json: give a checkpoint directory in the hub layout"
+        )
+    try:
+        architectures = json.loads((hub / "config.json").read_text()).get("architectures") or []
+    except (ValueError, AttributeError) as why:
+        raise BadInput(f"model.path={hub}: its config.json is not a JSON object: {why}") from None
+    if not set(architectures) & set(family.architectures):
+        raise BadInput(
+            f"model.path={hub} is a {', '.join(architectures) or 'model without a name'}, but "
+            f"model.family={family.name} wants {', '.join(family.architectures)}"
+        )
+    if not any(hub.glob("*.safetensors")):
+        raise BadInput(f"model.path={hub} holds no .safetensors file: its weights are missing")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(hub)
+    except (OSError, ValueError) as why:
+        raise BadInput(f"model.path={hub}: its tokenizer cannot be loaded: {why}") from why
+    ids: tuple[int, ...] = family.forbidden_token_ids(tokenizer)
+    return ids

@@ -1,0 +1,1 @@
+"""Prompts in, judged rollouts and the batch learnt from out; it never touches weights."""

@@ -1,0 +1,206 @@
+"""From rollouts to rewards: split the response, let a judge see the final answer, and never take a failure for a 0."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from reward_models.answer_comparison import Comparison
+from reward_models.score import Score
+from reward_models.scoring_service import ScoringService
+from rl.recipe.judging_config import JudgingConfig
+from sampler.prompt import Prompt
+from sampler.rollout import Rollout, RolloutGroup
+from verifiers.answer import FinalAnswer, split_response
+from verifiers.case import Case
+from verifiers.errors import BadInput, HoneError
+from verifiers.service.service import VerifierService
+from verifiers.verdict import Verdict
+
+Judgement = Future[Verdict] | Future[Score]
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The scalar of one rollout with what is behind it. ``value`` is None where no judge came to a decision."""
+
+    value: float | None
+    verdict: Verdict | None
+    parts: dict[str, float] = field(default_factory=dict)
+    score: Score | None = None
+
+    @property
+    def why(self) -> str:
+        """The judge's reason."""
+        judged = self.score if self.verdict is None else self.verdict
+        return judged.reason if judged is not None else "broken format"
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRollout:
+    """A rollout with its thought (for people and logs), its final answer (for judges) and its reward."""
+
+    prompt: Prompt
+    rollout: Rollout
+    thought: str
+    answer: FinalAnswer
+    reward: Reward
+
+
+class Judge:
+    """Judges groups as they finish, in processes that can be killed; results are joined by rollout id."""
+
+    def __init__(
+        self,
+        config: JudgingConfig,
+        *,
+        thinking_tags: tuple[str, str] = ("<think>", "</think>"),
+        scorer: ScoringService | None = None,
+    ) -> None:
+        self.config = config
+        self.thinking_tags = thinking_tags
+        self._scorer = scorer
+        self._service = verifier_service(config)
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._service.close()
+
+    def score_with(self, scorer: ScoringService) -> None:
+        """From now on ``scorer`` judges prompts without a verifier, by comparing answers with their reference."""
+        self._scorer = scorer
+
+    def can_judge(self, prompt: Prompt) -> bool:
+        """False for a general prompt as long as there is no reward model."""
+        return prompt.verifier is not None or self.has_reward_model
+
+    @property
+    def has_reward_model(self) -> bool:
+        return self._scorer is not None
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Score]:
+        """The reward model's scores, in order; failed ones without a reward model."""
+        if self._scorer is None:
+            return [Score.failed("there is no reward model")] * len(comparisons)
+        futures = [self._scorer.submit(one) for one in comparisons]
+        return [future.result() for future in futures]
+
+    def check(self, prompts: Iterable[Prompt]) -> None:
+        """Raises: BadInput for a prompt that nothing can judge."""
+        for prompt in prompts:
+            if prompt.verifier is not None:
+                continue
+            if self._scorer is None:
+                raise BadInput(
+                    f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
+                    "reward model: nothing can judge it"
+                )
+            if not prompt.reference:
+                raise BadInput(
+                    f"prompt {prompt.prompt_id} ({prompt.kind}) has no reference for the reward model to compare with"
+                )
+
+    def judge(self, groups: Iterable[RolloutGroup]) -> JudgedBatch:
+        """Take groups as they arrive and hand each response to a verifier at once; wait for the last verdict.
+
+        Consumes: an iterator of finished groups. Waits for: verdicts still out when the iterator ends. Produces: the
+        judged rollouts in the order of arrival, with what judging took beyond generation.
+        """
+        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Judgement | None]] = []
+        for group in groups:
+            for rollout in group.rollouts:
+                thought, answer = self._split(rollout)
+                judgement = self._submit(group.prompt, rollout.rollout_id, answer) if answer.ok else None
+                pending.append((group.prompt, rollout, thought, answer, judgement))
+        start = time.perf_counter()
+        num_late = sum(judgement is not None and not judgement.done() for *_, judgement in pending)
+        judged = [
+            JudgedRollout(prompt, rollout, thought, answer, _reward(judgement))
+            for prompt, rollout, thought, answer, judgement in pending
+        ]
+        return JudgedBatch(judged, time.perf_counter() - start, num_late)
+
+    def _submit(self, prompt: Prompt, rollout_id: str, answer: FinalAnswer) -> Judgement:
+        """To the prompt's verifier, or to the reward model, which sees the answer and nothing of the thought."""
+        if prompt.verifier is None:
+            assert self._scorer is not None, "check() comes before judge()"
+            return self._scorer.submit(Comparison(rollout_id, prompt, answer, FinalAnswer(prompt.reference)))
+        return self._service.submit(
+            Case(rollout_id, prompt.verifier, prompt.verifier_options, prompt.reference, answer)
+        )
+
+    def _split(self, rollout: Rollout) -> tuple[str, FinalAnswer]:
+        thought, answer = split_response(
+            rollout.text,
+            finish_reason=rollout.finish_reason,
+            prefilled_think=self.config.prefilled_think,
+            expects_thought=self.config.expects_thought,
+            open_tag=self.thinking_tags[0],
+            close_tag=self.thinking_tags[1],
+        )
+        return thought, answer
+
+    def require_judged(self, judged: Sequence[JudgedRollout]) -> None:
+        """Raises: HoneError naming the worst cases when too many rollouts have no decision."""
+        missing = [one for one in judged if one.reward.value is None]
+        if len(missing) <= self.config.max_unjudged_frac * len(judged):
+            return
+        cases = "; ".join(
+            f"{one.rollout.rollout_id} ({one.prompt.verifier or 'reward model'}: {one.reward.why})"
+            for one in missing[:3]
+        )
+        raise HoneError(
+            f"{len(missing)} of {len(judged)} rollouts could not be judged, more than "
+            f"judging.max_unjudged_frac={self.config.max_unjudged_frac}: {cases}"
+        )
+
+
+def judging_order(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Prompts for the reward model first, so that it scores them while the others are generated."""
+    return sorted(prompts, key=lambda prompt: prompt.verifier is not None)
+
+
+def verifier_service(config: JudgingConfig) -> VerifierService:
+    """Worker processes beside this process, or on every node of the Ray cluster that is joined."""
+    if not config.per_node:
+        return VerifierService(num_workers=config.num_workers, timeout_s=config.timeout_s)
+    from rl.experience.verifier_actor import ActorPool
+
+    return VerifierService.over(ActorPool(num_workers=config.num_workers, timeout_s=config.timeout_s))
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedBatch:
+    """Judged rollouts; when generation had ended, how long verdicts and scores were waited for, and how many."""
+
+    rollouts: list[JudgedRollout]
+    wait_s: float
+    num_late: int = 0
+
+    def joined(self, later: JudgedBatch) -> JudgedBatch:
+        """This batch and one that was sampled after it."""
+        return JudgedBatch(
+            [*self.rollouts, *later.rollouts], self.wait_s + later.wait_s, self.num_late + later.num_late
+        )
+
+    def in_order_of(self, prompts: Sequence[Prompt]) -> list[JudgedRollout]:
+        """By prompt as listed, then by index: what a run computes never depends on who finished first."""
+        place = {prompt.prompt_id: i for i, prompt in enumerate(prompts)}
+        return sorted(self.rollouts, key=lambda one: (place[one.prompt.prompt_id], one.rollout.index))
+
+
+def _reward(judgement: Judgement | None) -> Reward:
+    """A broken format is worth 0; a verdict its score, a score its probability; no decision nothing at all."""
+    if judgement is None:
+        return Reward(0.0, None, {"format": 0.0})
+    result = judgement.result()
+    if isinstance(result, Score):
+        return Reward(result.probability, None, {"format": 1.0, **result.parts}, result)
+    return Reward(result.score, result, {"format": 1.0, **result.parts})

@@ -1,0 +1,111 @@
+"""Every judged rollout, kept as Parquet: one shard a step, readable by DuckDB and ``datasets`` alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rl.experience.judge import JudgedRollout
+from verifiers.answer import FinalAnswer
+
+SCHEMA = pa.schema(
+    [
+        ("rollout_id", pa.string()),
+        ("stage", pa.string()),
+        ("round", pa.int32()),
+        ("step", pa.int32()),
+        ("policy_version", pa.int64()),
+        ("prompt_id", pa.string()),
+        ("kind", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("verifier", pa.string()),
+        ("reference", pa.string()),
+        ("index", pa.int32()),
+        ("response", pa.string()),
+        ("thought", pa.string()),
+        ("answer", pa.string()),
+        ("answer_status", pa.string()),
+        ("finish_reason", pa.string()),
+        ("num_prompt_tokens", pa.int32()),
+        ("num_response_tokens", pa.int32()),
+        ("reward", pa.float64()),
+        ("verdict_status", pa.string()),
+        ("verdict_score", pa.float64()),
+        ("verdict_code", pa.string()),
+        ("verdict_reason", pa.string()),
+        ("verdict_extracted", pa.string()),
+        ("judge_s", pa.float64()),
+        ("score_status", pa.string()),
+        ("score_probability", pa.float64()),
+        ("score_reason", pa.string()),
+        ("score_parts", pa.string()),  # JSON: of a pairwise model both orders
+    ]
+)
+
+
+def write_rollouts(
+    directory: Path, judged: Sequence[JudgedRollout], *, stage: str, round_index: int, step: int
+) -> Path:
+    """Write one step's shard under a temporary name, then rename: a reader never sees half of it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = [_row(one) | {"stage": stage, "round": round_index, "step": step} for one in judged]
+    path = directory / f"step-{step:05d}.parquet"
+    temporary = path.with_name(f".{path.name}.tmp")
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+    temporary.replace(path)
+    return path
+
+
+def read_answers(directory: Path) -> dict[tuple[str, int], FinalAnswer]:
+    """The final answers of a stage's rollouts, by prompt id and index in the group."""
+    answers = {}
+    for shard in sorted(directory.glob("step-*.parquet")):
+        table = pq.read_table(shard, columns=["prompt_id", "index", "answer", "answer_status"])
+        for row in table.to_pylist():
+            answers[row["prompt_id"], row["index"]] = FinalAnswer(row["answer"], row["answer_status"])
+    return answers
+
+
+def _row(one: JudgedRollout) -> dict[str, object]:
+    rollout, verdict, score = one.rollout, one.reward.verdict, one.reward.score
+    judged: dict[str, object] = {}
+    if verdict is not None:
+        judged = {
+            "verdict_status": verdict.status,
+            "verdict_score": verdict.score,
+            "verdict_code": verdict.code,
+            "verdict_reason": verdict.reason,
+            "verdict_extracted": verdict.extracted,
+            "judge_s": verdict.seconds,
+        }
+    if score is not None:
+        judged |= {
+            "score_status": score.status,
+            "score_probability": score.probability,
+            "score_reason": score.reason,
+            "score_parts": json.dumps(dict(score.parts)),
+            "judge_s": score.seconds,
+        }
+    return {
+        "rollout_id": rollout.rollout_id,
+        "policy_version": rollout.policy_version,
+        "prompt_id": rollout.prompt_id,
+        "kind": one.prompt.kind,
+        "tags": list(one.prompt.tags),
+        "verifier": one.prompt.verifier,
+        "reference": one.prompt.reference,
+        "index": rollout.index,
+        "response": rollout.text,
+        "thought": one.thought,
+        "answer": one.answer.text,
+        "answer_status": one.answer.status,
+        "finish_reason": rollout.finish_reason,
+        "num_prompt_tokens": len(rollout.prompt_token_ids),
+        "num_response_tokens": rollout.num_response_tokens,
+        "reward": one.reward.value,
+        **judged,
+    }

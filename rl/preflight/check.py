@@ -1,0 +1,55 @@
+"""One check of the preflight and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sampler.data.wrong_rows import BadRows
+from verifiers.counted import counted
+from verifiers.errors import HoneError
+
+Outcome = Literal["ok", "warning", "failed", "not asked"]
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came out, and in words what to do about it; ``details`` are lines of their own, such as the wrong rows."""
+
+    outcome: Outcome
+    words: str
+    details: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question of the preflight, with its name, so that it can be announced before it is asked."""
+
+    name: str
+    ask: Callable[[], Finding]
+
+    def run(self) -> Finding:
+        """A failed check is a finding; the next check still runs."""
+        try:
+            return self.ask()
+        except BadRows as error:
+            return Finding("failed", f"{counted(error.num_rows, 'row')} cannot be read", error.named)
+        except HoneError as error:
+            return Finding("failed", str(error))
+
+
+def not_asked(name: str, why: str) -> Check:
+    """What stands for a check that would have too little to look at."""
+    return Check(name, lambda: Finding("not asked", f"not asked: {why}"))
+
+
+def some_of(places: Sequence[str]) -> str:
+    """The first few, and how many more there are.
+
+    >>> some_of([f"line {number}" for number in range(1, 9)])
+    'line 1; line 2; line 3; line 4; line 5; and 3 more'
+    """
+    more = len(places) - MOST_NAMED
+    return "; ".join([*places[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])

@@ -1,0 +1,105 @@
+"""Preflight of the data by itself, without tokenizer, weights or engine: for `hone doctor` and `hone run --dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+from rl.data.loaded_set import NOUNS, LoadedSet, read_set
+from rl.data.preference_pairs import trains_reward_model
+from rl.data.run_data import RunData, leaks
+from rl.preflight.check import Check, Finding, not_asked
+from rl.preflight.judging import check_judges, same_source
+from rl.recipe.recipe import Recipe
+from sampler.data.unread_column import UnreadColumn
+from verifiers.counted import counted
+
+MOST_LEAKS = 10
+
+
+def check_reading(
+    paths: Mapping[str, str],
+    sets: dict[str, LoadedSet],
+    *,
+    own: Collection[str],
+    decode_images: bool = True,
+) -> Iterator[Check]:
+    """A check a set; what can be read is put into ``sets``. Rows are named by file and line in the sets that are the
+    user's ``own``: nobody opens what a builder made."""
+    for name in (name for name in NOUNS if name in paths):
+        yield Check(
+            f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, decode_images)
+        )
+
+
+def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection[str]) -> Iterator[Check]:
+    """Checks across sets. One that needs a set that is ``unread`` is not asked; of a set that is still to be made
+    nothing is."""
+    data, named = RunData.of(sets), {*sets, *unread}
+    if trains_reward_model(recipe):
+        yield Check("preferences are of the prompts", partial(same_source, recipe))
+    if "heldout" in named:
+        leak_free = Check("held-out prompts are not trained on", partial(_no_leaks, data))
+        yield _unless_unread(leak_free, unread, ("train", "heldout", "cold_start", "preferences_train"))
+    if not named.isdisjoint(("train", "heldout")):
+        for check in check_judges(recipe, data):
+            yield _unless_unread(check, unread, ("train", "heldout"))
+    if "train" in named:
+        full = Check("prompts fill a step", partial(_full_steps, recipe, data))
+        yield _unless_unread(full, unread, ("train",))
+
+
+def _unless_unread(check: Check, unread: Collection[str], needs: Iterable[str]) -> Check:
+    """The check, or where a set that it needs cannot be read, that it is not asked for that reason."""
+    missing = [name for name in needs if name in unread]
+    return not_asked(check.name, unread_words(missing)) if missing else check
+
+
+def unread_words(names: Iterable[str]) -> str:
+    return f"{' and '.join(f'{NOUNS[name]}s' for name in names)} cannot be read"
+
+
+def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, decode_images: bool) -> Finding:
+    loaded = read_set(name, path, decode_images=decode_images)
+    sets[name] = loaded if is_own else replace(loaded, places={})
+    words = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
+    slips = [_slip(column) for column in loaded.unread_columns if column.meant is not None]
+    if slips:
+        return Finding("warning", f"{words}; {'; '.join(slips)}")
+    extra = ", ".join(column.name for column in loaded.unread_columns)
+    return Finding("ok", f"{words}; not read: {extra}" if extra else words)
+
+
+def _slip(column: UnreadColumn) -> str:
+    return f"column {column.name!r} ({column.place}) is not read, did you mean {column.meant!r}?"
+
+
+def _no_leaks(data: RunData) -> Finding:
+    leaked = leaks(data)
+    if leaked:
+        named = [f"{data.place_of(one, 'heldout')} is {where}" for one, where in leaked.items()][:MOST_LEAKS]
+        words = f"{counted(len(leaked), 'held-out prompt')} also trained on: take them out of one set"
+        more = len(leaked) - len(named)
+        return Finding("failed", words, [*named, *([f"and {more} more"] if more else [])])
+    num_trained = len(data.train) + len(data.cold_start) + len(data.preferences.get("train", ()))
+    return Finding(
+        "ok", f"{counted(len(data.heldout), 'prompt')} beside {counted(num_trained, 'row')} to train on"
+    )
+
+
+def _full_steps(recipe: Recipe, data: RunData) -> Finding:
+    """A step that asks for more than there is takes all of it: a smaller step than the recipe says."""
+    rl = recipe.rl
+    if rl.rollouts_per_step is None:
+        key, wanted, noun, have = "rl.prompts_per_step", rl.prompts_per_step, "prompt", len(data.train)
+    else:
+        key, wanted, noun = "rl.rollouts_per_step", rl.rollouts_per_step, "rollout"
+        have = sum(rl.num_samples_of(prompt.kind) for prompt in data.train)
+    if have < wanted:
+        return Finding(
+            "warning",
+            f"{key}={wanted}, and the train prompts make {counted(have, noun)}: every step is so small; lower {key} "
+            "or give more prompts",
+        )
+    return Finding("ok", f"{counted(wanted, noun)} a step of {have:,}")

@@ -1,0 +1,270 @@
+"""Preflight: everything that would fail in an hour, found in a minute. Silent faults of a VLM first."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from reward_models.answer_comparison import Comparison
+from reward_models.value_head import has_value_head
+from rl.data.loaded_set import NOUNS, LoadedSet
+from rl.data.run_data import RunData, base_policy, build_data, own_sets
+from rl.data.sft_rows import PromptEncoder
+from rl.data.token_room import longest_prompt, measured_comparison_room, reads_one_answer
+from rl.engines.engines import Engines, forbidden_token_ids
+from rl.experience.judging_start import reward_model_path
+from rl.families.family import load_family
+from rl.families.reward_checkpoint import require_reward_model
+from rl.preflight.check import Check, Finding, Outcome, not_asked, some_of
+from rl.preflight.data import check_reading, check_sets, unread_words
+from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
+from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
+from rl.run.run_directory import RunDirectory
+from sampler.prompt import Prompt
+from verifiers.answer import FinalAnswer
+from verifiers.counted import counted
+from verifiers.errors import HoneError
+from verifiers.registry import load_verifier
+
+SAMPLE = 200  # prompts looked at by the checks that tokenise
+
+
+def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Iterator[Check]:
+    """Every check of a recipe in order, each to be run before the next is asked for; ``quick`` starts no engine.
+
+    Where data or the policy to start from cannot be read, the checks that need them are not asked.
+    """
+    paths: dict[str, str] = {}
+    yield Check("data", partial(_data_is_there, recipe, scratch, paths))
+    if not paths:
+        yield not_asked("all other checks", "there is no data")
+        return
+    sets: dict[str, LoadedSet] = {}
+    own = own_sets(recipe)
+    yield from check_reading({name: own.get(name, path) for name, path in paths.items()}, sets, own=own)
+    unread = [name for name in paths if name not in sets]
+    yield from check_sets(recipe, sets, unread)
+    judge = recipe.judging.reward_model
+    if judge is not None and judge.path is not None:
+        yield Check("reward model", partial(_reward_model_is_there, Path(judge.path)))
+    run = RunDirectory(Path(recipe.run_dir))
+    yield from check_trained(recipe, run)
+    if unread:
+        yield not_asked("policy, its tokenizer and engines", unread_words(unread))
+        return
+    data = RunData.of(sets)
+    policies: list[PolicyState] = []
+    yield Check("policy to start from", partial(_policy_is_there, recipe, scratch, data, policies))
+    if not policies:
+        yield not_asked("its tokenizer and engines", "there is no policy to start from")
+        return
+    yield from check_tokens(recipe, data, policies[0], run.path)
+    if not quick:
+        with Engines(recipe, policies[0], log_dir, probe=data.heldout, run_path=run.path) as engines:
+            yield from check_engines(recipe, engines, data)
+
+
+def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Path) -> Iterator[Check]:
+    """Checks that need a tokenizer and no engine."""
+    encoder = PromptEncoder(base.hub, recipe.sampler.chat_template_kwargs)
+    prompts = [*data.train, *data.heldout]
+    yield Check("references judge themselves right", partial(_references, data))
+    yield Check("prompts fit", partial(_lengths, recipe, encoder, data))
+    yield Check("pictures are in the prompt", partial(_placeholders, encoder, data, prompts[:SAMPLE]))
+    yield Check("supervised responses fit", partial(_responses, recipe, encoder, data))
+    if recipe.judging.reward_model is not None:
+        model = reward_model_path(recipe.judging, run_path)
+        yield Check(
+            "comparisons fit the reward model", partial(_comparisons, recipe, encoder, model, prompts)
+        )
+    yield Check("disk", partial(_disk, recipe))
+
+
+def check_engines(recipe: Recipe, engines: Engines, data: RunData) -> Iterator[Check]:
+    """Checks with sampler and trainer running: they agree, they see the pictures, what they sample can be judged."""
+    yield Check("sampler and trainer agree", partial(_agreement, engines))
+    yield Check("pictures reach the sampler", partial(_pictures_matter, engines, data.heldout))
+    yield Check("sampler and encoder tokenise alike", partial(_same_tokens, engines, data.heldout))
+    yield Check("responses can be judged", partial(_judged, recipe, engines, data.heldout))
+    if engines.judge.has_reward_model:
+        yield Check(POSITION_BIAS, partial(position_bias, recipe, engines, data.heldout))
+
+
+def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Finding:
+    paths.update(build_data(recipe, scratch))
+    own = own_sets(recipe)
+    made = ", ".join(f"{NOUNS[name]}s" for name in paths if name not in own)
+    return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
+
+
+def _reward_model_is_there(path: Path) -> Finding:
+    require_reward_model(path, "judging.reward_model.path")
+    return Finding("ok", f"{'scalar' if has_value_head(path) else 'pairwise'}: {path}")
+
+
+def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, policies: list[PolicyState]) -> Finding:
+    base = base_policy(recipe, scratch, data)
+    forbidden_token_ids(base.hub, load_family(recipe.model.family))
+    policies.append(base)
+    return Finding("ok", recipe.model.path or "a tiny random one, whose tokenizer knows the data's texts")
+
+
+def _references(data: RunData) -> Finding:
+    """Every reference, written as its verifier would accept it, must score 1 against itself."""
+    prompts = [*data.train, *data.heldout]
+    failing, seen = [], set()
+    for prompt in prompts:
+        if prompt.verifier is None:
+            continue
+        key = (prompt.verifier, repr(sorted(prompt.verifier_options.items())), prompt.reference)
+        if key in seen:
+            continue
+        seen.add(key)
+        verifier = load_verifier(prompt.verifier, prompt.verifier_options)
+        for answer in verifier.reference_answers(prompt.reference):
+            if verifier.judge(prompt.reference, FinalAnswer(answer)).score != 1.0:
+                failing.append(data.place_of(prompt.prompt_id))
+                break
+    if failing:
+        return Finding(
+            "failed", f"{counted(len(failing), 'reference')} wrong by their own verifier: {some_of(failing)}"
+        )
+    return Finding("ok", f"{counted(len(seen), 'different reference')} of {counted(len(prompts), 'prompt')}")
+
+
+def _lengths(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
+    room = longest_prompt(recipe)
+    lengths = {one.prompt_id: len(encoder(one)) for one in [*data.train, *data.heldout][:SAMPLE]}
+    too_long = [data.place_of(prompt_id) for prompt_id, length in lengths.items() if length > room]
+    words = f"longest of {counted(len(lengths), 'prompt')} {max(lengths.values())} tokens, room for {room}"
+    if not too_long:
+        return Finding("ok", words)
+    outcome: Outcome = "failed" if len(too_long) == len(lengths) else "warning"
+    return Finding(
+        outcome,
+        f"{words}, so {len(too_long):,} would be dropped: {some_of(too_long)}; raise data.max_prompt_tokens, or "
+        "sampler.max_model_len over rl.max_response_tokens",
+    )
+
+
+def _placeholders(encoder: PromptEncoder, data: RunData, prompts: Sequence[Prompt]) -> Finding:
+    """A chat template that forgets pictures trains a blind model without an error."""
+    marks = [mark for mark in encoder.marks.values() if mark]
+    ids = encoder.tokenizer.convert_tokens_to_ids(marks)
+    blind = [
+        data.place_of(one.prompt_id)
+        for one in prompts
+        if one.visuals and not np.isin(encoder(one), ids).any()
+    ]
+    if blind:
+        words = f"the chat template drops the pictures of {counted(len(blind), 'prompt')}: {some_of(blind)}"
+        return Finding("failed", words)
+    with_visuals = sum(bool(prompt.visuals) for prompt in prompts)
+    return Finding("ok", f"{with_visuals} of {counted(len(prompts), 'prompt')} with pictures or videos")
+
+
+def _responses(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
+    """Supervised responses longer than RL allows teach the policy to be cut off."""
+    lengths = [len(encoder.response(row.response)) for row in data.cold_start[:SAMPLE]]
+    longest = max(lengths, default=0)
+    limit = recipe.rl.max_response_tokens
+    if longest > limit:
+        return Finding(
+            "warning", f"longest of {len(lengths)} has {longest} tokens, rl.max_response_tokens is {limit}"
+        )
+    return Finding("ok", f"longest of {len(lengths)} has {longest} of {limit} tokens")
+
+
+def _comparisons(
+    recipe: Recipe, encoder: PromptEncoder, model: Path | None, prompts: Sequence[Prompt]
+) -> Finding:
+    """By the tokenizer of the reward model, which is the policy's where the run trains it."""
+    general = [one for one in prompts if one.verifier is None and one.reference][:SAMPLE]
+    if not general:
+        return Finding("ok", "no general prompts to compare answers of")
+    if model is not None:
+        encoder = PromptEncoder(model)
+    asked = [
+        one
+        if reads_one_answer(recipe)
+        else Comparison("", one, FinalAnswer(""), FinalAnswer(one.reference)).to_prompt()
+        for one in general
+    ]
+    return measured_comparison_room(recipe, max(len(encoder(one)) for one in asked))
+
+
+def _disk(recipe: Recipe) -> Finding:
+    path = Path(recipe.run_dir).absolute()
+    while not path.exists():
+        path = path.parent
+    free_gib = shutil.disk_usage(path).free / 2**30
+    return Finding("ok" if free_gib > 5 else "warning", f"{free_gib:.0f} GiB free for {recipe.run_dir}")
+
+
+def _agreement(engines: Engines) -> Finding:
+    engines.start()
+    proof = engines.weight_sync.prove()
+    return Finding(
+        "ok", f"log-probabilities differ by at most {proof.max_difference:.1e} over {proof.num_tokens} tokens"
+    )
+
+
+def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
+    """Another picture under the same words must change what the sampler computes."""
+    pictured = [prompt for prompt in prompts if prompt.visuals][:8]
+    pairs = [
+        (one, donor)
+        for one, donor in zip(pictured, [*pictured[1:], *pictured[:1]], strict=True)
+        if one.visuals != donor.visuals
+        and (len(one.images), len(one.videos)) == (len(donor.images), len(donor.videos))
+    ]
+    if not pairs:
+        return Finding("ok", "no two prompts with as many pictures: nothing to compare")
+    swapped = [
+        replace(one, prompt_id=f"{one.prompt_id}-swapped", images=donor.images, videos=donor.videos)
+        for one, donor in pairs
+    ]
+    plan = engines.plan(stage="preflight", step=0, num_samples=1, max_response_tokens=1, temperature=1.0)
+    asked = [*(one for one, _ in pairs), *swapped]
+    logprobs = {
+        group.prompt.prompt_id: group.rollouts[0].sample_logprobs[0]
+        for group in engines.sampler.sample(asked, plan)
+    }
+    changed = sum(
+        logprobs.get(one.prompt_id) != logprobs.get(other.prompt_id)
+        for (one, _), other in zip(pairs, swapped, strict=True)
+    )
+    if not changed:
+        raise HoneError("the sampler computes the same for different pictures: it does not see them")
+    return Finding(
+        "ok", f"{changed} of {counted(len(pairs), 'prompt')} answer differently to another picture"
+    )
+
+
+def _same_tokens(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
+    encoder = PromptEncoder(engines.base.hub, engines.recipe.sampler.chat_template_kwargs)
+    plan = engines.plan(stage="preflight", step=1, num_samples=1, max_response_tokens=1)
+    for group in engines.sampler.sample(list(prompts[:16]), plan):
+        if not np.array_equal(group.rollouts[0].prompt_token_ids, encoder(group.prompt)):
+            raise HoneError(
+                f"prompt {group.prompt.prompt_id} is tokenised differently for SFT and for sampling"
+            )
+    return Finding("ok", "supervised rows and sampled prompts are the same tokens")
+
+
+def _judged(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> Finding:
+    plan = engines.plan(
+        stage="preflight", step=2, num_samples=2, max_response_tokens=min(64, recipe.rl.max_response_tokens)
+    )
+    judged = engines.sample_and_judge([one for one in prompts if engines.judge.can_judge(one)][:16], plan)
+    engines.judge.require_judged(judged.rollouts)
+    return Finding(
+        "ok",
+        f"{counted(len(judged.rollouts), 'sampled response')} judged, none without a decision beyond the limit",
+    )

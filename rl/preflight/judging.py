@@ -1,0 +1,146 @@
+"""Preflight of hybrid RL: every prompt has a judge, the reward model sees past places, the critic knows something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from reward_models.answer_comparison import Comparison
+from reward_models.preference_report import judged_pair, orders_disagree
+from rl.algorithm.algorithm import NEEDS_CRITIC
+from rl.algorithm.reward_shaping import reward_range
+from rl.data.preference_pairs import training_of
+from rl.data.run_data import RunData
+from rl.preflight.check import Check, Finding, some_of
+from rl.recipe.recipe import Recipe
+from rl.run.run_directory import RunDirectory
+from sampler.prompt import Prompt
+from verifiers.answer import FinalAnswer
+from verifiers.counted import counted
+
+if TYPE_CHECKING:
+    from rl.engines.engines import Engines
+
+POSITION_BIAS = "reward model's position bias"
+PAIRS = 64  # comparisons for the position bias
+
+
+def check_judges(recipe: Recipe, data: RunData) -> Iterator[Check]:
+    """Checks that need no engine, of at least one prompt."""
+    yield Check("every prompt has a judge", partial(_every_prompt_has_a_judge, recipe, data))
+    yield Check("rewards are in [0, 1]", partial(_reward_scale, recipe, data))
+
+
+def check_trained(recipe: Recipe, run: RunDirectory) -> Iterator[Check]:
+    """What a run under way has trained so far: its reward model's bias and what its critic explains."""
+    results = [(manifest["kind"], manifest["result"]) for manifest in run.manifests()]
+    for report in [result["report"] for kind, result in results if kind == "reward-model"]:
+        where = counted(report["num_pairs"], "held-out pair")
+        yield Check(POSITION_BIAS, partial(_limited_bias, recipe, report["position_bias_frac"], where))
+    if recipe.rl.advantage in NEEDS_CRITIC:
+        explained = [result["explained_variance"] for kind, result in results if kind == "critic"]
+        yield Check("critic after value pre-training", partial(_explained, recipe, explained))
+
+
+def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> Finding:
+    """References of general prompts against those of others, in both orders: the winner must not hang on the place."""
+    general = [one for one in prompts if one.verifier is None and one.reference][: PAIRS + 1]
+    comparisons = [
+        Comparison(f"bias-{place}", one, FinalAnswer(one.reference), FinalAnswer(other.reference))
+        for place, (one, other) in enumerate(pairwise(general))
+    ]
+    pairs = [judged_pair(score) for score in engines.judge.compare(comparisons)]
+    known = [pair for pair in pairs if pair is not None]
+    if not known:
+        return Finding("ok", "no two answers to compare, or no two orders")
+    one_at_a_time = all(pair.one_at_a_time for pair in known)
+    disagreeing = None if one_at_a_time else sum(map(orders_disagree, known)) / len(known)
+    return _limited_bias(recipe, disagreeing, f"{counted(len(known), 'pair')} of references")
+
+
+def same_source(recipe: Recipe) -> Finding:
+    """A builder inherited through ``base:`` goes on making one side where the other is in files of one's own."""
+    prompts, preferences = recipe.data, training_of(recipe).data
+    if (prompts.train_prompts is None) == (preferences.train is None):
+        return Finding(
+            "ok", "both made by builders" if preferences.train is None else "both in files of one's own"
+        )
+    if preferences.train is None:
+        words = f"prompts come from files, preferences from {preferences.builder}"
+        key = "judging.reward_model.training.data"
+    else:
+        words, key = f"prompts come from {prompts.builder}, preferences from files", "data.train_prompts"
+    return Finding("warning", f"the reward model learns from other data: {words}; set {key}")
+
+
+def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
+    prompts = [*data.train, *data.heldout]
+    general = [prompt for prompt in prompts if prompt.verifier is None]
+    if general and recipe.judging.reward_model is None:
+        return Finding(
+            "failed",
+            f"{counted(len(general), 'prompt')} without a verifier, and judging.reward_model is not set: "
+            "give judging.reward_model.path=CHECKPOINT, or judging.reward_model.training with data; "
+            f"{_places(data, general)}",
+        )
+    bare = [prompt for prompt in general if not prompt.reference]
+    if bare:
+        return Finding(
+            "failed",
+            f"{counted(len(bare), 'general prompt')} without a reference to compare with: {_places(data, bare)}",
+        )
+    return Finding(
+        "ok", f"{len(prompts) - len(general):,} by a verifier, {len(general):,} by the reward model"
+    )
+
+
+def _places(data: RunData, prompts: Sequence[Prompt]) -> str:
+    return some_of([data.place_of(prompt.prompt_id) for prompt in prompts])
+
+
+def _reward_scale(recipe: Recipe, data: RunData) -> Finding:
+    """Scores are in [0, 1]; weights and penalties can move what is learnt from out of it."""
+    kinds = {(prompt.kind, prompt.verifier) for prompt in [*data.train, *data.heldout]}
+    ranges = {
+        verifier or kind: reward_range(recipe.rl, kind=kind, verifier=verifier) for kind, verifier in kinds
+    }
+    low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
+    outside = sorted(name for name, (low, high) in ranges.items() if low < 0 or high > 1)
+    if outside:
+        return Finding(
+            "warning",
+            f"weights and penalties make them {low:g} to {high:g} ({', '.join(outside)}): one critic learns all of "
+            "them, so keep them alike",
+        )
+    return Finding("ok", f"{low:g} to {high:g}")
+
+
+def _limited_bias(recipe: Recipe, disagreeing: float | None, where: str) -> Finding:
+    assert recipe.judging.reward_model is not None
+    if disagreeing is None:
+        return Finding("ok", "none: it is scalar and reads one answer at a time")
+    limit = recipe.judging.reward_model.max_position_bias_frac
+    words = f"the two orders name different winners in {disagreeing:.1%} of {where}"
+    if disagreeing > limit:
+        return Finding(
+            "failed",
+            f"{words}, more than judging.reward_model.max_position_bias_frac={limit:g}: train it longer",
+        )
+    return Finding("ok", words)
+
+
+def _explained(recipe: Recipe, explained: Sequence[float]) -> Finding:
+    if not explained:
+        if not recipe.critic.pretrain_steps:
+            return Finding("warning", "critic.pretrain_steps=0: the actor starts with a blind critic")
+        return Finding("ok", "not checked, since nothing is trained yet: ask again after that stage")
+    words = f"it explains {explained[-1]:.0%} of the variance of returns"
+    if explained[-1] < recipe.critic.min_explained_variance:
+        return Finding(
+            "failed",
+            f"{words}, under critic.min_explained_variance={recipe.critic.min_explained_variance:g}: raise "
+            "critic.pretrain_steps or critic.schedule.lr",
+        )
+    return Finding("ok", words)

@@ -1,0 +1,140 @@
+"""The recipe of online RL: rollouts, advantages, losses and the critic."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from rl.recipe.section import Section
+from rl.recipe.trainer_config import ScheduleConfig
+
+FROM_REWARD_MODEL = "reward_model"
+
+
+class LossConfig(Section):
+    """The policy loss, by verl's name, and what is added to it."""
+
+    policy_loss: str = Field("vanilla", description="a name in verl's registry; vanilla: PPO's clipped ratio")
+    clip_low: float = Field(0.2, gt=0, description="the ratio is clipped at 1 - clip_low ...")
+    clip_high: float = Field(0.2, gt=0, description="... and at 1 + clip_high")
+    aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"] = Field(
+        "token-mean", description="how the losses of tokens become one"
+    )
+    kl_estimator: Literal["k1", "k2", "k3", "abs"] = Field("k3", description="of the KL to the reference")
+    kl_coef_verifiable: float = Field(
+        0.0, ge=0, description="weight of the KL on prompts that a rule verifies"
+    )
+    kl_coef_general: float = Field(
+        1e-5, ge=0, description="weight of the KL on prompts that a reward model judges"
+    )
+    kl_in: Literal["loss", "reward"] = Field(
+        "loss", description="KL to the reference as a term of the loss, or taken off each token's reward"
+    )
+    entropy_coef: float = Field(0.0, description="weight of the entropy, which is added")
+    positive_nll_coef: float = Field(
+        0.0, ge=0, description="weight of the likelihood of right responses (VAPO: 0.1)"
+    )
+    importance: Literal["none", "truncate", "mask"] = Field(
+        "none", description="weigh tokens by trainer over sampler probability: cut at the cap, or 0 beyond it"
+    )
+    importance_cap: float = Field(
+        2.0, ge=1, description="largest weight; with mask, 1 / cap is the smallest too"
+    )
+    value_clip: float | None = Field(
+        None, gt=0, description="how far a value may move from the old one; none: as far as it likes"
+    )
+
+
+class RlConfig(Section):
+    """Online RL after the SFT of a round."""
+
+    steps: int = Field(100, ge=1, description="rollout batches a stage")
+    prompts_per_step: int = Field(512, ge=1, description="prompts of a rollout batch")
+    rollouts_per_step: int | None = Field(
+        None,
+        ge=1,
+        description="instead of prompts_per_step: prompts are drawn until their samples are so many",
+    )
+    samples_per_prompt: int = Field(8, ge=1, description="of prompts that a rule verifies")
+    samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")
+    mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
+    advantage: str = Field("grpo", description="a name in verl's advantage registry")
+    normalize_by_std: bool = Field(True, description="grpo: advantages in standard deviations of the group")
+    gamma: float = Field(1.0, gt=0, le=1, description="discount a token")
+    lambda_actor: float | Literal["length_adaptive"] = Field(
+        1.0, description="lambda of the advantages; length_adaptive: 1 - 1 / (alpha x length), at least 0"
+    )
+    lambda_critic: float = Field(1.0, ge=0, le=1, description="lambda of the returns a critic learns")
+    length_adaptive_alpha: float = Field(
+        0.05, gt=0, description="alpha of the length-adaptive lambda (VAPO: 0.05)"
+    )
+    whiten_advantages: bool = Field(
+        True, description="a critic's advantages to mean 0 and variance 1 over the tokens of a rollout batch"
+    )
+    reward_weights: dict[str, float] = Field(
+        default_factory=dict, description="weight of a score by verifier, else by kind of prompt, else 1"
+    )
+    unparseable_penalty: float = Field(
+        0.0, ge=0, description="taken off the reward where the verifier cannot read the answer"
+    )
+    overlong_cache_tokens: int = Field(
+        0, ge=0, description="the last tokens before the limit, over which the reward falls by 1; 0: off"
+    )
+    dynamic_sampling: bool = Field(
+        False, description="groups of equal rewards are dropped and other prompts drawn for them"
+    )
+    max_refills: int = Field(2, ge=0, description="further draws a step for groups that were dropped")
+    schedule: ScheduleConfig = ScheduleConfig(lr=6e-7, warmup_frac=0.0)
+    loss: LossConfig = LossConfig()
+    temperature: float = Field(1.0, gt=0, description="of sampling")
+    top_p: float = Field(1.0, gt=0, le=1, description="of sampling")
+    max_response_tokens: int = Field(
+        16384, ge=1, description="a longer response is cut off, which is broken format"
+    )
+    checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on inside a stage")
+    max_mismatch_kl: float = Field(
+        0.05, gt=0, description="above it, sampler and trainer disagree: the run stops"
+    )
+
+    def num_samples_of(self, kind: str) -> int:
+        """Samples of a prompt of that kind."""
+        return self.samples_per_general_prompt if kind == "general" else self.samples_per_prompt
+
+    @field_validator("lambda_actor", mode="before")
+    @classmethod
+    def _number_or_rule(cls, given: Any) -> Any:
+        if given == "length_adaptive" or (isinstance(given, int | float) and 0 <= given <= 1):
+            return given
+        raise ValueError(f"{given!r} is neither a number from 0 to 1 nor length_adaptive")
+
+    @model_validator(mode="after")
+    def _cache_fits(self) -> RlConfig:
+        if self.overlong_cache_tokens > self.max_response_tokens:
+            raise ValueError(
+                f"rl.overlong_cache_tokens={self.overlong_cache_tokens} is more than "
+                f"rl.max_response_tokens={self.max_response_tokens}"
+            )
+        return self
+
+
+class CriticConfig(Section):
+    """The critic of PPO; used where ``rl.advantage`` takes values (gae, decoupled_gae)."""
+
+    init_from: str | None = Field(
+        None,
+        description="checkpoint of a reward model or critic; reward_model: the one that judges; none: the policy "
+        "before RL",
+    )
+    schedule: ScheduleConfig = ScheduleConfig(lr=7.5e-7, warmup_frac=0.0)
+    pretrain_steps: int = Field(100, ge=0, description="most steps on rollouts of the SFT policy; 0: none")
+    settle_window: int = Field(
+        10, ge=0, description="steps over which explained variance is averaged; 0: never stop early"
+    )
+    settle_gain: float = Field(
+        0.01,
+        description="pre-training ends when a window explains less than so much more than the one before",
+    )
+    min_explained_variance: float = Field(
+        0.0, le=1, description="of returns, after pre-training; below it `hone doctor` fails"
+    )

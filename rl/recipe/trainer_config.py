@@ -1,0 +1,70 @@
+"""The recipe of the trainer: which policy, on how many ranks, at what rate."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rl.families.tiny_qwen3_vl_moe import TINY_SIZES
+from rl.recipe.section import Section
+
+
+class ModelConfig(Section):
+    """Which policy is trained."""
+
+    family: str = Field(
+        "qwen3_vl_moe", description="model family: a name, an entry point's, or package.module:Name"
+    )
+    path: str | None = Field(
+        None, description="checkpoint directory in the hub layout; none: a tiny random instance"
+    )
+    tiny: dict[str, int] = Field(
+        default_factory=dict,
+        description="sizes of the tiny instance that differ from "
+        + ", ".join(f"{name} {size}" for name, size in TINY_SIZES.items()),
+    )
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="of the trainer's weights")
+    attention: str = Field("sdpa", description="transformers' attention implementation in the trainer")
+
+
+class TrainerConfig(Section):
+    """The DeepSpeed ranks."""
+
+    num_nodes: int = Field(1, ge=1, description="machines that train")
+    ranks_per_node: int = Field(1, ge=1, description="data-parallel processes of a machine, one a GPU")
+    threads_per_rank: int = Field(2, ge=1, description="CPU threads of a rank")
+    zero_stage: Literal[1, 2, 3] = Field(
+        1, description="what ranks share out: optimizer states; gradients too; parameters too"
+    )
+    offload: Literal["none", "optimizer", "parameters"] = Field(
+        "none", description="what lies in CPU memory: the optimizer's states, or the parameters too (ZeRO-3)"
+    )
+    micro_batch_tokens: int = Field(8192, ge=1, description="padded tokens a rank takes at a time")
+    layout: Literal["padded", "packed"] = Field(
+        "padded", description="packed needs an attention that takes lengths"
+    )
+    freeze_vision: bool = Field(False, description="leave the vision encoder as it is; its adapter learns on")
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations again in the backward pass instead of keeping them"
+    )
+    clip_grad_norm: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
+    adam_betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's decay of both moments")
+    adam_eps: float = Field(1e-8, gt=0, description="AdamW's epsilon")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's decoupled weight decay")
+    image_cache_mib: int = Field(512, ge=0, description="processed pictures a rank keeps")
+    deepspeed: dict[str, Any] = Field(
+        default_factory=dict, description="merged over the DeepSpeed configuration"
+    )
+
+    @property
+    def num_ranks(self) -> int:
+        return self.num_nodes * self.ranks_per_node
+
+
+class ScheduleConfig(Section):
+    """Linear warm-up, then cosine from ``lr`` to ``min_lr`` over the stage."""
+
+    lr: float = Field(gt=0, description="learning rate after the warm-up")
+    min_lr: float = Field(0.0, ge=0, description="learning rate of the last step")
+    warmup_frac: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")

@@ -1,0 +1,77 @@
+"""Ray for as long as one run lasts: the cluster at RAY_ADDRESS, or one on this machine that ends with the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from rl.recipe.recipe import Recipe
+
+START_TRIES = 3
+
+# What a cluster of this process's own starts with, and hands to every worker; what the user has set wins.
+OWN_CLUSTER_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # a waiting process must not spin on the cores of a working one
+    "KMP_BLOCKTIME": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",  # Ray would run every worker at niceness 15
+    # After a `kill -9` of this process Ray's agents look for their dead head node for so long, and end; 60 by default.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+}
+
+
+def ray_for(recipe: Recipe) -> AbstractContextManager[None]:
+    """The session a recipe asks for."""
+    # Placement groups want whole CPUs; on a small machine there are fewer than there are ranks and workers.
+    num_cpus = recipe.ray.num_cpus or max(os.cpu_count() or 1, recipe.trainer.num_ranks + 1)
+    return ray_session(num_cpus, recipe.ray.object_store_mib)
+
+
+@contextmanager
+def ray_session(num_cpus: int, object_store_mib: int) -> Iterator[None]:
+    """Ray inside the block. One that this process has already started or joined is used, and left as it is."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    _join_or_start(num_cpus, object_store_mib)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join_or_start(num_cpus: int, object_store_mib: int) -> None:
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        return
+    for name, value in OWN_CLUSTER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for attempt in range(START_TRIES):
+        earlier = set(psutil.Process().children(recursive=True))
+        try:
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                object_store_memory=object_store_mib << 20,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+            return
+        except Exception:  # Ray gives its own processes 30 s to start, which a busy machine may not
+            ray.shutdown()
+            for process in set(psutil.Process().children(recursive=True)) - earlier:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            if attempt + 1 == START_TRIES:
+                raise

@@ -1,0 +1,85 @@
+"""Evaluation on prompts that are never trained on, before and after every training stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rl.experience.evaluation import evaluate
+from rl.experience.judge import JudgedRollout
+from rl.experience.rollout_log import read_answers
+from rl.experience.win_rate import against_answers, win_rate
+from rl.stages.stage import Stage, StageContext
+
+
+class EvaluateStage(Stage):
+    """pass@1 as the mean of k samples, pass@k, and win rates; the same prompts and seeds' rule every time.
+
+    ``opponent`` names the evaluation of an earlier policy, whose answers to general prompts these are compared with.
+    """
+
+    kind = "evaluate"
+    label = "evaluate"
+
+    def __init__(self, round_index: int, after: str, opponent: str | None = None) -> None:
+        super().__init__(round_index)
+        self.after = after
+        self.opponent = opponent
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {"opponent": self.opponent}
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Sample the held-out prompts, judge, compare. Before there is a reward model, general prompts wait for it."""
+        config, engines = context.recipe.evaluation, context.engines
+        context.directory.begin()
+        prompts = [one for one in context.data.heldout[: config.num_prompts] if engines.judge.can_judge(one)]
+        engines.judge.check(prompts)
+        plan = engines.plan(
+            stage=context.directory.name,
+            step=0,
+            num_samples=config.samples_per_prompt,
+            max_response_tokens=context.recipe.rl.max_response_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+        )
+        with context.watch("generate"):
+            judged = engines.sample_and_judge(prompts, plan)
+        context.watch.add("judge", judged.wait_s)
+        context.watch.add("generate", -judged.wait_s)
+        engines.judge.require_judged(judged.rollouts)
+        context.log_rollouts(0, judged.rollouts)
+        assert engines.sampler.stats is not None
+        figures = evaluate(judged.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
+        with context.watch("compare"):
+            figures["general"] |= self._against_opponent(context, judged.rollouts)
+        return {
+            **figures,
+            "policy_version": context.policy.version,
+            "after": self.after,
+            "num_dropped_prompts": len(engines.sampler.stats.dropped),
+            "tokens_per_s": engines.sampler.stats.response_tokens_per_s,
+        }
+
+    def _against_opponent(self, context: StageContext, judged: Sequence[JudgedRollout]) -> dict[str, Any]:
+        """The win rate against the earlier policy; nothing where that answered no general prompt."""
+        if self.opponent is None:
+            return {}
+        comparisons = against_answers(judged, read_answers(context.run.path / "rollouts" / self.opponent))
+        if not comparisons:
+            return {}
+        scores = context.engines.judge.compare(comparisons)
+        return {"against_previous": {"opponent": self.opponent, **win_rate(scores)}}
+
+    def words(self, result: Mapping[str, Any]) -> str:
+        return words_of(result)
+
+
+def words_of(figures: Mapping[str, Any]) -> str:
+    """The figures of an evaluation in one line."""
+    general = figures.get("general", {})
+    words = [f"pass@1 {figures['pass_at_1']:.1%}"] if figures["num_prompts"] else []
+    for name, opponent in (("against_reference", "references"), ("against_previous", "the policy before")):
+        if (rate := general.get(name, {}).get("win_rate")) is not None:
+            words.append(f"win rate {rate:.1%} against {opponent}")
+    return ", ".join(words) or "nothing could be judged"

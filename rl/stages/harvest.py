@@ -1,0 +1,155 @@
+"""The harvest: prompts the RL policy solves sometimes are sampled more, and what is right becomes supervised rows."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rl.data.run_data import RunData
+from rl.experience.judge import JudgedRollout
+from rl.recipe.recipe import Recipe, RftConfig
+from rl.stages.stage import Stage, StageContext
+from sampler.data.sft_row import SftRow, save_sft_rows
+from sampler.prompt import Prompt
+from sampler.rejection_sampling import Candidate, HarvestRule
+from verifiers.counted import counted
+
+ROWS_FILE = "rft_rows.parquet"
+
+
+class CollectStage(Stage):
+    """Rejection sampling in two passes: a few samples find the hard prompts, many samples of those are the harvest."""
+
+    kind = "collect"
+    label = "collect"
+
+    def num_steps(self, recipe: Recipe, data: RunData) -> int:
+        return 2
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Probe the candidates, sample the hard ones more, filter what is right, and write the rows."""
+        config = context.recipe.rft
+        context.directory.begin()
+        candidates = draw_candidates(
+            context.data.train, config.num_prompts, seed=f"{context.recipe.seed} rft round {self.round_index}"
+        )
+        probed = self._sample(context, 0, candidates, config.probe_samples, first_index=0)
+        hard = hard_prompts(probed, candidates, config)
+        context.progress.advance()
+        more = (
+            self._sample(context, 1, hard, config.samples_per_prompt, first_index=config.probe_samples)
+            if hard
+            else []
+        )
+        context.progress.advance()
+        hard_ids = {prompt.prompt_id for prompt in hard}
+        tried = [one for one in (*probed, *more) if one.prompt.prompt_id in hard_ids]
+        right = [
+            one for one in tried if one.reward.value is not None and one.reward.value >= config.min_score
+        ]
+        harvest = harvest_rule(config).apply([_candidate(one) for one in right])
+        rows = [
+            SftRow(
+                prompt=one.prompt,
+                response=one.response,
+                source="rft",
+                rollout_id=one.rollout_id,
+                policy_version=one.policy_version,
+                round=self.round_index,
+                verdict=dict(one.verdict),
+            )
+            for one in harvest.kept
+        ]
+        if rows:
+            save_sft_rows(context.directory.path / ROWS_FILE, rows)
+        return {
+            "num_prompts_sampled": len(candidates),
+            "num_hard": len(hard),
+            "num_rollouts": len(probed) + len(more),
+            "num_correct": len(right),
+            "num_kept": len(rows),
+            "dropped": dict(harvest.dropped),
+            "by_tag": dict(Counter(row.prompt.question_type for row in rows)),
+            "policy_version": context.policy.version,
+        }
+
+    def _sample(
+        self,
+        context: StageContext,
+        step: int,
+        prompts: Sequence[Prompt],
+        num_samples: int,
+        *,
+        first_index: int,
+    ) -> list[JudgedRollout]:
+        rl = context.recipe.rl
+        plan = context.engines.plan(
+            stage=context.directory.name,
+            step=step,
+            num_samples=num_samples,
+            first_index=first_index,
+            max_response_tokens=rl.max_response_tokens,
+            temperature=rl.temperature,
+            top_p=rl.top_p,
+        )
+        with context.watch("generate"):
+            judged = context.engines.sample_and_judge(prompts, plan)
+        context.engines.judge.require_judged(judged.rollouts)
+        context.log_rollouts(step, judged.rollouts)
+        return judged.rollouts
+
+    def words(self, result: Mapping[str, Any]) -> str:
+        return f"{counted(result['num_kept'], 'row')} from {counted(result['num_hard'], 'hard prompt')}"
+
+
+def rows_file(stage_path: Path) -> Path | None:
+    """Where a collect stage left its rows; None where it kept none."""
+    file = stage_path / ROWS_FILE
+    return file if file.is_file() else None
+
+
+def draw_candidates(prompts: Sequence[Prompt], num: int, *, seed: str) -> list[Prompt]:
+    """Prompts that are tried, in an order that hangs on the seed alone."""
+    return random.Random(seed).sample(list(prompts), min(num, len(prompts)))
+
+
+def hard_prompts(
+    probed: Sequence[JudgedRollout], candidates: Sequence[Prompt], config: RftConfig
+) -> list[Prompt]:
+    """Prompts with min_pass_frac < pass rate <= max_pass_frac over the decided samples."""
+    decided: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for one in probed:
+        if one.reward.value is not None:
+            decided[one.prompt.prompt_id] += 1
+            right[one.prompt.prompt_id] += one.reward.value >= config.min_score
+    rates = {prompt_id: right[prompt_id] / count for prompt_id, count in decided.items()}
+    return [
+        prompt
+        for prompt in candidates
+        if config.min_pass_frac < rates.get(prompt.prompt_id, 0.0) <= config.max_pass_frac
+    ]
+
+
+def harvest_rule(config: RftConfig) -> HarvestRule:
+    """The recipe's filters as the sampler floor applies them."""
+    return HarvestRule(
+        config.max_response_tokens, config.max_repeats, config.max_per_prompt, config.balance_ratio
+    )
+
+
+def _candidate(one: JudgedRollout) -> Candidate:
+    assert one.reward.verdict is not None, "a kept response was judged"
+    verdict = one.reward.verdict.to_json()
+    del verdict["seconds"]  # the same run writes the same rows, however long its judge took
+    return Candidate(
+        one.prompt,
+        one.rollout.rollout_id,
+        one.rollout.text,
+        one.rollout.num_response_tokens,
+        one.rollout.policy_version,
+        verdict,
+    )

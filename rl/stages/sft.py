@@ -1,0 +1,161 @@
+"""Supervised fine-tuning at the start of a round: cold-start rows, and the harvests of the rounds before."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rl.algorithm.losses import SFT_LOSS, LossSpec
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.run_data import RunData
+from rl.data.sft_batches import num_packs, sft_packs
+from rl.data.sft_rows import PromptEncoder, sft_sequences
+from rl.recipe.recipe import Recipe, SftConfig
+from rl.recipe.trainer_config import ScheduleConfig
+from rl.run.policy_state import PolicyState
+from rl.stages.stage import Stage, StageContext
+from rl.stages.supervised_loop import step_calls, step_metrics
+from rl.trainer.checkpoint import StageCheckpoint, export_policy
+from sampler.data.sft_row import SftRow, load_sft_rows
+from verifiers.counted import counted
+from verifiers.errors import BadInput
+
+
+class SftStage(Stage):
+    """Next-token loss on responses. Later rounds start from the base policy or from the last, as the recipe says."""
+
+    kind = "sft"
+    label = "SFT"
+
+    def __init__(
+        self, round_index: int, base: PolicyState, harvests: Sequence[Path], num_harvested: int
+    ) -> None:
+        super().__init__(round_index)
+        self.base = base
+        self.harvests = list(harvests)
+        self.num_harvested = num_harvested
+
+    def num_steps(self, recipe: Recipe, data: RunData) -> int | None:
+        if recipe.sft.pack_tokens is not None:
+            return None  # known when the rows are tokenised
+        kept = cold_start_rows(data.cold_start, recipe, self.round_index)
+        return num_sft_steps(
+            recipe.sft, rows_seen(recipe.sft, self.round_index, len(kept) + self.num_harvested)
+        )
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {"harvests": [path.parent.name for path in self.harvests]}
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Encode the rows, train on them, sync and prove, export."""
+        config, trainer = context.recipe.sft, context.engines.trainer
+        context.engines.release()
+        with context.watch("encode"):
+            rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
+            rows += [row for path in self.harvests for row in load_sft_rows(path)]
+            encoder = PromptEncoder(self.base.hub, context.recipe.sampler.chat_template_kwargs)
+            sequences, num_dropped = sft_sequences(
+                rows, encoder, max_tokens=context.recipe.sampler.max_model_len
+            )
+        if not sequences:
+            raise BadInput(
+                f"all {counted(num_dropped, 'supervised row')} longer than "
+                f"sampler.max_model_len={context.recipe.sampler.max_model_len}: raise it"
+            )
+        if self.round_index and config.start_from == "base":
+            trainer.load_weights(self.base.hub)
+        trainer.reset_optimizer()
+        checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
+        loss = self._train(context, sequences, checkpoint)
+        policy = PolicyState(
+            context.policy.version + 1, context.directory.path / "policy", context.directory.name
+        )
+        with context.watch("sync"):
+            context.engines.weight_sync.sync(policy.version)
+            proof = context.engines.now_holds(policy)
+        with context.watch("save"):
+            export_policy(trainer, self.base.hub, policy.hub)
+            checkpoint.finish()
+        return {
+            "policy": policy.to_result(context.run.path),
+            "num_rows": _rows_by_source(rows),
+            "num_dropped_too_long": num_dropped,
+            "final_loss": loss,
+            "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens},
+        }
+
+    def _train(
+        self, context: StageContext, sequences: Sequence[TrainSequence], checkpoint: StageCheckpoint
+    ) -> float:
+        config, trainer = context.recipe.sft, context.engines.trainer
+        lengths = [len(sequence.token_ids) for sequence in sequences]
+        seed = f"{context.recipe.seed} {context.directory.name}"
+        num_rows = rows_seen(config, self.round_index, len(sequences))
+        num_steps = num_sft_steps(
+            config, num_packs(lengths, config.pack_tokens, seed=seed, num_rows=num_rows)
+        )
+        calls = step_calls(
+            sft_packs(lengths, config.pack_tokens, seed=seed),
+            num_steps=num_steps,
+            batch_size=config.batch_size,
+            schedule=schedule_of_round(config, self.round_index),
+            trainer=trainer,
+            checkpoint=checkpoint,
+            progress=context.progress,
+        )
+        for call in calls:
+            with context.watch("train"):
+                batches = [
+                    TrainBatch.of([sequences[place] for pack in packs for place in pack])
+                    for packs in call.batches
+                ]
+                outcomes = trainer.update(batches, call.rates, LossSpec(SFT_LOSS))
+            for step, batch, rate, outcome in zip(call.steps, batches, call.rates, outcomes, strict=True):
+                speed = {"train/tokens_per_s": batch.num_tokens / outcome["seconds"]}
+                context.log_metrics(step, step_metrics(outcome, rate) | speed)
+            context.progress.advance(
+                len(batches),
+                loss=outcomes[-1]["loss"],
+                tokens_per_s=sum(batch.num_tokens for batch in batches)
+                / sum(outcome["seconds"] for outcome in outcomes),
+            )
+        return context.directory.metrics()[-1]["train/loss"]
+
+    def words(self, result: Mapping[str, Any]) -> str:
+        return f"loss {result['final_loss']:.3f} on {counted(sum(result['num_rows'].values()), 'row')}"
+
+
+def cold_start_rows(rows: Sequence[SftRow], recipe: Recipe, round_index: int) -> list[SftRow]:
+    """All cold-start rows in the first round; later the share that the recipe keeps, drawn anew each round."""
+    if not round_index or recipe.sft.later_cold_start_frac == 1.0:
+        return list(rows)
+    num_kept = round(recipe.sft.later_cold_start_frac * len(rows))
+    return random.Random(f"{recipe.seed} cold start round {round_index}").sample(list(rows), num_kept)
+
+
+def rows_seen(config: SftConfig, round_index: int, num_rows: int) -> int:
+    """Rows of all epochs of a round's SFT."""
+    epochs = config.later_epochs if round_index and config.later_epochs is not None else config.epochs
+    return math.ceil(epochs * num_rows)
+
+
+def num_sft_steps(config: SftConfig, num_packs: int) -> int:
+    """Optimizer steps that cover so many packs (rows, where rows are not packed) in whole batches."""
+    return max(1, math.ceil(num_packs / config.batch_size))
+
+
+def schedule_of_round(config: SftConfig, round_index: int) -> ScheduleConfig:
+    """The first round's schedule, or the same with the peak rate of later rounds."""
+    if round_index and config.later_lr is not None:
+        return config.schedule.model_copy(update={"lr": config.later_lr})
+    return config.schedule
+
+
+def _rows_by_source(rows: Sequence[SftRow]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.source] = counts.get(row.source, 0) + 1
+    return counts

@@ -1,0 +1,1 @@
+"""Batches in, log-probabilities, optimizer steps and weights out: told what to compute, never why."""

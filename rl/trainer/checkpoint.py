@@ -1,0 +1,81 @@
+"""Going on inside a stage: DeepSpeed's checkpoint with a cursor, replaced whole; and the policy left for use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from rl.run.atomic_file import write_atomically
+from rl.run.run_directory import StageDirectory
+from rl.trainer.trainer import Trainer
+
+CURSOR = "cursor.json"
+NOT_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt", "*.pth")
+
+
+class StageCheckpoint:
+    """The newest checkpoint of a stage under way. The cursor is written last, so it always names a whole one."""
+
+    def __init__(self, directory: StageDirectory, *, every_steps: int | None) -> None:
+        self.directory = directory
+        self.every_steps = every_steps
+
+    def resume(self, trainer: Trainer) -> int:
+        """Load the checkpoint if there is one and drop what came after it; the next step, 0 for a new start."""
+        cursor = self.directory.path / CURSOR
+        if not cursor.is_file():
+            self.directory.begin()
+            return 0
+        kept = json.loads(cursor.read_text())
+        trainer.load_checkpoint(self.directory.path / kept["checkpoint"])
+        next_step = int(kept["next_step"])
+        self.directory.rewind(next_step)
+        return next_step
+
+    def stop_before(self, step: int) -> int | None:
+        """The first step after ``step`` at which it is time to save; None where nothing is saved."""
+        return None if self.every_steps is None else (step // self.every_steps + 1) * self.every_steps
+
+    def save(self, trainer: Trainer, next_step: int) -> None:
+        """Save when it is time, then forget the one before."""
+        if self.every_steps is None or next_step % self.every_steps:
+            return
+        name = f"checkpoint-{next_step}"
+        trainer.save_checkpoint(self.directory.path / name)
+        write_atomically(
+            self.directory.path / CURSOR, json.dumps({"checkpoint": name, "next_step": next_step})
+        )
+        self._drop(keep=name)
+
+    def finish(self) -> None:
+        """The stage's policy is exported: the state for going on is no longer needed."""
+        (self.directory.path / CURSOR).unlink(missing_ok=True)
+        self._drop(keep=None)
+
+    def _drop(self, keep: str | None) -> None:
+        for path in self.directory.path.glob("checkpoint-*"):
+            if path.name != keep:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def export_policy(trainer: Trainer, base: Path, target: Path) -> None:
+    """The policy as a complete checkpoint in the hub layout."""
+    _export(trainer.export, base, target)
+
+
+def export_critic(trainer: Trainer, base: Path, target: Path) -> None:
+    """The critic likewise, with its value head beside the backbone's weights."""
+    _export(trainer.export_critic, base, target)
+
+
+def _export(write_weights: Callable[[Path], None], base: Path, target: Path) -> None:
+    """Configuration, tokenizer and processor from ``base``, weights from the trainer; written under a temporary name
+    and renamed."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(base, temporary, ignore=shutil.ignore_patterns(*NOT_WEIGHTS, ".*"))
+    write_weights(temporary)
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)

@@ -1,0 +1,126 @@
+"""From a slice of a batch to the tensors of one forward pass: pads or packs tokens, processes each visual once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from rl.data.batch import TrainBatch, offsets
+from rl.families.family import ModelFamily
+from rl.trainer.policy_model import MicroBatch
+from rl.trainer.vision_cache import Patches, VisualCache
+
+
+class Collator:
+    """Builds micro-batches for one family on one device.
+
+    ``always_picture`` gives a micro-batch without visuals a blank picture that no token looks at. The vision tower must
+    run on every rank or on none: under ZeRO-3 because its parameters are gathered, below because gradients are
+    reduced in the order in which they come.
+    """
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        processor: Any,
+        *,
+        placeholder_ids: Sequence[int],
+        pad_token_id: int,
+        packed: bool,
+        always_picture: bool,
+        cache_bytes: int,
+        device: torch.device,
+    ) -> None:
+        self.family = family
+        self.visuals = VisualCache(processor, family, cache_bytes)
+        self.merge_size = int(processor.image_processor.merge_size)
+        self.placeholder_ids = tuple(placeholder_ids)
+        self.pad_token_id = pad_token_id
+        self.packed = packed
+        self.device = device
+        self.blank = _blank_picture(processor.image_processor) if always_picture else None
+
+    def __call__(self, batch: TrainBatch) -> MicroBatch:
+        """Tensors for ``batch``, which must hold at least one sequence."""
+        keys = list(dict.fromkeys(batch.prompt_ids))
+        keys = [key for key in keys if key in batch.visuals]
+        visuals = dict(zip(keys, self.visuals.get([(key, batch.visuals[key]) for key in keys]), strict=True))
+        num_runs = {key: len(visuals[key].grid_thw) for key in keys}
+        first_run = dict(zip(keys, np.cumsum([0, *num_runs.values()]), strict=False))
+        sequences = np.split(batch.token_ids, np.cumsum(batch.lengths)[:-1])
+        positions = [
+            self._positions(tokens, visuals.get(prompt_id))
+            for tokens, prompt_id in zip(sequences, batch.prompt_ids, strict=True)
+        ]
+        input_ids, position_ids, starts = (self._pack if self.packed else self._pad)(sequences, positions)
+        visual_rows = [
+            first_run[prompt_id] + i
+            for prompt_id in batch.prompt_ids
+            if prompt_id in visuals
+            for i in range(num_runs[prompt_id])
+        ]
+        response_lengths = batch.response_lengths
+        rows = np.repeat(np.arange(len(batch)), response_lengths)
+        columns = np.arange(len(rows)) - np.repeat(offsets(response_lengths), response_lengths)
+        predictors = np.repeat(starts + batch.prompt_lengths - 1, response_lengths) + columns
+        targets = np.concatenate(
+            [tokens[prompt:] for tokens, prompt in zip(sequences, batch.prompt_lengths, strict=True)]
+        )
+
+        def tensor(array: Any) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
+
+        fed = [visuals[key] for key in keys] or ([self.blank] if self.blank else [])
+        patches = Patches.joined(fed) if fed else None
+        return MicroBatch(
+            input_ids=tensor(input_ids),
+            position_ids=tensor(position_ids),
+            predictors=tensor(predictors),
+            targets=tensor(targets),
+            rows=tensor(rows),
+            columns=tensor(columns),
+            shape=(len(batch), int(response_lengths.max())),
+            pixel_values=patches.pixel_values.to(self.device) if patches else None,
+            grid_thw=patches.grid_thw.to(self.device) if patches else None,
+            visual_rows=tensor(visual_rows) if keys else None,
+        )
+
+    def _positions(self, tokens: np.ndarray, patches: Patches | None) -> np.ndarray:
+        """[1 + axes, length], text positions first."""
+        grids = [] if patches is None else patches.grid_thw.tolist()
+        axes = self.family.positions(
+            tokens, grids, placeholder_ids=self.placeholder_ids, merge_size=self.merge_size
+        )
+        return np.concatenate([np.arange(len(tokens))[None], axes])
+
+    def _pad(
+        self, sequences: list[np.ndarray], positions: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Right padding, seen by nobody behind causal attention; positions go on so that no row looks packed."""
+        longest = max(len(tokens) for tokens in sequences)
+        input_ids = np.full((len(sequences), longest), self.pad_token_id, np.int64)
+        position_ids = np.empty((len(positions[0]), len(sequences), longest), np.int64)
+        for row, (tokens, place) in enumerate(zip(sequences, positions, strict=True)):
+            length = len(tokens)
+            input_ids[row, :length] = tokens
+            position_ids[:, row, :length] = place
+            position_ids[:, row, length:] = place[:, -1:] + 1 + np.arange(longest - length)
+        return input_ids, position_ids, np.arange(len(sequences)) * longest
+
+    def _pack(
+        self, sequences: list[np.ndarray], positions: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One row without padding; text positions restart at 0 where a sequence begins."""
+        lengths = np.array([len(tokens) for tokens in sequences], np.int64)
+        return np.concatenate(sequences)[None], np.concatenate(positions, axis=1)[:, None], offsets(lengths)
+
+
+def _blank_picture(image_processor: Any) -> Patches:
+    from PIL import Image
+
+    side = image_processor.patch_size * image_processor.merge_size
+    output = image_processor(images=[Image.new("RGB", (side, side))], return_tensors="pt")
+    return Patches(output["pixel_values"], output["image_grid_thw"])

@@ -1,0 +1,50 @@
+"""The critic as DeepSpeed sees it: a micro-batch in, the value of the state before each response token out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from reward_models.value_head import has_value_head, load_value_head
+from rl.families.family import ModelFamily
+from rl.trainer.policy_model import MicroBatch
+
+
+class CriticModel(nn.Module):
+    """The policy's own kind of backbone, pictures included, with one linear value head on the last hidden state.
+
+    V(s_t) is read where the policy predicts token t, so it has seen the prompt, the pictures and the tokens before t
+    and nothing later. The head starts at 0 unless the checkpoint brings one: the first advantages are then the returns.
+    """
+
+    def __init__(self, family: ModelFamily, model: nn.Module) -> None:
+        super().__init__()
+        self.family = family
+        self.model = model
+        hidden_size = self.model.config.get_text_config().hidden_size
+        self.value_head = nn.Linear(hidden_size, 1)
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+        family.lm_head(model).requires_grad_(False)  # no value hangs on it
+
+    def forward(self, batch: MicroBatch) -> torch.Tensor:
+        """Values [R], float32, one for each response token."""
+        vision: Any = None
+        if batch.pixel_values is not None:
+            vision = self.family.vision_features(self.model, batch.pixel_values, batch.grid_thw)
+        hidden = self.family.hidden_states(
+            self.model, batch.input_ids, batch.position_ids, vision, batch.visual_rows
+        )
+        picked = hidden.flatten(0, 1)[batch.predictors].to(self.value_head.weight.dtype)
+        values: torch.Tensor = self.value_head(picked).squeeze(-1)
+        return values.float()
+
+    def load_value_head(self, hub_directory: Path) -> bool:
+        """Take the value head that a critic's checkpoint carries; False where there is none (a policy's checkpoint)."""
+        if not has_value_head(hub_directory):
+            return False
+        self.value_head.load_state_dict(load_value_head(hub_directory))
+        return True

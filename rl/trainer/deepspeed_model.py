@@ -1,0 +1,158 @@
+"""One module under DeepSpeed, policy or critic alike: optimizer steps, checkpoints, weights in the hub layout."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
+
+from rl.families.family import ModelFamily
+from rl.trainer.deepspeed_config import deepspeed_config
+from rl.trainer.hub_weights import HubWeights
+from rl.trainer.rank_work import TrainerSetup
+
+MicroLoss = Callable[[], tuple[torch.Tensor, dict[str, float]]]
+
+
+class ModelEngine:
+    """A DeepSpeed engine over ``module``, whose ``model`` is a family's. Methods are called on all ranks at once."""
+
+    def __init__(self, module: Any, family: ModelFamily, setup: TrainerSetup) -> None:
+        """Freeze what is frozen, then start DeepSpeed, whose process group must be there already."""
+        self.setup = setup
+        frozen = family.frozen_prefixes(freeze_vision=setup.trainer.freeze_vision)
+        for name, parameter in module.model.named_parameters():
+            if name.startswith(frozen):
+                parameter.requires_grad_(False)
+        if setup.trainer.gradient_checkpointing:
+            module.model.gradient_checkpointing_enable({"use_reentrant": False})
+        if (
+            self.is_partitioned
+        ):  # an expert layer is gathered whole: which experts run differs from rank to rank
+            names = set(family.expert_modules())
+            classes = {type(part) for part in module.modules() if type(part).__name__ in names}
+            deepspeed.utils.set_z3_leaf_modules(module, list(classes))
+        self.engine, *_ = deepspeed.initialize(
+            model=module,
+            model_parameters=list(_decay_groups(module, setup.trainer.weight_decay)),
+            config=deepspeed_config(setup.trainer, dtype=setup.model.dtype, device=setup.device),
+        )
+        self.rank, self.num_ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        self.hub_weights = HubWeights(family, module.model, gather=self.is_partitioned)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.engine(*arguments)
+
+    @property
+    def module(self) -> Any:
+        return self.engine.module
+
+    @property
+    def is_partitioned(self) -> bool:
+        """ZeRO-3: a rank holds a part of each parameter, and every use of one is a collective."""
+        return self.setup.trainer.zero_stage == 3
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """Sizes of the model, whatever part of it this rank holds."""
+        sizes = [
+            (int(getattr(parameter, "ds_numel", parameter.numel())), parameter.requires_grad)
+            for parameter in self.module.parameters()
+        ]
+        return {
+            "num_parameters": sum(size for size, _ in sizes),
+            "num_trained_parameters": sum(size for size, trained in sizes if trained),
+        }
+
+    def step(self, micro_losses: Sequence[MicroLoss], rate: float) -> dict[str, float]:
+        """One optimizer step over the losses of its micro-batches. Returns this rank's metric sums."""
+        start = time.perf_counter()
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = rate
+        metrics: dict[str, float] = {}
+        for place, micro_loss in enumerate(micro_losses):
+            self.engine.set_gradient_accumulation_boundary(place == len(micro_losses) - 1)
+            value, sums = micro_loss()
+            self.engine.backward(value)
+            sums["loss"] = float(value.detach()) / self.num_ranks
+            for name, addend in sums.items():
+                metrics[name] = metrics.get(name, 0.0) + addend
+        self.engine.step()
+        metrics["grad_norm"] = float(self.engine.get_global_grad_norm() or 0.0)
+        metrics["seconds"] = time.perf_counter() - start
+        return metrics
+
+    def reset_optimizer(self) -> None:
+        """Forget moments and step counts: a stage starts from weights alone."""
+        optimizer = self.engine.optimizer
+        base = getattr(optimizer, "optimizer", optimizer)
+        for state in base.state.values():
+            for value in state.values():
+                if torch.is_tensor(value):
+                    value.zero_()
+            if isinstance(state.get("step"), int):
+                state["step"] = 0
+
+    def save_checkpoint(self, directory: str, tag: str) -> None:
+        """DeepSpeed's own checkpoint, weights and optimizer, for going on inside a stage."""
+        self.engine.save_checkpoint(directory, tag=tag)
+
+    def load_checkpoint(self, directory: str, tag: str) -> None:
+        """Back to what ``save_checkpoint`` wrote. Raises: RuntimeError where it cannot be read."""
+        path, _ = self.engine.load_checkpoint(directory, tag=tag)
+        if path is None:
+            raise RuntimeError(f"DeepSpeed found no checkpoint {tag!r} in {directory}")
+
+    def load_weights(self, loaded: Mapping[str, torch.Tensor]) -> None:
+        """Parameters by the module's own names into the engine; the optimizer's master copy follows.
+
+        One parameter at a time: DeepSpeed's ``load_module_state_dict`` passes over the small parameters that ZeRO-3
+        keeps whole, so that their partition, and the master copy made from it, would stay the old ones.
+        """
+        for name, parameter in self.module.named_parameters():
+            gathered: Any = deepspeed.zero.GatheredParameters(
+                [parameter], modifier_rank=0, enabled=self.is_partitioned
+            )
+            with gathered:
+                if self.rank == 0 or not self.is_partitioned:
+                    parameter.data.copy_(loaded[name])
+        self.engine.optimizer.refresh_fp32_params()
+
+    def export(self, directory: str, *, with_index: bool = False) -> None:
+        """The model in the hub layout, as rank 0 alone writes it: safetensors shards with their index, which a single
+        file needs only beside other safetensors files."""
+        weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.hub_weights}
+        if self.rank != 0:
+            return
+        path = Path(directory)
+        path.mkdir(parents=True, exist_ok=True)
+        split = split_torch_state_dict_into_shards(weights, filename_pattern="model{suffix}.safetensors")
+        for file, names in split.filename_to_tensors.items():
+            save_file({name: weights[name] for name in names}, path / file, metadata={"format": "pt"})
+        if split.is_sharded or with_index:
+            index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+            (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
+
+    def gathered(self, part: torch.nn.Module) -> dict[str, torch.Tensor]:
+        """A small part's parameters whole and on the CPU: a collective under ZeRO-3."""
+        parameters = dict(part.named_parameters())
+        whole: Any = deepspeed.zero.GatheredParameters(list(parameters.values()), enabled=self.is_partitioned)
+        with whole:
+            return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
+
+
+def _decay_groups(module: torch.nn.Module, weight_decay: float) -> Iterator[dict[str, Any]]:
+    """Matrices decay; gains, biases and other vectors do not."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim > 1]
+    vectors = [parameter for parameter in trained if parameter.ndim <= 1]
+    for parameters, decay in ((matrices, weight_decay), (vectors, 0.0)):
+        if parameters:
+            yield {"params": parameters, "weight_decay": decay}

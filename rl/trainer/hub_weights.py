@@ -1,0 +1,76 @@
+"""The trainer's parameters as the hub lays them out: what is exported, and what is sent to vLLM."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import deepspeed
+import torch
+from torch import nn
+from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
+
+from rl.families.family import ModelFamily
+
+
+class HubWeights(WeightSource):
+    """All parameters by hub name, gathered one at a time under ZeRO-3: a collective, so every rank iterates."""
+
+    def __init__(self, family: ModelFamily, model: nn.Module, *, gather: bool) -> None:
+        self.family = family
+        self.model = model
+        self.gather = gather
+
+    def metadata(self) -> list[ParamMeta]:
+        """Names, types and full shapes, in the order of iteration, without moving anything."""
+        described = []
+        for name, parameter in self.model.named_parameters():
+            full_shape = tuple(getattr(parameter, "ds_shape", parameter.shape))
+            hub = self.family.hub_tensor(name, full_shape)
+            described.append(ParamMeta(hub.name, parameter.dtype, hub.shape))
+        return described
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, parameter in self.model.named_parameters():
+            gathered: Any = deepspeed.zero.GatheredParameters([parameter], enabled=self.gather)
+            with gathered:
+                yield self.family.to_hub(name, parameter.detach())
+
+
+def open_transfer(
+    backend: str, *, rank: int, client: Any, source: WeightSource, num_inference_ranks: int
+) -> Any:
+    """The trainer's end of vLLM's weight transfer, as vLLM's own factory makes it.
+
+    ``shared_memory`` is Hone's, for one machine; ``nccl`` (split) and ``ipc`` (colocated) are vLLM's, for CUDA.
+    """
+    from vllm.distributed.weight_transfer import WeightTransferTrainerFactory
+
+    init_info: Any
+    if backend == "shared_memory":
+        from sampler.vllm_pool.shared_memory_transfer import SharedMemoryTrainerInitInfo
+
+        init_info = SharedMemoryTrainerInitInfo(rank=rank)
+    elif backend == "nccl":
+        from ray.util import get_node_ip_address
+        from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+        # The sender is NCCL rank 0 of a group with every inference rank; the other trainer ranks stay outside it.
+        init_info = NCCLTrainerInitInfo(
+            rank=rank,
+            master_address=get_node_ip_address(),
+            master_port=_free_port(),
+            world_size=1 + num_inference_ranks,
+        )
+    else:
+        from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+
+        init_info = IPCTrainerInitInfo(rank=rank)
+    return WeightTransferTrainerFactory.trainer_init(init_info, client=client, source=source)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,240 @@
+"""The DeepSpeed half of a trainer rank: micro-batches in, log-probabilities, optimizer steps and weights out."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from transformers import AutoProcessor
+
+from reward_models.value_head import save_value_head
+from rl.algorithm.losses import CRITIC_LOSSES, LossInputs, LossSpec, compute_loss
+from rl.data.batch import Floats, TrainBatch
+from rl.families.family import load_family
+from rl.trainer.collator import Collator
+from rl.trainer.critic_model import CriticModel
+from rl.trainer.deepspeed_model import ModelEngine
+from rl.trainer.hub_weights import open_transfer
+from rl.trainer.policy_model import MicroBatch, PolicyModel
+from rl.trainer.rank_work import RankWork, TrainerSetup
+
+
+class TrainerEngine:
+    """One rank's policy, and its critic where there is one: DeepSpeed engines that share collator and pictures.
+
+    Every method is called on all ranks at once.
+    """
+
+    def __init__(self, setup: TrainerSetup) -> None:
+        """Load the policy and start DeepSpeed. MASTER_ADDR, RANK and so on are in the environment, as
+        torch.distributed wants them."""
+        torch.set_num_threads(setup.trainer.threads_per_rank)
+        self.setup = setup
+        if setup.device == "cpu":
+            self.device = torch.device("cpu")
+            _leave_out_shared_memory_op()
+        else:
+            self.device = torch.device(setup.device, int(os.environ["LOCAL_RANK"]))
+        deepspeed.init_distributed(
+            dist_backend="gloo" if setup.device == "cpu" else "nccl", auto_mpi_discovery=False, verbose=False
+        )
+        self.family = load_family(setup.model.family)
+        processor = AutoProcessor.from_pretrained(setup.model_path)
+        policy = PolicyModel(
+            self.family, self._load(setup.model_path), self.family.forbidden_token_ids(processor.tokenizer)
+        )
+        self.policy = ModelEngine(policy, self.family, setup)
+        self.critic: ModelEngine | None = None
+        self.reference: PolicyModel | None = None
+        self.transfer: Any = None
+        self.collate = Collator(
+            self.family,
+            processor,
+            placeholder_ids=self.family.placeholder_ids(policy.model.config),
+            pad_token_id=processor.tokenizer.pad_token_id,
+            packed=setup.trainer.layout == "packed",
+            always_picture=self.policy.is_partitioned or self.policy.num_ranks > 1,
+            cache_bytes=setup.trainer.image_cache_mib << 20,
+            device=self.device,
+        )
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """Sizes of the policy."""
+        return self.policy.facts
+
+    # --- the policy -------------------------------------------------------------------------------------
+
+    def logprobs(
+        self, work: RankWork, temperature: float, of_reference: bool
+    ) -> tuple[list[Floats], list[Floats]]:
+        """Log-probabilities and entropies of every response token, flat, one pair of arrays a micro-batch."""
+        model = self.reference if of_reference else self.policy
+        assert model is not None, "load_reference comes before log-probabilities of the reference"
+        logprobs, entropies = [], []
+        with torch.no_grad():
+            for micro_batch in _micro_batches(work):
+                values, entropy = model(self._tensors(work, micro_batch), temperature, True)
+                if micro_batch is not None:
+                    logprobs.append(values.cpu().numpy())
+                    entropies.append(entropy.cpu().numpy())
+        return logprobs, entropies
+
+    def load_weights(self, hub_directory: str) -> None:
+        """Weights of a hub-layout checkpoint into the policy."""
+        self.policy.load_weights(
+            {f"model.{name}": one for name, one in self._load(hub_directory).named_parameters()}
+        )
+
+    def export(self, directory: str) -> None:
+        """The policy in the hub layout, written by rank 0."""
+        self.policy.export(directory)
+
+    def load_reference(self, directory: str) -> None:
+        """Hold a frozen copy of a checkpoint as the reference policy of the KL term."""
+        model = self._load(directory).requires_grad_(False).eval()
+        self.reference = PolicyModel(self.family, model, tuple(self.policy.module.forbidden_ids.tolist()))
+        self.reference.to(self.device)
+
+    def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
+        """Send the current weights to every sampler worker behind ``client``. Returns the seconds it took."""
+        start = time.perf_counter()
+        if self.transfer is None:
+            self.transfer = open_transfer(
+                backend,
+                rank=self.policy.rank,
+                client=client,
+                source=self.policy.hub_weights,
+                num_inference_ranks=num_inference_ranks,
+            )
+        self.transfer.client = client
+        self.transfer.send_weights()
+        return time.perf_counter() - start
+
+    # --- the critic -------------------------------------------------------------------------------------
+
+    def load_critic(self, hub_directory: str) -> dict[str, int]:
+        """A critic with the backbone of a checkpoint (a policy's, a reward model's or a critic's own) and its value
+        head where it has one; made on first use, refilled later. Returns its sizes."""
+        critic = CriticModel(self.family, self._load(hub_directory))
+        critic.load_value_head(Path(hub_directory))
+        if self.critic is None:
+            self.critic = ModelEngine(critic, self.family, self.setup)
+        else:
+            self.critic.load_weights(dict(critic.named_parameters()))
+            self.critic.reset_optimizer()
+        return self.critic.facts
+
+    def values(self, work: RankWork) -> list[Floats]:
+        """Values of the states before every response token, flat, one array a micro-batch."""
+        assert self.critic is not None, "load_critic comes before values"
+        values = []
+        with torch.no_grad():
+            for micro_batch in _micro_batches(work):
+                output = self.critic(self._tensors(work, micro_batch))
+                if micro_batch is not None:
+                    values.append(output.cpu().numpy())
+        return values
+
+    def export_critic(self, directory: str) -> None:
+        """The critic's backbone in the hub layout and its value head beside it, written by rank 0."""
+        assert self.critic is not None
+        self.critic.export(directory, with_index=True)  # without one vLLM takes the head for the backbone's
+        head = self.critic.gathered(self.critic.module.value_head)
+        if self.critic.rank == 0:
+            save_value_head(Path(directory), head)
+
+    # --- both -------------------------------------------------------------------------------------------
+
+    def update(self, work: RankWork, loss: LossSpec) -> list[dict[str, float]]:
+        """Take the optimizer steps in ``work``: the critic's for a loss of its own, else the policy's. Returns this
+        rank's metric sums for each step."""
+        model = self.critic if loss.name in CRITIC_LOSSES else self.policy
+        assert model is not None, "load_critic comes before a loss of the critic's"
+        model.engine.train()
+        return [
+            model.step([partial(self._loss, work, part, loss) for part in micro_batches], rate)
+            for micro_batches, rate in zip(work.steps, work.rates, strict=True)
+        ]
+
+    def reset_optimizer(self) -> None:
+        """Forget moments and step counts: a stage starts from weights alone."""
+        for model in self._models().values():
+            model.reset_optimizer()
+
+    def save_checkpoint(self, directory: str) -> None:
+        """What going on inside a stage needs, of policy and critic."""
+        for tag, model in self._models().items():
+            model.save_checkpoint(directory, tag)
+
+    def load_checkpoint(self, directory: str) -> None:
+        """Back to what ``save_checkpoint`` wrote. Raises: RuntimeError where it cannot be read."""
+        for tag, model in self._models().items():
+            model.load_checkpoint(directory, tag)
+
+    def close(self) -> None:
+        """Remove the weights that the last sync left in shared memory."""
+        if self.transfer is not None:
+            self.transfer.shutdown()
+
+    def _models(self) -> dict[str, ModelEngine]:
+        return {"state": self.policy} | ({"critic": self.critic} if self.critic is not None else {})
+
+    def _loss(
+        self, work: RankWork, micro_batch: TrainBatch | None, loss: LossSpec
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        tensors = self._tensors(work, micro_batch)
+        of_critic, entropy = loss.name in CRITIC_LOSSES, None
+        if of_critic:
+            assert self.critic is not None
+            output = self.critic(tensors)
+        else:
+            output, entropy = self.policy(tensors, loss.temperature, bool(loss.entropy_coef))
+        if micro_batch is None:  # nothing to learn, but the collective work must be the same on all ranks
+            return output.sum() * 0.0, {}
+
+        def matrix(column: Floats) -> torch.Tensor:
+            return tensors.matrix(torch.from_numpy(column).to(self.device))
+
+        inputs = LossInputs(
+            logprobs=None if of_critic else tensors.matrix(output),
+            values=tensors.matrix(output) if of_critic else None,
+            entropy=None if entropy is None else tensors.matrix(entropy),
+            old_logprobs=matrix(micro_batch.old_logprobs),
+            ref_logprobs=matrix(micro_batch.ref_logprobs),
+            sample_logprobs=matrix(micro_batch.sample_logprobs),
+            advantages=matrix(micro_batch.advantages),
+            old_values=matrix(micro_batch.old_values),
+            returns=matrix(micro_batch.returns),
+            mask=matrix(micro_batch.loss_mask),
+            kl_coef=torch.from_numpy(micro_batch.kl_coef).to(self.device),
+            is_right=torch.from_numpy(micro_batch.is_right).to(self.device),
+            num_loss_tokens=micro_batch.num_loss_tokens,
+            num_loss_sequences=micro_batch.num_loss_sequences,
+            num_right_tokens=micro_batch.num_right_tokens,
+            num_ranks=self.policy.num_ranks,
+        )
+        return compute_loss(loss, inputs)
+
+    def _tensors(self, work: RankWork, micro_batch: TrainBatch | None) -> MicroBatch:
+        batch = work.filler if micro_batch is None else micro_batch
+        assert batch is not None, "an empty micro-batch needs a filler"
+        return self.collate(batch.replace(visuals=work.visuals))
+
+    def _load(self, path: str) -> torch.nn.Module:
+        dtype = getattr(torch, self.setup.model.dtype)
+        return self.family.load_model(Path(path), dtype=dtype, attention=self.setup.model.attention)
+
+
+def _micro_batches(work: RankWork) -> list[TrainBatch | None]:
+    return [part for step in work.steps for part in step]
+
+
+def _leave_out_shared_memory_op() -> None:
+    """DeepSpeed would compile its shared-memory reduction at start-up (40 s here). Only inference uses it."""
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False

@@ -1,0 +1,34 @@
+"""What the controller hands to a trainer rank: how to build it, and its part of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rl.data.batch import TrainBatch
+from rl.recipe.trainer_config import ModelConfig, TrainerConfig
+from sampler.vision_input import Visual
+
+
+@dataclass(frozen=True)
+class TrainerSetup:
+    """What a rank needs to build its engine."""
+
+    model_path: str
+    model: ModelConfig
+    trainer: TrainerConfig
+    log_dir: str
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class RankWork:
+    """A rank's part of some optimizer steps: for each step its micro-batches (an empty one is None) and its rate.
+
+    ``visuals`` holds the pictures and videos of all of them, once per prompt.
+    """
+
+    steps: Sequence[Sequence[TrainBatch | None]]
+    rates: Sequence[float] = ()
+    visuals: Mapping[str, tuple[Visual, ...]] = field(default_factory=dict)
+    filler: TrainBatch | None = None

@@ -1,0 +1,81 @@
+"""A picture's or a video's file content, wherever a data set has put it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sampler.vision_input import VisualKind
+from verifiers.errors import BadInput
+
+_WORD: Mapping[VisualKind, str] = {"image": "picture", "video": "video"}
+_DATA_URI = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.=+-]*)*,", re.ASCII)
+
+
+def encoded_bytes(value: Any, folder: Path | None, kind: VisualKind, *, max_bytes: int) -> bytes:
+    """The bytes of `value`: bytes, `{"bytes": ..., "path": ...}` (how `datasets` stores its `Image` and `Video`
+    features), a base64 data URI, or a path, relative to `folder`. Raises `BadInput` with the reason."""
+    word = _WORD[kind]
+    if isinstance(value, Mapping):
+        value = _held(value, word)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        encoded = bytes(value)
+    elif not isinstance(value, str):
+        raise BadInput(f"a {word} is bytes, a path or a base64 data URI, got {type(value).__name__}")
+    elif value.startswith("data:"):
+        encoded = _from_data_uri(value, kind)
+    elif re.match(r"\w+://", value):
+        raise BadInput(f"{word}s are not fetched over the network: download {value[:80]!r} first")
+    else:
+        encoded = _from_file(value, folder, word, max_bytes)
+    if not encoded:
+        raise BadInput(f"the {word} is empty (0 bytes)")
+    if len(encoded) > max_bytes:
+        raise BadInput(f"the {word} has {len(encoded) / 2**20:.0f} MiB, more than {max_bytes // 2**20}")
+    return encoded
+
+
+def _held(value: Mapping[Any, Any], word: str) -> Any:
+    for key in ("bytes", "path"):
+        if value.get(key) is not None:
+            return value[key]
+    raise BadInput(f"a {word} has neither bytes nor path (keys: {', '.join(map(str, value)) or 'none'})")
+
+
+def _from_data_uri(uri: str, kind: VisualKind) -> bytes:
+    head = _DATA_URI.match(uri[:200])
+    if head is None or not head.group().endswith(";base64,"):
+        raise BadInput(f"a data URI must read data:{kind}/...;base64,...")
+    try:
+        return base64.b64decode(uri[head.end() :], validate=True)
+    except (binascii.Error, ValueError) as why:
+        raise BadInput(f"the base64 of a data URI is broken: {why}") from None
+
+
+def _from_file(name: str, folder: Path | None, word: str, max_bytes: int) -> bytes:
+    path = Path(name) if folder is None else folder / name
+    shown = name if len(name) <= 120 else name[:120] + "…"
+    try:
+        if not path.is_file():  # a directory, a device and a pipe are no pictures either
+            raise BadInput(f"no such {word} file: {shown!r}{_near_file(path)}")
+        if path.stat().st_size > max_bytes:
+            raise BadInput(f"the {word} file {shown!r} is larger than {max_bytes // 2**20} MiB")
+        return path.read_bytes()
+    except (OSError, ValueError) as why:
+        if isinstance(why, BadInput):
+            raise
+        reason = why.strerror if isinstance(why, OSError) else why
+        raise BadInput(f"the {word} file {shown!r} cannot be read: {reason}") from None
+
+
+def _near_file(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    names = [entry.name for entry in path.parent.iterdir()]
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,170 @@
+"""One supervised example: a prompt, the response to learn, and where that response came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from sampler.data.dataset_rows import DatasetRow, dataset_rows
+from sampler.data.prompt_messages import checked_text
+from sampler.data.prompt_reader import COLUMNS, PromptReader
+from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.data.unread_column import UnreadColumn, UnreadColumns
+from sampler.data.wrong_rows import WrongRows
+from sampler.prompt import Prompt
+from verifiers.errors import BadInput, slip_of
+
+ValueT = TypeVar("ValueT")
+
+SFT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
+    *PROMPT_FIELDS,
+    ("response", pa.string()),
+    ("sft_source", pa.string()),  # `source` is the prompt's
+    ("rollout_id", pa.string()),
+    ("policy_version", pa.int64()),
+    ("round", pa.int64()),
+    ("verdict", pa.string()),  # JSON
+)
+LINEAGE_COLUMNS = tuple(name for name, _ in SFT_FIELDS[len(PROMPT_FIELDS) :])
+
+
+@dataclass(frozen=True)
+class SftRow:
+    """`response` is what the policy is to say, thought and solution: `<think>3+5+1</think>\\boxed{9}`.
+
+    A row harvested by rejection sampling carries its lineage: the rollout it was, the policy version that
+    sampled it, the round, and the verdict (as a plain dict) that let it in. A cold-start row has none of these.
+    """
+
+    prompt: Prompt
+    response: str
+    source: str = "cold_start"
+    rollout_id: str | None = None
+    policy_version: int | None = None
+    round: int | None = None
+    verdict: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SftDataset:
+    """Supervised rows in order, and the columns of their set that nothing reads."""
+
+    rows: tuple[SftRow, ...]
+    unread_columns: tuple[UnreadColumn, ...] = ()
+
+
+def save_sft_rows(path: str | os.PathLike[str], rows: Sequence[SftRow]) -> Path:
+    """Write rows as Parquet: the prompt's columns, the response, and the lineage. Returns the path."""
+    columns = prompt_columns([row.prompt for row in rows])
+    columns |= {
+        "response": [row.response for row in rows],
+        "sft_source": [row.source for row in rows],
+        "rollout_id": [row.rollout_id for row in rows],
+        "policy_version": [row.policy_version for row in rows],
+        "round": [row.round for row in rows],
+        "verdict": [None if row.verdict is None else json.dumps(row.verdict, sort_keys=True) for row in rows],
+    }
+    return write_parquet(path, columns, SFT_FIELDS)
+
+
+def load_sft_rows(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    decode_images: bool = True,
+) -> list[SftRow]:
+    """The rows of `load_sft_dataset`."""
+    loaded = load_sft_dataset(
+        path_or_hub_id, split=split, limit=limit, columns=columns, decode_images=decode_images
+    )
+    return list(loaded.rows)
+
+
+def load_sft_dataset(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    decode_images: bool = True,
+) -> SftDataset:
+    """Read and check supervised rows; a row needs `messages` and `response`, all else is optional.
+
+    Nobody judges these rows, so a reference is not needed; one that is there is still checked. Raises `BadRows`
+    naming file, row and column of rows that are wrong.
+    """
+    own = {name: (columns or {}).get(name, name) for name in LINEAGE_COLUMNS}
+    reader = PromptReader(
+        columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
+        default_kind="general",
+        needs_reference=False,
+        decode_images=decode_images,
+    )
+    rows: list[SftRow] = []
+    wrong, unread = WrongRows(), UnreadColumns([*COLUMNS, *LINEAGE_COLUMNS], columns)
+    for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
+        if limit is not None and len(rows) >= limit:
+            break
+        unread.see(row)
+        with wrong.collected(row.place):
+            rows.append(_sft_row(row, reader.read(row), own))
+    wrong.raise_any()
+    if not rows:
+        raise BadInput(f"{path_or_hub_id}: the set has no rows")
+    return SftDataset(tuple(rows), unread.found)
+
+
+def _sft_row(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> SftRow:
+    response = _optional(row, columns["response"], str)
+    if not response:
+        raise BadInput(
+            f"{row.place}, column {columns['response']!r}: a supervised row needs the response to learn"
+            f"{slip_of(columns['response'], [name for name in row.values if name != columns['response']])}"
+        )
+    return SftRow(
+        prompt=prompt,
+        response=response,
+        source=_optional(row, columns["sft_source"], str) or "cold_start",
+        rollout_id=_optional(row, columns["rollout_id"], str),
+        policy_version=_optional(row, columns["policy_version"], int),
+        round=_optional(row, columns["round"], int),
+        verdict=_verdict(row, columns["verdict"]),
+    )
+
+
+def _verdict(row: DatasetRow, column: str) -> dict[str, Any] | None:
+    value = row.values.get(column)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as why:
+            raise BadInput(f"{row.place}, column {column!r}: not valid JSON: {why}") from None
+    if value is not None and not isinstance(value, dict):
+        raise BadInput(
+            f"{row.place}, column {column!r}: a verdict is a JSON object, got {type(value).__name__}"
+        )
+    return value
+
+
+def _optional(row: DatasetRow, column: str, wanted: type[ValueT]) -> ValueT | None:
+    value = row.values.get(column)
+    if value is None:
+        return None
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise BadInput(
+            f"{row.place}, column {column!r}: expected {wanted.__name__}, got {type(value).__name__}"
+        )
+    if isinstance(value, str):
+        try:
+            checked_text(value)
+        except BadInput as why:
+            raise BadInput(f"{row.place}, column {column!r}: {why}") from None
+    return value

@@ -1,0 +1,50 @@
+"""Columns of a set that nothing reads: mostly notes of its author, now and then a name that is misspelt."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sampler.data.dataset_rows import DatasetRow
+
+# High, since other columns are welcome: `image` is meant as `images`, `source_url` is not meant as `source`.
+ALIKE = 0.85
+
+
+@dataclass(frozen=True)
+class UnreadColumn:
+    """``place`` is the first row that has it; ``meant`` the column which that row lacks and which is spelt alike."""
+
+    name: str
+    place: str
+    meant: str | None
+
+
+class UnreadColumns:
+    """Looks at the rows of a set one by one. ``columns`` are what is read, ``renamed`` the set's own names for some of
+    them, which may lead into a struct by dots.
+
+    >>> unread = UnreadColumns(["images", "reference"])
+    >>> unread.see(DatasetRow("set.jsonl, line 1", {"image": "a.png", "reference": "3", "note": ""}, None))
+    >>> [(column.name, column.meant) for column in unread.found]
+    [('image', 'images'), ('note', None)]
+    """
+
+    def __init__(self, columns: Iterable[str], renamed: Mapping[str, str] | None = None) -> None:
+        names = [(renamed or {}).get(column, column) for column in columns]
+        self._known = frozenset(names) | {name.partition(".")[0] for name in names}
+        self._found: dict[str, UnreadColumn] = {}
+
+    @property
+    def found(self) -> tuple[UnreadColumn, ...]:
+        """In the order seen, each once."""
+        return tuple(self._found.values())
+
+    def see(self, row: DatasetRow) -> None:
+        """Note what nobody reads in this row; a name close to one that the row lacks is what was meant."""
+        for name in row.values:
+            if name not in self._known and name not in self._found:
+                lacking = [known for known in sorted(self._known) if not row.values.get(known)]
+                close = difflib.get_close_matches(name.strip().casefold(), lacking, n=1, cutoff=ALIKE)
+                self._found[name] = UnreadColumn(name, row.place, close[0] if close else None)

@@ -1,0 +1,73 @@
+"""What is refused before an engine starts, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rl.algorithm.algorithm import NEEDS_CRITIC, require_known_algorithms
+from rl.recipe.rl_config import LossConfig, RlConfig
+from verifiers.errors import BadInput
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"advantage": "gae"},
+        {"advantage": "gae", "lambda_actor": 0.95, "lambda_critic": 0.95, "samples_per_prompt": 1},
+        {"advantage": "decoupled_gae", "lambda_actor": "length_adaptive", "whiten_advantages": False},
+        {"advantage": "reinforce_plus_plus", "samples_per_prompt": 1},
+        {"loss": LossConfig(policy_loss="gspo", importance="mask")},
+        {"loss": LossConfig(policy_loss="geo_mean", importance="truncate")},
+        {"reward_weights": {"math": 0.5, "general": 2.0, "own.package:Verifier": 1.0}},
+    ],
+)
+def test_is_taken(settings: dict[str, Any]) -> None:
+    require_known_algorithms(RlConfig(**settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"advantage": "decoupled_gea"}, "did you mean 'decoupled_gae'"),
+        ({"advantage": "remax"}, "'remax' needs reward_baselines, which this program does not make"),
+        ({"advantage": "gae", "lambda_actor": 0.95}, "has one lambda and always whitens"),
+        ({"advantage": "gae", "lambda_actor": "length_adaptive"}, "name 'decoupled_gae'"),
+        ({"advantage": "gae", "whiten_advantages": False}, "name 'decoupled_gae'"),
+        ({"loss": LossConfig(policy_loss="geo_mean", importance="mask")}, "rl.loss.importance='mask' has no"),
+        ({"loss": LossConfig(policy_loss="bypass_mode", importance="truncate")}, "use another loss"),
+        (
+            {"reward_weights": {"maths": 0.5}},
+            "'maths' is no kind of prompt and no verifier; did you mean 'math'",
+        ),
+    ],
+)
+def test_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput) as found:
+        require_known_algorithms(RlConfig(**settings))
+    assert message in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lambda_actor": 1.5}, "1.5 is neither a number from 0 to 1 nor length_adaptive"),
+        ({"lambda_actor": "adaptive"}, "'adaptive' is neither a number"),
+        ({"gamma": 0.0}, "greater than 0"),
+        ({"length_adaptive_alpha": 0.0}, "greater than 0"),
+        ({"overlong_cache_tokens": 9, "max_response_tokens": 8}, "is more than rl.max_response_tokens=8"),
+        ({"unparseable_penalty": -1.0}, "greater than or equal to 0"),
+    ],
+)
+def test_is_out_of_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RlConfig(**settings)
+
+
+def test_critic_estimators_are_in_the_registry() -> None:
+    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
+
+    require_known_algorithms(RlConfig())
+    assert set(ADV_ESTIMATOR_REGISTRY) >= NEEDS_CRITIC

@@ -1,0 +1,38 @@
+"""Which groups carry a signal."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl.algorithm.advantages import compute_advantages
+from rl.algorithm.informative_groups import informative_groups
+
+
+def test_by_hand() -> None:
+    rewards = [1.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.4, 0.45, 0.0]
+    groups = ["mixed", "mixed", "right", "right", "wrong", "near", "near", "near", "wrong"]
+    assert informative_groups(rewards, groups) == {"mixed", "near"}
+    assert informative_groups(rewards, groups, min_spread=0.2) == {"mixed"}
+    assert informative_groups(rewards, groups, min_spread=1.0) == frozenset()
+
+
+def test_a_group_of_one_is_kept() -> None:
+    assert informative_groups([0.5, 1.0, 1.0], ["general", "a", "a"], min_spread=0.9) == {"general"}
+
+
+def test_nothing() -> None:
+    assert informative_groups([], []) == frozenset()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from([0.0, 0.25, 1.0])), min_size=1))
+def test_agrees_with_the_advantages_of_the_group(rows: list[tuple[str, float]]) -> None:
+    """Left out are the groups in which every GRPO advantage is 0."""
+    members = [group for group, _ in rows]
+    rows = [row for row in rows if members.count(row[0]) > 1]
+    if not rows:
+        return
+    groups, rewards = zip(*rows, strict=True)
+    found = compute_advantages("grpo", rewards, groups, [1] * len(rows)).advantages
+    moved = {group for group, own in zip(groups, found, strict=True) if own[0]}
+    assert informative_groups(rewards, groups) == moved

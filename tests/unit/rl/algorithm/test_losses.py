@@ -1,0 +1,264 @@
+"""Losses against their definitions in plain loops over float64: value, gradient, the same sum however cut."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl.algorithm.losses import LossInputs, LossSpec, compute_loss, importance_weights
+from rl.algorithm.value_loss import explained_variance, value_loss
+
+CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
+PPO = LossSpec("vanilla", clip_low=CLIP_LOW, clip_high=CLIP_HIGH)
+SPECS = {
+    "sft": LossSpec(),
+    "ppo": PPO,
+    "positive": dataclasses.replace(PPO, positive_nll_coef=0.7),
+    "truncated": dataclasses.replace(PPO, importance="truncate", importance_cap=1.2),
+    "masked": dataclasses.replace(PPO, importance="mask", importance_cap=1.3),
+    "everything": dataclasses.replace(
+        PPO, positive_nll_coef=0.3, importance="truncate", importance_cap=1.1, entropy_coef=0.2
+    ),
+    "value": LossSpec("value"),
+    "value clipped": LossSpec("value", value_clip=0.1),
+}
+
+
+def inputs(lengths: list[int], seed: int = 0) -> LossInputs:
+    """Right-padded float64 columns with every clip crossed somewhere; some tokens and some sequences are masked."""
+    rng = np.random.default_rng(seed)
+    shape = len(lengths), max(lengths)
+    inside = np.arange(shape[1]) < np.array(lengths)[:, None]
+    mask = inside & (rng.random(shape) < 0.85)
+    if len(lengths) > 2:
+        mask[1] = False
+    mask[0, 0] = True
+    is_right = (np.arange(len(lengths)) % 2 == 0).astype(float)
+
+    def column(scale: float) -> torch.Tensor:
+        return torch.from_numpy(np.where(inside, scale * rng.normal(size=shape), 0.0))
+
+    now = -column(1.0).abs()
+    values = column(1.0)
+    return LossInputs(
+        logprobs=now,
+        entropy=column(1.0).abs(),
+        old_logprobs=now + column(0.5),
+        ref_logprobs=now + column(0.3),
+        sample_logprobs=now + column(0.5),
+        advantages=column(1.0),
+        mask=torch.from_numpy(mask.astype(float)),
+        kl_coef=torch.from_numpy(rng.random(len(lengths))),
+        num_loss_tokens=int(mask.sum()),
+        num_loss_sequences=int(mask.any(-1).sum()),
+        num_ranks=1,
+        is_right=torch.from_numpy(is_right),
+        num_right_tokens=int((mask * is_right[:, None]).sum()),
+        values=values,
+        old_values=values + column(0.2),
+        returns=column(1.0),
+    )
+
+
+def part(whole: LossInputs, places: list[int], num_ranks: int) -> LossInputs:
+    """Some of the sequences as another rank's micro-batch, with padding of its own; global counts stay."""
+    width = max(int(whole.logprobs[place].count_nonzero()) for place in places)
+    columns: dict[str, Any] = {"num_ranks": num_ranks}
+    for field in dataclasses.fields(whole):
+        value = getattr(whole, field.name)
+        if torch.is_tensor(value):
+            columns[field.name] = value[places, :width] if value.ndim == 2 else value[places]
+    return dataclasses.replace(whole, **columns)
+
+
+def policy_by_hand(spec: LossSpec, given: LossInputs) -> float:
+    """PPO with dual clip, KL by k3, importance weights, likelihood of right responses, entropy: token by token."""
+    total = right = 0.0
+    for row in range(len(given.mask)):
+        for t in range(given.mask.shape[1]):
+            if not given.mask[row, t]:
+                continue
+            now, old, ref, sample, advantage = (
+                float(column[row, t])
+                for column in (
+                    given.logprobs,
+                    given.old_logprobs,
+                    given.ref_logprobs,
+                    given.sample_logprobs,
+                    given.advantages,
+                )
+            )
+            ratio = math.exp(now - old)
+            surrogate = min(ratio * advantage, min(max(ratio, 1 - CLIP_LOW), 1 + CLIP_HIGH) * advantage)
+            if advantage < 0:
+                surrogate = max(surrogate, DUAL_CLIP * advantage)
+            weight = math.exp(old - sample)
+            if spec.importance == "truncate":
+                surrogate *= min(weight, spec.importance_cap)
+            elif spec.importance == "mask":
+                surrogate *= weight if 1 / spec.importance_cap <= weight <= spec.importance_cap else 0.0
+            kl = math.exp(ref - now) - (ref - now) - 1
+            total += -surrogate + float(given.kl_coef[row]) * kl
+            total -= spec.entropy_coef * float(given.entropy[row, t])
+            right -= now if given.is_right[row] else 0.0
+    loss = total / int(given.mask.sum())
+    num_right = int((given.mask * given.is_right[:, None]).sum())
+    return loss + spec.positive_nll_coef * right / max(1, num_right)
+
+
+LENGTHS = [5, 3, 8, 1, 6, 4, 2]
+
+
+@pytest.mark.parametrize("name", ["ppo", "positive", "truncated", "masked", "everything"])
+@pytest.mark.parametrize("seed", range(3))
+def test_policy_losses_by_hand(name: str, seed: int) -> None:
+    given = inputs(LENGTHS, seed)
+    loss, _ = compute_loss(SPECS[name], given)
+    assert float(loss) == pytest.approx(policy_by_hand(SPECS[name], given), rel=1e-9)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_value_loss_by_hand(clip: float | None) -> None:
+    """0.5 max of two squares, mean over the loss tokens; figures of the critic as numpy has them."""
+    given = inputs(LENGTHS)
+    loss, sums = compute_loss(LossSpec("value", value_clip=clip), given)
+    inside = given.mask.numpy() > 0
+    now, old, returns = (column.numpy()[inside] for column in (given.values, given.old_values, given.returns))
+    squares = (now - returns) ** 2
+    clipped = squares if clip is None else (np.clip(now, old - clip, old + clip) - returns) ** 2
+    assert float(loss) == pytest.approx(0.5 * np.maximum(squares, clipped).mean(), rel=1e-12)
+    means = {name.removesuffix("_sum"): value / inside.sum() for name, value in sums.items()}
+    assert means["value_clip_frac"] == pytest.approx((clipped > squares).mean())
+    assert (means["value_clip_frac"] > 0) == (clip is not None)
+    assert means["value"] == pytest.approx(now.mean())
+    assert means["return"] == pytest.approx(returns.mean())
+    assert explained_variance(means) == pytest.approx(1 - (returns - now).var() / returns.var(), rel=1e-9)
+
+
+def test_value_loss_within_the_clip_is_plain_and_counts_nothing() -> None:
+    """In float32 too, where old + (new - old) would not be new."""
+    values = torch.rand(4, 50) * 0.2
+    counts = {"dp_size": 1, "batch_num_tokens": 200, "global_batch_size": 4}
+    columns = values, torch.rand(4, 50) * 0.2, torch.rand(4, 50), torch.ones(4, 50)
+    loss, sums = value_loss(*columns, 0.2, counts)
+    plain, _ = value_loss(*columns, None, counts)
+    assert loss == plain
+    assert sums["value_clip_frac_sum"] == 0
+
+
+def test_explained_variance_of_equal_returns_is_0() -> None:
+    means = {"value_error": 0.1, "value_error_squared": 0.2, "return": 0.3, "return_squared": 0.09}
+    assert explained_variance(means) == 0.0
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_padding_changes_nothing(name: str) -> None:
+    given = inputs(LENGTHS)
+    wide = {
+        field.name: torch.nn.functional.pad(value, (0, 7))
+        for field in dataclasses.fields(given)
+        if torch.is_tensor(value := getattr(given, field.name)) and value.ndim == 2
+    }
+    loss, sums = compute_loss(SPECS[name], given)
+    padded_loss, padded_sums = compute_loss(SPECS[name], dataclasses.replace(given, **wide))
+    assert float(padded_loss) == pytest.approx(float(loss), rel=1e-12)
+    assert padded_sums == pytest.approx(sums, rel=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(SPECS)),
+    st.lists(st.integers(1, 9), min_size=1, max_size=9),
+    st.integers(0, 99),
+    st.data(),
+)
+def test_parts_add_up_to_the_whole(name: str, lengths: list[int], seed: int, data: st.DataObject) -> None:
+    """Over ranks and micro-batches in any cut: loss, gradient and every sum of the metrics."""
+    whole, num_ranks = inputs(lengths, seed), data.draw(st.integers(1, 3))
+    moved = "values" if name.startswith("value") else "logprobs"
+    column = getattr(whole, moved).requires_grad_()
+    loss, sums = compute_loss(SPECS[name], whole)
+    (gradient,) = torch.autograd.grad(loss, column)
+    cut = data.draw(st.lists(st.integers(0, 3), min_size=len(lengths), max_size=len(lengths)))
+    total, added = torch.zeros(()), dict.fromkeys(sums, 0.0)
+    for micro_batch in set(cut):
+        places = [place for place, at in enumerate(cut) if at == micro_batch]
+        value, part_sums = compute_loss(SPECS[name], part(whole, places, num_ranks))
+        total = total + value / num_ranks
+        for key, addend in part_sums.items():
+            added[key] += addend
+    assert total.item() == pytest.approx(loss.item(), rel=1e-6, abs=1e-9)
+    (parts_gradient,) = torch.autograd.grad(total, column)
+    np.testing.assert_allclose(parts_gradient, gradient, rtol=1e-6, atol=1e-9)
+    assert added == pytest.approx(sums, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_gradients_by_finite_differences(name: str) -> None:
+    given = inputs(LENGTHS, 3)
+    moved = "values" if name.startswith("value") else "logprobs"
+
+    def loss_of(column: torch.Tensor) -> torch.Tensor:
+        return compute_loss(SPECS[name], dataclasses.replace(given, **{moved: column}))[0]
+
+    column = getattr(given, moved).clone().requires_grad_()
+    assert torch.autograd.gradcheck(loss_of, (column,), eps=1e-6, atol=1e-8, rtol=1e-6)
+
+
+def test_positive_nll_is_a_mean_over_right_tokens_whatever_the_rest() -> None:
+    """Its metric too, though all metrics are divided by the step's loss tokens."""
+    given = inputs(LENGTHS)
+    plain, _ = compute_loss(PPO, given)
+    loss, sums = compute_loss(SPECS["positive"], given)
+    right = (given.mask * given.is_right[:, None]).numpy() > 0
+    mean = -given.logprobs.numpy()[right].mean()
+    assert float(loss - plain) == pytest.approx(0.7 * mean)
+    assert sums["positive_nll_sum"] / given.num_loss_tokens == pytest.approx(mean)
+
+
+def test_no_right_response_adds_nothing() -> None:
+    given = inputs(LENGTHS)
+    wrong = dataclasses.replace(given, is_right=torch.zeros(len(LENGTHS)), num_right_tokens=0)
+    assert compute_loss(SPECS["positive"], wrong)[0] == compute_loss(PPO, wrong)[0]
+
+
+def test_importance_weights_by_hand() -> None:
+    weights = torch.tensor([0.1, 0.5, 1.0, 1.9, 2.1, 40.0], dtype=torch.float64)
+    sample = torch.full_like(weights, -1.0)
+    old = (sample + weights.log()).requires_grad_()
+    truncated, above = importance_weights(old, sample, "truncate", 2.0)
+    assert truncated.tolist() == pytest.approx([0.1, 0.5, 1.0, 1.9, 2.0, 2.0])
+    assert above.tolist() == [0, 0, 0, 0, 1, 1]
+    masked, outside = importance_weights(old, sample, "mask", 2.1 - 1e-6)
+    assert masked.tolist() == pytest.approx([0.0, 0.5, 1.0, 1.9, 0.0, 0.0])
+    assert outside.tolist() == [1, 0, 0, 0, 1, 1]
+    assert not truncated.requires_grad and not masked.requires_grad
+    far, _ = importance_weights(torch.tensor([0.0]), torch.tensor([-1e4]), "mask", 2.0)
+    assert far.tolist() == [0.0]
+
+
+def test_metrics_of_the_importance_weights() -> None:
+    given = inputs(LENGTHS)
+    weight = np.exp((given.old_logprobs - given.sample_logprobs).numpy())
+    inside = given.mask.numpy() > 0
+    _, sums = compute_loss(SPECS["truncated"], given)
+    assert sums["importance_weight_sum"] == pytest.approx(np.minimum(weight, 1.2)[inside].sum())
+    assert sums["importance_outside_frac_sum"] == (weight > 1.2)[inside].sum() > 0
+    _, sums = compute_loss(SPECS["masked"], given)
+    outside = (weight > 1.3) | (weight < 1 / 1.3)
+    assert sums["importance_weight_sum"] == pytest.approx((weight * ~outside)[inside].sum())
+    assert sums["importance_outside_frac_sum"] == outside[inside].sum() > 0
+
+
+def test_equal_sampler_and_trainer_need_no_correction() -> None:
+    given = inputs(LENGTHS)
+    same = dataclasses.replace(given, sample_logprobs=given.old_logprobs)
+    for name in ("truncated", "masked"):
+        assert compute_loss(SPECS[name], same)[0] == compute_loss(PPO, same)[0]

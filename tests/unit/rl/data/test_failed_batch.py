@@ -1,0 +1,52 @@
+"""A batch whose update went wrong is kept whole."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.failed_batch import BATCH_FILE, load_batch, require_finite
+from sampler.vision_input import Visual
+from verifiers.errors import HoneError
+
+
+def batch_of(lengths):
+    return TrainBatch.of(
+        [
+            TrainSequence(
+                f"r{i}",
+                f"p{i // 2}",
+                np.arange(length, dtype=np.int32),
+                2,
+                visuals=(Visual("image", bytes([i, 0, 255])), Visual("video", b"another")),
+                advantages=np.full(length - 2, i, np.float32),
+                kl_coef=i / 10,
+                is_right=i % 2 == 0,
+            )
+            for i, length in enumerate(lengths)
+        ]
+    )
+
+
+def test_numbers_pass(tmp_path):
+    require_finite([{"loss": 1.0, "grad_norm": 0.0}], [batch_of([4])], tmp_path, "policy, step 3")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "outcome", [{"loss": float("nan"), "grad_norm": 1.0}, {"loss": 1.0, "grad_norm": float("inf")}]
+)
+def test_what_is_no_number_stops_and_keeps_the_batch(tmp_path, outcome):
+    fine = {"loss": 1.0, "grad_norm": 1.0}
+    parts = [batch_of([4, 6]), batch_of([5, 3, 9]), batch_of([4])]
+    with pytest.raises(HoneError, match=rf"critic, step 3, mini-batch 1: .*{BATCH_FILE}"):
+        require_finite([fine, outcome, fine], parts, tmp_path / "stage", "critic, step 3")
+    kept = load_batch(tmp_path / "stage" / BATCH_FILE)
+    for field in dataclasses.fields(TrainBatch):
+        wanted, got = getattr(parts[1], field.name), getattr(kept, field.name)
+        if isinstance(wanted, np.ndarray):
+            np.testing.assert_array_equal(got, wanted)
+            assert got.dtype == wanted.dtype
+        else:
+            assert got == wanted

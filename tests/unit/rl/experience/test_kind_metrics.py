@@ -1,0 +1,56 @@
+"""Figures by kind of prompt against sums by hand; KL over the loss tokens of each kind only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.experience.kind_metrics import kind_metrics, kl_metrics
+
+
+def test_kinds_are_counted_apart(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    asked, ruled = replace(prompt("g"), kind="general"), prompt("v")
+    metrics = kind_metrics(
+        [
+            judged(asked, 0, 0.25, length=4),
+            judged(asked, 1, None, length=2),
+            judged(ruled, 0, 1.0, length=6),
+            judged(ruled, 1, 0.0, length=2, status="empty"),
+        ]
+    )
+    assert metrics["kind/general/reward_mean"] == 0.25
+    assert metrics["kind/general/unjudged_frac"] == 0.5
+    assert metrics["kind/general/response_tokens_mean"] == 3
+    assert metrics["kind/verifiable/reward_mean"] == 0.5
+    assert metrics["kind/verifiable/answer_ok_frac"] == 0.5
+    assert "kind/general/num_rollouts" not in kind_metrics([judged(ruled, 0, 1.0)])
+
+
+def test_kl_is_the_mean_log_ratio_of_each_kind() -> None:
+    rng = np.random.default_rng(0)
+    lengths = [3, 5, 2]
+    batch = TrainBatch.of(
+        [
+            TrainSequence(f"s{i}", f"p{i}", np.arange(4 + length, dtype=np.int32), 4)
+            for i, length in enumerate(lengths)
+        ]
+    )
+    mask = np.ones(10, np.float32)
+    mask[7] = 0.0  # a token of the second sequence
+    old, reference = rng.normal(size=(2, 10)).astype(np.float32)
+    batch = batch.replace(old_logprobs=old, ref_logprobs=reference, loss_mask=mask)
+    got = kl_metrics(batch, ["general", "verifiable", "general"])
+    ratio = (old.astype(np.float64) - reference) * mask
+    of_general = ratio[:3].sum() + ratio[8:].sum()
+    assert got["kind/general/kl_token_mean"] == pytest.approx(of_general / 5, abs=1e-6)
+    assert got["kind/general/kl_response_mean"] == pytest.approx(of_general / 2, abs=1e-6)
+    assert got["kind/verifiable/kl_token_mean"] == pytest.approx(ratio[3:8].sum() / 4, abs=1e-6)
+    assert set(kl_metrics(batch, ["general"] * 3)) == {
+        "kind/general/kl_token_mean",
+        "kind/general/kl_response_mean",
+    }

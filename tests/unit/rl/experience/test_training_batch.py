@@ -1,0 +1,266 @@
+"""From judged rollouts to mini-batches: who is left out, who stays together, what is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.experience.judge import JudgedBatch
+from rl.experience.training_batch import (
+    mini_batches,
+    packed_rollouts,
+    training_rewards,
+    usable_rollouts,
+    with_advantages,
+)
+from rl.recipe.recipe import RftConfig
+from rl.recipe.rl_config import LossConfig, RlConfig
+from sampler.vision_input import Visual
+from verifiers.errors import BadInput, HoneError
+from verifiers.verdict import Verdict
+
+
+def batch_of(rollouts: list[Any], config: RlConfig) -> TrainBatch:
+    """As an RL step makes it, where the advantages wait for nothing from the trainer."""
+    return with_advantages(packed_rollouts(rollouts, config), training_rewards(rollouts, config), config)
+
+
+def test_undecided_rollouts_and_lone_siblings_are_left_out(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    a, b, c = prompt("a"), prompt("b"), prompt("c")
+    rollouts = [
+        judged(a, 0, 1.0),
+        judged(a, 1, None),
+        judged(a, 2, 0.0),
+        judged(b, 0, 0.0),
+        judged(b, 1, None),
+        judged(c, 0, None),
+        judged(c, 1, None),
+    ]
+    assert [one.rollout.rollout_id for one in usable_rollouts(rollouts, "grpo")] == ["rl-0-a-0", "rl-0-a-2"]
+    decided = [one.rollout.rollout_id for one in usable_rollouts(rollouts, "reinforce_plus_plus")]
+    assert decided == ["rl-0-a-0", "rl-0-a-2", "rl-0-b-0"]
+
+
+def test_nothing_to_learn_from() -> None:
+    with pytest.raises(HoneError, match="no rollout of a step can be learnt from"):
+        packed_rollouts([], RlConfig())
+
+
+def test_a_broken_format_counts_as_a_zero(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    a = prompt("a")
+    rollouts = [judged(a, 0, 1.0), judged(a, 1, 0.0, status="truncated")]
+    assert len(usable_rollouts(rollouts, "grpo")) == 2
+
+
+def test_columns_of_the_batch(
+    prompt: Callable[..., Any], judged: Callable[..., Any], picture: Callable[..., bytes]
+) -> None:
+    seen = prompt("a", images=[picture(1)])
+    general = prompt("b", kind="general")
+    rollouts = [
+        judged(seen, 0, 1.0, length=4),
+        judged(seen, 1, 0.0, length=1),
+        judged(general, 0, 0.25, length=2),
+        judged(general, 1, 0.75, length=3),
+    ]
+    config = RlConfig(loss=LossConfig(kl_coef_verifiable=0.0, kl_coef_general=0.125))
+    batch = batch_of(rollouts, config)
+    np.testing.assert_allclose(
+        batch.advantages,
+        np.repeat([np.sqrt(0.5), -np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(0.5)], [4, 1, 2, 3]),
+        rtol=1e-5,
+    )
+    assert batch.kl_coef.tolist() == [0.0, 0.0, 0.125, 0.125]
+    assert batch.sample_logprobs.tolist() == [-0.0, -1, -2, -3, -0.0, -0.0, -1, -0.0, -1, -2]
+    assert batch.token_ids[:9].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
+    assert batch.prompt_lengths.tolist() == [5] * 4
+    assert batch.visuals == {"a": (Visual("image", picture(1)),)}
+    assert (batch.num_loss_tokens, batch.num_loss_sequences) == (10, 4)
+
+
+def test_right_are_verifiable_responses_from_a_score_on(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    seen, general = prompt("a"), prompt("b", kind="general")
+    rollouts = [
+        judged(seen, 0, 1.0, length=4),
+        judged(seen, 1, 0.5, length=2),
+        judged(seen, 2, 0.4),
+        judged(general, 0, 0.9),
+    ]
+    batch = packed_rollouts(rollouts, RlConfig())
+    assert batch.is_right.tolist() == [1, 1, 0, 0]
+    assert batch.num_right_tokens == 6
+    assert packed_rollouts(rollouts, RlConfig(), right_score=0.6).is_right.tolist() == [1, 0, 0, 0]
+    parts = mini_batches(batch, 2, seed="1")
+    assert sorted(part.num_right_tokens for part in parts) == [0, 6]
+
+
+def test_rewards_are_the_scores_unless_shaped(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    seen, general = prompt("a"), prompt("b", kind="general", verifier=None)
+    unread = judged(seen, 1, 0.0, length=9)
+    unread = replace(
+        unread, reward=replace(unread.reward, verdict=Verdict.unparseable("nothing", "no answer"))
+    )
+    cut = judged(seen, 2, 0.0, status="truncated", length=10)
+    rollouts = [judged(seen, 0, 1.0), unread, cut, judged(general, 0, 0.75)]
+    assert training_rewards(rollouts, RlConfig()) == [1.0, 0.0, 0.0, 0.75]
+    shaped = RlConfig(
+        max_response_tokens=10,
+        overlong_cache_tokens=4,
+        unparseable_penalty=0.25,
+        reward_weights={"string": 2.0, "verifiable": 3.0, "general": 0.5},
+    )
+    assert training_rewards(rollouts, shaped) == pytest.approx([2.0, -0.25 - 0.75, -1.0, 0.375])
+    grouped = [one for one in rollouts if one.prompt is seen]
+    by_shape = batch_of(grouped, shaped).advantages[[0, 3, 12]]
+    own = np.array([2.0, -1.0, -1.0])
+    np.testing.assert_allclose(by_shape, (own - own.mean()) / own.std(ddof=1), rtol=1e-5)
+
+
+def test_advantages_of_a_critic_wait_for_its_values(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    """Single samples of general prompts beside a group: the critic is the baseline of both."""
+    rollouts = [
+        judged(prompt("a"), 0, 1.0, length=3),
+        judged(prompt("b", kind="general"), 0, 0.25, length=2),
+    ]
+    config = RlConfig(advantage="decoupled_gae", whiten_advantages=False, lambda_actor=0.5)
+    with pytest.raises(BadInput, match="needs a critic's values"):
+        batch_of(rollouts, config)
+    values = np.array([0.5, 0.25, 0.75, 0.5, 0.0], np.float32)
+    batch = packed_rollouts(rollouts, config)
+    assert not batch.advantages.any()
+    batch = with_advantages(batch, training_rewards(rollouts, config), config, values=values)
+    delta = [-0.25, 0.5, 0.25, -0.5, 0.25]
+    wanted = [delta[0] + 0.5 * delta[1] + 0.25 * delta[2], delta[1] + 0.5 * delta[2], delta[2]]
+    np.testing.assert_allclose(batch.advantages, [*wanted, delta[3] + 0.5 * delta[4], delta[4]])
+    np.testing.assert_allclose(batch.returns, [1.0, 1.0, 1.0, 0.25, 0.25])
+    np.testing.assert_array_equal(batch.old_values, values)
+
+
+def test_kl_in_the_reward_leaves_the_loss(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    """Per sample: its tokens' KL is taken off where there is a coefficient, and counted once."""
+    rollouts = [
+        judged(prompt("a"), 0, 1.0, length=2),
+        judged(prompt("b", kind="general"), 0, 0.5, length=2),
+    ]
+    loss = LossConfig(kl_in="reward", kl_coef_general=0.5, kl_estimator="k1")
+    config = RlConfig(advantage="decoupled_gae", whiten_advantages=False, loss=loss)
+    batch = packed_rollouts(rollouts, config).replace(
+        old_logprobs=np.array([-1, -2, -1, -2], np.float32),
+        ref_logprobs=np.array([-2, -2, -2, -1.5], np.float32),
+    )
+    assert batch.kl_coef.tolist() == [0.0, 0.5]
+    got = with_advantages(batch, [1.0, 0.5], config, values=np.zeros(4, np.float32))
+    np.testing.assert_allclose(got.returns, [1.0, 1.0, 0.5 - 0.5 + 0.25, 0.5 + 0.25])
+    assert got.kl_coef.tolist() == [0.0, 0.0]
+    in_loss = config.model_copy(update={"loss": loss.model_copy(update={"kl_in": "loss"})})
+    kept = with_advantages(batch, [1.0, 0.5], in_loss, values=np.zeros(4, np.float32))
+    np.testing.assert_allclose(kept.returns, [1.0, 1.0, 0.5, 0.5])
+    assert kept.kl_coef.tolist() == [0.0, 0.5]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=40), st.integers(1, 9), st.text(max_size=4))
+def test_mini_batches_hold_whole_groups_and_all_rollouts_once(groups: list[int], num: int, seed: str) -> None:
+    batch = TrainBatch.of(
+        [
+            TrainSequence(
+                f"r{i}",
+                f"p{group}",
+                np.zeros(3 + i % 4, np.int32),
+                2,
+                loss_mask=np.full(1 + i % 4, float(i % 3 > 0), np.float32),
+            )
+            for i, group in enumerate(groups)
+        ]
+    )
+    parts = mini_batches(batch, num, seed=seed)
+    assert Counter(one for part in parts for one in part.sequence_ids) == Counter(batch.sequence_ids)
+    where: dict[str, set[int]] = {}
+    for number, part in enumerate(parts):
+        for prompt_id in part.prompt_ids:
+            where.setdefault(prompt_id, set()).add(number)
+    assert all(len(places) == 1 for places in where.values())
+    assert len(parts) == min(num, len(set(groups)))
+    sizes = [len(set(part.prompt_ids)) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    assert sum(part.num_loss_tokens for part in parts) == batch.num_loss_tokens
+    for part in parts:
+        assert part.num_loss_tokens == int(part.loss_mask.sum())
+    again = mini_batches(batch, num, seed=seed)
+    assert [part.sequence_ids for part in again] == [part.sequence_ids for part in parts]
+
+
+def test_seeds_shuffle_prompts() -> None:
+    batch = TrainBatch.of([TrainSequence(f"r{i}", f"p{i}", np.zeros(3, np.int32), 2) for i in range(20)])
+    orders = {
+        tuple(mini_batches(batch, 4, seed=seed)[0].sequence_ids) for seed in ("1 0 0", "1 0 1", "2 0 0")
+    }
+    assert len(orders) == 3
+
+
+def test_judged_batch_is_put_in_the_order_of_the_prompts(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    a, b = prompt("a"), prompt("b")
+    arrived = [judged(a, 1, 0.0), judged(b, 2, 0.0), judged(a, 0, 1.0), judged(b, 0, 1.0)]
+    ordered = JudgedBatch(arrived, 0.0).in_order_of([b, a])
+    assert [one.rollout.rollout_id for one in ordered] == ["rl-0-b-0", "rl-0-b-2", "rl-0-a-0", "rl-0-a-1"]
+
+
+def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
+    from rl.stages.harvest import draw_candidates, hard_prompts
+
+    values: dict[str, list[float | None]] = {
+        "never": [0.0] * 4,
+        "once": [0, 0, 1.0, 0],
+        "three": [1.0, 1.0, 1.0, 0.0],
+        "always": [1.0] * 4,
+        "half of two": [1.0, 0.0, None, None],
+        "unknown": [None] * 4,
+        "near": [0.9, 0.9, 0.9, 0.9],
+        "one decided": [1.0, None, None, None],
+    }
+    prompts = {name: prompt(name) for name in values}
+    probed = [judged(prompts[name], i, value) for name, own in values.items() for i, value in enumerate(own)]
+    config = RftConfig(min_pass_frac=0.0, max_pass_frac=0.75, min_score=1.0)
+    hard = hard_prompts(probed, list(prompts.values()), config)
+    assert [one.prompt_id for one in hard] == ["once", "three", "half of two"]
+    strict = RftConfig(min_pass_frac=0.25, max_pass_frac=0.5, min_score=0.9)
+    assert [one.prompt_id for one in hard_prompts(probed, list(prompts.values()), strict)] == ["half of two"]
+
+    many = [prompt(f"p{i}") for i in range(30)]
+    drawn = draw_candidates(many, 10, seed="1")
+    assert drawn == draw_candidates(many, 10, seed="1") != draw_candidates(many, 10, seed="2")
+    assert len({one.prompt_id for one in drawn}) == 10
+    assert len(draw_candidates(many, 99, seed="1")) == 30
+
+
+def test_mismatch_is_k3_by_hand() -> None:
+    from rl.engines.weight_sync import Mismatch
+
+    sample, trainer = (
+        np.log(np.array([0.5, 0.2, 0.9], np.float32)),
+        np.log(np.array([0.25, 0.4, 0.9], np.float32)),
+    )
+    ratio = np.array([0.5, 2.0, 1.0])
+    got = Mismatch.between(sample, trainer)
+    assert got.kl == pytest.approx(np.mean(ratio - 1 - np.log(ratio)), rel=1e-5)
+    assert got.max_difference == pytest.approx(np.log(2), rel=1e-6)
+    assert Mismatch.between(sample, sample) == Mismatch(0.0, 0.0)
+    tiny = Mismatch.between(sample, sample + np.float32(1e-4))
+    assert tiny.kl == pytest.approx(0.5e-8, rel=1e-2)  # not lost to cancellation
+    assert Mismatch.between(sample[:0], sample[:0]) == Mismatch(0.0, 0.0)

@@ -1,0 +1,143 @@
+"""The whole preflight of a recipe, without engines: what it asks, in which order, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from recipes import cli
+from rl.data.run_data import RunData
+from rl.preflight.check import Check, Finding
+from rl.preflight.examine import _pictures_matter, check_tokens, examine
+from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
+from sampler.prompt import Prompt
+from verifiers.errors import HoneError
+
+
+def recipe(**sections: Any) -> Recipe:
+    data = {"train_prompts": "train.jsonl", "heldout_prompts": "heldout.jsonl", **sections.pop("data", {})}
+    return Recipe.model_validate({"name": "x", "data": data, **sections})
+
+
+def write_rows(path: Path, *references: str) -> None:
+    rows = [
+        {"messages": f"What is {one}?", "verifier": "number", "reference": one, "note": ""}
+        for one in references
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_data_that_cannot_be_read_ends_it_before_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("train.jsonl"), "1", "many")
+    write_rows(Path("heldout.jsonl"), "3")
+    findings = {
+        check.name: check.run() for check in examine(recipe(), tmp_path / "scratch", tmp_path, quick=True)
+    }
+    assert list(findings)[:3] == ["data", "train prompts", "held-out prompts"]
+    assert "policy to start from" not in findings
+    assert [one.words for one in findings.values()][-1] == "not asked: train prompts cannot be read"
+    assert findings["train prompts"].outcome == "failed"
+    assert findings["train prompts"].details[0].startswith("train.jsonl, line 2, column 'reference'")
+    assert findings["held-out prompts"].words == "1 of heldout.jsonl; not read: note"
+
+
+def test_doctor_tells_each_check_and_removes_a_run_directory_in_which_nothing_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("train.jsonl"), "1", "many")
+    write_rows(Path("heldout.jsonl"), "3")
+    Path("own.yaml").write_text(
+        "name: own\ndata: {train_prompts: train.jsonl, heldout_prompts: heldout.jsonl}"
+    )
+    assert cli.main(["doctor", "own.yaml", "--quick"]) == 1
+    shown = capfd.readouterr().out
+    assert "  train prompts   …\n" in shown
+    assert "1 row cannot be read" in shown and "train.jsonl, line 2" in shown
+    assert not Path("runs").exists()
+
+
+@pytest.fixture
+def asked(hub: Path, prompt: Callable[..., Any], tmp_path: Path) -> Callable[..., dict[str, Finding]]:
+    """The checks that need a tokenizer, of two prompts with places, one of them general."""
+    general = replace(prompt("g", reference="ok " * 20), kind="general", verifier=None)
+    data = RunData(
+        [prompt("v"), general], [], [], places={"train": {"v": "a.jsonl, line 1", "g": "a.jsonl, line 2"}}
+    )
+
+    def findings(changed: Recipe, data: RunData = data) -> dict[str, Finding]:
+        checks: list[Check] = list(check_tokens(changed, data, PolicyState(0, hub, "x"), tmp_path))
+        return {check.name: check.run() for check in checks}
+
+    return findings
+
+
+def test_a_comparison_must_fit_the_reward_model(asked: Callable[..., dict[str, Finding]]) -> None:
+    def found(room: int, **judge: Any) -> Finding:
+        sections = {"sampler": {"max_model_len": 400}, "rl": {"max_response_tokens": 100}}
+        model = {
+            "path": None,
+            "training": {"data": {"builder": "a:b"}, **judge},
+            "sampler": {"max_model_len": room},
+        }
+        return asked(recipe(judging={"reward_model": model}, **sections))["comparisons fit the reward model"]
+
+    enough, tight, none = found(400), found(150), found(30)
+    assert [one.outcome for one in (enough, tight, none)] == ["ok", "warning", "failed"]
+    assert "judging.reward_model.sampler.max_model_len=150; what is longer has no reward" in tight.words
+    assert "no answer fits" in none.words
+    assert found(150, kind="scalar").outcome == "ok"  # one answer at a time
+
+
+def test_what_is_wrong_is_named_by_file_and_line(
+    asked: Callable[..., dict[str, Finding]], prompt: Callable[..., Any]
+) -> None:
+    sections = {"sampler": {"max_model_len": 400}, "rl": {"max_response_tokens": 100}}
+    assert asked(recipe(**sections))["prompts fit"].outcome == "ok"
+    short = asked(recipe(data={"max_prompt_tokens": 1}, **sections))["prompts fit"]
+    assert (
+        short.outcome == "failed"
+        and "a.jsonl, line 1; a.jsonl, line 2; raise data.max_prompt_tokens" in short.words
+    )
+
+
+class SeeingSampler:
+    """Stands where a run's engines stand: the log-probability it gives hangs on the pictures, or it is blind."""
+
+    def __init__(self, *, blind: bool) -> None:
+        self.sampler = self
+        self.blind = blind
+        self.asked: list[str] = []
+
+    def plan(self, **settings: Any) -> None:
+        return None
+
+    def sample(self, prompts: list[Prompt], plan: None) -> Iterator[Any]:
+        for one in prompts:
+            self.asked.append(one.prompt_id)
+            seen = 0.0 if self.blind else -float(sum(one.images[0]))
+            yield SimpleNamespace(prompt=one, rollouts=[SimpleNamespace(sample_logprobs=[seen])])
+
+
+def test_a_blind_sampler_is_found(prompt: Callable[..., Prompt], picture: Callable[..., bytes]) -> None:
+    """Each prompt gets the pictures of the next, where there are as many; two with the same picture teach nothing."""
+    shown = [picture(0)], [picture(1)], [picture(2), picture(3)], [], [picture(4)], [picture(4)]
+    prompts = [prompt(f"p{i}", images=images) for i, images in enumerate(shown)]
+    seeing = SeeingSampler(blind=False)
+    assert _pictures_matter(seeing, prompts).words == "2 of 2 prompts answer differently to another picture"
+    assert seeing.asked == ["p0", "p5", "p0-swapped", "p5-swapped"]
+    with pytest.raises(HoneError, match="does not see them"):
+        _pictures_matter(SeeingSampler(blind=True), prompts)
+    alone = SeeingSampler(blind=True)
+    assert "nothing to compare" in _pictures_matter(alone, prompts[1:3]).words
+    assert not alone.asked

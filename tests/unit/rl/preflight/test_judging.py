@@ -1,0 +1,138 @@
+"""Preflight of hybrid RL: each fault is found, and named with what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from reward_models.score import Score
+from rl.data.run_data import RunData
+from rl.preflight.check import Check, Finding
+from rl.preflight.judging import POSITION_BIAS, check_judges, check_trained, position_bias, same_source
+from rl.recipe.recipe import Recipe
+from sampler.prompt import Prompt
+
+REWARD_MODEL = {"path": "rm"}
+
+
+def recipe(**sections: Any) -> Recipe:
+    return Recipe.model_validate({"name": "x", "data": {"builder": "a:b"}, **sections})
+
+
+@pytest.fixture
+def general(prompt: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda name, reference="ok": replace(
+        prompt(name), kind="general", verifier=None, reference=reference
+    )
+
+
+def outcomes(checks: Iterable[Check]) -> dict[str, Finding]:
+    return {check.name: check.run() for check in checks}
+
+
+def data(prompts: Sequence[Prompt]) -> RunData:
+    return RunData(prompts, [], [], places={"train": {"h": "train.jsonl, line 3"}})
+
+
+def test_a_prompt_without_judge_or_reference_is_found(
+    general: Callable[..., Any], prompt: Callable[..., Any]
+) -> None:
+    check = "every prompt has a judge"
+    prompts = [prompt("v"), general("g")]
+    none = outcomes(check_judges(recipe(), data(prompts)))[check]
+    assert none.outcome == "failed" and "judging.reward_model is not set" in none.words
+    with_model = recipe(judging={"reward_model": REWARD_MODEL})
+    bare = outcomes(check_judges(with_model, data([*prompts, general("h", "")])))[check]
+    assert bare.outcome == "failed"
+    assert bare.words == "1 general prompt without a reference to compare with: train.jsonl, line 3"
+    fine = outcomes(check_judges(with_model, data(prompts)))[check]
+    assert (fine.outcome, fine.words) == ("ok", "1 by a verifier, 1 by the reward model")
+
+
+def test_preferences_and_prompts_of_different_origin_are_named() -> None:
+    files = {"train": "a.jsonl", "heldout": "b.jsonl"}
+    prompts = {f"{name}_prompts": path for name, path in files.items()}
+
+    def found(data: dict[str, str], preferences: dict[str, str]) -> Finding:
+        judge = {"path": None, "training": {"data": preferences}}
+        return same_source(recipe(data=data, judging={"reward_model": judge}))
+
+    built = found({**prompts, "builder": "a:b"}, {"builder": "c:d"})
+    assert built.outcome == "warning"
+    assert built.words == (
+        "the reward model learns from other data: prompts come from files, preferences from c:d; "
+        "set judging.reward_model.training.data"
+    )
+    assert "prompts come from a:b, preferences from files" in found({"builder": "a:b"}, files).words
+    assert found(prompts, files).outcome == found({"builder": "a:b"}, {"builder": "c:d"}).outcome == "ok"
+
+
+def test_weights_and_penalties_move_the_scale(prompt: Callable[..., Any]) -> None:
+    check = "rewards are in [0, 1]"
+    assert outcomes(check_judges(recipe(), data([prompt("v")])))[check].outcome == "ok"
+    for rl in ({"reward_weights": {"string": 2.0}}, {"unparseable_penalty": 0.5}):
+        found = outcomes(check_judges(recipe(rl=rl), data([prompt("v")])))[check]
+        assert found.outcome == "warning" and "string" in found.words
+
+
+def run_of(*results: tuple[str, dict[str, Any]]) -> Any:
+    return SimpleNamespace(manifests=lambda: [{"kind": kind, "result": result} for kind, result in results])
+
+
+def test_what_a_run_has_trained() -> None:
+    hybrid = recipe(
+        judging={"reward_model": {**REWARD_MODEL, "max_position_bias_frac": 0.05}},
+        rl={"advantage": "decoupled_gae"},
+        critic={"min_explained_variance": 0.1},
+    )
+    bias, critic = "reward model's position bias", "critic after value pre-training"
+    report = {"position_bias_frac": 0.04, "num_pairs": 100}
+    good = outcomes(
+        check_trained(
+            hybrid, run_of(("reward-model", {"report": report}), ("critic", {"explained_variance": 0.3}))
+        )
+    )
+    assert (good[bias].outcome, good[critic].outcome) == ("ok", "ok")
+    bad = outcomes(
+        check_trained(
+            hybrid,
+            run_of(
+                ("reward-model", {"report": {**report, "position_bias_frac": 0.2}}),
+                ("critic", {"explained_variance": 0.05}),
+            ),
+        )
+    )
+    assert (bad[bias].outcome, bad[critic].outcome) == ("failed", "failed")
+    assert "20.0%" in bad[bias].words and "critic.pretrain_steps" in bad[critic].words
+    assert outcomes(check_trained(hybrid, run_of()))[critic].outcome == "ok"
+    blind = hybrid.model_copy(update={"critic": hybrid.critic.model_copy(update={"pretrain_steps": 0})})
+    assert outcomes(check_trained(blind, run_of()))[critic].outcome == "warning"
+    assert not list(check_trained(recipe(), run_of()))  # GRPO has no critic
+
+
+@pytest.mark.parametrize(("second", "outcome"), [(0.8, "ok"), (0.1, "failed")])
+def test_references_are_compared_in_both_orders(
+    general: Callable[..., Any], second: float, outcome: str
+) -> None:
+    parts = {"as_first": 0.9, "as_second": second}
+    engines = SimpleNamespace(
+        judge=SimpleNamespace(compare=lambda asked: [Score.scored(0.5, parts=parts) for _ in asked])
+    )
+    found = position_bias(
+        recipe(judging={"reward_model": REWARD_MODEL}), engines, [general(f"g{i}", f"r{i}") for i in range(5)]
+    )
+    assert found.outcome == outcome and "4 pairs" in found.words
+
+
+def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> None:
+    hybrid = recipe(judging={"reward_model": {**REWARD_MODEL, "max_position_bias_frac": 0.0}})
+    scores = Score.scored(0.7, parts={"score": 1.0, "reference_score": 0.2})
+    engines: Any = SimpleNamespace(judge=SimpleNamespace(compare=lambda asked: [scores for _ in asked]))
+    found = position_bias(hybrid, engines, [general(f"g{i}", f"r{i}") for i in range(5)])
+    trained = run_of(("reward-model", {"report": {"position_bias_frac": None, "num_pairs": 100}}))
+    for finding in (found, outcomes(check_trained(hybrid, trained))[POSITION_BIAS]):
+        assert finding.outcome == "ok" and "one answer at a time" in finding.words

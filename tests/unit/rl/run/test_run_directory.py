@@ -1,0 +1,279 @@
+"""The run on disk: what appears whole, what a kill leaves, who may work in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl.run.atomic_file import write_atomically
+from rl.run.policy_state import PolicyState
+from rl.run.run_directory import RunDirectory, content_hash
+from rl.run.stopwatch import Stopwatch
+from rl.trainer.checkpoint import CURSOR, StageCheckpoint, export_policy
+from verifiers.errors import BadInput, HoneError
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    run = RunDirectory(tmp_path / "run")
+    run.open("name: a\nseed: 1\n")
+    return run
+
+
+def finish(stage: Any) -> dict[str, Any]:
+    return stage.complete(
+        kind="rl",
+        title="round 0",
+        round_index=0,
+        started_at=0.0,
+        watch=Stopwatch({"train": 2.0}),
+        inputs={"policy": 1},
+        result={"reward": 0.5},
+    )
+
+
+def log(run: RunDirectory, stage: str, step: int, value: float = 0.0) -> None:
+    run.log_metrics(stage=stage, kind="rl", round_index=0, step=step, metrics={"rollout/reward_mean": value})
+
+
+def steps(run: RunDirectory) -> list[tuple[str, int]]:
+    lines = (run.path / "metrics.jsonl").read_text().splitlines()
+    return [(read["stage"], read["step"]) for read in map(json.loads, lines)]
+
+
+def test_a_manifest_names_every_file_by_content(run: RunDirectory) -> None:
+    stage = run.stage("03-rl-r0")
+    stage.begin()
+    assert not stage.is_complete
+    (stage.path / "policy").mkdir()
+    (stage.path / "policy" / "w.bin").write_bytes(b"weights")
+    stage.rollouts.mkdir(parents=True)
+    (stage.rollouts / "step-0.parquet").write_bytes(b"rollouts")
+    written = finish(stage)
+    assert stage.is_complete
+    assert stage.manifest() == json.loads(json.dumps(written))
+    assert written["outputs"] == {
+        "rollouts/03-rl-r0/step-0.parquet": hashlib.sha256(b"rollouts").hexdigest(),
+        "stages/03-rl-r0/policy/w.bin": hashlib.sha256(b"weights").hexdigest(),
+    }
+    assert (written["result"], written["phase_s"]) == ({"reward": 0.5}, {"train": 2.0})
+    assert written["packages"]["torch"]
+    assert sorted(path.name for path in stage.path.iterdir()) == ["manifest.json", "policy"]
+
+
+def test_a_damaged_manifest_is_an_error_that_says_what_to_do(run: RunDirectory) -> None:
+    stage = run.stage("01-sft-r0")
+    stage.begin()
+    with pytest.raises(HoneError, match="cannot be read"):
+        stage.manifest()
+    (stage.path / "manifest.json").write_text('{"stage": "01')
+    with pytest.raises(HoneError, match="delete the stage's directory"):
+        stage.manifest()
+
+
+def test_a_file_is_there_whole_or_as_it_was(tmp_path: Path) -> None:
+    """Killed while writing, before the rename: the old content stands."""
+    path = tmp_path / "file.json"
+    write_atomically(path, "old")
+    program = (
+        "import os, pathlib, sys\n"
+        "from rl.run.run_directory import write_atomically\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
+        f"write_atomically(pathlib.Path({str(path)!r}), 'new' * 1000)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=False)
+    assert ended.returncode == -9
+    assert path.read_text() == "old"
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert [each.name for each in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_begin_clears_what_a_kill_left_of_this_stage_alone(run: RunDirectory) -> None:
+    for name in ("01-sft-r0", "02-rl-r0"):
+        stage = run.stage(name)
+        stage.begin()
+        stage.rollouts.mkdir(parents=True)
+        (stage.rollouts / "step-0.parquet").write_bytes(b"x")
+        (stage.path / "half").write_bytes(b"x")
+        log(run, name, 0)
+    run.stage("02-rl-r0").begin()
+    assert list(run.stage("02-rl-r0").path.iterdir()) == []
+    assert not run.stage("02-rl-r0").rollouts.exists()
+    assert (run.stage("01-sft-r0").path / "half").exists()
+    assert (run.stage("01-sft-r0").rollouts / "step-0.parquet").exists()
+    assert steps(run) == [("01-sft-r0", 0)]
+
+
+def test_rewind_drops_what_came_after_the_checkpoint(run: RunDirectory) -> None:
+    stage, other = run.stage("02-rl-r0"), run.stage("01-sft-r0")
+    for each in (other, stage):
+        each.begin()
+        each.rollouts.mkdir(parents=True)
+        for step in range(12):
+            (each.rollouts / f"step-{step:05d}.parquet").write_bytes(b"x")
+            log(run, each.name, step)
+    stage.rewind(3)
+    assert sorted(path.stem for path in stage.rollouts.iterdir()) == [
+        "step-00000",
+        "step-00001",
+        "step-00002",
+    ]
+    assert len(list(other.rollouts.iterdir())) == 12
+    assert steps(run) == [(other.name, step) for step in range(12)] + [
+        (stage.name, step) for step in range(3)
+    ]
+
+
+def test_a_line_torn_by_a_kill_is_dropped(run: RunDirectory) -> None:
+    log(run, "01-sft-r0", 0)
+    log(run, "02-rl-r0", 0)
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write('{"stage": "02-rl-r0", "kind": "rl", "st')
+    run.stage("02-rl-r0").rewind(1)
+    assert steps(run) == [("01-sft-r0", 0), ("02-rl-r0", 0)]
+    log(run, "02-rl-r0", 1)
+    assert steps(run) == [("01-sft-r0", 0), ("02-rl-r0", 0), ("02-rl-r0", 1)]
+
+
+def test_one_process_at_a_time(run: RunDirectory) -> None:
+    program = (
+        "import pathlib, sys\n"
+        "from rl.run.run_directory import RunDirectory\n"
+        "from verifiers.errors import BadInput\n"
+        "try:\n"
+        f"    RunDirectory(pathlib.Path({str(run.path)!r})).open('name: a\\nseed: 1\\n')\n"
+        "except BadInput as error:\n"
+        "    print(error); sys.exit(2)\n"
+    )
+    refused = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (refused.returncode, "another process is working in run" in refused.stdout) == (2, True)
+    run.close()
+    let_in = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert let_in.returncode == 0, let_in.stderr
+
+
+def test_another_recipe_is_refused_by_its_first_change(run: RunDirectory) -> None:
+    run.close()
+    RunDirectory(run.path).open("name: a\nseed: 0\n")  # nothing is done yet: it may still be mended
+    mended = RunDirectory(run.path)
+    mended.open("name: a\nseed: 1\n")
+    done = mended.stage("00-prepare")
+    done.begin()
+    finish(done)
+    mended.close()
+    with pytest.raises(BadInput, match="seed was 1 and is now 2"):
+        RunDirectory(run.path).open("name: a\nseed: 2\n")
+    with pytest.raises(BadInput, match="more was nothing and is now 3"):
+        RunDirectory(run.path).open("name: a\nseed: 1\nmore: 3\n")
+    again = RunDirectory(run.path)
+    again.open("name: a\nseed: 1\n")  # the refusals let the lock go
+    again.close()
+
+
+def test_a_run_can_be_moved(tmp_path: Path) -> None:
+    """Policies inside the run are kept relative to it, those outside as they are."""
+    inside = PolicyState(3, tmp_path / "old" / "stages" / "x" / "policy", "x").to_result(tmp_path / "old")
+    assert inside["hub"] == "stages/x/policy"
+    assert (
+        PolicyState.from_result(inside, tmp_path / "new").hub == tmp_path / "new" / "stages" / "x" / "policy"
+    )
+    outside = PolicyState(0, Path("/models/qwen"), "00-prepare").to_result(tmp_path / "old")
+    assert PolicyState.from_result(outside, tmp_path / "new") == PolicyState(
+        0, Path("/models/qwen"), "00-prepare"
+    )
+
+
+def test_a_path_given_relative_does_not_follow_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = RunDirectory(Path("runs/a"))
+    monkeypatch.chdir("/")
+    assert run.path == tmp_path / "runs" / "a"
+
+
+def test_stopwatch_adds_up_and_counts_what_fails() -> None:
+    watch = Stopwatch()
+    watch.add("train", 1.5)
+    with pytest.raises(ValueError, match="x"), watch("train"):
+        raise ValueError("x")
+    assert 1.5 < watch.seconds["train"] < 2.0
+
+
+class WeightsOnDisk:
+    """Of a trainer what a checkpoint needs: it writes its one number, and reads it back."""
+
+    value = 0
+
+    def save_checkpoint(self, directory: Path) -> None:
+        directory.mkdir(parents=True)
+        (directory / "state").write_text(str(self.value))
+
+    def load_checkpoint(self, directory: Path) -> None:
+        self.value = int((directory / "state").read_text())
+
+    def export(self, directory: Path) -> None:
+        (directory / "model.safetensors").write_text(str(self.value))
+
+
+def test_checkpoints_of_a_stage_under_way(run: RunDirectory) -> None:
+    trainer: Any = WeightsOnDisk()
+    stage = run.stage("02-rl-r0")
+    checkpoint = StageCheckpoint(stage, every_steps=2)
+    assert checkpoint.resume(trainer) == 0
+    for step in range(1, 6):
+        trainer.value = step
+        log(run, stage.name, step - 1)
+        checkpoint.save(trainer, step)
+    assert [path.name for path in stage.path.glob("checkpoint-*")] == ["checkpoint-4"]
+    # Killed while the next one is written: the cursor still names the whole one before.
+    (stage.path / "checkpoint-6").mkdir()
+    fresh: Any = WeightsOnDisk()
+    assert StageCheckpoint(run.stage("02-rl-r0"), every_steps=2).resume(fresh) == 4
+    assert fresh.value == 4
+    assert steps(run) == [("02-rl-r0", step) for step in range(4)]
+    checkpoint.finish()
+    assert not list(stage.path.glob("checkpoint-*"))
+    assert not (stage.path / CURSOR).exists()
+
+
+def test_no_checkpoints_unless_asked_for(run: RunDirectory) -> None:
+    checkpoint = StageCheckpoint(run.stage("02-rl-r0"), every_steps=None)
+    checkpoint.resume(WeightsOnDisk())  # type: ignore[arg-type]
+    checkpoint.save(WeightsOnDisk(), 2)  # type: ignore[arg-type]
+    assert list(run.stage("02-rl-r0").path.iterdir()) == []
+
+
+def test_an_exported_policy_has_the_base_s_files_and_its_own_weights(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    for name in (
+        "config.json",
+        "tokenizer.json",
+        "model-00001-of-00002.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        ".cache",
+    ):
+        (base / name).write_text("base")
+    target = tmp_path / "stage" / "policy"
+    target.parent.mkdir()
+    trainer: Any = WeightsOnDisk()
+    for trainer.value in (7, 8):  # the second replaces the first whole
+        export_policy(trainer, base, target)
+        (target / "left over").write_text("x") if trainer.value == 7 else None
+    assert sorted(path.name for path in target.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    assert (target / "model.safetensors").read_text() == "8"
+    assert [path.name for path in target.parent.iterdir()] == ["policy"]
+    assert content_hash(target / "config.json") == hashlib.sha256(b"base").hexdigest()

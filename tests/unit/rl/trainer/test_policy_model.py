@@ -1,0 +1,330 @@
+"""Log-probabilities and entropies of the policy against transformers' logits, worked out in float64."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import rl.trainer.policy_model
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.trainer.collator import Collator
+from rl.trainer.policy_model import MicroBatch, PolicyModel
+from rl.trainer.vision_cache import VisualCache
+from sampler.vision_input import Visual
+
+TEMPERATURE = 0.7
+
+
+def collator(tiny: Any, *, packed: bool = False, always_picture: bool = False) -> Collator:
+    return Collator(
+        tiny.family,
+        tiny.processor,
+        placeholder_ids=tiny.family.placeholder_ids(tiny.model.config),
+        pad_token_id=tiny.processor.tokenizer.pad_token_id,
+        packed=packed,
+        always_picture=always_picture,
+        cache_bytes=2**20,
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.fixture(scope="module")
+def policy(tiny: Any) -> PolicyModel:
+    return PolicyModel(tiny.family, tiny.model, tiny.forbidden)
+
+
+@pytest.fixture(scope="module")
+def sequences(
+    tiny: Any,
+    picture: Callable[..., bytes],
+    frames: Callable[..., np.ndarray],
+    video_file: Callable[..., bytes],
+) -> tuple[list[TrainSequence], list[dict[str, Any]]]:
+    """Hone's sequences, and for each the inputs that transformers' own processor makes of the same prompt: pictures
+    (height, width), and videos (frames, height, width), of which the processor chooses the frames itself."""
+    rng = np.random.default_rng(4)
+    allowed = [i for i in range(len(tiny.processor.tokenizer)) if i not in tiny.forbidden]
+    made, inputs = [], []
+    shown: list[list[tuple[int, ...]]] = [[(32, 32)], [], [(16, 48), (64, 32), (32, 32)], [(48, 48)]]
+    shown += [[(6, 32, 48)], [(32, 32), (8, 32, 32), (16, 32)]]
+    for group, sizes in enumerate(shown):
+        given: dict[str, list[Any]] = {"images": [], "videos": [], "video_metadata": []}
+        visuals, content = [], []
+        for i, size in enumerate(sizes):
+            if len(size) == 2:
+                encoded = picture(10 * group + i, *size)
+                visuals.append(Visual("image", encoded))
+                given["images"].append(Image.open(io.BytesIO(encoded)))
+            else:
+                film = frames(10 * group + i, *size)
+                visuals.append(Visual("video", video_file(film, fps=4.0)))
+                given["videos"].append(film)
+                given["video_metadata"].append({"total_num_frames": len(film), "fps": 4.0})
+            content.append({"type": visuals[-1].kind})
+        content.insert(len(sizes) // 2, {"type": "text", "text": "the sum of the digits? " * (1 + group)})
+        text = tiny.processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
+        filled = {name: value for name, value in given.items() if value}
+        own = dict(tiny.processor(text=[text], **filled, return_tensors="pt"))
+        own.pop("video_metadata", None)
+        for index in range(2):
+            prompt = own["input_ids"][0].numpy()
+            response = rng.choice(allowed, size=2 + 3 * group + 2 * index)
+            made.append(
+                TrainSequence(
+                    f"r{group}-{index}",
+                    f"p{group}",
+                    np.concatenate([prompt, response]).astype(np.int32),
+                    len(prompt),
+                    visuals=tuple(visuals),
+                )
+            )
+            inputs.append({**own, "input_ids": torch.tensor(np.concatenate([prompt, response]))[None]})
+    return made, inputs
+
+
+def tables(
+    tiny: Any, sequences: list[TrainSequence], inputs: list[dict[str, Any]], temperature: float
+) -> list[np.ndarray]:
+    """[response tokens, vocabulary] log-probabilities in float64 from transformers' float32 logits, one at a time."""
+    found = []
+    for sequence, given in zip(sequences, inputs, strict=True):
+        own = {**given, "attention_mask": torch.ones_like(given["input_ids"])}
+        types = own.pop("mm_token_type_ids", None)
+        if types is not None:
+            own["mm_token_type_ids"] = torch.nn.functional.pad(types, (0, sequence.num_response_tokens))
+        with torch.no_grad():
+            logits = tiny.model(**own).logits[0, sequence.num_prompt_tokens - 1 : -1].double().numpy()
+        logits[:, list(tiny.forbidden)] = -np.inf
+        logits = logits / temperature
+        top = logits.max(axis=1, keepdims=True)
+        found.append(logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True)))
+    return found
+
+
+def picked(sequences: list[TrainSequence], found: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(
+        [
+            table[np.arange(len(table)), sequence.token_ids[sequence.num_prompt_tokens :]]
+            for sequence, table in zip(sequences, found, strict=True)
+        ]
+    )
+
+
+def entropies(found: list[np.ndarray]) -> np.ndarray:
+    table = np.concatenate(found)
+    return -np.where(np.isinf(table), 0.0, np.exp(table) * np.where(np.isinf(table), 0.0, table)).sum(axis=1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("always_picture", [False, True])
+def test_against_transformers(
+    tiny: Any, policy: PolicyModel, sequences: Any, packed: bool, always_picture: bool
+) -> None:
+    """Pictures, text alone and several pictures in one micro-batch, padded or packed: each as if it were alone."""
+    made, inputs = sequences
+    wanted = tables(tiny, made, inputs, TEMPERATURE)
+    with torch.no_grad():
+        batch = collator(tiny, packed=packed, always_picture=always_picture)(TrainBatch.of(made))
+        logprobs, entropy = policy(batch, TEMPERATURE, True)
+    np.testing.assert_allclose(logprobs.numpy(), picked(made, wanted), atol=2e-5)
+    np.testing.assert_allclose(entropy.numpy(), entropies(wanted), atol=2e-5)
+    assert np.abs(picked(made, wanted) - picked(made, tables(tiny, made, inputs, 1.0))).max() > 0.1
+
+
+def test_order_in_the_batch_does_not_matter(tiny: Any, policy: PolicyModel, sequences: Any) -> None:
+    """Groups torn apart and mixed: an image is found for each of its prompt's sequences."""
+    made, inputs = sequences
+    order = [5, 2, 0, 7, 3, 1, 6, 4]
+    mixed = [made[i] for i in order]
+    wanted = picked(mixed, tables(tiny, mixed, [inputs[i] for i in order], 1.0))
+    for packed in (False, True):
+        with torch.no_grad():
+            got, _ = policy(collator(tiny, packed=packed)(TrainBatch.of(mixed)))
+        np.testing.assert_allclose(got.numpy(), wanted, atol=2e-5)
+
+
+def test_text_alone_with_a_blank_picture(tiny: Any, policy: PolicyModel, sequences: Any) -> None:
+    """The blank picture changes no bit of the result, and puts the vision tower into the graph with gradients of 0."""
+    made = sequences[0][2:4]
+    plain = collator(tiny)(TrainBatch.of(made))
+    blank = collator(tiny, always_picture=True)(TrainBatch.of(made))
+    assert plain.pixel_values is None
+    assert blank.pixel_values is not None
+    assert blank.visual_rows is None
+    tiny.model.zero_grad()
+    without, _ = policy(plain)
+    with_blank, _ = policy(blank)
+    assert torch.equal(without, with_blank)
+    with_blank.sum().backward()
+    for name, parameter in tiny.model.model.visual.named_parameters():
+        assert parameter.grad is not None, name
+        assert not parameter.grad.any(), name
+    tiny.model.zero_grad()
+
+
+def test_a_visual_is_processed_once_a_prompt(
+    tiny: Any, sequences: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve sequences of six prompts, of which two show a video among 7 pictures: each goes in once and stays in the
+    cache. A video of 6 frames at 4 a second gives 4 frames, one of 8 likewise: two runs of placeholders each."""
+    made, _ = sequences
+    calls: list[Any] = []
+    collate = collator(tiny)
+    pictures, video = collate.visuals._pictures, collate.visuals._video
+    monkeypatch.setattr(
+        collate.visuals, "_pictures", lambda given: calls.append(len(given)) or pictures(given)
+    )
+    monkeypatch.setattr(collate.visuals, "_video", lambda given: calls.append(given.kind) or video(given))
+    batch = collate(TrainBatch.of(made))
+    assert calls == [9, "video", "video"]
+    assert batch.grid_thw.shape == (5 + 2 + 4, 3)
+    assert batch.pixel_values.shape[0] == int(batch.grid_thw.prod(-1).sum())
+    runs = [[0], [1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
+    assert batch.visual_rows.tolist() == [row for rows in runs for row in rows * 2]
+    again = collate(TrainBatch.of(made))
+    assert calls == [9, "video", "video"]
+    assert torch.equal(again.pixel_values, batch.pixel_values)
+
+
+def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Callable[..., bytes]) -> None:
+    processed = []
+    inner = tiny.processor.image_processor
+
+    def process(**given: Any) -> Any:
+        processed.append(len(given["images"]))
+        return inner(**given)
+
+    processor = SimpleNamespace(image_processor=process, video_processor=None)
+    one = inner(images=[np.zeros((32, 32, 3), np.uint8)], return_tensors="pt")["pixel_values"].nbytes
+    cache = VisualCache(processor, tiny.family, 2 * one)
+    a, b, c = (("abc"[i], (Visual("image", picture(i)),)) for i in range(3))
+    cache.get([a])
+    cache.get([b])
+    cache.get([a])  # now b is the oldest
+    cache.get([c])
+    assert processed == [1, 1, 1]
+    cache.get([a])
+    assert processed == [1, 1, 1]
+    found = cache.get([b, c])
+    assert processed == [1, 1, 1, 1]
+    direct = inner(images=[picture_array(b[1][0].encoded)], return_tensors="pt")["pixel_values"]
+    assert torch.equal(found[0].pixel_values, direct)
+    nothing = VisualCache(processor, tiny.family, 0)
+    assert torch.equal(nothing.get([b])[0].pixel_values, direct)
+
+
+def picture_array(encoded: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(encoded)))
+
+
+def test_padding_and_places_by_hand(tiny: Any) -> None:
+    """Two short texts: what stands where."""
+    batch = TrainBatch.of(
+        [
+            TrainSequence("a", "p", np.array([5, 6, 7, 8], np.int32), 2),
+            TrainSequence("b", "q", np.array([9, 10], np.int32), 1),
+        ]
+    )
+    pad = tiny.processor.tokenizer.pad_token_id
+    padded = collator(tiny)(batch)
+    assert padded.input_ids.tolist() == [[5, 6, 7, 8], [9, 10, pad, pad]]
+    assert padded.position_ids[:, 1].tolist() == [[0, 1, 2, 3]] * 4
+    assert padded.predictors.tolist() == [1, 2, 4]
+    assert padded.targets.tolist() == [7, 8, 10]
+    assert padded.matrix(torch.tensor([1.0, 2.0, 3.0])).tolist() == [[1, 2], [3, 0]]
+    packed = collator(tiny, packed=True)(batch)
+    assert packed.input_ids.tolist() == [[5, 6, 7, 8, 9, 10]]
+    assert packed.position_ids[0].tolist() == [[0, 1, 2, 3, 0, 1]]
+    assert packed.predictors.tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_chunks_of_logits(
+    tiny: Any, policy: PolicyModel, sequences: Any, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logits computed a few rows at a time, and again in the backward pass: the same values and gradients."""
+    batch = collator(tiny)(TrainBatch.of(sequences[0][:4]))
+    found = []
+    for chunked in (False, True):
+        if chunked:
+            monkeypatch.setattr(
+                rl.trainer.policy_model, "LOGITS_PER_CHUNK", rows * tiny.model.config.text_config.vocab_size
+            )
+        tiny.model.zero_grad()
+        logprobs, entropy = policy(batch, TEMPERATURE, True)
+        weights = torch.linspace(-1, 1, len(logprobs))
+        (logprobs @ weights + 0.3 * entropy.sum()).backward()
+        grads = [
+            parameter.grad.clone() for parameter in tiny.model.parameters() if parameter.grad is not None
+        ]
+        found.append((logprobs.detach(), entropy.detach(), grads))
+    (plain, plain_entropy, plain_grads), (chunks, chunks_entropy, chunks_grads) = found
+    torch.testing.assert_close(chunks, plain, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(chunks_entropy, plain_entropy, atol=1e-6, rtol=1e-6)
+    assert len(chunks_grads) == len(plain_grads)
+    for one, other in zip(chunks_grads, plain_grads, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    tiny.model.zero_grad()
+
+
+class Head(torch.nn.Module):
+    """A family and model in one, for the head alone: hidden states are its parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.hidden = torch.nn.Parameter(torch.randn(6, 5, dtype=torch.float64))
+        self.head = torch.nn.Linear(5, 9, bias=False).double()
+
+    config = type("Config", (), {"get_text_config": lambda self: type("Text", (), {"vocab_size": 9})})()
+
+    def hidden_states(self, model: Any, *_: Any) -> torch.Tensor:
+        return self.hidden[None]
+
+    def lm_head(self, model: Any) -> torch.nn.Module:
+        return self.head
+
+
+@pytest.mark.parametrize("of_entropy", [False, True])
+def test_gradients_by_finite_differences(of_entropy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With tokens forbidden (probability 0, logarithm minus infinity) every gradient is finite and right.
+
+    ``float()`` in the head is lifted to float64, so that the differences mean something.
+    """
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    head = Head()
+    policy = PolicyModel(head, head, (1, 4))  # type: ignore[arg-type]
+    place = torch.arange(6)
+    batch = MicroBatch(
+        input_ids=torch.zeros(1, 6, dtype=torch.long),
+        position_ids=torch.zeros(4, 1, 6),
+        predictors=place,
+        targets=torch.tensor([0, 2, 3, 5, 8, 8]),
+        rows=torch.zeros(6, dtype=torch.long),
+        columns=place,
+        shape=(1, 6),
+    )
+
+    def value(hidden: torch.Tensor) -> torch.Tensor:
+        head.hidden.data = hidden.detach()
+        return policy(batch, TEMPERATURE, True)[int(of_entropy)].sum()
+
+    value(head.hidden.data).backward()
+    gradient = head.hidden.grad.clone()
+    assert torch.isfinite(gradient).all()
+    start = head.hidden.data.clone()
+    for row, column in np.ndindex(6, 5):
+        step = torch.zeros_like(start)
+        step[row, column] = 1e-6
+        with torch.no_grad():
+            slope = (value(start + step) - value(start - step)) / 2e-6
+        assert gradient[row, column].item() == pytest.approx(slope.item(), abs=1e-7)

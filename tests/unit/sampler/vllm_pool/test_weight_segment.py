@@ -1,0 +1,109 @@
+"""Weights through a memory-mapped file: whole, checked, and never left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from sampler.vllm_pool.weight_segment import (
+    SegmentManifest,
+    SegmentWriter,
+    WeightTransferError,
+    open_segment,
+    process_start,
+    remove_dead_segments,
+    segment_directory,
+)
+
+TENSORS = {
+    "a.weight": torch.randn(3, 5),
+    "b.half": torch.randn(7).to(torch.bfloat16),
+    "c.scalar": torch.tensor(2.5),
+    "d.transposed": torch.randn(4, 6).T,
+    "e.empty": torch.zeros(0, 3),
+    "f.ids": torch.arange(9),
+}
+
+
+def written(tensors: dict[str, torch.Tensor] = TENSORS) -> SegmentManifest:
+    writer = SegmentWriter([tensor.nbytes for tensor in tensors.values()], sequence=os.getpid())
+    for name, tensor in tensors.items():
+        writer.add(name, tensor)
+    return writer.finish()
+
+
+@pytest.fixture
+def manifest() -> Iterator[SegmentManifest]:
+    made = written()
+    yield made
+    Path(made.path).unlink(missing_ok=True)
+
+
+def test_tensors_come_back_as_they_were(manifest: SegmentManifest) -> None:
+    travelled = SegmentManifest.from_dict(json.loads(json.dumps(manifest.to_dict())))
+    assert travelled == manifest
+    with open_segment(travelled) as tensors:
+        assert [name for name, _ in tensors] == list(TENSORS)
+        for name, tensor in tensors:
+            assert tensor.dtype == TENSORS[name].dtype and torch.equal(tensor, TENSORS[name])
+
+
+def test_readers_cannot_change_what_others_read(manifest: SegmentManifest) -> None:
+    with open_segment(manifest) as tensors:
+        dict(tensors)["a.weight"].zero_()
+    with open_segment(manifest) as tensors:
+        assert torch.equal(dict(tensors)["a.weight"], TENSORS["a.weight"])
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_damage_is_an_error(manifest: SegmentManifest, damage: str) -> None:
+    path = Path(manifest.path)
+    if damage == "flip":
+        content = bytearray(path.read_bytes())
+        content[manifest.entries[3].offset] ^= 1
+        path.write_bytes(content)
+        message = "d.transposed: checksum differs"
+    elif damage == "truncate":
+        os.truncate(path, 64)
+        message = "shorter than its manifest"
+    else:
+        path.unlink()
+        message = "within one machine"
+    with pytest.raises(WeightTransferError, match=message), open_segment(manifest):
+        pass
+
+
+def test_segment_of_a_killed_writer_is_removed_and_of_a_living_one_kept(manifest: SegmentManifest) -> None:
+    directory = Path(manifest.path).parent
+    with subprocess.Popen(["sleep", "600"]) as writer:
+        started = process_start(writer.pid)
+        assert started is not None
+        segment = directory / f"hone-weights-{writer.pid}-{started}-0"
+        of_an_earlier_process_with_this_id = directory / f"hone-weights-{writer.pid}-{started - 1}-0"
+        segment.touch()
+        of_an_earlier_process_with_this_id.touch()
+        remove_dead_segments(directory)
+        assert segment.exists() and not of_an_earlier_process_with_this_id.exists()
+        writer.kill()
+    assert segment in remove_dead_segments(directory)
+    assert not segment.exists() and Path(manifest.path).exists()
+
+
+def test_files_of_others_are_left_alone() -> None:
+    directory = segment_directory(0)
+    for name in ("hone-weights-notes", "hone-weights-1-2-3-4"):
+        (directory / name).touch()
+        remove_dead_segments(directory)
+        assert (directory / name).exists()
+        (directory / name).unlink()
+
+
+def test_a_segment_that_cannot_fit_is_an_error_before_anything_is_written() -> None:
+    with pytest.raises(WeightTransferError, match="no room for"):
+        SegmentWriter([2**60], sequence=0)

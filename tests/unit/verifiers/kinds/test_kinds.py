@@ -1,0 +1,132 @@
+"""Second implementations and edge cases of the parts that several kinds share."""
+
+import random
+from fractions import Fraction
+
+import pytest
+
+from verifiers.errors import BadInput, BadOption, BadReference, UnknownVerifier
+from verifiers.reading.assignment import best_assignment
+from verifiers.reading.box import Box, giou, iou
+from verifiers.reading.quantity import read_quantity
+from verifiers.registry import BUILT_IN, load_verifier, verifier_class
+
+
+def test_assignment_agrees_with_scipy():
+    optimize = pytest.importorskip("scipy.optimize")
+    rng = random.Random(0)
+    for _ in range(60):
+        rows, columns = rng.randint(1, 7), rng.randint(1, 7)
+        weight = [[rng.random() for _ in range(columns)] for _ in range(rows)]
+        pairs = best_assignment(weight)
+        assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == min(rows, columns)
+        i, j = optimize.linear_sum_assignment(weight, maximize=True)
+        best = sum(weight[a][b] for a, b in zip(i, j, strict=True))
+        assert sum(weight[a][b] for a, b in pairs) == pytest.approx(best)
+
+
+def test_iou_by_counting_cells():
+    rng = random.Random(1)
+    for _ in range(40):
+        boxes = []
+        for _ in range(2):
+            x1, y1 = rng.randint(0, 8), rng.randint(0, 8)
+            boxes.append(Box(x1, y1, x1 + rng.randint(1, 6), y1 + rng.randint(1, 6)))
+        cells = [{(x, y) for x in range(b.x1, b.x2) for y in range(b.y1, b.y2)} for b in boxes]
+        expected = len(cells[0] & cells[1]) / len(cells[0] | cells[1])
+        assert iou(*boxes) == pytest.approx(expected)
+        assert -1 <= giou(*boxes) <= iou(*boxes) + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "unit", "percent"),
+    [
+        ("1,234.5", Fraction("1234.5"), "", False),
+        ("1.234,5", Fraction("1234.5"), "", False),
+        ("1,22", Fraction("1.22"), "", False),
+        ("1,234", Fraction(1234), "", False),
+        ("0,111", Fraction("0.111"), "", False),
+        ("12 %", Fraction(12), "", True),
+        ("-3/4", Fraction(-3, 4), "", False),
+        ("2 1/2", Fraction(5, 2), "", False),
+        ("1.5e3 km", Fraction(1500), "km", False),
+        ("$5.00", Fraction(5), "$", False),
+        ("٤٢", Fraction(42), "", False),
+    ],
+)
+def test_quantities(text, value, unit, percent):
+    found = read_quantity(text)
+    assert (found.value, found.unit, found.percent) == (value, unit, percent)
+
+
+@pytest.mark.parametrize("text", ["", "a", "1 2", "1,2,3", "3 or 4", "1/0", "1e9999", "--", "9" * 5000])
+def test_what_is_no_quantity(text):
+    assert read_quantity(text) is None
+
+
+@pytest.mark.parametrize("kind", list(BUILT_IN))
+def test_examples_score_what_they_say(kind):
+    example = verifier_class(kind).example
+    assert (
+        load_verifier(kind, example.options).judge(example.reference, example.answer).score == example.score
+    )
+
+
+def test_names_and_paths():
+    with pytest.raises(UnknownVerifier, match="did you mean 'math'"):
+        load_verifier("maths")
+    with pytest.raises(UnknownVerifier, match="cannot be imported"):
+        load_verifier("no_such_package:Verifier")
+    with pytest.raises(BadInput, match="not a subclass"):
+        load_verifier("pathlib:Path")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("all_of", {}),
+        ("all_of", {"parts": [{"verifier": "number"}, {"verifier": "number"}]}),
+        ("weighted", {"parts": [{"verifier": "number", "weight": 0}]}),
+        ("gate", {"parts": [{"verifier": "number"}]}),
+        ("cascade", {"parts": [{"verifer": "number"}]}),
+        ("bbox_iou", {"threshold": 2}),
+        ("number", {"rel_tol": "x"}),
+        ("code", {"timeout_s": 0}),
+    ],
+)
+def test_bad_options(kind, options):
+    with pytest.raises(BadOption):
+        load_verifier(kind, options)
+
+
+def test_cascade_asks_the_second_only_where_the_first_is_unsure():
+    verifier = load_verifier("cascade", {"parts": [{"verifier": "math"}, {"verifier": "string"}]})
+    assert verifier.judge("7", "7").parts["num_asked"] == 1
+    unsure = verifier.judge("1/3", "0.333333")
+    assert (unsure.parts["num_asked"], unsure.score) == (2, 0.0)
+
+
+def test_a_part_without_a_score_is_no_zero():
+    verifier = load_verifier("all_of", {"parts": [{"verifier": "number"}, {"verifier": "string"}]})
+    number = verifier.parts[0][1]
+    number.compare = lambda prepared, extracted: 1 / 0
+    verdict = verifier.judge("7", "7")
+    assert (verdict.status, verdict.score) == ("error", None)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"type": "sudoku", "grid": [[1, 1, 0, 0]] + [[0] * 4] * 3},
+        {"type": "maze", "grid": ["S#G"]},
+        {"type": "countdown", "numbers": [1, 2], "target": 3, "solution": "1*2"},
+        {"type": "graph_path", "edges": [["A", "B"]], "start": "A", "goal": "C"},
+        {"type": "n_queens", "n": 3},
+        {"type": "sorting", "items": []},
+        {"type": "sudokuu", "grid": []},
+        {"type": "maze", "gird": ["SG"]},
+    ],
+)
+def test_impossible_puzzles_are_refused(spec):
+    with pytest.raises(BadReference):
+        load_verifier("puzzle").prepare(spec)

@@ -1,0 +1,82 @@
+"""The conformance kit passes what conforms and says what to change about what does not."""
+
+import sys
+
+import pytest
+
+from verifiers.kit.case_table import GoldenCase
+from verifiers.kit.conformance import check_conformance
+from verifiers.verdict import Verdict
+from verifiers.verifier import Example, Verifier
+
+pytest_plugins: list[str] = []
+
+
+@pytest.mark.parametrize("kind", ["math", "number", "choice", "bbox_iou"])
+def test_built_in_verifiers_conform(kind):
+    failed = [result for result in check_conformance(kind) if result.status == "failed"]
+    assert failed == []
+
+
+BROKEN = """
+from verifiers.verdict import Verdict
+from verifiers.verifier import Example, Verifier
+
+class BrokenVerifier(Verifier):
+    kind = "broken"
+    example = Example("7", "7")
+    seen = 0
+    def prepare(self, reference):
+        return str(reference)
+    def extract(self, answer):
+        return answer.text
+    def compare(self, prepared, extracted):
+        BrokenVerifier.seen += 1
+        open("broken.log", "a").close()
+        score = float(prepared in extracted and BrokenVerifier.seen % 7 != 0)
+        return Verdict.scored(score, "contains", "contains the reference")
+"""
+
+
+def test_a_broken_verifier_fails_where_it_is_broken(tmp_path, monkeypatch):
+    (tmp_path / "broken_module.py").write_text(BROKEN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        results = {result.name: result for result in check_conformance("broken_module:BrokenVerifier")}
+    finally:
+        sys.modules.pop("broken_module", None)
+    failed = {name for name, result in results.items() if result.status == "failed"}
+    assert {
+        "case table",
+        "near misses are refused",
+        "bad references are refused",
+        "no side effects",
+    } <= failed
+    assert "broken_cases.jsonl" in results["case table"].detail
+    assert all(result.detail for result in results.values() if result.status == "failed")
+
+
+def test_a_verdict_that_depends_on_the_past_is_found():
+    from verifiers.kit import conformance
+
+    class Moody(Verifier):
+        kind = "moody"
+        example = Example("7", "7")
+        count = 0
+
+        def prepare(self, reference):
+            return reference
+
+        def extract(self, answer):
+            return answer.text
+
+        def compare(self, prepared, extracted):
+            Moody.count += 1
+            return Verdict.scored(float(Moody.count % 2), "moody", "moody")
+
+    kit = conformance._Kit.__new__(conformance._Kit)
+    kit.cases, kit._verifiers = [], {"{}": Moody()}
+    kit.example = GoldenCase("7", "7", 1.0, {}, "right")
+    with pytest.raises(conformance.CheckFailed, match="depends on"):
+        kit.repeatable()

@@ -1,0 +1,1 @@
+"""How fast and how right the verifiers are: figures out, nothing judged for keeps."""

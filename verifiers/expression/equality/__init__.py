@@ -1,0 +1,1 @@
+"""Two trees in, whether they are the same answer out; nothing is parsed."""

@@ -1,0 +1,112 @@
+"""Are two values with units, percent signs or colons between them the same?"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from verifiers.expression.equality.convention import (
+    common_logarithms,
+    with_imaginary_unit,
+    with_same_parameter,
+)
+from verifiers.expression.equality.scalar_equality import Match, Tolerance, scalars_equal
+from verifiers.expression.tree.math_options import MathOptions
+from verifiers.expression.tree.node import Call, Constant, Node, Number, Product, Quotient, Ratio, contains
+from verifiers.expression.values.evaluation import NotExact, NoValue, exact
+from verifiers.expression.values.math_unit import unit_factor
+from verifiers.expression.values.measure import Lifted, lift
+from verifiers.verifier import LimitExceeded
+
+
+class MeasureEquality:
+    """Compares scalars under one set of options, after their units and percent signs were taken off."""
+
+    def __init__(self, options: MathOptions) -> None:
+        self.options = options
+        self.tolerance: Tolerance = options.tolerance
+
+    def scalars(self, reference: Node, answer: Node) -> Match:
+        """Two values, converted to one unit; `log` is tried as the natural and as the common one."""
+        answer = with_same_parameter(reference, with_imaginary_unit(reference, answer))
+        match = self._in_one_reading(reference, answer)
+        if match.equal or not (contains(reference, Call) or contains(answer, Call)):
+            return match
+        common = common_logarithms(reference), common_logarithms(answer)
+        return match if common == (reference, answer) else self._in_one_reading(*common)
+
+    def _in_one_reading(self, reference: Node, answer: Node) -> Match:
+        wanted, found = lift(reference), lift(answer)
+        if wanted is None or found is None:
+            return Match(reference == answer, "structure")
+        factor = self._unit_factor(wanted, found)
+        if factor is None:
+            return Match(False, "exact", True, "different_unit")
+        for a, b in self._percent_readings(wanted, found):
+            scaled = b if factor == 1 else Product((Number(factor), b))
+            match = scalars_equal(a, scaled, self.tolerance)
+            if match.equal:
+                return match
+        if {wanted.unit, found.unit} in ({"degrees", ""}, {"degrees", "radians"}):
+            return self._angles(wanted, found)
+        return match
+
+    def _angles(self, wanted: Lifted, found: Lifted) -> Match:
+        """90 degrees is pi/2, when the side without the degree sign is written with pi."""
+        turn = Quotient(Constant("pi"), Number(Fraction(180)))
+        a, b = (
+            Product((part.node, turn)) if part.unit == "degrees" else part.node for part in (wanted, found)
+        )
+        plain = wanted.node if wanted.unit != "degrees" else found.node
+        if not contains(plain, Constant):
+            return Match(False, "exact")
+        return scalars_equal(a, b, self.tolerance)
+
+    def _unit_factor(self, wanted: Lifted, found: Lifted) -> Fraction | None:
+        if self.options.units == "ignore":
+            return Fraction(1)
+        if self.options.units == "strict" and bool(wanted.unit) != bool(found.unit):
+            return None
+        if wanted.unit.startswith("base ") and found.unit.startswith("base ") and wanted.unit != found.unit:
+            return None
+        return unit_factor(wanted.unit, found.unit)
+
+    def _percent_readings(self, wanted: Lifted, found: Lifted) -> list[tuple[Node, Node]]:
+        if wanted.percent == found.percent:
+            return [(wanted.node, found.node)]
+        hundred = Number(Fraction(100))
+        values = (
+            Quotient(wanted.node, hundred) if wanted.percent else wanted.node,
+            Quotient(found.node, hundred) if found.percent else found.node,
+        )
+        readings: list[tuple[Node, Node]] = [values]
+        if self.options.percent == "lenient" and (wanted.percent or _over_one(wanted.node)):
+            readings.append((wanted.node, found.node))
+        return readings
+
+    def ratios(self, reference: Node, answer: Node) -> Match:
+        """`2:4` is `1:2`: cross products against the first part. With a 0 in it (`12:00`), part by part."""
+        a = reference.items if isinstance(reference, Ratio) else _as_ratio(reference)
+        b = answer.items if isinstance(answer, Ratio) else _as_ratio(answer)
+        if len(a) != len(b):
+            return Match(False, "structure")
+        first_a, first_b = a[0], b[0]
+        if any(part == Number(Fraction(0)) for part in (*a, *b)):  # 12:00
+            equal = all(self.scalars(x, y).equal for x, y in zip(a, b, strict=True))
+            return Match(equal, "exact")
+        for x, y in zip(a[1:], b[1:], strict=True):
+            if not self.scalars(Product((first_a, y)), Product((first_b, x))).equal:
+                return Match(False, "exact")
+        return Match(True, "exact")
+
+
+def _over_one(node: Node) -> bool:
+    try:
+        return abs(exact(node)) > 1
+    except (NotExact, NoValue, LimitExceeded):  # not a plain number
+        return False
+
+
+def _as_ratio(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, Quotient):
+        return (node.top, node.bottom)
+    return (node, Number(Fraction(1)))

@@ -1,0 +1,1 @@
+"""A final text in, one notation and its tokens out; no tree yet."""

@@ -1,0 +1,1 @@
+"""The tree an answer is parsed into, and what is asked of it without computing."""
