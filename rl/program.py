@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rl.data.preference_pairs import trains_reward_model
-from rl.data.run_data import prepare
 from rl.engines.engines import Engines
 from rl.experience.evaluation import gate_figure
-from rl.experience.judging_start import REWARD_MODEL_LINK
+from rl.experience.judge import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
 from rl.run.atomic_file import point_to
 from rl.run.progress import ProgressDisplay
@@ -18,6 +17,7 @@ from rl.run.run_summary import write_summary
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.harvest import CollectStage, rows_file
+from rl.stages.prepare import prepare
 from rl.stages.reward_model import RewardStage
 from rl.stages.rl import RlStage, uses_critic
 from rl.stages.sft import SftStage

@@ -16,10 +16,9 @@ from itertools import count
 from pathlib import Path
 
 from recipes.benchmarks.hybrid_run import HybridRun
-from rl.engines.engines import forbidden_token_ids
-from rl.experience.experience import step_draws
-from rl.experience.judge import Judge, judging_order
-from rl.experience.judging_start import judge_of
+from rl.data.prompt_source import step_draws
+from rl.experience.judge import Judge, judge_of, judging_order
+from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.run.ray_session import ray_for
 from sampler.rollout import RolloutGroup, SamplingPlan

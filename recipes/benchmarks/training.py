@@ -99,7 +99,7 @@ def measure_training(
     import ray
 
     from rl.algorithm.losses import LossSpec
-    from rl.trainer.deepspeed_config import deepspeed_config
+    from rl.trainer.deepspeed_model import deepspeed_config
     from rl.trainer.micro_batch import plan_micro_batches
     from rl.trainer.trainer import Trainer, rank_environment
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rl.data.batch import TrainBatch
 from rl.recipe.recipe import Recipe
-from rl.run.command_log import command_log, scratch_with_logs
+from rl.run.output import command_log, scratch_with_logs
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 
@@ -29,10 +29,11 @@ class Workload:
         self._stack.__exit__(*error)
 
     def _prepare(self, stack: ExitStack) -> None:
-        from rl.data.run_data import base_policy, build_data, load
-        from rl.engines.engines import forbidden_token_ids
+        from rl.data.run_data import build_data, load
+        from rl.families.checkpoint_check import forbidden_token_ids
         from rl.families.family import load_family
         from rl.run.ray_session import ray_for
+        from rl.stages.prepare import base_policy
 
         scratch = stack.enter_context(scratch_with_logs("hone-bench-"))
         self.log_dir = scratch / "logs"
@@ -56,7 +57,8 @@ class Workload:
 
     def sft_batch(self) -> TrainBatch:
         """As many supervised sequences as an RL step trains on in one mini-batch."""
-        from rl.data.sft_rows import PromptEncoder, sft_sequences
+        from rl.data.prompt_encoder import PromptEncoder
+        from rl.data.sft_batches import sft_sequences
 
         rl = self.recipe.rl
         num = rl.prompts_per_step * rl.samples_per_prompt // rl.mini_batches

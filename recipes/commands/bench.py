@@ -83,7 +83,7 @@ def ablation(
     """Hybrid PPO with one part left out at a time, from one SFT policy: medians, a table and a page."""
     from rich.console import Console
 
-    from rl.run.command_log import command_log
+    from rl.run.output import command_log
     from rl.run.progress import ProgressDisplay
 
     with command_log(out / "logs" / "driver.log") as terminal:
@@ -113,7 +113,7 @@ def scoring(
     runs: Annotated[int, typer.Option(min=1, help="Counted steps of each kind.")] = 9,
 ) -> None:
     """A reward model's scoring: as rollouts finish, beside after the last of them."""
-    from rl.run.command_log import command_log, scratch_with_logs
+    from rl.run.output import command_log, scratch_with_logs
 
     with (
         scratch_with_logs("hone-bench-") as scratch,

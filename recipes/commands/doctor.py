@@ -30,7 +30,7 @@ def doctor(
 def _is_sound(settings: Recipe, scratch: Path, quick: bool) -> bool:
     from rich.console import Console
 
-    from rl.run.command_log import command_log
+    from rl.run.output import command_log
 
     log = Path(settings.run_dir) / "logs" / "doctor.log"
     with command_log(log) as terminal:

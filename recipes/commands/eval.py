@@ -46,7 +46,7 @@ def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) 
 
     from rich.console import Console
 
-    from rl.run.command_log import command_log
+    from rl.run.output import command_log
 
     log = run_path / "logs" / "eval.log"
     with (
@@ -103,8 +103,9 @@ def _win_lines(general: dict[str, Any]) -> list[str]:
 
 def _heldout(settings: Any, prompt_set: str | None, run_path: Path, scratch: Path) -> Any:
     """Prompts given by hand, else those of the run, else what the recipe would make."""
-    from rl.data.run_data import STAGE, build_data, load
+    from rl.data.run_data import build_data, load
     from rl.run.run_directory import RunDirectory
+    from rl.stages.prepare import STAGE
     from sampler.data.prompt_dataset import load_prompts
 
     if prompt_set is not None:

@@ -42,6 +42,8 @@ def keys(
         )
     for key in shown:
         typer.echo(_lines(key))
+        if key.name == "model.tiny":
+            typer.echo(f"    of {_tiny_sizes()}")
 
 
 @app.command()
@@ -69,8 +71,16 @@ def _lines(key: RecipeKey) -> str:
     return f"{key.name}: {key.default}   ({key.type}){means}"
 
 
+def _tiny_sizes() -> str:
+    """The sizes that the default family's tiny instance has."""
+    from rl.families.family import load_family
+    from rl.recipe.trainer_config import ModelConfig
+
+    family = load_family(ModelConfig().family)
+    return f"{family.name}: " + ", ".join(f"{name} {size}" for name, size in family.tiny_sizes.items())
+
+
 def _model(reward_model: bool) -> type[BaseModel]:
-    from rl.recipe.recipe import Recipe
-    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.recipe.recipe import Recipe, RewardRecipe
 
     return RewardRecipe if reward_model else Recipe

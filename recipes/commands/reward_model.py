@@ -10,7 +10,7 @@ import typer
 from recipes.commands.reward_score import score
 
 if TYPE_CHECKING:
-    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.recipe.recipe import RewardRecipe
     from rl.run.run_directory import RunDirectory
 
 app = typer.Typer(help="Train a reward model on preferences; score answers with one.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def train(
 ) -> None:
     """Train on preference lists, then report on held-out pairs. The same command resumes."""
     from recipes.settings.recipe_file import dump_recipe, load_settings
-    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.recipe.recipe import RewardRecipe
     from rl.run.run_directory import RunDirectory
 
     settings = load_settings(recipe, overrides or [], RewardRecipe)

@@ -33,7 +33,7 @@ def score(
     from pydantic import ValidationError
 
     from recipes.commands.output.score_file import read_comparisons
-    from rl.families.reward_checkpoint import require_reward_model
+    from rl.experience.judge import require_reward_model
     from sampler.vllm_pool.sampler_config import SamplerConfig
     from verifiers.errors import BadInput
 
@@ -58,7 +58,7 @@ def _score(comparisons: Sequence[Comparison], model: Path, sampler: SamplerConfi
     from rich.console import Console
 
     from recipes.commands.output.score_file import scored, words_of, write_scores
-    from rl.run.command_log import command_log, scratch_with_logs
+    from rl.run.output import command_log, scratch_with_logs
 
     with scratch_with_logs("hone-score-") as scratch:
         logs = scratch / "logs"

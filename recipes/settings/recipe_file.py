@@ -59,8 +59,7 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
 
 def _reader_of(settings: Any, model: type[BaseModel]) -> str | None:
     """The command that takes these settings as they stand, where it is another one than asked."""
-    from rl.recipe.recipe import Recipe
-    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.recipe.recipe import Recipe, RewardRecipe
 
     unknown = set(OmegaConf.to_container(settings, resolve=False) or {}) - set(model.model_fields)
     for reader, command in ((RewardRecipe, "hone reward-model train"), (Recipe, "hone run")):
@@ -89,7 +88,7 @@ def dump_recipe(recipe: BaseModel) -> str:
 
 def keys_command(model: type[BaseModel], section: str = "") -> str:
     """What to type to see the keys of a section explained."""
-    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.recipe.recipe import RewardRecipe
 
     parts = ["hone recipe keys", section, "--reward-model" if model is RewardRecipe else ""]
     return " ".join(filter(None, parts))

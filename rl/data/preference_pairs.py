@@ -1,4 +1,4 @@
-"""What a reward model is trained on: the pairs of preference lists, as supervised rows in both orders."""
+"""What a reward model is trained on: the pairs of preference lists, as rows in both orders or as scored answers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from reward_models.answer_comparison import INDICATORS, Comparison
 from reward_models.preference import PreferenceList, load_preferences
+from reward_models.scalar import answered
+from rl.data.batch import Ints, TrainBatch, TrainSequence
+from rl.data.prompt_encoder import PromptEncoder
 from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
 from sampler.data.data_builder import build_data
 from sampler.data.sft_row import SftRow
+from sampler.prompt import Prompt
+from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
 
@@ -85,3 +92,62 @@ def training_of(recipe: Recipe) -> RewardTrainingConfig:
     """How the run trains its reward model."""
     assert recipe.judging.reward_model is not None and recipe.judging.reward_model.training is not None
     return recipe.judging.reward_model.training
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerPairs:
+    """``lists``: the pairs of each prompt, (better, worse) as places in ``sequences``; ``num_dropped``: pairs with an
+    answer that is too long."""
+
+    sequences: list[TrainSequence]
+    lists: list[list[tuple[int, int]]]
+    num_dropped: int
+
+    @classmethod
+    def of(cls, comparisons: Sequence[Comparison], encoder: PromptEncoder, *, max_tokens: int) -> AnswerPairs:
+        """From comparisons whose first answer is the better one. Raises: BadInput for a text with a placeholder."""
+        sequences: list[TrainSequence] = []
+        place_of: dict[str, int | None] = {}  # None: too long
+        lists: dict[str, list[tuple[int, int]]] = {}
+        num_dropped = 0
+        for one in comparisons:
+            places = []
+            for answer in (one.first, one.second):
+                read = answered(one.prompt, answer)
+                if read.prompt_id not in place_of:
+                    sequence = answer_sequence(one.prompt, answer, encoder)
+                    fits = len(sequence.token_ids) <= max_tokens
+                    place_of[read.prompt_id] = len(sequences) if fits else None
+                    sequences += [sequence] if fits else []
+                places.append(place_of[read.prompt_id])
+            better, worse = places
+            if better is None or worse is None:
+                num_dropped += 1
+            else:
+                lists.setdefault(one.prompt.prompt_id, []).append((better, worse))
+        return cls(sequences, list(lists.values()), num_dropped)
+
+    @property
+    def num_pairs(self) -> int:
+        """Of all lists."""
+        return sum(map(len, self.lists))
+
+    def batch(self, pairs: Sequence[tuple[int, int]]) -> tuple[TrainBatch, Ints]:
+        """The answers of these pairs, each once, and the pairs as places in that batch, [m, 2]."""
+        flat = np.array(pairs, np.int64).reshape(-1, 2)
+        used, places = np.unique(flat, return_inverse=True)
+        return TrainBatch.of([self.sequences[place] for place in used]), places.reshape(-1, 2)
+
+
+def answer_sequence(prompt: Prompt, answer: FinalAnswer, encoder: PromptEncoder) -> TrainSequence:
+    """Prompt and answer, then the end of the turn as the one response token: the critic's value before it is read at
+    the answer's last token, and is the score."""
+    read = answered(prompt, answer)
+    tokens = encoder(read)
+    return TrainSequence(
+        sequence_id=read.prompt_id,
+        prompt_id=prompt.prompt_id,
+        token_ids=np.append(tokens, encoder.tokenizer.eos_token_id).astype(np.int32),
+        num_prompt_tokens=len(tokens),
+        visuals=prompt.visuals,
+    )

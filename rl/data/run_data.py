@@ -1,33 +1,52 @@
-"""The data of a run, and stage 00, which makes or reads it: prompts, supervised rows, the base policy."""
+"""The data of a run: every set as it was read, where its rows stand, and which columns nothing reads."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reward_models.preference import PreferenceList
-from rl.algorithm.algorithm import require_known_algorithms
-from rl.data.loaded_set import NOUNS, LoadedSet, read_set
-from rl.data.preference_pairs import better_first, preference_paths, training_of, trains_reward_model
-from rl.data.sft_rows import PromptEncoder
-from rl.data.token_room import longest_prompt, require_positions
-from rl.families.family import load_family
+from reward_models.preference import PreferenceList, load_preferences
+from rl.data.preference_pairs import preference_paths, training_of, trains_reward_model
+from rl.data.prompt_encoder import PromptEncoder
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
-from rl.run.progress import ProgressDisplay
-from rl.run.run_directory import RunDirectory
-from rl.run.stopwatch import Stopwatch
 from sampler.data.data_builder import build_data as call_builder
-from sampler.data.sft_row import SftRow
+from sampler.data.prompt_dataset import load_prompt_dataset
+from sampler.data.sft_row import SftRow, load_sft_dataset
+from sampler.data.unread_column import UnreadColumn
 from sampler.prompt import Prompt
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
-STAGE = "00-prepare"
-CORPUS_PAIRS = 4000  # comparisons from which a tiny tokenizer learns their words
+# By name what a set's rows are called; a run has the first two, and the others where its recipe asks for them.
+NOUNS = {
+    "train": "train prompt",
+    "heldout": "held-out prompt",
+    "cold_start": "cold-start row",
+    "preferences_train": "preference list",
+    "preferences_heldout": "held-out preference list",
+}
+
+
+@dataclass(frozen=True)
+class LoadedSet:
+    """``places`` names file and line of a prompt by its id; only prompt sets have them."""
+
+    rows: Sequence[Any]
+    places: Mapping[str, str] = field(default_factory=dict)
+    unread_columns: Sequence[UnreadColumn] = ()
+
+
+def read_set(name: str, path: str, *, decode_images: bool = True) -> LoadedSet:
+    """The set of that name (a key of ``NOUNS``). Raises: BadInput naming file, row and column."""
+    if name in ("train", "heldout"):
+        prompts = load_prompt_dataset(path, decode_images=decode_images)
+        return LoadedSet(prompts.prompts, prompts.places, prompts.unread_columns)
+    if name == "cold_start":
+        rows = load_sft_dataset(path, decode_images=decode_images)
+        return LoadedSet(rows.rows, {}, rows.unread_columns)
+    return LoadedSet(load_preferences(path, decode_images=decode_images))
 
 
 @dataclass(frozen=True)
@@ -64,62 +83,6 @@ class RunData:
             if prompt_id in self.places.get(name, ()):
                 return self.places[name][prompt_id]
         return f"prompt {prompt_id}"
-
-
-def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tuple[RunData, PolicyState]:
-    """Build the data and the tiny policy once, then load them. Raises: BadInput naming file, row and column."""
-    from rl.engines.engines import forbidden_token_ids
-
-    stage = run.stage(STAGE)
-    if stage.is_complete:
-        display.done_before("prepare data")
-        result = stage.manifest()["result"]
-        data = without(load(result["paths"], run.path), result["too_long"]["prompt_ids"])
-        return data, PolicyState.from_result(result["policy"], run.path)
-    started_at, watch = time.time(), Stopwatch()
-    with display.stage("prepare data") as progress:
-        stage.begin()
-        if recipe.model.path is not None:
-            forbidden_token_ids(Path(recipe.model.path), load_family(recipe.model.family))
-        with watch("build"):
-            paths = build_data(recipe, stage.path)
-        with watch("load"):
-            data = load(paths, run.path)
-            refuse_leaks(data)
-        require_known_algorithms(recipe.rl)
-        with watch("model"):
-            policy = base_policy(recipe, stage.path, data)
-        with watch("measure"):
-            limit = longest_prompt(recipe)
-            too_long = long_prompts(
-                [*data.train, *data.heldout],
-                PromptEncoder(policy.hub, recipe.sampler.chat_template_kwargs),
-                limit,
-            )
-            data = without(data, too_long)
-        result = {
-            "paths": {name: _inside(path, run.path) for name, path in paths.items()},
-            "policy": policy.to_result(run.path),
-            "num_train_prompts": len(data.train),
-            "num_heldout_prompts": len(data.heldout),
-            "num_cold_start_rows": len(data.cold_start),
-            "too_long": {"limit_tokens": limit, "prompt_ids": too_long},
-        }
-        stage.complete(
-            kind="prepare",
-            title="prepare data",
-            round_index=0,
-            started_at=started_at,
-            watch=watch,
-            inputs={"data": recipe.data.model_dump(mode="json")},
-            result=result,
-        )
-        dropped = f", {counted(len(too_long), 'prompt')} over {limit} tokens dropped" if too_long else ""
-        progress.finish(
-            f"{counted(len(data.train), 'prompt')}, {len(data.heldout):,} held out, "
-            f"{counted(len(data.cold_start), 'row')}{dropped}"
-        )
-    return data, policy
 
 
 def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
@@ -201,25 +164,3 @@ def without(data: RunData, prompt_ids: Sequence[str]) -> RunData:
                 "sampler.max_model_len over rl.max_response_tokens"
             )
     return replace(data, train=train, heldout=heldout)
-
-
-def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
-    """The checkpoint at ``model.path``, or a tiny random instance whose tokenizer knows the data's texts."""
-    if recipe.model.path is not None:
-        hub = Path(recipe.model.path).absolute()
-        require_positions(recipe, hub)
-        return PolicyState(0, hub, STAGE)
-    corpus = [prompt.text for prompt in data.train] + [row.prompt.text for row in data.cold_start]
-    corpus += [row.response for row in data.cold_start]
-    if data.preferences:
-        pairs = better_first(data.preferences["train"], training_of(recipe), seed=recipe.seed)
-        corpus += [pair.to_prompt().text for pair in pairs[:CORPUS_PAIRS]]
-    hub = directory / "policy"
-    load_family(recipe.model.family).build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
-    require_positions(recipe, hub)
-    return PolicyState(0, hub, STAGE)
-
-
-def _inside(path: str, run_path: Path) -> str:
-    full = Path(path).absolute()
-    return str(full.relative_to(run_path)) if full.is_relative_to(run_path) else path

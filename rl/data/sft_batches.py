@@ -1,11 +1,16 @@
-"""Supervised rows in packs of a fixed number of tokens, so that every optimizer step sees about as much text."""
+"""Supervised rows as trainable sequences, one by one or in packs of a fixed number of tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from rl.data.sft_rows import epochs_of
+import numpy as np
+
+from rl.data.batch import TrainSequence
+from rl.data.prompt_encoder import PromptEncoder
+from rl.data.prompt_source import epochs_of
+from sampler.data.sft_row import SftRow
 
 
 def packs_of(places: Iterable[int], lengths: Sequence[int], pack_tokens: int) -> Iterator[list[int]]:
@@ -38,3 +43,23 @@ def num_packs(lengths: Sequence[int], pack_tokens: int | None, *, seed: str, num
         return num_rows
     places = islice(epochs_of(len(lengths), seed=seed), num_rows)
     return sum(1 for _ in packs_of(places, lengths, pack_tokens))
+
+
+def sft_sequences(
+    rows: Sequence[SftRow], encoder: PromptEncoder, *, max_tokens: int
+) -> tuple[list[TrainSequence], int]:
+    """Sequences of the rows, and how many rows were dropped because they are longer than ``max_tokens``."""
+    sequences = []
+    for number, row in enumerate(rows):
+        prompt_ids, response_ids = encoder(row.prompt), encoder.response(row.response)
+        if len(prompt_ids) + len(response_ids) <= max_tokens:
+            sequences.append(
+                TrainSequence(
+                    sequence_id=f"sft-{number}",
+                    prompt_id=row.prompt.prompt_id,
+                    token_ids=np.concatenate([prompt_ids, response_ids]),
+                    num_prompt_tokens=len(prompt_ids),
+                    visuals=row.prompt.visuals,
+                )
+            )
+    return sequences, len(rows) - len(sequences)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rl.engines.weight_sync import Proof, WeightSync
-from rl.experience.judge import JudgedBatch, judging_order
-from rl.experience.judging_start import judge_of, scoring
+from rl.experience.judge import JudgedBatch, judge_of, judging_order, scoring
+from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
@@ -20,7 +18,6 @@ from rl.run.ray_session import ray_for
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
-from verifiers.errors import BadInput
 
 
 class Engines:
@@ -135,35 +132,3 @@ class Engines:
             num_samples_by_kind=num_samples_by_kind or {},
             forbidden_token_ids=self.forbidden_token_ids,
         )
-
-
-def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
-    """What the policy at this checkpoint must never sample. Raises: BadInput where there is no tokenizer."""
-    from transformers import AutoTokenizer
-
-    if not hub.is_dir():
-        raise BadInput(
-            f"model.path={hub} is not a directory: give a checkpoint in the hub layout, or leave it out for a tiny "
-            "random model"
-        )
-    if not (hub / "config.json").is_file():
-        raise BadInput(
-            f"model.path={hub} holds no config.json: give a checkpoint directory in the hub layout"
-        )
-    try:
-        architectures = json.loads((hub / "config.json").read_text()).get("architectures") or []
-    except (ValueError, AttributeError) as why:
-        raise BadInput(f"model.path={hub}: its config.json is not a JSON object: {why}") from None
-    if not set(architectures) & set(family.architectures):
-        raise BadInput(
-            f"model.path={hub} is a {', '.join(architectures) or 'model without a name'}, but "
-            f"model.family={family.name} wants {', '.join(family.architectures)}"
-        )
-    if not any(hub.glob("*.safetensors")):
-        raise BadInput(f"model.path={hub} holds no .safetensors file: its weights are missing")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(hub)
-    except (OSError, ValueError) as why:
-        raise BadInput(f"model.path={hub}: its tokenizer cannot be loaded: {why}") from why
-    ids: tuple[int, ...] = family.forbidden_token_ids(tokenizer)
-    return ids

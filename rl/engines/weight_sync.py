@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from ray.exceptions import RayError
 
-from rl.data.batch import Floats, TrainBatch, TrainSequence
-from rl.recipe.recipe import SyncConfig
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.experience.step_metrics import Mismatch
+from rl.recipe.run_config import SyncConfig
 from rl.trainer.trainer import Trainer
 from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
@@ -28,26 +29,6 @@ class Proof:
 
     max_difference: float
     num_tokens: int
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """How far the sampler's log-probabilities are from the trainer's own on the same tokens.
-
-    ``kl`` estimates KL(sampler || trainer) by k3, mean of exp(d) - 1 - d with d = trainer - sampler log-probability
-    (Schulman, "Approximating KL divergence", 2020): never negative, and unbiased because the sampler drew the tokens.
-    """
-
-    kl: float
-    max_difference: float
-
-    @classmethod
-    def between(cls, sample_logprobs: Floats, trainer_logprobs: Floats) -> Mismatch:
-        """Of log-probabilities of the same tokens, [tokens] each; 0 without any."""
-        difference = trainer_logprobs.astype(np.float64) - sample_logprobs.astype(np.float64)
-        if not len(difference):
-            return cls(0.0, 0.0)
-        return cls(float(np.mean(np.expm1(difference) - difference)), float(np.abs(difference).max()))
 
 
 class WeightSync:

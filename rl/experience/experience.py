@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from rl.algorithm.informative_groups import informative_groups
-from rl.data.sft_rows import epochs_of
+from rl.data.prompt_source import prompt_draws
 from rl.experience.judge import JudgedBatch, JudgedRollout
-from rl.recipe.rl_config import RlConfig
-from rl.stages.stage import StageContext
+from rl.experience.training_batch import kept_groups
+from rl.recipe.recipe import Recipe
 from sampler.prompt import Prompt
 from verifiers.errors import HoneError
 
 
-def step_draws(prompts: Sequence[Prompt], config: RlConfig, *, seed: str) -> Iterator[list[Prompt]]:
-    """The prompts of a stage's steps: as many as the recipe says, or as ``rl.rollouts_per_step`` asks for."""
-    if config.rollouts_per_step is None:
-        return prompt_draws(prompts, config.prompts_per_step, seed=seed)
-    return prompt_draws(
-        prompts, config.rollouts_per_step, seed=seed, cost=lambda prompt: config.num_samples_of(prompt.kind)
-    )
+class Surroundings(Protocol):
+    """What of a stage's surroundings sampling looks at."""
+
+    @property
+    def recipe(self) -> Recipe: ...
+    @property
+    def engines(self) -> Any: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def directory(self) -> Any: ...
 
 
-def prompt_draws(
-    prompts: Sequence[Prompt],
-    per_step: int,
-    *,
-    seed: str,
-    without: Collection[str] = (),
-    cost: Callable[[Prompt], int] = lambda _: 1,
-) -> Iterator[list[Prompt]]:
-    """Batches of prompts without end, each prompt once a batch: epochs in seeded order. A batch is full when its
-    prompts' costs reach ``per_step``."""
-    places = epochs_of(len(prompts), seed=seed)
-    num_available = len(prompts) - len(without)
-    while True:
-        drawn: dict[str, Prompt] = {}
-        total = 0
-        while total < per_step and len(drawn) < num_available:
-            prompt = prompts[next(places)]
-            # A batch that spans two epochs may meet a prompt again.
-            if prompt.prompt_id not in without and prompt.prompt_id not in drawn:
-                drawn[prompt.prompt_id] = prompt
-                total += cost(prompt)
-        yield list(drawn.values())
-
-
-def sample_step(context: StageContext, step: int, prompts: Sequence[Prompt]) -> JudgedBatch:
+def sample_step(context: Surroundings, step: int, prompts: Sequence[Prompt]) -> JudgedBatch:
     """One step's rollouts, judged. Raises: HoneError when none of the prompts fits the model's length, or too many
     rollouts could not be judged."""
     config = context.recipe.rl
@@ -59,7 +39,7 @@ def sample_step(context: StageContext, step: int, prompts: Sequence[Prompt]) -> 
         temperature=config.temperature,
         top_p=config.top_p,
     )
-    judged = context.engines.sample_and_judge(prompts, plan)
+    judged: JudgedBatch = context.engines.sample_and_judge(prompts, plan)
     if not judged.rollouts:
         raise HoneError(
             "every prompt of a step is too long for sampler.max_model_len minus "
@@ -70,7 +50,7 @@ def sample_step(context: StageContext, step: int, prompts: Sequence[Prompt]) -> 
 
 
 def sample_informative(
-    context: StageContext, step: int, prompts: Sequence[Prompt], *, seed: str
+    context: Surroundings, step: int, prompts: Sequence[Prompt], *, seed: str
 ) -> tuple[JudgedBatch, list[JudgedRollout]]:
     """Dynamic sampling (DAPO, 2503.14476, section 3.2): groups whose rewards are all alike teach nothing, so other
     prompts are drawn in their place, at most ``rl.max_refills`` times; then the step goes on with what there is.
@@ -96,13 +76,3 @@ def sample_informative(
         everything = everything.joined(sampled)
         kept += kept_groups(sampled.rollouts, config)
     return everything, kept
-
-
-def kept_groups(judged: Sequence[JudgedRollout], config: RlConfig) -> list[JudgedRollout]:
-    """The rollouts, undecided ones left out, of groups that carry a signal."""
-    decided = [one for one in judged if one.reward.value is not None]
-    informative = informative_groups(
-        [one.reward.value for one in decided if one.reward.value is not None],
-        [one.prompt.prompt_id for one in decided],
-    )
-    return [one for one in decided if one.prompt.prompt_id in informative]

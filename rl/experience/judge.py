@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from reward_models.answer_comparison import Comparison
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
+from reward_models.serving import served
+from reward_models.value_head import VALUE_HEAD_FILE, has_value_head
 from rl.recipe.judging_config import JudgingConfig
+from rl.run.run_directory import MANIFEST
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
+from sampler.vllm_pool.sampler_config import SamplerConfig
 from verifiers.answer import FinalAnswer, split_response
 from verifiers.case import Case
-from verifiers.errors import BadInput, HoneError
+from verifiers.errors import BadInput, HoneError, near_name
 from verifiers.service.service import VerifierService
 from verifiers.verdict import Verdict
 
@@ -204,3 +210,62 @@ def _reward(judgement: Judgement | None) -> Reward:
     if isinstance(result, Score):
         return Reward(result.probability, None, {"format": 1.0, **result.parts}, result)
     return Reward(result.score, result, {"format": 1.0, **result.parts})
+
+
+REWARD_MODEL_LINK = "reward-model"  # in a run directory: the one that the run trained
+
+
+@contextmanager
+def judge_of(
+    config: JudgingConfig, thinking_tags: tuple[str, str], log_dir: Path, *, run_path: Path
+) -> Iterator[Judge]:
+    """Ray must be running where there is a reward model. Raises: BadInput for one that cannot be served."""
+    with ExitStack() as stack:
+        judge = stack.enter_context(Judge(config, thinking_tags=thinking_tags))
+        path = reward_model_path(config, run_path)
+        if config.reward_model is not None and path is not None:
+            scorer = stack.enter_context(scoring(path, config.reward_model.sampler, log_dir))
+            judge.score_with(scorer)
+        yield judge
+
+
+def reward_model_path(config: JudgingConfig, run_path: Path) -> Path | None:
+    """The recipe's reward model, or the one that the run has trained; None where there is none (yet)."""
+    if config.reward_model is None:
+        return None
+    if config.reward_model.path is not None:
+        return Path(config.reward_model.path)
+    trained = run_path / REWARD_MODEL_LINK
+    return trained.resolve() if trained.exists() else None
+
+
+@contextmanager
+def scoring(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[ScoringService]:
+    """The reward model at ``path``, asked in the background."""
+    with served(path, sampler, log_dir / "reward-model") as model, ScoringService(model.compare) as service:
+        yield service
+
+
+def require_reward_model(path: Path, named: str) -> None:
+    """``named`` is what named the path: an option or a key. Raises: BadInput saying what is there instead.
+
+    A pairwise reward model is a policy's checkpoint trained on, so only one that a run keeps as a policy is told apart.
+    """
+    given = f"{named} {path}"
+    if not path.exists():
+        around = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise BadInput(f"{given}: no such directory{near_name(path.name, around)}")
+    if not path.is_dir():
+        raise BadInput(f"{given} is a file: give the checkpoint's directory")
+    if not (path / "config.json").is_file():
+        inside = [name for name in ("model", "reward-model") if (path / name / "config.json").is_file()]
+        hint = f"did you mean {str(path / inside[0])!r}?" if inside else "give a checkpoint in the hub layout"
+        raise BadInput(f"{given} has no config.json: {hint}")
+    if not any(file.name != VALUE_HEAD_FILE for file in path.glob("*.safetensors")):
+        raise BadInput(f"{given} has no .safetensors file: its weights are missing")
+    real = path.resolve()
+    if real.name == "policy" and (real.parent / MANIFEST).is_file() and not has_value_head(path):
+        raise BadInput(
+            f"{given} is no reward model but the policy of stage {real.parent.name}, without {VALUE_HEAD_FILE} and not "
+            "trained on preferences: give RUN/model of `hone reward-model train`, or RUN/reward-model of a hybrid run"
+        )

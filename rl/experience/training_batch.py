@@ -9,6 +9,7 @@ import numpy as np
 
 from rl.algorithm.advantages import GaeSettings, compute_advantages, kl_token_rewards
 from rl.algorithm.algorithm import GROUP_RELATIVE
+from rl.algorithm.informative_groups import informative_groups
 from rl.algorithm.reward_shaping import overlong_penalty, reward_weight, unparseable_penalty
 from rl.data.batch import Floats, TrainBatch, TrainSequence
 from rl.experience.judge import JudgedRollout
@@ -126,3 +127,13 @@ def mini_batches(batch: TrainBatch, num: int, *, seed: str) -> list[TrainBatch]:
 def _score(one: JudgedRollout) -> float:
     assert one.reward.value is not None, "undecided rollouts never reach a loss"
     return one.reward.value
+
+
+def kept_groups(judged: Sequence[JudgedRollout], config: RlConfig) -> list[JudgedRollout]:
+    """The rollouts, undecided ones left out, of groups that carry a signal."""
+    decided = [one for one in judged if one.reward.value is not None]
+    informative = informative_groups(
+        [one.reward.value for one in decided if one.reward.value is not None],
+        [one.prompt.prompt_id for one in decided],
+    )
+    return [one for one in decided if one.prompt.prompt_id in informative]

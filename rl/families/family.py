@@ -36,6 +36,7 @@ class ModelFamily(ABC):
     name: ClassVar[str]
     architectures: ClassVar[tuple[str, ...]]
     thinking_tags: ClassVar[tuple[str, str]] = ("<think>", "</think>")
+    tiny_sizes: ClassVar[Mapping[str, int]] = {}  # what ``build_tiny`` takes, with its defaults
 
     @abstractmethod
     def build_tiny(self, path: Path, *, seed: int, corpus: Sequence[str], sizes: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rl.families.family import HubTensor, ModelFamily
-from rl.families.tiny_qwen3_vl_moe import tiny_config, tiny_processor, tiny_sizes
+from rl.families.tiny_qwen3_vl_moe import TINY_SIZES, tiny_config, tiny_processor, tiny_sizes
 from rl.families.tiny_tokenizer import SPECIAL_TOKENS, train_tiny_tokenizer
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Qwen3VLMoeFamily(ModelFamily):
 
     name = "qwen3_vl_moe"
     architectures = ("Qwen3VLMoeForConditionalGeneration",)
+    tiny_sizes = TINY_SIZES
 
     def build_tiny(self, path: Path, *, seed: int, corpus: Sequence[str], sizes: Mapping[str, Any]) -> None:
         """Write a tiny random-weight checkpoint. Raises: BadInput for an unknown or impossible size."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from rl.run.progress import Outcome
 from sampler.data.wrong_rows import BadRows
 from verifiers.counted import counted
 from verifiers.errors import HoneError
 
-Outcome = Literal["ok", "warning", "failed", "not asked"]
 MOST_NAMED = 5
 
 

@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from rl.data.loaded_set import NOUNS, LoadedSet, read_set
 from rl.data.preference_pairs import trains_reward_model
-from rl.data.run_data import RunData, leaks
+from rl.data.run_data import NOUNS, LoadedSet, RunData, leaks, read_set
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.recipe.recipe import Recipe

@@ -12,20 +12,22 @@ import numpy as np
 
 from reward_models.answer_comparison import Comparison
 from reward_models.value_head import has_value_head
-from rl.data.loaded_set import NOUNS, LoadedSet
-from rl.data.run_data import RunData, base_policy, build_data, own_sets
-from rl.data.sft_rows import PromptEncoder
-from rl.data.token_room import longest_prompt, measured_comparison_room, reads_one_answer
-from rl.engines.engines import Engines, forbidden_token_ids
-from rl.experience.judging_start import reward_model_path
+from rl.data.prompt_encoder import PromptEncoder
+from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
+from rl.data.token_limits import longest_prompt
+from rl.engines.engines import Engines
+from rl.experience.judge import require_reward_model, reward_model_path
+from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
-from rl.families.reward_checkpoint import require_reward_model
-from rl.preflight.check import Check, Finding, Outcome, not_asked, some_of
+from rl.preflight.check import Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
+from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
+from rl.run.progress import Outcome
 from rl.run.run_directory import RunDirectory
+from rl.stages.prepare import base_policy
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted

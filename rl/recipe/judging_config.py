@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from rl.recipe.data_config import PreferenceDataConfig
 from rl.recipe.section import Section
 from rl.recipe.trainer_config import ScheduleConfig
 from sampler.vllm_pool.sampler_config import SamplerConfig
 
 RewardModelKind = Literal["pairwise", "scalar"]
-
-
-class PreferenceDataConfig(Section):
-    """Where the preference lists come from: files of one's own, or a builder's."""
-
-    builder: str | None = Field(
-        None,
-        description="package.module:function(out_dir, seed=..., **options) -> paths of train and heldout",
-    )
-    builder_options: dict[str, Any] = Field(
-        default_factory=dict, description="what the builder is called with"
-    )
-    train: str | None = Field(None, description="lists to learn from; none: the builder's")
-    heldout: str | None = Field(None, description="lists to be reported on; none: the builder's")
-
-    @model_validator(mode="after")
-    def _something_is_given(self) -> PreferenceDataConfig:
-        if self.builder is None and (self.train is None or self.heldout is None):
-            raise ValueError("give data.builder, or both data.train and data.heldout")
-        return self
 
 
 class RewardTrainingConfig(Section):

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rl.families.tiny_qwen3_vl_moe import TINY_SIZES
 from rl.recipe.section import Section
 
 
@@ -21,8 +20,7 @@ class ModelConfig(Section):
     )
     tiny: dict[str, int] = Field(
         default_factory=dict,
-        description="sizes of the tiny instance that differ from "
-        + ", ".join(f"{name} {size}" for name, size in TINY_SIZES.items()),
+        description="sizes of the tiny instance that differ from the family's own, listed by `hone recipe keys model`",
     )
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="of the trainer's weights")
     attention: str = Field("sdpa", description="transformers' attention implementation in the trainer")

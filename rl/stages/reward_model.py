@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reward_models.preference_report import PairReport, judged_pair, pair_report
 from rl.data.preference_pairs import better_first, training_of
+from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
-from rl.data.sft_rows import PromptEncoder
+from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
-from rl.stages.reward_objective import num_items_of, reward_objective
-from rl.stages.reward_training import RewardTraining, num_reward_steps
+from rl.run.progress import StageProgress
+from rl.run.run_directory import RunDirectory, StageDirectory
+from rl.run.stopwatch import Stopwatch
+from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
 from rl.stages.stage import Stage, StageContext
+from rl.stages.supervised_loop import step_calls, step_metrics
+from rl.trainer.checkpoint import StageCheckpoint
 from verifiers.errors import HoneError
+
+if TYPE_CHECKING:
+    from rl.trainer.trainer import Trainer
 
 
 class RewardStage(Stage):
@@ -86,3 +97,56 @@ class RewardStage(Stage):
 
     def words(self, result: Mapping[str, Any]) -> str:
         return PairReport.from_json(result["report"]).words
+
+
+def num_reward_steps(config: RewardTrainingConfig, num_items: int) -> int:
+    """Whole batches that cover the epochs."""
+    return max(1, math.ceil(config.epochs * num_items / config.batch_size))
+
+
+@dataclass
+class RewardTraining:
+    """An objective's steps, with a checkpoint to go on from inside ``stage``."""
+
+    config: RewardTrainingConfig
+    seed: int
+    run: RunDirectory
+    stage: StageDirectory
+    trainer: Trainer
+    progress: StageProgress
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    round_index: int = 0
+
+    def __post_init__(self) -> None:
+        self.checkpoint = StageCheckpoint(self.stage, every_steps=self.config.checkpoint_every_steps)
+
+    def fit(self, objective: RewardObjective, base: Path) -> float:
+        """The steps that are left, several a call, from the policy at ``base``, which the trainer holds. Returns the
+        last loss. ``checkpoint.finish`` is the caller's."""
+        objective.begin(self.trainer, base)
+        calls = step_calls(
+            objective.draws(f"{self.seed} reward model"),
+            num_steps=num_reward_steps(self.config, objective.num_items),
+            batch_size=self.config.batch_size,
+            schedule=self.config.schedule,
+            trainer=self.trainer,
+            checkpoint=self.checkpoint,
+            progress=self.progress,
+        )
+        for call in calls:
+            with self.watch("train"):
+                outcomes = objective.steps(self.trainer, call.batches, call.rates)
+            for step, rate, outcome in zip(call.steps, call.rates, outcomes, strict=True):
+                self._log(step, rate, outcome)
+            self.progress.advance(len(outcomes), loss=outcomes[-1]["loss"])
+        return self.stage.metrics()[-1]["train/loss"]
+
+    def _log(self, step: int, rate: float, outcome: Mapping[str, float]) -> None:
+        of_scores = {f"reward_model/{name}": outcome[name] for name in SCALAR_METRICS if name in outcome}
+        self.run.log_metrics(
+            stage=self.stage.name,
+            kind="reward-model",
+            round_index=self.round_index,
+            step=step,
+            metrics=step_metrics(outcome, rate) | of_scores,
+        )

@@ -12,12 +12,18 @@ from rl.algorithm.losses import VALUE_LOSS, LossSpec
 from rl.algorithm.schedule import learning_rate
 from rl.data.batch import TrainBatch
 from rl.data.failed_batch import require_finite
+from rl.data.prompt_source import step_draws
 from rl.data.run_data import RunData
-from rl.engines.weight_sync import Mismatch
-from rl.experience.experience import sample_informative, sample_step, step_draws
+from rl.experience.experience import sample_informative, sample_step
 from rl.experience.judge import JudgedBatch, JudgedRollout
-from rl.experience.kind_metrics import kl_metrics
-from rl.experience.step_metrics import critic_metrics, rollout_metrics, time_metrics, train_metrics
+from rl.experience.step_metrics import (
+    Mismatch,
+    critic_metrics,
+    kl_metrics,
+    rollout_metrics,
+    time_metrics,
+    train_metrics,
+)
 from rl.experience.training_batch import (
     mini_batches,
     packed_rollouts,

@@ -10,10 +10,11 @@ from typing import Any
 
 from rl.algorithm.losses import SFT_LOSS, LossSpec
 from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
-from rl.data.sft_batches import num_packs, sft_packs
-from rl.data.sft_rows import PromptEncoder, sft_sequences
-from rl.recipe.recipe import Recipe, SftConfig
+from rl.data.sft_batches import num_packs, sft_packs, sft_sequences
+from rl.recipe.recipe import Recipe
+from rl.recipe.sft_config import SftConfig
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.policy_state import PolicyState
 from rl.stages.stage import Stage, StageContext

@@ -14,7 +14,7 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
 from rl.families.family import ModelFamily
-from rl.trainer.deepspeed_config import deepspeed_config
+from rl.recipe.trainer_config import TrainerConfig
 from rl.trainer.hub_weights import HubWeights
 from rl.trainer.rank_work import TrainerSetup
 
@@ -156,3 +156,28 @@ def _decay_groups(module: torch.nn.Module, weight_decay: float) -> Iterator[dict
     for parameters, decay in ((matrices, weight_decay), (vectors, 0.0)):
         if parameters:
             yield {"params": parameters, "weight_decay": decay}
+
+
+def deepspeed_config(config: TrainerConfig, *, dtype: str, device: str) -> dict[str, Any]:
+    """The DeepSpeed configuration of a trainer section; ``trainer.deepspeed`` is merged over it."""
+    zero: dict[str, Any] = {"stage": config.zero_stage}
+    if config.offload != "none":
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": device != "cpu"}
+    if config.offload == "parameters":
+        zero["offload_param"] = {"device": "cpu", "pin_memory": device != "cpu"}
+    adam = {
+        "lr": 1e-6,
+        "betas": list(config.adam_betas),
+        "eps": config.adam_eps,
+        "weight_decay": config.weight_decay,
+    }
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,  # the boundary is set by hand: steps differ in micro-batches
+        "gradient_clipping": config.clip_grad_norm,
+        "zero_optimization": zero,
+        "optimizer": {"type": "AdamW", "params": {**adam, "torch_adam": device == "cpu"}},
+        "bf16": {"enabled": dtype == "bfloat16"},
+        "steps_per_print": 10**9,
+        **config.deepspeed,
+    }

@@ -14,18 +14,23 @@ from recipes.digits.preferences import build_preferences
 from reward_models.preference import load_preferences
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE
-from rl.data.answer_pairs import answer_sequence
 from rl.data.batch import TrainBatch
-from rl.data.preference_pairs import better_first, comparison_rows, load_reward_data, preference_paths
-from rl.data.sft_rows import PromptEncoder
+from rl.data.preference_pairs import (
+    answer_sequence,
+    better_first,
+    comparison_rows,
+    load_reward_data,
+    preference_paths,
+)
+from rl.data.prompt_encoder import PromptEncoder
 from rl.families.family import load_family
-from rl.recipe.judging_config import PreferenceDataConfig
-from rl.recipe.reward_recipe import RewardRecipe
+from rl.recipe.data_config import PreferenceDataConfig
+from rl.recipe.recipe import RewardRecipe
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
+from rl.stages.reward_model import RewardTraining
 from rl.stages.reward_objective import reward_objective
 from rl.stages.reward_run import train_reward_model
-from rl.stages.reward_training import RewardTraining
 from rl.trainer.trainer import Trainer
 from verifiers.errors import BadInput
 

@@ -11,12 +11,11 @@ from rich.table import Table
 
 from recipes.commands.output.check_list import run_checks
 from rl.algorithm.algorithm import NEEDS_CRITIC
-from rl.data.loaded_set import NOUNS, LoadedSet
 from rl.data.preference_pairs import training_of, trains_reward_model
-from rl.data.run_data import own_sets
-from rl.data.token_room import comparison_room, response_room
+from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
+from rl.preflight.token_limits import comparison_room, response_room
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
 from sampler.data.dataset_rows import SUFFIXES

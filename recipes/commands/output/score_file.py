@@ -9,7 +9,7 @@ from pathlib import Path
 from reward_models.answer_comparison import Comparison
 from reward_models.score import Score
 from reward_models.scoring_service import Compare
-from rl.experience.win_rate import win_rate
+from rl.experience.evaluation import win_rate
 from rl.run.atomic_file import write_atomically
 from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.prompt_reader import PromptReader

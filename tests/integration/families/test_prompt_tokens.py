@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl.data.sft_rows import PromptEncoder
+from rl.data.prompt_encoder import PromptEncoder
 from sampler.prompt import Prompt
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import ray
 
 from rl.algorithm.losses import LossSpec
-from rl.recipe.recipe import DataConfig, Recipe
+from rl.recipe.data_config import DataConfig
+from rl.recipe.recipe import Recipe
 from rl.recipe.trainer_config import TrainerConfig
 
 

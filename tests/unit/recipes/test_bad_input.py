@@ -194,8 +194,8 @@ def test_long_prompts_are_counted_and_dropped(sets, tmp_path, capfd):
     from rich.console import Console
 
     from recipes.settings.recipe_file import load_recipe
-    from rl.data.run_data import prepare
     from rl.run.progress import ProgressDisplay
+    from rl.stages.prepare import prepare
 
     long = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many? " * 40}]}]
     file = rows_with(sets, tmp_path, 3, messages=long)

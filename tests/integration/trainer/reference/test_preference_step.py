@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rl.data.batch import TrainBatch, TrainSequence
-from rl.stages.preference_step import preference_step
+from rl.stages.reward_objective import preference_step
 from rl.trainer.checkpoint import export_critic
 
 RELATIVE = 1e-5

@@ -167,8 +167,7 @@ def test_a_bare_name_is_looked_up_beside_and_in_recipes(tmp_path, monkeypatch):
 
 
 def test_every_shipped_recipe_loads_and_round_trips(tmp_path):
-    from rl.recipe.recipe import Recipe
-    from rl.recipe.reward_recipe import RewardRecipe
+    from rl.recipe.recipe import Recipe, RewardRecipe
 
     for shipped in RECIPES.glob("*.yaml"):
         model = RewardRecipe if "_reward" in shipped.stem else Recipe

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from reward_models.answer_comparison import Comparison
-from rl.data.answer_pairs import AnswerPairs, answer_sequence
-from rl.data.sft_rows import PromptEncoder
+from rl.data.preference_pairs import AnswerPairs, answer_sequence
+from rl.data.prompt_encoder import PromptEncoder
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 

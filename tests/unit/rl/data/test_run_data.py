@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData, build_data, load, long_prompts, refuse_leaks, without
-from rl.data.sft_rows import PromptEncoder
-from rl.data.token_room import longest_prompt
+from rl.data.token_limits import longest_prompt
 from rl.recipe.recipe import Recipe
 from sampler.data.prompt_dataset import save_prompts
 from sampler.data.sft_row import SftRow

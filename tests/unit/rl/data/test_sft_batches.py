@@ -7,8 +7,8 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rl.data.prompt_source import epochs_of
 from rl.data.sft_batches import num_packs, packs_of, sft_packs
-from rl.data.sft_rows import epochs_of
 
 
 @given(lengths=st.lists(st.integers(1, 50), min_size=1, max_size=60), limit=st.integers(1, 80))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl.data.sft_rows import PromptEncoder, sft_sequences
+from rl.data.prompt_encoder import PromptEncoder
+from rl.data.sft_batches import sft_sequences
 from sampler.data.sft_row import SftRow
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rl.experience.experience import prompt_draws, sample_informative, step_draws
+from rl.data.prompt_source import prompt_draws, step_draws
+from rl.experience.experience import sample_informative
 from rl.experience.judge import JudgedBatch
 from rl.recipe.rl_config import RlConfig
 

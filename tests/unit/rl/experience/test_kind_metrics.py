@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rl.data.batch import TrainBatch, TrainSequence
-from rl.experience.kind_metrics import kind_metrics, kl_metrics
+from rl.experience.step_metrics import kind_metrics, kl_metrics
 
 
 def test_kinds_are_counted_apart(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:

@@ -21,8 +21,8 @@ from rl.experience.training_batch import (
     usable_rollouts,
     with_advantages,
 )
-from rl.recipe.recipe import RftConfig
 from rl.recipe.rl_config import LossConfig, RlConfig
+from rl.recipe.sft_config import RftConfig
 from sampler.vision_input import Visual
 from verifiers.errors import BadInput, HoneError
 from verifiers.verdict import Verdict
@@ -250,7 +250,7 @@ def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: C
 
 
 def test_mismatch_is_k3_by_hand() -> None:
-    from rl.engines.weight_sync import Mismatch
+    from rl.experience.step_metrics import Mismatch
 
     sample, trainer = (
         np.log(np.array([0.5, 0.2, 0.9], np.float32)),

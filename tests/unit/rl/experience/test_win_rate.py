@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from reward_models.score import Score
-from rl.experience.evaluation import evaluate, gate_figure
+from rl.experience.evaluation import against_answers, evaluate, gate_figure, win_rate
 from rl.experience.judge import Reward
 from rl.experience.rollout_log import read_answers, write_rollouts
-from rl.experience.win_rate import against_answers, win_rate
 from verifiers.answer import FinalAnswer
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from rl.run.atomic_file import write_atomically
 from rl.run.policy_state import PolicyState
-from rl.run.run_directory import RunDirectory, content_hash
+from rl.run.provenance import content_hash
+from rl.run.run_directory import RunDirectory
 from rl.run.stopwatch import Stopwatch
 from rl.trainer.checkpoint import CURSOR, StageCheckpoint, export_policy
 from verifiers.errors import BadInput, HoneError

@@ -1,18 +1,15 @@
-"""Supervised rows as trainable sequences: the prompt as the engines tokenise it, then the response and its end."""
+"""A prompt as token ids, its placeholders expanded, as the engines tokenise it."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rl.data.batch import TrainSequence
 from sampler.chat_text import chat_text
-from sampler.data.sft_row import SftRow
 from sampler.data.video import clip_for, processed_clip
 from sampler.prompt import Prompt
 from sampler.vision_input import VISUAL_KINDS
@@ -77,33 +74,3 @@ def _filled(text: str, mark: str | None, contents: Sequence[str]) -> str:
     """``text`` with the n-th mark replaced by the n-th content."""
     pieces = text.split(mark) if contents else [text]
     return "".join(piece + content for piece, content in zip_longest(pieces, contents, fillvalue=""))
-
-
-def sft_sequences(
-    rows: Sequence[SftRow], encoder: PromptEncoder, *, max_tokens: int
-) -> tuple[list[TrainSequence], int]:
-    """Sequences of the rows, and how many rows were dropped because they are longer than ``max_tokens``."""
-    sequences = []
-    for number, row in enumerate(rows):
-        prompt_ids, response_ids = encoder(row.prompt), encoder.response(row.response)
-        if len(prompt_ids) + len(response_ids) <= max_tokens:
-            sequences.append(
-                TrainSequence(
-                    sequence_id=f"sft-{number}",
-                    prompt_id=row.prompt.prompt_id,
-                    token_ids=np.concatenate([prompt_ids, response_ids]),
-                    num_prompt_tokens=len(prompt_ids),
-                    visuals=row.prompt.visuals,
-                )
-            )
-    return sequences, len(rows) - len(sequences)
-
-
-def epochs_of(num_items: int, *, seed: str) -> Iterator[int]:
-    """Places of an endless row of epochs, each a new shuffle that hangs on the seed alone."""
-    epoch = 0
-    while True:
-        order = list(range(num_items))
-        random.Random(f"{seed} epoch {epoch}").shuffle(order)
-        yield from order
-        epoch += 1

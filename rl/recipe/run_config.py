@@ -1,0 +1,46 @@
+"""The recipe of what surrounds training: evaluation, weight sync, rounds, and the Ray cluster."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from rl.recipe.section import Section
+
+
+class EvaluationConfig(Section):
+    """Held-out evaluation before and after every stage."""
+
+    num_prompts: int | None = Field(None, ge=1, description="none: all of them")
+    samples_per_prompt: int = Field(4, ge=1, description="pass@1 is their mean")
+    temperature: float = Field(1.0, gt=0, description="of sampling")
+    top_p: float = Field(1.0, gt=0, le=1, description="of sampling")
+    pass_at: tuple[int, ...] = Field((4,), description="the k of pass@k")
+    pass_score: float = Field(0.5, gt=0, le=1, description="a score from which a response counts as right")
+
+
+class SyncConfig(Section):
+    """Weights from trainer to sampler, and the proof that they arrived."""
+
+    probe_prompts: int = Field(8, ge=1, description="prompts with pictures on which log-probs are compared")
+    probe_tokens: int = Field(16, ge=1, description="tokens compared of each")
+    tolerance: float = Field(1e-4, gt=0, description="largest difference of a token's log-prob")
+    prove: Literal["every_sync", "every_stage"] = Field("every_stage", description="how often")
+
+
+class ProgramConfig(Section):
+    """How many rounds, and when a round counts."""
+
+    rounds: int = Field(4, ge=1, description="of SFT, RL and, between two rounds, rejection sampling")
+    min_gain: float = Field(
+        -1.0, description="a round whose held-out pass@1 gains less over the best ends the program"
+    )
+    collect_after_last: bool = Field(False, description="harvest after the last round too")
+
+
+class RayConfig(Section):
+    """The Ray cluster. With RAY_ADDRESS set in the environment, that cluster is joined instead."""
+
+    num_cpus: int | None = Field(None, ge=1, description="none: those of the machine")
+    object_store_mib: int = Field(512, ge=100, description="shared memory for what processes hand each other")
