@@ -21,9 +21,9 @@ def build_preferences(
     """Write `train.parquet` and `heldout.parquet`, a list for each prompt whose verifier has a near miss; returns their
     paths. Raises `BadInput` for a set that gives no list."""
     written = {}
-    for name, place in (("train", train_prompts), ("heldout", heldout_prompts)):
-        lists = synthetic_preferences(load_prompts(place), seed=seed)
+    for name, location in (("train", train_prompts), ("heldout", heldout_prompts)):
+        lists = synthetic_preferences(load_prompts(location), seed=seed)
         if not lists:
-            raise BadInput(f"{place}: no prompt has a verifier that can tell a near miss of its reference")
+            raise BadInput(f"{location}: no prompt has a verifier that can tell a near miss of its reference")
         written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)
     return written

@@ -14,7 +14,7 @@ INDICATORS = ("1", "2")  # the judge's answer: which response is better
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AnswerComparison:
     """``first`` and ``second`` are final answers: there is no field through which a thought could reach the judge.
 
     >>> Comparison("c", Prompt.build(messages=[]), FinalAnswer("a"), FinalAnswer("b")).swapped().first.text
@@ -26,7 +26,7 @@ class Comparison:
     first: FinalAnswer
     second: FinalAnswer
 
-    def swapped(self) -> Comparison:
+    def swapped(self) -> AnswerComparison:
         """The same two answers in the other order."""
         return replace(self, first=self.second, second=self.first)
 

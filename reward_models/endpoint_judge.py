@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from reward_models.answer_comparison import INDICATORS, Comparison
+from reward_models.answer_comparison import INDICATORS, AnswerComparison
 from reward_models.preference import holds_thought
 from reward_models.score import Score
 from sampler.prompt import Prompt
@@ -83,9 +83,9 @@ class EndpointJudge:
 
     def score(self, prompt: Prompt, answer: FinalAnswer, reference: str) -> Score:
         """The probability that `answer` wins against `reference`; `parts` has the raw `as_first`, `as_second`."""
-        return self._compare(Comparison(prompt.prompt_id, prompt, answer, FinalAnswer(reference)))
+        return self._compare(AnswerComparison(prompt.prompt_id, prompt, answer, FinalAnswer(reference)))
 
-    def score_many(self, comparisons: Sequence[Comparison]) -> dict[str, Score]:
+    def score_many(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         """By comparison id the probability that `first` is the better answer. Raises `BadInput` for a repeated id."""
         named = {one.comparison_id: one for one in comparisons}
         if len(named) != len(comparisons):
@@ -93,7 +93,7 @@ class EndpointJudge:
         with ThreadPoolExecutor(self.max_parallel, thread_name_prefix="endpoint-judge") as threads:
             return dict(zip(named, threads.map(self._compare, named.values()), strict=True))
 
-    def _compare(self, comparison: Comparison) -> Score:
+    def _compare(self, comparison: AnswerComparison) -> Score:
         started = time.perf_counter()
         known = _without_asking(comparison)
         if known is not None:
@@ -107,7 +107,7 @@ class EndpointJudge:
         parts = {"as_first": as_first, "as_second": as_second}
         return Score.scored((as_first + as_second) / 2, parts=parts, seconds=time.perf_counter() - started)
 
-    def _first_wins(self, comparison: Comparison) -> float:
+    def _first_wins(self, comparison: AnswerComparison) -> float:
         """Probability of indicator 1. A server that refuses `logprobs` is asked without them from then on."""
         content = _question(comparison)
         if self._asks_logprobs:
@@ -200,7 +200,7 @@ class _Unanswered(Exception):
         self.status, self.retry, self.timed_out, self.wait_s = status, retry, timed_out, wait_s
 
 
-def _without_asking(comparison: Comparison) -> Score | None:
+def _without_asking(comparison: AnswerComparison) -> Score | None:
     """What needs no judge: an answer that is not sound loses; a thought's tags, or nothing to show, is an error."""
     answers = (comparison.first, comparison.second)
     if not all(answer.ok for answer in answers):
@@ -212,12 +212,12 @@ def _without_asking(comparison: Comparison) -> Score | None:
     return None
 
 
-def _question(comparison: Comparison) -> list[dict[str, Any]]:
+def _question(comparison: AnswerComparison) -> list[dict[str, Any]]:
     """One user message's parts. The answers stand between marks that their writer could not know."""
     prompt, texts = comparison.prompt, (comparison.first.text, comparison.second.text)
     mark = hashlib.sha256(json.dumps([prompt.prompt_id, *texts]).encode()).hexdigest()[:12]
     parts = [_text("Two responses to one prompt are to be compared. The prompt, with its pictures:")]
-    visuals = iter(prompt.visuals)
+    vision_inputs = iter(prompt.vision_inputs)
     for message in prompt.messages:
         if len(prompt.messages) > 1:
             parts.append(_text(f"[{message['role']}]"))
@@ -225,7 +225,7 @@ def _question(comparison: Comparison) -> list[dict[str, Any]]:
             if part["type"] == "text":
                 parts.append(_text(part["text"]))
             else:
-                visual = next(visuals)  # vLLM's servers take a video as they take a picture
+                visual = next(vision_inputs)  # vLLM's servers take a video as they take a picture
                 parts.append({"type": f"{visual.kind}_url", f"{visual.kind}_url": {"url": visual.data_url}})
     responses = "\n".join(
         f"Response {word}, between the marks {mark}:\n{mark}\n{text}\n{mark}"

@@ -10,8 +10,8 @@ import math
 import time
 from collections.abc import Sequence
 
-from reward_models.answer_comparison import Comparison
-from reward_models.reward_model import RewardModel, spelt_out, without_asking
+from reward_models.answer_comparison import AnswerComparison
+from reward_models.reward_model import RewardModel, escape_control_tokens, without_asking
 from reward_models.score import Score
 from sampler.rollout import Rollout, SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
@@ -39,7 +39,7 @@ class PairwiseRewardModel:
         self.seed = seed
         self._num_calls = 0
 
-    def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]:
+    def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         """By comparison id the probability that ``first`` is the better answer, averaged over both orders.
 
         ``parts`` keeps the raw pair: ``as_first`` and ``as_second``, the probability of the same answer winning in
@@ -49,7 +49,7 @@ class PairwiseRewardModel:
         started = time.perf_counter()
         scores = {one.comparison_id: without_asking(one) for one in comparisons}
         asked = {
-            one.comparison_id: spelt_out(one, self.control_tokens)
+            one.comparison_id: escape_control_tokens(one, self.control_tokens)
             for one in comparisons
             if scores[one.comparison_id] is None
         }
@@ -70,7 +70,7 @@ class PairwiseRewardModel:
             scores[name] = Score.scored(sum(parts.values()) / 2, parts=parts, seconds=seconds)
         return {name: score for name, score in scores.items() if score is not None}
 
-    def _ask(self, comparisons: Sequence[Comparison]) -> dict[str, float]:
+    def _ask(self, comparisons: Sequence[AnswerComparison]) -> dict[str, float]:
         """By comparison id the probability of the first indicator; what does not fit the model is left out."""
         plan = SamplingPlan(
             num_samples=1,
@@ -91,7 +91,7 @@ class PairwiseRewardModel:
         return probability if said_first else 1.0 - probability
 
 
-def best_of(model: RewardModel, candidates: Sequence[Comparison]) -> dict[str, float]:
+def best_of(model: RewardModel, candidates: Sequence[AnswerComparison]) -> dict[str, float]:
     """Listwise: by the text of each answer its mean probability of winning over all comparisons it stands in.
 
     ``candidates`` are the pairs of one prompt's answers; comparisons without a score are left out.
@@ -106,7 +106,7 @@ def best_of(model: RewardModel, candidates: Sequence[Comparison]) -> dict[str, f
     return {text: sum(values) / len(values) for text, values in won.items()}
 
 
-def _both_orders(comparison: Comparison) -> tuple[Comparison, Comparison]:
+def _both_orders(comparison: AnswerComparison) -> tuple[AnswerComparison, AnswerComparison]:
     name = comparison.comparison_id
-    first = Comparison(f"{name}/12", comparison.prompt, comparison.first, comparison.second)
-    return first, Comparison(f"{name}/21", comparison.prompt, comparison.second, comparison.first)
+    first = AnswerComparison(f"{name}/12", comparison.prompt, comparison.first, comparison.second)
+    return first, AnswerComparison(f"{name}/21", comparison.prompt, comparison.second, comparison.first)

@@ -20,7 +20,7 @@ from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.wrong_rows import WrongRows
 from sampler.prompt import Prompt
-from sampler.vision_input import VISUAL_KINDS, Visual
+from sampler.vision_input import VISION_KINDS, VisionInput
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
@@ -116,7 +116,7 @@ def load_preferences(
     lists: list[PreferenceList] = []
     wrong = WrongRows()
     for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
-        with wrong.collected(row.place):
+        with wrong.collected(row.location):
             prompt = reader.read(row)
             with _at(row, (columns or {}).get("reference", "reference")):
                 _check_reference(prompt.reference)
@@ -160,14 +160,14 @@ def _check_answers(answers: Sequence[FinalAnswer]) -> None:
     if len(answers) < 2:
         raise BadInput(f"a preference needs at least 2 answers, got {len(answers)}")
     for number, answer in enumerate(answers, 1):
-        place = f"answer {number} of {len(answers)}"
+        location = f"answer {number} of {len(answers)}"
         if not answer.ok:
-            raise BadInput(f"{place} is {answer.status}: only sound final answers are compared")
+            raise BadInput(f"{location} is {answer.status}: only sound final answers are compared")
         if not answer.text.strip():
-            raise BadInput(f"{place} is empty")
+            raise BadInput(f"{location} is empty")
         if holds_thought(answer.text):
             raise BadInput(
-                f"{place} holds a thought's tags: a judge sees the final answer only, so cut the thought away "
+                f"{location} holds a thought's tags: a judge sees the final answer only, so cut the thought away "
                 "(verifiers.answer.split_response)"
             )
 
@@ -197,7 +197,7 @@ def _at(row: DatasetRow, column: str) -> Iterator[None]:
     try:
         yield
     except BadInput as why:
-        raise BadInput(f"{row.place}, column {column!r}: {why}") from None
+        raise BadInput(f"{row.location}, column {column!r}: {why}") from None
 
 
 def _write_jsonl(target: Path, columns: Mapping[str, list[Any]]) -> Path:
@@ -208,8 +208,8 @@ def _write_jsonl(target: Path, columns: Mapping[str, list[Any]]) -> Path:
         with temporary.open("w", encoding="utf-8") as stream:
             for values in zip(*columns.values(), strict=True):
                 row = dict(zip(columns, values, strict=True))
-                for column, kind in zip(("images", "videos"), VISUAL_KINDS, strict=True):
-                    row[column] = [Visual(kind, one["bytes"]).data_url for one in row[column]]
+                for column, kind in zip(("images", "videos"), VISION_KINDS, strict=True):
+                    row[column] = [VisionInput(kind, one["bytes"]).data_url for one in row[column]]
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         temporary.replace(target)
     finally:

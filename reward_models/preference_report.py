@@ -67,7 +67,7 @@ class PairReport:
         return cls(**{**row, "bins": tuple(CalibrationBin(**one) for one in row["bins"])})
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The report in one line."""
         if self.accuracy is None or self.ece is None:
             return f"none of {self.num_failed:,} held-out pairs could be judged"
@@ -139,17 +139,17 @@ def calibration_bins(probabilities: Sequence[float], num_bins: int = NUM_BINS) -
     members: dict[int, list[float]] = {}
     for p in probabilities:
         # Rounded first: 0.55 is the lower bound of its bin whatever its last bit says.
-        place = int(round((max(p, 1.0 - p) - 0.5) * 2 * num_bins, 9))
-        members.setdefault(min(place, num_bins - 1), []).append(p)
+        index = int(round((max(p, 1.0 - p) - 0.5) * 2 * num_bins, 9))
+        members.setdefault(min(index, num_bins - 1), []).append(p)
     return tuple(
         CalibrationBin(
-            low=0.5 + place / (2 * num_bins),
-            high=0.5 + (place + 1) / (2 * num_bins),
+            low=0.5 + index / (2 * num_bins),
+            high=0.5 + (index + 1) / (2 * num_bins),
             num_pairs=len(held),
             confidence_mean=_mean([max(p, 1.0 - p) for p in held]),
             accuracy=_mean([_rightness(p) for p in held]),
         )
-        for place, held in sorted(members.items())
+        for index, held in sorted(members.items())
     )
 
 

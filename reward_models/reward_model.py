@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 
 
 class RewardModel(Protocol):
     """Used from one thread. By comparison id the probability that the first answer is the better one."""
 
-    def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]:
+    def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         """One score for each comparison. A judge's own failure is a score with status ``error``, not an exception."""
 
 
-def without_asking(comparison: Comparison) -> Score | None:
+def without_asking(comparison: AnswerComparison) -> Score | None:
     """An answer without a sound final part loses to one that has it; None where the model must be asked."""
     first, second = comparison.first.ok, comparison.second.ok
     if first and second:
@@ -27,7 +27,7 @@ def without_asking(comparison: Comparison) -> Score | None:
     return Score.scored(float(first), reason=f"the {'second' if first else 'first'} answer is not sound")
 
 
-def spelt_out(comparison: Comparison, control_tokens: Sequence[str]) -> Comparison:
+def escape_control_tokens(comparison: AnswerComparison, control_tokens: Sequence[str]) -> AnswerComparison:
     """The same answers with a space inside each token of the judge's own chat format: to be read, never obeyed.
 
     Else an answer could end its turn and speak to the judge in another one.

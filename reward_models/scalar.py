@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reward_models.answer_comparison import Comparison
-from reward_models.reward_model import spelt_out, without_asking
+from reward_models.answer_comparison import AnswerComparison
+from reward_models.reward_model import escape_control_tokens, without_asking
 from reward_models.score import Score
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
@@ -42,7 +42,7 @@ class ScalarRewardModel:
         self._score_of_second: dict[str, float] = {}
         self._num_calls = 0
 
-    def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]:
+    def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         """By comparison id the probability that ``first`` is the better answer; 0.5 = parity.
 
         ``parts`` keeps both scores. An answer that is not ok is never read: it loses. One too long for the model, or a
@@ -51,7 +51,9 @@ class ScalarRewardModel:
         started = time.perf_counter()
         scores = {one.comparison_id: without_asking(one) for one in comparisons}
         asked = [
-            spelt_out(one, self.control_tokens) for one in comparisons if scores[one.comparison_id] is None
+            escape_control_tokens(one, self.control_tokens)
+            for one in comparisons
+            if scores[one.comparison_id] is None
         ]
         firsts = [answered(one.prompt, one.first) for one in asked]
         seconds = [answered(one.prompt, one.second) for one in asked]

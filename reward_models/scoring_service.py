@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 
-Compare = Callable[[Sequence[Comparison]], dict[str, Score]]
+Compare = Callable[[Sequence[AnswerComparison]], dict[str, Score]]
 
 
 class ScoringService:
@@ -22,7 +22,7 @@ class ScoringService:
     def __init__(self, compare: Compare, *, max_batch: int = 512) -> None:
         self._compare = compare
         self._max_batch = max_batch
-        self._waiting: list[tuple[Comparison, Future[Score]]] = []
+        self._waiting: list[tuple[AnswerComparison, Future[Score]]] = []
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="reward-model", daemon=True)
@@ -34,7 +34,7 @@ class ScoringService:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def submit(self, comparison: Comparison) -> Future[Score]:
+    def submit(self, comparison: AnswerComparison) -> Future[Score]:
         """Queue one comparison. After ``close`` its score is an error."""
         future: Future[Score] = Future()
         with self._changed:
@@ -65,14 +65,14 @@ class ScoringService:
             for future, score in zip([future for _, future in batch], self._scores(batch), strict=True):
                 future.set_result(score)
 
-    def _scores(self, batch: Sequence[tuple[Comparison, Future[Score]]]) -> list[Score]:
+    def _scores(self, batch: Sequence[tuple[AnswerComparison, Future[Score]]]) -> list[Score]:
         """One a comparison. Ids may repeat between callers, so the model is given its own."""
         named = {
-            f"{place}/{comparison.comparison_id}": comparison for place, (comparison, _) in enumerate(batch)
+            f"{index}/{comparison.comparison_id}": comparison for index, (comparison, _) in enumerate(batch)
         }
         try:
             scores = self._compare(
-                [Comparison(name, one.prompt, one.first, one.second) for name, one in named.items()]
+                [AnswerComparison(name, one.prompt, one.first, one.second) for name, one in named.items()]
             )
         except Exception as why:  # noqa: BLE001 - the boundary where a plug-in model may fail
             return [Score.failed(f"the reward model raised {type(why).__name__}: {why}")] * len(batch)

@@ -37,7 +37,7 @@ def served(
     control_tokens = control_tokens_of(tokenizer)
     if has_value_head(path):
         head = checked_head(path)
-        with SamplerPool(path, sampler, log_dir, reads=True) as pool:
+        with SamplerPool(path, sampler, log_dir, pooling=True) as pool:
             yield ScalarRewardModel(pool, head, control_tokens=control_tokens)
     else:
         indicator_ids = indicator_token_ids(tokenizer)

@@ -33,7 +33,7 @@ _TAGGED = {tag: re.compile(rf"<{tag}>([^<]*)</{tag}>") for tag in _TAGS}
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class AnswerCandidate:
     """A policy's final answer and its verdict's score; None where the verifier failed on it."""
 
     answer: FinalAnswer
@@ -44,7 +44,7 @@ def synthetic_preferences(
     prompts: Iterable[Prompt],
     *,
     seed: int,
-    candidates: Mapping[str, Sequence[Candidate]] | None = None,
+    candidates: Mapping[str, Sequence[AnswerCandidate]] | None = None,
 ) -> list[PreferenceList]:
     """One list for each prompt that allows one; from `candidates` (by prompt id), or else by perturbation.
 
@@ -87,7 +87,7 @@ def perturbed_answers(prompt: Prompt, rng: random.Random) -> PreferenceList | No
 
 
 def sampled_answers(
-    prompt: Prompt, candidates: Sequence[Candidate], rng: random.Random
+    prompt: Prompt, candidates: Sequence[AnswerCandidate], rng: random.Random
 ) -> PreferenceList | None:
     """One candidate of each of the three classes that has any; None where fewer than two have.
 

@@ -1,4 +1,4 @@
-"""The whole program: SFT, evaluate, RL, evaluate, collect; and again with what was collected."""
+"""The whole program: SFT, evaluate, RL, evaluate, harvest; and again with what was harvested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rl.run.run_directory import RunDirectory
 from rl.run.run_summary import write_summary
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage
-from rl.stages.harvest import CollectStage, rows_file
+from rl.stages.harvest import HarvestStage, rows_file
 from rl.stages.prepare import prepare
 from rl.stages.reward_model import RewardStage
 from rl.stages.rl import RlStage, uses_critic
@@ -67,13 +67,13 @@ def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> 
                 )
                 break
             point_to(run.path / "policy", policy.hub)
-            if round_index + 1 == recipe.program.rounds and not recipe.program.collect_after_last:
+            if round_index + 1 == recipe.program.rounds and not recipe.program.harvest_after_last:
                 break
-            collected, _ = stage(CollectStage(round_index), policy)
-            if not collected["num_hard"]:
+            harvested, _ = stage(HarvestStage(round_index), policy)
+            if not harvested["num_hard"]:
                 display.note("no prompt is hard any more: the prompt pool is exhausted")
                 break
             harvests += filter(None, [rows_file(run.path / "stages" / stage.last_name)])
-            num_harvested += collected["num_kept"]
+            num_harvested += harvested["num_kept"]
             write_summary(run.path)
     return write_summary(run.path, "complete")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from sampler.vision_input import VISUAL_KINDS, Visual
+from sampler.vision_input import VISION_KINDS, VisionInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,7 +81,7 @@ class Prompt:
         return self.tags[0] if self.tags else self.kind
 
     @property
-    def asked_id(self) -> str:
+    def question_id(self) -> str:
         """`content_id` of what is asked and shown alone: prompts that differ in how they are judged have the same."""
         return content_id(self.messages, self.images, self.videos, None, "")
 
@@ -92,12 +92,15 @@ class Prompt:
         return "\n".join(part["text"] for part in parts if part["type"] == "text")
 
     @property
-    def visuals(self) -> tuple[Visual, ...]:
+    def vision_inputs(self) -> tuple[VisionInput, ...]:
         """Pictures and videos as the messages show them, first to last."""
         held = {"image": iter(self.images), "video": iter(self.videos)}
         parts = (part for message in self.messages for part in message["content"])
         return tuple(
-            Visual(kind, next(held[kind])) for part in parts for kind in VISUAL_KINDS if part["type"] == kind
+            VisionInput(kind, next(held[kind]))
+            for part in parts
+            for kind in VISION_KINDS
+            if part["type"] == kind
         )
 
     def pil_images(self) -> list[Image]:

@@ -25,7 +25,7 @@ def rollout_seed(run_seed: int, stage: str, step: int, prompt_id: str, index: in
 
     >>> rollout_seed(0, "rl", 3, "a1", 0) == rollout_seed(0, "rl", 3, "a1", 0)
     True
-    >>> rollout_seed(0, "rl", 3, "a1", 0) == rollout_seed(0, "rft", 3, "a1", 0)
+    >>> rollout_seed(0, "rl", 3, "a1", 0) == rollout_seed(0, "harvest", 3, "a1", 0)
     False
     """
     identity = "\x1f".join((str(run_seed), stage, str(step), prompt_id, str(index)))
@@ -94,7 +94,7 @@ class Rollout:
     the group. `response_token_ids` ends with the stop token when `finish_reason` is "stop"; `text` does not.
     `sample_logprobs[t]` is the log-probability with which `response_token_ids[t]` was drawn: after temperature,
     top-p and the forbidden tokens (at temperature 0: under the untempered distribution).
-    `routed_experts` is [prompt + response - 1, layers, top_k], where the engine was asked for it. A `ReadingEngine`'s
+    `routed_experts` is [prompt + response - 1, layers, top_k], where the engine was asked for it. A `PoolingEngine`'s
     has no response, and instead `hidden_state`, the backbone's output at the prompt's last token.
     """
 
@@ -161,4 +161,4 @@ class PromptLength:
 
     prompt_id: str
     num_tokens: int
-    num_visual_tokens_max: int
+    num_vision_tokens_max: int

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-VisualKind = Literal["image", "video"]
-VISUAL_KINDS: tuple[VisualKind, ...] = ("image", "video")
+VisionKind = Literal["image", "video"]
+VISION_KINDS: tuple[VisionKind, ...] = ("image", "video")
 
 _MEDIA_TYPES = (
     (re.compile(rb"\x89PNG"), "image/png"),
@@ -24,10 +24,10 @@ _MEDIA_TYPES = (
 
 
 @dataclass(frozen=True)
-class Visual:
+class VisionInput:
     """`encoded` is a file's content: PNG, JPEG, ... of an image, MP4, WebM, ... of a video."""
 
-    kind: VisualKind
+    kind: VisionKind
     encoded: bytes
 
     def __repr__(self) -> str:

@@ -77,9 +77,9 @@ class BareLoop:
         start = time.perf_counter()
         for group in self.engine.optimizer.param_groups:
             group["lr"] = rate
-        for place, tensors in enumerate(inputs):
+        for index, tensors in enumerate(inputs):
             labels = tensors.pop("labels")
-            self.engine.set_gradient_accumulation_boundary(place == len(inputs) - 1)
+            self.engine.set_gradient_accumulation_boundary(index == len(inputs) - 1)
             logits = self.engine(**tensors).logits
             loss = (
                 cross_entropy(
@@ -122,7 +122,7 @@ def measure_training(
             recipe.trainer.threads_per_rank,
         )
     )
-    tensors = [_bare_tensors(batch.select(places), model_path) for places in plan]
+    tensors = [_bare_tensors(batch.select(indices), model_path) for indices in plan]
     try:
         for run in range(num_runs + 2):
             start = time.perf_counter()
@@ -158,7 +158,7 @@ def _bare_tensors(part: TrainBatch, model_path: Path) -> dict[str, np.ndarray]:
     images = [
         Image.open(io.BytesIO(picture.encoded)).convert("RGB")
         for prompt_id in part.prompt_ids
-        for picture in part.visuals[prompt_id]
+        for picture in part.vision_inputs[prompt_id]
     ]
     pictures = processor.image_processor(images=images, return_tensors="np")
     return {

@@ -61,7 +61,7 @@ class Workload:
         from rl.data.sft_batches import sft_sequences
 
         rl = self.recipe.rl
-        num = rl.prompts_per_step * rl.samples_per_prompt // rl.mini_batches
+        num = rl.prompts_per_step * rl.samples_per_prompt // rl.num_mini_batches
         sequences, _ = sft_sequences(
             self.data.cold_start[:num],
             PromptEncoder(self.model_path, self.recipe.sampler.chat_template_kwargs),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from reward_models.answer_comparison import Comparison
+    from reward_models.answer_comparison import AnswerComparison
     from sampler.vllm_pool.sampler_config import SamplerConfig
 
 
@@ -53,7 +53,9 @@ def score(
         raise typer.Exit(1)
 
 
-def _score(comparisons: Sequence[Comparison], model: Path, sampler: SamplerConfig, out: Path | None) -> bool:
+def _score(
+    comparisons: Sequence[AnswerComparison], model: Path, sampler: SamplerConfig, out: Path | None
+) -> bool:
     """Whether every answer could be scored."""
     from rich.console import Console
 

@@ -14,6 +14,11 @@ from verifiers.answer import split_response
 
 ROWS_PER_TYPE = 2
 MAX_ROWS = 8
+HARVEST_KINDS = (
+    "harvest",
+    "collect",
+)  # the second in runs before 2026-11-28, whose rows are in the second file
+ROWS_FILES = ("harvest_rows.parquet", "rft_rows.parquet")
 FUNNEL = (
     ("num_prompts_sampled", "prompts tried"),
     ("num_hard", "hard ones"),
@@ -33,7 +38,7 @@ class HarvestRow:
 
 @dataclass(frozen=True)
 class Harvest:
-    """One collect stage."""
+    """One harvest."""
 
     title: str
     funnel: tuple[tuple[str, int], ...]
@@ -43,15 +48,18 @@ class Harvest:
 
 
 def harvests(run: RunRecord, log: RolloutTable) -> list[Harvest]:
-    """The collect stages that are complete, in order."""
-    return [_harvest(run, log, manifest) for manifest in run.manifests if manifest.get("kind") == "collect"]
+    """The harvests that are complete, in order."""
+    return [
+        _harvest(run, log, manifest) for manifest in run.manifests if manifest.get("kind") in HARVEST_KINDS
+    ]
 
 
 def _harvest(run: RunRecord, log: RolloutTable, manifest: dict[str, Any]) -> Harvest:
     result = manifest.get("result") or {}
-    file = run.path / "stages" / manifest["stage"] / "rft_rows.parquet"
+    folder = run.path / "stages" / manifest["stage"]
+    file = next((folder / name for name in ROWS_FILES if (folder / name).is_file()), None)
     rows: list[dict[str, Any]] = []
-    if file.is_file():
+    if file is not None:
         # The same number of each question type, different prompts first, in the order of their ids: by rule.
         sql = f"""
             SELECT * EXCLUDE (rank_in_prompt), row_number() OVER (

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).resolve().parents[1]
 BASE_KEY = "base"
 SUFFIXES = (".yaml", ".yml")
+RENAMED = {
+    "program.collect_after_last": "program.harvest_after_last",
+    "rl.mini_batches": "rl.num_mini_batches",
+}
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _MESSAGE_HEAD = re.compile(r"^\w+ should")
@@ -193,7 +197,8 @@ def _touches(override: str, key: str) -> bool:
 
 def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{_instead(key, model)}"
+        new = _new_name(key)
+        return f"key {key!r} is now {new!r}" if new else f"unknown key {key!r}{_instead(key, model)}"
     if error["type"] == "missing":
         return f"key {key!r} is required and not given"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -202,6 +207,14 @@ def _what_is_wrong(error: ErrorDetails, key: str, model: type[BaseModel]) -> str
     given = repr(error["input"])
     shown = given if len(given) <= 80 else given[:80] + "…"
     return f"key {key!r} is {shown}: {_MESSAGE_HEAD.sub('it should', message)}"
+
+
+def _new_name(key: str) -> str | None:
+    """What a key of before 2026-11-28 is called today; None for any other."""
+    section, _, rest = key.partition(".")
+    if section == "rft":
+        return f"harvest.{rest}" if rest else "harvest"
+    return RENAMED.get(key)
 
 
 def _instead(unknown: str, model: type[BaseModel]) -> str:

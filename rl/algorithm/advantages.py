@@ -184,11 +184,11 @@ def _padded(rows: Sequence[Floats], lengths: Sequence[int], dtype: torch.dtype) 
     import torch
 
     padded = torch.zeros(len(rows), max(lengths), dtype=dtype)
-    for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+    for index, (row, length) in enumerate(zip(rows, lengths, strict=True)):
         assert len(row) == length, "one number a response token"
-        padded[place, :length] = torch.from_numpy(np.asarray(row))
+        padded[index, :length] = torch.from_numpy(np.asarray(row))
     return padded
 
 
 def _rows(matrix: torch.Tensor, lengths: Sequence[int]) -> list[Floats]:
-    return [matrix[place, :length].numpy().astype(np.float32) for place, length in enumerate(lengths)]
+    return [matrix[index, :length].numpy().astype(np.float32) for index, length in enumerate(lengths)]

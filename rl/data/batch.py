@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -28,7 +28,7 @@ class TrainSequence:
     prompt_id: str
     token_ids: npt.NDArray[np.int32]
     num_prompt_tokens: int
-    visuals: tuple[Visual, ...] = ()
+    vision_inputs: tuple[VisionInput, ...] = ()
     loss_mask: Floats | None = None
     advantages: Floats | None = None
     sample_logprobs: Floats | None = None
@@ -67,7 +67,9 @@ class TrainBatch:
     returns: Floats  # what the critic learns
     kl_coef: Floats  # [n]
     is_right: Floats  # [n], 1 or 0
-    visuals: Mapping[str, tuple[Visual, ...]] = field(default_factory=dict)  # by prompt id: once a group
+    vision_inputs: Mapping[str, tuple[VisionInput, ...]] = field(
+        default_factory=dict
+    )  # by prompt id: once a group
     num_loss_tokens: int = 0
     num_loss_sequences: int = 0
     num_right_tokens: int = 0
@@ -102,7 +104,9 @@ class TrainBatch:
             returns=zeros,
             kl_coef=np.array([sequence.kl_coef for sequence in sequences], np.float32),
             is_right=np.array([sequence.is_right for sequence in sequences], np.float32),
-            visuals={sequence.prompt_id: sequence.visuals for sequence in sequences if sequence.visuals},
+            vision_inputs={
+                sequence.prompt_id: sequence.vision_inputs for sequence in sequences if sequence.vision_inputs
+            },
         )
         return batch.counted()
 
@@ -146,8 +150,10 @@ class TrainBatch:
             prompt_lengths=self.prompt_lengths[index],
             kl_coef=self.kl_coef[index],
             is_right=self.is_right[index],
-            visuals={
-                prompt_id: self.visuals[prompt_id] for prompt_id in prompt_ids if prompt_id in self.visuals
+            vision_inputs={
+                prompt_id: self.vision_inputs[prompt_id]
+                for prompt_id in prompt_ids
+                if prompt_id in self.vision_inputs
             },
             **{name: getattr(self, name)[responses] for name in RESPONSE_COLUMNS},
         )

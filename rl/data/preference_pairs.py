@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reward_models.answer_comparison import INDICATORS, Comparison
+from reward_models.answer_comparison import INDICATORS, AnswerComparison
 from reward_models.preference import PreferenceList, load_preferences
 from reward_models.scalar import answered
 from rl.data.batch import Ints, TrainBatch, TrainSequence
@@ -28,8 +28,8 @@ from verifiers.errors import BadInput
 class RewardData:
     """Pairs to learn from and pairs held out, the better answer first in all of them."""
 
-    train: Sequence[Comparison]
-    heldout: Sequence[Comparison]
+    train: Sequence[AnswerComparison]
+    heldout: Sequence[AnswerComparison]
 
 
 def load_reward_data(config: RewardTrainingConfig, directory: Path, *, seed: int) -> RewardData:
@@ -56,7 +56,7 @@ def preference_paths(config: RewardTrainingConfig, directory: Path, *, seed: int
 
 def better_first(
     lists: Sequence[PreferenceList], config: RewardTrainingConfig, *, seed: int
-) -> list[Comparison]:
+) -> list[AnswerComparison]:
     """The pairs of all lists, the better answer first; at most ``max_pairs_per_list`` of one, drawn by the seed."""
     found = []
     for number, one in enumerate(lists):
@@ -64,13 +64,13 @@ def better_first(
         if config.max_pairs_per_list is not None and len(pairs) > config.max_pairs_per_list:
             pairs = random.Random(f"{seed} pairs {number}").sample(pairs, config.max_pairs_per_list)
         found += [
-            Comparison(f"list-{number}-pair-{place}", one.prompt, better, worse)
-            for place, (better, worse, _) in enumerate(pairs)
+            AnswerComparison(f"list-{number}-pair-{index}", one.prompt, better, worse)
+            for index, (better, worse, _) in enumerate(pairs)
         ]
     return found
 
 
-def comparison_rows(comparisons: Sequence[Comparison]) -> list[SftRow]:
+def comparison_rows(comparisons: Sequence[AnswerComparison]) -> list[SftRow]:
     """Both orders of every pair, so that neither place is ever the better bet."""
     return [
         SftRow(prompt=asked.to_prompt(), response=indicator)
@@ -79,7 +79,7 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> list[SftRow]:
     ]
 
 
-def _renamed(comparison: Comparison) -> Comparison:
+def _renamed(comparison: AnswerComparison) -> AnswerComparison:
     return dataclasses.replace(comparison, comparison_id=f"{comparison.comparison_id}-swapped")
 
 
@@ -104,23 +104,25 @@ class AnswerPairs:
     num_dropped: int
 
     @classmethod
-    def of(cls, comparisons: Sequence[Comparison], encoder: PromptEncoder, *, max_tokens: int) -> AnswerPairs:
+    def of(
+        cls, comparisons: Sequence[AnswerComparison], encoder: PromptEncoder, *, max_tokens: int
+    ) -> AnswerPairs:
         """From comparisons whose first answer is the better one. Raises: BadInput for a text with a placeholder."""
         sequences: list[TrainSequence] = []
-        place_of: dict[str, int | None] = {}  # None: too long
+        index_of: dict[str, int | None] = {}  # None: too long
         lists: dict[str, list[tuple[int, int]]] = {}
         num_dropped = 0
         for one in comparisons:
-            places = []
+            indices = []
             for answer in (one.first, one.second):
                 read = answered(one.prompt, answer)
-                if read.prompt_id not in place_of:
+                if read.prompt_id not in index_of:
                     sequence = answer_sequence(one.prompt, answer, encoder)
                     fits = len(sequence.token_ids) <= max_tokens
-                    place_of[read.prompt_id] = len(sequences) if fits else None
+                    index_of[read.prompt_id] = len(sequences) if fits else None
                     sequences += [sequence] if fits else []
-                places.append(place_of[read.prompt_id])
-            better, worse = places
+                indices.append(index_of[read.prompt_id])
+            better, worse = indices
             if better is None or worse is None:
                 num_dropped += 1
             else:
@@ -135,8 +137,8 @@ class AnswerPairs:
     def batch(self, pairs: Sequence[tuple[int, int]]) -> tuple[TrainBatch, Ints]:
         """The answers of these pairs, each once, and the pairs as places in that batch, [m, 2]."""
         flat = np.array(pairs, np.int64).reshape(-1, 2)
-        used, places = np.unique(flat, return_inverse=True)
-        return TrainBatch.of([self.sequences[place] for place in used]), places.reshape(-1, 2)
+        used, indices = np.unique(flat, return_inverse=True)
+        return TrainBatch.of([self.sequences[index] for index in used]), indices.reshape(-1, 2)
 
 
 def answer_sequence(prompt: Prompt, answer: FinalAnswer, encoder: PromptEncoder) -> TrainSequence:
@@ -149,5 +151,5 @@ def answer_sequence(prompt: Prompt, answer: FinalAnswer, encoder: PromptEncoder)
         prompt_id=prompt.prompt_id,
         token_ids=np.append(tokens, encoder.tokenizer.eos_token_id).astype(np.int32),
         num_prompt_tokens=len(tokens),
-        visuals=prompt.visuals,
+        vision_inputs=prompt.vision_inputs,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from sampler.chat_text import chat_text
 from sampler.data.video import clip_for, processed_clip
 from sampler.prompt import Prompt
-from sampler.vision_input import VISUAL_KINDS
+from sampler.vision_input import VISION_KINDS
 from verifiers.errors import BadInput
 
 
@@ -30,22 +30,22 @@ class PromptEncoder:
         except (OSError, ValueError) as why:
             raise BadInput(f"the processor of {hub} cannot be loaded: {why}") from why
         self.tokenizer = self.processor.tokenizer
-        self.marks = {kind: getattr(self.processor, f"{kind}_token", None) for kind in VISUAL_KINDS}
+        self.placeholders = {kind: getattr(self.processor, f"{kind}_token", None) for kind in VISION_KINDS}
         self.chat_template_kwargs = dict(chat_template_kwargs or {})
 
     def __call__(self, prompt: Prompt) -> np.ndarray:
         """[prompt tokens] int32; equal to ``Rollout.prompt_token_ids`` of the same prompt."""
         text = chat_text(prompt, self.tokenizer, self.chat_template_kwargs)
-        for kind, files in zip(VISUAL_KINDS, (prompt.images, prompt.videos), strict=True):
-            mark = self.marks[kind]
-            num_marks = text.count(mark) if mark else 0
+        for kind, files in zip(VISION_KINDS, (prompt.images, prompt.videos), strict=True):
+            placeholder = self.placeholders[kind]
+            num_marks = text.count(placeholder) if placeholder else 0
             if num_marks != len(files):
                 raise BadInput(
                     f"prompt {prompt.prompt_id} has {len(files)} {kind}s and its text {num_marks} placeholders: "
-                    f"a text must not contain {mark}"
+                    f"a text must not contain {placeholder}"
                 )
         for kind, expanded in (("image", self._images(prompt)), ("video", self._videos(prompt))):
-            text = _filled(text, self.marks[kind], expanded)
+            text = _filled(text, self.placeholders[kind], expanded)
         return np.asarray(self.tokenizer.encode(text, add_special_tokens=False), np.int32)
 
     def _images(self, prompt: Prompt) -> list[str]:
@@ -53,7 +53,7 @@ class PromptEncoder:
         if not sizes:
             return []
         counts = self.processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]
-        return [self.marks["image"] * count for count in counts]
+        return [self.placeholders["image"] * count for count in counts]
 
     def _videos(self, prompt: Prompt) -> list[str]:
         """Each as the processor writes it: for Qwen3-VL a frame is its time in words and its run of placeholders."""
@@ -70,7 +70,7 @@ class PromptEncoder:
         return np.asarray(ids, np.int32)
 
 
-def _filled(text: str, mark: str | None, contents: Sequence[str]) -> str:
+def _filled(text: str, placeholder: str | None, contents: Sequence[str]) -> str:
     """``text`` with the n-th mark replaced by the n-th content."""
-    pieces = text.split(mark) if contents else [text]
+    pieces = text.split(placeholder) if contents else [text]
     return "".join(piece + content for piece, content in zip_longest(pieces, contents, fillvalue=""))

@@ -38,13 +38,13 @@ def prompt_draws(
 ) -> Iterator[list[Prompt]]:
     """Batches of prompts without end, each prompt once a batch: epochs in seeded order. A batch is full when its
     prompts' costs reach ``per_step``."""
-    places = epochs_of(len(prompts), seed=seed)
+    indices = epochs_of(len(prompts), seed=seed)
     num_available = len(prompts) - len(without)
     while True:
         drawn: dict[str, Prompt] = {}
         total = 0
         while total < per_step and len(drawn) < num_available:
-            prompt = prompts[next(places)]
+            prompt = prompts[next(indices)]
             # A batch that spans two epochs may meet a prompt again.
             if prompt.prompt_id not in without and prompt.prompt_id not in drawn:
                 drawn[prompt.prompt_id] = prompt

@@ -34,7 +34,7 @@ class LoadedSet:
     """``places`` names file and line of a prompt by its id; only prompt sets have them."""
 
     rows: Sequence[Any]
-    places: Mapping[str, str] = field(default_factory=dict)
+    locations: Mapping[str, str] = field(default_factory=dict)
     unread_columns: Sequence[UnreadColumn] = ()
 
 
@@ -42,7 +42,7 @@ def read_set(name: str, path: str, *, decode_images: bool = True) -> LoadedSet:
     """The set of that name (a key of ``NOUNS``). Raises: BadInput naming file, row and column."""
     if name in ("train", "heldout"):
         prompts = load_prompt_dataset(path, decode_images=decode_images)
-        return LoadedSet(prompts.prompts, prompts.places, prompts.unread_columns)
+        return LoadedSet(prompts.prompts, prompts.locations, prompts.unread_columns)
     if name == "cold_start":
         rows = load_sft_dataset(path, decode_images=decode_images)
         return LoadedSet(rows.rows, {}, rows.unread_columns)
@@ -60,7 +60,7 @@ class RunData:
     heldout: Sequence[Prompt]
     cold_start: Sequence[SftRow]
     preferences: Mapping[str, Sequence[PreferenceList]] = field(default_factory=dict)
-    places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    locations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sets: Mapping[str, LoadedSet]) -> RunData:
@@ -74,14 +74,14 @@ class RunData:
             rows.get("heldout", ()),
             rows.get("cold_start", ()),
             preferences,
-            {name: one.places for name, one in sets.items()},
+            {name: one.locations for name, one in sets.items()},
         )
 
-    def place_of(self, prompt_id: str, *names: str) -> str:
+    def location_of(self, prompt_id: str, *names: str) -> str:
         """Where to find a prompt: its file and line in one of these sets (or in any), else its id."""
-        for name in names or self.places:
-            if prompt_id in self.places.get(name, ()):
-                return self.places[name][prompt_id]
+        for name in names or self.locations:
+            if prompt_id in self.locations.get(name, ()):
+                return self.locations[name][prompt_id]
         return f"prompt {prompt_id}"
 
 
@@ -118,22 +118,24 @@ def own_sets(recipe: Recipe) -> dict[str, str]:
 def load(paths: dict[str, Any], run_path: Path) -> RunData:
     """Read everything; relative paths made by the run are taken from its directory."""
 
-    def place(name: str) -> str:
+    def location(name: str) -> str:
         inside = run_path / paths[name]
         return str(inside) if inside.exists() else str(paths[name])
 
-    return RunData.of({name: read_set(name, place(name)) for name in NOUNS if name in paths})
+    return RunData.of({name: read_set(name, location(name)) for name in NOUNS if name in paths})
 
 
 def leaks(data: RunData) -> dict[str, str]:
     """By id the held-out prompts whose question is also trained on, however it is judged there, with the words for
     where."""
-    trained = {one.prompt.asked_id: "in a preference list" for one in data.preferences.get("train", ())}
-    trained |= {row.prompt.asked_id: "a cold-start row" for row in data.cold_start}
-    places = data.places.get("train", {})
-    trained |= {one.asked_id: places.get(one.prompt_id, "a train prompt") for one in data.train}
-    asked = {one.prompt_id: one.asked_id for one in data.heldout}
-    return {prompt_id: trained[asked_id] for prompt_id, asked_id in asked.items() if asked_id in trained}
+    trained = {one.prompt.question_id: "in a preference list" for one in data.preferences.get("train", ())}
+    trained |= {row.prompt.question_id: "a cold-start row" for row in data.cold_start}
+    locations = data.locations.get("train", {})
+    trained |= {one.question_id: locations.get(one.prompt_id, "a train prompt") for one in data.train}
+    asked = {one.prompt_id: one.question_id for one in data.heldout}
+    return {
+        prompt_id: trained[question_id] for prompt_id, question_id in asked.items() if question_id in trained
+    }
 
 
 def refuse_leaks(data: RunData) -> None:
@@ -142,7 +144,7 @@ def refuse_leaks(data: RunData) -> None:
     if leaked:
         first = next(iter(leaked))
         raise BadInput(
-            f"{counted(len(leaked), 'held-out prompt')} also trained on, first {data.place_of(first, 'heldout')}, "
+            f"{counted(len(leaked), 'held-out prompt')} also trained on, first {data.location_of(first, 'heldout')}, "
             f"which is {leaked[first]}: take them out of one set"
         )
 

@@ -13,7 +13,7 @@ from rl.data.prompt_source import epochs_of
 from sampler.data.sft_row import SftRow
 
 
-def packs_of(places: Iterable[int], lengths: Sequence[int], pack_tokens: int) -> Iterator[list[int]]:
+def packs_of(indices: Iterable[int], lengths: Sequence[int], pack_tokens: int) -> Iterator[list[int]]:
     """Places in their order, cut into packs of at most ``pack_tokens`` tokens; a longer row is a pack of its own.
 
     >>> list(packs_of([0, 1, 2, 3], [3, 3, 3, 9], 6))
@@ -21,28 +21,28 @@ def packs_of(places: Iterable[int], lengths: Sequence[int], pack_tokens: int) ->
     """
     pack: list[int] = []
     num_tokens = 0
-    for place in places:
-        if pack and num_tokens + lengths[place] > pack_tokens:
+    for index in indices:
+        if pack and num_tokens + lengths[index] > pack_tokens:
             yield pack
             pack, num_tokens = [], 0
-        pack.append(place)
-        num_tokens += lengths[place]
+        pack.append(index)
+        num_tokens += lengths[index]
     if pack:
         yield pack
 
 
 def sft_packs(lengths: Sequence[int], pack_tokens: int | None, *, seed: str) -> Iterator[list[int]]:
     """Packs without end, in epochs shuffled by the seed; without ``pack_tokens`` a row is a pack."""
-    places = epochs_of(len(lengths), seed=seed)
-    return ([place] for place in places) if pack_tokens is None else packs_of(places, lengths, pack_tokens)
+    indices = epochs_of(len(lengths), seed=seed)
+    return ([index] for index in indices) if pack_tokens is None else packs_of(indices, lengths, pack_tokens)
 
 
 def num_packs(lengths: Sequence[int], pack_tokens: int | None, *, seed: str, num_rows: int) -> int:
     """How many packs the first ``num_rows`` rows of those epochs make."""
     if pack_tokens is None:
         return num_rows
-    places = islice(epochs_of(len(lengths), seed=seed), num_rows)
-    return sum(1 for _ in packs_of(places, lengths, pack_tokens))
+    indices = islice(epochs_of(len(lengths), seed=seed), num_rows)
+    return sum(1 for _ in packs_of(indices, lengths, pack_tokens))
 
 
 def sft_sequences(
@@ -59,7 +59,7 @@ def sft_sequences(
                     prompt_id=row.prompt.prompt_id,
                     token_ids=np.concatenate([prompt_ids, response_ids]),
                     num_prompt_tokens=len(prompt_ids),
-                    visuals=row.prompt.visuals,
+                    vision_inputs=row.prompt.vision_inputs,
                 )
             )
     return sequences, len(rows) - len(sequences)

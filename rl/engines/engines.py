@@ -30,7 +30,7 @@ class Engines:
         self.base = base
         self.log_dir = log_dir
         self.run_path = run_path
-        self.probe = [prompt for prompt in probe if prompt.visuals] or list(probe)
+        self.probe = [prompt for prompt in probe if prompt.vision_inputs] or list(probe)
         self.family = load_family(recipe.model.family)
         self._held: PolicyState | None = None
         self._stack = ExitStack()
@@ -76,7 +76,7 @@ class Engines:
         self._held = self.base
         self.weight_sync.prove()
 
-    def hold(self, policy: PolicyState) -> None:
+    def load_policy(self, policy: PolicyState) -> None:
         """Make trainer and sampler hold a policy, from its checkpoint where they hold another, and prove it."""
         self.start()
         if self._held == policy:
@@ -86,11 +86,11 @@ class Engines:
         self.weight_sync.prove()
         self._held = policy
 
-    def release(self) -> None:
+    def invalidate(self) -> None:
         """The trainer is about to change: what it holds has no name until ``now_holds``."""
         self._held = PolicyState(-1, Path(), "in training")
 
-    def now_holds(self, policy: PolicyState) -> Proof:
+    def mark_held(self, policy: PolicyState) -> Proof:
         """The trainer's weights, already synced as ``policy.version``, are this policy: proven, then believed."""
         proof = self.weight_sync.prove()
         self._held = policy

@@ -115,7 +115,7 @@ def sequences_of(group: RolloutGroup) -> list[TrainSequence]:
             prompt_id=group.prompt.prompt_id,
             token_ids=np.concatenate([rollout.prompt_token_ids, rollout.response_token_ids]),
             num_prompt_tokens=len(rollout.prompt_token_ids),
-            visuals=group.prompt.visuals,
+            vision_inputs=group.prompt.vision_inputs,
             sample_logprobs=rollout.sample_logprobs,
         )
         for rollout in group.rollouts

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import comb
 from typing import Any
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import PARITY_TOLERANCE, Score
 from rl.experience.judge import JudgedRollout
 from verifiers.answer import FinalAnswer
@@ -107,13 +107,13 @@ def win_rate(scores: Iterable[Score | None]) -> dict[str, float | int | None]:
 
 def against_answers(
     judged: Sequence[JudgedRollout], others: Mapping[AnswerPlace, FinalAnswer]
-) -> list[Comparison]:
+) -> list[AnswerComparison]:
     """Every answer to a general prompt against the other policy's, sample by sample, where that has one."""
     comparisons = []
     for one in judged:
         other = others.get((one.prompt.prompt_id, one.rollout.index))
         if one.prompt.verifier is None and other is not None:
-            comparisons.append(Comparison(one.rollout.rollout_id, one.prompt, one.answer, other))
+            comparisons.append(AnswerComparison(one.rollout.rollout_id, one.prompt, one.answer, other))
     return comparisons
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
 from reward_models.serving import served
@@ -91,7 +91,7 @@ class Judge:
     def has_reward_model(self) -> bool:
         return self._scorer is not None
 
-    def compare(self, comparisons: Sequence[Comparison]) -> list[Score]:
+    def compare(self, comparisons: Sequence[AnswerComparison]) -> list[Score]:
         """The reward model's scores, in order; failed ones without a reward model."""
         if self._scorer is None:
             return [Score.failed("there is no reward model")] * len(comparisons)
@@ -137,7 +137,9 @@ class Judge:
         """To the prompt's verifier, or to the reward model, which sees the answer and nothing of the thought."""
         if prompt.verifier is None:
             assert self._scorer is not None, "check() comes before judge()"
-            return self._scorer.submit(Comparison(rollout_id, prompt, answer, FinalAnswer(prompt.reference)))
+            return self._scorer.submit(
+                AnswerComparison(rollout_id, prompt, answer, FinalAnswer(prompt.reference))
+            )
         return self._service.submit(
             Case(rollout_id, prompt.verifier, prompt.verifier_options, prompt.reference, answer)
         )
@@ -198,8 +200,8 @@ class JudgedBatch:
 
     def in_order_of(self, prompts: Sequence[Prompt]) -> list[JudgedRollout]:
         """By prompt as listed, then by index: what a run computes never depends on who finished first."""
-        place = {prompt.prompt_id: i for i, prompt in enumerate(prompts)}
-        return sorted(self.rollouts, key=lambda one: (place[one.prompt.prompt_id], one.rollout.index))
+        index = {prompt.prompt_id: i for i, prompt in enumerate(prompts)}
+        return sorted(self.rollouts, key=lambda one: (index[one.prompt.prompt_id], one.rollout.index))
 
 
 def _reward(judgement: Judgement | None) -> Reward:

@@ -171,9 +171,9 @@ def kl_metrics(batch: TrainBatch, kinds: Sequence[str]) -> dict[str, float]:
     tokens = [float(mask.sum()) for mask in batch.split_response_column(batch.loss_mask)]
     metrics: dict[str, float] = {}
     for kind in PROMPT_KINDS:
-        places = [place for place, one in enumerate(kinds) if one == kind]
-        if places:
-            total = sum(sums[place] for place in places)
-            metrics[f"kind/{kind}/kl_token_mean"] = total / max(1.0, sum(tokens[place] for place in places))
-            metrics[f"kind/{kind}/kl_response_mean"] = total / len(places)
+        indices = [index for index, one in enumerate(kinds) if one == kind]
+        if indices:
+            total = sum(sums[index] for index in indices)
+            metrics[f"kind/{kind}/kl_token_mean"] = total / max(1.0, sum(tokens[index] for index in indices))
+            metrics[f"kind/{kind}/kl_response_mean"] = total / len(indices)
     return metrics

@@ -47,7 +47,7 @@ def packed_rollouts(
                 prompt_id=one.prompt.prompt_id,
                 token_ids=np.concatenate([one.rollout.prompt_token_ids, one.rollout.response_token_ids]),
                 num_prompt_tokens=len(one.rollout.prompt_token_ids),
-                visuals=one.prompt.visuals,
+                vision_inputs=one.prompt.vision_inputs,
                 sample_logprobs=one.rollout.sample_logprobs,
                 kl_coef=kl_coef[one.prompt.kind],
                 is_right=one.prompt.kind == "verifiable" and _score(one) >= right_score,
@@ -116,11 +116,11 @@ def mini_batches(batch: TrainBatch, num: int, *, seed: str) -> list[TrainBatch]:
     """The batch in ``num`` parts for one optimizer step each. Prompts are shuffled by ``seed``; a group stays whole, so
     that a picture is encoded once. Each part counts its own loss tokens."""
     members: dict[str, list[int]] = {}
-    for place, prompt_id in enumerate(batch.prompt_ids):
-        members.setdefault(prompt_id, []).append(place)
+    for index, prompt_id in enumerate(batch.prompt_ids):
+        members.setdefault(prompt_id, []).append(index)
     order = np.random.default_rng(list(seed.encode())).permutation(len(members))
     groups = list(members.values())
-    parts = [[place for group in part for place in groups[group]] for part in np.array_split(order, num)]
+    parts = [[index for group in part for index in groups[group]] for part in np.array_split(order, num)]
     return [batch.select(part).counted() for part in parts if part]
 
 

@@ -106,7 +106,7 @@ class ModelFamily(ABC):
         input_ids: torch.Tensor,
         position_ids: torch.Tensor,
         vision: Any,
-        visual_rows: torch.Tensor | None,
+        vision_rows: torch.Tensor | None,
     ) -> torch.Tensor:
         """Last hidden states [batch, length, hidden] of right-padded or packed rows.
 

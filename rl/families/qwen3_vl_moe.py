@@ -167,7 +167,7 @@ class Qwen3VLMoeFamily(ModelFamily):
         input_ids: torch.Tensor,
         position_ids: torch.Tensor,
         vision: VisionFeatures | None,
-        visual_rows: torch.Tensor | None,
+        vision_rows: torch.Tensor | None,
     ) -> torch.Tensor:
         """Last hidden states [batch, length, hidden] of right-padded or packed rows.
 
@@ -178,7 +178,7 @@ class Qwen3VLMoeFamily(ModelFamily):
 
         language = model.model.language_model
         embeddings = language.embed_tokens(input_ids)
-        if vision is None or visual_rows is None:
+        if vision is None or vision_rows is None:
             if vision is not None:  # a blank picture: part of the graph, not of the result
                 embeddings = embeddings + 0.0 * sum(part.sum() for part in (vision.merged, *vision.deepstack))
             return language(
@@ -186,7 +186,7 @@ class Qwen3VLMoeFamily(ModelFamily):
             ).last_hidden_state
         is_visual = torch.isin(input_ids, input_ids.new_tensor(self.placeholder_ids(model.config)))
         starts = np.concatenate([[0], np.cumsum(vision.tokens_per_grid)])
-        picked = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in visual_rows.tolist()])
+        picked = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in vision_rows.tolist()])
         index = torch.from_numpy(picked).to(embeddings.device)
         embeddings = embeddings.masked_scatter(
             is_visual[..., None], vision.merged[index].to(embeddings.dtype)

@@ -18,7 +18,7 @@ class Finding:
     """What came out, and in words what to do about it; ``details`` are lines of their own, such as the wrong rows."""
 
     outcome: Outcome
-    words: str
+    summary: str
     details: Sequence[str] = ()
 
 
@@ -44,11 +44,11 @@ def not_asked(name: str, why: str) -> Check:
     return Check(name, lambda: Finding("not asked", f"not asked: {why}"))
 
 
-def some_of(places: Sequence[str]) -> str:
+def some_of(locations: Sequence[str]) -> str:
     """The first few, and how many more there are.
 
     >>> some_of([f"line {number}" for number in range(1, 9)])
     'line 1; line 2; line 3; line 4; line 5; and 3 more'
     """
-    more = len(places) - MOST_NAMED
-    return "; ".join([*places[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
+    more = len(locations) - MOST_NAMED
+    return "; ".join([*locations[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])

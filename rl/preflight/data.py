@@ -61,26 +61,28 @@ def unread_words(names: Iterable[str]) -> str:
 
 def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, decode_images: bool) -> Finding:
     loaded = read_set(name, path, decode_images=decode_images)
-    sets[name] = loaded if is_own else replace(loaded, places={})
-    words = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
+    sets[name] = loaded if is_own else replace(loaded, locations={})
+    summary = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
     slips = [_slip(column) for column in loaded.unread_columns if column.meant is not None]
     if slips:
-        return Finding("warning", f"{words}; {'; '.join(slips)}")
+        return Finding("warning", f"{summary}; {'; '.join(slips)}")
     extra = ", ".join(column.name for column in loaded.unread_columns)
-    return Finding("ok", f"{words}; not read: {extra}" if extra else words)
+    return Finding("ok", f"{summary}; not read: {extra}" if extra else summary)
 
 
 def _slip(column: UnreadColumn) -> str:
-    return f"column {column.name!r} ({column.place}) is not read, did you mean {column.meant!r}?"
+    return f"column {column.name!r} ({column.location}) is not read, did you mean {column.meant!r}?"
 
 
 def _no_leaks(data: RunData) -> Finding:
     leaked = leaks(data)
     if leaked:
-        named = [f"{data.place_of(one, 'heldout')} is {where}" for one, where in leaked.items()][:MOST_LEAKS]
-        words = f"{counted(len(leaked), 'held-out prompt')} also trained on: take them out of one set"
+        named = [f"{data.location_of(one, 'heldout')} is {where}" for one, where in leaked.items()][
+            :MOST_LEAKS
+        ]
+        summary = f"{counted(len(leaked), 'held-out prompt')} also trained on: take them out of one set"
         more = len(leaked) - len(named)
-        return Finding("failed", words, [*named, *([f"and {more} more"] if more else [])])
+        return Finding("failed", summary, [*named, *([f"and {more} more"] if more else [])])
     num_trained = len(data.train) + len(data.cold_start) + len(data.preferences.get("train", ()))
     return Finding(
         "ok", f"{counted(len(data.heldout), 'prompt')} beside {counted(num_trained, 'row')} to train on"

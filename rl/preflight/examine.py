@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.value_head import has_value_head
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
@@ -131,7 +131,7 @@ def _references(data: RunData) -> Finding:
         verifier = load_verifier(prompt.verifier, prompt.verifier_options)
         for answer in verifier.reference_answers(prompt.reference):
             if verifier.judge(prompt.reference, FinalAnswer(answer)).score != 1.0:
-                failing.append(data.place_of(prompt.prompt_id))
+                failing.append(data.location_of(prompt.prompt_id))
                 break
     if failing:
         return Finding(
@@ -143,31 +143,31 @@ def _references(data: RunData) -> Finding:
 def _lengths(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
     room = longest_prompt(recipe)
     lengths = {one.prompt_id: len(encoder(one)) for one in [*data.train, *data.heldout][:SAMPLE]}
-    too_long = [data.place_of(prompt_id) for prompt_id, length in lengths.items() if length > room]
-    words = f"longest of {counted(len(lengths), 'prompt')} {max(lengths.values())} tokens, room for {room}"
+    too_long = [data.location_of(prompt_id) for prompt_id, length in lengths.items() if length > room]
+    summary = f"longest of {counted(len(lengths), 'prompt')} {max(lengths.values())} tokens, room for {room}"
     if not too_long:
-        return Finding("ok", words)
+        return Finding("ok", summary)
     outcome: Outcome = "failed" if len(too_long) == len(lengths) else "warning"
     return Finding(
         outcome,
-        f"{words}, so {len(too_long):,} would be dropped: {some_of(too_long)}; raise data.max_prompt_tokens, or "
+        f"{summary}, so {len(too_long):,} would be dropped: {some_of(too_long)}; raise data.max_prompt_tokens, or "
         "sampler.max_model_len over rl.max_response_tokens",
     )
 
 
 def _placeholders(encoder: PromptEncoder, data: RunData, prompts: Sequence[Prompt]) -> Finding:
     """A chat template that forgets pictures trains a blind model without an error."""
-    marks = [mark for mark in encoder.marks.values() if mark]
+    marks = [mark for mark in encoder.placeholders.values() if mark]
     ids = encoder.tokenizer.convert_tokens_to_ids(marks)
     blind = [
-        data.place_of(one.prompt_id)
+        data.location_of(one.prompt_id)
         for one in prompts
-        if one.visuals and not np.isin(encoder(one), ids).any()
+        if one.vision_inputs and not np.isin(encoder(one), ids).any()
     ]
     if blind:
-        words = f"the chat template drops the pictures of {counted(len(blind), 'prompt')}: {some_of(blind)}"
-        return Finding("failed", words)
-    with_visuals = sum(bool(prompt.visuals) for prompt in prompts)
+        summary = f"the chat template drops the pictures of {counted(len(blind), 'prompt')}: {some_of(blind)}"
+        return Finding("failed", summary)
+    with_visuals = sum(bool(prompt.vision_inputs) for prompt in prompts)
     return Finding("ok", f"{with_visuals} of {counted(len(prompts), 'prompt')} with pictures or videos")
 
 
@@ -195,7 +195,7 @@ def _comparisons(
     asked = [
         one
         if reads_one_answer(recipe)
-        else Comparison("", one, FinalAnswer(""), FinalAnswer(one.reference)).to_prompt()
+        else AnswerComparison("", one, FinalAnswer(""), FinalAnswer(one.reference)).to_prompt()
         for one in general
     ]
     return measured_comparison_room(recipe, max(len(encoder(one)) for one in asked))
@@ -219,11 +219,11 @@ def _agreement(engines: Engines) -> Finding:
 
 def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
     """Another picture under the same words must change what the sampler computes."""
-    pictured = [prompt for prompt in prompts if prompt.visuals][:8]
+    pictured = [prompt for prompt in prompts if prompt.vision_inputs][:8]
     pairs = [
         (one, donor)
         for one, donor in zip(pictured, [*pictured[1:], *pictured[:1]], strict=True)
-        if one.visuals != donor.visuals
+        if one.vision_inputs != donor.vision_inputs
         and (len(one.images), len(one.videos)) == (len(donor.images), len(donor.videos))
     ]
     if not pairs:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.preference_report import judged_pair, orders_disagree
 from rl.algorithm.algorithm import NEEDS_CRITIC
 from rl.algorithm.reward_shaping import reward_range
@@ -48,8 +48,8 @@ def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -
     """References of general prompts against those of others, in both orders: the winner must not hang on the place."""
     general = [one for one in prompts if one.verifier is None and one.reference][: PAIRS + 1]
     comparisons = [
-        Comparison(f"bias-{place}", one, FinalAnswer(one.reference), FinalAnswer(other.reference))
-        for place, (one, other) in enumerate(pairwise(general))
+        AnswerComparison(f"bias-{index}", one, FinalAnswer(one.reference), FinalAnswer(other.reference))
+        for index, (one, other) in enumerate(pairwise(general))
     ]
     pairs = [judged_pair(score) for score in engines.judge.compare(comparisons)]
     known = [pair for pair in pairs if pair is not None]
@@ -68,11 +68,11 @@ def same_source(recipe: Recipe) -> Finding:
             "ok", "both made by builders" if preferences.train is None else "both in files of one's own"
         )
     if preferences.train is None:
-        words = f"prompts come from files, preferences from {preferences.builder}"
+        summary = f"prompts come from files, preferences from {preferences.builder}"
         key = "judging.reward_model.training.data"
     else:
-        words, key = f"prompts come from {prompts.builder}, preferences from files", "data.train_prompts"
-    return Finding("warning", f"the reward model learns from other data: {words}; set {key}")
+        summary, key = f"prompts come from {prompts.builder}, preferences from files", "data.train_prompts"
+    return Finding("warning", f"the reward model learns from other data: {summary}; set {key}")
 
 
 def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
@@ -97,7 +97,7 @@ def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
 
 
 def _places(data: RunData, prompts: Sequence[Prompt]) -> str:
-    return some_of([data.place_of(prompt.prompt_id) for prompt in prompts])
+    return some_of([data.location_of(prompt.prompt_id) for prompt in prompts])
 
 
 def _reward_scale(recipe: Recipe, data: RunData) -> Finding:
@@ -122,13 +122,13 @@ def _limited_bias(recipe: Recipe, disagreeing: float | None, where: str) -> Find
     if disagreeing is None:
         return Finding("ok", "none: it is scalar and reads one answer at a time")
     limit = recipe.judging.reward_model.max_position_bias_frac
-    words = f"the two orders name different winners in {disagreeing:.1%} of {where}"
+    summary = f"the two orders name different winners in {disagreeing:.1%} of {where}"
     if disagreeing > limit:
         return Finding(
             "failed",
-            f"{words}, more than judging.reward_model.max_position_bias_frac={limit:g}: train it longer",
+            f"{summary}, more than judging.reward_model.max_position_bias_frac={limit:g}: train it longer",
         )
-    return Finding("ok", words)
+    return Finding("ok", summary)
 
 
 def _explained(recipe: Recipe, explained: Sequence[float]) -> Finding:
@@ -136,11 +136,11 @@ def _explained(recipe: Recipe, explained: Sequence[float]) -> Finding:
         if not recipe.critic.pretrain_steps:
             return Finding("warning", "critic.pretrain_steps=0: the actor starts with a blind critic")
         return Finding("ok", "not checked, since nothing is trained yet: ask again after that stage")
-    words = f"it explains {explained[-1]:.0%} of the variance of returns"
+    summary = f"it explains {explained[-1]:.0%} of the variance of returns"
     if explained[-1] < recipe.critic.min_explained_variance:
         return Finding(
             "failed",
-            f"{words}, under critic.min_explained_variance={recipe.critic.min_explained_variance:g}: raise "
+            f"{summary}, under critic.min_explained_variance={recipe.critic.min_explained_variance:g}: raise "
             "critic.pretrain_steps or critic.schedule.lr",
         )
-    return Finding("ok", words)
+    return Finding("ok", summary)

@@ -23,21 +23,21 @@ def comparison_room(recipe: Recipe) -> Finding:
     """By arithmetic alone, of the longest that the recipe allows: a prompt and two answers, of the scalar kind one."""
     num_answers = 1 if reads_one_answer(recipe) else 2
     longest, answer = longest_prompt(recipe), recipe.rl.max_response_tokens
-    words = f"a prompt of {longest:,} tokens and {num_answers} x {answer:,} of an answer"
-    return _fitting(recipe, words, longest + num_answers * answer)
+    summary = f"a prompt of {longest:,} tokens and {num_answers} x {answer:,} of an answer"
+    return _fitting(recipe, summary, longest + num_answers * answer)
 
 
 def measured_comparison_room(recipe: Recipe, longest: int) -> Finding:
     """``longest`` counts the tokens of a general prompt with its reference, as the reward model is asked, without the
     answer that is judged."""
     answer = recipe.rl.max_response_tokens
-    words = f"the longest prompt with its reference, {longest:,} tokens, and {answer:,} of an answer"
+    summary = f"the longest prompt with its reference, {longest:,} tokens, and {answer:,} of an answer"
     if longest >= _room(recipe):
         return Finding(
             "failed",
-            f"{words}: no answer fits in {ROOM_KEY}={_room(recipe)}; raise it to {longest + answer + 1}",
+            f"{summary}: no answer fits in {ROOM_KEY}={_room(recipe)}; raise it to {longest + answer + 1}",
         )
-    return _fitting(recipe, words, longest + answer)
+    return _fitting(recipe, summary, longest + answer)
 
 
 def reads_one_answer(recipe: Recipe) -> bool:
@@ -49,15 +49,15 @@ def reads_one_answer(recipe: Recipe) -> bool:
     return config.path is not None and has_value_head(Path(config.path))
 
 
-def _fitting(recipe: Recipe, words: str, num_tokens: int) -> Finding:
+def _fitting(recipe: Recipe, summary: str, num_tokens: int) -> Finding:
     needed = num_tokens + 1  # the token that the reward model says
     if needed > _room(recipe):
         return Finding(
             "warning",
-            f"{words}: up to {needed:,} tokens, more than {ROOM_KEY}={_room(recipe)}; what is longer has no reward, so "
-            f"raise it to {needed}",
+            f"{summary}: up to {needed:,} tokens, more than {ROOM_KEY}={_room(recipe)}; what is longer has no reward, "
+            f"so raise it to {needed}",
         )
-    return Finding("ok", f"{words}, in {ROOM_KEY}={_room(recipe)}")
+    return Finding("ok", f"{summary}, in {ROOM_KEY}={_room(recipe)}")
 
 
 def _room(recipe: Recipe) -> int:

@@ -9,7 +9,7 @@ from rl.recipe.judging_config import JudgingConfig, RewardTrainingConfig
 from rl.recipe.rl_config import CriticConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig, ProgramConfig, RayConfig, SyncConfig
 from rl.recipe.section import Section
-from rl.recipe.sft_config import RftConfig, SftConfig
+from rl.recipe.sft_config import HarvestConfig, SftConfig
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from sampler.vllm_pool.sampler_config import SamplerConfig
 
@@ -28,7 +28,7 @@ class Recipe(Section):
     sft: SftConfig = SftConfig()
     rl: RlConfig = RlConfig()
     critic: CriticConfig = CriticConfig()
-    rft: RftConfig = RftConfig()
+    harvest: HarvestConfig = HarvestConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     sync: SyncConfig = SyncConfig()
     program: ProgramConfig = ProgramConfig()
@@ -38,14 +38,14 @@ class Recipe(Section):
     def _sizes_fit(self) -> Recipe:
         rl = self.rl
         rollouts = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
-        if rollouts % (rl.mini_batches * self.trainer.num_ranks):
+        if rollouts % (rl.num_mini_batches * self.trainer.num_ranks):
             given = (
                 f"rl.rollouts_per_step ({rollouts})"
                 if rl.rollouts_per_step
                 else f"rl.prompts_per_step x rl.samples_per_prompt ({rl.prompts_per_step} x {rl.samples_per_prompt})"
             )
             raise ValueError(
-                f"{given} must divide evenly into rl.mini_batches x ranks ({rl.mini_batches} x "
+                f"{given} must divide evenly into rl.num_mini_batches x ranks ({rl.num_mini_batches} x "
                 f"{self.trainer.num_ranks})"
             )
         if max(self.evaluation.pass_at, default=1) > self.evaluation.samples_per_prompt:

@@ -58,7 +58,7 @@ class RlConfig(Section):
     )
     samples_per_prompt: int = Field(8, ge=1, description="of prompts that a rule verifies")
     samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")
-    mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
+    num_mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
     advantage: str = Field("grpo", description="a name in verl's advantage registry")
     normalize_by_std: bool = Field(True, description="grpo: advantages in standard deviations of the group")
     gamma: float = Field(1.0, gt=0, le=1, description="discount a token")

@@ -36,7 +36,7 @@ class ProgramConfig(Section):
     min_gain: float = Field(
         -1.0, description="a round whose held-out pass@1 gains less over the best ends the program"
     )
-    collect_after_last: bool = Field(False, description="harvest after the last round too")
+    harvest_after_last: bool = Field(False, description="harvest after the last round too")
 
 
 class RayConfig(Section):

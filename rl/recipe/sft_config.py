@@ -34,7 +34,7 @@ class SftConfig(Section):
     checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on inside a stage")
 
 
-class RftConfig(Section):
+class HarvestConfig(Section):
     """Rejection-sampling fine-tuning: the harvest between rounds."""
 
     num_prompts: int = Field(2000, ge=1, description="candidate prompts that are tried")

@@ -80,19 +80,19 @@ class StageProgress:
             return None
         return self.elapsed_s / num_timed * max(self.total_steps - self.step, 0)
 
-    def facts(self) -> list[str]:
+    def progress_items(self) -> list[str]:
         """What is known now, most important first: a narrow line drops from the end."""
-        facts = []
+        progress_items = []
         if self.total_steps is not None:
-            facts.append(f"{self.step}/{self.total_steps}")
+            progress_items.append(f"{self.step}/{self.total_steps}")
         elif self.step:
-            facts.append(f"step {self.step}")
+            progress_items.append(f"step {self.step}")
         names = sorted(self.values, key=lambda name: name != "reward")
-        facts += [_value_words(name, self.values[name]) for name in names]
+        progress_items += [_value_words(name, self.values[name]) for name in names]
         left = self.eta_s
         time_words = f"ETA {_clock_words(left)}" if left is not None else _clock_words(self.elapsed_s)
-        facts.insert(min(2, len(facts)), time_words)
-        return facts
+        progress_items.insert(min(2, len(progress_items)), time_words)
+        return progress_items
 
 
 class ProgressDisplay:
@@ -183,15 +183,15 @@ class ProgressDisplay:
         ascii_only = not self.console.encoding.startswith("utf")
         frames = SPINNER_ASCII if ascii_only else SPINNER
         head = f"{frames[int(stage.elapsed_s * 8) % len(frames)]} {self.spell(stage.title)}"
-        facts = [self.spell(fact) for fact in stage.facts()]
-        while facts and cell_len(head) + sum(2 + cell_len(fact) for fact in facts) > width:
-            facts.pop()
+        progress_items = [self.spell(fact) for fact in stage.progress_items()]
+        while progress_items and cell_len(head) + sum(2 + cell_len(fact) for fact in progress_items) > width:
+            progress_items.pop()
         line = Text(head, style="bold", no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
-        room = width - cell_len(head) - sum(2 + cell_len(fact) for fact in facts) - 2
+        room = width - cell_len(head) - sum(2 + cell_len(fact) for fact in progress_items) - 2
         if stage.total_steps and room >= 8:
             line.append("  ")
             line.append_text(self._bar(stage.step / stage.total_steps, min(room, 24)))
-        for fact in facts:
+        for fact in progress_items:
             line.append(f"  {fact}", style="not bold")
         line.truncate(width)
         return line
@@ -227,7 +227,7 @@ class ProgressDisplay:
         now = self._clock()
         if at_once or now - self._last_plain_line_at >= PLAIN_LINE_EVERY_S:
             self._last_plain_line_at = now
-            words = ["…"] if at_once else self._stage.facts()
+            words = ["…"] if at_once else self._stage.progress_items()
             self._print(Text(self.spell("   ".join([f"  {self._stage.title}", *words]))))
 
 

@@ -102,7 +102,7 @@ class CriticStage(Stage):
             )
         with watch("train"):
             parts = mini_batches(
-                batch, config.mini_batches, seed=f"{recipe.seed} critic {self.round_index} {step}"
+                batch, config.num_mini_batches, seed=f"{recipe.seed} critic {self.round_index} {step}"
             )
             rate = learning_rate(
                 step, num_steps=recipe.critic.pretrain_steps, **recipe.critic.schedule.model_dump()
@@ -117,7 +117,7 @@ class CriticStage(Stage):
             **critic_metrics(batch, outcomes, rate=rate),
         }
 
-    def words(self, result: Mapping[str, Any]) -> str:
+    def summary(self, result: Mapping[str, Any]) -> str:
         percent = round(100 * result["explained_variance"])
         return f"explains {percent}% of the variance of returns, {counted(result['num_steps'], 'step')}"
 

@@ -70,15 +70,15 @@ class EvaluateStage(Stage):
         scores = context.engines.judge.compare(comparisons)
         return {"against_previous": {"opponent": self.opponent, **win_rate(scores)}}
 
-    def words(self, result: Mapping[str, Any]) -> str:
+    def summary(self, result: Mapping[str, Any]) -> str:
         return words_of(result)
 
 
 def words_of(figures: Mapping[str, Any]) -> str:
     """The figures of an evaluation in one line."""
     general = figures.get("general", {})
-    words = [f"pass@1 {figures['pass_at_1']:.1%}"] if figures["num_prompts"] else []
+    summary = [f"pass@1 {figures['pass_at_1']:.1%}"] if figures["num_prompts"] else []
     for name, opponent in (("against_reference", "references"), ("against_previous", "the policy before")):
         if (rate := general.get(name, {}).get("win_rate")) is not None:
-            words.append(f"win rate {rate:.1%} against {opponent}")
-    return ", ".join(words) or "nothing could be judged"
+            summary.append(f"win rate {rate:.1%} against {opponent}")
+    return ", ".join(summary) or "nothing could be judged"

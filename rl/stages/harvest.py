@@ -11,31 +11,33 @@ from typing import Any
 from rl.data.run_data import RunData
 from rl.experience.judge import JudgedRollout
 from rl.recipe.recipe import Recipe
-from rl.recipe.sft_config import RftConfig
+from rl.recipe.sft_config import HarvestConfig
 from rl.stages.stage import Stage, StageContext
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
 from sampler.rejection_sampling import Candidate, HarvestRule
 from verifiers.counted import counted
 
-ROWS_FILE = "rft_rows.parquet"
+ROWS_FILE = "harvest_rows.parquet"
 
 
-class CollectStage(Stage):
+class HarvestStage(Stage):
     """Rejection sampling in two passes: a few samples find the hard prompts, many samples of those are the harvest."""
 
-    kind = "collect"
-    label = "collect"
+    kind = "harvest"
+    label = "harvest"
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return 2
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Probe the candidates, sample the hard ones more, filter what is right, and write the rows."""
-        config = context.recipe.rft
+        config = context.recipe.harvest
         context.directory.begin()
         candidates = draw_candidates(
-            context.data.train, config.num_prompts, seed=f"{context.recipe.seed} rft round {self.round_index}"
+            context.data.train,
+            config.num_prompts,
+            seed=f"{context.recipe.seed} harvest round {self.round_index}",
         )
         probed = self._sample(context, 0, candidates, config.probe_samples, first_index=0)
         hard = hard_prompts(probed, candidates, config)
@@ -56,7 +58,7 @@ class CollectStage(Stage):
             SftRow(
                 prompt=one.prompt,
                 response=one.response,
-                source="rft",
+                source="harvest",
                 rollout_id=one.rollout_id,
                 policy_version=one.policy_version,
                 round=self.round_index,
@@ -102,12 +104,12 @@ class CollectStage(Stage):
         context.log_rollouts(step, judged.rollouts)
         return judged.rollouts
 
-    def words(self, result: Mapping[str, Any]) -> str:
+    def summary(self, result: Mapping[str, Any]) -> str:
         return f"{counted(result['num_kept'], 'row')} from {counted(result['num_hard'], 'hard prompt')}"
 
 
 def rows_file(stage_path: Path) -> Path | None:
-    """Where a collect stage left its rows; None where it kept none."""
+    """Where a harvest left its rows; None where it kept none."""
     file = stage_path / ROWS_FILE
     return file if file.is_file() else None
 
@@ -118,7 +120,7 @@ def draw_candidates(prompts: Sequence[Prompt], num: int, *, seed: str) -> list[P
 
 
 def hard_prompts(
-    probed: Sequence[JudgedRollout], candidates: Sequence[Prompt], config: RftConfig
+    probed: Sequence[JudgedRollout], candidates: Sequence[Prompt], config: HarvestConfig
 ) -> list[Prompt]:
     """Prompts with min_pass_frac < pass rate <= max_pass_frac over the decided samples."""
     decided: Counter[str] = Counter()
@@ -135,7 +137,7 @@ def hard_prompts(
     ]
 
 
-def harvest_rule(config: RftConfig) -> HarvestRule:
+def harvest_rule(config: HarvestConfig) -> HarvestRule:
     """The recipe's filters as the sampler floor applies them."""
     return HarvestRule(
         config.max_response_tokens, config.max_repeats, config.max_per_prompt, config.balance_ratio

@@ -48,7 +48,7 @@ class RewardStage(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Train, export, serve, and judge the held-out pairs."""
         config, trainer = training_of(context.recipe), context.engines.trainer
-        context.engines.release()
+        context.engines.invalidate()
         trainer.reset_optimizer()
         with context.watch("encode"):
             train, heldout = (
@@ -95,8 +95,8 @@ class RewardStage(Stage):
             "report": dataclasses.asdict(report),
         }
 
-    def words(self, result: Mapping[str, Any]) -> str:
-        return PairReport.from_json(result["report"]).words
+    def summary(self, result: Mapping[str, Any]) -> str:
+        return PairReport.from_json(result["report"]).summary
 
 
 def num_reward_steps(config: RewardTrainingConfig, num_items: int) -> int:

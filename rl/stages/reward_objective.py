@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from rl.algorithm.losses import LINEAR_LOSS, SFT_LOSS, LossSpec
 from rl.algorithm.preference_loss import preference_loss, right_frac, score_gradients
 from rl.data.batch import Ints, TrainBatch, TrainSequence
@@ -50,7 +50,7 @@ class RewardObjective(Protocol):
 
 
 def reward_objective(
-    kind: RewardModelKind, pairs: Sequence[Comparison], encoder: PromptEncoder, *, max_tokens: int
+    kind: RewardModelKind, pairs: Sequence[AnswerComparison], encoder: PromptEncoder, *, max_tokens: int
 ) -> RewardObjective:
     """From pairs whose first answer is the better one. Raises: BadInput where all are longer than ``max_tokens``."""
     objective: RewardObjective
@@ -87,7 +87,7 @@ class PairwiseObjective:
         pass
 
     def draws(self, seed: str) -> Iterator[TrainSequence]:
-        return (self.sequences[place] for place in epochs_of(len(self.sequences), seed=seed))
+        return (self.sequences[index] for index in epochs_of(len(self.sequences), seed=seed))
 
     def steps(
         self, trainer: Trainer, batches: Sequence[Sequence[TrainSequence]], rates: Sequence[float]
@@ -117,8 +117,8 @@ class ScalarObjective:
         trainer.load_critic(base)
 
     def draws(self, seed: str) -> Iterator[tuple[int, int]]:
-        for place in epochs_of(len(self.pairs.lists), seed=seed):
-            yield from self.pairs.lists[place]
+        for index in epochs_of(len(self.pairs.lists), seed=seed):
+            yield from self.pairs.lists[index]
 
     def steps(
         self, trainer: Trainer, batches: Sequence[Sequence[tuple[int, int]]], rates: Sequence[float]

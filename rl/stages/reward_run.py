@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.preference_report import PairReport, judged_pair, pair_report
 from reward_models.serving import served
 from rl.data.preference_pairs import comparison_rows, load_reward_data
@@ -32,7 +32,7 @@ def train_reward_model(recipe: RewardRecipe, run: RunDirectory, display: Progres
     report_file = run.path / REPORT_FILE
     if report_file.is_file():
         report = PairReport.from_json(json.loads(report_file.read_text()))
-        display.done_before(f"reward model: {report.words}")
+        display.done_before(f"reward model: {report.summary}")
         return report
     data = load_reward_data(recipe, run.path / "data", seed=recipe.seed)
     num_cpus = recipe.ray.num_cpus or recipe.trainer.num_ranks + 1
@@ -46,7 +46,7 @@ def train_reward_model(recipe: RewardRecipe, run: RunDirectory, display: Progres
 def _train(
     recipe: RewardRecipe,
     run: RunDirectory,
-    pairs: Sequence[Comparison],
+    pairs: Sequence[AnswerComparison],
     target: Path,
     display: ProgressDisplay,
 ) -> None:
@@ -91,7 +91,7 @@ def _train(
 def _report(
     recipe: RewardRecipe,
     run: RunDirectory,
-    pairs: Sequence[Comparison],
+    pairs: Sequence[AnswerComparison],
     model: Path,
     display: ProgressDisplay,
 ) -> PairReport:
@@ -101,11 +101,11 @@ def _report(
             scores = served_model.compare(pairs)
         report = pair_report(judged_pair(scores[one.comparison_id]) for one in pairs)
         write_atomically(run.path / REPORT_FILE, json.dumps(dataclasses.asdict(report), indent=2) + "\n")
-        progress.finish(report.words)
+        progress.finish(report.summary)
     return report
 
 
-def _base(recipe: RewardRecipe, run: RunDirectory, pairs: Sequence[Comparison]) -> Path:
+def _base(recipe: RewardRecipe, run: RunDirectory, pairs: Sequence[AnswerComparison]) -> Path:
     """The checkpoint it starts from: ``model.path``, or a tiny random instance that knows the data's texts."""
     from rl.families.family import load_family
 

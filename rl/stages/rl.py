@@ -65,7 +65,7 @@ class RlStage(Stage):
         if uses_critic(config):
             engines.trainer.load_critic(self.critic or context.policy.hub)
         engines.trainer.reset_optimizer()
-        engines.release()
+        engines.invalidate()
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
         first_step = checkpoint.resume(engines.trainer)
         if first_step:
@@ -86,7 +86,7 @@ class RlStage(Stage):
             context.policy.version + config.steps, context.directory.path / "policy", context.directory.name
         )
         with context.watch("sync"):
-            proof = engines.now_holds(policy)
+            proof = engines.mark_held(policy)
         with context.watch("save"):
             export_policy(engines.trainer, self.base.hub, policy.hub)
             critic = context.directory.path / "critic"
@@ -118,7 +118,7 @@ class RlStage(Stage):
             values = engines.trainer.values(batch) if uses_critic(config) else None
             batch = with_advantages(batch, training_rewards(usable, config), config, values=values)
         parts = mini_batches(
-            batch, config.mini_batches, seed=f"{context.recipe.seed} {self.round_index} {step}"
+            batch, config.num_mini_batches, seed=f"{context.recipe.seed} {self.round_index} {step}"
         )
         critic = self._update_critic(context, step, batch, parts, watch) if uses_critic(config) else {}
         with watch("train"):
@@ -202,7 +202,7 @@ class RlStage(Stage):
         """Of the order of prompts: other rounds shuffle them otherwise."""
         return f"{context.recipe.seed} rl round {self.round_index}"
 
-    def words(self, result: Mapping[str, Any]) -> str:
+    def summary(self, result: Mapping[str, Any]) -> str:
         return f"reward {result['reward_mean_last']:.3f}, mismatch_kl at most {result['mismatch_kl_max']:.1g}"
 
 

@@ -53,7 +53,7 @@ class SftStage(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Encode the rows, train on them, sync and prove, export."""
         config, trainer = context.recipe.sft, context.engines.trainer
-        context.engines.release()
+        context.engines.invalidate()
         with context.watch("encode"):
             rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
             rows += [row for path in self.harvests for row in load_sft_rows(path)]
@@ -76,7 +76,7 @@ class SftStage(Stage):
         )
         with context.watch("sync"):
             context.engines.weight_sync.sync(policy.version)
-            proof = context.engines.now_holds(policy)
+            proof = context.engines.mark_held(policy)
         with context.watch("save"):
             export_policy(trainer, self.base.hub, policy.hub)
             checkpoint.finish()
@@ -110,7 +110,7 @@ class SftStage(Stage):
         for call in calls:
             with context.watch("train"):
                 batches = [
-                    TrainBatch.of([sequences[place] for pack in packs for place in pack])
+                    TrainBatch.of([sequences[index] for pack in packs for index in pack])
                     for packs in call.batches
                 ]
                 outcomes = trainer.update(batches, call.rates, LossSpec(SFT_LOSS))
@@ -125,7 +125,7 @@ class SftStage(Stage):
             )
         return context.directory.metrics()[-1]["train/loss"]
 
-    def words(self, result: Mapping[str, Any]) -> str:
+    def summary(self, result: Mapping[str, Any]) -> str:
         return f"loss {result['final_loss']:.3f} on {counted(sum(result['num_rows'].values()), 'row')}"
 
 

@@ -82,7 +82,7 @@ class Stage(ABC):
         """Do the work."""
 
     @abstractmethod
-    def words(self, result: Mapping[str, Any]) -> str:
+    def summary(self, result: Mapping[str, Any]) -> str:
         """The result in a few words, for the terminal."""
 
 
@@ -105,7 +105,7 @@ class StageRunner:
         self.last_name = directory.name
         if directory.is_complete:
             result: dict[str, Any] = directory.manifest()["result"]
-            self.display.done_before(f"{stage.title}: {stage.words(result)}")
+            self.display.done_before(f"{stage.title}: {stage.summary(result)}")
         else:
             result = self._run(stage, directory, policy)
         if "policy" in result:
@@ -117,7 +117,7 @@ class StageRunner:
         watch = Stopwatch()
         with self.display.stage(stage.title, total_steps=stage.num_steps(self.recipe, self.data)) as progress:
             with watch("start"):
-                self.engines.hold(policy)
+                self.engines.load_policy(policy)
             result = stage.run(
                 StageContext(
                     self.recipe,
@@ -141,5 +141,5 @@ class StageRunner:
                 inputs={"policy": policy.to_result(self.run.path), **stage.inputs()},
                 result=result,
             )
-            progress.finish(stage.words(result))
+            progress.finish(stage.summary(result))
         return result

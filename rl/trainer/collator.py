@@ -11,7 +11,7 @@ import torch
 from rl.data.batch import TrainBatch, offsets
 from rl.families.family import ModelFamily
 from rl.trainer.policy_model import MicroBatch
-from rl.trainer.vision_cache import Patches, VisualCache
+from rl.trainer.vision_cache import Patches, VisionCache
 
 
 class Collator:
@@ -35,7 +35,7 @@ class Collator:
         device: torch.device,
     ) -> None:
         self.family = family
-        self.visuals = VisualCache(processor, family, cache_bytes)
+        self.vision_inputs = VisionCache(processor, family, cache_bytes)
         self.merge_size = int(processor.image_processor.merge_size)
         self.placeholder_ids = tuple(placeholder_ids)
         self.pad_token_id = pad_token_id
@@ -46,20 +46,22 @@ class Collator:
     def __call__(self, batch: TrainBatch) -> MicroBatch:
         """Tensors for ``batch``, which must hold at least one sequence."""
         keys = list(dict.fromkeys(batch.prompt_ids))
-        keys = [key for key in keys if key in batch.visuals]
-        visuals = dict(zip(keys, self.visuals.get([(key, batch.visuals[key]) for key in keys]), strict=True))
-        num_runs = {key: len(visuals[key].grid_thw) for key in keys}
+        keys = [key for key in keys if key in batch.vision_inputs]
+        vision_inputs = dict(
+            zip(keys, self.vision_inputs.get([(key, batch.vision_inputs[key]) for key in keys]), strict=True)
+        )
+        num_runs = {key: len(vision_inputs[key].grid_thw) for key in keys}
         first_run = dict(zip(keys, np.cumsum([0, *num_runs.values()]), strict=False))
         sequences = np.split(batch.token_ids, np.cumsum(batch.lengths)[:-1])
         positions = [
-            self._positions(tokens, visuals.get(prompt_id))
+            self._positions(tokens, vision_inputs.get(prompt_id))
             for tokens, prompt_id in zip(sequences, batch.prompt_ids, strict=True)
         ]
         input_ids, position_ids, starts = (self._pack if self.packed else self._pad)(sequences, positions)
-        visual_rows = [
+        vision_rows = [
             first_run[prompt_id] + i
             for prompt_id in batch.prompt_ids
-            if prompt_id in visuals
+            if prompt_id in vision_inputs
             for i in range(num_runs[prompt_id])
         ]
         response_lengths = batch.response_lengths
@@ -73,7 +75,7 @@ class Collator:
         def tensor(array: Any) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
 
-        fed = [visuals[key] for key in keys] or ([self.blank] if self.blank else [])
+        fed = [vision_inputs[key] for key in keys] or ([self.blank] if self.blank else [])
         patches = Patches.joined(fed) if fed else None
         return MicroBatch(
             input_ids=tensor(input_ids),
@@ -85,7 +87,7 @@ class Collator:
             shape=(len(batch), int(response_lengths.max())),
             pixel_values=patches.pixel_values.to(self.device) if patches else None,
             grid_thw=patches.grid_thw.to(self.device) if patches else None,
-            visual_rows=tensor(visual_rows) if keys else None,
+            vision_rows=tensor(vision_rows) if keys else None,
         )
 
     def _positions(self, tokens: np.ndarray, patches: Patches | None) -> np.ndarray:
@@ -103,11 +105,11 @@ class Collator:
         longest = max(len(tokens) for tokens in sequences)
         input_ids = np.full((len(sequences), longest), self.pad_token_id, np.int64)
         position_ids = np.empty((len(positions[0]), len(sequences), longest), np.int64)
-        for row, (tokens, place) in enumerate(zip(sequences, positions, strict=True)):
+        for row, (tokens, index) in enumerate(zip(sequences, positions, strict=True)):
             length = len(tokens)
             input_ids[row, :length] = tokens
-            position_ids[:, row, :length] = place
-            position_ids[:, row, length:] = place[:, -1:] + 1 + np.arange(longest - length)
+            position_ids[:, row, :length] = index
+            position_ids[:, row, length:] = index[:, -1:] + 1 + np.arange(longest - length)
         return input_ids, position_ids, np.arange(len(sequences)) * longest
 
     def _pack(

@@ -36,7 +36,7 @@ class CriticModel(nn.Module):
         if batch.pixel_values is not None:
             vision = self.family.vision_features(self.model, batch.pixel_values, batch.grid_thw)
         hidden = self.family.hidden_states(
-            self.model, batch.input_ids, batch.position_ids, vision, batch.visual_rows
+            self.model, batch.input_ids, batch.position_ids, vision, batch.vision_rows
         )
         picked = hidden.flatten(0, 1)[batch.predictors].to(self.value_head.weight.dtype)
         values: torch.Tensor = self.value_head(picked).squeeze(-1)

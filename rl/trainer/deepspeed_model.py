@@ -21,7 +21,7 @@ from rl.trainer.rank_work import TrainerSetup
 MicroLoss = Callable[[], tuple[torch.Tensor, dict[str, float]]]
 
 
-class ModelEngine:
+class DeepSpeedModel:
     """A DeepSpeed engine over ``module``, whose ``model`` is a family's. Methods are called on all ranks at once."""
 
     def __init__(self, module: Any, family: ModelFamily, setup: TrainerSetup) -> None:
@@ -60,7 +60,7 @@ class ModelEngine:
         return self.setup.trainer.zero_stage == 3
 
     @property
-    def facts(self) -> dict[str, int]:
+    def model_sizes(self) -> dict[str, int]:
         """Sizes of the model, whatever part of it this rank holds."""
         sizes = [
             (int(getattr(parameter, "ds_numel", parameter.numel())), parameter.requires_grad)
@@ -77,8 +77,8 @@ class ModelEngine:
         for group in self.engine.optimizer.param_groups:
             group["lr"] = rate
         metrics: dict[str, float] = {}
-        for place, micro_loss in enumerate(micro_losses):
-            self.engine.set_gradient_accumulation_boundary(place == len(micro_losses) - 1)
+        for index, micro_loss in enumerate(micro_losses):
+            self.engine.set_gradient_accumulation_boundary(index == len(micro_losses) - 1)
             value, sums = micro_loss()
             self.engine.backward(value)
             sums["loss"] = float(value.detach()) / self.num_ranks

@@ -33,7 +33,7 @@ class MicroBatch:
     shape: tuple[int, int]
     pixel_values: torch.Tensor | None = None
     grid_thw: torch.Tensor | None = None
-    visual_rows: torch.Tensor | None = None
+    vision_rows: torch.Tensor | None = None
 
     def matrix(self, flat: torch.Tensor) -> torch.Tensor:
         """A response column [R] as a right-padded [sequences, longest response] matrix."""
@@ -61,7 +61,7 @@ class PolicyModel(nn.Module):
         if batch.pixel_values is not None:
             vision = self.family.vision_features(self.model, batch.pixel_values, batch.grid_thw)
         hidden = self.family.hidden_states(
-            self.model, batch.input_ids, batch.position_ids, vision, batch.visual_rows
+            self.model, batch.input_ids, batch.position_ids, vision, batch.vision_rows
         )
         return self._logprobs(
             hidden.flatten(0, 1)[batch.predictors], batch.targets, temperature, with_entropy

@@ -23,10 +23,10 @@ class TrainerRank(Worker):
     def build(self, setup: TrainerSetup) -> dict[str, Any]:
         """Start the engine. Returns facts of the model."""
         send_output_to(f"{setup.log_dir}/trainer-rank-{self.rank}.log")
-        from rl.trainer.rank_models import TrainerEngine
+        from rl.trainer.rank_models import RankModels
 
-        self.engine = TrainerEngine(setup)
-        return self.engine.facts
+        self.engine = RankModels(setup)
+        return self.engine.model_sizes
 
     @register(dispatch_mode=Dispatch.ONE_TO_ALL)
     def reset_optimizer(self) -> None:

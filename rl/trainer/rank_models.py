@@ -18,13 +18,13 @@ from rl.data.batch import Floats, TrainBatch
 from rl.families.family import load_family
 from rl.trainer.collator import Collator
 from rl.trainer.critic_model import CriticModel
-from rl.trainer.deepspeed_model import ModelEngine
+from rl.trainer.deepspeed_model import DeepSpeedModel
 from rl.trainer.hub_weights import open_transfer
 from rl.trainer.policy_model import MicroBatch, PolicyModel
 from rl.trainer.rank_work import RankWork, TrainerSetup
 
 
-class TrainerEngine:
+class RankModels:
     """One rank's policy, and its critic where there is one: DeepSpeed engines that share collator and pictures.
 
     Every method is called on all ranks at once.
@@ -48,8 +48,8 @@ class TrainerEngine:
         policy = PolicyModel(
             self.family, self._load(setup.model_path), self.family.forbidden_token_ids(processor.tokenizer)
         )
-        self.policy = ModelEngine(policy, self.family, setup)
-        self.critic: ModelEngine | None = None
+        self.policy = DeepSpeedModel(policy, self.family, setup)
+        self.critic: DeepSpeedModel | None = None
         self.reference: PolicyModel | None = None
         self.transfer: Any = None
         self.collate = Collator(
@@ -64,9 +64,9 @@ class TrainerEngine:
         )
 
     @property
-    def facts(self) -> dict[str, int]:
+    def model_sizes(self) -> dict[str, int]:
         """Sizes of the policy."""
-        return self.policy.facts
+        return self.policy.model_sizes
 
     # --- the policy -------------------------------------------------------------------------------------
 
@@ -124,11 +124,11 @@ class TrainerEngine:
         critic = CriticModel(self.family, self._load(hub_directory))
         critic.load_value_head(Path(hub_directory))
         if self.critic is None:
-            self.critic = ModelEngine(critic, self.family, self.setup)
+            self.critic = DeepSpeedModel(critic, self.family, self.setup)
         else:
             self.critic.load_weights(dict(critic.named_parameters()))
             self.critic.reset_optimizer()
-        return self.critic.facts
+        return self.critic.model_sizes
 
     def values(self, work: RankWork) -> list[Floats]:
         """Values of the states before every response token, flat, one array a micro-batch."""
@@ -182,7 +182,7 @@ class TrainerEngine:
         if self.transfer is not None:
             self.transfer.shutdown()
 
-    def _models(self) -> dict[str, ModelEngine]:
+    def _models(self) -> dict[str, DeepSpeedModel]:
         return {"state": self.policy} | ({"critic": self.critic} if self.critic is not None else {})
 
     def _loss(
@@ -224,7 +224,7 @@ class TrainerEngine:
     def _tensors(self, work: RankWork, micro_batch: TrainBatch | None) -> MicroBatch:
         batch = work.filler if micro_batch is None else micro_batch
         assert batch is not None, "an empty micro-batch needs a filler"
-        return self.collate(batch.replace(visuals=work.visuals))
+        return self.collate(batch.replace(vision_inputs=work.vision_inputs))
 
     def _load(self, path: str) -> torch.nn.Module:
         dtype = getattr(torch, self.setup.model.dtype)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rl.data.batch import TrainBatch
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 
 
 @dataclass(frozen=True)
@@ -30,5 +30,5 @@ class RankWork:
 
     steps: Sequence[Sequence[TrainBatch | None]]
     rates: Sequence[float] = ()
-    visuals: Mapping[str, tuple[Visual, ...]] = field(default_factory=dict)
+    vision_inputs: Mapping[str, tuple[VisionInput, ...]] = field(default_factory=dict)
     filler: TrainBatch | None = None

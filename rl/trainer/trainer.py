@@ -18,7 +18,7 @@ from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from rl.trainer.micro_batch import plan_micro_batches
 from rl.trainer.rank import TrainerRank
 from rl.trainer.rank_work import RankWork, TrainerSetup
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 
 CLOSE_TIMEOUT_S = 5.0
 COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
@@ -48,7 +48,7 @@ class Trainer:
             device_name=device,
             worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
         )
-        self.facts: dict[str, Any] = self._call(
+        self.model_sizes: dict[str, Any] = self._call(
             "build", TrainerSetup(str(model_path), model, config, str(log_dir), device)
         )[0]
 
@@ -81,11 +81,11 @@ class Trainer:
         work = []
         for rank in range(self.num_ranks):
             parts = [self._work(batch, [plan[rank]]) for batch, plan in zip(steps, plans, strict=True)]
-            visuals: dict[str, tuple[Visual, ...]] = {}
+            vision_inputs: dict[str, tuple[VisionInput, ...]] = {}
             for part in parts:
-                visuals.update(part.visuals)
+                vision_inputs.update(part.vision_inputs)
             filler = next((part.filler for part in parts if part.filler is not None), None)
-            work.append(RankWork([part.steps[0] for part in parts], list(rates), visuals, filler))
+            work.append(RankWork([part.steps[0] for part in parts], list(rates), vision_inputs, filler))
         outputs = self._call("update", work, [loss] * len(work))
         return [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
 
@@ -155,18 +155,18 @@ class Trainer:
 
     def _work(self, batch: TrainBatch, plan: list[list[list[int]]]) -> RankWork:
         """A rank's slices of one batch; pictures and videos travel once, beside them."""
-        bare = batch.replace(visuals={})
-        visuals: dict[str, tuple[Visual, ...]] = {}
-        places = [place for step in plan for micro_batch in step for place in micro_batch]
+        bare = batch.replace(vision_inputs={})
+        vision_inputs: dict[str, tuple[VisionInput, ...]] = {}
+        indices = [index for step in plan for micro_batch in step for index in micro_batch]
         empty = any(not micro_batch for step in plan for micro_batch in step)
-        for place in places if not empty else [0, *places]:
-            prompt_id = batch.prompt_ids[place]
-            if prompt_id in batch.visuals:
-                visuals[prompt_id] = batch.visuals[prompt_id]
+        for index in indices if not empty else [0, *indices]:
+            prompt_id = batch.prompt_ids[index]
+            if prompt_id in batch.vision_inputs:
+                vision_inputs[prompt_id] = batch.vision_inputs[prompt_id]
         slices = [
             [bare.select(micro_batch) if micro_batch else None for micro_batch in step] for step in plan
         ]
-        return RankWork(slices, (), visuals, bare.select([0]) if empty else None)
+        return RankWork(slices, (), vision_inputs, bare.select([0]) if empty else None)
 
 
 def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str, str]:
@@ -193,8 +193,8 @@ def _in_batch_order(
         filled = [micro_batch for micro_batch in rank_plan if micro_batch]
         for micro_batch, column in zip(filled, rank_outputs, strict=True):
             ends = np.cumsum(batch.response_lengths[micro_batch])[:-1]
-            for place, part in zip(micro_batch, np.split(column, ends), strict=True):
-                parts[place] = part
+            for index, part in zip(micro_batch, np.split(column, ends), strict=True):
+                parts[index] = part
     return np.concatenate(parts)
 
 

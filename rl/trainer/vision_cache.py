@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sampler.data.video import clip_for, processed_clip
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 
 if TYPE_CHECKING:
     from rl.families.family import ModelFamily
@@ -34,7 +34,7 @@ class Patches:
         )
 
 
-class VisualCache:
+class VisionCache:
     """Processed visuals by prompt, least recently used dropped beyond ``limit_bytes``."""
 
     def __init__(self, processor: Any, family: ModelFamily, limit_bytes: int) -> None:
@@ -44,18 +44,18 @@ class VisualCache:
         self._held: OrderedDict[str, Patches] = OrderedDict()
         self._bytes = 0
 
-    def get(self, wanted: Sequence[tuple[str, tuple[Visual, ...]]]) -> list[Patches]:
+    def get(self, wanted: Sequence[tuple[str, tuple[VisionInput, ...]]]) -> list[Patches]:
         """Patches of each (prompt id, visuals in the order of the prompt); missing pictures are processed in one call.
 
         Raises: BadInput for a video that does not decode.
         """
         found = {key: self._held[key] for key, _ in wanted if key in self._held}
-        missing = {key: visuals for key, visuals in wanted if key not in found}
+        missing = {key: vision_inputs for key, vision_inputs in wanted if key not in found}
         if missing:
             pictures = iter(self._pictures([one for each in missing.values() for one in each]))
-            for key, visuals in missing.items():
+            for key, vision_inputs in missing.items():
                 found[key] = Patches.joined(
-                    [next(pictures) if one.kind == "image" else self._video(one) for one in visuals]
+                    [next(pictures) if one.kind == "image" else self._video(one) for one in vision_inputs]
                 )
                 self._keep(key, found[key])
         for key, _ in wanted:
@@ -63,11 +63,11 @@ class VisualCache:
                 self._held.move_to_end(key)
         return [found[key] for key, _ in wanted]
 
-    def _pictures(self, visuals: Sequence[Visual]) -> list[Patches]:
+    def _pictures(self, vision_inputs: Sequence[VisionInput]) -> list[Patches]:
         from PIL import Image
 
         decoded = [
-            Image.open(io.BytesIO(one.encoded)).convert("RGB") for one in visuals if one.kind == "image"
+            Image.open(io.BytesIO(one.encoded)).convert("RGB") for one in vision_inputs if one.kind == "image"
         ]
         if not decoded:
             return []
@@ -76,7 +76,7 @@ class VisualCache:
         pixels = output["pixel_values"].split([int(grid.prod()) for grid in grids])
         return [Patches(part.clone(), grid) for part, grid in zip(pixels, grids, strict=True)]
 
-    def _video(self, visual: Visual) -> Patches:
+    def _video(self, visual: VisionInput) -> Patches:
         video_processor = self._processor.video_processor
         output = processed_clip(clip_for(visual.encoded, video_processor), video_processor)
         return Patches(output["pixel_values_videos"], self._family.video_runs(output["video_grid_thw"]))

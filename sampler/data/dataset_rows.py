@@ -20,9 +20,9 @@ _BATCH_ROWS = 256
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """`place` reads `prompts.jsonl, line 3` (or `row 3`, from 1); paths in the row are relative to `folder`."""
+    """`location` reads `prompts.jsonl, line 3` (or `row 3`, from 1); paths in the row are relative to `folder`."""
 
-    place: str
+    location: str
     values: dict[str, Any]
     folder: Path | None
 
@@ -108,26 +108,26 @@ def _json_rows(file: Path) -> Iterator[DatasetRow]:
             return
         with file.open("rb") as stream:
             for number, line in enumerate(stream, 1):
-                place = f"{file}, line {number}"
+                location = f"{file}, line {number}"
                 if line.strip():
-                    yield _json_row(place, _parse(line, place), file)
+                    yield _json_row(location, _parse(line, location), file)
     except OSError as why:
         raise BadInput(f"{file}: cannot be read: {_one_line(why)}") from None
 
 
-def _parse(text: bytes, place: str) -> Any:
+def _parse(text: bytes, location: str) -> Any:
     try:
         return json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as why:
-        raise BadInput(f"{place}: not valid JSON: {_one_line(why)}") from None
+        raise BadInput(f"{location}: not valid JSON: {_one_line(why)}") from None
 
 
-def _json_row(place: str, values: Any, file: Path) -> DatasetRow:
+def _json_row(location: str, values: Any, file: Path) -> DatasetRow:
     if not isinstance(values, dict):
         raise BadInput(
-            f"{place}: a row is a JSON object with the columns as keys, got {type(values).__name__}"
+            f"{location}: a row is a JSON object with the columns as keys, got {type(values).__name__}"
         )
-    return DatasetRow(place, values, file.parent)
+    return DatasetRow(location, values, file.parent)
 
 
 def _hub_rows(hub_id: str, split: str) -> Iterator[DatasetRow]:

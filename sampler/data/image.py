@@ -17,7 +17,7 @@ MAX_BYTES = 256 * 2**20
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # and never those that start another program (EPS)
 
 
-def read_picture(
+def read_image(
     value: Any, folder: Path | None = None, *, max_pixels: int = MAX_PIXELS, decode: bool = True
 ) -> bytes:
     """The encoded bytes of a picture. Raises `BadInput` with the reason, never anything else.

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sampler.vision_input import VisualKind
+from sampler.vision_input import VisionKind
 from verifiers.errors import BadInput
 
-_WORD: Mapping[VisualKind, str] = {"image": "picture", "video": "video"}
+_WORD: Mapping[VisionKind, str] = {"image": "picture", "video": "video"}
 _DATA_URI = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.=+-]*)*,", re.ASCII)
 
 
-def encoded_bytes(value: Any, folder: Path | None, kind: VisualKind, *, max_bytes: int) -> bytes:
+def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind, *, max_bytes: int) -> bytes:
     """The bytes of `value`: bytes, `{"bytes": ..., "path": ...}` (how `datasets` stores its `Image` and `Video`
     features), a base64 data URI, or a path, relative to `folder`. Raises `BadInput` with the reason."""
     word = _WORD[kind]
@@ -47,7 +47,7 @@ def _held(value: Mapping[Any, Any], word: str) -> Any:
     raise BadInput(f"a {word} has neither bytes nor path (keys: {', '.join(map(str, value)) or 'none'})")
 
 
-def _from_data_uri(uri: str, kind: VisualKind) -> bytes:
+def _from_data_uri(uri: str, kind: VisionKind) -> bytes:
     head = _DATA_URI.match(uri[:200])
     if head is None or not head.group().endswith(";base64,"):
         raise BadInput(f"a data URI must read data:{kind}/...;base64,...")

@@ -30,7 +30,7 @@ class PromptDataset:
 
     prompts: tuple[Prompt, ...]
     num_duplicates: int
-    places: Mapping[str, str] = field(default_factory=dict)
+    locations: Mapping[str, str] = field(default_factory=dict)
     unread_columns: tuple[UnreadColumn, ...] = ()
 
     @property
@@ -96,17 +96,17 @@ def load_prompt_dataset(
     if limit is not None and limit < 1:
         raise BadInput(f"limit is at least 1, got {limit}")
     prompts: dict[str, Prompt] = {}
-    places: dict[str, str] = {}
+    locations: dict[str, str] = {}
     num_duplicates = 0
     wrong, unread = WrongRows(), UnreadColumns(COLUMNS, columns)
     for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
         unread.see(row)
-        with wrong.collected(row.place):
+        with wrong.collected(row.location):
             prompt = reader.read(row)
-            if _repeats(prompt, row.place, prompts, places):
+            if _repeats(prompt, row.location, prompts, locations):
                 num_duplicates += 1
             else:
-                prompts[prompt.prompt_id], places[prompt.prompt_id] = prompt, row.place
+                prompts[prompt.prompt_id], locations[prompt.prompt_id] = prompt, row.location
         if len(prompts) == limit:
             break
     wrong.raise_any()
@@ -115,7 +115,7 @@ def load_prompt_dataset(
     if num_duplicates:
         dropped, num_rows = counted(num_duplicates, "duplicate"), len(prompts) + num_duplicates
         log.warning("%s: dropped %s of %s", path_or_hub_id, dropped, counted(num_rows, "row"))
-    return PromptDataset(tuple(prompts.values()), num_duplicates, places, unread.found)
+    return PromptDataset(tuple(prompts.values()), num_duplicates, locations, unread.found)
 
 
 def save_prompts(path: str | os.PathLike[str], prompts: Sequence[Prompt]) -> Path:
@@ -123,13 +123,15 @@ def save_prompts(path: str | os.PathLike[str], prompts: Sequence[Prompt]) -> Pat
     return write_parquet(path, prompt_columns(prompts), PROMPT_FIELDS)
 
 
-def _repeats(prompt: Prompt, place: str, prompts: Mapping[str, Prompt], places: Mapping[str, str]) -> bool:
+def _repeats(
+    prompt: Prompt, location: str, prompts: Mapping[str, Prompt], locations: Mapping[str, str]
+) -> bool:
     """Whether an earlier row said the same. Raises `BadInput` where it had the same id and said something else."""
     earlier = prompts.get(prompt.prompt_id)
     if earlier is not None and not _same_content(earlier, prompt):
         raise BadInput(
-            f"{place}, column 'prompt_id': {prompt.prompt_id[:60]!r} is also the id of "
-            f"{places[prompt.prompt_id]}, whose content differs"
+            f"{location}, column 'prompt_id': {prompt.prompt_id[:60]!r} is also the id of "
+            f"{locations[prompt.prompt_id]}, whose content differs"
         )
     return earlier is not None
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sampler.vision_input import VISUAL_KINDS
+from sampler.vision_input import VISION_KINDS
 from verifiers.errors import BadInput
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
-_MARK = re.compile("|".join(f"<({kind})>" for kind in VISUAL_KINDS))
-_VISUAL_PARTS = [{"type": kind} for kind in VISUAL_KINDS]
+_MARK = re.compile("|".join(f"<({kind})>" for kind in VISION_KINDS))
+_VISUAL_PARTS = [{"type": kind} for kind in VISION_KINDS]
 
 
 def read_messages(value: Any, num_images: int, num_videos: int = 0) -> tuple[dict[str, Any], ...]:
@@ -33,7 +33,7 @@ def read_messages(value: Any, num_images: int, num_videos: int = 0) -> tuple[dic
     if messages[-1]["role"] == "assistant":
         raise BadInput("the last message is the assistant's: a prompt ends before the response")
     before: list[dict[str, Any]] = []
-    for kind, count in zip(VISUAL_KINDS, (num_images, num_videos), strict=True):
+    for kind, count in zip(VISION_KINDS, (num_images, num_videos), strict=True):
         num_marks = sum(part["type"] == kind for message in messages for part in message["content"])
         if num_marks == 0:
             before += [{"type": kind} for _ in range(count)]
@@ -88,7 +88,7 @@ def _part(value: Any) -> dict[str, Any]:
     if given.keys() == {"type", "text"} and given["type"] == "text" and isinstance(given["text"], str):
         return {"type": "text", "text": checked_text(given["text"])}
     kind = str(given.get("type"))[:40]
-    if kind in VISUAL_KINDS:
+    if kind in VISION_KINDS:
         held = "an image part holds no picture" if kind == "image" else "a video part holds no video"
         raise BadInput(f"{held} itself: put it into column '{kind}s'")
     allowed = "{type: text, text: ...}, {type: image} or {type: video}"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from sampler.data.dataset_rows import DatasetRow
-from sampler.data.image import MAX_PIXELS, read_picture
+from sampler.data.image import MAX_PIXELS, read_image
 from sampler.data.prompt_messages import checked_text, read_messages
 from sampler.data.video import read_video
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind
@@ -103,7 +103,7 @@ class PromptReader:
             return found
 
     def _read_picture(self, value: Any, row: DatasetRow) -> bytes:
-        return read_picture(value, row.folder, max_pixels=self._max_pixels, decode=self._decode_images)
+        return read_image(value, row.folder, max_pixels=self._max_pixels, decode=self._decode_images)
 
     def _read_video(self, value: Any, row: DatasetRow) -> bytes:
         return read_video(value, row.folder, decode=self._decode_images)
@@ -239,7 +239,7 @@ class PromptReader:
             yield
         except BadInput as why:
             name = self._columns.get(column, column)
-            raise BadInput(f"{row.place}, column {name!r}: {' '.join(str(why).split())}") from why
+            raise BadInput(f"{row.location}, column {name!r}: {' '.join(str(why).split())}") from why
 
 
 def _as_json(value: Any, what: str) -> str:

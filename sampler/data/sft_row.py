@@ -114,7 +114,7 @@ def load_sft_dataset(
         if limit is not None and len(rows) >= limit:
             break
         unread.see(row)
-        with wrong.collected(row.place):
+        with wrong.collected(row.location):
             rows.append(_sft_row(row, reader.read(row), own))
     wrong.raise_any()
     if not rows:
@@ -126,7 +126,7 @@ def _sft_row(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> Sft
     response = _optional(row, columns["response"], str)
     if not response:
         raise BadInput(
-            f"{row.place}, column {columns['response']!r}: a supervised row needs the response to learn"
+            f"{row.location}, column {columns['response']!r}: a supervised row needs the response to learn"
             f"{slip_of(columns['response'], [name for name in row.values if name != columns['response']])}"
         )
     return SftRow(
@@ -146,10 +146,10 @@ def _verdict(row: DatasetRow, column: str) -> dict[str, Any] | None:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as why:
-            raise BadInput(f"{row.place}, column {column!r}: not valid JSON: {why}") from None
+            raise BadInput(f"{row.location}, column {column!r}: not valid JSON: {why}") from None
     if value is not None and not isinstance(value, dict):
         raise BadInput(
-            f"{row.place}, column {column!r}: a verdict is a JSON object, got {type(value).__name__}"
+            f"{row.location}, column {column!r}: a verdict is a JSON object, got {type(value).__name__}"
         )
     return value
 
@@ -160,11 +160,11 @@ def _optional(row: DatasetRow, column: str, wanted: type[ValueT]) -> ValueT | No
         return None
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise BadInput(
-            f"{row.place}, column {column!r}: expected {wanted.__name__}, got {type(value).__name__}"
+            f"{row.location}, column {column!r}: expected {wanted.__name__}, got {type(value).__name__}"
         )
     if isinstance(value, str):
         try:
             checked_text(value)
         except BadInput as why:
-            raise BadInput(f"{row.place}, column {column!r}: {why}") from None
+            raise BadInput(f"{row.location}, column {column!r}: {why}") from None
     return value

@@ -17,7 +17,7 @@ class UnreadColumn:
     """``place`` is the first row that has it; ``meant`` the column which that row lacks and which is spelt alike."""
 
     name: str
-    place: str
+    location: str
     meant: str | None
 
 
@@ -47,4 +47,4 @@ class UnreadColumns:
             if name not in self._known and name not in self._found:
                 lacking = [known for known in sorted(self._known) if not row.values.get(known)]
                 close = difflib.get_close_matches(name.strip().casefold(), lacking, n=1, cutoff=ALIKE)
-                self._found[name] = UnreadColumn(name, row.place, close[0] if close else None)
+                self._found[name] = UnreadColumn(name, row.location, close[0] if close else None)

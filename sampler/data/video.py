@@ -40,7 +40,7 @@ class VideoClip:
     """Frames of a video, [frames, height, width, 3] uint8 RGB, and which of all `num_frames` they are, from 0."""
 
     frames: np.ndarray
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     num_frames: int
     fps: float
 
@@ -50,7 +50,7 @@ class VideoClip:
             "total_num_frames": self.num_frames,
             "fps": self.fps,
             "duration": self.num_frames / self.fps,
-            "frames_indices": list(self.places),
+            "frames_indices": list(self.indices),
             "video_backend": "opencv",
         }
 
@@ -84,12 +84,12 @@ def clip_for(encoded: bytes, video_processor: Any) -> VideoClip:
         if not video_processor.do_sample_frames:
             return range(num_frames)
         count = video_processor.num_frames
-        places: Sequence[int] = video_processor.sample_frames(
+        indices: Sequence[int] = video_processor.sample_frames(
             VideoMetadata(total_num_frames=num_frames, fps=fps),
             num_frames=count,
             fps=video_processor.fps if count is None else None,
         )
-        return places
+        return indices
 
     return decode_video(encoded, chosen)
 
@@ -116,28 +116,28 @@ def decode_video(encoded: bytes, rule: FrameRule, *, max_pixels: int = MAX_PIXEL
     for _ in range(3):
         if not num_frames:
             break
-        places = sorted({min(max(int(place), 0), num_frames - 1) for place in rule(num_frames, fps)})
-        frames, seen = _frames(capture, places)
-        if len(frames) == len(places):
-            return VideoClip(np.stack(frames), tuple(places), num_frames, fps)
+        indices = sorted({min(max(int(index), 0), num_frames - 1) for index in rule(num_frames, fps)})
+        frames, seen = _frames(capture, indices)
+        if len(frames) == len(indices):
+            return VideoClip(np.stack(frames), tuple(indices), num_frames, fps)
         num_frames = seen
         capture, _, _ = _open(encoded, max_pixels)
     raise BadInput("the video has no frame that decodes")
 
 
-def _frames(capture: Any, places: Sequence[int]) -> tuple[list[np.ndarray], int]:
+def _frames(capture: Any, indices: Sequence[int]) -> tuple[list[np.ndarray], int]:
     """The frames at ``places`` in order, as far as they are there, and how many were passed."""
     frames: list[np.ndarray] = []
     seen = 0
-    while len(frames) < len(places) and capture.grab():
-        if seen == places[len(frames)]:
+    while len(frames) < len(indices) and capture.grab():
+        if seen == indices[len(frames)]:
             decoded, frame = capture.retrieve()
             if not decoded:
                 break
-            if frame.size * len(places) > MAX_CLIP_BYTES:
+            if frame.size * len(indices) > MAX_CLIP_BYTES:
                 height, width = frame.shape[:2]
                 raise BadInput(
-                    f"{len(places)} frames of {width} x {height} pixels are chosen from the video, more than "
+                    f"{len(indices)} frames of {width} x {height} pixels are chosen from the video, more than "
                     f"{MAX_CLIP_BYTES / 2**30:.0f} GiB: make its frames smaller"
                 )
             frames.append(np.ascontiguousarray(frame[..., ::-1]))  # OpenCV's order is blue, green, red

@@ -51,12 +51,12 @@ class WrongRows:
             self._add("", why)
 
     @contextmanager
-    def collected(self, place: str) -> Iterator[None]:
+    def collected(self, location: str) -> Iterator[None]:
         """An error inside the block is that of the row at ``place``."""
         try:
             yield
         except BadInput as why:
-            self._add(place, why)
+            self._add(location, why)
 
     def named(self) -> tuple[str, ...]:
         """One line for each different fault, and a last one for those that are not named."""
@@ -72,7 +72,7 @@ class WrongRows:
         if self._first is not None:
             raise BadRows(str(self._first), self.named(), self.num_rows) from self._first
 
-    def _add(self, place: str, why: BadInput) -> None:
+    def _add(self, location: str, why: BadInput) -> None:
         self.num_rows += 1
         self._first = self._first or why
-        self._alike.setdefault(str(why).removeprefix(place), []).append(str(why))
+        self._alike.setdefault(str(why).removeprefix(location), []).append(str(why))

@@ -49,11 +49,11 @@ class SamplerPool:
         log_dir: str | Path,
         policy_version: int = 0,
         *,
-        reads: bool = False,
+        pooling: bool = False,
     ) -> None:
-        """`policy_version` is that of the weights at `model_path`, a checkpoint in hub layout. With `reads` the workers
-        own a `ReadingEngine`: nothing is sampled."""
-        self._reads = reads
+        """`policy_version` is that of the weights at `model_path`, a checkpoint in hub layout. With `pooling` the
+        workers own a `PoolingEngine`: nothing is sampled."""
+        self._pooling = pooling
         self.config = config
         self._model_path = str(model_path)
         self._log_dir = Path(log_dir).absolute()
@@ -292,7 +292,7 @@ class SamplerPool:
             "runtime_env": {"env_vars": engine_environment(self.config)},
         }
         actor_class = ray.remote(RolloutWorker).options(**options)
-        return actor_class.remote(self._model_path, self.config, str(self._log_path(number)), self._reads)
+        return actor_class.remote(self._model_path, self.config, str(self._log_path(number)), self._pooling)
 
     def _log_path(self, number: int) -> Path:
         return self._log_dir / f"rollout-worker-{number}.log"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vllm.outputs import PoolingRequestOutput
 
 
-class ReadingEngine(RolloutEngine):
+class PoolingEngine(RolloutEngine):
     """A rollout of it has no response; its `hidden_state` is that of the prompt's last token, as the backbone ends it
     (after the last norm, before any head). All else, pictures, prefix cache and limits, is a `RolloutEngine`'s.
     """

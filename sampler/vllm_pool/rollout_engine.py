@@ -70,7 +70,7 @@ class RolloutEngine:
         self._group_of_request: dict[str, tuple[OpenGroup, int]] = {}
         self._weights_usable = True
 
-    # What a `ReadingEngine` does another way
+    # What a `PoolingEngine` does another way
 
     def arguments(self, model_path: str, config: SamplerConfig) -> dict[str, Any]:
         """The arguments of `vllm.LLM`."""
@@ -93,7 +93,9 @@ class RolloutEngine:
                 # Naming pictures by their encoded bytes spares vLLM hashing the decoded ones.
                 request["multi_modal_uuids"] = {
                     kind: [
-                        hashlib.sha256(one.encoded).hexdigest() for one in prompt.visuals if one.kind == kind
+                        hashlib.sha256(one.encoded).hexdigest()
+                        for one in prompt.vision_inputs
+                        if one.kind == kind
                     ]
                     for kind in request["multi_modal_data"]
                 }
@@ -105,7 +107,7 @@ class RolloutEngine:
         length = PromptLength(
             prompt.prompt_id,
             num_tokens=len(engine_input["prompt_token_ids"]),
-            num_visual_tokens_max=max((one.get_num_embeds() for place in places for one in place), default=0),
+            num_vision_tokens_max=max((one.get_num_embeds() for place in places for one in place), default=0),
         )
         return RenderedPrompt(prompt.prompt_id, engine_input, length)
 
@@ -137,9 +139,9 @@ class RolloutEngine:
         limit = self.config.max_model_len - plan.max_response_tokens
         if length.num_tokens > limit:
             return DroppedPrompt(length.prompt_id, "prompt_too_long", length.num_tokens, limit)
-        if length.num_visual_tokens_max > self._visual_tokens_limit:
+        if length.num_vision_tokens_max > self._visual_tokens_limit:
             return DroppedPrompt(
-                length.prompt_id, "visual_too_large", length.num_visual_tokens_max, self._visual_tokens_limit
+                length.prompt_id, "visual_too_large", length.num_vision_tokens_max, self._visual_tokens_limit
             )
         return None
 

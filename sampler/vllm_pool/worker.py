@@ -60,7 +60,7 @@ class RolloutWorker:
     An error of the engine is raised by every later call: the worker is then of no further use.
     """
 
-    def __init__(self, model_path: str, config: SamplerConfig, log_path: str, reads: bool = False) -> None:
+    def __init__(self, model_path: str, config: SamplerConfig, log_path: str, pooling: bool = False) -> None:
         redirect_output(log_path)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._state = threading.Condition()
@@ -71,7 +71,7 @@ class RolloutWorker:
         self._engine: RolloutEngine | None = None
         self._started: Future[float] = Future()
         self._thread = threading.Thread(
-            target=self._own_engine, args=(model_path, config, reads), daemon=True
+            target=self._own_engine, args=(model_path, config, pooling), daemon=True
         )
         self._thread.start()
 
@@ -155,14 +155,14 @@ class RolloutWorker:
 
     # The engine's thread
 
-    def _own_engine(self, model_path: str, config: SamplerConfig, reads: bool) -> None:
+    def _own_engine(self, model_path: str, config: SamplerConfig, pooling: bool) -> None:
         began = time.perf_counter()
         try:
             # They import vLLM: the environment must be complete by now.
-            from sampler.vllm_pool.pooling_engine import ReadingEngine
+            from sampler.vllm_pool.pooling_engine import PoolingEngine
             from sampler.vllm_pool.rollout_engine import RolloutEngine
 
-            self._engine = (ReadingEngine if reads else RolloutEngine)(model_path, config)
+            self._engine = (PoolingEngine if pooling else RolloutEngine)(model_path, config)
             gc.freeze()  # what start-up left behind is never garbage: keep the collector out of it
         except BaseException as error:  # noqa: BLE001 - kept, and raised by the call that waits for it
             self._failure = travelling(error)

@@ -71,7 +71,7 @@ _SNIPPETS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FuzzFinding:
     """An answer that broke the rule, with what it broke."""
 
     reference: Any
@@ -88,7 +88,7 @@ class FuzzReport:
     seconds: float
     slowest_s: float
     num_scored_1: int
-    findings: tuple[Finding, ...]
+    findings: tuple[FuzzFinding, ...]
 
 
 def fuzz(
@@ -106,7 +106,7 @@ def fuzz(
     known += read_cases(path) if path is not None else []
     answers = bent_answers(known, random.Random(seed))
     waiting: deque[tuple[GoldenCase, str, Future[Verdict]]] = deque()
-    findings: list[Finding] = []
+    findings: list[FuzzFinding] = []
     tried = num_scored_1 = 0
     slowest = 0.0
     started = time.monotonic()
@@ -128,7 +128,7 @@ def fuzz(
             if problem:  # once more, by itself: a busy machine may have been what was slow
                 problem = what_is_wrong(service.submit(_job(name, case, answer)).result())
             if problem:
-                findings.append(Finding(case.reference, dict(case.options), answer, problem))
+                findings.append(FuzzFinding(case.reference, dict(case.options), answer, problem))
             if tried % 1000 == 0:
                 progress(tried, len(findings))
     return FuzzReport(tried, time.monotonic() - started, slowest, num_scored_1, tuple(findings))

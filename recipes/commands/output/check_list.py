@@ -19,7 +19,7 @@ def run_checks(checks: Iterable[Check], console: Console) -> list[Finding]:
         for check in checks:
             with display.stage(check.name) as progress:
                 finding = check.run()
-                progress.finish(finding.words, finding.outcome)
+                progress.finish(finding.summary, finding.outcome)
             for line in finding.details:
                 display.note(f"    {line}")
             findings.append(finding)

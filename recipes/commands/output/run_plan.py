@@ -84,7 +84,7 @@ def _is_local(path: str) -> bool:
 
 def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The stages after the data, in the order and number of `rl.program`."""
-    sft, rl, rft, evaluation = recipe.sft, recipe.rl, recipe.rft, recipe.evaluation
+    sft, rl, harvest, evaluation = recipe.sft, recipe.rl, recipe.harvest, recipe.evaluation
     heldout = f"{_prompts_asked(evaluation.num_prompts)} x {counted(evaluation.samples_per_prompt, 'sample')}"
     unit = "sequence" if sft.pack_tokens is None else f"{sft.pack_tokens:,}-token pack"
     has_cold_start = recipe.data.builder is not None or recipe.data.cold_start is not None
@@ -120,17 +120,17 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
             (
                 f"{counted(rl.steps, 'step')} of {samples} = {most}"
                 f"{counted(rl.steps * rollouts, 'rollout')}, "
-                f"{counted(rl.steps * rl.mini_batches, 'optimizer step')} "
+                f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} "
                 f"({rl.advantage}, {rl.loss.policy_loss})"
             ),
         )
         yield f"round {round_index} · evaluate", heldout
-        if round_index + 1 < recipe.program.rounds or recipe.program.collect_after_last:
+        if round_index + 1 < recipe.program.rounds or recipe.program.harvest_after_last:
             yield (
-                f"round {round_index} · collect",
+                f"round {round_index} · harvest",
                 (
-                    f"{counted(rft.num_prompts, 'prompt')} x {counted(rft.probe_samples, 'sample')}, hard ones x "
-                    f"{rft.samples_per_prompt} more"
+                    f"{counted(harvest.num_prompts, 'prompt')} x {counted(harvest.probe_samples, 'sample')}, "
+                    f"hard ones x {harvest.samples_per_prompt} more"
                 ),
             )
 

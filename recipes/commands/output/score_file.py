@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from reward_models.scoring_service import Compare
 from rl.experience.evaluation import win_rate
@@ -20,7 +20,7 @@ from verifiers.errors import BadInput
 AT_ONCE = 512
 
 
-def read_comparisons(file: Path, *, expects_thought: bool = True) -> list[Comparison]:
+def read_comparisons(file: Path, *, expects_thought: bool = True) -> list[AnswerComparison]:
     """Each row's answer (or the end of its response) against its reference. Raises: BadInput naming row and column."""
     reader = PromptReader(default_kind="general")
     comparisons, seen = [], set()
@@ -28,21 +28,23 @@ def read_comparisons(file: Path, *, expects_thought: bool = True) -> list[Compar
         prompt = reader.read(row)
         if not prompt.reference:
             raise BadInput(
-                f"{row.place}, column 'reference': the reward model compares answers with it, give one"
+                f"{row.location}, column 'reference': the reward model compares answers with it, give one"
             )
-        name = str(row.values.get("id") or row.values.get("rollout_id") or row.place)
+        name = str(row.values.get("id") or row.values.get("rollout_id") or row.location)
         if name in seen:
-            raise BadInput(f"{row.place}, column 'id': {name!r} stands twice")
+            raise BadInput(f"{row.location}, column 'id': {name!r} stands twice")
         seen.add(name)
         comparisons.append(
-            Comparison(name, prompt, _answer(row, expects_thought), FinalAnswer(prompt.reference))
+            AnswerComparison(name, prompt, _answer(row, expects_thought), FinalAnswer(prompt.reference))
         )
     if not comparisons:
         raise BadInput(f"{file}: the set has no rows")
     return comparisons
 
 
-def scored(comparisons: Sequence[Comparison], compare: Compare) -> Iterator[tuple[Comparison, Score]]:
+def scored(
+    comparisons: Sequence[AnswerComparison], compare: Compare
+) -> Iterator[tuple[AnswerComparison, Score]]:
     """In order, so many at a time that progress can be told."""
     for start in range(0, len(comparisons), AT_ONCE):
         part = comparisons[start : start + AT_ONCE]
@@ -50,14 +52,14 @@ def scored(comparisons: Sequence[Comparison], compare: Compare) -> Iterator[tupl
         yield from ((one, scores[one.comparison_id]) for one in part)
 
 
-def write_scores(path: Path, rows: Sequence[tuple[Comparison, Score]]) -> None:
+def write_scores(path: Path, rows: Sequence[tuple[AnswerComparison, Score]]) -> None:
     """One JSON line a row, written whole or not at all."""
     lines = [json.dumps({"id": one.comparison_id, **score.to_json()}) for one, score in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, "\n".join(lines) + "\n")
 
 
-def words_of(rows: Sequence[tuple[Comparison, Score]]) -> str:
+def words_of(rows: Sequence[tuple[AnswerComparison, Score]]) -> str:
     """The outcome in one line."""
     rates = win_rate(score for _, score in rows)
     if rates["win_rate"] is None:
@@ -75,8 +77,8 @@ def _answer(row: DatasetRow, expects_thought: bool) -> FinalAnswer:
         if text is None:
             continue
         if not isinstance(text, str):
-            raise BadInput(f"{row.place}, column {column!r}: expected text, got {type(text).__name__}")
+            raise BadInput(f"{row.location}, column {column!r}: expected text, got {type(text).__name__}")
         if column == "answer":
             return FinalAnswer(text)
         return split_response(text, expects_thought=expects_thought).answer
-    raise BadInput(f"{row.place}: give a column 'answer', or 'response' with its thought")
+    raise BadInput(f"{row.location}: give a column 'answer', or 'response' with its thought")

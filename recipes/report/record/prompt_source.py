@@ -40,13 +40,13 @@ class ShownPrompt:
     def of(cls, row: dict[str, Any]) -> ShownPrompt:
         """From a row with a prompt's columns, be it of a prompt file or of harvested SFT rows."""
         tags = row.get("tags") or []
-        visuals = [(Picture.of, one) for one in row.get("images") or []]
-        visuals += [(Picture.of_video, one) for one in row.get("videos") or []]
+        vision_inputs = [(Picture.of, one) for one in row.get("images") or []]
+        vision_inputs += [(Picture.of_video, one) for one in row.get("videos") or []]
         limit = MAX_RULE_REFERENCE_CHARS if row.get("verifier") else MAX_SHOWN_CHARS
         return cls(
             prompt_id=str(row["prompt_id"]),
             question=ShownText.of(message_text(row.get("messages") or [])),
-            pictures=tuple(made((one or {}).get("bytes")) for made, one in visuals[:MAX_PICTURES]),
+            pictures=tuple(made((one or {}).get("bytes")) for made, one in vision_inputs[:MAX_PICTURES]),
             question_type=str(tags[0] if tags else row.get("kind") or ""),
             verifier=str(row.get("verifier") or ""),
             reference=ShownText.of(row.get("reference"), limit=limit),
@@ -55,25 +55,26 @@ class ShownPrompt:
 
 @dataclass(frozen=True)
 class PromptSource:
-    """`files` lie inside the run; `places` are what its recipe named: files elsewhere, or hub ids."""
+    """`files` lie inside the run; `locations` are what its recipe named: files elsewhere, or hub ids."""
 
     files: tuple[Path, ...]
-    places: tuple[str, ...]
+    locations: tuple[str, ...]
 
     @classmethod
     def of(cls, run: Path) -> PromptSource:
         """Files the run keeps, and the paths that its data stage wrote into its manifest."""
         files = sorted([*run.glob("data/**/*.parquet"), *run.glob("stages/*/data/**/*.parquet")])
         named = [(manifest.get("result") or {}).get("paths") or {} for manifest in read_manifests(run)]
-        places = [str(paths[name]) for paths in named for name in ("heldout", "train") if name in paths]
+        locations = [str(paths[name]) for paths in named for name in ("heldout", "train") if name in paths]
         return cls(
-            tuple(files), tuple(str(run / place) if (run / place).exists() else place for place in places)
+            tuple(files),
+            tuple(str(run / location) if (run / location).exists() else location for location in locations),
         )
 
     def find(self, prompt_ids: Sequence[str], query: Query) -> dict[str, ShownPrompt]:
         """Those of `prompt_ids` that are there. `query` runs SQL; places it cannot read go through the loader."""
         found: dict[str, ShownPrompt] = {}
-        elsewhere = [place for place in self.places if Path(place) not in self.files]
+        elsewhere = [location for location in self.locations if Path(location) not in self.files]
         for file in self.files:
             wanted = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
             if not wanted:
@@ -82,13 +83,13 @@ class PromptSource:
             if {"prompt_id", "messages"} <= columns:
                 sql = f"SELECT * FROM {table_of([file])} WHERE list_contains(?, prompt_id)"
                 found |= {row["prompt_id"]: ShownPrompt.of(row) for row in query(sql, [wanted])}
-            elif str(file) in self.places:
+            elif str(file) in self.locations:
                 elsewhere.append(str(file))
-        for place in elsewhere:
+        for location in elsewhere:
             wanted = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
             if not wanted:
                 return found
-            prompts = _loaded(place)
+            prompts = _loaded(location)
             found |= {
                 prompt_id: ShownPrompt.of(_row(prompts[prompt_id]))
                 for prompt_id in wanted
@@ -98,12 +99,12 @@ class PromptSource:
 
 
 @lru_cache(maxsize=4)
-def _loaded(place: str) -> dict[str, Prompt]:
+def _loaded(location: str) -> dict[str, Prompt]:
     """By id; empty where the set has gone since the run, which a reader of the rollouts can live with."""
     from sampler.data.prompt_dataset import load_prompts
 
     try:
-        return {prompt.prompt_id: prompt for prompt in load_prompts(place, decode_images=False)}
+        return {prompt.prompt_id: prompt for prompt in load_prompts(location, decode_images=False)}
     except (HoneError, OSError):
         return {}
 

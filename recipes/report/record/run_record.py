@@ -20,7 +20,8 @@ WORDS_OF_KIND = {
     "reward-model": "reward model",
     "critic": "critic",
     "rl": "RL",
-    "collect": "harvest",
+    "harvest": "harvest",
+    "collect": "harvest",  # as runs before 2026-11-28 call it
 }
 
 

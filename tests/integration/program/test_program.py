@@ -16,7 +16,7 @@ from sampler.data.prompt_dataset import load_prompts
 pytestmark = pytest.mark.timeout(1200)
 
 STAGES = [
-    "00-prepare", "01-evaluate-r0", "02-sft-r0", "03-evaluate-r0", "04-rl-r0", "05-evaluate-r0", "06-collect-r0",
+    "00-prepare", "01-evaluate-r0", "02-sft-r0", "03-evaluate-r0", "04-rl-r0", "05-evaluate-r0", "06-harvest-r0",
     "07-sft-r1", "08-evaluate-r1", "09-rl-r1", "10-evaluate-r1",
 ]  # fmt: skip
 
@@ -33,9 +33,9 @@ def test_every_stage_is_complete_and_proven(undisturbed: Any) -> None:
     # A version a sync: SFT makes one, RL one a step; every stage starts from what the one before it left.
     versions = [m["result"]["policy"]["version"] for m in manifests.values() if "policy" in m["result"]]
     assert versions == [0, 1, 6, 7, 12]
-    assert manifests["06-collect-r0"]["result"]["num_kept"] > 0
+    assert manifests["06-harvest-r0"]["result"]["num_kept"] > 0
     rows = manifests["07-sft-r1"]["result"]["num_rows"]
-    assert rows == {"cold_start": 240, "rft": manifests["06-collect-r0"]["result"]["num_kept"]}
+    assert rows == {"cold_start": 240, "harvest": manifests["06-harvest-r0"]["result"]["num_kept"]}
 
 
 def test_what_a_person_finds(undisturbed: Any) -> None:
@@ -67,9 +67,9 @@ def test_no_rollout_is_lost_or_doubled_and_prompts_come_in_seeded_order(undistur
     steps_of = {name: [per_step[name, step] for step in range(5)] for name in STAGES if "-rl-" in name}
     assert steps_of == {"04-rl-r0": [48] * 5, "09-rl-r1": [48] * 5}
     assert {per_step[name, 0] for name in STAGES if "evaluate" in name} == {12 * 4}
-    result = undisturbed.manifests()["06-collect-r0"]["result"]
-    assert per_step["06-collect-r0", 0] == 16 * 4
-    assert per_step["06-collect-r0", 1] == result["num_hard"] * 4
+    result = undisturbed.manifests()["06-harvest-r0"]["result"]
+    assert per_step["06-harvest-r0", 0] == 16 * 4
+    assert per_step["06-harvest-r0", 1] == result["num_hard"] * 4
 
     prompts = load_prompts(undisturbed.run_dir / "stages" / "00-prepare" / "data" / "train.parquet")
     for round_index, name in enumerate(steps_of):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from reward_models.answer_comparison import Comparison, indicator_token_ids
+from reward_models.answer_comparison import AnswerComparison, indicator_token_ids
 from reward_models.pairwise import PairwiseRewardModel, best_of
 from reward_models.scoring_service import ScoringService
 from sampler.prompt import Prompt
@@ -27,9 +27,9 @@ def model(pool: SamplerPool, tiny_model: Path) -> PairwiseRewardModel:
 
 
 @pytest.fixture(scope="module")
-def comparisons(prompts: list[Prompt]) -> list[Comparison]:
+def comparisons(prompts: list[Prompt]) -> list[AnswerComparison]:
     return [
-        Comparison(f"c{i}", prompt, FinalAnswer(rf"\boxed{{{i}}}"), FinalAnswer(f"it is {i + 1}"))
+        AnswerComparison(f"c{i}", prompt, FinalAnswer(rf"\boxed{{{i}}}"), FinalAnswer(f"it is {i + 1}"))
         for i, prompt in enumerate(prompts[:12])
     ]
 
@@ -37,10 +37,10 @@ def comparisons(prompts: list[Prompt]) -> list[Comparison]:
 @pytest.fixture(scope="module")
 def by_transformers(
     model: PairwiseRewardModel, tiny_model: Path, in_float64: Any
-) -> Callable[[Comparison], float]:
+) -> Callable[[AnswerComparison], float]:
     """P(first indicator) among the two."""
 
-    def probability(comparison: Comparison) -> float:
+    def probability(comparison: AnswerComparison) -> float:
         reference, inputs = in_float64(tiny_model, comparison.to_prompt())
         with torch.no_grad():
             logits = reference(**inputs).logits[0, -1, list(model.indicator_ids)]
@@ -50,7 +50,7 @@ def by_transformers(
 
 
 def test_probabilities_are_those_of_transformers(
-    model: PairwiseRewardModel, by_transformers: Any, comparisons: list[Comparison]
+    model: PairwiseRewardModel, by_transformers: Any, comparisons: list[AnswerComparison]
 ) -> None:
     scores = model.compare(comparisons)
     assert list(scores) == [one.comparison_id for one in comparisons]
@@ -63,7 +63,9 @@ def test_probabilities_are_those_of_transformers(
         assert score.probability == pytest.approx((first + second) / 2, abs=1e-5)
 
 
-def test_order_and_company_change_nothing(model: PairwiseRewardModel, comparisons: list[Comparison]) -> None:
+def test_order_and_company_change_nothing(
+    model: PairwiseRewardModel, comparisons: list[AnswerComparison]
+) -> None:
     scores = model.compare(comparisons)
     again = model.compare(list(reversed(comparisons)))
     swapped = model.compare([one.swapped() for one in comparisons])
@@ -77,9 +79,9 @@ def test_unsound_answers_and_what_is_too_long(model: PairwiseRewardModel, prompt
     long = FinalAnswer("very " * 2000)
     scores = model.compare(
         [
-            Comparison("loses", prompts[0], cut, sound),
-            Comparison("wins", prompts[0], sound, cut),
-            Comparison("long", prompts[0], long, sound),
+            AnswerComparison("loses", prompts[0], cut, sound),
+            AnswerComparison("wins", prompts[0], sound, cut),
+            AnswerComparison("long", prompts[0], long, sound),
         ]
     )
     assert (scores["loses"].probability, scores["wins"].probability) == (0.0, 1.0)
@@ -91,7 +93,7 @@ def test_a_worker_killed_while_scoring_costs_no_score(
 ) -> None:
     with ScoringService(model.compare, max_batch=64) as service:
         futures = [
-            service.submit(Comparison(f"r{i}", prompt, FinalAnswer(f"a{i}"), FinalAnswer("b")))
+            service.submit(AnswerComparison(f"r{i}", prompt, FinalAnswer(f"a{i}"), FinalAnswer("b")))
             for i, prompt in enumerate(prompts)
         ]
         os.kill(pool.worker_infos[0].pid, signal.SIGKILL)
@@ -106,7 +108,7 @@ def test_more_tokens_than_one_pass_holds(model: PairwiseRewardModel, prompts: li
     """vLLM on CPU fails where a prompt is read in two passes and has a seed of its own: no prompt may be cut."""
     long = FinalAnswer("nine " * 12)
     scores = model.compare(
-        [Comparison(f"l{i}", one, long, FinalAnswer("8")) for i, one in enumerate(prompts)]
+        [AnswerComparison(f"l{i}", one, long, FinalAnswer("8")) for i, one in enumerate(prompts)]
     )
     assert len(scores) == len(prompts)
     assert all(score.status == "scored" for score in scores.values())
@@ -115,7 +117,9 @@ def test_more_tokens_than_one_pass_holds(model: PairwiseRewardModel, prompts: li
 def test_best_of(model: PairwiseRewardModel, prompts: list[Prompt]) -> None:
     answers = [FinalAnswer(text) for text in ("one", "two", "three")]
     pairs = [
-        Comparison(f"{i}-{j}", prompts[0], answers[i], answers[j]) for i in range(3) for j in range(i + 1, 3)
+        AnswerComparison(f"{i}-{j}", prompts[0], answers[i], answers[j])
+        for i in range(3)
+        for j in range(i + 1, 3)
     ]
     ranked = best_of(model, pairs)
     assert set(ranked) == {"one", "two", "three"}

@@ -85,7 +85,7 @@ def test_seeds_differ_by_step_stage_index_and_run(
 
     first = tokens(plan)
     assert len({tuple(response) for response in first}) == 4
-    for change in ({"step": 2}, {"stage": "rft"}, {"run_seed": 4}, {"first_index": 4}):
+    for change in ({"step": 2}, {"stage": "harvest"}, {"run_seed": 4}, {"first_index": 4}):
         assert not {tuple(r) for r in tokens(dataclasses.replace(plan, **change))} & {tuple(r) for r in first}
 
 

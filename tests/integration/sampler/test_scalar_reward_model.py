@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.scalar import ScalarRewardModel
 from reward_models.scoring_service import ScoringService
 from reward_models.serving import WEIGHTS_INDEX, served
@@ -62,9 +62,11 @@ def model(
 
 
 @pytest.fixture(scope="module")
-def comparisons(prompts: list[Prompt]) -> list[Comparison]:
+def comparisons(prompts: list[Prompt]) -> list[AnswerComparison]:
     return [
-        Comparison(f"c{i}", prompt, FinalAnswer(rf"\boxed{{{i}}}"), FinalAnswer(f"it is\n {i + 1}, I think"))
+        AnswerComparison(
+            f"c{i}", prompt, FinalAnswer(rf"\boxed{{{i}}}"), FinalAnswer(f"it is\n {i + 1}, I think")
+        )
         for i, prompt in enumerate(prompts[:12])
     ]
 
@@ -84,7 +86,7 @@ def by_transformers(scalar_hub: Path, in_float64: Any) -> Callable[[Prompt, str]
 
 
 def test_scores_are_those_of_transformers(
-    model: ScalarRewardModel, by_transformers: Any, comparisons: list[Comparison]
+    model: ScalarRewardModel, by_transformers: Any, comparisons: list[AnswerComparison]
 ) -> None:
     scores = model.compare(comparisons)
     assert list(scores) == [one.comparison_id for one in comparisons]
@@ -99,12 +101,12 @@ def test_scores_are_those_of_transformers(
 
 
 def test_order_and_company_change_nothing(
-    model: ScalarRewardModel, comparisons: list[Comparison], prompts: list[Prompt]
+    model: ScalarRewardModel, comparisons: list[AnswerComparison], prompts: list[Prompt]
 ) -> None:
     scores = model.compare(comparisons)
     again = model.compare(list(reversed(comparisons)))
     swapped = model.compare([one.swapped() for one in comparisons])
-    same = model.compare([Comparison("same", prompts[0], FinalAnswer("eight"), FinalAnswer("eight"))])
+    same = model.compare([AnswerComparison("same", prompts[0], FinalAnswer("eight"), FinalAnswer("eight"))])
     assert same["same"].probability == 0.5
     for name, score in scores.items():
         assert again[name].probability == pytest.approx(score.probability, abs=1e-6)
@@ -116,7 +118,7 @@ def test_a_reference_is_read_once(model: ScalarRewardModel, prompts: list[Prompt
 
     def ask(texts: list[str]) -> int:
         """Prompts read for these answers to one prompt."""
-        model.compare([Comparison(text, prompts[0], FinalAnswer(text), reference) for text in texts])
+        model.compare([AnswerComparison(text, prompts[0], FinalAnswer(text), reference) for text in texts])
         assert model.pool.stats is not None
         return model.pool.stats.num_groups
 
@@ -129,10 +131,10 @@ def test_unsound_answers_and_what_is_too_long(model: ScalarRewardModel, prompts:
     long = FinalAnswer("very " * 2000)
     scores = model.compare(
         [
-            Comparison("loses", prompts[0], cut, sound),
-            Comparison("wins", prompts[0], sound, cut),
-            Comparison("neither", prompts[0], cut, cut),
-            Comparison("long", prompts[0], long, sound),
+            AnswerComparison("loses", prompts[0], cut, sound),
+            AnswerComparison("wins", prompts[0], sound, cut),
+            AnswerComparison("neither", prompts[0], cut, cut),
+            AnswerComparison("long", prompts[0], long, sound),
         ]
     )
     assert [scores[name].probability for name in ("loses", "wins", "neither")] == [0.0, 1.0, 0.5]
@@ -151,7 +153,7 @@ def test_control_tokens_are_read_and_never_obeyed(
     model: ScalarRewardModel, by_transformers: Any, prompts: list[Prompt], poison: str, read: str
 ) -> None:
     """An answer must not speak to the judge in another turn; it is judged all the same."""
-    scores = model.compare([Comparison("poisoned", prompts[0], FinalAnswer(poison), FinalAnswer("8"))])
+    scores = model.compare([AnswerComparison("poisoned", prompts[0], FinalAnswer(poison), FinalAnswer("8"))])
     assert scores["poisoned"].parts["score"] == pytest.approx(
         by_transformers(prompts[0], read), abs=TOLERANCE
     )
@@ -162,7 +164,7 @@ def test_a_worker_killed_while_scoring_costs_no_score(
 ) -> None:
     with ScoringService(model.compare, max_batch=64) as service:
         futures = [
-            service.submit(Comparison(f"r{i}", prompt, FinalAnswer(f"a{i}"), FinalAnswer("b")))
+            service.submit(AnswerComparison(f"r{i}", prompt, FinalAnswer(f"a{i}"), FinalAnswer("b")))
             for i, prompt in enumerate(prompts)
         ]
         os.kill(model.pool.worker_infos[0].pid, signal.SIGKILL)
@@ -182,8 +184,8 @@ def test_a_pool_that_cannot_go_on_is_an_error_and_never_a_low_score(
     sound = FinalAnswer("fine")
     scores = stopped.compare(
         [
-            Comparison("asked", prompts[0], sound, FinalAnswer("b")),
-            Comparison("known", prompts[0], sound, FinalAnswer("", "empty")),
+            AnswerComparison("asked", prompts[0], sound, FinalAnswer("b")),
+            AnswerComparison("known", prompts[0], sound, FinalAnswer("", "empty")),
         ]
     )
     assert scores["asked"].status == "error" and "not running" in scores["asked"].reason

@@ -80,7 +80,7 @@ class Trainer:
         rollout = group.rollouts[index]
         tokens = np.concatenate([rollout.prompt_token_ids, rollout.response_token_ids]).astype(np.int64)
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(tokens)[None]}
-        if group.prompt.visuals:
+        if group.prompt.vision_inputs:
             is_image = inputs["input_ids"] == self.model.config.image_token_id
             is_video = inputs["input_ids"] == self.model.config.video_token_id
             inputs["mm_token_type_ids"] = is_image.int() + 2 * is_video.int()

@@ -22,7 +22,7 @@ from rl.data.batch import TrainBatch, TrainSequence
 from rl.families.family import load_family
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from rl.trainer.rank_work import TrainerSetup
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 
 KEY = b"hone-tests"
 EACH_ITS_OWN = (
@@ -55,7 +55,7 @@ class Sample:
     inputs: dict[str, Any]
     prompt_length: int
     response: list[int]
-    place: slice  # where its response tokens lie in a flat column
+    index: slice  # where its response tokens lie in a flat column
 
     def continued(self, response: list[int], dtype: torch.dtype) -> dict[str, Any]:
         """The inputs with these tokens after the prompt, pixels in ``dtype``."""
@@ -77,7 +77,7 @@ class Case:
     batch: TrainBatch
     samples: list[Sample]
     forbidden: list[int]
-    visuals: dict[str, tuple[Visual, ...]]
+    vision_inputs: dict[str, tuple[VisionInput, ...]]
 
 
 @pytest.fixture(scope="session")
@@ -96,19 +96,19 @@ def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
     shown[2].insert(1, (9, 32, 48))
     for group, shapes in enumerate(shown):
         given: dict[str, list[Any]] = {"images": [], "videos": [], "video_metadata": []}
-        visuals = []
+        vision_inputs = []
         for shape in shapes:
             pixels = rng.integers(0, 255, (*shape, 3), dtype=np.uint8)
             if len(shape) == 2:
                 given["images"].append(Image.fromarray(pixels))
-                visuals.append(Visual("image", png(given["images"][-1])))
+                vision_inputs.append(VisionInput("image", png(given["images"][-1])))
             else:
                 given["videos"].append(pixels)
                 given["video_metadata"].append({"total_num_frames": len(pixels), "fps": 4.0})
-                visuals.append(Visual("video", video_file(pixels, fps=4.0)))
-        content: list[dict[str, str]] = [{"type": visual.kind} for visual in visuals]
+                vision_inputs.append(VisionInput("video", video_file(pixels, fps=4.0)))
+        content: list[dict[str, str]] = [{"type": visual.kind} for visual in vision_inputs]
         content.insert(
-            len(visuals) // 2, {"type": "text", "text": "Which digit is the largest? " * (group + 1)}
+            len(vision_inputs) // 2, {"type": "text", "text": "Which digit is the largest? " * (group + 1)}
         )
         text = processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
@@ -128,7 +128,7 @@ def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
                     f"p{group}",
                     np.concatenate([prompt, response]).astype(np.int32),
                     len(prompt),
-                    visuals=tuple(visuals),
+                    vision_inputs=tuple(vision_inputs),
                     loss_mask=mask,
                     advantages=rng.normal(size=len(response)).astype(np.float32),
                     kl_coef=float(rng.uniform(0, 0.3)) * (index != 1),
@@ -138,7 +138,7 @@ def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
             samples.append(Sample(inputs, len(prompt), response.tolist(), slice(start, end)))
             start = end
     batch = TrainBatch.of(sequences)
-    return Case(batch, samples, list(forbidden), dict(batch.visuals))
+    return Case(batch, samples, list(forbidden), dict(batch.vision_inputs))
 
 
 def png(image: Image.Image) -> bytes:
@@ -232,7 +232,7 @@ def make_trainer(
         setup = TrainerSetup(
             str(tiny_model), ModelConfig(dtype=dtype), config, str(tmp_path_factory.mktemp("log"))
         )
-        trainer.facts = trainer._ranks.build(setup)[0]
+        trainer.model_sizes = trainer._ranks.build(setup)[0]
         return trainer
 
     return make

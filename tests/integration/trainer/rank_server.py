@@ -3,7 +3,7 @@
     python rank_server.py ADDRESS
 
 Started by `conftest.py`, which sends `(environment, address)` down the control connection for each rank it wants.
-The rank connects to that address and serves calls `(method, arguments)` on one `TrainerEngine`, made by `build`.
+The rank connects to that address and serves calls `(method, arguments)` on one `RankModels`, made by `build`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KEY = b"hone-tests"
 
 def serve(connection: Connection) -> None:
     """Answer calls with `(result, None)` or `(None, traceback)` until the connection closes."""
-    from rl.trainer.rank_models import TrainerEngine
+    from rl.trainer.rank_models import RankModels
 
     engine: Any = None
     while True:
@@ -30,8 +30,8 @@ def serve(connection: Connection) -> None:
             return
         try:
             if method == "build":
-                engine = TrainerEngine(*arguments)
-                result = engine.facts
+                engine = RankModels(*arguments)
+                result = engine.model_sizes
             else:
                 result = getattr(engine, method)(*arguments)
             connection.send((result, None))

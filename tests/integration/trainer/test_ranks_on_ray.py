@@ -29,7 +29,7 @@ def test_two_actors(
     on_ray = Trainer(recipe.trainer, recipe.model, tiny_model, tmp_path / "logs")
     try:
         local = trainer(2, zero_stage=3)
-        assert on_ray.facts["num_parameters"] == local.facts["num_parameters"]
+        assert on_ray.model_sizes["num_parameters"] == local.model_sizes["num_parameters"]
         wanted, wanted_entropy = local.logprobs(case.batch)
         logprobs, entropy = on_ray.logprobs(case.batch)
         np.testing.assert_array_equal(logprobs, wanted)

@@ -47,7 +47,7 @@ def plain_steps(path: Path, case: Any) -> dict[str, torch.Tensor]:
             logits = model(**inputs).logits[0, sample.prompt_length - 1 : -1].clone()
             logits[:, case.forbidden] = -torch.inf
             nll = torch.nn.functional.cross_entropy(logits, response[0], reduction="none")
-            mask = torch.from_numpy(case.batch.loss_mask[sample.place])
+            mask = torch.from_numpy(case.batch.loss_mask[sample.index])
             ((nll * mask).sum() / float(case.batch.loss_mask.sum())).backward()
         norms.append(float(torch.nn.utils.clip_grad_norm_(parameters, ADAM["clip_grad_norm"])))
         for group in optimizer.param_groups:
@@ -120,8 +120,8 @@ def test_export_loads_in_transformers(
             logits = each(**inputs).logits[0, sample.prompt_length - 1 : -1].clone()
             logits[:, case.forbidden] = -torch.inf
             found.append(torch.log_softmax(logits, -1)[torch.arange(len(response[0])), response[0]].numpy())
-    np.testing.assert_allclose(found[0], wanted[sample.place], atol=2e-5)
-    assert np.abs(found[1] - wanted[sample.place]).max() > 1e-2  # it did move
+    np.testing.assert_allclose(found[0], wanted[sample.index], atol=2e-5)
+    assert np.abs(found[1] - wanted[sample.index]).max() > 1e-2  # it did move
 
 
 @pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 3)])

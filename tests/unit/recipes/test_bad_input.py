@@ -58,7 +58,7 @@ def refused(tmp_path, capfd, monkeypatch):
         (["digits_gpu"], "no recipe 'digits_gpu': no such file, nor one in recipes/; did you mean 'digits_cpu.yaml'?"),
         (["digits_cpu", "name=a/b"], "key 'name' is 'a/b'"),
         (["digits_cpu", "data.builder=null"], "give data.builder, or both data.train_prompts and data.heldout_prompts"),
-        (["digits_cpu", "rl.mini_batches=7"], "must divide evenly into rl.mini_batches x ranks"),
+        (["digits_cpu", "rl.num_mini_batches=7"], "must divide evenly into rl.num_mini_batches x ranks"),
     ],
 )  # fmt: skip
 def test_recipes(refused, arguments, message, tmp_path):
@@ -110,14 +110,14 @@ def own_sets(sets, **changed: Path) -> list[str]:
 def rows_with(sets, folder: Path, number: int, **changed: object) -> Path:
     """The train prompts as JSONL with one row changed; pictures as files beside it."""
     lines = []
-    for place, prompt in enumerate(load_prompts(sets["train"]), 1):
-        picture = folder / f"{place}.png"
+    for location, prompt in enumerate(load_prompts(sets["train"]), 1):
+        picture = folder / f"{location}.png"
         picture.write_bytes(prompt.images[0])
         row = {
             "messages": prompt.messages, "images": [picture.name], "verifier": prompt.verifier,
             "reference": prompt.reference,
         }  # fmt: skip
-        row.update(changed if place == number else {})
+        row.update(changed if location == number else {})
         lines.append(json.dumps({name: value for name, value in row.items() if value is not None}))
     file = folder / "prompts.jsonl"
     file.write_text("\n".join(lines))

@@ -45,7 +45,7 @@ def test_lists_of_both_sets(tmp_path: Path) -> None:
 
 
 def test_a_set_without_rules_is_refused(tmp_path: Path) -> None:
-    place = write(tmp_path / "general.jsonl", {"messages": "Hello", "kind": "general", "reference": "Hi"})
-    options = {"train_prompts": place, "heldout_prompts": place}
+    location = write(tmp_path / "general.jsonl", {"messages": "Hello", "kind": "general", "reference": "Hi"})
+    options = {"train_prompts": location, "heldout_prompts": location}
     with pytest.raises(BadInput, match=r"general\.jsonl: no prompt has a verifier"):
         build_data(BUILDER, tmp_path / "out", seed=0, options=options)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.endpoint_judge import EndpointJudge
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer, split_response
@@ -354,7 +354,7 @@ def test_many_are_joined_by_id_and_one_failure_costs_itself_only(serve):
     judge, _ = serve(reply, max_parallel=6)
     texts = {f"c{n}": ("GOOD", "poor", "BROKEN")[n % 3] for n in range(24)}
     comparisons = [
-        Comparison(name, PROMPT, FinalAnswer(text), FinalAnswer("poor" if text == "GOOD" else "GOOD"))
+        AnswerComparison(name, PROMPT, FinalAnswer(text), FinalAnswer("poor" if text == "GOOD" else "GOOD"))
         for name, text in texts.items()
     ]
     scores = judge.score_many(comparisons)

@@ -35,7 +35,7 @@ def test_figures_by_hand():
 
 
 def test_ten_bins_each_hold_what_is_theirs():
-    lower_bounds = [0.5 + place * 0.05 for place in range(10)]
+    lower_bounds = [0.5 + index * 0.05 for index in range(10)]
     bins = calibration_bins([*lower_bounds, 1.0])
     assert [one.num_pairs for one in bins] == [1] * 9 + [2]
     assert (bins[0].low, bins[-1].high) == (0.5, 1.0)

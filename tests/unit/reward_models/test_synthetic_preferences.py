@@ -6,7 +6,7 @@ import random
 import pytest
 
 from reward_models.synthetic_preferences import (
-    Candidate,
+    AnswerCandidate,
     marks_of,
     perturbed_answers,
     sampled_answers,
@@ -100,7 +100,7 @@ def test_a_box_off_by_one_is_neither_right_nor_wrong():
 
 
 def candidates(*pairs):
-    return [Candidate(FinalAnswer(text), value) for text, value in pairs]
+    return [AnswerCandidate(FinalAnswer(text), value) for text, value in pairs]
 
 
 def test_candidates_are_classed_by_score_and_mark():
@@ -117,7 +117,7 @@ def test_candidates_that_prove_nothing_are_left_out():
     given = [
         *candidates(("\\boxed{9}", 1.0), ("\\boxed{8}", None), ("\\boxed{9.0}", 0.0), ("\\boxed{9.0}", 1.0)),
         *candidates(("<think>x</think>\\boxed{1}", 0.0)),
-        Candidate(FinalAnswer("\\boxed{2}", "truncated"), 0.0),
+        AnswerCandidate(FinalAnswer("\\boxed{2}", "truncated"), 0.0),
     ]
     assert sampled_answers(asked, given, random.Random(0)) is None  # nothing is left that is surely wrong
     assert synthetic_preferences([asked], seed=0, candidates={}) == []

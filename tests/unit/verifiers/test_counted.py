@@ -2,7 +2,7 @@
 
 from recipes.commands.eval import _win_lines
 from recipes.commands.output.score_file import words_of
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
@@ -24,7 +24,7 @@ def test_one_is_not_many():
 
 
 def test_outcomes_of_one_answer():
-    one = Comparison("c", Prompt.build(messages=[]), FinalAnswer("a"), FinalAnswer("b"))
+    one = AnswerComparison("c", Prompt.build(messages=[]), FinalAnswer("a"), FinalAnswer("b"))
     assert words_of([(one, Score.scored(0.75))]).startswith("1 answer: win rate 100.0%")
     assert words_of([(one, Score.failed("gone"))]) == "none of 1 answer could be scored"
     wins = {"num_comparisons": 1, "num_failed": 0, "win_rate": 1.0, "win_probability": 0.9}

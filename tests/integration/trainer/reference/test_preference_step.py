@@ -27,12 +27,16 @@ def scalar_hub(with_value_head: Callable[..., Path]) -> Path:
 def batch(case: Any) -> TrainBatch:
     """The case's sequences, ragged and with none to three pictures, whose last token alone is a response."""
     sequences = []
-    for place, sample in enumerate(case.samples):
+    for index, sample in enumerate(case.samples):
         tokens = np.concatenate([sample.inputs["input_ids"][0].numpy(), sample.response]).astype(np.int32)
-        prompt_id = case.batch.prompt_ids[place]
+        prompt_id = case.batch.prompt_ids[index]
         sequences.append(
             TrainSequence(
-                f"a{place}", prompt_id, tokens, len(tokens) - 1, visuals=case.visuals.get(prompt_id, ())
+                f"a{index}",
+                prompt_id,
+                tokens,
+                len(tokens) - 1,
+                vision_inputs=case.vision_inputs.get(prompt_id, ()),
             )
         )
     return TrainBatch.of(sequences)
@@ -42,8 +46,8 @@ def batch(case: Any) -> TrainBatch:
 def pairs(case: Any) -> np.ndarray:
     """Every pair of every group, in an order of their own: an answer stands in up to three."""
     groups: dict[str, list[int]] = {}
-    for place, prompt_id in enumerate(case.batch.prompt_ids):
-        groups.setdefault(prompt_id, []).append(place)
+    for index, prompt_id in enumerate(case.batch.prompt_ids):
+        groups.setdefault(prompt_id, []).append(index)
     rng = np.random.default_rng(41)
     every = [(a, b) for group in groups.values() for i, a in enumerate(group) for b in group[:i]]
     return np.array([every[i] for i in rng.permutation(len(every))])

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from rl.algorithm.losses import LossSpec
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 
 TEMPERATURE = 0.8
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
@@ -59,7 +59,7 @@ class Reference:
         total = torch.zeros((), dtype=self.dtype)
         for table, sample, kl_coef in zip(tables, self.case.samples, batch.kl_coef, strict=True):
             old, ref, advantage, mask = (
-                torch.from_numpy(column[sample.place]).to(self.dtype)
+                torch.from_numpy(column[sample.index]).to(self.dtype)
                 for column in (batch.old_logprobs, batch.ref_logprobs, batch.advantages, batch.loss_mask)
             )
             now = table[torch.arange(len(table)), torch.tensor(sample.response)]
@@ -197,7 +197,7 @@ def test_sequence_means(
     """The other aggregations are normalised by the step's sequences, on two ranks as by hand."""
     with torch.no_grad():
         nll = -reference.logprobs(1.0).numpy()
-    rows = [(nll[sample.place], case.batch.loss_mask[sample.place]) for sample in case.samples]
+    rows = [(nll[sample.index], case.batch.loss_mask[sample.index]) for sample in case.samples]
     each = [np.sum(row * mask) / (mask.sum() if aggregation.endswith("mean") else 1.0) for row, mask in rows]
     metrics = trainer(2, zero_stage=1).update([case.batch], [0.0], LossSpec(aggregation=aggregation))[0]
     assert metrics["loss"] == pytest.approx(np.mean(each), rel=RELATIVE)
@@ -215,7 +215,7 @@ def test_frozen_encoder_is_out_of_the_gradient(
     norm = reference.gradient_norm(reference.sft_loss(case.batch), frozen)
     assert abs(norm / whole - 1) > 1e-3  # the encoder's part is no rounding
     assert metrics["grad_norm"] == pytest.approx(norm, rel=RELATIVE)
-    assert trainer.facts["num_trained_parameters"] == sum(
+    assert trainer.model_sizes["num_trained_parameters"] == sum(
         parameter.numel()
         for name, parameter in reference.model.named_parameters()
         if not name.startswith(frozen)
@@ -240,14 +240,14 @@ def test_logprobs_and_entropy(
 def test_fewer_sequences_than_ranks(trainer: Callable[..., Any], case: Any, reference: Reference) -> None:
     """A rank with nothing to do still takes part: the same result, no hang."""
     one = case.batch.select([4]).counted()
-    place = case.samples[4].place
+    index = case.samples[4].index
     with torch.no_grad():
-        wanted = reference.logprobs(1.0).numpy()[place]
+        wanted = reference.logprobs(1.0).numpy()[index]
     for zero_stage in (1, 3):
         engine = trainer(2, zero_stage=zero_stage)
         np.testing.assert_allclose(engine.logprobs(one)[0], wanted, atol=2e-5)
         metrics = engine.update([one], [0.0], LossSpec())[0]
-        mask = case.batch.loss_mask[place]
+        mask = case.batch.loss_mask[index]
         assert metrics["loss"] == pytest.approx(-(wanted * mask).sum() / mask.sum(), rel=RELATIVE)
 
 
@@ -268,8 +268,8 @@ def test_text_alone_beside_pictures(trainer: Callable[..., Any], case: Any, refe
     samples = [case.samples[with_picture], case.samples[text_only]]
     logprobs = reference.logprobs(1.0)
     mask = torch.from_numpy(case.batch.loss_mask)
-    total = sum((logprobs[sample.place] * mask[sample.place]).sum() for sample in samples)
-    loss = -total / sum(mask[sample.place].sum() for sample in samples)
+    total = sum((logprobs[sample.index] * mask[sample.index]).sum() for sample in samples)
+    loss = -total / sum(mask[sample.index].sum() for sample in samples)
     norm = reference.gradient_norm(loss)
     for zero_stage in (1, 2, 3):
         metrics = trainer(2, zero_stage=zero_stage).update([pair], [0.0], LossSpec())[0]
@@ -285,7 +285,7 @@ def test_pictures_matter(trainer: Callable[..., Any], case: Any) -> None:
     before, _ = engine.logprobs(case.batch)
     changed = dataclasses.replace(
         case.batch,
-        visuals={**case.batch.visuals, "other": (Visual("image", picture.getvalue()),)},
+        vision_inputs={**case.batch.vision_inputs, "other": (VisionInput("image", picture.getvalue()),)},
         prompt_ids=tuple("other" if prompt_id == "p0" else prompt_id for prompt_id in case.batch.prompt_ids),
     )
     after, _ = engine.logprobs(changed)

@@ -30,9 +30,9 @@ def test_each_arm_changes_its_own_keys() -> None:
 
 def test_table_and_page() -> None:
     runs = [
-        AblationRun(arm, seed, 0.7 + 0.01 * seed + 0.02 * place, 0.6 + 0.1 * seed, (0.5, 0.6, 0.7), 2.0)
+        AblationRun(arm, seed, 0.7 + 0.01 * seed + 0.02 * index, 0.6 + 0.1 * seed, (0.5, 0.6, 0.7), 2.0)
         for seed in (1, 2, 3)
-        for place, arm in enumerate(ARMS)
+        for index, arm in enumerate(ARMS)
     ]
     ablation = Ablation(dict.fromkeys((1, 2, 3), (0.62, 0.5)), runs)
     lines = table(ablation).splitlines()

@@ -229,8 +229,8 @@ class RunMaker:
         phases = {name: seconds * num_steps for name, seconds in phases.items()}
         self.stage("rl", round_index, "RL", phases, num_steps=num_steps)
 
-    def collect(self, round_index: int) -> None:
-        name = self.next_name("collect", round_index)
+    def harvest(self, round_index: int) -> None:
+        name = self.next_name("harvest", round_index)
         rows = []
         for prompt, question in self.train[:10]:
             verdict = {
@@ -241,8 +241,8 @@ class RunMaker:
             }
             rollout_id = f"{name}/{prompt.prompt_id}/3"
             response = question.response()
-            rows.append(SftRow(prompt, response, "rft", rollout_id, self.version, round_index, verdict))
-        save_sft_rows(self.run / "stages" / name / "rft_rows.parquet", rows)
+            rows.append(SftRow(prompt, response, "harvest", rollout_id, self.version, round_index, verdict))
+        save_sft_rows(self.run / "stages" / name / "harvest_rows.parquet", rows)
         dropped = {
             "repetition": 3,
             "over_length": 1,
@@ -251,9 +251,9 @@ class RunMaker:
             "balance": 17,
         }
         self.stage(
-            "collect",
+            "harvest",
             round_index,
-            "collect",
+            "harvest",
             {"generate": 20.0, "judge": 2.0},
             num_prompts_sampled=800,
             num_hard=212,
@@ -296,14 +296,14 @@ def evaluation_result(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def make_whole_run(run: Path, num_heldout: int = 24, num_steps: int = 30) -> RunMaker:
-    """Two rounds: evaluate, SFT, evaluate, RL, evaluate, collect; SFT, evaluate, RL, evaluate."""
+    """Two rounds: evaluate, SFT, evaluate, RL, evaluate, harvest; SFT, evaluate, RL, evaluate."""
     maker = RunMaker(run, num_heldout)
     maker.evaluate(0, "start", 0.02)
     maker.sft(0, num_steps * 4)
     maker.evaluate(0, "sft", 0.45)
     maker.rl(0, num_steps, 0.45, 0.75)
     maker.evaluate(0, "rl", 0.74)
-    maker.collect(0)
+    maker.harvest(0)
     maker.sft(1, num_steps * 2)
     maker.evaluate(1, "sft", 0.78)
     maker.rl(1, num_steps, 0.78, 0.9)

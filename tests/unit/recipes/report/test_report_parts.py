@@ -293,8 +293,8 @@ def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
 
 
 def test_the_harvest_shows_different_prompts_of_every_type(run_maker: Any) -> None:
-    run_maker.collect(0)
-    file = run_maker.run / "stages" / "01-collect-r0" / "rft_rows.parquet"
+    run_maker.harvest(0)
+    file = run_maker.run / "stages" / "01-harvest-r0" / "harvest_rows.parquet"
     rows = pq.read_table(file)
     pq.write_table(pa.concat_tables([rows, rows]), file)  # every prompt was kept twice
     run = RunRecord.open(run_maker.run)

@@ -184,7 +184,11 @@ def test_seed_vl_has_the_published_values():
     assert (sft.schedule.lr, sft.schedule.min_lr, sft.schedule.warmup_frac) == (2e-5, 2e-6, 0.1)
     assert (recipe.trainer.adam_betas, recipe.trainer.weight_decay) == ((0.9, 0.95), 0.1)
     assert recipe.trainer.freeze_vision
-    assert (rl.rollouts_per_step, rl.mini_batches, rl.rollouts_per_step // rl.mini_batches) == (4096, 8, 512)
+    assert (rl.rollouts_per_step, rl.num_mini_batches, rl.rollouts_per_step // rl.num_mini_batches) == (
+        4096,
+        8,
+        512,
+    )
     assert (rl.samples_per_general_prompt, rl.samples_per_prompt) == (1, 8)
     assert (recipe.data.max_prompt_tokens, rl.max_response_tokens) == (8192, 16384)
     assert (rl.loss.clip_low, rl.loss.clip_high) == (0.2, 0.2)
@@ -192,7 +196,11 @@ def test_seed_vl_has_the_published_values():
     assert (rl.schedule.lr, critic.schedule.lr) == (6e-7, 7.5e-7)
     assert (critic.pretrain_steps, critic.settle_window) == (100, 0)
     assert critic.init_from == recipe.judging.reward_model.path
-    assert (recipe.rft.probe_samples, recipe.rft.min_pass_frac, recipe.rft.max_pass_frac) == (16, 0, 0.75)
+    assert (recipe.harvest.probe_samples, recipe.harvest.min_pass_frac, recipe.harvest.max_pass_frac) == (
+        16,
+        0,
+        0.75,
+    )
     assert recipe.program.rounds == 4
 
 

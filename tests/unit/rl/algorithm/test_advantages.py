@@ -68,8 +68,8 @@ def test_order_of_rows_does_not_matter() -> None:
     shuffled = compute_advantages(
         "grpo", [REWARDS[i] for i in order], [GROUPS[i] for i in order], [LENGTHS[i] for i in order]
     ).advantages
-    for place, i in enumerate(order):
-        np.testing.assert_allclose(shuffled[place], got[i], rtol=1e-6)
+    for index, i in enumerate(order):
+        np.testing.assert_allclose(shuffled[index], got[i], rtol=1e-6)
 
 
 def test_a_single_response_is_refused_where_groups_are_compared() -> None:

@@ -67,14 +67,14 @@ def inputs(lengths: list[int], seed: int = 0) -> LossInputs:
     )
 
 
-def part(whole: LossInputs, places: list[int], num_ranks: int) -> LossInputs:
+def part(whole: LossInputs, indices: list[int], num_ranks: int) -> LossInputs:
     """Some of the sequences as another rank's micro-batch, with padding of its own; global counts stay."""
-    width = max(int(whole.logprobs[place].count_nonzero()) for place in places)
+    width = max(int(whole.logprobs[index].count_nonzero()) for index in indices)
     columns: dict[str, Any] = {"num_ranks": num_ranks}
     for field in dataclasses.fields(whole):
         value = getattr(whole, field.name)
         if torch.is_tensor(value):
-            columns[field.name] = value[places, :width] if value.ndim == 2 else value[places]
+            columns[field.name] = value[indices, :width] if value.ndim == 2 else value[indices]
     return dataclasses.replace(whole, **columns)
 
 
@@ -189,8 +189,8 @@ def test_parts_add_up_to_the_whole(name: str, lengths: list[int], seed: int, dat
     cut = data.draw(st.lists(st.integers(0, 3), min_size=len(lengths), max_size=len(lengths)))
     total, added = torch.zeros(()), dict.fromkeys(sums, 0.0)
     for micro_batch in set(cut):
-        places = [place for place, at in enumerate(cut) if at == micro_batch]
-        value, part_sums = compute_loss(SPECS[name], part(whole, places, num_ranks))
+        indices = [index for index, at in enumerate(cut) if at == micro_batch]
+        value, part_sums = compute_loss(SPECS[name], part(whole, indices, num_ranks))
         total = total + value / num_ranks
         for key, addend in part_sums.items():
             added[key] += addend

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from rl.data.preference_pairs import AnswerPairs, answer_sequence
 from rl.data.prompt_encoder import PromptEncoder
 from sampler.prompt import Prompt
@@ -25,10 +25,10 @@ def question(text: str, images: tuple[bytes, ...] = ()) -> Prompt:
     return Prompt.build(messages=[{"role": "user", "content": content}], images=images)
 
 
-def better_first(prompt: Prompt, texts: str) -> list[Comparison]:
+def better_first(prompt: Prompt, texts: str) -> list[AnswerComparison]:
     """All pairs of a list of one-letter answers, the earlier the better."""
     return [
-        Comparison(f"{prompt.prompt_id}-{a}{b}", prompt, FinalAnswer(a), FinalAnswer(b))
+        AnswerComparison(f"{prompt.prompt_id}-{a}{b}", prompt, FinalAnswer(a), FinalAnswer(b))
         for i, a in enumerate(texts)
         for b in texts[i + 1 :]
     ]
@@ -44,7 +44,7 @@ def test_the_score_is_read_at_the_answers_last_token(
     np.testing.assert_array_equal(sequence.token_ids[:-1], whole["input_ids"][0].numpy())
     assert sequence.num_response_tokens == 1  # the value before it has seen all of the answer and no more
     assert sequence.token_ids[-1] == tiny.processor.tokenizer.eos_token_id
-    assert sequence.visuals == prompt.visuals
+    assert sequence.vision_inputs == prompt.vision_inputs
 
 
 def test_each_answer_is_read_once(encoder: PromptEncoder) -> None:
@@ -61,6 +61,6 @@ def test_each_answer_is_read_once(encoder: PromptEncoder) -> None:
 def test_a_pair_with_an_answer_that_is_too_long_is_dropped(encoder: PromptEncoder) -> None:
     prompt = question("Which digit?")
     comparisons = better_first(prompt, "ab")
-    comparisons.append(Comparison("long", prompt, FinalAnswer("a"), FinalAnswer("z" * 300)))
+    comparisons.append(AnswerComparison("long", prompt, FinalAnswer("a"), FinalAnswer("z" * 300)))
     made = AnswerPairs.of(comparisons, encoder, max_tokens=100)
     assert made.lists == [[(0, 1)]] and made.num_dropped == 1

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.data.batch import RESPONSE_COLUMNS, TrainBatch, TrainSequence
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 
 
 @st.composite
@@ -25,7 +25,7 @@ def sequence_lists(draw: st.DrawFn) -> list[TrainSequence]:
                 f"p{prompt}",
                 rng.integers(0, 1000, num_prompt + num_response).astype(np.int32),
                 num_prompt,
-                visuals=(Visual("image", f"image {prompt}".encode()),) * (prompt % 3),
+                vision_inputs=(VisionInput("image", f"image {prompt}".encode()),) * (prompt % 3),
                 loss_mask=mask,
                 advantages=rng.normal(size=num_response).astype(np.float32) if draw(st.booleans()) else None,
                 sample_logprobs=rng.normal(size=num_response).astype(np.float32),
@@ -55,7 +55,7 @@ def assert_holds(batch: TrainBatch, sequences: list[TrainSequence]) -> None:
             wanted = getattr(one, name)
             wanted = np.full(one.num_response_tokens, default) if wanted is None else wanted
             np.testing.assert_array_equal(part, wanted.astype(np.float32))
-    assert batch.visuals == {one.prompt_id: one.visuals for one in sequences if one.visuals}
+    assert batch.vision_inputs == {one.prompt_id: one.vision_inputs for one in sequences if one.vision_inputs}
 
 
 @settings(max_examples=60, deadline=None)
@@ -74,9 +74,9 @@ def test_select_gives_what_packing_the_selection_gives(
         int(mask.sum()) for mask, one in zip(masks, sequences, strict=True) if one.is_right
     )
 
-    places = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, max_size=12))
-    part = batch.select(places)
-    picked = [sequences[place] for place in places]
+    indices = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, max_size=12))
+    part = batch.select(indices)
+    picked = [sequences[index] for index in indices]
     assert_holds(part, picked)
     assert (part.num_loss_tokens, part.num_loss_sequences, part.num_right_tokens) == (
         batch.num_loss_tokens,
@@ -102,7 +102,7 @@ def test_every_response_column_is_selected() -> None:
 def test_selecting_nothing() -> None:
     batch = TrainBatch.of([TrainSequence("s", "p", np.arange(4, dtype=np.int32), 2)])
     empty = batch.select([])
-    assert (len(empty), empty.num_tokens, empty.visuals) == (0, 0, {})
+    assert (len(empty), empty.num_tokens, empty.vision_inputs) == (0, 0, {})
     assert empty.num_loss_tokens == 2
     assert empty.counted().num_loss_tokens == 0
     assert empty.split_response_column(empty.loss_mask) == []

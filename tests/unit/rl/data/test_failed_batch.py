@@ -7,7 +7,7 @@ import pytest
 
 from rl.data.batch import TrainBatch, TrainSequence
 from rl.data.failed_batch import BATCH_FILE, load_batch, require_finite
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 from verifiers.errors import HoneError
 
 
@@ -19,7 +19,7 @@ def batch_of(lengths):
                 f"p{i // 2}",
                 np.arange(length, dtype=np.int32),
                 2,
-                visuals=(Visual("image", bytes([i, 0, 255])), Visual("video", b"another")),
+                vision_inputs=(VisionInput("image", bytes([i, 0, 255])), VisionInput("video", b"another")),
                 advantages=np.full(length - 2, i, np.float32),
                 kl_coef=i / 10,
                 is_right=i % 2 == 0,

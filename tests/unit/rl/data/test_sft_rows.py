@@ -72,7 +72,7 @@ def test_a_prompt_with_videos(
     )["input_ids"][0]
     np.testing.assert_array_equal(encoder(prompt), wanted)
     assert "<0.1 seconds>" in tiny.processor.tokenizer.decode(wanted)
-    assert [one.kind for one in prompt.visuals] == ["video", "image", "video"]
+    assert [one.kind for one in prompt.vision_inputs] == ["video", "image", "video"]
     hostile = Prompt.build(
         messages=[{"role": "user", "content": [{"type": "text", "text": "<|video_pad|>"}]}]
     )
@@ -88,7 +88,7 @@ def test_sequences(tiny: Any, encoder: PromptEncoder, picture: Callable[..., byt
     response = sequence.token_ids[sequence.num_prompt_tokens :]
     assert tokenizer.decode(response) == row.response + "<|im_end|>"
     np.testing.assert_array_equal(sequence.token_ids[: sequence.num_prompt_tokens], encoder(row.prompt))
-    assert (sequence.visuals, sequence.loss_mask, dropped) == (row.prompt.visuals, None, 0)
+    assert (sequence.vision_inputs, sequence.loss_mask, dropped) == (row.prompt.vision_inputs, None, 0)
     assert sequence.prompt_id == row.prompt.prompt_id
 
 

@@ -36,7 +36,7 @@ def test_draws_leave_out_what_was_tried(prompt: Callable[..., Any]) -> None:
 def test_draws_fill_a_number_of_rollouts(prompt: Callable[..., Any]) -> None:
     prompts = [replace(prompt(f"p{i}"), kind="general" if i % 2 else "verifiable") for i in range(12)]
     config = RlConfig(
-        rollouts_per_step=20, samples_per_prompt=8, samples_per_general_prompt=1, mini_batches=4
+        rollouts_per_step=20, samples_per_prompt=8, samples_per_general_prompt=1, num_mini_batches=4
     )
     draws = step_draws(prompts, config, seed="s")
     for batch in (next(draws) for _ in range(6)):

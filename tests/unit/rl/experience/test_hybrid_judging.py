@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reward_models.answer_comparison import Comparison
+from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
 from rl.experience.judge import Judge
@@ -30,9 +30,9 @@ class Model:
     """Prefers answers that say `good`; fails on `break`."""
 
     def __init__(self) -> None:
-        self.seen: list[Comparison] = []
+        self.seen: list[AnswerComparison] = []
 
-    def compare(self, comparisons: Sequence[Comparison]) -> dict[str, Score]:
+    def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         self.seen += comparisons
         if any(one.first.text == "raise" for one in comparisons):
             raise OSError("the endpoint is gone")
@@ -76,7 +76,7 @@ def test_each_kind_has_its_judge_and_the_thought_reaches_none(
 
 
 def test_no_field_could_carry_a_thought() -> None:
-    types = {field.name: field.type for field in fields(Comparison)}
+    types = {field.name: field.type for field in fields(AnswerComparison)}
     assert types == {
         "comparison_id": "str",
         "prompt": "Prompt",
@@ -119,7 +119,7 @@ def test_a_group_baseline_refuses_single_samples(prompt: Callable[..., Any]) -> 
 
 def test_a_closed_service_gives_errors(model: Model, prompt: Callable[..., Any]) -> None:
     service = ScoringService(model.compare)
-    one = Comparison("c", prompt("p"), FinalAnswer("good"), FinalAnswer("x"))
+    one = AnswerComparison("c", prompt("p"), FinalAnswer("good"), FinalAnswer("x"))
     assert service.submit(one).result(10).probability == 0.9
     service.close()
     service.close()
@@ -131,13 +131,13 @@ def test_batches_grow_while_the_model_is_busy(prompt: Callable[..., Any]) -> Non
 
     go, sizes = threading.Event(), []
 
-    def compare(comparisons: Sequence[Comparison]) -> dict[str, Score]:
+    def compare(comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         sizes.append(len(comparisons))
         go.wait(10)
         return {one.comparison_id: Score.scored(0.5) for one in comparisons}
 
     with ScoringService(compare, max_batch=8) as service:
-        one = Comparison("same id", prompt("p"), FinalAnswer("a"), FinalAnswer("b"))
+        one = AnswerComparison("same id", prompt("p"), FinalAnswer("a"), FinalAnswer("b"))
         futures = [service.submit(one)]
         while not sizes:
             pass

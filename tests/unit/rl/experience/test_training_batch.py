@@ -22,8 +22,8 @@ from rl.experience.training_batch import (
     with_advantages,
 )
 from rl.recipe.rl_config import LossConfig, RlConfig
-from rl.recipe.sft_config import RftConfig
-from sampler.vision_input import Visual
+from rl.recipe.sft_config import HarvestConfig
+from sampler.vision_input import VisionInput
 from verifiers.errors import BadInput, HoneError
 from verifiers.verdict import Verdict
 
@@ -84,7 +84,7 @@ def test_columns_of_the_batch(
     assert batch.sample_logprobs.tolist() == [-0.0, -1, -2, -3, -0.0, -0.0, -1, -0.0, -1, -2]
     assert batch.token_ids[:9].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
     assert batch.prompt_lengths.tolist() == [5] * 4
-    assert batch.visuals == {"a": (Visual("image", picture(1)),)}
+    assert batch.vision_inputs == {"a": (VisionInput("image", picture(1)),)}
     assert (batch.num_loss_tokens, batch.num_loss_sequences) == (10, 4)
 
 
@@ -193,7 +193,7 @@ def test_mini_batches_hold_whole_groups_and_all_rollouts_once(groups: list[int],
     for number, part in enumerate(parts):
         for prompt_id in part.prompt_ids:
             where.setdefault(prompt_id, set()).add(number)
-    assert all(len(places) == 1 for places in where.values())
+    assert all(len(indices) == 1 for indices in where.values())
     assert len(parts) == min(num, len(set(groups)))
     sizes = [len(set(part.prompt_ids)) for part in parts]
     assert max(sizes) - min(sizes) <= 1
@@ -236,10 +236,10 @@ def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: C
     }
     prompts = {name: prompt(name) for name in values}
     probed = [judged(prompts[name], i, value) for name, own in values.items() for i, value in enumerate(own)]
-    config = RftConfig(min_pass_frac=0.0, max_pass_frac=0.75, min_score=1.0)
+    config = HarvestConfig(min_pass_frac=0.0, max_pass_frac=0.75, min_score=1.0)
     hard = hard_prompts(probed, list(prompts.values()), config)
     assert [one.prompt_id for one in hard] == ["once", "three", "half of two"]
-    strict = RftConfig(min_pass_frac=0.25, max_pass_frac=0.5, min_score=0.9)
+    strict = HarvestConfig(min_pass_frac=0.25, max_pass_frac=0.5, min_score=0.9)
     assert [one.prompt_id for one in hard_prompts(probed, list(prompts.values()), strict)] == ["half of two"]
 
     many = [prompt(f"p{i}") for i in range(30)]

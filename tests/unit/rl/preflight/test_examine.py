@@ -45,10 +45,10 @@ def test_data_that_cannot_be_read_ends_it_before_the_policy(
     }
     assert list(findings)[:3] == ["data", "train prompts", "held-out prompts"]
     assert "policy to start from" not in findings
-    assert [one.words for one in findings.values()][-1] == "not asked: train prompts cannot be read"
+    assert [one.summary for one in findings.values()][-1] == "not asked: train prompts cannot be read"
     assert findings["train prompts"].outcome == "failed"
     assert findings["train prompts"].details[0].startswith("train.jsonl, line 2, column 'reference'")
-    assert findings["held-out prompts"].words == "1 of heldout.jsonl; not read: note"
+    assert findings["held-out prompts"].summary == "1 of heldout.jsonl; not read: note"
 
 
 def test_doctor_tells_each_check_and_removes_a_run_directory_in_which_nothing_is(
@@ -72,7 +72,7 @@ def asked(hub: Path, prompt: Callable[..., Any], tmp_path: Path) -> Callable[...
     """The checks that need a tokenizer, of two prompts with places, one of them general."""
     general = replace(prompt("g", reference="ok " * 20), kind="general", verifier=None)
     data = RunData(
-        [prompt("v"), general], [], [], places={"train": {"v": "a.jsonl, line 1", "g": "a.jsonl, line 2"}}
+        [prompt("v"), general], [], [], locations={"train": {"v": "a.jsonl, line 1", "g": "a.jsonl, line 2"}}
     )
 
     def findings(changed: Recipe, data: RunData = data) -> dict[str, Finding]:
@@ -94,8 +94,8 @@ def test_a_comparison_must_fit_the_reward_model(asked: Callable[..., dict[str, F
 
     enough, tight, none = found(400), found(150), found(30)
     assert [one.outcome for one in (enough, tight, none)] == ["ok", "warning", "failed"]
-    assert "judging.reward_model.sampler.max_model_len=150; what is longer has no reward" in tight.words
-    assert "no answer fits" in none.words
+    assert "judging.reward_model.sampler.max_model_len=150; what is longer has no reward" in tight.summary
+    assert "no answer fits" in none.summary
     assert found(150, kind="scalar").outcome == "ok"  # one answer at a time
 
 
@@ -107,7 +107,7 @@ def test_what_is_wrong_is_named_by_file_and_line(
     short = asked(recipe(data={"max_prompt_tokens": 1}, **sections))["prompts fit"]
     assert (
         short.outcome == "failed"
-        and "a.jsonl, line 1; a.jsonl, line 2; raise data.max_prompt_tokens" in short.words
+        and "a.jsonl, line 1; a.jsonl, line 2; raise data.max_prompt_tokens" in short.summary
     )
 
 
@@ -134,10 +134,10 @@ def test_a_blind_sampler_is_found(prompt: Callable[..., Prompt], picture: Callab
     shown = [picture(0)], [picture(1)], [picture(2), picture(3)], [], [picture(4)], [picture(4)]
     prompts = [prompt(f"p{i}", images=images) for i, images in enumerate(shown)]
     seeing = SeeingSampler(blind=False)
-    assert _pictures_matter(seeing, prompts).words == "2 of 2 prompts answer differently to another picture"
+    assert _pictures_matter(seeing, prompts).summary == "2 of 2 prompts answer differently to another picture"
     assert seeing.asked == ["p0", "p5", "p0-swapped", "p5-swapped"]
     with pytest.raises(HoneError, match="does not see them"):
         _pictures_matter(SeeingSampler(blind=True), prompts)
     alone = SeeingSampler(blind=True)
-    assert "nothing to compare" in _pictures_matter(alone, prompts[1:3]).words
+    assert "nothing to compare" in _pictures_matter(alone, prompts[1:3]).summary
     assert not alone.asked

@@ -35,7 +35,7 @@ def outcomes(checks: Iterable[Check]) -> dict[str, Finding]:
 
 
 def data(prompts: Sequence[Prompt]) -> RunData:
-    return RunData(prompts, [], [], places={"train": {"h": "train.jsonl, line 3"}})
+    return RunData(prompts, [], [], indices={"train": {"h": "train.jsonl, line 3"}})
 
 
 def test_a_prompt_without_judge_or_reference_is_found(
@@ -44,13 +44,13 @@ def test_a_prompt_without_judge_or_reference_is_found(
     check = "every prompt has a judge"
     prompts = [prompt("v"), general("g")]
     none = outcomes(check_judges(recipe(), data(prompts)))[check]
-    assert none.outcome == "failed" and "judging.reward_model is not set" in none.words
+    assert none.outcome == "failed" and "judging.reward_model is not set" in none.summary
     with_model = recipe(judging={"reward_model": REWARD_MODEL})
     bare = outcomes(check_judges(with_model, data([*prompts, general("h", "")])))[check]
     assert bare.outcome == "failed"
-    assert bare.words == "1 general prompt without a reference to compare with: train.jsonl, line 3"
+    assert bare.summary == "1 general prompt without a reference to compare with: train.jsonl, line 3"
     fine = outcomes(check_judges(with_model, data(prompts)))[check]
-    assert (fine.outcome, fine.words) == ("ok", "1 by a verifier, 1 by the reward model")
+    assert (fine.outcome, fine.summary) == ("ok", "1 by a verifier, 1 by the reward model")
 
 
 def test_preferences_and_prompts_of_different_origin_are_named() -> None:
@@ -63,11 +63,11 @@ def test_preferences_and_prompts_of_different_origin_are_named() -> None:
 
     built = found({**prompts, "builder": "a:b"}, {"builder": "c:d"})
     assert built.outcome == "warning"
-    assert built.words == (
+    assert built.summary == (
         "the reward model learns from other data: prompts come from files, preferences from c:d; "
         "set judging.reward_model.training.data"
     )
-    assert "prompts come from a:b, preferences from files" in found({"builder": "a:b"}, files).words
+    assert "prompts come from a:b, preferences from files" in found({"builder": "a:b"}, files).summary
     assert found(prompts, files).outcome == found({"builder": "a:b"}, {"builder": "c:d"}).outcome == "ok"
 
 
@@ -76,7 +76,7 @@ def test_weights_and_penalties_move_the_scale(prompt: Callable[..., Any]) -> Non
     assert outcomes(check_judges(recipe(), data([prompt("v")])))[check].outcome == "ok"
     for rl in ({"reward_weights": {"string": 2.0}}, {"unparseable_penalty": 0.5}):
         found = outcomes(check_judges(recipe(rl=rl), data([prompt("v")])))[check]
-        assert found.outcome == "warning" and "string" in found.words
+        assert found.outcome == "warning" and "string" in found.summary
 
 
 def run_of(*results: tuple[str, dict[str, Any]]) -> Any:
@@ -107,7 +107,7 @@ def test_what_a_run_has_trained() -> None:
         )
     )
     assert (bad[bias].outcome, bad[critic].outcome) == ("failed", "failed")
-    assert "20.0%" in bad[bias].words and "critic.pretrain_steps" in bad[critic].words
+    assert "20.0%" in bad[bias].summary and "critic.pretrain_steps" in bad[critic].summary
     assert outcomes(check_trained(hybrid, run_of()))[critic].outcome == "ok"
     blind = hybrid.model_copy(update={"critic": hybrid.critic.model_copy(update={"pretrain_steps": 0})})
     assert outcomes(check_trained(blind, run_of()))[critic].outcome == "warning"
@@ -125,7 +125,7 @@ def test_references_are_compared_in_both_orders(
     found = position_bias(
         recipe(judging={"reward_model": REWARD_MODEL}), engines, [general(f"g{i}", f"r{i}") for i in range(5)]
     )
-    assert found.outcome == outcome and "4 pairs" in found.words
+    assert found.outcome == outcome and "4 pairs" in found.summary
 
 
 def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> None:
@@ -135,4 +135,4 @@ def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> Non
     found = position_bias(hybrid, engines, [general(f"g{i}", f"r{i}") for i in range(5)])
     trained = run_of(("reward-model", {"report": {"position_bias_frac": None, "num_pairs": 100}}))
     for finding in (found, outcomes(check_trained(hybrid, trained))[POSITION_BIAS]):
-        assert finding.outcome == "ok" and "one answer at a time" in finding.words
+        assert finding.outcome == "ok" and "one answer at a time" in finding.summary

@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> Path:
     )
     add_stage(run, "02-evaluate", "evaluate", {"after": "sft", "pass_at_1": 0.5}, hardware={"cpus": 2})
     add_stage(run, "03-rl", "rl", {})
-    (run / "stages" / "11-collect").mkdir()  # under way: no manifest yet
+    (run / "stages" / "11-harvest").mkdir()  # under way: no manifest yet
     return run
 
 

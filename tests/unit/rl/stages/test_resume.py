@@ -97,8 +97,8 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
         trainer=Trainer(),
         weight_sync=Trainer(),
         judge=Trainer(),
-        release=lambda: None,
-        now_holds=lambda _: proof,
+        invalidate=lambda: None,
+        mark_held=lambda _: proof,
     )
     loss = SimpleNamespace(kl_coef_verifiable=0.0, kl_coef_general=0.0)
     config = SimpleNamespace(

@@ -28,12 +28,12 @@ def test_plan(lengths: list[int], num_ranks: int, budget: int, packed: bool) -> 
         batch_of(lengths), num_ranks=num_ranks, micro_batch_tokens=budget, packed=packed
     )
     assert len(plan) == num_ranks
-    placed = [place for rank in plan for micro_batch in rank for place in micro_batch]
+    placed = [index for rank in plan for micro_batch in rank for index in micro_batch]
     assert sorted(placed) == list(range(len(lengths)))
     assert len({len(rank) for rank in plan}) == 1
     for rank in plan:
         for micro_batch in rank:
-            own = [lengths[place] for place in micro_batch]
+            own = [lengths[index] for index in micro_batch]
             size = sum(own) if packed else max(own, default=0) * len(own)
             assert size <= budget or len(own) == 1
             assert own == sorted(own, reverse=True)
@@ -46,7 +46,7 @@ def test_ranks_share_the_work(lengths: list[int], num_ranks: int) -> None:
     """No rank carries more than the mean and one longest sequence; equal numbers where they divide evenly."""
     plan = plan_micro_batches(batch_of(lengths), num_ranks=num_ranks, micro_batch_tokens=10**6)
     costs = sequence_cost(np.array(lengths))
-    loads = [sum(costs[place] for micro_batch in rank for place in micro_batch) for rank in plan]
+    loads = [sum(costs[index] for micro_batch in rank for index in micro_batch) for rank in plan]
     assert max(loads) <= sum(costs) / num_ranks + max(costs)
     if len(lengths) % num_ranks == 0:
         assert {sum(map(len, rank)) for rank in plan} == {len(lengths) // num_ranks}
@@ -60,7 +60,7 @@ def test_balance_is_near_the_best_split() -> None:
         abs(2 * sum(costs[i] for i in half) - sum(costs)) for half in itertools.combinations(range(8), 4)
     )
     plan = plan_micro_batches(batch_of(lengths), num_ranks=2, micro_batch_tokens=10**6)
-    loads = [sum(costs[place] for micro_batch in rank for place in micro_batch) for rank in plan]
+    loads = [sum(costs[index] for micro_batch in rank for index in micro_batch) for rank in plan]
     assert abs(loads[0] - loads[1]) <= best + 0.1 * sum(costs)
 
 

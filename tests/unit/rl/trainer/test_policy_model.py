@@ -16,8 +16,8 @@ import rl.trainer.policy_model
 from rl.data.batch import TrainBatch, TrainSequence
 from rl.trainer.collator import Collator
 from rl.trainer.policy_model import MicroBatch, PolicyModel
-from rl.trainer.vision_cache import VisualCache
-from sampler.vision_input import Visual
+from rl.trainer.vision_cache import VisionCache
+from sampler.vision_input import VisionInput
 
 TEMPERATURE = 0.7
 
@@ -56,18 +56,18 @@ def sequences(
     shown += [[(6, 32, 48)], [(32, 32), (8, 32, 32), (16, 32)]]
     for group, sizes in enumerate(shown):
         given: dict[str, list[Any]] = {"images": [], "videos": [], "video_metadata": []}
-        visuals, content = [], []
+        vision_inputs, content = [], []
         for i, size in enumerate(sizes):
             if len(size) == 2:
                 encoded = picture(10 * group + i, *size)
-                visuals.append(Visual("image", encoded))
+                vision_inputs.append(VisionInput("image", encoded))
                 given["images"].append(Image.open(io.BytesIO(encoded)))
             else:
                 film = frames(10 * group + i, *size)
-                visuals.append(Visual("video", video_file(film, fps=4.0)))
+                vision_inputs.append(VisionInput("video", video_file(film, fps=4.0)))
                 given["videos"].append(film)
                 given["video_metadata"].append({"total_num_frames": len(film), "fps": 4.0})
-            content.append({"type": visuals[-1].kind})
+            content.append({"type": vision_inputs[-1].kind})
         content.insert(len(sizes) // 2, {"type": "text", "text": "the sum of the digits? " * (1 + group)})
         text = tiny.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
@@ -84,7 +84,7 @@ def sequences(
                     f"p{group}",
                     np.concatenate([prompt, response]).astype(np.int32),
                     len(prompt),
-                    visuals=tuple(visuals),
+                    vision_inputs=tuple(vision_inputs),
                 )
             )
             inputs.append({**own, "input_ids": torch.tensor(np.concatenate([prompt, response]))[None]})
@@ -159,7 +159,7 @@ def test_text_alone_with_a_blank_picture(tiny: Any, policy: PolicyModel, sequenc
     blank = collator(tiny, always_picture=True)(TrainBatch.of(made))
     assert plain.pixel_values is None
     assert blank.pixel_values is not None
-    assert blank.visual_rows is None
+    assert blank.vision_rows is None
     tiny.model.zero_grad()
     without, _ = policy(plain)
     with_blank, _ = policy(blank)
@@ -179,17 +179,19 @@ def test_a_visual_is_processed_once_a_prompt(
     made, _ = sequences
     calls: list[Any] = []
     collate = collator(tiny)
-    pictures, video = collate.visuals._pictures, collate.visuals._video
+    pictures, video = collate.vision_inputs._pictures, collate.vision_inputs._video
     monkeypatch.setattr(
-        collate.visuals, "_pictures", lambda given: calls.append(len(given)) or pictures(given)
+        collate.vision_inputs, "_pictures", lambda given: calls.append(len(given)) or pictures(given)
     )
-    monkeypatch.setattr(collate.visuals, "_video", lambda given: calls.append(given.kind) or video(given))
+    monkeypatch.setattr(
+        collate.vision_inputs, "_video", lambda given: calls.append(given.kind) or video(given)
+    )
     batch = collate(TrainBatch.of(made))
     assert calls == [9, "video", "video"]
     assert batch.grid_thw.shape == (5 + 2 + 4, 3)
     assert batch.pixel_values.shape[0] == int(batch.grid_thw.prod(-1).sum())
     runs = [[0], [1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
-    assert batch.visual_rows.tolist() == [row for rows in runs for row in rows * 2]
+    assert batch.vision_rows.tolist() == [row for rows in runs for row in rows * 2]
     again = collate(TrainBatch.of(made))
     assert calls == [9, "video", "video"]
     assert torch.equal(again.pixel_values, batch.pixel_values)
@@ -205,8 +207,8 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
 
     processor = SimpleNamespace(image_processor=process, video_processor=None)
     one = inner(images=[np.zeros((32, 32, 3), np.uint8)], return_tensors="pt")["pixel_values"].nbytes
-    cache = VisualCache(processor, tiny.family, 2 * one)
-    a, b, c = (("abc"[i], (Visual("image", picture(i)),)) for i in range(3))
+    cache = VisionCache(processor, tiny.family, 2 * one)
+    a, b, c = (("abc"[i], (VisionInput("image", picture(i)),)) for i in range(3))
     cache.get([a])
     cache.get([b])
     cache.get([a])  # now b is the oldest
@@ -218,7 +220,7 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
     assert processed == [1, 1, 1, 1]
     direct = inner(images=[picture_array(b[1][0].encoded)], return_tensors="pt")["pixel_values"]
     assert torch.equal(found[0].pixel_values, direct)
-    nothing = VisualCache(processor, tiny.family, 0)
+    nothing = VisionCache(processor, tiny.family, 0)
     assert torch.equal(nothing.get([b])[0].pixel_values, direct)
 
 
@@ -303,14 +305,14 @@ def test_gradients_by_finite_differences(of_entropy: bool, monkeypatch: pytest.M
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     head = Head()
     policy = PolicyModel(head, head, (1, 4))  # type: ignore[arg-type]
-    place = torch.arange(6)
+    index = torch.arange(6)
     batch = MicroBatch(
         input_ids=torch.zeros(1, 6, dtype=torch.long),
         position_ids=torch.zeros(4, 1, 6),
-        predictors=place,
+        predictors=index,
         targets=torch.tensor([0, 2, 3, 5, 8, 8]),
         rows=torch.zeros(6, dtype=torch.long),
-        columns=place,
+        columns=index,
         shape=(1, 6),
     )
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sampler.data.dataset_rows import DatasetRow, dataset_rows
-from sampler.data.image import read_picture
+from sampler.data.image import read_image
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
 from sampler.prompt import Prompt
-from sampler.vision_input import Visual
+from sampler.vision_input import VisionInput
 from verifiers.errors import BadInput
 
 
@@ -115,7 +115,7 @@ def test_videos_are_read_placed_and_saved(tmp_path, video_file):
     (tmp_path / "film.avi").write_bytes(film)
     marked = load_one(tmp_path, messages="<video>Then <image>?", videos=["film.avi"], images=[data_uri(RED)])
     assert [part["type"] for part in marked.messages[0]["content"]] == ["video", "text", "image", "text"]
-    assert marked.visuals == (Visual("video", film), Visual("image", RED))
+    assert marked.vision_inputs == (VisionInput("video", film), VisionInput("image", RED))
     plain = load_one(tmp_path, messages="What?", videos="film.avi", images=[data_uri(RED)])
     assert [part["type"] for part in plain.messages[0]["content"]] == ["image", "video", "text"]
     assert marked.prompt_id != plain.prompt_id
@@ -202,7 +202,7 @@ def test_json_lists_blank_lines_byte_order_marks_and_directories(tmp_path):
     assert [prompt.reference for prompt in load_prompts(tmp_path)] == ["0", "1", "2", "3"]
     assert [prompt.reference for prompt in load_prompts(tmp_path, split="b")] == ["2", "3"]
     assert [prompt.reference for prompt in load_prompts(tmp_path, limit=3)] == ["0", "1", "2"]
-    assert [row.place.rpartition("/")[2] for row in dataset_rows(tmp_path)][-1] == "b.jsonl, line 3"
+    assert [row.location.rpartition("/")[2] for row in dataset_rows(tmp_path)][-1] == "b.jsonl, line 3"
 
 
 def test_duplicates_are_dropped_counted_and_logged(tmp_path, caplog):
@@ -390,10 +390,10 @@ def test_a_plug_ins_failure_is_told_as_such(tmp_path, monkeypatch):
 
 def test_a_picture_limit_of_ones_own():
     with pytest.raises(BadInput, match=r"claims 8 x 8 pixels, more than 63"):
-        read_picture(RED, max_pixels=63)
-    assert read_picture(RED, max_pixels=64) == RED
+        read_image(RED, max_pixels=63)
+    assert read_image(RED, max_pixels=64) == RED
     cut = encoded(size=(64, 64))[:-40]
-    assert read_picture(cut, decode=False) == cut  # the header is whole
+    assert read_image(cut, decode=False) == cut  # the header is whole
 
 
 # ---- whatever a row holds, nothing but BadInput comes out
@@ -437,10 +437,10 @@ def test_hostile_rows_raise_nothing_but_bad_input(changes):
        form=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"]))  # fmt: skip
 def test_damaged_pictures_raise_nothing_but_bad_input(cut, flips, form):
     picture = bytearray(encoded("blue", (24, 24), form))
-    for place, change in flips:
-        picture[place % len(picture)] ^= change
+    for location, change in flips:
+        picture[location % len(picture)] ^= change
     try:
-        read = read_picture(bytes(picture[: len(picture) - cut]), max_pixels=10_000)
+        read = read_image(bytes(picture[: len(picture) - cut]), max_pixels=10_000)
     except BadInput:
         return
     Prompt.build(messages=[], images=[read]).pil_images()

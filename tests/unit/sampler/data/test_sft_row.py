@@ -20,7 +20,9 @@ RESPONSE = "<think>3+5+1</think>\\boxed{9}"
 def test_rows_come_back_equal_with_their_lineage_and_several_for_one_prompt(tmp_path):
     rows = [
         SftRow(PROMPT, RESPONSE),
-        SftRow(PROMPT, "<think></think>\\boxed{9}", "rft", "r-7", 12, 1, {"status": "scored", "score": 1.0}),
+        SftRow(
+            PROMPT, "<think></think>\\boxed{9}", "harvest", "r-7", 12, 1, {"status": "scored", "score": 1.0}
+        ),
     ]
     path = save_sft_rows(tmp_path / "rows.parquet", rows)
     assert load_sft_rows(path) == rows

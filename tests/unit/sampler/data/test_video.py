@@ -16,7 +16,7 @@ from PIL import Image
 
 from sampler.data import video
 from sampler.data.video import clip_for, decode_video, read_video
-from sampler.vision_input import Visual, media_type
+from sampler.vision_input import VisionInput, media_type
 from verifiers.errors import BadInput
 
 VideoFile = Callable[..., bytes]
@@ -41,7 +41,7 @@ def test_frames_come_back_as_they_were(video_file: VideoFile) -> None:
     shown = frames(7)
     clip = decode_video(video_file(shown, fps=3.0), every)
     np.testing.assert_array_equal(clip.frames, shown)
-    assert (clip.places, clip.num_frames, clip.fps) == (tuple(range(7)), 7, 3.0)
+    assert (clip.indices, clip.num_frames, clip.fps) == (tuple(range(7)), 7, 3.0)
     assert clip.metadata()["duration"] == pytest.approx(7 / 3)
 
 
@@ -61,7 +61,7 @@ def test_containers(video_file: VideoFile, codec: str, suffix: str, named: str) 
     )
     encoded = video_file(shown, codec=codec, suffix=suffix)
     assert media_type(encoded) == named
-    assert read_video(Visual("video", encoded).data_url) == encoded
+    assert read_video(VisionInput("video", encoded).data_url) == encoded
     clip = decode_video(encoded, every)
     assert clip.frames.shape == shown.shape
     assert np.abs(clip.frames.astype(int) - shown).max() < 16
@@ -174,14 +174,14 @@ def test_broken_bytes_are_bad_input_or_frames(
     video_file: VideoFile, cut: int, flips: list[tuple[int, int]]
 ) -> None:
     whole = bytearray(video_file(np.zeros((6, 32, 32, 3), np.uint8), codec="mp4v", suffix=".mp4"))
-    for place, value in flips:
-        whole[place % len(whole)] = value
+    for index, value in flips:
+        whole[index % len(whole)] = value
     try:
         clip = decode_video(bytes(whole[:cut]), every)
     except BadInput:
         return
     assert clip.frames.ndim == 4
-    assert len(clip.frames) == len(clip.places) <= clip.num_frames
+    assert len(clip.frames) == len(clip.indices) <= clip.num_frames
 
 
 def test_a_row_without_frames_per_second(video_file: VideoFile, monkeypatch: pytest.MonkeyPatch) -> None:

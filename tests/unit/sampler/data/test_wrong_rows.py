@@ -36,8 +36,8 @@ def test_several_wrong_rows_are_named_at_once(tmp_path):
 def test_places_and_unread_columns(tmp_path):
     rows = [{**GOOD, "note": "mine"}, {**GOOD, "messages": "4+5", "image": "a.png", "source_url": "x"}]
     loaded = load_prompt_dataset(write_lines(tmp_path / "set.jsonl", *rows))
-    assert [loaded.places[one.prompt_id][-6:] for one in loaded.prompts] == ["line 1", "line 2"]
-    found = {column.name: (column.meant, column.place[-6:]) for column in loaded.unread_columns}
+    assert [loaded.locations[one.prompt_id][-6:] for one in loaded.prompts] == ["line 1", "line 2"]
+    found = {column.name: (column.meant, column.location[-6:]) for column in loaded.unread_columns}
     assert found == {"note": (None, "line 1"), "image": ("images", "line 2"), "source_url": (None, "line 2")}
     renamed = load_prompt_dataset(
         write_lines(tmp_path / "own.jsonl", {"q": "4+5", "verifier": "math", "truth": {"is": "9"}}),
