@@ -35,7 +35,7 @@ def require_finite(
 def save_batch(file: Path, batch: TrainBatch) -> None:
     """A batch as one .npz without pickles: columns, ids, counts, pictures and videos."""
     columns = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    vision_inputs = columns.pop("visuals")
+    vision_inputs = columns.pop("vision_inputs")
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
     plain = {name: value for name, value in columns.items() if name not in arrays}
     pictures = {
@@ -43,7 +43,9 @@ def save_batch(file: Path, batch: TrainBatch) -> None:
         for index, each in enumerate(vision_inputs.values())
         for number, one in enumerate(each)
     }
-    plain["visuals"] = {prompt_id: [one.kind for one in each] for prompt_id, each in vision_inputs.items()}
+    plain["vision_inputs"] = {
+        prompt_id: [one.kind for one in each] for prompt_id, each in vision_inputs.items()
+    }
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays, **pictures)  # type: ignore[arg-type]
 
@@ -57,7 +59,7 @@ def load_batch(file: Path) -> TrainBatch:
                 VisionInput(kind, kept[f"visual {index} {number}"].tobytes())
                 for number, kind in enumerate(kinds)
             )
-            for index, (prompt_id, kinds) in enumerate(plain.pop("visuals").items())
+            for index, (prompt_id, kinds) in enumerate(plain.pop("vision_inputs").items())
         }
         arrays = {
             name: kept[name] for name in kept.files if name != "plain" and not name.startswith("visual ")

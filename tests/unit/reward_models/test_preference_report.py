@@ -82,7 +82,7 @@ def test_a_model_that_reads_one_answer_at_a_time_has_no_place_to_be_biased_for()
     assert report.brier == pytest.approx((0.2**2 + 0.6**2) / 2)
     assert {name for name in report.metrics() if "order" in name or "bias" in name} == set()
     assert PairReport.from_json(dataclasses.asdict(report)) == report
-    assert report.words == (
+    assert report.summary == (
         "pairwise accuracy 50.0% on 2 held-out pairs, one answer at a time, so no position bias, "
         "calibration error 0.400, 1 failed"
     )

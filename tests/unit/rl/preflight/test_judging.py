@@ -35,7 +35,7 @@ def outcomes(checks: Iterable[Check]) -> dict[str, Finding]:
 
 
 def data(prompts: Sequence[Prompt]) -> RunData:
-    return RunData(prompts, [], [], indices={"train": {"h": "train.jsonl, line 3"}})
+    return RunData(prompts, [], [], locations={"train": {"h": "train.jsonl, line 3"}})
 
 
 def test_a_prompt_without_judge_or_reference_is_found(
