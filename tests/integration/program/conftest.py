@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import psutil
-import pyarrow.parquet as pq
 import pytest
+
+from tools.compare_runs import metric_lines, rollout_rows
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "data"
 START_S = 500.0  # a start takes 30 s on two idle cores; a busy machine may take ten times as long
 POLL_S = 0.02
-TIMED = ("time/", "rollout/tokens_per_s", "train/tokens_per_s", "rollout/num_worker_restarts")
 
 
 @dataclass
@@ -162,23 +162,18 @@ class HoneRun:
     def metrics(self) -> dict[tuple[str, int], dict[str, float]]:
         """By stage and step, without what a clock had a hand in. A step logged twice is an error."""
         steps: dict[tuple[str, int], dict[str, float]] = {}
-        for line in (self.run_dir / "metrics.jsonl").read_text().splitlines():
-            read = json.loads(line)
-            key = (read["stage"], read["step"])
+        for line in metric_lines(self.run_dir):
+            key = (line["stage"], line["step"])
             assert key not in steps, f"{key} was logged twice"
-            steps[key] = {
-                name: value for name, value in read["metrics"].items() if not name.startswith(TIMED)
-            }
+            steps[key] = line["metrics"]
         return steps
 
     def rollouts(self) -> dict[str, dict[str, Any]]:
         """Every logged rollout by its id, without the seconds its verdict took. One logged twice is an error."""
         rows: dict[str, dict[str, Any]] = {}
-        for file in sorted(self.run_dir.glob("rollouts/*/*.parquet")):
-            for row in pq.read_table(file).to_pylist():
-                assert row["rollout_id"] not in rows, f"{row['rollout_id']} is in the log twice"
-                row.pop("judge_s")
-                rows[row["rollout_id"]] = row
+        for row in rollout_rows(self.run_dir):
+            assert row["rollout_id"] not in rows, f"{row['rollout_id']} is in the log twice"
+            rows[row["rollout_id"]] = row
         return rows
 
 
