@@ -48,11 +48,17 @@ def video_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's folder marks it, and `gpu` tests are skipped without a GPU."""
+    """A test's folder marks it, and `gpu` tests are skipped without a GPU.
+
+    Side by side (`pytest -n 2 --dist loadgroup`) whole programs share one worker and all else that starts engines the
+    other, so that no run is started and no engine loaded twice; unit tests fill the gaps.
+    """
     here = Path(__file__).parent
     for item in items:
-        folder = item.path.relative_to(here).parts[0]
+        folder, *inside = item.path.relative_to(here).parts
         if folder in ("integration", "gpu"):
             item.add_marker(folder)
+        if folder == "integration":
+            item.add_marker(pytest.mark.xdist_group("program" if inside[0] == "program" else "engines"))
         if item.get_closest_marker("gpu") and not HAS_GPU:
             item.add_marker(pytest.mark.skip(reason="needs a GPU"))
