@@ -20,6 +20,7 @@ from reward_models.answer_comparison import INDICATORS, AnswerComparison
 from reward_models.preference import holds_thought
 from reward_models.score import Score
 from sampler.prompt import Prompt
+from sampler.vision_input import data_url
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 from verifiers.verifier import shown
@@ -226,7 +227,9 @@ def _question(comparison: AnswerComparison) -> list[dict[str, Any]]:
                 parts.append(_text(part["text"]))
             else:
                 visual = next(vision_inputs)  # vLLM's servers take a video as they take a picture
-                parts.append({"type": f"{visual.kind}_url", f"{visual.kind}_url": {"url": visual.data_url}})
+                parts.append(
+                    {"type": f"{visual.kind}_url", f"{visual.kind}_url": {"url": data_url(visual.read())}}
+                )
     responses = "\n".join(
         f"Response {word}, between the marks {mark}:\n{mark}\n{text}\n{mark}"
         for word, text in zip(INDICATORS, texts, strict=True)

@@ -20,7 +20,7 @@ from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.wrong_rows import WrongRows
 from sampler.prompt import Prompt
-from sampler.vision_input import VISION_KINDS, VisionInput
+from sampler.vision_input import data_url
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
@@ -208,8 +208,8 @@ def _write_jsonl(target: Path, columns: Mapping[str, list[Any]]) -> Path:
         with temporary.open("w", encoding="utf-8") as stream:
             for values in zip(*columns.values(), strict=True):
                 row = dict(zip(columns, values, strict=True))
-                for column, kind in zip(("images", "videos"), VISION_KINDS, strict=True):
-                    row[column] = [VisionInput(kind, one["bytes"]).data_url for one in row[column]]
+                for column in ("images", "videos"):
+                    row[column] = [data_url(one["bytes"]) for one in row[column]]
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         temporary.replace(target)
     finally:

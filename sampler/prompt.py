@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from sampler.vision_input import VISION_KINDS, VisionInput
+from sampler.vision_input import VISION_KINDS, VisionInput, VisionKind
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,15 +29,15 @@ class Prompt:
     ... )
 
     `messages` go to a chat template as they are; the n-th `{"type": "image"}` part stands for `images[n]`, the n-th
-    `{"type": "video"}` part for `videos[n]`, whose bytes stay encoded (PNG, JPEG; MP4, WebM) as they came. The first
-    tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged; the
+    `{"type": "video"}` part for `videos[n]`. A prompt names them by hash; they are read when an engine needs them. The
+    first tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged; the
     policy never sees them.
     """
 
     prompt_id: str
     messages: tuple[dict[str, Any], ...]
-    images: tuple[bytes, ...] = ()
-    videos: tuple[bytes, ...] = ()
+    images: tuple[VisionInput, ...] = ()
+    videos: tuple[VisionInput, ...] = ()
     kind: PromptKind = "verifiable"
     verifier: str | None = None
     verifier_options: dict[str, Any] = field(default_factory=dict)
@@ -50,8 +50,8 @@ class Prompt:
         cls,
         *,
         messages: Sequence[Mapping[str, Any]],
-        images: Sequence[bytes] = (),
-        videos: Sequence[bytes] = (),
+        images: Sequence[VisionInput | bytes] = (),
+        videos: Sequence[VisionInput | bytes] = (),
         kind: PromptKind = "verifiable",
         verifier: str | None = None,
         verifier_options: Mapping[str, Any] | None = None,
@@ -60,13 +60,15 @@ class Prompt:
         tags: Sequence[str] = (),
         prompt_id: str | None = None,
     ) -> Prompt:
-        """A prompt whose id is `content_id` of its content, unless the caller has an id of its own."""
+        """A prompt whose id is `content_id` of its content, unless the caller has an id of its own; bytes of an encoded
+        file stay in memory."""
         plain_messages = tuple(dict(message) for message in messages)
+        shown = _vision_inputs("image", images), _vision_inputs("video", videos)
         return cls(
-            prompt_id=prompt_id or content_id(plain_messages, images, videos, verifier, reference),
+            prompt_id=prompt_id or content_id(plain_messages, *shown, verifier, reference),
             messages=plain_messages,
-            images=tuple(images),
-            videos=tuple(videos),
+            images=shown[0],
+            videos=shown[1],
             kind=kind,
             verifier=verifier,
             verifier_options=dict(verifier_options or {}),
@@ -96,34 +98,33 @@ class Prompt:
         """Pictures and videos as the messages show them, first to last."""
         held = {"image": iter(self.images), "video": iter(self.videos)}
         parts = (part for message in self.messages for part in message["content"])
-        return tuple(
-            VisionInput(kind, next(held[kind]))
-            for part in parts
-            for kind in VISION_KINDS
-            if part["type"] == kind
-        )
+        return tuple(next(held[kind]) for part in parts for kind in VISION_KINDS if part["type"] == kind)
 
     def pil_images(self) -> list[Image]:
         """The pictures decoded to RGB, in the order of the messages' image parts."""
         from PIL import Image as PilImage
 
-        return [PilImage.open(io.BytesIO(encoded)).convert("RGB") for encoded in self.images]
+        return [PilImage.open(io.BytesIO(image.read())).convert("RGB") for image in self.images]
 
     def __hash__(self) -> int:
         return hash(self.prompt_id)
 
     def __repr__(self) -> str:
-        """Without the picture bytes, which would fill a log."""
+        """Pictures and videos counted, for a log."""
         return (
             f"Prompt({self.prompt_id}, {self.text!r}, {len(self.images)} images, {len(self.videos)} videos, "
             f"kind={self.kind}, verifier={self.verifier}, reference={self.reference!r}, tags={self.tags})"
         )
 
 
+def _vision_inputs(kind: VisionKind, files: Sequence[VisionInput | bytes]) -> tuple[VisionInput, ...]:
+    return tuple(file if isinstance(file, VisionInput) else VisionInput.of(kind, file) for file in files)
+
+
 def content_id(
     messages: Sequence[Mapping[str, Any]],
-    images: Sequence[bytes],
-    videos: Sequence[bytes],
+    images: Sequence[VisionInput],
+    videos: Sequence[VisionInput],
     verifier: str | None,
     reference: str,
 ) -> str:
@@ -133,8 +134,8 @@ def content_id(
     """
     content = {
         "messages": list(messages),
-        "images": [hashlib.sha256(image).hexdigest() for image in images],
-        "videos": [hashlib.sha256(video).hexdigest() for video in videos],
+        "images": [image.content_hash for image in images],
+        "videos": [video.content_hash for video in videos],
         "verifier": verifier,
         "reference": reference,
     }

@@ -1,11 +1,15 @@
-"""What a prompt shows: a picture or a video, encoded as it came."""
+"""What a prompt shows: a picture or a video, by its hash, and where to read it when an engine needs it."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from verifiers.errors import BadInput
 
 VisionKind = Literal["image", "video"]
 VISION_KINDS: tuple[VisionKind, ...] = ("image", "video")
@@ -23,22 +27,65 @@ _MEDIA_TYPES = (
 )
 
 
-@dataclass(frozen=True)
+class MediaSource(Protocol):
+    """Where a picture's or a video's file content lies; its text names that for an error."""
+
+    def read(self) -> bytes:
+        """The encoded bytes as they are now. Raises `BadInput`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class VisionInput:
-    """`encoded` is a file's content: PNG, JPEG, ... of an image, MP4, WebM, ... of a video."""
+    """A picture or a video of a prompt: equal where the content is, wherever it lies.
+
+    `content_hash` is the SHA-256 of the encoded file (PNG, JPEG, ...; MP4, WebM, ...) in hexadecimal. `source` is where
+    any process of the run can read the file again, or its bytes where it lies in memory only. `size` is the width and
+    height of a picture in pixels, where its header has been read.
+
+    >>> VisionInput.of("image", b"...").read()
+    b'...'
+    """
 
     kind: VisionKind
-    encoded: bytes
+    content_hash: str
+    source: MediaSource | bytes = field(compare=False, repr=False)
+    size: tuple[int, int] | None = field(default=None, compare=False, repr=False)
 
-    def __repr__(self) -> str:
-        """Without the bytes, which would fill a log."""
-        return f"Visual({self.kind}, {len(self.encoded)} bytes)"
+    @classmethod
+    def of(
+        cls,
+        kind: VisionKind,
+        encoded: bytes,
+        source: MediaSource | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> VisionInput:
+        """Of a file's content, which is let go of where there is a `source` to read it from again."""
+        return cls(kind, hashlib.sha256(encoded).hexdigest(), source or bytes(encoded), size)
 
-    @property
-    def data_url(self) -> str:
-        """As a `data:` URL, which a JSON file and a chat endpoint can hold."""
-        named = media_type(self.encoded) or "application/octet-stream"
-        return f"data:{named};base64,{base64.b64encode(self.encoded).decode()}"
+    def read(self) -> bytes:
+        """The encoded file. Raises `BadInput`, naming the source, where it is gone or no longer what it was."""
+        if isinstance(self.source, bytes):
+            return self.source
+        encoded = self.source.read()
+        if hashlib.sha256(encoded).hexdigest() != self.content_hash:
+            raise BadInput(f"{self.source}: the {self.kind} has changed since the data was read")
+        return encoded
+
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of a picture in pixels, without decoding it."""
+        if self.size is not None:
+            return self.size
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.read())) as image:
+            return image.size
+
+
+def data_url(encoded: bytes) -> str:
+    """A file's content as a `data:` URL, which a JSON file and a chat endpoint can hold."""
+    named = media_type(encoded) or "application/octet-stream"
+    return f"data:{named};base64,{base64.b64encode(encoded).decode()}"
 
 
 def media_type(encoded: bytes) -> str | None:

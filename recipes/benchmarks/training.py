@@ -156,7 +156,7 @@ def _bare_tensors(part: TrainBatch, model_path: Path) -> dict[str, np.ndarray]:
         labels[row, prompt_length : len(tokens)] = tokens[prompt_length:]
         mask[row, : len(tokens)] = 1
     images = [
-        Image.open(io.BytesIO(picture.encoded)).convert("RGB")
+        Image.open(io.BytesIO(picture.read())).convert("RGB")
         for prompt_id in part.prompt_ids
         for picture in part.vision_inputs[prompt_id]
     ]

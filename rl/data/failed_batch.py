@@ -39,7 +39,7 @@ def save_batch(file: Path, batch: TrainBatch) -> None:
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
     plain = {name: value for name, value in columns.items() if name not in arrays}
     pictures = {
-        f"visual {index} {number}": np.frombuffer(one.encoded, np.uint8)
+        f"visual {index} {number}": np.frombuffer(one.read(), np.uint8)
         for index, each in enumerate(vision_inputs.values())
         for number, one in enumerate(each)
     }
@@ -56,7 +56,7 @@ def load_batch(file: Path) -> TrainBatch:
         plain = json.loads(str(kept["plain"]))
         vision_inputs = {
             prompt_id: tuple(
-                VisionInput(kind, kept[f"visual {index} {number}"].tobytes())
+                VisionInput.of(kind, kept[f"visual {index} {number}"].tobytes())
                 for number, kind in enumerate(kinds)
             )
             for index, (prompt_id, kinds) in enumerate(plain.pop("vision_inputs").items())

@@ -49,7 +49,7 @@ class PromptEncoder:
         return np.asarray(self.tokenizer.encode(text, add_special_tokens=False), np.int32)
 
     def _images(self, prompt: Prompt) -> list[str]:
-        sizes = [(image.height, image.width) for image in prompt.pil_images()]
+        sizes = [image.image_size()[::-1] for image in prompt.images]
         if not sizes:
             return []
         counts = self.processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]
@@ -59,7 +59,7 @@ class PromptEncoder:
         """Each as the processor writes it: for Qwen3-VL a frame is its time in words and its run of placeholders."""
         written = []
         for video in prompt.videos:
-            clip = clip_for(video, self.processor.video_processor)
+            clip = clip_for(video.read(), self.processor.video_processor)
             features = processed_clip(clip, self.processor.video_processor)
             written.append(self.processor.replace_video_token(features, 0))
         return written

@@ -67,7 +67,7 @@ class VisionCache:
         from PIL import Image
 
         decoded = [
-            Image.open(io.BytesIO(one.encoded)).convert("RGB") for one in vision_inputs if one.kind == "image"
+            Image.open(io.BytesIO(one.read())).convert("RGB") for one in vision_inputs if one.kind == "image"
         ]
         if not decoded:
             return []
@@ -78,7 +78,7 @@ class VisionCache:
 
     def _video(self, visual: VisionInput) -> Patches:
         video_processor = self._processor.video_processor
-        output = processed_clip(clip_for(visual.encoded, video_processor), video_processor)
+        output = processed_clip(clip_for(visual.read(), video_processor), video_processor)
         return Patches(output["pixel_values_videos"], self._family.video_runs(output["video_grid_thw"]))
 
     def _keep(self, key: str, patches: Patches) -> None:

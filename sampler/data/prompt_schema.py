@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sampler.prompt import Prompt
+from sampler.vision_input import VisionInput
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _VIDEO = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
@@ -51,8 +52,8 @@ def prompt_columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
     }
 
 
-def _encoded(files: Sequence[bytes]) -> list[dict[str, bytes | None]]:
-    return [{"bytes": content, "path": None} for content in files]
+def _encoded(files: Sequence[VisionInput]) -> list[dict[str, bytes | None]]:
+    return [{"bytes": file.read(), "path": None} for file in files]
 
 
 def write_parquet(

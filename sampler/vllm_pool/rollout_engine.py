@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -92,11 +91,7 @@ class RolloutEngine:
                 request["multi_modal_data"] = self._decoded(prompt)
                 # Naming pictures by their encoded bytes spares vLLM hashing the decoded ones.
                 request["multi_modal_uuids"] = {
-                    kind: [
-                        hashlib.sha256(one.encoded).hexdigest()
-                        for one in prompt.vision_inputs
-                        if one.kind == kind
-                    ]
+                    kind: [one.content_hash for one in prompt.vision_inputs if one.kind == kind]
                     for kind in request["multi_modal_data"]
                 }
             parsed = parse_model_prompt(self._engine.model_config, request)
@@ -117,7 +112,7 @@ class RolloutEngine:
         if prompt.images:
             decoded["image"] = prompt.pil_images()
         if prompt.videos:
-            clips = [clip_for(video, self._video_processor) for video in prompt.videos]
+            clips = [clip_for(video.read(), self._video_processor) for video in prompt.videos]
             decoded["video"] = [
                 (clip.frames, clip.metadata() | {"do_sample_frames": False}) for clip in clips
             ]

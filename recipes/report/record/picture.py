@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from recipes.report.record.contact_sheet import contact_sheet
-from sampler.vision_input import VisionInput
+from sampler.vision_input import data_url
 from verifiers.errors import BadInput
 
 MAX_SIDE_PX = 512
@@ -51,14 +51,14 @@ class Picture:
                 kind, (width, height) = image.format, image.size
                 image.load()  # a picture cut short fails here, not in the reader's browser
                 if kind in {"PNG", "JPEG"} and len(encoded) <= MAX_RAW_BYTES:
-                    return cls(VisionInput("image", encoded).data_url, width, height)
+                    return cls(data_url(encoded), width, height)
                 shrunk = image.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return cls(None)
         shrunk.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
         buffer = io.BytesIO()
         shrunk.save(buffer, "PNG")
-        return cls(VisionInput("image", buffer.getvalue()).data_url, width, height)
+        return cls(data_url(buffer.getvalue()), width, height)
 
     @classmethod
     def of_video(cls, encoded: bytes | None) -> Picture:

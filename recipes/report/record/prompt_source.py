@@ -111,7 +111,10 @@ def _loaded(location: str) -> dict[str, Prompt]:
 
 def _row(prompt: Prompt) -> dict[str, Any]:
     encoded = {"images": prompt.images, "videos": prompt.videos}
-    return {**vars(prompt), **{name: [{"bytes": one} for one in files] for name, files in encoded.items()}}
+    return {
+        **vars(prompt),
+        **{name: [{"bytes": one.read()} for one in files] for name, files in encoded.items()},
+    }
 
 
 def message_text(messages: Sequence[dict[str, Any]]) -> str:

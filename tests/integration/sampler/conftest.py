@@ -109,7 +109,9 @@ def in_float64() -> Callable[[Path, Prompt, str], tuple[Any, dict[str, Any]]]:
         )
         text = processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True) + answer
         given: dict[str, Any] = {"images": prompt.pil_images()}
-        clips = [decode_video(video, lambda num_frames, fps: range(num_frames)) for video in prompt.videos]
+        clips = [
+            decode_video(video.read(), lambda num_frames, fps: range(num_frames)) for video in prompt.videos
+        ]
         given["videos"] = [clip.frames for clip in clips]
         given["video_metadata"] = [{"total_num_frames": clip.num_frames, "fps": clip.fps} for clip in clips]
         filled = {name: value for name, value in given.items() if value}

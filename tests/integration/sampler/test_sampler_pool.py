@@ -11,6 +11,7 @@ import pytest
 
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup, SamplingPlan
+from sampler.vision_input import VisionInput
 from sampler.vllm_pool.pool import SamplerError, SamplerPool
 
 
@@ -167,7 +168,9 @@ def test_kinds_have_their_own_number_of_samples(
 def test_bad_prompts_are_named(pool: SamplerPool, prompts: list[Prompt], plan: SamplingPlan) -> None:
     with pytest.raises(ValueError, match=f"{prompts[0].prompt_id} is given twice"):
         pool.sample([prompts[0], prompts[1], prompts[0]], plan)
-    broken = dataclasses.replace(prompts[0], prompt_id="broken", images=(b"not a picture",))
+    broken = dataclasses.replace(
+        prompts[0], prompt_id="broken", images=(VisionInput.of("image", b"not a picture"),)
+    )
     with pytest.raises(ValueError, match="prompt broken cannot be rendered"):
         list(pool.sample([*prompts[1:20], broken], plan))
     assert len(list(pool.sample(prompts, plan))) == len(prompts)

@@ -87,7 +87,7 @@ class Trainer:
         if group.prompt.images:
             inputs |= self.processor.image_processor(images=group.prompt.pil_images(), return_tensors="pt")
         for video in group.prompt.videos:
-            clip = decode_video(video, lambda num_frames, fps: range(num_frames))
+            clip = decode_video(video.read(), lambda num_frames, fps: range(num_frames))
             inputs |= self.processor.video_processor(
                 videos=[clip.frames],
                 video_metadata=[{"total_num_frames": clip.num_frames, "fps": clip.fps}],

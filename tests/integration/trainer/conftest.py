@@ -101,11 +101,11 @@ def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
             pixels = rng.integers(0, 255, (*shape, 3), dtype=np.uint8)
             if len(shape) == 2:
                 given["images"].append(Image.fromarray(pixels))
-                vision_inputs.append(VisionInput("image", png(given["images"][-1])))
+                vision_inputs.append(VisionInput.of("image", png(given["images"][-1])))
             else:
                 given["videos"].append(pixels)
                 given["video_metadata"].append({"total_num_frames": len(pixels), "fps": 4.0})
-                vision_inputs.append(VisionInput("video", video_file(pixels, fps=4.0)))
+                vision_inputs.append(VisionInput.of("video", video_file(pixels, fps=4.0)))
         content: list[dict[str, str]] = [{"type": visual.kind} for visual in vision_inputs]
         content.insert(
             len(vision_inputs) // 2, {"type": "text", "text": "Which digit is the largest? " * (group + 1)}

@@ -112,7 +112,7 @@ def rows_with(sets, folder: Path, number: int, **changed: object) -> Path:
     lines = []
     for location, prompt in enumerate(load_prompts(sets["train"]), 1):
         picture = folder / f"{location}.png"
-        picture.write_bytes(prompt.images[0])
+        picture.write_bytes(prompt.images[0].read())
         row = {
             "messages": prompt.messages, "images": [picture.name], "verifier": prompt.verifier,
             "reference": prompt.reference,

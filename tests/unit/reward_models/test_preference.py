@@ -11,7 +11,7 @@ from reward_models.preference import PreferenceList, load_preferences, save_pref
 from sampler.data.image import read_image
 from sampler.data.prompt_dataset import load_prompts
 from sampler.prompt import Prompt
-from sampler.vision_input import VisionInput
+from sampler.vision_input import VisionInput, data_url
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 
@@ -150,12 +150,12 @@ def test_a_video_is_kept(tmp_path, video_file, name):
     prompt = Prompt.build(messages=[{"role": "user", "content": parts}], videos=[film], kind="general")
     one = PreferenceList(prompt, (FinalAnswer("it falls"), FinalAnswer("no")), (5, 1))
     (read,) = load_preferences(save_preferences(tmp_path / name, [one]))
-    assert read.prompt.vision_inputs == prompt.vision_inputs == (VisionInput("video", film),)
+    assert read.prompt.vision_inputs == prompt.vision_inputs == (VisionInput.of("video", film),)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
 def test_a_picture_survives_as_a_data_url_of_its_own_kind(kind):
     encoded = picture(kind)
-    data_url = VisionInput("image", encoded).data_url
-    assert data_url.startswith(f"data:image/{kind.lower()};base64,")
-    assert read_image(data_url) == encoded
+    url = data_url(encoded)
+    assert url.startswith(f"data:image/{kind.lower()};base64,")
+    assert read_image(url) == encoded

@@ -285,7 +285,7 @@ def test_pictures_matter(trainer: Callable[..., Any], case: Any) -> None:
     before, _ = engine.logprobs(case.batch)
     changed = dataclasses.replace(
         case.batch,
-        vision_inputs={**case.batch.vision_inputs, "other": (VisionInput("image", picture.getvalue()),)},
+        vision_inputs={**case.batch.vision_inputs, "other": (VisionInput.of("image", picture.getvalue()),)},
         prompt_ids=tuple("other" if prompt_id == "p0" else prompt_id for prompt_id in case.batch.prompt_ids),
     )
     after, _ = engine.logprobs(changed)

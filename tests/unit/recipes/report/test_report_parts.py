@@ -323,4 +323,4 @@ def test_prompts_are_found_outside_the_run_too(run_maker: Any) -> None:
         found = log.prompts([prompt.prompt_id, "nobody"])
     assert list(found) == [prompt.prompt_id]
     assert found[prompt.prompt_id].question.text == prompt.text
-    assert found[prompt.prompt_id].pictures == tuple(Picture.of(image) for image in prompt.images)
+    assert found[prompt.prompt_id].pictures == tuple(Picture.of(image.read()) for image in prompt.images)

@@ -25,7 +25,7 @@ def sequence_lists(draw: st.DrawFn) -> list[TrainSequence]:
                 f"p{prompt}",
                 rng.integers(0, 1000, num_prompt + num_response).astype(np.int32),
                 num_prompt,
-                vision_inputs=(VisionInput("image", f"image {prompt}".encode()),) * (prompt % 3),
+                vision_inputs=(VisionInput.of("image", f"image {prompt}".encode()),) * (prompt % 3),
                 loss_mask=mask,
                 advantages=rng.normal(size=num_response).astype(np.float32) if draw(st.booleans()) else None,
                 sample_logprobs=rng.normal(size=num_response).astype(np.float32),

@@ -19,7 +19,10 @@ def batch_of(lengths):
                 f"p{i // 2}",
                 np.arange(length, dtype=np.int32),
                 2,
-                vision_inputs=(VisionInput("image", bytes([i, 0, 255])), VisionInput("video", b"another")),
+                vision_inputs=(
+                    VisionInput.of("image", bytes([i, 0, 255])),
+                    VisionInput.of("video", b"another"),
+                ),
                 advantages=np.full(length - 2, i, np.float32),
                 kl_coef=i / 10,
                 is_right=i % 2 == 0,

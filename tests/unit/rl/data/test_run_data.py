@@ -82,6 +82,6 @@ def test_paths_hold_from_any_directory_and_after_a_move(
     monkeypatch.chdir("/")
     read = load({"train": paths["train"], "heldout": "stages/made.parquet"}, tmp_path / "new")
     assert [one.prompt_id for one in read.train] == ["a"]
-    assert read.train[0].images == (picture(1),)
+    assert read.train[0].images[0].read() == picture(1)
     assert [one.prompt_id for one in read.heldout] == ["b"]
     assert list(read.cold_start) == []

@@ -41,7 +41,7 @@ def test_prompt_tokens_are_those_of_the_processor(
     """Also where a picture is resized to the grid, enlarged to the least or shrunk to the largest size."""
     prompt = many_pictures(picture, *sizes)
     text = tiny.processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True)
-    images = [Image.open(io.BytesIO(data)) for data in prompt.images]
+    images = [Image.open(io.BytesIO(file.read())) for file in prompt.images]
     wanted = tiny.processor(text=[text], images=images or None, return_tensors="np")["input_ids"][0]
     np.testing.assert_array_equal(encoder(prompt), wanted)
     assert encoder(prompt).dtype == np.int32

@@ -125,7 +125,7 @@ class SeeingSampler:
     def sample(self, prompts: list[Prompt], plan: None) -> Iterator[Any]:
         for one in prompts:
             self.asked.append(one.prompt_id)
-            seen = 0.0 if self.blind else -float(sum(one.images[0]))
+            seen = 0.0 if self.blind else -float(sum(one.images[0].read()))
             yield SimpleNamespace(prompt=one, rollouts=[SimpleNamespace(sample_logprobs=[seen])])
 
 

@@ -60,11 +60,11 @@ def sequences(
         for i, size in enumerate(sizes):
             if len(size) == 2:
                 encoded = picture(10 * group + i, *size)
-                vision_inputs.append(VisionInput("image", encoded))
+                vision_inputs.append(VisionInput.of("image", encoded))
                 given["images"].append(Image.open(io.BytesIO(encoded)))
             else:
                 film = frames(10 * group + i, *size)
-                vision_inputs.append(VisionInput("video", video_file(film, fps=4.0)))
+                vision_inputs.append(VisionInput.of("video", video_file(film, fps=4.0)))
                 given["videos"].append(film)
                 given["video_metadata"].append({"total_num_frames": len(film), "fps": 4.0})
             content.append({"type": vision_inputs[-1].kind})
@@ -208,7 +208,7 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
     processor = SimpleNamespace(image_processor=process, video_processor=None)
     one = inner(images=[np.zeros((32, 32, 3), np.uint8)], return_tensors="pt")["pixel_values"].nbytes
     cache = VisionCache(processor, tiny.family, 2 * one)
-    a, b, c = (("abc"[i], (VisionInput("image", picture(i)),)) for i in range(3))
+    a, b, c = (("abc"[i], (VisionInput.of("image", picture(i)),)) for i in range(3))
     cache.get([a])
     cache.get([b])
     cache.get([a])  # now b is the oldest
@@ -218,7 +218,7 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
     assert processed == [1, 1, 1]
     found = cache.get([b, c])
     assert processed == [1, 1, 1, 1]
-    direct = inner(images=[picture_array(b[1][0].encoded)], return_tensors="pt")["pixel_values"]
+    direct = inner(images=[picture_array(b[1][0].read())], return_tensors="pt")["pixel_values"]
     assert torch.equal(found[0].pixel_values, direct)
     nothing = VisionCache(processor, tiny.family, 0)
     assert torch.equal(nothing.get([b])[0].pixel_values, direct)

@@ -58,6 +58,10 @@ def load_one(tmp_path, **changes):
     return prompt
 
 
+def shown(prompt):
+    return [image.read() for image in prompt.images]
+
+
 def contents(prompt):
     return [[part.get("text", "IMAGE") for part in message["content"]] for message in prompt.messages]
 
@@ -115,7 +119,7 @@ def test_videos_are_read_placed_and_saved(tmp_path, video_file):
     (tmp_path / "film.avi").write_bytes(film)
     marked = load_one(tmp_path, messages="<video>Then <image>?", videos=["film.avi"], images=[data_uri(RED)])
     assert [part["type"] for part in marked.messages[0]["content"]] == ["video", "text", "image", "text"]
-    assert marked.vision_inputs == (VisionInput("video", film), VisionInput("image", RED))
+    assert marked.vision_inputs == (VisionInput.of("video", film), VisionInput.of("image", RED))
     plain = load_one(tmp_path, messages="What?", videos="film.avi", images=[data_uri(RED)])
     assert [part["type"] for part in plain.messages[0]["content"]] == ["image", "video", "text"]
     assert marked.prompt_id != plain.prompt_id
@@ -132,15 +136,15 @@ def test_pictures_in_every_form(tmp_path):
         {"bytes": None, "path": str(tmp_path / "pictures" / "red.png")},
     ]
     prompt = load_one(tmp_path, images=forms)
-    assert prompt.images == (RED,) * 4
+    assert shown(prompt) == [RED] * 4
     pq.write_table(
         pa.table({**{key: [value] for key, value in GOOD.items()}, "images": [[RED]]}),
         tmp_path / "raw.parquet",
     )
-    assert load_prompts(tmp_path / "raw.parquet")[0].images == (RED,)
-    assert load_one(tmp_path, images="pictures/red.png").images == (RED,)  # one picture need not be a list
+    assert shown(load_prompts(tmp_path / "raw.parquet")[0]) == [RED]
+    assert shown(load_one(tmp_path, images="pictures/red.png")) == [RED]  # one picture need not be a list
     jpeg = encoded(form="JPEG")
-    assert load_one(tmp_path, images=[data_uri(jpeg)]).images == (jpeg,)  # bytes stay as they came
+    assert shown(load_one(tmp_path, images=[data_uri(jpeg)])) == [jpeg]  # bytes stay as they came
 
 
 @pytest.mark.parametrize(
@@ -244,7 +248,7 @@ def test_a_hub_id_is_read_through_datasets_without_decoding(tmp_path, monkeypatc
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     (prompt,) = load_prompts("owner/some-set", split="test")
     assert asked == [("owner/some-set", "test")]
-    assert (prompt.images, prompt.source) == ((RED,), "owner/some-set")
+    assert (shown(prompt), prompt.source) == ([RED], "owner/some-set")
 
 
 # ---- what is wrong with it

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sampler.data import video
 from sampler.data.video import clip_for, decode_video, read_video
-from sampler.vision_input import VisionInput, media_type
+from sampler.vision_input import data_url, media_type
 from verifiers.errors import BadInput
 
 VideoFile = Callable[..., bytes]
@@ -61,7 +61,7 @@ def test_containers(video_file: VideoFile, codec: str, suffix: str, named: str) 
     )
     encoded = video_file(shown, codec=codec, suffix=suffix)
     assert media_type(encoded) == named
-    assert read_video(VisionInput("video", encoded).data_url) == encoded
+    assert read_video(data_url(encoded)) == encoded
     clip = decode_video(encoded, every)
     assert clip.frames.shape == shown.shape
     assert np.abs(clip.frames.astype(int) - shown).max() < 16
