@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from sampler.atomic_file import written_whole
 from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.prompt_messages import checked_text
 from sampler.data.prompt_reader import PromptReader
@@ -201,17 +202,11 @@ def _at(row: DatasetRow, column: str) -> Iterator[None]:
 
 
 def _write_jsonl(target: Path, columns: Mapping[str, list[Any]]) -> Path:
-    """Under a temporary name, then renamed; pictures and videos as `data:` URLs."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            for values in zip(*columns.values(), strict=True):
-                row = dict(zip(columns, values, strict=True))
-                for column in ("images", "videos"):
-                    row[column] = [data_url(one["bytes"]) for one in row[column]]
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Pictures and videos as `data:` URLs."""
+    with written_whole(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        for values in zip(*columns.values(), strict=True):
+            row = dict(zip(columns, values, strict=True))
+            for column in ("images", "videos"):
+                row[column] = [data_url(one["bytes"]) for one in row[column]]
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
     return target

@@ -10,7 +10,6 @@ from rl.engines.engines import Engines
 from rl.experience.evaluation import gate_figure
 from rl.experience.judge import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
-from rl.run.atomic_file import point_to
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_summary import write_summary
@@ -22,6 +21,7 @@ from rl.stages.reward_model import RewardStage
 from rl.stages.rl import RlStage, uses_critic
 from rl.stages.sft import SftStage
 from rl.stages.stage import StageRunner
+from sampler.atomic_file import point_to
 
 
 def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> dict[str, Any]:

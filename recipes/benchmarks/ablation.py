@@ -138,7 +138,7 @@ class _Arm:
         if self.recipe.critic.init_from:
             own = self.pretrain()
         _, policy = self.stage(RlStage(0, self.policy, own), self.policy)
-        steps = self.run.metrics_of(self.stage.last_name)
+        steps = self.run.metrics.of_stage(self.stage.last_name)
         pass_at_1, win_rate = _figures(self.evaluate("rl", policy))
         self.run.close()
         spent = ("time/train_s", "time/critic_s", "time/values_s", "time/logprobs_s")

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl.run.run_summary import read_metrics
+from rl.run.metrics_log import read_metrics
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

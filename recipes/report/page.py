@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from recipes.report.record.run_record import WORDS_OF_KIND, RunRecord, evaluatio
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 from rl.run.progress import duration_words
+from sampler.atomic_file import write_atomically
 from verifiers.counted import counted
 
 FOLDER = Path(__file__).parent
@@ -43,10 +43,7 @@ def write_report(run_dir: str | Path, out: str | Path | None = None) -> Path:
     """Write the page (RUN/report.html unless `out` says otherwise) and return its path. Raises `BadInput`."""
     run = RunRecord.open(run_dir)
     target = Path(out) if out is not None else run.path / "report.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    unfinished.write_text(render_report(run), encoding="utf-8", errors="replace")
-    unfinished.replace(target)
+    write_atomically(target, render_report(run))
     return target
 
 

@@ -15,7 +15,7 @@ from reward_models.scoring_service import ScoringService
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head
 from rl.recipe.judging_config import JudgingConfig
-from rl.run.run_directory import MANIFEST
+from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
 from sampler.vllm_pool.sampler_config import SamplerConfig

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rl.experience.judge import JudgedRollout
+from sampler.atomic_file import written_whole
 from verifiers.answer import FinalAnswer
 
 SCHEMA = pa.schema(
@@ -50,13 +51,11 @@ SCHEMA = pa.schema(
 def write_rollouts(
     directory: Path, judged: Sequence[JudgedRollout], *, stage: str, round_index: int, step: int
 ) -> Path:
-    """Write one step's shard under a temporary name, then rename: a reader never sees half of it."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write one step's shard; a reader never sees half of it."""
     rows = [_row(one) | {"stage": stage, "round": round_index, "step": step} for one in judged]
     path = directory / f"step-{step:05d}.parquet"
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
     return path
 
 

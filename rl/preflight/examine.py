@@ -21,6 +21,7 @@ from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.preflight.check import Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
+from rl.preflight.environment import check_environment
 from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
@@ -43,6 +44,7 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
     Where data or the policy to start from cannot be read, the checks that need them are not asked.
     """
     paths: dict[str, str] = {}
+    yield from check_environment(recipe)
     yield Check("data", partial(_data_is_there, recipe, scratch, paths))
     if not paths:
         yield not_asked("all other checks", "there is no data")

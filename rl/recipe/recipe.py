@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from rl.recipe.data_config import DataConfig
 from rl.recipe.judging_config import JudgingConfig, RewardTrainingConfig
 from rl.recipe.rl_config import CriticConfig, RlConfig
-from rl.recipe.run_config import EvaluationConfig, ProgramConfig, RayConfig, SyncConfig
+from rl.recipe.run_config import EvaluationConfig, MetricsConfig, ProgramConfig, RayConfig, SyncConfig
 from rl.recipe.section import Section
 from rl.recipe.sft_config import HarvestConfig, SftConfig
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
@@ -31,6 +31,7 @@ class Recipe(Section):
     harvest: HarvestConfig = HarvestConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     sync: SyncConfig = SyncConfig()
+    metrics: MetricsConfig = MetricsConfig()
     program: ProgramConfig = ProgramConfig()
     ray: RayConfig = RayConfig()
 
@@ -62,4 +63,5 @@ class RewardRecipe(RewardTrainingConfig):
     model: ModelConfig = ModelConfig()
     trainer: TrainerConfig = TrainerConfig()
     sampler: SamplerConfig = Field(SamplerConfig(), description="the workers that serve it for the report")
+    metrics: MetricsConfig = MetricsConfig()
     ray: RayConfig = RayConfig()

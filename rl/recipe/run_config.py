@@ -29,6 +29,15 @@ class SyncConfig(Section):
     prove: Literal["every_sync", "every_stage"] = Field("every_stage", description="how often")
 
 
+class MetricsConfig(Section):
+    """Where the figures of every step go beside RUN/metrics.jsonl."""
+
+    tensorboard: bool = Field(True, description="curves for `tensorboard --logdir RUN/tensorboard`")
+    wandb_project: str | None = Field(
+        None, description="project on Weights & Biases; the package wandb must be installed"
+    )
+
+
 class ProgramConfig(Section):
     """How many rounds, and when a round counts."""
 

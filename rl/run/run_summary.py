@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+
+from rl.run.metrics_log import read_metrics, stage_order
+from sampler.atomic_file import write_atomically
 
 Json = dict[str, Any]
 RunStatus = Literal["running", "complete"]
@@ -32,13 +34,9 @@ HELDOUT_FIELDS = (
 def write_summary(run_dir: str | Path, status: RunStatus | None = None) -> Json:
     """Build RUN/summary.json and return it. Without a `status` the earlier one's is kept, or "running"."""
     run_dir = Path(run_dir)
-    target = run_dir / "summary.json"
-    summary = build_summary(run_dir, status or _earlier_status(target))
-    unfinished = target.with_name(f".summary.json.{os.getpid()}.tmp")
-    unfinished.write_text(
-        json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    unfinished.replace(target)
+    summary = build_summary(run_dir, status or run_status(run_dir))
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(run_dir / "summary.json", text + "\n")
     return summary
 
 
@@ -82,27 +80,9 @@ def build_summary(run_dir: Path, status: RunStatus) -> Json:
 def read_manifests(run_dir: Path) -> list[Json]:
     """The manifests of the complete stages, in order; each was renamed into place, so it is whole."""
     paths = sorted(
-        (run_dir / "stages").glob("*/manifest.json"), key=lambda path: _stage_order(path.parent.name)
+        (run_dir / "stages").glob("*/manifest.json"), key=lambda path: stage_order(path.parent.name)
     )
     return [{"stage": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))} for path in paths]
-
-
-def read_metrics(run_dir: Path) -> list[Json]:
-    """The lines of metrics.jsonl, in order of stage and step, the last one written for each step.
-
-    A run that was killed can leave half a line, and one that resumed writes some steps twice.
-    """
-    path = run_dir / "metrics.jsonl"
-    if not path.exists():
-        return []
-    newest: dict[tuple[str, int], Json] = {}
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-            newest[str(line["stage"]), int(line["step"])] = line
-        except (ValueError, KeyError, TypeError):
-            continue
-    return [newest[key] for key in sorted(newest, key=lambda key: (_stage_order(key[0]), key[1]))]
 
 
 def _read_recipe(path: Path) -> Json:
@@ -110,9 +90,10 @@ def _read_recipe(path: Path) -> Json:
     return recipe if isinstance(recipe, dict) else {}
 
 
-def _earlier_status(path: Path) -> RunStatus:
+def run_status(run_dir: Path) -> RunStatus:
+    """By the last summary that was written."""
     try:
-        status = json.loads(path.read_text(encoding="utf-8")).get("status")
+        status = json.loads((run_dir / "summary.json").read_text(encoding="utf-8")).get("status")
     except (OSError, ValueError, AttributeError):
         return "running"
     return "complete" if status == "complete" else "running"
@@ -139,11 +120,6 @@ def _time_weighted_mean(lines: Iterable[Json], rate: str, seconds: str) -> float
     known = [(value, weight if weight is not None else 1.0) for value, weight in pairs if value is not None]
     total_s = sum(weight for _, weight in known)
     return sum(value * weight for value, weight in known) / total_s if total_s > 0 else None
-
-
-def _stage_order(stage: str) -> tuple[int, str]:
-    number = stage.split("-", 1)[0]
-    return (int(number) if number.isdecimal() else 1_000_000, stage)
 
 
 def _finite(value: Any) -> Any:  # JSON in, JSON out

@@ -17,7 +17,8 @@ from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.progress import StageProgress
-from rl.run.run_directory import RunDirectory, StageDirectory
+from rl.run.run_directory import RunDirectory
+from rl.run.stage_directory import StageDirectory
 from rl.run.stopwatch import Stopwatch
 from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
 from rl.stages.stage import Stage, StageContext
@@ -143,7 +144,7 @@ class RewardTraining:
 
     def _log(self, step: int, rate: float, outcome: Mapping[str, float]) -> None:
         of_scores = {f"reward_model/{name}": outcome[name] for name in SCALAR_METRICS if name in outcome}
-        self.run.log_metrics(
+        self.run.metrics.append(
             stage=self.stage.name,
             kind="reward-model",
             round_index=self.round_index,

@@ -15,13 +15,13 @@ from reward_models.serving import served
 from rl.data.preference_pairs import comparison_rows, load_reward_data
 from rl.data.prompt_encoder import PromptEncoder
 from rl.recipe.recipe import RewardRecipe
-from rl.run.atomic_file import write_atomically
 from rl.run.progress import ProgressDisplay
 from rl.run.ray_session import ray_session
 from rl.run.run_directory import RunDirectory
 from rl.run.stopwatch import Stopwatch
 from rl.stages.reward_model import RewardTraining, num_reward_steps
 from rl.stages.reward_objective import reward_objective
+from sampler.atomic_file import write_atomically
 from verifiers.counted import counted
 
 TRAIN_STAGE, REPORT_FILE = "01-reward-model", "report.json"

@@ -15,7 +15,8 @@ from rl.experience.rollout_log import write_rollouts
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay, StageProgress
-from rl.run.run_directory import RunDirectory, StageDirectory
+from rl.run.run_directory import RunDirectory
+from rl.run.stage_directory import StageDirectory
 from rl.run.stopwatch import Stopwatch
 
 
@@ -46,7 +47,7 @@ class StageContext:
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append a step's figures to the run's metrics."""
-        self.run.log_metrics(
+        self.run.metrics.append(
             stage=self.directory.name,
             kind=self.kind,
             round_index=self.round_index,

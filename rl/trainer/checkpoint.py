@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from rl.run.atomic_file import write_atomically
-from rl.run.run_directory import StageDirectory
+from rl.run.stage_directory import StageDirectory
 from rl.trainer.trainer import Trainer
+from sampler.atomic_file import write_atomically
 
 CURSOR = "cursor.json"
 NOT_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt", "*.pth")

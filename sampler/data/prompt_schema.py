@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sampler.atomic_file import written_whole
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput
 
@@ -59,16 +60,11 @@ def _encoded(files: Sequence[VisionInput]) -> list[dict[str, bytes | None]]:
 def write_parquet(
     path: str | os.PathLike[str], columns: dict[str, list[Any]], fields: Sequence[tuple[str, pa.DataType]]
 ) -> Path:
-    """Write under a temporary name, then rename: a reader never sees half a file. Returns the path."""
+    """Returns the path; a reader never sees half a file."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     schema = pa.schema(list(fields), metadata={"huggingface": json.dumps(_hub_info(fields))})
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with written_whole(target) as temporary:
         pq.write_table(pa.table(columns, schema=schema), temporary, compression="zstd")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 

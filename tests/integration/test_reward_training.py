@@ -70,7 +70,7 @@ def test_trained_reported_and_not_done_twice(
     left = {file.name for file in (run.path / "model").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= left
     assert (VALUE_HEAD_FILE in left) == (kind == "scalar")
-    metrics = run.metrics_of("01-reward-model")
+    metrics = run.metrics.of_stage("01-reward-model")
     losses = [one["train/loss"] for one in metrics]
     assert losses[-1] < losses[0]
     assert ("reward_model/pair_accuracy_frac" in metrics[0]) == (kind == "scalar")

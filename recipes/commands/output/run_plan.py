@@ -15,6 +15,7 @@ from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
+from rl.preflight.environment import check_environment
 from rl.preflight.token_limits import comparison_room, response_room
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
@@ -50,6 +51,7 @@ def _checks(recipe: Recipe) -> Iterator[Check]:
     sets: dict[str, LoadedSet] = {}
     yield from check_reading(files, sets, own=files, decode_images=False)
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
+    yield from check_environment(recipe)
     yield Check("prompts and responses fit", partial(response_room, recipe))
     if recipe.judging.reward_model is not None:
         yield Check("comparisons fit the reward model", partial(comparison_room, recipe))

@@ -10,7 +10,7 @@ from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from reward_models.scoring_service import Compare
 from rl.experience.evaluation import win_rate
-from rl.run.atomic_file import write_atomically
+from sampler.atomic_file import write_atomically
 from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.prompt_reader import PromptReader
 from verifiers.answer import FinalAnswer, split_response
@@ -55,7 +55,6 @@ def scored(
 def write_scores(path: Path, rows: Sequence[tuple[AnswerComparison, Score]]) -> None:
     """One JSON line a row, written whole or not at all."""
     lines = [json.dumps({"id": one.comparison_id, **score.to_json()}) for one, score in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, "\n".join(lines) + "\n")
 
 

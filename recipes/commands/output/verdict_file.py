@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO
 
+from sampler.atomic_file import written_whole
 from verifiers.case import Case
 from verifiers.counted import counted
 from verifiers.verdict import UNJUDGED, Verdict
@@ -24,23 +27,19 @@ class VerdictFile:
         self.unjudged: list[tuple[Case, Verdict]] = []
         self._sum_scores = 0.0
         self._slowest: list[tuple[float, Case, Verdict]] = []
-        self._partial = path.with_name(path.name + ".partial") if path is not None else None
-        self._sink = None
-        if self._partial is not None:
-            self._partial.parent.mkdir(parents=True, exist_ok=True)
-            self._sink = self._partial.open("w", encoding="utf-8")
+        self._open = ExitStack()
+        self._sink: TextIO | None = None
 
     def __enter__(self) -> VerdictFile:
+        if self.path is not None:
+            temporary = self._open.enter_context(written_whole(self.path))
+            self._sink = self._open.enter_context(temporary.open("w", encoding="utf-8"))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._sink is None or self._partial is None or self.path is None:
-            return
-        self._sink.close()
-        if kind is None:
-            self._partial.replace(self.path)
-        else:
-            self._partial.unlink()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
     def add(self, case: Case, verdict: Verdict) -> None:
         """Count one verdict and write its row."""

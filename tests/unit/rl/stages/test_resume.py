@@ -25,7 +25,7 @@ def run(tmp_path):
 def log(run, *steps, stage=STAGE):
     for step in steps:
         metrics = {"train/mismatch_kl": 0.1 / (step + 1), "rollout/reward_mean": step / 10}
-        run.log_metrics(stage=stage, kind="rl", round_index=0, step=step, metrics=metrics)
+        run.metrics.append(stage=stage, kind="rl", round_index=0, step=step, metrics=metrics)
 
 
 class Trainer:

@@ -1,0 +1,108 @@
+"""One stage on disk: a directory that is the stage's own, and the manifest that says it is complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rl.run.metrics_log import MetricsLog
+from rl.run.provenance import code_version, content_hash, describe_hardware, package_versions
+from rl.run.stopwatch import Stopwatch
+from sampler.atomic_file import write_atomically
+from verifiers.errors import HoneError
+
+MANIFEST = "manifest.json"
+
+
+class StageDirectory:
+    """One stage: where it writes while it runs, and the manifest that says it is complete."""
+
+    def __init__(self, run: Path, name: str, metrics: MetricsLog) -> None:
+        self.name = name
+        self.path = run / "stages" / name
+        self.rollouts = run / "rollouts" / name
+        self._run = run
+        self._metrics = metrics
+
+    @property
+    def is_complete(self) -> bool:
+        """By its manifest, which is written last."""
+        return (self.path / MANIFEST).is_file()
+
+    def manifest(self) -> dict[str, Any]:
+        """Raises: HoneError where the stage is not complete or its manifest is damaged."""
+        try:
+            manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text())
+        except (OSError, ValueError) as error:
+            raise HoneError(
+                f"{self.path / MANIFEST} cannot be read ({error}); delete the stage's directory to "
+                "run it again"
+            ) from error
+        return manifest
+
+    def begin(self) -> None:
+        """Clear whatever an interrupted attempt left: files, rollouts, lines of metrics."""
+        for leftover in (self.path, self.rollouts):
+            shutil.rmtree(leftover, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        self._metrics.drop(self.name)
+
+    def rewind(self, next_step: int) -> None:
+        """Drop what an interrupted attempt wrote from ``next_step`` on: its rollouts and its lines of metrics."""
+        for shard in self.rollouts.glob("step-*.parquet"):
+            if int(shard.stem.removeprefix("step-")) >= next_step:
+                shard.unlink()
+        for unfinished in (*self.rollouts.glob(".*.tmp"), *self.path.glob(".*.tmp")):
+            unfinished.unlink() if unfinished.is_file() else shutil.rmtree(unfinished)
+        self._metrics.drop(self.name, from_step=next_step)
+
+    def metrics(self) -> list[dict[str, float]]:
+        """What this stage has logged so far, by step: also what a process before this one logged."""
+        return self._metrics.of_stage(self.name)
+
+    def complete(
+        self,
+        *,
+        kind: str,
+        title: str,
+        round_index: int,
+        started_at: float,
+        watch: Stopwatch,
+        inputs: Mapping[str, Any],
+        result: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Write the manifest, by which the stage is done and never run again."""
+        ended_at = time.time()
+        manifest = {
+            "stage": self.name,
+            "kind": kind,
+            "title": title,
+            "round": round_index,
+            "started_at": _iso(started_at),
+            "ended_at": _iso(ended_at),
+            "wall_s": ended_at - started_at,
+            "phase_s": dict(watch.seconds),
+            "inputs": dict(inputs),
+            "outputs": self._outputs(),
+            "code_version": code_version(),
+            "packages": package_versions(),
+            "hardware": describe_hardware(),
+            "result": dict(result),
+        }
+        write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True))
+        return manifest
+
+    def _outputs(self) -> dict[str, str]:
+        files = [*self.path.rglob("*"), *self.rollouts.rglob("*")]
+        return {
+            str(file.relative_to(self._run)): content_hash(file) for file in sorted(files) if file.is_file()
+        }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
