@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import psutil
 import pytest
 
-from tools.compare_runs import metric_lines, rollout_rows
+from tools.run_digest import metric_lines, rollout_rows
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "data"

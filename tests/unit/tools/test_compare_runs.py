@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
-from tools import compare_runs
+from tools import compare_runs, run_digest
 
 HARVEST = "06-harvest-r0"
 
@@ -57,7 +57,7 @@ def compare(before: Path, tmp_path: Path) -> Callable[..., compare_runs.Comparis
 
     def with_changes(**changes: Any) -> compare_runs.Comparison:
         after = write_run(tmp_path / "after", **changes)
-        return compare_runs.compare(compare_runs.digest_of(before), compare_runs.digest_of(after))
+        return compare_runs.compare(run_digest.digest_of(before), run_digest.digest_of(after))
 
     return with_changes
 
@@ -126,7 +126,7 @@ def test_a_picture_differs_by_its_bytes(compare: Callable[..., compare_runs.Comp
 
 
 def test_long_values_are_shown_where_they_part(before: Path) -> None:
-    digest = compare_runs.digest_of(before)
+    digest = run_digest.digest_of(before)
     old, new = ({**digest, "results": {"s": {"key": "x" * 500 + end + "y" * 500}}} for end in "ab")
     (found,) = differences(compare_runs.compare(old, new))
     assert found == f"s: key: ...{'x' * 40}a{'y' * 59}... != ...{'x' * 40}b{'y' * 59}..."
@@ -140,12 +140,12 @@ def test_what_only_the_later_run_has_is_added(compare: Callable[..., compare_run
 
 def test_what_only_the_earlier_run_has_is_a_difference(before: Path, tmp_path: Path) -> None:
     richer = write_run(tmp_path / "richer", metrics={"train/old": 1.0})
-    comparison = compare_runs.compare(compare_runs.digest_of(richer), compare_runs.digest_of(before))
+    comparison = compare_runs.compare(run_digest.digest_of(richer), run_digest.digest_of(before))
     assert differences(comparison) == ["03-rl-r0 step 2: train/old: missing, was 1.0"]
 
 
 def test_a_record_that_one_side_lacks_is_a_difference(before: Path) -> None:
-    digest = compare_runs.digest_of(before)
+    digest = run_digest.digest_of(before)
     without = digest | {"rollouts": {}}
     name = f"{HARVEST} step 1 rollout {HARVEST}-1-p0-3"
     assert differences(compare_runs.compare(digest, without)) == [f"{name}: missing"]
@@ -156,7 +156,7 @@ def test_a_step_logged_twice_is_an_error(before: Path) -> None:
     log = before / "metrics.jsonl"
     log.write_text(log.read_text() * 2)
     with pytest.raises(ValueError, match="03-rl-r0 step 2 is there twice"):
-        compare_runs.digest_of(before)
+        run_digest.digest_of(before)
 
 
 def test_the_command_says_identical_or_where_not(
