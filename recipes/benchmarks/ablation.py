@@ -20,6 +20,7 @@ from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import EvaluationResult
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.rl import RlStage
@@ -124,22 +125,20 @@ class _Arm:
         self.recipe = recipe
         self.stage = StageRunner(recipe, self.run, engines, shared.data, display, num_started=1)
 
-    def evaluate(self, after: str, policy: PolicyState) -> dict[str, Any]:
-        figures, _ = self.stage(EvaluateStage(0, after=after), policy)
-        return figures
+    def evaluate(self, after: str, policy: PolicyState) -> EvaluationResult:
+        return self.stage(EvaluateStage(0, after=after), policy)
 
     def pretrain(self) -> Path:
-        trained, _ = self.stage(CriticStage(0, self.policy, None), self.policy)
-        return self.run.path / trained["critic"]
+        return self.stage(CriticStage(0, self.policy, None), self.policy).critic
 
     def train(self, shared_critic: Path) -> AblationRun:
         """RL and an evaluation, with the critic that the arms share unless this one starts from another or none."""
         own = shared_critic if self.recipe.critic.pretrain_steps else None
         if self.recipe.critic.init_from:
             own = self.pretrain()
-        _, policy = self.stage(RlStage(0, self.policy, own), self.policy)
-        steps = self.run.metrics.of_stage(self.stage.last_name)
-        pass_at_1, win_rate = _figures(self.evaluate("rl", policy))
+        trained = self.stage(RlStage(0, self.policy, own), self.policy)
+        steps = self.run.metrics.of_stage(trained.stage)
+        pass_at_1, win_rate = _figures(self.evaluate("rl", trained.policy))
         self.run.close()
         spent = ("time/train_s", "time/critic_s", "time/values_s", "time/logprobs_s")
         return AblationRun(
@@ -152,8 +151,8 @@ class _Arm:
         )
 
 
-def _figures(evaluation: Mapping[str, Any]) -> tuple[float, float]:
-    return evaluation["pass_at_1"], evaluation["general"]["against_reference"]["win_rate"]
+def _figures(evaluation: EvaluationResult) -> tuple[float, float]:
+    return evaluation.pass_at_1, evaluation.general["against_reference"]["win_rate"]
 
 
 def _changed(recipe: Recipe, change: Mapping[str, Any]) -> Recipe:

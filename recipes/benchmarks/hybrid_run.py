@@ -11,6 +11,7 @@ from rl.data.run_data import RunData, load
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PrepareResult, RewardModelResult, SftResult, result_of
 from verifiers.errors import BadInput
 
 
@@ -28,13 +29,13 @@ class HybridRun:
         """The run at ``path``, its recipe with ``overrides`` and with the reward model it trained. Raises: BadInput
         where it is no hybrid run."""
         path = path.absolute()
-        manifests = RunDirectory(path).manifests()
-        results = {manifest["kind"]: manifest["result"] for manifest in manifests}
-        model = path / "reward-model"
-        if not {"prepare", "sft"} <= results.keys() or not model.exists():
+        results = [result_of(manifest, path) for manifest in RunDirectory(path).manifests()]
+        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
+        cold_start = next((one for one in results if isinstance(one, SftResult)), None)
+        model = next((one.model for one in results if isinstance(one, RewardModelResult)), None)
+        if prepared is None or cold_start is None or model is None:
             raise BadInput(f"{path.name} is no hybrid run with a cold start and a reward model of its own")
-        trained = ["judging.reward_model.training=null", f"judging.reward_model.path={model.resolve()}"]
+        trained = ["judging.reward_model.training=null", f"judging.reward_model.path={model}"]
         recipe = load_recipe(path / "recipe.yaml", [*trained, "model.path=null", *overrides])
-        first = next(manifest["result"] for manifest in manifests if manifest["kind"] == "sft")
-        hub = PolicyState.from_result(first["policy"], path).hub
-        return cls(path, recipe, PolicyState(0, hub, "sft"), load(results["prepare"]["paths"], path))
+        policy = PolicyState(0, cold_start.policy.hub, "sft")
+        return cls(path, recipe, policy, load(prepared.paths, path))

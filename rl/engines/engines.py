@@ -8,13 +8,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from rl.engines.weight_sync import Proof, WeightSync
+from rl.engines.weight_sync import WeightSync
 from rl.experience.judge import JudgedBatch, judge_of, judging_order, scoring
 from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.ray_session import ray_for
+from rl.run.stage_result import Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ray.exceptions import RayError
@@ -12,6 +11,7 @@ from ray.exceptions import RayError
 from rl.data.batch import TrainBatch, TrainSequence
 from rl.experience.step_metrics import Mismatch
 from rl.recipe.run_config import SyncConfig
+from rl.run.stage_result import Proof
 from rl.trainer.trainer import Trainer
 from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
@@ -21,14 +21,6 @@ from verifiers.errors import HoneError
 
 class SyncError(HoneError):
     """A sync that did not take: the sampler does not compute what the trainer computes."""
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What a proof compared: the largest difference of a log-probability, over how many tokens."""
-
-    max_difference: float
-    num_tokens: int
 
 
 class WeightSync:

@@ -63,13 +63,6 @@ def evaluate(judged: Sequence[JudgedRollout], *, pass_at: Sequence[int], pass_sc
     }
 
 
-def gate_figure(figures: Mapping[str, Any]) -> float:
-    """What a round must gain in: pass@1, or without a prompt that a verifier judges the win rate."""
-    if figures["num_prompts"] or not figures["general"]["num_prompts"]:
-        return float(figures["pass_at_1"])
-    return float(figures["general"]["against_reference"]["win_rate"] or 0.0)
-
-
 def _counts(judged: Sequence[JudgedRollout], pass_score: float) -> PassCounts:
     counts: PassCounts = {}
     for one in judged:

@@ -16,6 +16,7 @@ from rl.data.run_data import RunData
 from rl.preflight.check import Check, Finding, some_of
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import CriticResult, RewardModelResult, result_of
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
@@ -35,12 +36,15 @@ def check_judges(recipe: Recipe, data: RunData) -> Iterator[Check]:
 
 def check_trained(recipe: Recipe, run: RunDirectory) -> Iterator[Check]:
     """What a run under way has trained so far: its reward model's bias and what its critic explains."""
-    results = [(manifest["kind"], manifest["result"]) for manifest in run.manifests()]
-    for report in [result["report"] for kind, result in results if kind == "reward-model"]:
-        where = counted(report["num_pairs"], "held-out pair")
-        yield Check(POSITION_BIAS, partial(_limited_bias, recipe, report["position_bias_frac"], where))
+    results = [result_of(manifest, run.path) for manifest in run.manifests()]
+    for result in results:
+        if isinstance(result, RewardModelResult) and result.report is not None:
+            where = counted(result.report.num_pairs, "held-out pair")
+            yield Check(
+                POSITION_BIAS, partial(_limited_bias, recipe, result.report.position_bias_frac, where)
+            )
     if recipe.rl.advantage in NEEDS_CRITIC:
-        explained = [result["explained_variance"] for kind, result in results if kind == "critic"]
+        explained = [result.explained_variance for result in results if isinstance(result, CriticResult)]
         yield Check("critic after value pre-training", partial(_explained, recipe, explained))
 
 

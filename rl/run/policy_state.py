@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, PlainSerializer, SerializationInfo, TypeAdapter, ValidationInfo
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    return path if info.context is None else Path(info.context) / path
+
+
+def _inside(path: Path, info: SerializationInfo) -> str:
+    run_path = info.context
+    return str(path.relative_to(run_path) if run_path and path.is_relative_to(run_path) else path)
+
+
+# Kept relative in the files of a run (the context is its directory) where it lies inside, so that a run can be moved.
+RunPath = Annotated[Path, AfterValidator(_absolute), PlainSerializer(_inside)]
 
 
 @dataclass(frozen=True)
@@ -12,18 +27,10 @@ class PolicyState:
     """A policy at the end of a stage. ``hub`` is its checkpoint directory in the hub layout."""
 
     version: int
-    hub: Path
+    hub: RunPath
     stage: str
 
-    def to_result(self, run_path: Path) -> dict[str, Any]:
-        """As it stands in a manifest; a path inside the run is kept relative, so that a run can be moved."""
-        inside = self.hub.is_relative_to(run_path)
-        return {
-            "version": self.version,
-            "stage": self.stage,
-            "hub": str(self.hub.relative_to(run_path) if inside else self.hub),
-        }
-
-    @classmethod
-    def from_result(cls, result: dict[str, Any], run_path: Path) -> PolicyState:
-        return cls(int(result["version"]), run_path / result["hub"], str(result["stage"]))
+    def to_json(self, run_path: Path) -> dict[str, Any]:
+        """As it stands in a manifest."""
+        found: dict[str, Any] = TypeAdapter(PolicyState).dump_python(self, mode="json", context=run_path)
+        return found

@@ -12,6 +12,7 @@ from typing import Any
 
 from rl.run.metrics_log import MetricsLog
 from rl.run.provenance import code_version, content_hash, describe_hardware, package_versions
+from rl.run.stage_result import VERSION, StageResult
 from rl.run.stopwatch import Stopwatch
 from sampler.atomic_file import write_atomically
 from verifiers.errors import HoneError
@@ -67,20 +68,19 @@ class StageDirectory:
 
     def complete(
         self,
+        result: StageResult,
         *,
-        kind: str,
         title: str,
         round_index: int,
         started_at: float,
         watch: Stopwatch,
         inputs: Mapping[str, Any],
-        result: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Write the manifest, by which the stage is done and never run again."""
         ended_at = time.time()
         manifest = {
             "stage": self.name,
-            "kind": kind,
+            "kind": result.kind,
             "title": title,
             "round": round_index,
             "started_at": _iso(started_at),
@@ -92,7 +92,8 @@ class StageDirectory:
             "code_version": code_version(),
             "packages": package_versions(),
             "hardware": describe_hardware(),
-            "result": dict(result),
+            "result_version": VERSION,
+            "result": result.to_json(self._run),
         }
         write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True))
         return manifest

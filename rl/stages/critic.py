@@ -26,6 +26,7 @@ from rl.experience.training_batch import (
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig, RlConfig
 from rl.run.policy_state import PolicyState
+from rl.run.stage_result import CriticResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.rl import value_loss_spec
 from rl.stages.stage import Stage, StageContext
@@ -35,14 +36,14 @@ from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 
-class CriticStage(Stage):
+class CriticStage(Stage[CriticResult]):
     """Rollouts of a policy that stays as it is; the critic fits their Monte-Carlo returns (VC-PPO, 2503.01491, section
     3.2) until the variance it explains settles, or for ``critic.pretrain_steps``.
 
     ``start`` is the checkpoint it begins with: the last round's critic; None for ``critic.init_from``, else the policy.
     """
 
-    kind = "critic"
+    leaves = CriticResult
     label = "critic"
 
     def __init__(self, round_index: int, base: PolicyState, start: Path | None) -> None:
@@ -56,7 +57,7 @@ class CriticStage(Stage):
     def inputs(self) -> Mapping[str, Any]:
         return {"critic": None if self.start is None else self.start.parent.name}
 
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> CriticResult:
         """Fit returns step by step until settled or done; goes on from a checkpoint; exports the critic."""
         config, trainer = context.recipe.critic, context.engines.trainer
         trainer.load_critic(self.start or initial_checkpoint(context))
@@ -81,11 +82,11 @@ class CriticStage(Stage):
         with context.watch("save"):
             export_critic(trainer, self.base.hub, critic)
             checkpoint.finish()
-        return {
-            "critic": str(critic.relative_to(context.run.path)),
-            "num_steps": len(explained),
-            "explained_variance": float(np.mean(explained[-config.settle_window :])),
-        }
+        return CriticResult(
+            critic=critic,
+            num_steps=len(explained),
+            explained_variance=float(np.mean(explained[-config.settle_window :])),
+        )
 
     def _step(self, context: StageContext, step: int, prompts: Sequence[Prompt]) -> dict[str, float]:
         recipe, trainer, watch = context.recipe, context.engines.trainer, Stopwatch()
@@ -117,9 +118,9 @@ class CriticStage(Stage):
             **critic_metrics(batch, outcomes, rate=rate),
         }
 
-    def summary(self, result: Mapping[str, Any]) -> str:
-        percent = round(100 * result["explained_variance"])
-        return f"explains {percent}% of the variance of returns, {counted(result['num_steps'], 'step')}"
+    def summary(self, result: CriticResult) -> str:
+        percent = round(100 * result.explained_variance)
+        return f"explains {percent}% of the variance of returns, {counted(result.num_steps, 'step')}"
 
 
 def initial_checkpoint(context: StageContext) -> Path:

@@ -8,16 +8,17 @@ from typing import Any
 from rl.experience.evaluation import against_answers, evaluate, win_rate
 from rl.experience.judge import JudgedRollout
 from rl.experience.rollout_log import read_answers
+from rl.run.stage_result import EvaluationResult
 from rl.stages.stage import Stage, StageContext
 
 
-class EvaluateStage(Stage):
+class EvaluateStage(Stage[EvaluationResult]):
     """pass@1 as the mean of k samples, pass@k, and win rates; the same prompts and seeds' rule every time.
 
     ``opponent`` names the evaluation of an earlier policy, whose answers to general prompts these are compared with.
     """
 
-    kind = "evaluate"
+    leaves = EvaluationResult
     label = "evaluate"
 
     def __init__(self, round_index: int, after: str, opponent: str | None = None) -> None:
@@ -28,7 +29,7 @@ class EvaluateStage(Stage):
     def inputs(self) -> Mapping[str, Any]:
         return {"opponent": self.opponent}
 
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> EvaluationResult:
         """Sample the held-out prompts, judge, compare. Before there is a reward model, general prompts wait for it."""
         config, engines = context.recipe.evaluation, context.engines
         context.directory.begin()
@@ -52,13 +53,13 @@ class EvaluateStage(Stage):
         figures = evaluate(judged.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
         with context.watch("compare"):
             figures["general"] |= self._against_opponent(context, judged.rollouts)
-        return {
+        return EvaluationResult(
             **figures,
-            "policy_version": context.policy.version,
-            "after": self.after,
-            "num_dropped_prompts": len(engines.sampler.stats.dropped),
-            "tokens_per_s": engines.sampler.stats.response_tokens_per_s,
-        }
+            policy_version=context.policy.version,
+            after=self.after,
+            num_dropped_prompts=len(engines.sampler.stats.dropped),
+            tokens_per_s=engines.sampler.stats.response_tokens_per_s,
+        )
 
     def _against_opponent(self, context: StageContext, judged: Sequence[JudgedRollout]) -> dict[str, Any]:
         """The win rate against the earlier policy; nothing where that answered no general prompt."""
@@ -70,15 +71,12 @@ class EvaluateStage(Stage):
         scores = context.engines.judge.compare(comparisons)
         return {"against_previous": {"opponent": self.opponent, **win_rate(scores)}}
 
-    def summary(self, result: Mapping[str, Any]) -> str:
-        return words_of(result)
-
-
-def words_of(figures: Mapping[str, Any]) -> str:
-    """The figures of an evaluation in one line."""
-    general = figures.get("general", {})
-    summary = [f"pass@1 {figures['pass_at_1']:.1%}"] if figures["num_prompts"] else []
-    for name, opponent in (("against_reference", "references"), ("against_previous", "the policy before")):
-        if (rate := general.get(name, {}).get("win_rate")) is not None:
-            summary.append(f"win rate {rate:.1%} against {opponent}")
-    return ", ".join(summary) or "nothing could be judged"
+    def summary(self, result: EvaluationResult) -> str:
+        summary = [f"pass@1 {result.pass_at_1:.1%}"] if result.num_prompts else []
+        for name, opponent in (
+            ("against_reference", "references"),
+            ("against_previous", "the policy before"),
+        ):
+            if (rate := result.general.get(name, {}).get("win_rate")) is not None:
+                summary.append(f"win rate {rate:.1%} against {opponent}")
+        return ", ".join(summary) or "nothing could be judged"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from rl.data.run_data import RunData
 from rl.experience.judge import JudgedRollout
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
+from rl.run.stage_result import HarvestResult
 from rl.stages.stage import Stage, StageContext
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
@@ -21,16 +20,16 @@ from verifiers.counted import counted
 ROWS_FILE = "harvest_rows.parquet"
 
 
-class HarvestStage(Stage):
+class HarvestStage(Stage[HarvestResult]):
     """Rejection sampling in two passes: a few samples find the hard prompts, many samples of those are the harvest."""
 
-    kind = "harvest"
+    leaves = HarvestResult
     label = "harvest"
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return 2
 
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> HarvestResult:
         """Probe the candidates, sample the hard ones more, filter what is right, and write the rows."""
         config = context.recipe.harvest
         context.directory.begin()
@@ -66,18 +65,20 @@ class HarvestStage(Stage):
             )
             for one in harvest.kept
         ]
+        rows_file = context.directory.path / ROWS_FILE
         if rows:
-            save_sft_rows(context.directory.path / ROWS_FILE, rows)
-        return {
-            "num_prompts_sampled": len(candidates),
-            "num_hard": len(hard),
-            "num_rollouts": len(probed) + len(more),
-            "num_correct": len(right),
-            "num_kept": len(rows),
-            "dropped": dict(harvest.dropped),
-            "by_tag": dict(Counter(row.prompt.question_type for row in rows)),
-            "policy_version": context.policy.version,
-        }
+            save_sft_rows(rows_file, rows)
+        return HarvestResult(
+            rows=rows_file if rows else None,
+            num_prompts_sampled=len(candidates),
+            num_hard=len(hard),
+            num_rollouts=len(probed) + len(more),
+            num_correct=len(right),
+            num_kept=len(rows),
+            dropped=dict(harvest.dropped),
+            by_tag=dict(Counter(row.prompt.question_type for row in rows)),
+            policy_version=context.policy.version,
+        )
 
     def _sample(
         self,
@@ -104,14 +105,8 @@ class HarvestStage(Stage):
         context.log_rollouts(step, judged.rollouts)
         return judged.rollouts
 
-    def summary(self, result: Mapping[str, Any]) -> str:
-        return f"{counted(result['num_kept'], 'row')} from {counted(result['num_hard'], 'hard prompt')}"
-
-
-def rows_file(stage_path: Path) -> Path | None:
-    """Where a harvest left its rows; None where it kept none."""
-    file = stage_path / ROWS_FILE
-    return file if file.is_file() else None
+    def summary(self, result: HarvestResult) -> str:
+        return f"{counted(result.num_kept, 'row')} from {counted(result.num_hard, 'hard prompt')}"
 
 
 def draw_candidates(prompts: Sequence[Prompt], num: int, *, seed: str) -> list[Prompt]:

@@ -15,6 +15,7 @@ from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PrepareResult
 from rl.run.stopwatch import Stopwatch
 from verifiers.counted import counted
 
@@ -31,9 +32,9 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
     stage = run.stage(STAGE)
     if stage.is_complete:
         display.done_before("prepare data")
-        result = stage.manifest()["result"]
-        data = without(load(result["paths"], run.path), result["too_long"]["prompt_ids"])
-        return data, PolicyState.from_result(result["policy"], run.path)
+        result = PrepareResult.of(stage.manifest(), run.path)
+        data = without(load(result.paths, run.path), result.too_long.get("prompt_ids", ()))
+        return data, result.policy
     started_at, watch = time.time(), Stopwatch()
     with display.stage("prepare data") as progress:
         stage.begin()
@@ -55,22 +56,21 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
                 limit,
             )
             data = without(data, too_long)
-        result = {
-            "paths": {name: _inside(path, run.path) for name, path in paths.items()},
-            "policy": policy.to_result(run.path),
-            "num_train_prompts": len(data.train),
-            "num_heldout_prompts": len(data.heldout),
-            "num_cold_start_rows": len(data.cold_start),
-            "too_long": {"limit_tokens": limit, "prompt_ids": too_long},
-        }
+        result = PrepareResult(
+            paths={name: _inside(path, run.path) for name, path in paths.items()},
+            policy=policy,
+            num_train_prompts=len(data.train),
+            num_heldout_prompts=len(data.heldout),
+            num_cold_start_rows=len(data.cold_start),
+            too_long={"limit_tokens": limit, "prompt_ids": too_long},
+        )
         stage.complete(
-            kind="prepare",
+            result,
             title="prepare data",
             round_index=0,
             started_at=started_at,
             watch=watch,
             inputs={"data": recipe.data.model_dump(mode="json")},
-            result=result,
         )
         dropped = f", {counted(len(too_long), 'prompt')} over {limit} tokens dropped" if too_long else ""
         progress.finish(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reward_models.preference_report import PairReport, judged_pair, pair_report
+from reward_models.preference_report import judged_pair, pair_report
 from rl.data.preference_pairs import better_first, training_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
@@ -19,6 +18,7 @@ from rl.run.policy_state import PolicyState
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import StageDirectory
+from rl.run.stage_result import RewardModelResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
 from rl.stages.stage import Stage, StageContext
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
 
-class RewardStage(Stage):
+class RewardStage(Stage[RewardModelResult]):
     """The trainer's ranks learn preferences, and held-out pairs are judged as RL will judge: through vLLM, by the
     pairwise kind with both orders averaged (Seed1.5-VL, 2505.07062, section 4.2)."""
 
-    kind = "reward-model"
+    leaves = RewardModelResult
     label = "reward model"
 
     def __init__(self, round_index: int, base: PolicyState) -> None:
@@ -46,7 +46,7 @@ class RewardStage(Stage):
         pairs = better_first(data.preferences["train"], config, seed=recipe.seed)
         return num_reward_steps(config, num_items_of(config.kind, len(pairs)))
 
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> RewardModelResult:
         """Train, export, serve, and judge the held-out pairs."""
         config, trainer = training_of(context.recipe), context.engines.trainer
         context.engines.invalidate()
@@ -88,16 +88,16 @@ class RewardStage(Stage):
             raise HoneError(
                 f"the reward model judged none of {report.num_failed} held-out pairs: {scores[0].reason}"
             )
-        return {
-            "model": str(model.relative_to(context.run.path)),
-            "num_pairs": len(train),
-            "num_dropped_too_long": objective.num_dropped,
-            "final_loss": loss,
-            "report": dataclasses.asdict(report),
-        }
+        return RewardModelResult(
+            model=model,
+            num_pairs=len(train),
+            num_dropped_too_long=objective.num_dropped,
+            final_loss=loss,
+            report=report,
+        )
 
-    def summary(self, result: Mapping[str, Any]) -> str:
-        return PairReport.from_json(result["report"]).summary
+    def summary(self, result: RewardModelResult) -> str:
+        return result.report.summary if result.report else f"loss {result.final_loss:.3f}"
 
 
 def num_reward_steps(config: RewardTrainingConfig, num_items: int) -> int:

@@ -18,6 +18,7 @@ from rl.recipe.recipe import RewardRecipe
 from rl.run.progress import ProgressDisplay
 from rl.run.ray_session import ray_session
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import RewardModelResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.reward_model import RewardTraining, num_reward_steps
 from rl.stages.reward_objective import reward_objective
@@ -73,17 +74,17 @@ def _train(
         finally:
             trainer.shutdown()
         stage.complete(
-            kind="reward-model",
+            RewardModelResult(
+                model=target,
+                num_pairs=len(pairs),
+                num_dropped_too_long=objective.num_dropped,
+                final_loss=loss,
+            ),
             title="reward model",
             round_index=0,
             started_at=started_at,
             watch=watch,
             inputs={"kind": recipe.kind, "data": recipe.data.model_dump(mode="json")},
-            result={
-                "num_pairs": len(pairs),
-                "num_dropped_too_long": objective.num_dropped,
-                "final_loss": loss,
-            },
         )
         progress.finish(f"loss {loss:.3f} on {counted(len(pairs), 'pair')}")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rl.algorithm.algorithm import GROUP_RELATIVE, NEEDS_CRITIC
 from rl.algorithm.losses import VALUE_LOSS, LossSpec
@@ -34,6 +33,7 @@ from rl.experience.training_batch import (
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import RlConfig
 from rl.run.policy_state import PolicyState
+from rl.run.stage_result import RlResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.stage import Stage, StageContext
 from rl.trainer.checkpoint import StageCheckpoint, export_critic, export_policy
@@ -41,10 +41,10 @@ from sampler.prompt import Prompt
 from verifiers.errors import BadInput, HoneError
 
 
-class RlStage(Stage):
+class RlStage(Stage[RlResult]):
     """GRPO and its kin, or PPO with a critic, by the names the recipe gives."""
 
-    kind = "rl"
+    leaves = RlResult
     label = "RL"
 
     def __init__(self, round_index: int, base: PolicyState, critic: Path | None = None) -> None:
@@ -55,7 +55,7 @@ class RlStage(Stage):
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return recipe.rl.steps
 
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> RlResult:
         """All steps, going on from a checkpoint where there is one; then export, with the sync proven."""
         config, engines = context.recipe.rl, context.engines
         engines.judge.check(context.data.train)
@@ -94,13 +94,13 @@ class RlStage(Stage):
                 export_critic(engines.trainer, self.base.hub, critic)
             checkpoint.finish()
         logged = context.directory.metrics()  # those of a process that was killed too
-        return {
-            "policy": policy.to_result(context.run.path),
-            **({"critic": str(critic.relative_to(context.run.path))} if uses_critic(config) else {}),
-            "mismatch_kl_max": max(metrics["train/mismatch_kl"] for metrics in logged),
-            "reward_mean_last": logged[-1]["rollout/reward_mean"],
-            "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens},
-        }
+        return RlResult(
+            policy=policy,
+            critic=critic if uses_critic(config) else None,
+            mismatch_kl_max=max(metrics["train/mismatch_kl"] for metrics in logged),
+            reward_mean_last=logged[-1]["rollout/reward_mean"],
+            proof=proof,
+        )
 
     def _step(self, context: StageContext, step: int, prompts: Sequence[Prompt]) -> dict[str, float]:
         config, engines = context.recipe.rl, context.engines
@@ -202,8 +202,8 @@ class RlStage(Stage):
         """Of the order of prompts: other rounds shuffle them otherwise."""
         return f"{context.recipe.seed} rl round {self.round_index}"
 
-    def summary(self, result: Mapping[str, Any]) -> str:
-        return f"reward {result['reward_mean_last']:.3f}, mismatch_kl at most {result['mismatch_kl_max']:.1g}"
+    def summary(self, result: RlResult) -> str:
+        return f"reward {result.reward_mean_last:.3f}, mismatch_kl at most {result.mismatch_kl_max:.1g}"
 
 
 def require_groups(prompts: Sequence[Prompt], config: RlConfig) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rl.algorithm.losses import SFT_LOSS, LossSpec
@@ -17,6 +16,7 @@ from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import SftConfig
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.policy_state import PolicyState
+from rl.run.stage_result import HarvestResult, SftResult
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics
 from rl.trainer.checkpoint import StageCheckpoint, export_policy
@@ -25,38 +25,34 @@ from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 
-class SftStage(Stage):
+class SftStage(Stage[SftResult]):
     """Next-token loss on responses. Later rounds start from the base policy or from the last, as the recipe says."""
 
-    kind = "sft"
+    leaves = SftResult
     label = "SFT"
 
-    def __init__(
-        self, round_index: int, base: PolicyState, harvests: Sequence[Path], num_harvested: int
-    ) -> None:
+    def __init__(self, round_index: int, base: PolicyState, harvests: Sequence[HarvestResult] = ()) -> None:
         super().__init__(round_index)
         self.base = base
-        self.harvests = list(harvests)
-        self.num_harvested = num_harvested
+        self.harvests = [harvest for harvest in harvests if harvest.rows is not None]
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int | None:
         if recipe.sft.pack_tokens is not None:
             return None  # known when the rows are tokenised
         kept = cold_start_rows(data.cold_start, recipe, self.round_index)
-        return num_sft_steps(
-            recipe.sft, rows_seen(recipe.sft, self.round_index, len(kept) + self.num_harvested)
-        )
+        num_harvested = sum(harvest.num_kept for harvest in self.harvests)
+        return num_sft_steps(recipe.sft, rows_seen(recipe.sft, self.round_index, len(kept) + num_harvested))
 
     def inputs(self) -> Mapping[str, Any]:
-        return {"harvests": [path.parent.name for path in self.harvests]}
+        return {"harvests": [harvest.stage for harvest in self.harvests]}
 
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> SftResult:
         """Encode the rows, train on them, sync and prove, export."""
         config, trainer = context.recipe.sft, context.engines.trainer
         context.engines.invalidate()
         with context.watch("encode"):
             rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
-            rows += [row for path in self.harvests for row in load_sft_rows(path)]
+            rows += [row for harvest in self.harvests for row in load_sft_rows(str(harvest.rows))]
             encoder = PromptEncoder(self.base.hub, context.recipe.sampler.chat_template_kwargs)
             sequences, num_dropped = sft_sequences(
                 rows, encoder, max_tokens=context.recipe.sampler.max_model_len
@@ -80,13 +76,13 @@ class SftStage(Stage):
         with context.watch("save"):
             export_policy(trainer, self.base.hub, policy.hub)
             checkpoint.finish()
-        return {
-            "policy": policy.to_result(context.run.path),
-            "num_rows": _rows_by_source(rows),
-            "num_dropped_too_long": num_dropped,
-            "final_loss": loss,
-            "proof": {"max_difference": proof.max_difference, "num_tokens": proof.num_tokens},
-        }
+        return SftResult(
+            policy=policy,
+            num_rows=_rows_by_source(rows),
+            num_dropped_too_long=num_dropped,
+            final_loss=loss,
+            proof=proof,
+        )
 
     def _train(
         self, context: StageContext, sequences: Sequence[TrainSequence], checkpoint: StageCheckpoint
@@ -125,8 +121,8 @@ class SftStage(Stage):
             )
         return context.directory.metrics()[-1]["train/loss"]
 
-    def summary(self, result: Mapping[str, Any]) -> str:
-        return f"loss {result['final_loss']:.3f} on {counted(sum(result['num_rows'].values()), 'row')}"
+    def summary(self, result: SftResult) -> str:
+        return f"loss {result.final_loss:.3f} on {counted(sum(result.num_rows.values()), 'row')}"
 
 
 def cold_start_rows(rows: Sequence[SftRow], recipe: Recipe, round_index: int) -> list[SftRow]:

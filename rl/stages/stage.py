@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from rl.data.run_data import RunData
 from rl.engines.engines import Engines
@@ -17,7 +17,10 @@ from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay, StageProgress
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import StageDirectory
+from rl.run.stage_result import StageResult
 from rl.run.stopwatch import Stopwatch
+
+ResultT = TypeVar("ResultT", bound=StageResult)
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,16 @@ class StageContext:
         )
 
 
-class Stage(ABC):
-    """One kind of stage. ``run`` does the work and returns the manifest's ``result``; a new policy goes in under
-    ``policy``. It may be killed at any moment: what it left is cleared, or taken up where it kept a cursor."""
+class Stage(ABC, Generic[ResultT]):
+    """One kind of stage. ``run`` does the work and returns what it leaves. It may be killed at any moment: what it left
+    is cleared, or taken up where it kept a cursor."""
 
-    kind: ClassVar[str]
+    leaves: type[ResultT]
     label: ClassVar[str]
+
+    @property
+    def kind(self) -> str:
+        return self.leaves.kind
 
     def __init__(self, round_index: int) -> None:
         self.round_index = round_index
@@ -79,11 +86,11 @@ class Stage(ABC):
         return {}
 
     @abstractmethod
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> ResultT:
         """Do the work."""
 
     @abstractmethod
-    def summary(self, result: Mapping[str, Any]) -> str:
+    def summary(self, result: ResultT) -> str:
         """The result in a few words, for the terminal."""
 
 
@@ -97,29 +104,25 @@ class StageRunner:
     data: RunData
     display: ProgressDisplay
     num_started: int = 1  # stage 00 prepared the data
-    last_name: str = ""
 
-    def __call__(self, stage: Stage, policy: PolicyState) -> tuple[dict[str, Any], PolicyState]:
-        """Run a stage from ``policy``, or take its result from its manifest. Returns that and the policy after."""
+    def __call__(self, stage: Stage[ResultT], policy: PolicyState) -> ResultT:
+        """Run a stage from ``policy``, or take what it left from its manifest. It is handed on as the manifest has it,
+        so that a run that was resumed goes on with the same."""
         directory = self.run.stage(f"{self.num_started:02d}-{stage.kind}-r{stage.round_index}")
         self.num_started += 1
-        self.last_name = directory.name
         if directory.is_complete:
-            result: dict[str, Any] = directory.manifest()["result"]
+            result = stage.leaves.of(directory.manifest(), self.run.path)
             self.display.done_before(f"{stage.title}: {stage.summary(result)}")
-        else:
-            result = self._run(stage, directory, policy)
-        if "policy" in result:
-            policy = PolicyState.from_result(result["policy"], self.run.path)
-        return result, policy
+            return result
+        return self._run(stage, directory, policy)
 
-    def _run(self, stage: Stage, directory: StageDirectory, policy: PolicyState) -> dict[str, Any]:
+    def _run(self, stage: Stage[ResultT], directory: StageDirectory, policy: PolicyState) -> ResultT:
         started_at = time.time()
         watch = Stopwatch()
         with self.display.stage(stage.title, total_steps=stage.num_steps(self.recipe, self.data)) as progress:
             with watch("start"):
                 self.engines.load_policy(policy)
-            result = stage.run(
+            left = stage.run(
                 StageContext(
                     self.recipe,
                     self.run,
@@ -133,14 +136,14 @@ class StageRunner:
                     watch,
                 )
             )
-            directory.complete(
-                kind=stage.kind,
+            manifest = directory.complete(
+                left,
                 title=stage.title,
                 round_index=stage.round_index,
                 started_at=started_at,
                 watch=watch,
-                inputs={"policy": policy.to_result(self.run.path), **stage.inputs()},
-                result=result,
+                inputs={"policy": policy.to_json(self.run.path), **stage.inputs()},
             )
+            result = stage.leaves.of(manifest, self.run.path)
             progress.finish(stage.summary(result))
         return result

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from reward_models.score import Score
-from rl.experience.evaluation import against_answers, evaluate, gate_figure, win_rate
+from rl.experience.evaluation import against_answers, evaluate, win_rate
 from rl.experience.judge import Reward
 from rl.experience.rollout_log import read_answers, write_rollouts
+from rl.run.stage_result import EvaluationResult
 from verifiers.answer import FinalAnswer
 
 
@@ -68,5 +69,6 @@ def test_an_evaluation_keeps_the_kinds_apart(
     assert (got["num_prompts"], got["pass_at_1"]) == (1, 0.0)
     assert got["general"]["num_prompts"] == 1
     assert got["general"]["against_reference"]["win_rate"] == 0.5
-    assert gate_figure(got) == 0.0
-    assert gate_figure(evaluate([compared], pass_at=(1,), pass_score=0.5)) == 1.0
+    assert EvaluationResult(**got).gate_figure == 0.0
+    only_compared = evaluate([compared], pass_at=(1,), pass_score=0.5)
+    assert EvaluationResult(**only_compared).gate_figure == 1.0

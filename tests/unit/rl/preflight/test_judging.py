@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,8 +80,12 @@ def test_weights_and_penalties_move_the_scale(prompt: Callable[..., Any]) -> Non
         assert found.outcome == "warning" and "string" in found.summary
 
 
+REPORT = {"num_pairs": 100, "num_failed": 0, **dict.fromkeys(("accuracy", "order_gap_mean", "ece", "brier"))}
+
+
 def run_of(*results: tuple[str, dict[str, Any]]) -> Any:
-    return SimpleNamespace(manifests=lambda: [{"kind": kind, "result": result} for kind, result in results])
+    manifests = [{"kind": kind, "result": result} for kind, result in results]
+    return SimpleNamespace(path=Path("run"), manifests=lambda: manifests)
 
 
 def test_what_a_run_has_trained() -> None:
@@ -90,10 +95,13 @@ def test_what_a_run_has_trained() -> None:
         critic={"min_explained_variance": 0.1},
     )
     bias, critic = "reward model's position bias", "critic after value pre-training"
-    report = {"position_bias_frac": 0.04, "num_pairs": 100}
+    report = {**REPORT, "position_bias_frac": 0.04}
     good = outcomes(
         check_trained(
-            hybrid, run_of(("reward-model", {"report": report}), ("critic", {"explained_variance": 0.3}))
+            hybrid,
+            run_of(
+                ("reward-model", {"report": report}), ("critic", {"critic": "x", "explained_variance": 0.3})
+            ),
         )
     )
     assert (good[bias].outcome, good[critic].outcome) == ("ok", "ok")
@@ -102,7 +110,7 @@ def test_what_a_run_has_trained() -> None:
             hybrid,
             run_of(
                 ("reward-model", {"report": {**report, "position_bias_frac": 0.2}}),
-                ("critic", {"explained_variance": 0.05}),
+                ("critic", {"critic": "x", "explained_variance": 0.05}),
             ),
         )
     )
@@ -133,6 +141,6 @@ def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> Non
     scores = Score.scored(0.7, parts={"score": 1.0, "reference_score": 0.2})
     engines: Any = SimpleNamespace(judge=SimpleNamespace(compare=lambda asked: [scores for _ in asked]))
     found = position_bias(hybrid, engines, [general(f"g{i}", f"r{i}") for i in range(5)])
-    trained = run_of(("reward-model", {"report": {"position_bias_frac": None, "num_pairs": 100}}))
+    trained = run_of(("reward-model", {"report": {**REPORT, "position_bias_frac": None}}))
     for finding in (found, outcomes(check_trained(hybrid, trained))[POSITION_BIAS]):
         assert finding.outcome == "ok" and "one answer at a time" in finding.summary

@@ -14,6 +14,7 @@ import pytest
 from rl.run.policy_state import PolicyState
 from rl.run.provenance import content_hash
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import RlResult, SftResult
 from rl.run.stopwatch import Stopwatch
 from rl.trainer.checkpoint import CURSOR, StageCheckpoint, export_policy
 from sampler.atomic_file import write_atomically
@@ -29,13 +30,16 @@ def run(tmp_path: Path) -> RunDirectory:
 
 def finish(stage: Any) -> dict[str, Any]:
     return stage.complete(
-        kind="rl",
+        RlResult(
+            policy=PolicyState(5, stage.path / "policy", stage.name),
+            reward_mean_last=0.5,
+            mismatch_kl_max=0.0,
+        ),
         title="round 0",
         round_index=0,
         started_at=0.0,
         watch=Stopwatch({"train": 2.0}),
         inputs={"policy": 1},
-        result={"reward": 0.5},
     )
 
 
@@ -65,7 +69,7 @@ def test_a_manifest_names_every_file_by_content(run: RunDirectory) -> None:
         "rollouts/03-rl-r0/step-0.parquet": hashlib.sha256(b"rollouts").hexdigest(),
         "stages/03-rl-r0/policy/w.bin": hashlib.sha256(b"weights").hexdigest(),
     }
-    assert (written["result"], written["phase_s"]) == ({"reward": 0.5}, {"train": 2.0})
+    assert (written["result"]["reward_mean_last"], written["phase_s"]) == (0.5, {"train": 2.0})
     assert written["packages"]["torch"]
     assert sorted(path.name for path in stage.path.iterdir()) == ["manifest.json", "policy"]
 
@@ -182,15 +186,16 @@ def test_another_recipe_is_refused_by_its_first_change(run: RunDirectory) -> Non
 
 def test_a_run_can_be_moved(tmp_path: Path) -> None:
     """Policies inside the run are kept relative to it, those outside as they are."""
-    inside = PolicyState(3, tmp_path / "old" / "stages" / "x" / "policy", "x").to_result(tmp_path / "old")
-    assert inside["hub"] == "stages/x/policy"
-    assert (
-        PolicyState.from_result(inside, tmp_path / "new").hub == tmp_path / "new" / "stages" / "x" / "policy"
-    )
-    outside = PolicyState(0, Path("/models/qwen"), "00-prepare").to_result(tmp_path / "old")
-    assert PolicyState.from_result(outside, tmp_path / "new") == PolicyState(
-        0, Path("/models/qwen"), "00-prepare"
-    )
+    old, new = tmp_path / "old", tmp_path / "new"
+    inside = PolicyState(3, old / "stages" / "x" / "policy", "x")
+    manifest = {"stage": "x", "round": 0, "result_version": 1}
+    kept = SftResult(policy=inside).to_json(old)
+    assert kept["policy"] == inside.to_json(old) == {"version": 3, "stage": "x", "hub": "stages/x/policy"}
+    moved = SftResult.of({**manifest, "result": kept}, new)
+    assert moved.policy == PolicyState(3, new / "stages" / "x" / "policy", "x")
+    outside = PolicyState(0, Path("/models/qwen"), "00-prepare")
+    kept = SftResult(policy=outside).to_json(old)
+    assert SftResult.of({**manifest, "result": kept}, new).policy == outside
 
 
 def test_a_path_given_relative_does_not_follow_the_working_directory(

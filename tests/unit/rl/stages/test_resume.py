@@ -8,6 +8,7 @@ import pytest
 
 from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import Proof
 from rl.stages.rl import RlStage
 from rl.trainer.checkpoint import StageCheckpoint
 
@@ -92,7 +93,7 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
     log(run, 0, 1, 2, 3)
     StageCheckpoint(stage, every_steps=4).save(Trainer(), 4)
     monkeypatch.setattr("rl.stages.rl.export_policy", lambda *_: None)
-    proof = SimpleNamespace(max_difference=0.0, num_tokens=1)
+    proof = Proof(max_difference=0.0, num_tokens=1)
     engines = SimpleNamespace(
         trainer=Trainer(),
         weight_sync=Trainer(),
@@ -115,8 +116,8 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
         data=SimpleNamespace(train=[]), progress=Trainer(), watch=lambda _: nullcontext(),
     )  # fmt: skip
     result = RlStage(0, base).run(context)
-    assert (result["mismatch_kl_max"], result["reward_mean_last"]) == (0.1, 0.3)
-    assert result["policy"]["version"] == 7
+    assert (result.mismatch_kl_max, result.reward_mean_last) == (0.1, 0.3)
+    assert result.policy.version == 7
     assert engines.weight_sync.calls == [("sync", 7), ("prove",)]
     assert not list(stage.path.iterdir())
 

@@ -1,0 +1,184 @@
+"""What a stage leaves: typed records that stages hand each other and that manifests keep, old ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from reward_models.preference_report import PairReport
+from rl.run.policy_state import PolicyState, RunPath
+from verifiers.errors import HoneError
+
+VERSION = 1  # of the records below; manifests before 2026-11-29 name none, which is 0
+KINDS_BEFORE = {"collect": "harvest"}  # version 0, before 2026-11-28
+ROWS_FILES_BEFORE = ("harvest_rows.parquet", "rft_rows.parquet")  # version 0 did not name the file
+
+Figures = Mapping[str, Any]
+
+
+class StageResult(BaseModel):
+    """Of one kind of stage. ``stage`` is the name of its directory, by which logs and metrics know it.
+
+    Every field but the policy has a default: an older manifest may lack it, and a dry run knows none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    kind: ClassVar[str] = ""
+
+    stage: str = Field("", exclude=True)
+    round_index: int = Field(0, exclude=True)
+
+    def to_json(self, run_path: Path) -> dict[str, Any]:
+        """As it stands in the manifest, beside ``VERSION``."""
+        return self.model_dump(mode="json", context=run_path)
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any], run_path: Path) -> Self:
+        """Read from a stage's manifest, of this version or an older one. Raises: HoneError where it is damaged."""
+        stage = str(manifest.get("stage", ""))
+        result = dict(manifest.get("result") or {}) | {
+            "stage": stage,
+            "round_index": manifest.get("round") or 0,
+        }
+        if not manifest.get("result_version"):
+            result = cls._from_version_0(result, run_path / "stages" / stage)
+        try:
+            return cls.model_validate(result, context=run_path)
+        except ValidationError as error:
+            key = ".".join(map(str, error.errors()[0]["loc"]))
+            raise HoneError(
+                f"the manifest of stage {stage} is damaged (result.{key}: {error.errors()[0]['msg']}); delete the "
+                "stage's directory to run it again"
+            ) from error
+
+    @classmethod
+    def _from_version_0(cls, result: dict[str, Any], stage_path: Path) -> dict[str, Any]:
+        return result
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a weight sync's proof compared: the largest difference of a log-probability, over how many tokens."""
+
+    max_difference: float
+    num_tokens: int
+
+
+class PrepareResult(StageResult):
+    """Where the data lies by set (see ``rl.data.run_data.NOUNS``), what is in it, and the policy to start from."""
+
+    kind = "prepare"
+    policy: PolicyState
+    paths: dict[str, str] = {}
+    num_train_prompts: int = 0
+    num_heldout_prompts: int = 0
+    num_cold_start_rows: int = 0
+    too_long: Figures = {}
+
+
+class SftResult(StageResult):
+    """A policy, and the rows by their source that it learnt from."""
+
+    kind = "sft"
+    policy: PolicyState
+    num_rows: dict[str, int] = {}
+    num_dropped_too_long: int = 0
+    final_loss: float = float("nan")
+    proof: Proof | None = None
+
+
+class RewardModelResult(StageResult):
+    """A reward model, and how it judged held-out pairs."""
+
+    kind = "reward-model"
+    model: RunPath | None = None
+    num_pairs: int = 0
+    num_dropped_too_long: int = 0
+    final_loss: float = float("nan")
+    report: PairReport | None = None
+
+
+class CriticResult(StageResult):
+    """A critic that knows the returns of the policy it was trained beside."""
+
+    kind = "critic"
+    critic: RunPath
+    num_steps: int = 0
+    explained_variance: float = float("nan")
+
+
+class RlResult(StageResult):
+    """A policy, and with some algorithms the critic that learnt beside it."""
+
+    kind = "rl"
+    policy: PolicyState
+    critic: RunPath | None = None
+    mismatch_kl_max: float = float("nan")
+    reward_mean_last: float = float("nan")
+    proof: Proof | None = None
+
+
+class EvaluationResult(StageResult):
+    """Held-out figures of one policy; see ``rl.experience.evaluation.evaluate``."""
+
+    kind = "evaluate"
+    policy_version: int = 0
+    after: str = ""
+    num_prompts: int = 0
+    samples_per_prompt: int = 0
+    pass_at_1: float = 0.0
+    pass_at_k: dict[str, float] = {}
+    by_tag: Figures = {}
+    by_verifier: Figures = {}
+    by_kind: Figures = {}
+    general: Figures = {}
+    answer_status: dict[str, float] = {}
+    unjudged_frac: float = 0.0
+    response_tokens_mean: float = 0.0
+    num_dropped_prompts: int = 0
+    tokens_per_s: float = 0.0
+
+    @property
+    def gate_figure(self) -> float:
+        """What a round must gain in: pass@1, or without a prompt that a verifier judges the win rate."""
+        if self.num_prompts or not self.general.get("num_prompts"):
+            return self.pass_at_1
+        return float(self.general["against_reference"]["win_rate"] or 0.0)
+
+
+class HarvestResult(StageResult):
+    """Supervised rows for the next round (``rows``: their file, None where none was kept), and how they were found."""
+
+    kind = "harvest"
+    rows: RunPath | None = None
+    num_prompts_sampled: int = 0
+    num_hard: int = 0
+    num_rollouts: int = 0
+    num_correct: int = 0
+    num_kept: int = 0
+    dropped: dict[str, int] = {}
+    by_tag: dict[str, int] = {}
+    policy_version: int = 0
+
+    @classmethod
+    def _from_version_0(cls, result: dict[str, Any], stage_path: Path) -> dict[str, Any]:
+        files = [stage_path / name for name in ROWS_FILES_BEFORE]
+        return {"rows": next((file for file in files if file.is_file()), None), **result}
+
+
+RESULTS: Mapping[str, type[StageResult]] = {
+    result.kind: result
+    for result in (
+        PrepareResult, SftResult, RewardModelResult, CriticResult, RlResult, EvaluationResult, HarvestResult,
+    )
+}  # fmt: skip
+
+
+def result_of(manifest: Mapping[str, Any], run_path: Path) -> StageResult:
+    """A stage's result by the kind its manifest names; of a kind that Hone does not know only stage and round."""
+    kind = str(manifest.get("kind"))
+    return RESULTS.get(KINDS_BEFORE.get(kind, kind), StageResult).of(manifest, run_path)
