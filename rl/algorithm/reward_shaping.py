@@ -1,10 +1,51 @@
-"""What is added to a judge's score before it becomes the reward that is learnt from."""
+"""From a judge's score to the reward that is learnt from: a weight, and penalties by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rl.recipe.rl_config import RlConfig
+
+
+@dataclass(frozen=True)
+class LearntReward:
+    """weight x score, and what each penalty adds (0 or less), by name.
+
+    >>> LearntReward(0.5, weight=2.0, penalties={"overlong": -0.25}).value
+    0.75
+    """
+
+    score: float
+    weight: float = 1.0
+    penalties: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        return sum(self.penalties.values(), self.weight * self.score)
+
+
+def learnt_reward(
+    score: float,
+    config: RlConfig,
+    *,
+    kind: str,
+    verifier: str | None,
+    verdict_status: str | None,
+    num_tokens: int,
+) -> LearntReward:
+    """The judge's score, weighed by verifier or kind, less the penalties for an answer that the verifier cannot read
+    (``unparseable``) and for length (``overlong``). Without such settings, the score."""
+    return LearntReward(
+        score,
+        reward_weight(config.reward_weights, kind=kind, verifier=verifier),
+        {
+            "unparseable": unparseable_penalty(verdict_status, config.unparseable_penalty),
+            "overlong": overlong_penalty(
+                num_tokens, max_tokens=config.max_response_tokens, cache_tokens=config.overlong_cache_tokens
+            ),
+        },
+    )
 
 
 def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> float:

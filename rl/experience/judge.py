@@ -14,6 +14,7 @@ from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head
+from rl.algorithm.reward_shaping import LearntReward
 from rl.recipe.judging_config import JudgingConfig
 from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt
@@ -30,12 +31,14 @@ Judgement = Future[Verdict] | Future[Score]
 
 @dataclass(frozen=True)
 class Reward:
-    """The scalar of one rollout with what is behind it. ``value`` is None where no judge came to a decision."""
+    """The score of one rollout with what is behind it. ``value`` is None where no judge came to a decision; ``learnt``
+    is what an algorithm makes of it, where one learns from it."""
 
     value: float | None
     verdict: Verdict | None
     parts: dict[str, float] = field(default_factory=dict)
     score: Score | None = None
+    learnt: LearntReward | None = None
 
     @property
     def why(self) -> str:

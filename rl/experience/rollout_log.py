@@ -33,12 +33,20 @@ SCHEMA = pa.schema(
         ("finish_reason", pa.string()),
         ("num_prompt_tokens", pa.int32()),
         ("num_response_tokens", pa.int32()),
-        ("reward", pa.float64()),
+        ("reward", pa.float64()),  # the judge's score
+        (
+            "reward_learnt",
+            pa.float64(),
+        ),  # weights and penalties applied; none where nothing is learnt from it
+        ("reward_parts", pa.string()),  # JSON: the weight, and each penalty by name
         ("verdict_status", pa.string()),
         ("verdict_score", pa.float64()),
         ("verdict_code", pa.string()),
         ("verdict_reason", pa.string()),
         ("verdict_extracted", pa.string()),
+        ("verdict_tier", pa.string()),
+        ("verdict_confident", pa.bool_()),
+        ("verdict_parts", pa.string()),  # JSON
         ("judge_s", pa.float64()),
         ("score_status", pa.string()),
         ("score_probability", pa.float64()),
@@ -79,6 +87,9 @@ def _row(one: JudgedRollout) -> dict[str, object]:
             "verdict_code": verdict.code,
             "verdict_reason": verdict.reason,
             "verdict_extracted": verdict.extracted,
+            "verdict_tier": verdict.tier,
+            "verdict_confident": verdict.confident,
+            "verdict_parts": json.dumps(dict(verdict.parts)),
             "judge_s": verdict.seconds,
         }
     if score is not None:
@@ -88,6 +99,12 @@ def _row(one: JudgedRollout) -> dict[str, object]:
             "score_reason": score.reason,
             "score_parts": json.dumps(dict(score.parts)),
             "judge_s": score.seconds,
+        }
+    learnt = one.reward.learnt
+    if learnt is not None:
+        judged |= {
+            "reward_learnt": learnt.value,
+            "reward_parts": json.dumps({"weight": learnt.weight, **learnt.penalties}),
         }
     return {
         "rollout_id": rollout.rollout_id,

@@ -43,6 +43,11 @@ def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict
             f"verifier/{status}_frac": verdicts[status] / len(judged)
             for status in ("unparseable", "timeout", "error")
         },
+        "verifier/unconfident_frac": sum(
+            one.reward.verdict is not None and not one.reward.verdict.confident for one in judged
+        )
+        / len(judged),
+        **_learnt_metrics(judged),
         **_reward_by_type(judged),
         **kind_metrics(judged),
     }
@@ -103,6 +108,24 @@ def time_metrics(watch: Stopwatch) -> dict[str, float]:
     return {
         **{f"time/{phase}_s": seconds for phase, seconds in watch.seconds.items()},
         "time/step_s": sum(watch.seconds.values()),
+    }
+
+
+def _learnt_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:
+    """Of the rewards that are learnt from, beside those of the scores: their spread, and what each penalty takes."""
+    learnt = [one.reward.learnt for one in judged if one.reward.learnt is not None]
+    if not learnt:
+        return {}
+    values = [reward.value for reward in learnt]
+    return {
+        "rollout/reward_learnt_mean": float(np.mean(values)),
+        "rollout/reward_learnt_std": float(np.std(values)),
+        **{
+            f"rollout/{name}_penalty_mean": float(
+                np.mean([reward.penalties.get(name, 0.0) for reward in learnt])
+            )
+            for name in sorted({name for reward in learnt for name in reward.penalties})
+        },
     }
 
 

@@ -61,6 +61,7 @@ class Attempt:
     compared: bool
     reason: str
     reward: float | None
+    learnt: float | None  # what was learnt from; older logs do not say
     verdict_score: float | None
     score: ShownScore | None
     verifier: str
@@ -85,7 +86,9 @@ class Attempt:
         judge = "reward model" if self.compared else self.verifier
         failure = f"{self.score.status}: " if self.score is not None and self.outcome == "unjudged" else ""
         reason = f"{judge}: {failure}{self.reason}" if self.reason or failure else ""
-        return " · ".join(filter(None, (words, reason)))
+        weighed = self.learnt is not None and self.learnt != self.reward
+        learnt = f"learnt from as {self.learnt:.2f}" if weighed else ""
+        return " · ".join(filter(None, (words, learnt, reason)))
 
     @classmethod
     def from_row(cls, row: dict[str, Any], limit: int = MAX_SHOWN_CHARS) -> Attempt:
@@ -107,6 +110,7 @@ class Attempt:
             compared=compared,
             reason=ShownText.of(row.get("score_reason" if compared else "verdict_reason"), limit=300).text,
             reward=row.get("reward"),
+            learnt=row.get("reward_learnt"),
             verdict_score=row.get("verdict_score"),
             score=ShownScore.from_row(row) if compared else None,
             verifier=str(row.get("verifier") or ""),

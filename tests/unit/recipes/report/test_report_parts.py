@@ -28,6 +28,7 @@ from recipes.report.record.rollout_table import RolloutTable
 from recipes.report.record.run_record import RunRecord
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
+from rl.experience.rollout_log import SCHEMA
 
 
 @pytest.mark.parametrize(
@@ -324,3 +325,18 @@ def test_prompts_are_found_outside_the_run_too(run_maker: Any) -> None:
     assert list(found) == [prompt.prompt_id]
     assert found[prompt.prompt_id].question.text == prompt.text
     assert found[prompt.prompt_id].pictures == tuple(Picture.of(image.read()) for image in prompt.images)
+
+
+def test_logs_of_an_older_hone_are_read_beside_new_ones(run_maker: Any, write_rollouts: Any) -> None:
+    """A shard without the columns of the reward learnt from, and one with them."""
+    old = {"rollout_id": "old", "stage": "00-evaluate", "reward": 1.0}
+    new = {"rollout_id": "new", "stage": "01-rl", "reward": 1.0, "reward_learnt": 0.4, "verdict_tier": "text"}
+    write_rollouts(run_maker.run, "00-evaluate", [run_maker.row(**old)])
+    (run_maker.run / "rollouts" / "01-rl").mkdir(parents=True)
+    table = pa.Table.from_pylist([run_maker.row(**new)], schema=SCHEMA)
+    pq.write_table(table, run_maker.run / "rollouts" / "01-rl" / "step-00000.parquet")
+    with RolloutTable(run_maker.run) as log:
+        rows = log.query("SELECT * FROM rollouts WHERE rollout_id IN ('old', 'new') ORDER BY stage")
+    attempts = [Attempt.from_row(row) for row in rows]
+    assert [attempt.learnt for attempt in attempts] == [None, 0.4]
+    assert ["learnt from as 0.40" in attempt.why for attempt in attempts] == [False, True]
