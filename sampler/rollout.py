@@ -111,6 +111,11 @@ class Rollout:
     hidden_state: npt.NDArray[np.float32] | None = None  # [hidden]
 
     @property
+    def policy_versions(self) -> tuple[tuple[int, int], ...]:
+        """Runs of (policy version, number of response tokens that it drew), in order."""
+        return ((self.policy_version, self.num_response_tokens),)
+
+    @property
     def num_response_tokens(self) -> int:
         return len(self.response_token_ids)
 

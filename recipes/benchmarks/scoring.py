@@ -16,8 +16,8 @@ from itertools import count
 from pathlib import Path
 
 from recipes.benchmarks.hybrid_run import HybridRun
-from rl.data.prompt_source import step_draws
 from rl.experience.judge import Judge, judge_of, judging_order
+from rl.experience.prompt_source import UniformSource
 from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.run.ray_session import ray_for
@@ -97,7 +97,9 @@ def _steps(run: HybridRun, pool: SamplerPool) -> Iterator[Iterator[RolloutGroup]
         run.recipe.rl,
         forbidden_token_ids(run.policy.hub, load_family(run.recipe.model.family)),
     )
-    for step, prompts in zip(count(), step_draws(run.data.train, config, seed="bench scoring"), strict=False):
+    source = UniformSource.of(run.data.train, config, seed="bench scoring")
+    for step in count():
+        prompts = source.draw(config.rollouts_per_step or config.prompts_per_step)
         plan = SamplingPlan(
             num_samples=config.samples_per_prompt,
             num_samples_by_kind={"general": config.samples_per_general_prompt},

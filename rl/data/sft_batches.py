@@ -8,8 +8,8 @@ from itertools import islice
 import numpy as np
 
 from rl.data.batch import TrainSequence
+from rl.data.epochs import epochs_of
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.prompt_source import epochs_of
 from sampler.data.sft_row import SftRow
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from rl.engines.weight_sync import WeightSync
-from rl.experience.judge import JudgedBatch, judge_of, judging_order, scoring
+from rl.experience.judge import judge_of, scoring
 from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
@@ -103,16 +102,11 @@ class Engines:
         scorer = scoring(path, self.recipe.judging.reward_model.sampler, self.log_dir)
         self.judge.score_with(self._stack.enter_context(scorer))
 
-    def sample_and_judge(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> JudgedBatch:
-        """Sample and judge at the same time; the result stands in the prompts' order."""
-        batch = self.judge.judge(self.sampler.sample(judging_order(prompts), plan))
-        return replace(batch, rollouts=batch.in_order_of(prompts))
-
     def plan(
         self,
         *,
         stage: str,
-        step: int,
+        step: int = 0,
         num_samples: int,
         max_response_tokens: int,
         temperature: float = 1.0,

@@ -1,78 +1,82 @@
-"""What a step of RL learns from: prompts drawn in a seeded order, their rollouts, sampled and judged."""
+"""What one step learns from: rollouts with the rewards learnt from, and which were left out and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from rl.data.prompt_source import prompt_draws
-from rl.experience.judge import JudgedBatch, JudgedRollout
-from rl.experience.training_batch import kept_groups
-from rl.recipe.recipe import Recipe
-from sampler.prompt import Prompt
-from verifiers.errors import HoneError
+from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.informative_groups import LeftOut
+from rl.experience.judge import JudgedRollout
+from sampler.vllm_pool.sample_stats import SampleStats
 
 
-class Surroundings(Protocol):
-    """What of a stage's surroundings sampling looks at."""
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """The judged rollouts of one step, in the order in which prompts were drawn, then by index.
 
-    @property
-    def recipe(self) -> Recipe: ...
-    @property
-    def engines(self) -> Any: ...
-    @property
-    def data(self) -> Any: ...
-    @property
-    def directory(self) -> Any: ...
-
-
-def sample_step(context: Surroundings, step: int, prompts: Sequence[Prompt]) -> JudgedBatch:
-    """One step's rollouts, judged. Raises: HoneError when none of the prompts fits the model's length, or too many
-    rollouts could not be judged."""
-    config = context.recipe.rl
-    plan = context.engines.plan(
-        stage=context.directory.name,
-        step=step,
-        num_samples=config.samples_per_prompt,
-        num_samples_by_kind={"general": config.samples_per_general_prompt},
-        max_response_tokens=config.max_response_tokens,
-        temperature=config.temperature,
-        top_p=config.top_p,
-    )
-    judged: JudgedBatch = context.engines.sample_and_judge(prompts, plan)
-    if not judged.rollouts:
-        raise HoneError(
-            "every prompt of a step is too long for sampler.max_model_len minus "
-            "rl.max_response_tokens: raise the one or lower the other"
-        )
-    context.engines.judge.require_judged(judged.rollouts)
-    return judged
-
-
-def sample_informative(
-    context: Surroundings, step: int, prompts: Sequence[Prompt], *, seed: str
-) -> tuple[JudgedBatch, list[JudgedRollout]]:
-    """Dynamic sampling (DAPO, 2503.14476, section 3.2): groups whose rewards are all alike teach nothing, so other
-    prompts are drawn in their place, at most ``rl.max_refills`` times; then the step goes on with what there is.
-
-    Returns all that was sampled, for the log, and the rollouts of the groups that are kept. The prompts of a refill
-    hang on ``seed`` and the step alone, so a resumed run draws them again.
+    ``left_out`` says by rollout id why a rollout is not learnt from; the others have a ``reward.learnt`` where an
+    algorithm learns. ``generate_s`` is the time until the last rollout, ``wait_s`` how long verdicts and scores were
+    then waited for, and ``num_late`` how many.
     """
-    config = context.recipe.rl
-    sampled = sample_step(context, step, prompts)
-    everything = sampled
-    kept = kept_groups(everything.rollouts, config)
-    tried = {prompt.prompt_id for prompt in prompts}
-    for refill in range(config.max_refills):
-        missing = len(prompts) - len({one.prompt.prompt_id for one in kept})
-        if missing <= 0 or len(tried) >= len(context.data.train):
-            break
-        draws = prompt_draws(
-            context.data.train, missing, seed=f"{seed} step {step} refill {refill}", without=tried
+
+    step: int
+    rollouts: tuple[JudgedRollout, ...]
+    left_out: Mapping[str, LeftOut]
+    stats: SampleStats
+    generate_s: float
+    wait_s: float
+    num_late: int = 0
+
+    @property
+    def usable(self) -> list[JudgedRollout]:
+        """The rollouts that are learnt from."""
+        return [one for one in self.rollouts if one.rollout.rollout_id not in self.left_out]
+
+    @property
+    def policy_versions(self) -> tuple[int, int]:
+        """Of the oldest and the newest policy that drew a token. There must be a rollout."""
+        versions = {version for one in self.rollouts for version, _ in one.rollout.policy_versions}
+        return min(versions), max(versions)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """By phase: verdicts that come after the last response are judging, not generation."""
+        return {"generate": self.generate_s, "judge": self.wait_s}
+
+    def weighed(self, algorithm: Algorithm) -> Experience:
+        """With what the algorithm makes of every rollout: left out, or learnt from, with which reward."""
+        reasons = algorithm.left_out(
+            [one.reward.value for one in self.rollouts], [one.prompt.prompt_id for one in self.rollouts]
         )
-        more = next(draws)
-        tried |= {prompt.prompt_id for prompt in more}
-        sampled = sample_step(context, step, more)
-        everything = everything.joined(sampled)
-        kept += kept_groups(sampled.rollouts, config)
-    return everything, kept
+        pairs = list(zip(self.rollouts, reasons, strict=True))
+        return replace(
+            self,
+            rollouts=tuple(one if reason else _learnt(one, algorithm) for one, reason in pairs),
+            left_out={one.rollout.rollout_id: reason for one, reason in pairs if reason},
+        )
+
+    def joined(self, later: Experience) -> Experience:
+        """This and what the same step sampled after it."""
+        return Experience(
+            self.step,
+            self.rollouts + later.rollouts,
+            {**self.left_out, **later.left_out},
+            self.stats.joined(later.stats),
+            self.generate_s + later.generate_s,
+            self.wait_s + later.wait_s,
+            self.num_late + later.num_late,
+        )
+
+
+def _learnt(one: JudgedRollout, algorithm: Algorithm) -> JudgedRollout:
+    reward, verdict = one.reward, one.reward.verdict
+    assert reward.value is not None, "undecided rollouts are left out"
+    learnt = algorithm.reward(
+        reward.value,
+        kind=one.prompt.kind,
+        verifier=one.prompt.verifier,
+        verdict_status=None if verdict is None else verdict.status,
+        num_tokens=one.rollout.num_response_tokens,
+    )
+    return replace(one, reward=replace(reward, learnt=learnt))

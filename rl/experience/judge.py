@@ -195,12 +195,6 @@ class JudgedBatch:
     wait_s: float
     num_late: int = 0
 
-    def joined(self, later: JudgedBatch) -> JudgedBatch:
-        """This batch and one that was sampled after it."""
-        return JudgedBatch(
-            [*self.rollouts, *later.rollouts], self.wait_s + later.wait_s, self.num_late + later.num_late
-        )
-
     def in_order_of(self, prompts: Sequence[Prompt]) -> list[JudgedRollout]:
         """By prompt as listed, then by index: what a run computes never depends on who finished first."""
         index = {prompt.prompt_id: i for i, prompt in enumerate(prompts)}

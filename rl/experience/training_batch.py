@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from rl.algorithm.advantages import GaeSettings, compute_advantages, kl_token_rewards
-from rl.algorithm.algorithm import GROUP_RELATIVE
-from rl.algorithm.informative_groups import informative_groups
-from rl.algorithm.reward_shaping import overlong_penalty, reward_weight, unparseable_penalty
 from rl.data.batch import Floats, TrainBatch, TrainSequence
 from rl.experience.judge import JudgedRollout
 from rl.recipe.rl_config import RlConfig
-from verifiers.errors import HoneError
-
-
-def usable_rollouts(judged: Sequence[JudgedRollout], advantage: str) -> list[JudgedRollout]:
-    """Rollouts with a reward; of a group-relative estimator also those with at least one sibling left."""
-    decided = [one for one in judged if one.reward.value is not None]
-    if advantage not in GROUP_RELATIVE:
-        return decided
-    sizes = Counter(one.prompt.prompt_id for one in decided)
-    return [one for one in decided if sizes[one.prompt.prompt_id] > 1]
 
 
 def packed_rollouts(
     judged: Sequence[JudgedRollout], config: RlConfig, *, right_score: float = 0.5
 ) -> TrainBatch:
     """One packed batch in the order of ``judged``, without advantages. A response to a verifiable prompt is right
-    from a score of ``right_score`` on.
-
-    Raises: HoneError when there is nothing to learn from.
-    """
-    if not judged:
-        raise HoneError(
-            f"no rollout of a step can be learnt from: none was judged, or for rl.advantage={config.advantage!r} "
-            "none beside another of its prompt"
-        )
+    from a score of ``right_score`` on."""
     kl_coef = {"verifiable": config.loss.kl_coef_verifiable, "general": config.loss.kl_coef_general}
     return TrainBatch.of(
         [
@@ -55,23 +33,6 @@ def packed_rollouts(
             for one in judged
         ]
     )
-
-
-def training_rewards(judged: Sequence[JudgedRollout], config: RlConfig) -> list[float]:
-    """What is learnt from: the judge's score, weighed by verifier or kind, less the penalties for an answer that the
-    verifier cannot read and for length. Without such settings, the score."""
-    return [
-        reward_weight(config.reward_weights, kind=one.prompt.kind, verifier=one.prompt.verifier) * _score(one)
-        + unparseable_penalty(
-            one.reward.verdict.status if one.reward.verdict is not None else None, config.unparseable_penalty
-        )
-        + overlong_penalty(
-            one.rollout.num_response_tokens,
-            max_tokens=config.max_response_tokens,
-            cache_tokens=config.overlong_cache_tokens,
-        )
-        for one in judged
-    ]
 
 
 def with_advantages(
@@ -127,13 +88,3 @@ def mini_batches(batch: TrainBatch, num: int, *, seed: str) -> list[TrainBatch]:
 def _score(one: JudgedRollout) -> float:
     assert one.reward.value is not None, "undecided rollouts never reach a loss"
     return one.reward.value
-
-
-def kept_groups(judged: Sequence[JudgedRollout], config: RlConfig) -> list[JudgedRollout]:
-    """The rollouts, undecided ones left out, of groups that carry a signal."""
-    decided = [one for one in judged if one.reward.value is not None]
-    informative = informative_groups(
-        [one.reward.value for one in decided if one.reward.value is not None],
-        [one.prompt.prompt_id for one in decided],
-    )
-    return [one for one in decided if one.prompt.prompt_id in informative]

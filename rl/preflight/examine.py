@@ -17,6 +17,8 @@ from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
 from rl.experience.judge import require_reward_model, reward_model_path
+from rl.experience.prompt_source import FixedSource
+from rl.experience.source import ExperienceSource
 from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.preflight.check import Check, Finding, not_asked, some_of
@@ -266,9 +268,9 @@ def _judged(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> Find
     plan = engines.plan(
         stage="preflight", step=2, num_samples=2, max_response_tokens=min(64, recipe.rl.max_response_tokens)
     )
-    judged = engines.sample_and_judge([one for one in prompts if engines.judge.can_judge(one)][:16], plan)
-    engines.judge.require_judged(judged.rollouts)
+    chosen = FixedSource([one for one in prompts if engines.judge.can_judge(one)][:16])
+    experience = next(ExperienceSource(engines.sampler, engines.judge, chosen, plan))
     return Finding(
         "ok",
-        f"{counted(len(judged.rollouts), 'sampled response')} judged, none without a decision beyond the limit",
+        f"{counted(len(experience.rollouts), 'sampled response')} judged, none without a decision beyond the limit",
     )

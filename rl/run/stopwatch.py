@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,3 +25,8 @@ class Stopwatch:
     def add(self, phase: str, seconds: float) -> None:
         """Seconds of a phase that were measured elsewhere."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+
+    def include(self, seconds: Mapping[str, float]) -> None:
+        """Another watch's phases."""
+        for phase, more in seconds.items():
+            self.add(phase, more)

@@ -7,7 +7,9 @@ from typing import Any
 
 from rl.experience.evaluation import against_answers, evaluate, win_rate
 from rl.experience.judge import JudgedRollout
+from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import read_answers
+from rl.experience.source import ExperienceSource
 from rl.run.stage_result import EvaluationResult
 from rl.stages.stage import Stage, StageContext
 
@@ -37,28 +39,23 @@ class EvaluateStage(Stage[EvaluationResult]):
         engines.judge.check(prompts)
         plan = engines.plan(
             stage=context.directory.name,
-            step=0,
             num_samples=config.samples_per_prompt,
             max_response_tokens=context.recipe.rl.max_response_tokens,
             temperature=config.temperature,
             top_p=config.top_p,
         )
-        with context.watch("generate"):
-            judged = engines.sample_and_judge(prompts, plan)
-        context.watch.add("judge", judged.wait_s)
-        context.watch.add("generate", -judged.wait_s)
-        engines.judge.require_judged(judged.rollouts)
-        context.log_rollouts(0, judged.rollouts)
-        assert engines.sampler.stats is not None
-        figures = evaluate(judged.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
+        experience = next(ExperienceSource(engines.sampler, engines.judge, FixedSource(prompts), plan))
+        context.watch.include(experience.seconds)
+        context.log_rollouts(0, experience.rollouts)
+        figures = evaluate(experience.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
         with context.watch("compare"):
-            figures["general"] |= self._against_opponent(context, judged.rollouts)
+            figures["general"] |= self._against_opponent(context, experience.rollouts)
         return EvaluationResult(
             **figures,
             policy_version=context.policy.version,
             after=self.after,
-            num_dropped_prompts=len(engines.sampler.stats.dropped),
-            tokens_per_s=engines.sampler.stats.response_tokens_per_s,
+            num_dropped_prompts=len(experience.stats.dropped),
+            tokens_per_s=experience.stats.response_tokens_per_s,
         )
 
     def _against_opponent(self, context: StageContext, judged: Sequence[JudgedRollout]) -> dict[str, Any]:

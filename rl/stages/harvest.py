@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from rl.data.run_data import RunData
 from rl.experience.judge import JudgedRollout
+from rl.experience.prompt_source import FixedSource
+from rl.experience.source import ExperienceSource
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
 from rl.run.stage_result import HarvestResult
@@ -88,7 +90,7 @@ class HarvestStage(Stage[HarvestResult]):
         num_samples: int,
         *,
         first_index: int,
-    ) -> list[JudgedRollout]:
+    ) -> Sequence[JudgedRollout]:
         rl = context.recipe.rl
         plan = context.engines.plan(
             stage=context.directory.name,
@@ -99,11 +101,11 @@ class HarvestStage(Stage[HarvestResult]):
             temperature=rl.temperature,
             top_p=rl.top_p,
         )
-        with context.watch("generate"):
-            judged = context.engines.sample_and_judge(prompts, plan)
-        context.engines.judge.require_judged(judged.rollouts)
-        context.log_rollouts(step, judged.rollouts)
-        return judged.rollouts
+        engines = context.engines
+        experience = next(ExperienceSource(engines.sampler, engines.judge, FixedSource(prompts), plan))
+        context.watch.include(experience.seconds)
+        context.log_rollouts(step, experience.rollouts)
+        return experience.rollouts
 
     def summary(self, result: HarvestResult) -> str:
         return f"{counted(result.num_kept, 'row')} from {counted(result.num_hard, 'hard prompt')}"

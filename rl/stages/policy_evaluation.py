@@ -8,6 +8,8 @@ from typing import Any
 
 from rl.experience.evaluation import evaluate
 from rl.experience.judge import judge_of
+from rl.experience.prompt_source import FixedSource
+from rl.experience.source import ExperienceSource
 from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
@@ -36,7 +38,6 @@ def evaluate_policy(recipe: Recipe, hub: Path, prompts: Sequence[Prompt], log_di
         SamplerPool(hub, recipe.sampler, log_dir) as sampler,
     ):
         judge.check(prompts)
-        chosen = prompts[: config.num_prompts]
-        judged = judge.judge(sampler.sample(chosen, plan)).in_order_of(chosen)
-        judge.require_judged(judged)
-        return evaluate(judged, pass_at=config.pass_at, pass_score=config.pass_score)
+        chosen = FixedSource(prompts[: config.num_prompts])
+        experience = next(ExperienceSource(sampler, judge, chosen, plan))
+        return evaluate(experience.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)

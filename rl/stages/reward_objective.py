@@ -12,9 +12,9 @@ from reward_models.answer_comparison import AnswerComparison
 from rl.algorithm.losses import LINEAR_LOSS, SFT_LOSS, LossSpec
 from rl.algorithm.preference_loss import preference_loss, right_frac, score_gradients
 from rl.data.batch import Ints, TrainBatch, TrainSequence
+from rl.data.epochs import epochs_of
 from rl.data.preference_pairs import AnswerPairs, comparison_rows
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.prompt_source import epochs_of
 from rl.data.sft_batches import sft_sequences
 from rl.recipe.judging_config import RewardModelKind
 from rl.trainer.checkpoint import export_critic, export_policy

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from rl.run.stage_directory import StageDirectory
 from rl.trainer.trainer import Trainer
@@ -15,6 +16,13 @@ CURSOR = "cursor.json"
 NOT_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt", "*.pth")
 
 
+class Resumable(Protocol):
+    """What goes on from a state of plain JSON: an `ExperienceSource`."""
+
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
 class StageCheckpoint:
     """The newest checkpoint of a stage under way. The cursor is written last, so it always names a whole one."""
 
@@ -22,8 +30,9 @@ class StageCheckpoint:
         self.directory = directory
         self.every_steps = every_steps
 
-    def resume(self, trainer: Trainer) -> int:
-        """Load the checkpoint if there is one and drop what came after it; the next step, 0 for a new start."""
+    def resume(self, trainer: Trainer, source: Resumable | None = None) -> int:
+        """Load the checkpoint if there is one, into ``source`` too, and drop what came after it; the next step, 0 for a
+        new start."""
         cursor = self.directory.path / CURSOR
         if not cursor.is_file():
             self.directory.begin()
@@ -31,6 +40,8 @@ class StageCheckpoint:
         kept = json.loads(cursor.read_text())
         trainer.load_checkpoint(self.directory.path / kept["checkpoint"])
         next_step = int(kept["next_step"])
+        if source is not None:
+            source.restore(kept.get("source", {"step": next_step}))
         self.directory.rewind(next_step)
         return next_step
 
@@ -38,15 +49,16 @@ class StageCheckpoint:
         """The first step after ``step`` at which it is time to save; None where nothing is saved."""
         return None if self.every_steps is None else (step // self.every_steps + 1) * self.every_steps
 
-    def save(self, trainer: Trainer, next_step: int) -> None:
-        """Save when it is time, then forget the one before."""
+    def save(self, trainer: Trainer, next_step: int, source: Resumable | None = None) -> None:
+        """Save when it is time, with the state of ``source``, then forget the one before."""
         if self.every_steps is None or next_step % self.every_steps:
             return
         name = f"checkpoint-{next_step}"
         trainer.save_checkpoint(self.directory.path / name)
-        write_atomically(
-            self.directory.path / CURSOR, json.dumps({"checkpoint": name, "next_step": next_step})
-        )
+        cursor = {"checkpoint": name, "next_step": next_step}
+        if source is not None:
+            cursor["source"] = source.state()
+        write_atomically(self.directory.path / CURSOR, json.dumps(cursor))
         self._drop(keep=name)
 
     def finish(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from sampler.rollout import DroppedPrompt, RolloutGroup
 
@@ -24,6 +24,10 @@ class SampleStats:
     def response_tokens_per_s(self) -> float:
         """0 before any time has passed."""
         return self.response_tokens / self.seconds if self.seconds > 0 else 0.0
+
+    def joined(self, later: SampleStats) -> SampleStats:
+        """Of this call and one after it."""
+        return SampleStats(*(getattr(self, one.name) + getattr(later, one.name) for one in fields(self)))
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,19 +102,3 @@ def assert_one_line(run: Any, words: str) -> None:
     *before, last = run.text.splitlines()
     assert last.startswith("hone: error: ") and words in last
     assert not [line for line in before if "hone: error" in line or "Traceback" in line]
-
-
-def test_undecided_rollouts_never_reach_the_loss(undisturbed: Any) -> None:
-    """Left out are those without a decision, and a sibling that is left without company."""
-    from rl.experience.training_batch import usable_rollouts
-
-    def judged(prompt_id: str, value: float | None) -> Any:
-        stand_in = type("Judged", (), {})()
-        stand_in.prompt = type("P", (), {"prompt_id": prompt_id})()
-        stand_in.reward = type("R", (), {"value": value})()
-        return stand_in
-
-    batch = [judged("a", 1.0), judged("a", None), judged("a", 0.0), judged("b", None), judged("b", 1.0)]
-    kept = Counter((one.prompt.prompt_id, one.reward.value) for one in usable_rollouts(batch, "grpo"))
-    assert kept == {("a", 1.0): 1, ("a", 0.0): 1}
-    assert len(usable_rollouts(batch, "reinforce_plus_plus")) == 3

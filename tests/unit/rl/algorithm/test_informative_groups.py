@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.algorithm.advantages import compute_advantages
-from rl.algorithm.informative_groups import informative_groups
+from rl.algorithm.informative_groups import informative_groups, left_out
 
 
 def test_by_hand() -> None:
@@ -36,3 +36,17 @@ def test_agrees_with_the_advantages_of_the_group(rows: list[tuple[str, float]]) 
     found = compute_advantages("grpo", rewards, groups, [1] * len(rows)).advantages
     moved = {group for group, own in zip(groups, found, strict=True) if own[0]}
     assert informative_groups(rewards, groups) == moved
+
+
+def test_what_is_left_out_has_its_reason() -> None:
+    """Without a decision; without a sibling, where siblings are compared; in a group of equal scores, where asked."""
+    scores = [1.0, None, 0.0, 0.0, None, None, 1.0, 1.0]
+    groups = ["a", "a", "a", "lone", "lone", "none", "same", "same"]
+    plain = [None, "undecided", None, None, "undecided", "undecided", None, None]
+    assert left_out(scores, groups, needs_groups=False, needs_spread=False) == plain
+    grouped = left_out(scores, groups, needs_groups=True, needs_spread=False)
+    assert grouped == [*plain[:3], "no_sibling", *plain[4:]]
+    spread = left_out(scores, groups, needs_groups=True, needs_spread=True)
+    assert spread == [*grouped[:6], "uniform_group", "uniform_group"]
+    critic = left_out(scores, groups, needs_groups=False, needs_spread=True)
+    assert critic[3] is None, "a group of one teaches a critic"

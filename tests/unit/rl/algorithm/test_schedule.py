@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.algorithm.schedule import learning_rate
-from rl.data.prompt_source import epochs_of
+from rl.data.epochs import epochs_of
 from rl.recipe.sft_config import SftConfig
 from rl.recipe.trainer_config import ScheduleConfig
 

@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.data.prompt_source import epochs_of
+from rl.data.epochs import epochs_of
 from rl.data.sft_batches import num_packs, packs_of, sft_packs
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ import pytest
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
+from rl.algorithm.algorithm import Algorithm
 from rl.experience.judge import Judge
 from rl.recipe.judging_config import JudgingConfig
 from rl.recipe.rl_config import RlConfig
-from rl.stages.rl import require_groups
 from sampler.rollout import RolloutGroup
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput, HoneError
@@ -111,10 +110,10 @@ def test_what_cannot_be_judged_is_said_before_the_run(judge: Judge, prompt: Call
 def test_a_group_baseline_refuses_single_samples(prompt: Callable[..., Any]) -> None:
     prompts = [prompt("v"), general(prompt, "g")]
     with pytest.raises(BadInput, match=r"general prompts \(g is the first\) have a single one"):
-        require_groups(prompts, RlConfig())
-    require_groups(prompts, RlConfig(advantage="decoupled_gae"))
-    require_groups(prompts, RlConfig(samples_per_general_prompt=4))
-    require_groups(prompts[:1], RlConfig())
+        Algorithm(RlConfig()).check(prompts)
+    Algorithm(RlConfig(advantage="decoupled_gae")).check(prompts)
+    Algorithm(RlConfig(samples_per_general_prompt=4)).check(prompts)
+    Algorithm(RlConfig()).check(prompts[:1])
 
 
 def test_a_closed_service_gives_errors(model: Model, prompt: Callable[..., Any]) -> None:
@@ -145,20 +144,3 @@ def test_batches_grow_while_the_model_is_busy(prompt: Callable[..., Any]) -> Non
         go.set()
         assert [future.result(10).probability for future in futures] == [0.5] * 21
     assert sizes == [1, 8, 8, 4]
-
-
-def test_sampling_takes_general_prompts_once(prompt: Callable[..., Any]) -> None:
-    from rl.experience.experience import sample_step
-
-    asked: dict[str, Any] = {}
-    context: Any = SimpleNamespace(
-        recipe=SimpleNamespace(rl=RlConfig()),
-        directory=SimpleNamespace(name="rl"),
-        engines=SimpleNamespace(
-            plan=lambda **settings: asked.update(settings),
-            sample_and_judge=lambda prompts, plan: SimpleNamespace(rollouts=["one"]),
-            judge=SimpleNamespace(require_judged=lambda _: None),
-        ),
-    )
-    sample_step(context, 0, [])
-    assert (asked["num_samples"], asked["num_samples_by_kind"]) == (8, {"general": 1})

@@ -12,54 +12,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rl.algorithm.algorithm import Algorithm
 from rl.data.batch import TrainBatch, TrainSequence
+from rl.experience.experience import Experience
 from rl.experience.judge import JudgedBatch
 from rl.experience.training_batch import (
     mini_batches,
     packed_rollouts,
-    training_rewards,
-    usable_rollouts,
     with_advantages,
 )
 from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.recipe.sft_config import HarvestConfig
 from sampler.vision_input import VisionInput
-from verifiers.errors import BadInput, HoneError
+from sampler.vllm_pool.sample_stats import SampleStats
+from verifiers.errors import BadInput
 from verifiers.verdict import Verdict
+
+
+def rewards_of(rollouts: list[Any], config: RlConfig) -> list[float]:
+    """Learnt from: every rollout, so that the batch can be of all of them."""
+    stats = SampleStats(0, 0, 0, 0, 0.0, 0, ())
+    experience = Experience(0, tuple(rollouts), {}, stats, 0.0, 0.0)
+    weighed = experience.weighed(Algorithm(config.model_copy(update={"advantage": "reinforce_plus_plus"})))
+    return [one.reward.learnt.value for one in weighed.rollouts if one.reward.learnt is not None]
 
 
 def batch_of(rollouts: list[Any], config: RlConfig) -> TrainBatch:
     """As an RL step makes it, where the advantages wait for nothing from the trainer."""
-    return with_advantages(packed_rollouts(rollouts, config), training_rewards(rollouts, config), config)
-
-
-def test_undecided_rollouts_and_lone_siblings_are_left_out(
-    prompt: Callable[..., Any], judged: Callable[..., Any]
-) -> None:
-    a, b, c = prompt("a"), prompt("b"), prompt("c")
-    rollouts = [
-        judged(a, 0, 1.0),
-        judged(a, 1, None),
-        judged(a, 2, 0.0),
-        judged(b, 0, 0.0),
-        judged(b, 1, None),
-        judged(c, 0, None),
-        judged(c, 1, None),
-    ]
-    assert [one.rollout.rollout_id for one in usable_rollouts(rollouts, "grpo")] == ["rl-0-a-0", "rl-0-a-2"]
-    decided = [one.rollout.rollout_id for one in usable_rollouts(rollouts, "reinforce_plus_plus")]
-    assert decided == ["rl-0-a-0", "rl-0-a-2", "rl-0-b-0"]
-
-
-def test_nothing_to_learn_from() -> None:
-    with pytest.raises(HoneError, match="no rollout of a step can be learnt from"):
-        packed_rollouts([], RlConfig())
-
-
-def test_a_broken_format_counts_as_a_zero(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
-    a = prompt("a")
-    rollouts = [judged(a, 0, 1.0), judged(a, 1, 0.0, status="truncated")]
-    assert len(usable_rollouts(rollouts, "grpo")) == 2
+    return with_advantages(packed_rollouts(rollouts, config), rewards_of(rollouts, config), config)
 
 
 def test_columns_of_the_batch(
@@ -114,14 +94,14 @@ def test_rewards_are_the_scores_unless_shaped(prompt: Callable[..., Any], judged
     )
     cut = judged(seen, 2, 0.0, status="truncated", length=10)
     rollouts = [judged(seen, 0, 1.0), unread, cut, judged(general, 0, 0.75)]
-    assert training_rewards(rollouts, RlConfig()) == [1.0, 0.0, 0.0, 0.75]
+    assert rewards_of(rollouts, RlConfig()) == [1.0, 0.0, 0.0, 0.75]
     shaped = RlConfig(
         max_response_tokens=10,
         overlong_cache_tokens=4,
         unparseable_penalty=0.25,
         reward_weights={"string": 2.0, "verifiable": 3.0, "general": 0.5},
     )
-    assert training_rewards(rollouts, shaped) == pytest.approx([2.0, -0.25 - 0.75, -1.0, 0.375])
+    assert rewards_of(rollouts, shaped) == pytest.approx([2.0, -0.25 - 0.75, -1.0, 0.375])
     grouped = [one for one in rollouts if one.prompt is seen]
     by_shape = batch_of(grouped, shaped).advantages[[0, 3, 12]]
     own = np.array([2.0, -1.0, -1.0])
@@ -142,7 +122,7 @@ def test_advantages_of_a_critic_wait_for_its_values(
     values = np.array([0.5, 0.25, 0.75, 0.5, 0.0], np.float32)
     batch = packed_rollouts(rollouts, config)
     assert not batch.advantages.any()
-    batch = with_advantages(batch, training_rewards(rollouts, config), config, values=values)
+    batch = with_advantages(batch, rewards_of(rollouts, config), config, values=values)
     delta = [-0.25, 0.5, 0.25, -0.5, 0.25]
     wanted = [delta[0] + 0.5 * delta[1] + 0.25 * delta[2], delta[1] + 0.5 * delta[2], delta[2]]
     np.testing.assert_allclose(batch.advantages, [*wanted, delta[3] + 0.5 * delta[4], delta[4]])

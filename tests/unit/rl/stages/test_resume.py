@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import Proof
@@ -98,17 +99,13 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
         trainer=Trainer(),
         weight_sync=Trainer(),
         judge=Trainer(),
+        sampler=Trainer(),
+        plan=lambda **_: SimpleNamespace(step=0),
         invalidate=lambda: None,
         mark_held=lambda _: proof,
     )
-    loss = SimpleNamespace(kl_coef_verifiable=0.0, kl_coef_general=0.0)
-    config = SimpleNamespace(
-        steps=4,
-        checkpoint_every_steps=4,
-        rollouts_per_step=None,
-        prompts_per_step=1,
-        advantage="grpo",
-        loss=loss,
+    config = RlConfig(
+        steps=4, checkpoint_every_steps=4, prompts_per_step=1, loss=LossConfig(kl_coef_general=0.0)
     )
     base = PolicyState(3, tmp_path, "01-sft-r0")
     context = SimpleNamespace(

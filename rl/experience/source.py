@@ -1,0 +1,138 @@
+"""The stream of experience: prompts in, judged rollouts out, step by step."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.informative_groups import LeftOut
+from rl.experience.experience import Experience
+from rl.experience.judge import Judge, judging_order
+from rl.experience.prompt_source import PromptSource
+from sampler.prompt import Prompt
+from sampler.rollout import RolloutGroup, SamplingPlan
+from sampler.vllm_pool.sample_stats import SampleStats
+from verifiers.errors import HoneError
+
+WHY: dict[LeftOut, str] = {
+    "undecided": "without a decision of their judge",
+    "uniform_group": "in groups of equal rewards, also after rl.max_refills further draws",
+    "no_sibling": "alone in their group",
+}
+
+
+class Sampler(Protocol):
+    """What rollouts come from: a `SamplerPool`. ``stats`` are those of the last call."""
+
+    @property
+    def stats(self) -> SampleStats | None: ...
+    def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]: ...
+
+
+class ExperienceSource(Iterator[Experience]):
+    """An iterator of `Experience`, one a step, in the order in which the steps' prompts were drawn.
+
+    Consumes: a `PromptSource`. Waits for: the step's last rollout, then the verdicts still out. Unblocked by: these, or
+    the failure of a sampler or a judge, which is raised. Produces: the step's experience, which the prompt source has
+    observed. Lookahead is 0: a step is sampled when it is asked for, by the policy that the sampler then holds, so
+    ``state`` between two steps is all of it, and a source that is restored goes on with the same rollouts.
+
+    Every step asks the prompt source for ``step_size`` and samples by ``plan`` under its own number. Without an
+    ``algorithm`` nothing is learnt and all rollouts are handed over. With one, those it learns from have their
+    ``reward.learnt``, and other prompts are drawn for those that teach it nothing.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        judge: Judge,
+        prompts: PromptSource,
+        plan: SamplingPlan,
+        *,
+        step_size: int = 0,
+        num_steps: int | None = None,
+        algorithm: Algorithm | None = None,
+    ) -> None:
+        self.sampler = sampler
+        self.judge = judge
+        self.prompts = prompts
+        self.plan = plan
+        self.step_size = step_size
+        self.num_steps = num_steps
+        self.algorithm = algorithm
+        self.step = plan.step
+
+    def __next__(self) -> Experience:
+        """Raises: HoneError where too many rollouts have no decision, or none can be learnt from."""
+        if self.step == self.num_steps or (prompts := self.prompts.draw(self.step_size)) is None:
+            raise StopIteration
+        experience = self._sample(prompts)
+        if self.algorithm is not None:
+            experience = self._refilled(experience, prompts)
+            _require_usable(experience)
+        self.prompts.observe(experience)
+        self.step += 1
+        return experience
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON, between two steps."""
+        return {"step": self.step, "prompts": self.prompts.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state`` was taken. One without the prompts' state is of an older Hone: they are drawn again."""
+        if "prompts" in state:
+            self.prompts.restore(state["prompts"])
+        else:
+            for _ in range(state["step"]):
+                self.prompts.draw(self.step_size)
+        self.step = state["step"]
+
+    def _sample(self, prompts: Sequence[Prompt]) -> Experience:
+        """Sampled and judged at the same time."""
+        start = time.perf_counter()
+        groups = self.sampler.sample(judging_order(prompts), replace(self.plan, step=self.step))
+        judged = self.judge.judge(groups)
+        seconds = time.perf_counter() - start
+        rollouts = judged.in_order_of(prompts)
+        self.judge.require_judged(rollouts)
+        assert self.sampler.stats is not None, "counted by every call"
+        return Experience(
+            self.step,
+            tuple(rollouts),
+            {},
+            self.sampler.stats,
+            seconds - judged.wait_s,
+            judged.wait_s,
+            judged.num_late,
+        )
+
+    def _refilled(self, experience: Experience, prompts: Sequence[Prompt]) -> Experience:
+        """What is learnt from, after other prompts were drawn for those that teach nothing, as often as is allowed."""
+        assert self.algorithm is not None
+        experience = experience.weighed(self.algorithm)
+        tried = {prompt.prompt_id for prompt in prompts}
+        for _ in range(self.algorithm.max_refills):
+            num_missing = len(prompts) - len({one.prompt.prompt_id for one in experience.usable})
+            others = self.prompts.draw(num_missing, without=tried) if num_missing else None
+            if not others:
+                break
+            tried |= {prompt.prompt_id for prompt in others}
+            experience = experience.joined(self._sample(others).weighed(self.algorithm))
+        return experience
+
+
+def _require_usable(experience: Experience) -> None:
+    """Raises: HoneError where a step has nothing to learn from, saying why."""
+    if not experience.rollouts:
+        raise HoneError(
+            "every prompt of a step is too long for sampler.max_model_len minus rl.max_response_tokens: raise the one "
+            "or lower the other"
+        )
+    if len(experience.left_out) == len(experience.rollouts):
+        reasons = Counter(experience.left_out.values())
+        counts = ", ".join(f"{count} {WHY[reason]}" for reason, count in reasons.items())
+        raise HoneError(f"step {experience.step}: not one rollout can be learnt from: {counts}")

@@ -1,0 +1,146 @@
+"""One step's experience on its way through the trainer: what RL and value pre-training have in common."""
+
+from __future__ import annotations
+
+from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.losses import LossSpec
+from rl.algorithm.schedule import learning_rate
+from rl.data.failed_batch import require_finite
+from rl.experience.experience import Experience
+from rl.experience.prompt_source import UniformSource
+from rl.experience.source import ExperienceSource
+from rl.experience.step_metrics import (
+    Mismatch,
+    critic_metrics,
+    kl_metrics,
+    rollout_metrics,
+    time_metrics,
+    train_metrics,
+)
+from rl.experience.training_batch import mini_batches, packed_rollouts, with_advantages
+from rl.recipe.trainer_config import ScheduleConfig
+from rl.run.stopwatch import Stopwatch
+from rl.stages.stage import StageContext
+from verifiers.errors import HoneError
+
+
+def training_source(
+    context: StageContext, algorithm: Algorithm, *, seed: str, num_steps: int
+) -> ExperienceSource:
+    """Experience of the training prompts, for a stage that learns, in an order that hangs on ``seed``."""
+    config, engines = algorithm.config, context.engines
+    plan = engines.plan(
+        stage=context.directory.name,
+        num_samples=config.samples_per_prompt,
+        num_samples_by_kind={"general": config.samples_per_general_prompt},
+        max_response_tokens=config.max_response_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+    )
+    return ExperienceSource(
+        engines.sampler,
+        engines.judge,
+        UniformSource.of(context.data.train, config, seed=seed),
+        plan,
+        step_size=config.rollouts_per_step or config.prompts_per_step,
+        num_steps=num_steps,
+        algorithm=algorithm,
+    )
+
+
+class TrainingStep:
+    """From an `Experience` to optimizer steps of the critic, the policy, or both, and the figures of the step.
+
+    Made of the batch: mini-batches shuffled by ``seed`` and the step. ``num_steps`` is how many the schedules are for.
+    """
+
+    def __init__(
+        self,
+        context: StageContext,
+        algorithm: Algorithm,
+        experience: Experience,
+        *,
+        seed: str,
+        num_steps: int,
+    ) -> None:
+        self.context = context
+        self.algorithm = algorithm
+        self.experience = experience
+        self.num_steps = num_steps
+        self.trainer = context.engines.trainer
+        self.watch = Stopwatch()
+        self.watch.include(experience.seconds)
+        self.metrics = rollout_metrics(experience.rollouts, experience.stats)
+        with self.watch("judge"):
+            right_score = context.recipe.evaluation.pass_score
+            self.batch = packed_rollouts(experience.usable, algorithm.config, right_score=right_score)
+            context.log_rollouts(experience.step, experience.rollouts)
+        self._prepare()
+        self.parts = mini_batches(
+            self.batch, algorithm.config.num_mini_batches, seed=f"{seed} {experience.step}"
+        )
+
+    def _prepare(self) -> None:
+        """Log-probabilities, the reference's, the critic's values, advantages: what the algorithm needs of them."""
+        algorithm, experience, trainer = self.algorithm, self.experience, self.trainer
+        if algorithm.needs_logprobs:
+            with self.watch("logprobs"):
+                self._add_logprobs()
+        with self.watch("values"):
+            values = trainer.values(self.batch) if algorithm.needs_critic else None
+            rewards = [one.reward.learnt.value for one in experience.usable if one.reward.learnt is not None]
+            self.batch = with_advantages(self.batch, rewards, algorithm.config, values=values)
+
+    def _add_logprobs(self) -> None:
+        """Raises: HoneError where the trainer's are not those the sampler drew with."""
+        temperature = self.algorithm.config.temperature
+        old, entropy = self.trainer.logprobs(self.batch, temperature=temperature)
+        self.batch = self.batch.replace(old_logprobs=old)
+        self.entropy = float(entropy.mean())
+        if self.algorithm.needs_reference:
+            reference, _ = self.trainer.logprobs(self.batch, temperature=temperature, of_reference=True)
+            self.batch = self.batch.replace(ref_logprobs=reference)
+            self.metrics |= kl_metrics(self.batch, [one.prompt.kind for one in self.experience.usable])
+        self.mismatch = Mismatch.between(self.batch.sample_logprobs, self.batch.old_logprobs)
+        self._require_match()
+
+    def _require_match(self) -> None:
+        """With nucleus sampling the two are not comparable: the sampler renormalises over the nucleus."""
+        config = self.algorithm.config
+        if config.top_p == 1.0 and not self.mismatch.kl <= config.max_mismatch_kl:
+            raise HoneError(
+                f"step {self.experience.step}: sampler and trainer disagree on the sampled tokens, mismatch_kl "
+                f"{self.mismatch.kl:.3g} above rl.max_mismatch_kl={config.max_mismatch_kl}: the sync or the vision "
+                "inputs are wrong"
+            )
+
+    def update_critic(self, schedule: ScheduleConfig) -> None:
+        """Its optimizer steps on the mini-batches, before the policy's."""
+        with self.watch("critic"):
+            rate, outcomes = self._update("critic", self.algorithm.value_loss, schedule)
+        self.metrics |= critic_metrics(self.batch, outcomes, rate=rate)
+
+    def update_policy(self, schedule: ScheduleConfig) -> None:
+        """Its optimizer steps on the mini-batches."""
+        with self.watch("train"):
+            rate, outcomes = self._update("policy", self.algorithm.policy_loss, schedule)
+        self.metrics |= train_metrics(
+            self.batch, outcomes, self.mismatch, self.watch, rate=rate, entropy=self.entropy
+        )
+
+    def _update(
+        self, what: str, loss: LossSpec, schedule: ScheduleConfig
+    ) -> tuple[float, list[dict[str, float]]]:
+        """The learning rate and each mini-batch's figures. Raises: HoneError where one is not a number."""
+        step = self.experience.step
+        rate = learning_rate(step, num_steps=self.num_steps, **schedule.model_dump())
+        outcomes = self.trainer.update(self.parts, [rate] * len(self.parts), loss)
+        require_finite(outcomes, self.parts, self.context.directory.path, f"{what}, step {step}")
+        return rate, outcomes
+
+    def finish(self) -> dict[str, float]:
+        """The step is over: its figures, which are logged, with the time of each phase, which counts for the stage."""
+        self.context.watch.include(self.watch.seconds)
+        self.metrics |= time_metrics(self.watch)
+        self.context.log_metrics(self.experience.step, self.metrics)
+        return self.metrics
