@@ -11,7 +11,7 @@ from verifiers.errors import BadInput
 
 def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
     """What the policy at this checkpoint must never sample. Raises: BadInput where there is no tokenizer."""
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     if not hub.is_dir():
         raise BadInput(
@@ -37,5 +37,5 @@ def forbidden_token_ids(hub: Path, family: Any) -> tuple[int, ...]:
         tokenizer = AutoTokenizer.from_pretrained(hub)
     except (OSError, ValueError) as why:
         raise BadInput(f"model.path={hub}: its tokenizer cannot be loaded: {why}") from why
-    ids: tuple[int, ...] = family.forbidden_token_ids(tokenizer)
+    ids: tuple[int, ...] = family.forbidden_token_ids(tokenizer, AutoConfig.from_pretrained(hub))
     return ids

@@ -71,8 +71,9 @@ class ModelFamily(ABC):
         """A trainer parameter as it is named and laid out on the hub; same values, contiguous."""
 
     @abstractmethod
-    def forbidden_token_ids(self, tokenizer: Any) -> tuple[int, ...]:
-        """Tokens a policy must never sample: placeholders that would be taken for an image or a video."""
+    def forbidden_token_ids(self, tokenizer: Any, config: Any) -> tuple[int, ...]:
+        """Tokens a policy must never sample, of a checkpoint's tokenizer and model configuration: what would be taken
+        for an image or a video."""
 
     @abstractmethod
     def placeholder_ids(self, config: Any) -> tuple[int, ...]:

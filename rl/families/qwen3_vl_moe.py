@@ -7,6 +7,7 @@ have the same name and shape in both. Hence ``to_hub`` transposes those two, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,13 @@ import numpy as np
 
 from rl.families.family import HubTensor, ModelFamily
 from rl.families.tiny_qwen3_vl_moe import TINY_SIZES, tiny_config, tiny_processor, tiny_sizes
-from rl.families.tiny_tokenizer import SPECIAL_TOKENS, train_tiny_tokenizer
+from rl.families.tiny_tokenizer import train_tiny_tokenizer
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+NEVER_WRITTEN = re.compile(r"<\|(im_start|(vision|image|video)_\w+)\|>")
 EXPERT_SUFFIXES = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
 
 
@@ -104,10 +106,13 @@ class Qwen3VLMoeFamily(ModelFamily):
             tensor = tensor.transpose(1, 2)
         return name, tensor.contiguous()
 
-    def forbidden_token_ids(self, tokenizer: Any) -> tuple[int, ...]:
-        names = [name for name in SPECIAL_TOKENS if name not in ("<|im_end|>", "<|endoftext|>")]
-        ids = tokenizer.convert_tokens_to_ids(names)
-        return tuple(sorted(token_id for token_id in ids if token_id is not None))
+    def forbidden_token_ids(self, tokenizer: Any, config: Any) -> tuple[int, ...]:
+        """The tokenizer's special tokens that open a turn or stand for pictures and videos, and those that the
+        configuration names; tokens around objects and boxes, and the end of its turn, a policy may write."""
+        added = tokenizer.added_tokens_decoder.items()
+        named = [token_id for token_id, token in added if NEVER_WRITTEN.fullmatch(str(token))]
+        frame = (config.vision_start_token_id, config.vision_end_token_id)
+        return tuple(sorted({*named, *self.placeholder_ids(config), *frame}))
 
     def placeholder_ids(self, config: Any) -> tuple[int, ...]:
         return config.image_token_id, config.video_token_id

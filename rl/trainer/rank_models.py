@@ -45,9 +45,9 @@ class RankModels:
         )
         self.family = load_family(setup.model.family)
         processor = AutoProcessor.from_pretrained(setup.model_path)
-        policy = PolicyModel(
-            self.family, self._load(setup.model_path), self.family.forbidden_token_ids(processor.tokenizer)
-        )
+        model = self._load(setup.model_path)
+        forbidden = self.family.forbidden_token_ids(processor.tokenizer, model.config)
+        policy = PolicyModel(self.family, model, forbidden)
         self.policy = DeepSpeedModel(policy, self.family, setup)
         self.critic: DeepSpeedModel | None = None
         self.reference: PolicyModel | None = None

@@ -55,7 +55,7 @@ def tiny(hub: Path) -> Any:
         model=model,
         processor=processor,
         hub=hub,
-        forbidden=family.forbidden_token_ids(processor.tokenizer),
+        forbidden=family.forbidden_token_ids(processor.tokenizer, model.config),
     )
 
 

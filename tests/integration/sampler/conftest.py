@@ -35,9 +35,10 @@ def tiny_model(family, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def forbidden(family, tiny_model: Path) -> tuple[int, ...]:
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
-    return family.forbidden_token_ids(AutoTokenizer.from_pretrained(tiny_model))
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    return family.forbidden_token_ids(tokenizer, AutoConfig.from_pretrained(tiny_model))
 
 
 @pytest.fixture(scope="session")

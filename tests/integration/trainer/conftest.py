@@ -84,10 +84,11 @@ class Case:
 def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
     """Five groups, no two prompts alike (none, one, two or three pictures of several sizes, two with a video), ragged
     responses, a mask with holes, advantages of both signs, KL coefficients that differ from sample to sample."""
-    from transformers import AutoProcessor
+    from transformers import AutoConfig, AutoProcessor
 
     processor = AutoProcessor.from_pretrained(tiny_model)
-    forbidden = load_family("qwen3_vl_moe").forbidden_token_ids(processor.tokenizer)
+    config = AutoConfig.from_pretrained(tiny_model)
+    forbidden = load_family("qwen3_vl_moe").forbidden_token_ids(processor.tokenizer, config)
     allowed = [i for i in range(len(processor.tokenizer)) if i not in forbidden]
     rng = np.random.default_rng(11)
     sequences, samples, start = [], [], 0
