@@ -86,7 +86,7 @@ class EndpointJudge:
         """The probability that `answer` wins against `reference`; `parts` has the raw `as_first`, `as_second`."""
         return self._compare(AnswerComparison(prompt.prompt_id, prompt, answer, FinalAnswer(reference)))
 
-    def score_many(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
+    def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         """By comparison id the probability that `first` is the better answer. Raises `BadInput` for a repeated id."""
         named = {one.comparison_id: one for one in comparisons}
         if len(named) != len(comparisons):

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reward_models.answer_comparison import AnswerComparison
+from reward_models.endpoint_judge import EndpointJudge
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head
 from rl.algorithm.reward_shaping import LearntReward
-from rl.recipe.judging_config import JudgingConfig
+from rl.recipe.judging_config import EndpointConfig, JudgingConfig
 from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
@@ -218,18 +219,19 @@ REWARD_MODEL_LINK = "reward-model"  # in a run directory: the one that the run t
 def judge_of(
     config: JudgingConfig, thinking_tags: tuple[str, str], log_dir: Path, *, run_path: Path
 ) -> Iterator[Judge]:
-    """Ray must be running where there is a reward model. Raises: BadInput for one that cannot be served."""
+    """Ray must be running where a reward model is served. Raises: BadInput for one that cannot be served or asked."""
     with ExitStack() as stack:
         judge = stack.enter_context(Judge(config, thinking_tags=thinking_tags))
-        path = reward_model_path(config, run_path)
-        if config.reward_model is not None and path is not None:
-            scorer = stack.enter_context(scoring(path, config.reward_model.sampler, log_dir))
-            judge.score_with(scorer)
+        path, model = reward_model_path(config, run_path), config.reward_model
+        if model is not None and model.endpoint is not None:
+            judge.score_with(stack.enter_context(asking(model.endpoint)))
+        elif model is not None and path is not None:
+            judge.score_with(stack.enter_context(scoring(path, model.sampler, log_dir)))
         yield judge
 
 
 def reward_model_path(config: JudgingConfig, run_path: Path) -> Path | None:
-    """The recipe's reward model, or the one that the run has trained; None where there is none (yet)."""
+    """The recipe's reward model, or the one that the run has trained; None where there is no checkpoint (yet)."""
     if config.reward_model is None:
         return None
     if config.reward_model.path is not None:
@@ -243,6 +245,19 @@ def scoring(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[Scori
     """The reward model at ``path``, asked in the background."""
     with served(path, sampler, log_dir / "reward-model") as model, ScoringService(model.compare) as service:
         yield service
+
+
+@contextmanager
+def asking(endpoint: EndpointConfig) -> Iterator[ScoringService]:
+    """The model behind an endpoint, asked in the background. Raises: BadInput for a URL or key that cannot be used."""
+    with endpoint_judge(endpoint) as model, ScoringService(model.compare) as service:
+        yield service
+
+
+def endpoint_judge(endpoint: EndpointConfig) -> EndpointJudge:
+    """The recipe's endpoint; nothing is sent yet. Raises: BadInput for a URL or key that cannot be used."""
+    options = endpoint.model_dump(exclude={"url", "model"})
+    return EndpointJudge(endpoint.url, endpoint.model, **options)
 
 
 def require_reward_model(path: Path, named: str) -> None:

@@ -55,7 +55,11 @@ def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -
         AnswerComparison(f"bias-{index}", one, FinalAnswer(one.reference), FinalAnswer(other.reference))
         for index, (one, other) in enumerate(pairwise(general))
     ]
-    pairs = [judged_pair(score) for score in engines.judge.compare(comparisons)]
+    scores = engines.judge.compare(comparisons)
+    failed = [score.reason for score in scores if not score.judged]
+    if failed and len(failed) == len(scores):
+        return Finding("failed", f"none of {counted(len(scores), 'comparison')} could be scored: {failed[0]}")
+    pairs = [judged_pair(score) for score in scores]
     known = [pair for pair in pairs if pair is not None]
     if not known:
         return Finding("ok", "no two answers to compare, or no two orders")
@@ -86,7 +90,7 @@ def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
         return Finding(
             "failed",
             f"{counted(len(general), 'prompt')} without a verifier, and judging.reward_model is not set: "
-            "give judging.reward_model.path=CHECKPOINT, or judging.reward_model.training with data; "
+            "give judging.reward_model.path=CHECKPOINT, or .training with data, or .endpoint; "
             f"{_places(data, general)}",
         )
     bare = [prompt for prompt in general if not prompt.reference]

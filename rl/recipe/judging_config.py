@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,8 +33,22 @@ class RewardTrainingConfig(Section):
     checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on after a kill")
 
 
+class EndpointConfig(Section):
+    """A model behind an OpenAI-compatible chat endpoint, asked in both orders which of two answers is better."""
+
+    url: str = Field(description="http(s)://host/path up to /v1, without a key in it")
+    model: str = Field(description="as the endpoint names it")
+    api_key_env: str | None = Field(None, description="environment variable that holds the key; none: no key")
+    timeout_s: float = Field(60.0, gt=0, description="of one request")
+    max_retries: int = Field(4, ge=0, description="further tries where the endpoint is busy or broken")
+    max_parallel: int = Field(8, ge=1, description="comparisons under way at once")
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="fields over the request's own; null leaves one out"
+    )
+
+
 class RewardModelConfig(Section):
-    """The reward model that judges general prompts, of the kind its checkpoint is, and the workers that serve it."""
+    """What judges general prompts: a checkpoint, of the kind that it is, on workers of its own, or an endpoint."""
 
     path: str | None = Field(
         None, description="checkpoint directory in the hub layout, as `hone reward-model train` leaves it"
@@ -42,6 +56,7 @@ class RewardModelConfig(Section):
     training: RewardTrainingConfig | None = Field(
         None, description="without a path: trained in the run, from the policy of the first SFT"
     )
+    endpoint: EndpointConfig | None = Field(None, description="instead of a checkpoint: a served model")
     sampler: SamplerConfig = SamplerConfig()
     max_position_bias_frac: float = Field(
         0.1,
@@ -52,8 +67,10 @@ class RewardModelConfig(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> RewardModelConfig:
-        if (self.path is None) == (self.training is None):
-            raise ValueError("give reward_model.path or reward_model.training, one of the two")
+        if sum(origin is not None for origin in (self.path, self.training, self.endpoint)) != 1:
+            raise ValueError(
+                "give reward_model.path, reward_model.training or reward_model.endpoint, one of them"
+            )
         return self
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -131,3 +134,63 @@ def judged(rollout: Callable[..., Rollout]) -> Callable[..., JudgedRollout]:
         return JudgedRollout(of, rollout(of, index, length=length), "", answer, Reward(value, verdict))
 
     return make
+
+
+class ChatServer:
+    """A chat endpoint in this process. `reply(body, number)` gives (status, JSON or bytes[, headers]); the body and
+    headers of every request are kept."""
+
+    def __init__(self, reply: Callable[..., Any]) -> None:
+        self.reply = reply
+        self.bodies: list[Any] = []
+        self.headers: list[dict[str, str]] = []
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                with outer.lock:
+                    outer.bodies.append(json.loads(raw))
+                    outer.headers.append(dict(self.headers))
+                    number = len(outer.bodies)
+                status, data, *more = outer.reply(json.loads(raw), number)
+                payload = data if isinstance(data, bytes) else json.dumps(data).encode()
+                try:
+                    self.send_response(status)
+                    for name, value in (more[0] if more else {}).items():
+                        self.send_header(name, value)
+                    self.send_header("Content-Length", str(len(payload)))
+                    self.end_headers()
+                    self.wfile.write(payload)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # the judge gave up waiting
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def chat_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]]:
+    """chat_server(reply) -> a running server, closed at the end."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    opened: list[ChatServer] = []
+
+    def start(reply: Callable[..., Any]) -> ChatServer:
+        opened.append(ChatServer(reply))
+        return opened[-1]
+
+    yield start
+    for server in opened:
+        server.close()

@@ -8,7 +8,6 @@ import logging
 import math
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from PIL import Image
@@ -48,60 +47,17 @@ def with_logprobs(text, **probabilities):
     return completion(text, {"content": [{"token": text, "logprob": -0.1, "top_logprobs": top}]})
 
 
-class Server:
-    """`reply(body)` gives (status, JSON or bytes[, headers]); every request's body and headers are kept."""
-
-    def __init__(self, reply):
-        self.reply, self.bodies, self.headers = reply, [], []
-        self.lock = threading.Lock()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
-                with outer.lock:
-                    outer.bodies.append(json.loads(raw))
-                    outer.headers.append(dict(self.headers))
-                    number = len(outer.bodies)
-                status, data, *more = outer.reply(json.loads(raw), number)
-                payload = data if isinstance(data, bytes) else json.dumps(data).encode()
-                try:
-                    self.send_response(status)
-                    for name, value in (more[0] if more else {}).items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(payload)))
-                    self.end_headers()
-                    self.wfile.write(payload)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the judge gave up waiting
-
-            def log_message(self, *_):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
-        self.thread.start()
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
-
-
 @pytest.fixture
-def serve(monkeypatch):
-    """serve(reply, **options) -> (judge, server); both are closed at the end."""
+def serve(monkeypatch, chat_server):
+    """serve(reply, **options) -> (judge, server); the judge is closed at the end."""
     monkeypatch.setenv(KEY_ENV, KEY)
-    monkeypatch.setenv("NO_PROXY", "*")
     opened = []
 
     def start(reply, **options):
-        server = Server(reply)
+        server = chat_server(reply)
         options = {"api_key_env": KEY_ENV, "timeout_s": 5.0, "max_retries": 2, "backoff_s": 0.0} | options
         judge = EndpointJudge(server.url, "judge-vl", **options)
-        opened.extend((judge, server))
+        opened.append(judge)
         return judge, server
 
     yield start
@@ -357,15 +313,15 @@ def test_many_are_joined_by_id_and_one_failure_costs_itself_only(serve):
         AnswerComparison(name, PROMPT, FinalAnswer(text), FinalAnswer("poor" if text == "GOOD" else "GOOD"))
         for name, text in texts.items()
     ]
-    scores = judge.score_many(comparisons)
+    scores = judge.compare(comparisons)
     assert list(scores) == list(texts)
     wanted = {"GOOD": 1.0, "poor": 0.0, "BROKEN": None}
     assert {name: score.probability for name, score in scores.items()} == {
         name: wanted[text] for name, text in texts.items()
     }
     with pytest.raises(BadInput, match="the same id"):
-        judge.score_many([comparisons[0], comparisons[0]])
-    assert judge.score_many([]) == {}
+        judge.compare([comparisons[0], comparisons[0]])
+    assert judge.compare([]) == {}
 
 
 def test_the_key_stands_nowhere(serve, caplog):

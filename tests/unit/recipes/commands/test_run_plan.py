@@ -96,7 +96,7 @@ def test_general_prompts_need_a_reward_model_and_a_reference(told):
     path = "judging.reward_model.path=rm"
     assert (
         "1 prompt without a verifier, and judging.reward_model is not set: give "
-        "judging.reward_model.path=CHECKPOINT, or judging.reward_model.training with data; train.jsonl, line 2"
+        "judging.reward_model.path=CHECKPOINT, or .training with data, or .endpoint; train.jsonl, line 2"
     ) in line_of(told([row(1), general]), "every prompt has a judge")
     bare = told([row(1), general, {**general, "messages": "And 4?", "reference": ""}], path)
     assert "1 general prompt without a reference to compare with: train.jsonl, line 3" in line_of(

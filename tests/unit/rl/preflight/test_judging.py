@@ -136,6 +136,16 @@ def test_references_are_compared_in_both_orders(
     assert found.outcome == outcome and "4 pairs" in found.summary
 
 
+def test_a_judge_that_never_answers_is_found(general: Callable[..., Any]) -> None:
+    engines = SimpleNamespace(
+        judge=SimpleNamespace(compare=lambda asked: [Score.failed("connection refused") for _ in asked])
+    )
+    found = position_bias(
+        recipe(judging={"reward_model": REWARD_MODEL}), engines, [general(f"g{i}", f"r{i}") for i in range(5)]
+    )
+    assert (found.outcome, "connection refused" in found.summary) == ("failed", True)
+
+
 def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> None:
     hybrid = recipe(judging={"reward_model": {**REWARD_MODEL, "max_position_bias_frac": 0.0}})
     scores = Score.scored(0.7, parts={"score": 1.0, "reference_score": 0.2})
