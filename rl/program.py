@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import trains_reward_model
 from rl.engines.engines import Engines
 from rl.experience.judge import REWARD_MODEL_LINK
@@ -48,7 +48,7 @@ def run_program(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> 
             if has_rows or needs_judge:
                 evaluated = stage(EvaluateStage(round_index, after="sft", opponent=opponent), policy)
                 opponent = opponent if round_index else evaluated.stage
-            if Algorithm(recipe.rl).needs_critic and recipe.critic.pretrain_steps:
+            if algorithm_of(recipe.rl).needs_critic and recipe.critic.pretrain_steps:
                 critic = stage(CriticStage(round_index, base, critic), policy).critic
             trained = stage(RlStage(round_index, base, critic), policy)
             policy, critic = trained.policy, trained.critic

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from verifiers.errors import BadInput, UnknownVerifier, near_name
+from verifiers.plug_in import load_object, plug_in_path, plug_ins
 from verifiers.verifier import Verifier
 
 ENTRY_POINT_GROUP = "hone.verifiers"
@@ -40,25 +39,17 @@ BUILT_IN: dict[str, str] = {
 }
 
 
-def _plug_ins() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-
-
 def verifier_names() -> list[str]:
     """Every name that `load_verifier` knows, built-in first."""
-    return [*BUILT_IN, *sorted(set(_plug_ins()) - set(BUILT_IN))]
+    return [*BUILT_IN, *sorted(set(plug_ins(ENTRY_POINT_GROUP)) - set(BUILT_IN))]
 
 
 def verifier_class(name: str) -> type[Verifier[Any, Any]]:
     """The class behind a name. Raises `UnknownVerifier`, or `BadInput` where the path leads to no verifier."""
-    if name in BUILT_IN:
-        return _import_class(BUILT_IN[name], name)
-    if ":" in name:
-        return _import_class(name, name)
-    plug_ins = _plug_ins()
-    if name in plug_ins:
-        return _import_class(plug_ins[name].value, name)
-    known = [*BUILT_IN, *plug_ins]
+    path = BUILT_IN.get(name) or plug_in_path(ENTRY_POINT_GROUP, name)
+    if path is not None:
+        return _import_class(path, name)
+    known = verifier_names()
     raise UnknownVerifier(
         f"unknown verifier {name!r}{near_name(name, known)} (known: {', '.join(known)}; or package.module:Name)"
     )
@@ -70,18 +61,7 @@ def load_verifier(name: str, options: Mapping[str, Any] | None = None) -> Verifi
 
 
 def _import_class(path: str, name: str) -> type[Verifier[Any, Any]]:
-    module_name, _, class_name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except ModuleNotFoundError as why:
-        raise UnknownVerifier(
-            f"verifier {name!r} cannot be imported from {path!r}: {why} (looked in the current folder and among the "
-            "installed packages)"
-        ) from why
-    except SyntaxError as why:
-        raise BadInput(f"verifier {name!r}: {why.filename}, line {why.lineno}: {why.msg}") from None
-    except (ImportError, AttributeError, ValueError) as why:
-        raise UnknownVerifier(f"verifier {name!r} cannot be imported from {path!r}: {why}") from why
+    found = load_object(path, f"verifier {name!r}", UnknownVerifier)
     if not (isinstance(found, type) and issubclass(found, Verifier)):
         raise BadInput(f"{path!r} is not a subclass of verifiers.verifier.Verifier")
     missing = [*(["kind"] if not hasattr(found, "kind") else []), *sorted(found.__abstractmethods__)]

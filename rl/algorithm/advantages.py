@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl.algorithm.algorithm import GROUP_RELATIVE, NEEDS_CRITIC
+from rl.algorithm.estimator import OFFERED, Estimator
 from rl.data.batch import Floats
 from rl.recipe.rl_config import RlConfig
 from verifiers.errors import BadInput
@@ -25,53 +25,17 @@ class Advantages:
     returns: list[Floats]
 
 
-@dataclass(frozen=True)
-class GaeSettings:
-    """Numbers of generalized advantage estimation; see ``rl.algorithm.gae``. verl's ``gae`` has one lambda."""
-
-    gamma: float = 1.0
-    lambda_actor: float | str = 1.0
-    lambda_critic: float = 1.0
-    length_adaptive_alpha: float = 0.05
-    whiten: bool = True
-
-    @classmethod
-    def of(cls, config: RlConfig) -> GaeSettings:
-        """Those of a recipe's ``rl`` section."""
-        return cls(
-            gamma=config.gamma,
-            lambda_actor=config.lambda_actor,
-            lambda_critic=config.lambda_critic,
-            length_adaptive_alpha=config.length_adaptive_alpha,
-            whiten=config.whiten_advantages,
-        )
-
-    def arguments(self, name: str) -> dict[str, Any]:
-        """As the estimator ``name`` calls them."""
-        if name == "gae":
-            assert self.lambda_actor == self.lambda_critic and self.whiten, "verl's gae knows nothing else"
-            return {"gamma": self.gamma, "lam": self.lambda_critic}
-        return {
-            "gamma": self.gamma,
-            "lambda_actor": self.lambda_actor,
-            "lambda_critic": self.lambda_critic,
-            "length_adaptive_alpha": self.length_adaptive_alpha,
-            "whiten": self.whiten,
-        }
-
-
 def compute_advantages(
-    name: str,
+    estimator: Estimator,
     rewards: Sequence[float],
     group_ids: Sequence[str],
     response_lengths: Sequence[int],
     *,
-    normalize_by_std: bool = True,
+    config: RlConfig,
     values: Sequence[Floats] | None = None,
     token_rewards: Sequence[Floats] | None = None,
-    gae: GaeSettings | None = None,
 ) -> Advantages:
-    """The estimator ``name`` of verl's registry over responses whose reward falls on their last token.
+    """The estimator over responses whose reward falls on their last token, with the numbers of a recipe's section.
 
     ``group_ids`` says which responses belong to one prompt. GRPO: (r - mean) / (std + 1e-6) within the group, with the
     unbiased std (DeepSeekMath, 2402.03300, section 4.1.2; verl ``compute_grpo_outcome_advantage``).
@@ -83,25 +47,33 @@ def compute_advantages(
     the estimator takes a critic's.
     """
     import torch
+    from verl.trainer.config import AlgoConfig
 
-    estimator = _estimator(name)
-    gae = gae or GaeSettings()
-    if name in GROUP_RELATIVE:
-        _check_groups(name, group_ids)
-    arguments: dict[str, Any]
-    if name in NEEDS_CRITIC:
-        if values is None:
-            raise BadInput(f"rl.advantage={name!r} needs a critic's values, and there is no critic")
-        dtype = torch.float64  # sums over a whole response
-        arguments = {"values": _padded(values, response_lengths, dtype), **gae.arguments(name)}
-    else:
-        dtype = torch.float32
-        arguments = _outcome_arguments(name, group_ids, gae.gamma, normalize_by_std)
-    advantages, returns = estimator(
-        token_level_rewards=_rewards_at_tokens(rewards, token_rewards, response_lengths, dtype),
-        response_mask=_response_mask(response_lengths, dtype),
-        **arguments,
-    )
+    if estimator.needs_groups:
+        _check_groups(estimator.name, group_ids)
+    if estimator.needs_critic and values is None:
+        raise BadInput(f"rl.advantage={estimator.name!r} needs a critic's values, and there is no critic")
+    dtype = torch.float64 if estimator.needs_critic else torch.float32  # sums over a whole response
+    by_std = config.normalize_by_std
+    offered = {
+        "token_level_rewards": _rewards_at_tokens(rewards, token_rewards, response_lengths, dtype),
+        "response_mask": _response_mask(response_lengths, dtype),
+        "index": np.asarray(group_ids, dtype=object),
+        "config": AlgoConfig(
+            adv_estimator=estimator.name, gamma=config.gamma, norm_adv_by_std_in_grpo=by_std
+        ),
+        "norm_adv_by_std_in_grpo": by_std,
+        "gamma": config.gamma,
+        "lam": config.lambda_critic,  # verl's gae has one lambda
+        "lambda_actor": config.lambda_actor,
+        "lambda_critic": config.lambda_critic,
+        "length_adaptive_alpha": config.length_adaptive_alpha,
+        "whiten": config.whiten_advantages,
+    }
+    if values is not None:
+        offered["values"] = _padded(values, response_lengths, dtype)
+    assert offered.keys() <= OFFERED
+    advantages, returns = estimator(offered)
     return Advantages(_rows(advantages, response_lengths), _rows(returns, response_lengths))
 
 
@@ -122,19 +94,6 @@ def kl_token_rewards(
     ]
 
 
-def _estimator(name: str) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
-    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
-
-    import rl.algorithm.gae  # noqa: F401  it registers itself
-
-    if name not in ADV_ESTIMATOR_REGISTRY:
-        raise BadInput(
-            f"rl.advantage={name!r} is unknown; verl has {', '.join(sorted(ADV_ESTIMATOR_REGISTRY))}"
-        )
-    estimator: Callable[..., tuple[torch.Tensor, torch.Tensor]] = ADV_ESTIMATOR_REGISTRY[name]
-    return estimator
-
-
 def _check_groups(name: str, group_ids: Sequence[str]) -> None:
     """The mean of a group of one is its only reward, and nothing would be learnt."""
     ids, counts = np.unique(np.asarray(group_ids), return_counts=True)
@@ -143,17 +102,6 @@ def _check_groups(name: str, group_ids: Sequence[str]) -> None:
             f"rl.advantage={name!r} compares responses of one prompt, but prompt {ids[counts.argmin()]} "
             "has a single judged response: raise rl.samples_per_prompt or use another estimator"
         )
-
-
-def _outcome_arguments(
-    name: str, group_ids: Sequence[str], gamma: float, normalize_by_std: bool
-) -> dict[str, Any]:
-    """What verl's estimators without a critic are called with; GRPO's normalization is an argument of its own too."""
-    from verl.trainer.config import AlgoConfig
-
-    config = AlgoConfig(adv_estimator=name, gamma=gamma, norm_adv_by_std_in_grpo=normalize_by_std)
-    of_grpo = {"norm_adv_by_std_in_grpo": normalize_by_std} if name == "grpo" else {}
-    return {"index": np.asarray(group_ids, dtype=object), "config": config, **of_grpo}
 
 
 def _rewards_at_tokens(

@@ -1,64 +1,54 @@
-"""What an algorithm asks for and learns from, by the names a recipe gives, checked before any engine starts."""
+"""What an algorithm needs, which rollouts it learns from and how, and the losses it names."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
+from rl.algorithm.estimator import DECOUPLED_GAE, PLUG_INS, Estimator
 from rl.algorithm.informative_groups import LeftOut, left_out
 from rl.algorithm.reward_shaping import LearntReward, learnt_reward
+from rl.data.batch import Floats
 from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt, PromptKind
 from verifiers.errors import BadInput, near_name
+from verifiers.plug_in import load_object, plug_in_path, plug_ins
 from verifiers.registry import verifier_names
 
 if TYPE_CHECKING:
+    from rl.algorithm.advantages import Advantages
     from rl.algorithm.losses import LossSpec
 
-GROUP_RELATIVE = frozenset(
-    {
-        "grpo",
-        "grpo_vectorized",
-        "grpo_passk",
-        "rloo",
-        "rloo_vectorized",
-        "opo",
-        "gpg",
-        "reinforce_plus_plus_baseline",
-    }
-)
-DECOUPLED_GAE = "decoupled_gae"  # rl.algorithm.gae
-NEEDS_CRITIC = frozenset({"gae", DECOUPLED_GAE})
 
-# What `rl.algorithm.advantages.compute_advantages` has to offer an estimator without a critic.
-OFFERED = frozenset({"token_level_rewards", "response_mask", "index", "config", "norm_adv_by_std_in_grpo"})
-
-
-@dataclass(frozen=True)
 class Algorithm:
-    """GRPO and its kin, or PPO with a critic: what it needs, which rollouts it learns from, which losses it names."""
+    """GRPO and its kin, or PPO with a critic, by the estimator and the loss that a recipe's ``rl`` section names.
 
-    config: RlConfig
-    needs_logprobs: bool = True  # of the policy before its update; a critic that learns alone needs none
+    One of a user's own is a subclass, named by ``rl.algorithm``; it overrides what it does otherwise:
 
-    @classmethod
-    def monte_carlo(cls, config: RlConfig) -> Algorithm:
-        """Of value pre-training: returns that do not lean on the values (lambda 1). No KL: policy and reference are
-        one."""
-        loss = config.loss.model_copy(update={"kl_coef_verifiable": 0.0, "kl_coef_general": 0.0})
-        changed = {"advantage": DECOUPLED_GAE, "lambda_actor": 1.0, "lambda_critic": 1.0, "loss": loss}
-        return cls(config.model_copy(update=changed | {"dynamic_sampling": False}), needs_logprobs=False)
+    >>> class BestOfGroup(Algorithm):
+    ...     needs_groups = True
+    ...     def estimate(self, rewards, prompt_ids, lengths, **_):
+    ...         best = [max(r for r, of in zip(rewards, prompt_ids) if of == prompt_id) for prompt_id in prompt_ids]
+    ...         ...
+    """
+
+    needs_logprobs = True  # of the policy before its update; where a critic learns alone none are
+
+    def __init__(self, config: RlConfig) -> None:
+        self.config = config
+
+    @property
+    def estimator(self) -> Estimator:
+        return Estimator.named(self.config.advantage)
 
     @property
     def needs_groups(self) -> bool:
         """Whether it compares the responses of one prompt."""
-        return self.config.advantage in GROUP_RELATIVE
+        return self.estimator.needs_groups
 
     @property
     def needs_critic(self) -> bool:
-        return self.config.advantage in NEEDS_CRITIC
+        return self.estimator.needs_critic
 
     @property
     def needs_reference(self) -> bool:
@@ -91,6 +81,32 @@ class Algorithm:
             num_tokens=num_tokens,
         )
 
+    def estimate(
+        self,
+        rewards: Sequence[float],
+        prompt_ids: Sequence[str],
+        lengths: Sequence[int],
+        *,
+        values: Sequence[Floats] | None = None,
+        token_rewards: Sequence[Floats] | None = None,
+    ) -> Advantages:
+        """Advantages and returns of responses of ``lengths`` tokens whose reward falls on their last one.
+
+        ``values``: the critic's, [its length] for each response. ``token_rewards``: what is added to each token's
+        reward, such as a KL penalty.
+        """
+        from rl.algorithm.advantages import compute_advantages
+
+        return compute_advantages(
+            self.estimator,
+            rewards,
+            prompt_ids,
+            lengths,
+            config=self.config,
+            values=values,
+            token_rewards=token_rewards,
+        )
+
     @property
     def policy_loss(self) -> LossSpec:
         """What the trainer minimises for the policy."""
@@ -118,54 +134,79 @@ class Algorithm:
         return LossSpec(VALUE_LOSS, value_clip=self.config.loss.value_clip)
 
     def check(self, prompts: Sequence[Prompt]) -> None:
-        """Raises: BadInput where it compares the responses of a prompt that is sampled once."""
-        single = next((prompt for prompt in prompts if prompt.kind == "general"), None)
-        if single is not None and self.config.samples_per_general_prompt < 2 and self.needs_groups:
+        """Raises: BadInput for names that nobody has, settings that the named ones would not follow, and prompts that
+        are sampled once where the responses of a prompt are compared."""
+        from rl.algorithm.policy_loss import policy_loss_function
+
+        policy_loss_function(self.policy_loss.name)
+        _require_importance(self.config)
+        _require_weights(self.config.reward_weights)
+        self._require_estimator()
+        if self.needs_groups:
+            self._require_groups(prompts)
+
+    def _require_estimator(self) -> None:
+        config = self.config
+        self.estimator.check()
+        if config.advantage == "gae" and not (
+            config.lambda_actor == config.lambda_critic and config.whiten_advantages
+        ):
             raise BadInput(
-                f"rl.advantage={self.config.advantage!r} compares responses of one prompt, but general prompts "
-                f"({single.prompt_id} is the first) have a single one: raise rl.samples_per_general_prompt, or use "
-                "decoupled_gae, whose critic needs no group"
+                "rl.advantage='gae' has one lambda and always whitens: set rl.lambda_actor = rl.lambda_critic and "
+                "rl.whiten_advantages=true, or name 'decoupled_gae'"
+            )
+
+    def _require_groups(self, prompts: Sequence[Prompt]) -> None:
+        config, name = self.config, f"rl.advantage={self.config.advantage!r}"
+        if config.algorithm is not None:
+            name = f"rl.algorithm={config.algorithm!r}"
+        if config.samples_per_prompt < 2:
+            raise BadInput(
+                f"{name} compares responses of one prompt: rl.samples_per_prompt must be at least 2, got "
+                f"{config.samples_per_prompt}"
+            )
+        single = next((prompt for prompt in prompts if prompt.kind == "general"), None)
+        if single is not None and config.samples_per_general_prompt < 2:
+            raise BadInput(
+                f"{name} compares responses of one prompt, but general prompts ({single.prompt_id} is the first) have "
+                "a single one: raise rl.samples_per_general_prompt, or use decoupled_gae, whose critic needs no group"
             )
 
 
-def require_known_algorithms(config: RlConfig) -> None:
-    """Raises: BadInput for an advantage or a policy loss that verl does not have, or that Hone cannot feed, and for
-    settings that the named ones would not follow."""
-    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, POLICY_LOSS_REGISTRY
+class MonteCarlo(Algorithm):
+    """Of value pre-training before another algorithm: returns that do not lean on the values (lambda 1), of the same
+    rewards. No KL: policy and reference are one."""
 
-    import rl.algorithm.gae  # noqa: F401  it registers itself
+    needs_logprobs = False
 
-    usable = {
-        name: function
-        for name, function in ADV_ESTIMATOR_REGISTRY.items()
-        if name in NEEDS_CRITIC or not _lacking(function)
-    }
-    _require("rl.advantage", config.advantage, ADV_ESTIMATOR_REGISTRY, usable)
-    _require("rl.loss.policy_loss", config.loss.policy_loss, POLICY_LOSS_REGISTRY, POLICY_LOSS_REGISTRY)
-    if config.advantage in GROUP_RELATIVE and config.samples_per_prompt < 2:
+    def __init__(self, before: Algorithm) -> None:
+        config = before.config
+        loss = config.loss.model_copy(update={"kl_coef_verifiable": 0.0, "kl_coef_general": 0.0})
+        changed = {"advantage": DECOUPLED_GAE, "lambda_actor": 1.0, "lambda_critic": 1.0, "loss": loss}
+        super().__init__(config.model_copy(update=changed | {"dynamic_sampling": False}))
+        self.reward = before.reward  # type: ignore[method-assign]
+
+
+def algorithm_of(config: RlConfig) -> Algorithm:
+    """The algorithm of a recipe's ``rl`` section.
+
+    Raises: BadInput for an ``rl.algorithm`` that is neither an entry point of ``hone.algorithms`` nor
+    `package.module:Class` of a subclass of `Algorithm`.
+    """
+    name = config.algorithm
+    if name is None:
+        return Algorithm(config)
+    path = plug_in_path(PLUG_INS, name)
+    if path is None:
+        known = sorted(plug_ins(PLUG_INS))
         raise BadInput(
-            f"rl.advantage={config.advantage!r} compares responses of one prompt: rl.samples_per_prompt must be at "
-            f"least 2, got {config.samples_per_prompt}"
+            f"rl.algorithm={name!r} is unknown{near_name(name, known)} (entry points of {PLUG_INS}: "
+            f"{', '.join(known) or 'none'}; or package.module:Class; verl's algorithms are named by rl.advantage)"
         )
-    if config.advantage == "gae" and not (
-        config.lambda_actor == config.lambda_critic and config.whiten_advantages
-    ):
-        raise BadInput(
-            "rl.advantage='gae' has one lambda and always whitens: set rl.lambda_actor = rl.lambda_critic and "
-            "rl.whiten_advantages=true, or name 'decoupled_gae'"
-        )
-    _require_importance(config)
-    _require_weights(config.reward_weights)
-
-
-def _require(key: str, name: str, known: Mapping[str, Any], usable: Mapping[str, Any]) -> None:
-    if name in usable:
-        return
-    if name in known:
-        raise BadInput(
-            f"{key}={name!r} needs {', '.join(_lacking(known[name]))}, which this program does not make"
-        )
-    raise BadInput(f"{key}={name!r} is unknown{near_name(name, usable)} (known: {', '.join(sorted(usable))})")
+    found = load_object(path, f"rl.algorithm={name!r}")
+    if not (isinstance(found, type) and issubclass(found, Algorithm)):
+        raise BadInput(f"rl.algorithm={name!r} is not a subclass of rl.algorithm.algorithm.Algorithm")
+    return found(config)
 
 
 def _require_importance(config: RlConfig) -> None:
@@ -186,15 +227,3 @@ def _require_weights(weights: Mapping[str, float]) -> None:
             raise BadInput(
                 f"rl.reward_weights: {name!r} is no kind of prompt and no verifier{near_name(name, known)}"
             )
-
-
-def _lacking(estimator: Any) -> list[str]:
-    """Arguments without a default that nobody fills in, such as a greedy baseline."""
-    parameters = inspect.signature(estimator).parameters.values()
-    return [
-        one.name
-        for one in parameters
-        if one.default is one.empty
-        and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
-        and one.name not in OFFERED
-    ]

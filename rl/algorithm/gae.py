@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
 
-DECOUPLED_GAE = "decoupled_gae"
-LENGTH_ADAPTIVE = "length_adaptive"
+NAME = "decoupled_gae"
 
-ADV_ESTIMATOR_REGISTRY.pop(DECOUPLED_GAE, None)  # verl refuses a second function, a reloaded module's too
+ADV_ESTIMATOR_REGISTRY.pop(NAME, None)  # verl refuses a second function, a reloaded module's too
 
 
-@register_adv_est(DECOUPLED_GAE)
+@register_adv_est(NAME)
 def decoupled_gae(
     token_level_rewards: torch.Tensor,
     values: torch.Tensor,

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from rl.algorithm.policy_loss import policy_loss_function
 from rl.algorithm.value_loss import linear_loss, value_loss
 
 SFT_LOSS = "sft"
@@ -139,9 +140,7 @@ def _critic_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
 def _policy_loss(
     spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """verl's loss of that name on the advantages, each token by its importance weight where the recipe asks for one."""
-    from verl.trainer.ppo.core_algos import get_policy_loss_fn
-
+    """The loss of that name on the advantages, each token by its importance weight where the recipe asks for one."""
     weights, metrics = None, {}
     if spec.importance != "none":
         weights, outside = importance_weights(
@@ -149,7 +148,7 @@ def _policy_loss(
         )
         metrics["importance_weight_sum"] = _sum(weights, inputs.mask)
         metrics["importance_outside_frac_sum"] = _sum(outside, inputs.mask)
-    loss, means = get_policy_loss_fn(spec.name)(
+    loss, means = policy_loss_function(spec.name)(
         inputs.old_logprobs,
         logprobs,
         inputs.advantages,

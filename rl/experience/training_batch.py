@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rl.algorithm.advantages import GaeSettings, compute_advantages, kl_token_rewards
+from rl.algorithm.advantages import kl_token_rewards
+from rl.algorithm.algorithm import Algorithm
 from rl.data.batch import Floats, TrainBatch, TrainSequence
 from rl.experience.judge import JudgedRollout
 from rl.recipe.rl_config import RlConfig
@@ -36,7 +37,7 @@ def packed_rollouts(
 
 
 def with_advantages(
-    batch: TrainBatch, rewards: Sequence[float], config: RlConfig, *, values: Floats | None = None
+    batch: TrainBatch, rewards: Sequence[float], algorithm: Algorithm, *, values: Floats | None = None
 ) -> TrainBatch:
     """The batch with ``advantages``, ``returns`` and ``old_values``. ``rewards`` are one a sequence; ``values`` are the
     critic's, a flat response column.
@@ -44,27 +45,24 @@ def with_advantages(
     With the KL in the reward, the batch's ``old_logprobs`` and ``ref_logprobs`` must be those of the trainer; its
     ``kl_coef`` is then 0, so that the loss does not count the KL again.
 
-    Raises: BadInput as ``compute_advantages``.
+    Raises: BadInput as ``Algorithm.estimate``.
     """
-    token_rewards = None
-    if config.loss.kl_in == "reward" and batch.kl_coef.any():
+    token_rewards, loss = None, algorithm.config.loss
+    if loss.kl_in == "reward" and batch.kl_coef.any():
         assert batch.ref_logprobs.any(), "log-probabilities come before a KL in the reward"
         token_rewards = kl_token_rewards(
             batch.split_response_column(batch.old_logprobs),
             batch.split_response_column(batch.ref_logprobs),
             batch.kl_coef.tolist(),
-            config.loss.kl_estimator,
+            loss.kl_estimator,
         )
         batch = batch.replace(kl_coef=np.zeros_like(batch.kl_coef))
-    estimated = compute_advantages(
-        config.advantage,
+    estimated = algorithm.estimate(
         rewards,
         batch.prompt_ids,
         batch.response_lengths.tolist(),
-        normalize_by_std=config.normalize_by_std,
         values=None if values is None else batch.split_response_column(values),
         token_rewards=token_rewards,
-        gae=GaeSettings.of(config),
     )
     return batch.replace(
         advantages=np.concatenate(estimated.advantages),

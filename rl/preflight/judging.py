@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.preference_report import judged_pair, orders_disagree
-from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.algorithm import algorithm_of
 from rl.algorithm.reward_shaping import reward_range
 from rl.data.preference_pairs import training_of
 from rl.data.run_data import RunData
@@ -43,7 +43,7 @@ def check_trained(recipe: Recipe, run: RunDirectory) -> Iterator[Check]:
             yield Check(
                 POSITION_BIAS, partial(_limited_bias, recipe, result.report.position_bias_frac, where)
             )
-    if Algorithm(recipe.rl).needs_critic:
+    if algorithm_of(recipe.rl).needs_critic:
         explained = [result.explained_variance for result in results if isinstance(result, CriticResult)]
         yield Check("critic after value pre-training", partial(_explained, recipe, explained))
 

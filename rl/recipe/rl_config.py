@@ -15,7 +15,9 @@ FROM_REWARD_MODEL = "reward_model"
 class LossConfig(Section):
     """The policy loss, by verl's name, and what is added to it."""
 
-    policy_loss: str = Field("vanilla", description="a name in verl's registry; vanilla: PPO's clipped ratio")
+    policy_loss: str = Field(
+        "vanilla", description="a name in verl's registry, or your own; vanilla: PPO's clipped ratio"
+    )
     clip_low: float = Field(0.2, gt=0, description="the ratio is clipped at 1 - clip_low ...")
     clip_high: float = Field(0.2, gt=0, description="... and at 1 + clip_high")
     aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"] = Field(
@@ -59,7 +61,11 @@ class RlConfig(Section):
     samples_per_prompt: int = Field(8, ge=1, description="of prompts that a rule verifies")
     samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")
     num_mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
-    advantage: str = Field("grpo", description="a name in verl's advantage registry")
+    algorithm: str | None = Field(
+        None,
+        description="one of your own: an entry point of hone.algorithms or package.module:Class; none: as named below",
+    )
+    advantage: str = Field("grpo", description="a name in verl's advantage registry, or one of your own")
     normalize_by_std: bool = Field(True, description="grpo: advantages in standard deviations of the group")
     gamma: float = Field(1.0, gt=0, le=1, description="discount a token")
     lambda_actor: float | Literal["length_adaptive"] = Field(

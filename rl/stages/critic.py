@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.algorithm import MonteCarlo, algorithm_of
 from rl.data.run_data import RunData
 from rl.experience.judge import reward_model_path
 from rl.recipe.recipe import Recipe
@@ -46,7 +46,7 @@ class CriticStage(Stage[CriticResult]):
     def run(self, context: StageContext) -> CriticResult:
         """Fit returns step by step until settled or done; goes on from a checkpoint; exports the critic."""
         recipe, config, trainer = context.recipe, context.recipe.critic, context.engines.trainer
-        algorithm = Algorithm.monte_carlo(recipe.rl)
+        algorithm = MonteCarlo(algorithm_of(recipe.rl))
         trainer.load_critic(self.start or initial_checkpoint(context))
         source = training_source(
             context,

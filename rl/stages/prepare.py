@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from rl.algorithm.algorithm import require_known_algorithms
+from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import better_first, training_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData, build_data, load, long_prompts, refuse_leaks, without
@@ -45,7 +45,7 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
         with watch("load"):
             data = load(paths, run.path)
             refuse_leaks(data)
-        require_known_algorithms(recipe.rl)
+        algorithm_of(recipe.rl).check(data.train)
         with watch("model"):
             policy = base_policy(recipe, stage.path, data)
         with watch("measure"):

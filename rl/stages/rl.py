@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.run_data import RunData
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
@@ -32,9 +32,8 @@ class RlStage(Stage[RlResult]):
     def run(self, context: StageContext) -> RlResult:
         """All steps, going on from a checkpoint where there is one; then export, with the sync proven."""
         recipe, config, engines = context.recipe, context.recipe.rl, context.engines
-        algorithm = Algorithm(config)
+        algorithm = algorithm_of(config)
         engines.judge.check(context.data.train)
-        algorithm.check(context.data.train)
         self._load_models(context, algorithm)
         source = training_source(
             context, algorithm, seed=f"{recipe.seed} rl round {self.round_index}", num_steps=config.steps

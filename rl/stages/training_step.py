@@ -89,7 +89,7 @@ class TrainingStep:
         with self.watch("values"):
             values = trainer.values(self.batch) if algorithm.needs_critic else None
             rewards = [one.reward.learnt.value for one in experience.usable if one.reward.learnt is not None]
-            self.batch = with_advantages(self.batch, rewards, algorithm.config, values=values)
+            self.batch = with_advantages(self.batch, rewards, algorithm, values=values)
 
     def _add_logprobs(self) -> None:
         """Raises: HoneError where the trainer's are not those the sampler drew with."""

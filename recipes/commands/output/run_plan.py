@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recipes.commands.output.check_list import run_checks
-from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.preflight.check import Check, Finding
@@ -112,7 +112,7 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield f"round {round_index} · evaluate", heldout
         rollouts, samples = _rollouts_of_a_step(recipe)
         most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
-        if Algorithm(rl).needs_critic and recipe.critic.pretrain_steps:
+        if algorithm_of(rl).needs_critic and recipe.critic.pretrain_steps:
             yield (
                 f"round {round_index} · critic",
                 f"at most {counted(recipe.critic.pretrain_steps, 'step')} of {samples}",

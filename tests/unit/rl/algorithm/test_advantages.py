@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rl.algorithm.advantages import GaeSettings, compute_advantages, kl_token_rewards
+from rl.algorithm.advantages import Advantages, kl_token_rewards
+from rl.algorithm.algorithm import Algorithm
 from rl.recipe.rl_config import RlConfig
 from verifiers.errors import BadInput
 
 REWARDS = [1.0, 0.0, 0.25, 0.5, 0.0, 1.0, 1.0, 0.75, 0.0]
 GROUPS = ["a", "b", "a", "c", "b", "a", "b", "c", "b"]
 LENGTHS = [3, 1, 7, 2, 5, 1, 4, 2, 6]
+
+
+def compute_advantages(
+    name: str,
+    rewards: list[float],
+    groups: list[str],
+    lengths: list[int],
+    *,
+    columns: Any = None,
+    **settings: Any,
+) -> Advantages:
+    """By the algorithm of a recipe with that estimator and those settings."""
+    algorithm = Algorithm(RlConfig(advantage=name, **settings))
+    return algorithm.estimate(rewards, groups, lengths, **columns or {})
 
 
 def grpo(rewards: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -78,7 +94,7 @@ def test_a_single_response_is_refused_where_groups_are_compared() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(BadInput, match=r"rl\.advantage='grop' is unknown; verl has .*grpo"):
+    with pytest.raises(BadInput, match=r"rl\.advantage='grop' is unknown; did you mean 'grpo'\? \(known: "):
         compute_advantages("grop", [1.0, 0.0], ["a", "a"], [1, 1])
 
 
@@ -99,10 +115,18 @@ def values() -> list[np.ndarray]:
 @pytest.mark.parametrize("lambda_actor", [0.95, 1.0, "length_adaptive"])
 @pytest.mark.parametrize("whiten", [True, False])
 def test_decoupled_gae_by_hand(values: list[np.ndarray], lambda_actor: float | str, whiten: bool) -> None:
-    gae = GaeSettings(
-        gamma=0.98, lambda_actor=lambda_actor, lambda_critic=0.9, length_adaptive_alpha=0.5, whiten=whiten
+    got = compute_advantages(
+        "decoupled_gae",
+        REWARDS,
+        GROUPS,
+        LENGTHS,
+        columns={"values": values},
+        gamma=0.98,
+        lambda_actor=lambda_actor,
+        lambda_critic=0.9,
+        length_adaptive_alpha=0.5,
+        whiten_advantages=whiten,
     )
-    got = compute_advantages("decoupled_gae", REWARDS, GROUPS, LENGTHS, values=values, gae=gae)
     wanted, returns = [], []
     for reward, length, own in zip(REWARDS, LENGTHS, values, strict=True):
         rewards = [0.0] * (length - 1) + [reward]
@@ -119,9 +143,9 @@ def test_decoupled_gae_by_hand(values: list[np.ndarray], lambda_actor: float | s
 
 
 def test_gae_is_decoupled_gae_with_one_lambda(values: list[np.ndarray]) -> None:
-    gae = GaeSettings(gamma=0.97, lambda_actor=0.9, lambda_critic=0.9)
+    settings = {"gamma": 0.97, "lambda_actor": 0.9, "lambda_critic": 0.9}
     one, other = (
-        compute_advantages(name, REWARDS, GROUPS, LENGTHS, values=values, gae=gae)
+        compute_advantages(name, REWARDS, GROUPS, LENGTHS, columns={"values": values}, **settings)
         for name in ("gae", "decoupled_gae")
     )
     for mine, its in zip(one.advantages + one.returns, other.advantages + other.returns, strict=True):
@@ -144,13 +168,12 @@ def test_token_rewards_are_added_to_the_outcome(values: list[np.ndarray]) -> Non
         REWARDS,
         GROUPS,
         LENGTHS,
-        values=values,
-        token_rewards=extra,
-        gae=GaeSettings(whiten=False),
+        columns={"values": values, "token_rewards": extra},
+        whiten_advantages=False,
     )
     for own, reward, returns in zip(extra, REWARDS, got.returns, strict=True):
         np.testing.assert_allclose(returns, own[::-1].cumsum()[::-1] + reward, rtol=1e-4, atol=1e-5)
-    grouped = compute_advantages("grpo", REWARDS, GROUPS, LENGTHS, token_rewards=extra)
+    grouped = compute_advantages("grpo", REWARDS, GROUPS, LENGTHS, columns={"token_rewards": extra})
     totals = [reward + float(own.sum()) for reward, own in zip(REWARDS, extra, strict=True)]
     for mine, its in zip(
         grouped.advantages, compute_advantages("grpo", totals, GROUPS, LENGTHS).advantages, strict=True
@@ -161,9 +184,7 @@ def test_token_rewards_are_added_to_the_outcome(values: list[np.ndarray]) -> Non
 
 
 def test_discount_reaches_the_estimators_without_a_critic() -> None:
-    got = compute_advantages(
-        "reinforce_plus_plus", [1.0, 0.0], ["a", "b"], [3, 2], gae=GaeSettings(gamma=0.5)
-    )
+    got = compute_advantages("reinforce_plus_plus", [1.0, 0.0], ["a", "b"], [3, 2], gamma=0.5)
     np.testing.assert_allclose(got.returns[0], [0.25, 0.5, 1.0])
 
 
@@ -184,15 +205,3 @@ def test_kl_as_a_reward(estimator: str, formula: Callable[[np.ndarray], np.ndarr
     np.testing.assert_allclose(got[0], wanted, rtol=1e-5, atol=1e-6)
     assert got[0].dtype == np.float32
     np.testing.assert_array_equal(got[1], np.zeros(5))
-
-
-def test_settings_of_a_recipe() -> None:
-    assert GaeSettings.of(RlConfig()) == GaeSettings()
-    config = RlConfig(
-        gamma=0.9,
-        lambda_actor="length_adaptive",
-        lambda_critic=0.8,
-        length_adaptive_alpha=0.1,
-        whiten_advantages=False,
-    )
-    assert GaeSettings.of(config) == GaeSettings(0.9, "length_adaptive", 0.8, 0.1, False)

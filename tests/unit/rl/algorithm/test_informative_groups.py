@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.algorithm.advantages import compute_advantages
+from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.informative_groups import informative_groups, left_out
+from rl.recipe.rl_config import RlConfig
 
 
 def test_by_hand() -> None:
@@ -33,7 +34,7 @@ def test_agrees_with_the_advantages_of_the_group(rows: list[tuple[str, float]]) 
     if not rows:
         return
     groups, rewards = zip(*rows, strict=True)
-    found = compute_advantages("grpo", rewards, groups, [1] * len(rows)).advantages
+    found = Algorithm(RlConfig()).estimate(rewards, groups, [1] * len(rows)).advantages
     moved = {group for group, own in zip(groups, found, strict=True) if own[0]}
     assert informative_groups(rewards, groups) == moved
 

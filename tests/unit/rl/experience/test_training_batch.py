@@ -39,7 +39,7 @@ def rewards_of(rollouts: list[Any], config: RlConfig) -> list[float]:
 
 def batch_of(rollouts: list[Any], config: RlConfig) -> TrainBatch:
     """As an RL step makes it, where the advantages wait for nothing from the trainer."""
-    return with_advantages(packed_rollouts(rollouts, config), rewards_of(rollouts, config), config)
+    return with_advantages(packed_rollouts(rollouts, config), rewards_of(rollouts, config), Algorithm(config))
 
 
 def test_columns_of_the_batch(
@@ -122,7 +122,7 @@ def test_advantages_of_a_critic_wait_for_its_values(
     values = np.array([0.5, 0.25, 0.75, 0.5, 0.0], np.float32)
     batch = packed_rollouts(rollouts, config)
     assert not batch.advantages.any()
-    batch = with_advantages(batch, rewards_of(rollouts, config), config, values=values)
+    batch = with_advantages(batch, rewards_of(rollouts, config), Algorithm(config), values=values)
     delta = [-0.25, 0.5, 0.25, -0.5, 0.25]
     wanted = [delta[0] + 0.5 * delta[1] + 0.25 * delta[2], delta[1] + 0.5 * delta[2], delta[2]]
     np.testing.assert_allclose(batch.advantages, [*wanted, delta[3] + 0.5 * delta[4], delta[4]])
@@ -143,11 +143,11 @@ def test_kl_in_the_reward_leaves_the_loss(prompt: Callable[..., Any], judged: Ca
         ref_logprobs=np.array([-2, -2, -2, -1.5], np.float32),
     )
     assert batch.kl_coef.tolist() == [0.0, 0.5]
-    got = with_advantages(batch, [1.0, 0.5], config, values=np.zeros(4, np.float32))
+    got = with_advantages(batch, [1.0, 0.5], Algorithm(config), values=np.zeros(4, np.float32))
     np.testing.assert_allclose(got.returns, [1.0, 1.0, 0.5 - 0.5 + 0.25, 0.5 + 0.25])
     assert got.kl_coef.tolist() == [0.0, 0.0]
     in_loss = config.model_copy(update={"loss": loss.model_copy(update={"kl_in": "loss"})})
-    kept = with_advantages(batch, [1.0, 0.5], in_loss, values=np.zeros(4, np.float32))
+    kept = with_advantages(batch, [1.0, 0.5], Algorithm(in_loss), values=np.zeros(4, np.float32))
     np.testing.assert_allclose(kept.returns, [1.0, 1.0, 0.5, 0.5])
     assert kept.kl_coef.tolist() == [0.0, 0.5]
 

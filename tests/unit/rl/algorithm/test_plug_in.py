@@ -1,0 +1,192 @@
+"""An advantage, a loss and a whole algorithm from a package outside, by entry point and by path."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rl.algorithm.algorithm import Algorithm, MonteCarlo, algorithm_of
+from rl.algorithm.losses import LossSpec, compute_loss
+from rl.recipe.rl_config import LossConfig, RlConfig
+from verifiers.errors import BadInput
+
+MODULE = '''
+import torch
+
+from rl.algorithm.advantages import Advantages
+from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.reward_shaping import LearntReward
+
+
+def best_of_group(token_level_rewards, response_mask, index):
+    """Reward minus the best of the group."""
+    rewards = token_level_rewards.sum(-1)
+    best = [max(r for r, of in zip(rewards.tolist(), index) if of == group) for group in index]
+    advantages = (rewards - torch.tensor(best))[:, None] * response_mask
+    return advantages, advantages
+
+
+best_of_group.needs_groups = True
+
+
+def past_the_critic(token_level_rewards, response_mask, values, gamma):
+    returns = token_level_rewards.sum(-1, keepdim=True) * response_mask * gamma
+    return returns - values, returns
+
+
+def greedy_baseline(token_level_rewards, response_mask, reward_baselines):
+    raise AssertionError("nobody has reward_baselines")
+
+
+def weighted_likelihood(old_log_prob, log_prob, advantages, response_mask, loss_agg_mode, config, rollout_is_weights):
+    """-A log pi, averaged over the tokens; none of verl's."""
+    count = config.global_batch_info["batch_num_tokens"]
+    return -(advantages * log_prob * response_mask).sum() / count, {"actor/half": 0.5}
+
+
+class Doubled(Algorithm):
+    """Learns from twice the score; every token's advantage is its response's reward."""
+
+    needs_groups = False
+
+    def reward(self, score, **about):
+        return LearntReward(score, weight=2.0)
+
+    def estimate(self, rewards, prompt_ids, lengths, *, values=None, token_rewards=None):
+        import numpy as np
+
+        columns = [np.full(length, reward, np.float32) for reward, length in zip(rewards, lengths)]
+        return Advantages(columns, columns)
+'''
+ENTRY_POINTS = """[hone.algorithms]
+best_of_group = outside_algorithms:best_of_group
+weighted = outside_algorithms:weighted_likelihood
+doubled = outside_algorithms:Doubled
+"""
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Installed as pip would leave it: a module and its metadata in a folder on the path."""
+    (tmp_path / "outside_algorithms.py").write_text(MODULE)
+    metadata = tmp_path / "outside_algorithms-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-algorithms\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("outside_algorithms", None)
+
+
+def config(**settings: Any) -> RlConfig:
+    return RlConfig(loss=LossConfig(kl_coef_general=0.0, **settings.pop("loss", {})), **settings)
+
+
+@pytest.mark.parametrize("name", ["best_of_group", "outside_algorithms:best_of_group"])
+def test_an_advantage(name: str) -> None:
+    algorithm = algorithm_of(config(advantage=name))
+    algorithm.check([])
+    assert (algorithm.needs_groups, algorithm.needs_critic) == (True, False)
+    found = algorithm.estimate([1.0, 0.25, 0.5], ["a", "a", "a"], [2, 1, 3])
+    assert [one.tolist() for one in found.advantages] == [[0.0, 0.0], [-0.75], [-0.5] * 3]
+    with pytest.raises(BadInput, match="has a single judged response"):
+        algorithm.estimate([1.0], ["a"], [2])
+
+
+def test_an_advantage_that_takes_values_has_a_critic() -> None:
+    algorithm = algorithm_of(config(advantage="outside_algorithms:past_the_critic", gamma=0.5))
+    algorithm.check([])
+    assert (algorithm.needs_groups, algorithm.needs_critic) == (False, True)
+    values = [np.array([0.25, 0.5], np.float32)]
+    found = algorithm.estimate([1.0], ["a"], [2], values=values)
+    assert found.advantages[0].tolist() == [0.25, 0.0] and found.returns[0].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["weighted", "outside_algorithms:weighted_likelihood"])
+def test_a_loss(name: str, loss_inputs: Any) -> None:
+    algorithm = algorithm_of(config(loss={"policy_loss": name}))
+    algorithm.check([])
+    inputs, logprobs, advantages, mask = loss_inputs
+    loss, metrics = compute_loss(algorithm.policy_loss, inputs)
+    assert float(loss) == pytest.approx(float(-(advantages * logprobs * mask).sum() / mask.sum()))
+    assert metrics["half_sum"] == 0.5 * float(mask.sum())
+
+
+@pytest.mark.parametrize("name", ["doubled", "outside_algorithms:Doubled"])
+def test_a_whole_algorithm(name: str) -> None:
+    algorithm = algorithm_of(config(algorithm=name))
+    algorithm.check([])
+    about = {"kind": "general", "verifier": None, "verdict_status": None, "num_tokens": 3}
+    assert not algorithm.needs_groups and algorithm.reward(0.5, **about).value == 1.0
+    found = algorithm.estimate([1.0, 0.5], ["a", "b"], [1, 2])
+    assert [one.tolist() for one in found.advantages] == [[1.0], [0.5, 0.5]]
+    assert algorithm.left_out([1.0], ["a"]) == [None], "without groups a lone rollout is learnt from"
+    assert algorithm.policy_loss == LossSpec("vanilla")
+
+    before = MonteCarlo(algorithm)
+    assert before.needs_critic and before.reward(0.5, **about).value == 1.0, (
+        "the critic learns the same rewards"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"algorithm": "double"}, "rl.algorithm='double' is unknown; did you mean 'doubled'?"),
+        (
+            {"algorithm": "outside_algorithms:best_of_group"},
+            "is not a subclass of rl.algorithm.algorithm.Algorithm",
+        ),
+        ({"algorithm": "outside_algorithm:Doubled"}, "cannot be imported from 'outside_algorithm:Doubled'"),
+        ({"algorithm": "outside_algorithms:Dubled"}, "cannot be imported from 'outside_algorithms:Dubled'"),
+        ({"advantage": "doubled"}, "rl.advantage='doubled' is no function: a class is named by rl.algorithm"),
+        (
+            {"advantage": "outside_algorithms:greedy_baseline"},
+            "needs reward_baselines, which this program does not",
+        ),
+        (
+            {"advantage": "best_of_group", "samples_per_prompt": 1},
+            "rl.advantage='best_of_group' compares responses",
+        ),
+        ({"loss": {"policy_loss": "waited"}}, "rl.loss.policy_loss='waited' is unknown"),
+        ({"loss": {"policy_loss": "outside_algorithms:none"}}, "cannot be imported"),
+    ],
+)
+def test_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput) as found:
+        algorithm_of(config(**settings)).check([])
+    assert message in str(found.value)
+
+
+@pytest.fixture
+def loss_inputs() -> Any:
+    from rl.algorithm.losses import LossInputs
+
+    generator = torch.Generator().manual_seed(0)
+    logprobs, advantages = (torch.randn(2, 3, generator=generator) for _ in range(2))
+    mask = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
+    zeros = torch.zeros(2, 3)
+    inputs = LossInputs(
+        logprobs=logprobs,
+        entropy=None,
+        old_logprobs=logprobs,
+        ref_logprobs=zeros,
+        sample_logprobs=logprobs,
+        advantages=advantages,
+        mask=mask,
+        kl_coef=torch.zeros(2),
+        num_loss_tokens=5,
+        num_loss_sequences=2,
+        num_ranks=1,
+    )
+    return inputs, logprobs, advantages, mask
+
+
+def test_a_recipe_without_one_is_verls() -> None:
+    assert type(algorithm_of(RlConfig())) is Algorithm
