@@ -5,7 +5,6 @@ from __future__ import annotations
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.losses import LossSpec
 from rl.algorithm.schedule import learning_rate
-from rl.data.failed_batch import require_finite
 from rl.experience.experience import Experience
 from rl.experience.prompt_source import UniformSource
 from rl.experience.source import ExperienceSource
@@ -117,26 +116,21 @@ class TrainingStep:
     def update_critic(self, schedule: ScheduleConfig) -> None:
         """Its optimizer steps on the mini-batches, before the policy's."""
         with self.watch("critic"):
-            rate, outcomes = self._update("critic", self.algorithm.value_loss, schedule)
+            rate, outcomes = self._update(self.algorithm.value_loss, schedule)
         self.metrics |= critic_metrics(self.batch, outcomes, rate=rate)
 
     def update_policy(self, schedule: ScheduleConfig) -> None:
         """Its optimizer steps on the mini-batches."""
         with self.watch("train"):
-            rate, outcomes = self._update("policy", self.algorithm.policy_loss, schedule)
+            rate, outcomes = self._update(self.algorithm.policy_loss, schedule)
         self.metrics |= train_metrics(
             self.batch, outcomes, self.mismatch, self.watch, rate=rate, entropy=self.entropy
         )
 
-    def _update(
-        self, what: str, loss: LossSpec, schedule: ScheduleConfig
-    ) -> tuple[float, list[dict[str, float]]]:
-        """The learning rate and each mini-batch's figures. Raises: HoneError where one is not a number."""
-        step = self.experience.step
-        rate = learning_rate(step, num_steps=self.num_steps, **schedule.model_dump())
-        outcomes = self.trainer.update(self.parts, [rate] * len(self.parts), loss)
-        require_finite(outcomes, self.parts, self.context.directory.path, f"{what}, step {step}")
-        return rate, outcomes
+    def _update(self, loss: LossSpec, schedule: ScheduleConfig) -> tuple[float, list[dict[str, float]]]:
+        """The learning rate and each mini-batch's figures."""
+        rate = learning_rate(self.experience.step, num_steps=self.num_steps, **schedule.model_dump())
+        return rate, self.trainer.update(self.parts, [rate] * len(self.parts), loss)
 
     def finish(self) -> dict[str, float]:
         """The step is over: its figures, which are logged, with the time of each phase, which counts for the stage."""

@@ -14,6 +14,7 @@ from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, Ra
 
 from rl.algorithm.losses import LossSpec
 from rl.data.batch import Floats, TrainBatch
+from rl.data.failed_batch import require_finite
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from rl.trainer.micro_batch import plan_micro_batches
 from rl.trainer.rank import TrainerRank
@@ -37,6 +38,7 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         self.config = config
+        self.log_dir = log_dir
         self._pool = RayResourcePool(
             process_on_nodes=[self.config.ranks_per_node] * self.config.num_nodes,
             use_gpu=device != "cpu",
@@ -76,7 +78,10 @@ class Trainer:
     def update(
         self, steps: Sequence[TrainBatch], rates: Sequence[float], loss: LossSpec
     ) -> list[dict[str, float]]:
-        """One optimizer step a batch, in order. Returns each step's metrics, averaged over its loss tokens."""
+        """One optimizer step a batch, in order. Returns each step's metrics, averaged over its loss tokens.
+
+        Raises: HoneError where a loss or a gradient norm is no number, whatever is being trained.
+        """
         plans = [self._plan(batch) for batch in steps]
         work = []
         for rank in range(self.num_ranks):
@@ -87,7 +92,9 @@ class Trainer:
             filler = next((part.filler for part in parts if part.filler is not None), None)
             work.append(RankWork([part.steps[0] for part in parts], list(rates), vision_inputs, filler))
         outputs = self._call("update", work, [loss] * len(work))
-        return [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
+        joined = [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
+        require_finite(joined, steps, self.log_dir, f"{loss.name} loss")
+        return joined
 
     def reset_optimizer(self) -> None:
         """Forget moments and step counts of policy and critic; weights stay."""

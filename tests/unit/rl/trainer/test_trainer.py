@@ -1,0 +1,46 @@
+"""The controller's side of the trainer, over ranks that compute nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl.algorithm.losses import SFT_LOSS, VALUE_LOSS, LossSpec
+from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.failed_batch import BATCH_FILE, load_batch
+from rl.recipe.trainer_config import TrainerConfig
+from rl.trainer.trainer import Trainer
+from verifiers.errors import HoneError
+
+
+def trainer_of(log_dir: Path, *losses: float) -> Trainer:
+    """One rank, whose optimizer steps have these losses."""
+
+    class Ranks:
+        def update(self, work: Any, loss: Any) -> Any:
+            return [[{"loss": each, "grad_norm": 1.0, "seconds": 0.1} for each in losses]]
+
+    trainer = Trainer.__new__(Trainer)
+    trainer.config, trainer.log_dir = TrainerConfig(), log_dir
+    trainer._ranks = Ranks()
+    return trainer
+
+
+def batches(num: int) -> list[TrainBatch]:
+    return [
+        TrainBatch.of([TrainSequence(f"s{i}", f"p{i}", np.arange(4 + i, dtype=np.int32), 2)])
+        for i in range(num)
+    ]
+
+
+@pytest.mark.parametrize("loss", [SFT_LOSS, VALUE_LOSS, "vanilla", "a user's own"])
+def test_a_loss_that_is_no_number_stops_every_kind_of_training(tmp_path: Path, loss: str) -> None:
+    steps = batches(3)
+    (fine, *_) = trainer_of(tmp_path, 0.5, 0.25, 0.125).update(steps, [1e-3] * 3, LossSpec(loss))
+    assert fine["loss"] == 0.5
+    with pytest.raises(HoneError, match=f"{loss} loss, mini-batch 1: loss is nan.*{BATCH_FILE}"):
+        trainer_of(tmp_path, 0.5, float("nan"), 0.125).update(steps, [1e-3] * 3, LossSpec(loss))
+    assert load_batch(tmp_path / BATCH_FILE).sequence_ids == ("s1",)
