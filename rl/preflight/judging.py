@@ -142,7 +142,9 @@ def _limited_bias(recipe: Recipe, disagreeing: float | None, where: str) -> Find
 def _explained(recipe: Recipe, explained: Sequence[float]) -> Finding:
     if not explained:
         if not recipe.critic.pretrain_steps:
-            return Finding("warning", "critic.pretrain_steps=0: the actor starts with a blind critic")
+            start = recipe.critic.init_from
+            blind = "a blind critic" if start is None else f"the critic of {start} as it is"
+            return Finding("warning", f"critic.pretrain_steps=0: the actor starts with {blind}")
         return Finding("ok", "not checked, since nothing is trained yet: ask again after that stage")
     summary = f"it explains {explained[-1]:.0%} of the variance of returns"
     if explained[-1] < recipe.critic.min_explained_variance:

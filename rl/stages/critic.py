@@ -86,7 +86,8 @@ class CriticStage(Stage[CriticResult]):
 
 
 def initial_checkpoint(context: StageContext) -> Path:
-    """What the first critic starts from. Raises: BadInput where the recipe means a reward model that is not there."""
+    """What the first critic starts from, to be pre-trained or not. Raises: BadInput where the recipe means a reward
+    model that is not there."""
     init_from = context.recipe.critic.init_from
     if init_from is None:
         return context.policy.hub
@@ -94,7 +95,9 @@ def initial_checkpoint(context: StageContext) -> Path:
         return Path(init_from)
     path = reward_model_path(context.recipe.judging, context.run.path)
     if path is None:
-        raise BadInput(f"critic.init_from={init_from}, but this recipe has no judging.reward_model")
+        raise BadInput(
+            f"critic.init_from={init_from}, but judging.reward_model has no checkpoint to start from"
+        )
     return path
 
 

@@ -10,6 +10,7 @@ from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.stage_result import RlResult
+from rl.stages.critic import initial_checkpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, training_source
 from rl.trainer.checkpoint import StageCheckpoint, export_critic, export_policy
@@ -71,7 +72,7 @@ class RlStage(Stage[RlResult]):
         if algorithm.needs_reference:
             engines.trainer.load_reference(context.policy.hub)
         if algorithm.needs_critic:
-            engines.trainer.load_critic(self.critic or context.policy.hub)
+            engines.trainer.load_critic(self.critic or initial_checkpoint(context))
         engines.trainer.reset_optimizer()
         engines.invalidate()
 

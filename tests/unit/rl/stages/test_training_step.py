@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,6 +124,21 @@ def test_a_step_of_ppo_in_its_order(stage_context: Any, engines: Engines, tmp_pa
     ]  # fmt: skip
     assert result.policy.version == 7 and result.critic is not None
     assert len(context.directory.metrics()) == 3
+
+
+@pytest.mark.parametrize("round_before", [None, "last"])
+def test_a_critic_that_is_not_pretrained_starts_from_the_checkpoint_it_is_given(
+    stage_context: Any, engines: Engines, tmp_path: Path, round_before: str | None
+) -> None:
+    """By `critic.init_from` in the first round, and by the last round's critic later."""
+    loaded: list[Path] = []
+    engines.load_critic = loaded.append  # type: ignore[attr-defined]
+    context = stage_context("rl")
+    settings = context.recipe.critic.model_copy(update={"pretrain_steps": 0, "init_from": "checkpoints/rm"})
+    context = replace(context, recipe=context.recipe.model_copy(update={"critic": settings}))
+    start = Path(round_before) if round_before else None
+    RlStage(0, PolicyState(0, tmp_path, "00-prepare"), start).run(context)
+    assert loaded == [start or Path("checkpoints/rm")]
 
 
 def test_value_pretraining_moves_the_critic_alone(
