@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.expression.text.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
-from verifiers.expression.text.number_words import PLURAL_PARTS, spelt_number
-from verifiers.expression.text.statement import after_phrase, cleaned
+from verifiers.kinds.stated_quantity import stated_quantity
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.reading.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, shown
-
-_SCALES = {
-    "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
-    "万": 10**4, "亿": 10**8, "億": 10**8,
-} | {word: Fraction(1, parts) for word, parts in PLURAL_PARTS.items()}  # fmt: skip
-_SCALE_WORDS = "|".join(_SCALES)
-_SCALE = re.compile(rf"(\W?)\s*({_SCALE_WORDS})s?(?![a-z])\s*(.*)", re.IGNORECASE)
-_NAMED = re.compile(r"[^\d=]{1,60}=\s*([^=]{1,60})")
-_NUMERAL = re.compile(
-    r"(?<![\w.,/^*+-])[-−]?[$€£¥]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s?%|\s?(?:percent|"
-    rf"{_SCALE_WORDS})\b)?"
-    r"(?![\w/^*+-])",
-    re.IGNORECASE,
-)
-_NO_UNIT = re.compile(r"(?:st|nd|rd|th|or|and)\b|\?")  # 3rd, 64?, 45 or 46
-_TIME_BOUND = re.compile(r"\b(?:before|after|since|until)\s+$", re.IGNORECASE)
-_MAX_SENTENCE = 300
 
 
 @dataclass(frozen=True)
@@ -73,7 +53,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
 
     def prepare(self, reference: Any) -> Quantity:
         text = reference_text(reference, self.kind)
-        found = _scaled(read_quantity(text))
+        found = read_quantity(text)
         if found is None:
             raise BadReference(f"a reference of {self.kind!r} is one number, got {shown(text, 60)!r}")
         if self.config.units == "convert" and found.unit:
@@ -87,7 +67,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
-        found = _stated_quantity(stated)
+        found = stated_quantity(stated)
         if found is None:
             return NoAnswer("not_a_number", f"{shown(stated, 60)!r} is not one number")
         return found
@@ -127,41 +107,6 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
 
     def reference_answers(self, reference: Any) -> list[str]:
         return [str(reference), f"\\boxed{{{reference}}}"]
-
-
-def _scaled(found: Quantity | None) -> Quantity | None:
-    """`3.2 million` as 3200000."""
-    match = _SCALE.fullmatch(found.unit) if found is not None else None
-    if found is None or match is None:
-        return found
-    currency, word, rest = match.groups()
-    unit = f"{currency} {rest}".strip()
-    return replace(found, value=found.value * _SCALES[word.lower()], unit=unit, places=None)
-
-
-def _stated_quantity(stated: str) -> Quantity | None:
-    """The one number that a text states; none where words around it take it back."""
-    found = read_quantity(stated)
-    if found is not None:
-        return None if _NO_UNIT.match(found.unit) or DENIAL_BEHIND.match(found.unit) else _scaled(found)
-    phrase = after_phrase(stated)
-    if phrase is None and len(stated) > _MAX_SENTENCE:
-        return None
-    text = (phrase or cleaned(stated)).removeprefix("US")
-    if match := _NAMED.fullmatch(text):
-        text = match.group(1)
-    found = read_quantity(text) or read_quantity(spelt_number(text) or "")
-    if found is not None:
-        return None if _NO_UNIT.match(found.unit) or DENIAL_BEHIND.match(found.unit) else _scaled(found)
-    numerals = list(_NUMERAL.finditer(text))
-    if len(numerals) != 1 or len(re.findall(r"\d+(?:[.,]\d+)*", text)) != 1 or HEDGE.search(text):
-        return None
-    before, behind = text[: numerals[0].start()], numerals[0].end()
-    if not re.search(r"[^\W\d_]{2}", before) or any(p.search(before) for p in (DENIED, BOUND, _TIME_BOUND)):
-        return None
-    if DENIAL_BEHIND.match(text, behind):
-        return None
-    return _scaled(read_quantity(numerals[0].group()))
 
 
 def percent_readings(wanted: Quantity, found: Quantity, policy: str) -> list[tuple[Fraction, Fraction]]:

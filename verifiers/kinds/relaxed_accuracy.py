@@ -9,13 +9,18 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
+from verifiers.expression.text.statement import MAX_LINE, stated_texts
 from verifiers.kinds.number import percent_readings
+from verifiers.kinds.stated_quantity import stated_quantity
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.reading.plain_text import normalise
 from verifiers.reading.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, shown
 
+_SCALE_LETTERS = "kKMBT"
+_ITEMS = re.compile(r"\s*(?:,\s+|;\s*|,(?!\d{3}(?!\d))|\n|\band\b|&)\s*")
+_YES_NO = re.compile(r"(yes|no)[,.;:]\s+(?!.*\b(?:yes|no)\b).+", re.IGNORECASE | re.DOTALL)
 _IDENTIFIER = re.compile(r"0\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|.*[A-Za-z]+\d.*")
 
 
@@ -55,30 +60,50 @@ class RelaxedAccuracyVerifier(Verifier[ChartValue, ChartValue]):
     example = Example("41.5", "42")
 
     def prepare(self, reference: Any) -> ChartValue:
-        return _chart_value(reference_text(reference, self.kind))
+        text = reference_text(reference, self.kind)
+        return ChartValue(text, _chart_number(text, read_quantity(text, _SCALE_LETTERS)))
 
     def extract(self, answer: FinalAnswer) -> ChartValue | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
-        return _chart_value(stated) if stated else NoAnswer("no_answer", "the stated answer is empty")
+        if not stated:
+            return NoAnswer("no_answer", "the stated answer is empty")
+        return ChartValue(stated, _chart_number(stated, stated_quantity(stated, _SCALE_LETTERS)))
 
     def compare(self, prepared: ChartValue, extracted: ChartValue) -> Verdict:
-        wanted, found = prepared.number, extracted.number
-        tier, equal = "text", normalise(prepared.text) == normalise(extracted.text)
-        if not equal and wanted is not None and found is not None:
-            tier = "numeric"
-            allowed = Fraction(0) if self._exact(prepared, wanted) else Fraction(str(self.config.tolerance))
-            equal = any(abs(a - b) <= allowed * abs(a) for a, b in percent_readings(wanted, found, "lenient"))
+        tier, equal = "text", _same_text(prepared.text, extracted.text)
+        if not equal:
+            tier, equal = "numeric", self._near(prepared, extracted) or self._same_items(prepared, extracted)
         relation = "matches" if equal else "is not"
         return Verdict.scored(
             float(equal),
             "match" if equal else "different",
             f"{shown(extracted.text, 60)!r} {relation} {shown(prepared.text, 60)!r}",
             extracted=shown(extracted.text),
-            confident=tier == "text" or not equal or wanted == found,
-            tier=tier,
+            confident=tier == "text" or not equal or prepared.number == extracted.number,
+            tier=tier if prepared.number is not None or equal else "text",
         )
+
+    def _near(self, prepared: ChartValue, extracted: ChartValue) -> bool:
+        wanted, found = prepared.number, extracted.number
+        if wanted is None or found is None:
+            return False
+        allowed = Fraction(0) if self._exact(prepared, wanted) else Fraction(str(self.config.tolerance))
+        return any(abs(a - b) <= allowed * abs(a) for a, b in percent_readings(wanted, found, "lenient"))
+
+    def _same_items(self, prepared: ChartValue, extracted: ChartValue) -> bool:
+        """`[2019, 2020]` and `2019, 2020`: as many values, each near its own, in this order."""
+        wanted, found = _items(prepared.text), _items(extracted.text)
+        if not 2 <= len(wanted) == len(found):
+            return False
+        for a, b in zip(wanted, found, strict=True):
+            one, other = (
+                ChartValue(text, _chart_number(text, read_quantity(text, _SCALE_LETTERS))) for text in (a, b)
+            )
+            if not (_same_text(a, b) or self._near(one, other)):
+                return False
+        return True
 
     def _exact(self, reference: ChartValue, number: Quantity) -> bool:
         year = number.places == 0 and not number.percent and not number.unit and 1000 <= number.value < 3000
@@ -86,11 +111,26 @@ class RelaxedAccuracyVerifier(Verifier[ChartValue, ChartValue]):
         return (self.config.exact_years and plain_year) or _IDENTIFIER.fullmatch(reference.text) is not None
 
 
-def _chart_value(text: str) -> ChartValue:
-    number = read_quantity(text)
-    if number is not None and _IDENTIFIER.fullmatch(text):
-        number = None
-    return ChartValue(text, number)
+def _chart_number(text: str, number: Quantity | None) -> Quantity | None:
+    """None for what is compared as text: years apart, an identifier is no number."""
+    return None if _IDENTIFIER.fullmatch(text.strip()) else number
+
+
+def _same_text(wanted: str, stated: str) -> bool:
+    """Equal as texts; `Yes, it does.` is yes."""
+    form = normalise(wanted)
+    if any(normalise(text) == form for text in stated_texts(stated)):
+        return True
+    led = _YES_NO.fullmatch(stated.strip("* ").replace("**", "")) if form in ("yes", "no") else None
+    return led is not None and led.group(1).lower() == form
+
+
+def _items(text: str) -> list[str]:
+    """The values of a list, with or without brackets."""
+    bare = text.strip()
+    if len(bare) > 1 and bare[0] + bare[-1] in ("[]", "()", "{}"):
+        bare = bare[1:-1]
+    return [part.strip(" '\"*") for part in _ITEMS.split(bare[:MAX_LINE])] if len(bare) <= MAX_LINE else []
 
 
 @dataclass(frozen=True)
@@ -100,18 +140,19 @@ class CountOptions:
     score: Literal["exact", "relative"] = "exact"
 
 
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-        "sixteen seventeen "
-        "eighteen nineteen twenty".split()
-    )
-} | {"none": 0, "no": 0}
+# none, no dogs, there are no dogs in the picture; not no idea
+_NONE = re.compile(
+    r"(?:(?:there (?:are|is|were|was)|i (?:can )?(?:see|count)|the answer is|answer:)\s+)?(?:none|nil|nothing|zero|"
+    r"no\s+(?!(?:idea|answer|clue|way|information|number|one|single|doubt|need|more|fewer|less|problem|longer|sign|matter)\b)"
+    r"[^\W\d_]{2,20}(?:\s+[^\W\d_]{2,20}){0,6})|(?:没有|沒有)[^\W\d_]{0,12}"
+)
+_NOT_NONE = re.compile(r"\b(?:but|except|other|than|or|of the above|of these|not sure|idea|only|without)\b")
 
 
 class CountVerifier(Verifier[int, int]):
-    """How many: one whole number, in digits or as a word up to twenty; a counted noun may follow (`3 dogs`)."""
+    """How many: one whole number, in digits or words, alone, behind `Answer:` or in a sentence (`There are 3 dogs.`);
+    a counted noun may follow. `no dogs` and `none` are 0.
+    """
 
     kind = "count"
     summary = "a whole number of things"
@@ -148,18 +189,15 @@ class CountVerifier(Verifier[int, int]):
 
 
 def _count(text: str) -> int | None:
-    cleaned = normalise(text)
-    first = cleaned.split(" ", 1)[0] if cleaned else ""
-    if first in _WORDS and len(cleaned.split()) <= 4:
-        rest = cleaned.split()[1:]
-        return (
-            None
-            if any(word in _WORDS or word in ("or", "and", "to", "half") for word in rest)
-            else _WORDS[first]
-        )
-    number = read_quantity(text)
+    """The count that a text states, or None."""
+    plain = normalise(text[-MAX_LINE:]).replace("*", "")
+    plain = re.sub(r"^there (are|is)(?:n't| not) any\b", r"there \1 no", plain)
+    if _NONE.fullmatch(plain) and not _NOT_NONE.search(plain):
+        return 0
+    return _whole(stated_quantity(text))
+
+
+def _whole(number: Quantity | None) -> int | None:
     if number is None or number.percent or number.value.denominator != 1 or number.value < 0:
-        return None
-    if re.search(r"\b(?:or|and|to|maybe|not)\b", number.unit):
         return None
     return int(number.value)

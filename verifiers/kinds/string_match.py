@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
+from verifiers.expression.text.statement import stated_texts
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.reading.plain_text import normalise
 from verifiers.verdict import Verdict
@@ -17,18 +18,23 @@ from verifiers.verifier import Example, NoAnswer, Verifier, shown
 
 @dataclass(frozen=True)
 class StringOptions:
-    """match: `exact` (nothing is changed but outer white space), `normalised` (Unicode NFKC, case folded,
-    white space collapsed, LaTeX text wrappers, outer quotes and a final full stop removed), or `loose`
-    (normalised, and punctuation and English articles removed)."""
+    """match    `exact` (nothing is changed but outer white space), `normalised` (Unicode NFKC but for raised and
+             lowered characters, case folded, white space collapsed, curly quotes and dashes plain, LaTeX text
+             wrappers, outer quotes and marks of emphasis and a final full stop removed), or `loose` (normalised,
+             and punctuation and English articles removed)
+    phrase   `read`: `Answer: Paris` and `The answer is Paris.` state Paris; `keep`: they are other texts
+    """
 
     match: Literal["exact", "normalised", "loose"] = "normalised"
+    phrase: Literal["read", "keep"] = "read"
 
 
 class StringVerifier(Verifier[tuple[str, ...], str]):
     """Score 1 when the stated answer equals the reference, or one of its aliases, as a whole.
 
     Reference: a text, or a list of accepted texts (also as JSON text). The answer is the last box, else the
-    last `<answer>` tag, else the whole final answer; words around it make it wrong.
+    last `<answer>` tag, else what an answer phrase (`Answer:`) states at its end, else the whole final answer;
+    other words around it make it wrong.
     """
 
     kind = "string"
@@ -50,7 +56,7 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
         return stated or NoAnswer("no_answer", "the stated answer is empty")
 
     def compare(self, prepared: tuple[str, ...], extracted: str) -> Verdict:
-        equal = normalise(extracted, self.config.match) in prepared
+        equal = any(form in prepared for form in self._forms(extracted))
         return Verdict.scored(
             1.0 if equal else 0.0,
             "equal" if equal else "different",
@@ -58,6 +64,11 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
             extracted=shown(extracted),
             tier="text",
         )
+
+    def _forms(self, stated: str) -> list[str]:
+        match = self.config.match
+        texts = [stated] if match == "exact" or self.config.phrase == "keep" else stated_texts(stated)
+        return [normalise(text, match) for text in texts]
 
     def reference_answers(self, reference: Any) -> list[str]:
         aliases = alias_list(reference, self.kind)

@@ -11,6 +11,7 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
+from verifiers.expression.text.statement import stated_texts
 from verifiers.kinds.string_match import alias_list
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.reading.plain_text import normalise
@@ -21,7 +22,9 @@ MAX_COMPARED_CHARS = 20_000
 
 
 class OverlapVerifier(Verifier[tuple[str, ...], str]):
-    """Best score over the accepted texts. Reference: a text or a list of texts."""
+    """Best score over the accepted texts. Reference: a text or a list of texts; the answer is the last box, else the
+    last `<answer>` tag, else what an answer phrase states at the end, else the whole final answer.
+    """
 
     def prepare(self, reference: Any) -> tuple[str, ...]:
         forms = tuple(self.form(alias) for alias in alias_list(reference, self.kind))
@@ -45,8 +48,8 @@ class OverlapVerifier(Verifier[tuple[str, ...], str]):
         return stated
 
     def compare(self, prepared: tuple[str, ...], extracted: str) -> Verdict:
-        form = self.form(extracted)
-        score = max(self.similarity(wanted, form) for wanted in prepared) if form else 0.0
+        forms = [form for text in stated_texts(extracted) if (form := self.form(text))]
+        score = max((self.similarity(wanted, form) for wanted in prepared for form in forms), default=0.0)
         return Verdict.scored(
             score,
             "similarity",
@@ -76,7 +79,8 @@ def edit_ratio(wanted: str, found: str) -> float:
 
 @dataclass(frozen=True)
 class AnlsOptions:
-    """threshold    a similarity below it scores 0 (1 - tau of the paper, where tau = 0.5)"""
+    """threshold    a similarity that is not above it scores 0 (1 - tau of the paper, where tau = 0.5): exactly
+    half gives 0; with 1 equal texts alone score"""
 
     threshold: float = 0.5
 
@@ -87,7 +91,7 @@ class AnlsOptions:
 
 class AnlsVerifier(OverlapVerifier):
     """Average normalised Levenshtein similarity of one answer: s = 1 - distance / longer length, best over the accepted
-    texts, and 0 where s is below the threshold. Source: Biten et al. 2019 (arXiv 1905.13648), ST-VQA and DocVQA.
+    texts, and 0 where s is not above the threshold. Source: Biten et al. 2019 (arXiv 1905.13648), ST-VQA and DocVQA.
     """
 
     kind = "anls"
@@ -98,7 +102,7 @@ class AnlsVerifier(OverlapVerifier):
 
     def similarity(self, wanted: str, found: str) -> float:
         ratio = edit_ratio(wanted, found)
-        return ratio if ratio >= self.config.threshold else 0.0
+        return ratio if ratio > self.config.threshold or ratio == 1 else 0.0
 
 
 class EditSimilarityVerifier(OverlapVerifier):

@@ -9,11 +9,26 @@ from typing import Any
 MAX_ANSWER_CHARS = 200_000
 _ANSWER_KEYS = frozenset({"answer", "final_answer", "correct_answer"})
 _LANGUAGE = re.compile(r"[\w+-]{0,20}\s*")
-_BOX = re.compile(r"\\(?:boxed|f(?:rame)?box)\s*(?=\{)|\\(?:boxed|f(?:rame)?box)\s+([^\s{}$]+)")
+# \boxed{...} and its like, \boxed 5, and the tokens that GLM-4.1V and later write around an answer
+_BOX = re.compile(
+    r"\\(?:boxed|f(?:rame)?box)\s*(?=\{)|\\(?:boxed|f(?:rame)?box)\s+([^\s{}$]+)|(<\|begin_of_box\|>)"
+)
+_BOX_END = "<|end_of_box|>"
+# Tokens that end a turn, left in a text by a template that does not know them; characters that print nothing.
+_END_TOKENS = re.compile(
+    r"(?:\s|<\|(?:im_end|end|endoftext|end_of_text|eot_id|eom_id|eos|return|user|observation)\|>|</s>|<eos>"
+    r"|<end_of_turn>|<｜end▁of▁sentence｜>|\[EOS\])+$"
+)
+_MAX_TAIL = 200
+_INVISIBLE = str.maketrans(dict.fromkeys("\ufeff\u200b\u200e\u200f\u2060\xad\ufe0e\ufe0f\u20e3"))
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """Every complete `\\boxed{...}` as (start, end, content), outermost only, in order. Linear in the text."""
+    """Every `\\boxed{...}` as (start, end, content), outermost only, in order. Linear in the text.
+
+    A last one that never closes stands there with empty content: an answer that was cut states nothing, whatever
+    stood in a box before it.
+    """
     found: list[tuple[int, int, str]] = []
     position = 0
     while True:
@@ -24,11 +39,18 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             found.append((match.start(), match.end(), match.group(1)))
             position = match.end()
             continue
-        end = closing_brace(text, match.end())
+        if match.group(2) is not None:
+            end, width = text.find(_BOX_END, match.end()), len(_BOX_END)
+            start = match.end()
+        else:
+            end, width = closing_brace(text, match.end()), 1
+            start = match.end() + 1
         if end < 0:
+            if found:
+                found.append((match.start(), len(text), ""))
             return found
-        found.append((match.start(), end + 1, text[match.end() + 1 : end]))
-        position = end + 1
+        found.append((match.start(), end + width, text[start:end]))
+        position = end + width
 
 
 def closing_brace(text: str, start: int) -> int:
@@ -51,19 +73,41 @@ def closing_brace(text: str, start: int) -> int:
 
 
 def last_box(text: str) -> str | None:
-    """Content of the last complete box; a later box always replaces an earlier one."""
+    """Content of the last box; a later box replaces an earlier one, but two side by side are one answer of two."""
     found = boxes(text)
-    return found[-1][2] if found else None
+    if not found:
+        return None
+    parts = [unboxed(found[-1][2])]
+    for earlier, later in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
+        if earlier[1] != later[0]:
+            break
+        parts.append(unboxed(earlier[2]))
+    return ", ".join(reversed(parts))
+
+
+def unboxed(content: str) -> str:
+    """A content that is itself one box, without it: `\\boxed{\\boxed{5}}`."""
+    for _ in range(4):
+        inner = boxes(content)
+        if len(inner) != 1 or content[: inner[0][0]].strip(" $") or content[inner[0][1] :].strip(" $"):
+            break
+        content = inner[0][2]
+    return content
 
 
 def tagged_answer(text: str) -> str | None:
-    """Content of the last `<answer>...</answer>`; without a tag, the key `answer` of a JSON object that is the whole
-    text, fenced or not.
+    """Content of the last `<answer>...</answer>` (one that is never closed goes to the end, as where `</answer>` is a
+    stop string); without a tag, the key `answer` of a JSON object that is the whole text, fenced or not.
     """
     lowered = text.lower()
     end = lowered.rfind("</answer>")
+    if end < 0 and lowered.count("<answer>") == 1:
+        return text[lowered.find("<answer>") + len("<answer>") :].strip()
     start = lowered.rfind("<answer>", 0, end) if end >= 0 else -1
-    return text[start + len("<answer>") : end].strip() if start >= 0 else _json_answer(text)
+    if start < 0:
+        return _json_answer(text)
+    start += len("<answer>")
+    return text[start : lowered.find("</answer>", start)].strip()
 
 
 def unfenced(text: str) -> str:
@@ -101,10 +145,19 @@ def _shown_value(value: Any) -> str | None:
     return value.strip() if isinstance(value, str) else None
 
 
+def visible(text: str) -> str:
+    """`text` without the tokens that end a turn and without characters that print nothing. Linear."""
+    if not text.isascii():
+        text = text.translate(_INVISIBLE)
+    tail = text[-_MAX_TAIL:]
+    return text[: len(text) - len(tail)] + _END_TOKENS.sub("", tail)
+
+
 def stated_answer(text: str) -> str:
     """What a wrapper marks (`tagged_answer`; a box inside it first), else the last box, else the whole text without
     a fence around it, stripped.
     """
+    text = visible(text)
     tagged = tagged_answer(text)
     inside = tagged if tagged is not None else text
     boxed = last_box(inside)

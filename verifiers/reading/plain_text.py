@@ -1,25 +1,88 @@
-"""The form in which texts are compared."""
+"""The form in which texts are compared, and a text without the styling around what it says."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-_TEXT_WRAP = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
+_TEXT_WRAP = re.compile(
+    r"\\(?:text|mathrm|textbf|mathbf|textit|textsf|texttt|textrm|mbox|hbox|operatorname|boldsymbol|bm|emph)\s*"
+    r"\{([^{}]*)\}"
+)
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b\s*", re.IGNORECASE)
+_TYPOGRAPHY = str.maketrans(
+    {"’": "'", "‘": "'", "ʼ": "'", "‛": "'", "′": "'", "“": '"', "”": '"', "„": '"', "″": '"', "–": "-", "—": "-",
+     "−": "-", "‐": "-", "‑": "-", "‒": "-", "―": "-", "⁄": "/"}
+)  # fmt: skip
+# A formula between dollar signs, as pandoc tells it from two amounts of money.
+_DOLLARS = re.compile(r"\$(?=\S)([^$\n]{1,400}?)(?<=\S)\$(?!\d)|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]")
+_WRAPPED = re.compile(r"^(\*{1,3}|_{2}|`{1,3}|[\"'])(?![*`])(.+)(?<![*`])\1$|^«(.+)»$|^「(.+)」$", re.DOTALL)
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
+_SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
+_COLOUR = re.compile(r"\\(?:text)?color\s*(?:\[[a-zA-Z]{1,8}\])?\s*\{[^{}]{0,40}\}")
+_SIZE = re.compile(
+    r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge|bf|bfseries|displaystyle|textstyle|strut|mathstrut"
+    r"|h?phantom\s*\{[^{}]*\}|vphantom\s*\{[^{}]*\})(?![A-Za-z])\s*"
+)
+_DRAWN = re.compile(r"\\(?:underline|cancel|colorbox\s*\{[^{}]{0,40}\}|ensuremath|mathstrut)\s*(?=\{)")
+_LAST_BACKSLASH = re.compile(r"(?<!\\)(?:\\{1,2}\s*)+$")
 
 
 def normalise(text: str, match: str = "normalised") -> str:
-    """The form in which two strings are compared under `match`."""
+    """The form in which two strings are compared under `match`.
+
+    Curly quotes and long dashes are typography and become plain ones; a superscript is not a digit (`10²` is not
+    `102`), and a dollar sign is money unless two of them hold a formula.
+    """
     if match == "exact":
         return text.strip()
-    text = unicodedata.normalize("NFKC", text)
+    text = folded(text)
     while (unwrapped := _TEXT_WRAP.sub(r"\1", text)) != text:
         text = unwrapped
-    text = " ".join(text.replace("$", "").split()).casefold()
-    text = text.strip("\"'`“”‘’«»* ").strip()
-    text = re.sub(r"[.。!]$", "", text).strip()
+    text = _DOLLARS.sub(_formula, text)
+    text = " ".join(text.split()).casefold()
+    for _ in range(3):
+        text = re.sub(r"[.。]$", "", text).strip()
+        text = _WRAPPED.sub(_inside, text).strip()
     if match == "loose":
-        text = "".join(c if c.isalnum() or c.isspace() else " " for c in text)
+        text = _without_punctuation(text)
         text = " ".join(_ARTICLE.sub("", text).split())
     return text
+
+
+def folded(text: str) -> str:
+    """Compatibility characters as plain ones (NFKC), but for raised and lowered ones, which say something else."""
+    if text.isascii():
+        return text
+    text = text.translate(_TYPOGRAPHY)
+    if any(unicodedata.decomposition(c)[:5] in ("<supe", "<sub>") for c in text):
+        return "".join(
+            c if unicodedata.decomposition(c)[:5] in ("<supe", "<sub>") else unicodedata.normalize("NFKC", c)
+            for c in unicodedata.normalize("NFC", text)
+        ).translate(_TYPOGRAPHY)
+    return unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY)
+
+
+def _formula(match: re.Match[str]) -> str:
+    return next(group for group in match.groups() if group is not None)
+
+
+def _inside(match: re.Match[str]) -> str:
+    return match.group(2) or match.group(3) or match.group(4)
+
+
+def _without_punctuation(text: str) -> str:
+    """Punctuation removed as SQuAD removes it: `well-known` is `wellknown`; a blank only where words would touch."""
+    return "".join(c for c in text if c.isalnum() or c.isspace() or unicodedata.category(c)[0] == "M")
+
+
+def unstyled(text: str) -> str:
+    """`text` without LaTeX's colours, sizes and drawn lines, and without doubled or trailing backslashes."""
+    if "\\" not in text:
+        return text
+    if _DOUBLED.search(text) and not _SINGLE.search(text):
+        text = text.replace("\\\\", "\\")  # escaped once too often, as in JSON
+    text = _COLOUR.sub("", text)
+    text = _SIZE.sub("", text)
+    text = _DRAWN.sub("", text)
+    return _LAST_BACKSLASH.sub("", text)

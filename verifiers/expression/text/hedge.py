@@ -26,12 +26,23 @@ BOUND = re.compile(
     r"|至少|最多|至多|大于|小于|超过|不少于|不超过|以上|[<≤≥]|(?<![/<]\w)(?<!\w\w)>)[\s$*(\\]*$",
     re.IGNORECASE,
 )
+# half of 42, a loss of 42, the square root of 42: another value
+CHANGED = re.compile(
+    r"(?:\b(?:half|twice|double|doubled|triple|thrice|quadruple|thirds?|quarters?|fifths?|tenths?|loss|deficit|debt|drop|decline|fall"
+    r"|reduction|(?:square |cube )?roots?|squares?|cubes?|log(?:arithm)?|reciprocal|inverse|opposite|negation|factorial"
+    r"|multiples?|powers?|percent|percentage|%)\s+(?:of\s+)?(?:about\s+)?"
+    r"|\b(?:log|ln|lg|sqrt|sin|cos|tan|exp|abs|minus|negative|times|plus|over|cubed|squared"
+    r"|divided by|multiplied by)\s*"
+    r"|\b(?:hundred|thousand|million|billion)\s+|[√∛∜]|的一半|一半|两倍|[-+*/^×÷±<>√~]\s*)[$*(\\{]*$",
+    re.IGNORECASE,
+)
 DENIAL_BEHIND = re.compile(
     r"\s*(?:ではありません|ではない|じゃない|이 아니|가 아니|değil|नहीं)"
     r"|[\s$*(]*(?:(?:is|are|was|were|does|do|can)\s*(?:not\b|n't|n’t)"
     r"|(?:(?:is|are|was|were)\s+)?(?:wrong|incorrect|false|impossible|too\s)"
     r"|at (?:least|most)|(?:or|and) (?:more|less|fewer|above)"
-    r"|(?:squared|cubed|plus|minus)(?![^\W\d_])"
+    r"|(?:squared|cubed|plus|minus|factorial|choose|mod(?:ulo)?|(?:less|more|fewer) than|times [a-z]\b|below zero"
+    r"|in the negatives?|per ?cent of \d|% of \d)(?![^\W\d_])"
     # 12 boys and two girls, 5 times two, 5 less than ten
     r"|(?:[^\W\d_]{1,20}\s{1,4}){0,3}(?:and|or|plus|minus|times|over|than)\s{1,4}(?:an?\s{1,4})?"
     r"(?:half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"

@@ -52,6 +52,26 @@ PLURAL_PARTS = {
         start=2,
     )
 } | {"hundredths": 100, "thousandths": 1_000}
+_ROUND = {"dozen": 12, "hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+_A_ROUND = re.compile(
+    r"(?<![\w-])(half an?|an?)\s+(dozen|hundred|thousand|million|billion|quarter(?! of))\b(?! and\b)",
+    re.IGNORECASE,
+)
+_CARDINAL_WORDS = _ENGLISH | _TENS.keys() | _SCALES.keys() | {"and"}
+# Words of other languages that mean nothing else in English or in one another's texts.
+_OTHER = {
+    word: value
+    for line in _ONES[1:]
+    for value, word in enumerate(line.split())
+    if len(word) > 3 and word not in _ENGLISH | {"null", "once", "sept", "dois", "seis", "sete", "nove"}
+} | {"seis": 6, "sete": 7, "nove": 9, "dos": 2, "três": 3, "два": 2, "три": 3, "пять": 5}
+_NOT_COUNTED = set("this that the no which each every any another some no-one other first last next".split())
+_ANY_WORD = re.compile(r"[^\W\d_]{2}")
+_PIECE = re.compile(r"([^\W\d_]+)")
+_JOINS = re.compile(r"\s+|-")
+_SIGNED = re.compile(r"(?<![\w)])(?:minus|negative)\s+(?=[\d.])", re.IGNORECASE)
+_AND_HALF = re.compile(r"(?<![\d/.])(\d+) and a half\b", re.IGNORECASE)
+_MAX_SENTENCE = 2_000
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|textit|mbox)\s*\{([^{}]*)\}")
 _MAX_CHARS = 120
 
@@ -86,6 +106,69 @@ def spelt_number(text: str) -> str | None:
     if len(rest) > 3 or set(rest) & (_SMALL.keys() | {"and", "or", "to", "over", "point", "by", "not"}):
         return None
     return f"{value} " + " ".join(rest)
+
+
+def with_digits(text: str) -> str:
+    """`text` with its number words as digits: `There are 5 birds`, `2/3`, `-15 degrees`, `1/2` for a half alone.
+
+    A `one` that counts nothing (`this one`, `one of them`), and words that other languages use otherwise, stay.
+    """
+    if len(text) > _MAX_SENTENCE or not _ANY_WORD.search(text):
+        return text
+    text = _A_ROUND.sub(_round, text)
+    tokens = _PIECE.split(text)  # words at odd places, what stands between them at even ones
+    lowered = [token.casefold() for token in tokens]
+    out: list[str] = []
+    position = 0
+    while position < len(tokens):
+        if position % 2 and (found := _run(tokens, lowered, position)):
+            written, position = found
+            out.append(written)
+            continue
+        out.append(tokens[position])
+        position += 1
+    joined = _SIGNED.sub("-", "".join(out))
+    return _AND_HALF.sub(r"\1 1/2", joined)
+
+
+def _round(match: re.Match[str]) -> str:
+    """`a dozen` as 12, `half a million` as 500000."""
+    if match.group(2).casefold() == "quarter":
+        return "1/4"
+    value = _ROUND[match.group(2).casefold()]
+    return str(value // 2 if match.group(1).casefold().startswith("half") else value)
+
+
+def _run(tokens: list[str], lowered: list[str], start: int) -> tuple[str, int] | None:
+    """Digits for the number words from `start` on, and where they end; None where none stands there."""
+    word = lowered[start]
+    if word in _OTHER:
+        return str(_OTHER[word]), start + 1
+    words: list[str] = []
+    end = start
+    while end < len(tokens) and lowered[end] in _CARDINAL_WORDS and len(words) < 12:
+        if words and not _JOINS.fullmatch(tokens[end - 1]):
+            break
+        words.append(lowered[end])
+        end += 2
+    value, count = _cardinal(words) if words else (None, 0)
+    if value is None or count == 0:
+        return None
+    end = start + 2 * count - 1
+    following = lowered[end + 1] if end + 1 < len(lowered) else ""
+    if value == 1 and count == 1 and not _counts(lowered, start, following):
+        return None
+    if following in _PARTS or following == "halves" or following.removesuffix("s") in _PARTS:
+        bottom = 2 if following == "halves" else _PARTS.get(following) or _PARTS[following[:-1]]
+        if _JOINS.fullmatch(tokens[end]) and (following.endswith("s") or value == 1):
+            return f"{value}/{bottom}", end + 2
+    return str(value), end
+
+
+def _counts(lowered: list[str], start: int, following: str) -> bool:
+    """Whether the `one` at `start` counts: `one dog`, not `this one` or `one of them`."""
+    before = lowered[start - 2] if start >= 2 else ""
+    return before not in _NOT_COUNTED and following not in ("of", "another", "or", "by")
 
 
 def has_cardinal(text: str) -> bool:

@@ -20,7 +20,8 @@ _PHRASES = (
     r"\*{0,2}(?:final\s+)?answer\*{0,2}\s*[:=：]\s*\*{0,2}",
     r"(?:^|\n)[#* \t]{0,12}(?:final\s+)?answer\s+[-–—]\s+(?=[\d$\\(])",
     r"(?:the\s+)?(?:correct\s+)?(?:solutions?(?:\s+set)?|option|choice)\s+(?:is|are)\s*:?",
-    r"####", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*",
+    r"(?:final\s+)?(?:answer|result)\s*(?:->|=>|→|⇒|⟹)", r"####",
+    r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*",
     r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
     r"(?:故|因此|所以|应|應)?(?:选|選)(?:择|项|擇|項)?\s*[:：]?\s*(?=[A-J](?![A-Za-z]))", r"解答\s*(?:为|是|：|:)+",
     r"答え\s*(?:は|：|:)*", r"(?:정답|답)\s*(?:은|는|이|：|:)+",
@@ -44,13 +45,18 @@ _PHRASES = (
     r"תשובה\s*(?:היא|:)*", r"(?:answer\s+)?choice\s+(?:is|:)",
 )  # fmt: skip
 _PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)
+_LINE_MARK = re.compile(r"^(?:[-*•+]|#{1,6}|>)\s+(?=\S)")
+# ### Answer, and the answer alone on the line below
+_HEADING = re.compile(
+    r"[#*_ ]{0,12}(?:the\s+)?(?:final\s+)?answer[*_: ]{0,12}\n\s*([^\n]{1,400})", re.IGNORECASE
+)
 _FINAL = re.compile(r"final\s+answer\*{0,2}\s*(?:is|:)", re.IGNORECASE)
 _SEGMENT = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\\n]){1,2000})\$",
     re.DOTALL,
 )
 _LINK = re.compile(r"[\s,;.$*]*(?:,|;|\band\b|\bor\b|&|\\text\s*\{\s*(?:and|or)\s*\})[\s$*]*", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<=[\w)}\]%$*\"'°!])\s*(?:\.(?=\s|$)|。|\n|\.\s*I hope)")
+_SENTENCE_END = re.compile(r"(?<=[\w)}\]%$*\"'°!])\s*(?:\.(?=\s|$)|。|\n|\.\s*I hope|!(?=\s+[A-Z][a-z' ]))")
 _NUMERAL = re.compile(
     r"(?<![.,])(?<![^\W\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])[-−]?[$€£]?(?>\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+|e[-+]?\d+)?(?=(?:\s?%|\s?[a-zA-Z°€²³$]{1,3}(?![a-zA-Z\d])|[^\w]|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]|$))\s?%?",
 )
@@ -162,8 +168,41 @@ def after_phrase(text: str) -> str | None:
     if joined is not None:
         return cleaned(joined)
     end = _SENTENCE_END.search(rest)
-    sentence = cleaned(rest[: end.start()] if end else rest)
+    sentence = cleaned(_closed(rest[: end.start()] if end else rest))
     return sentence or None
+
+
+def _closed(text: str) -> str:
+    """`} 73\\]`, the end of `\\[\\text{Answer: } 73\\]`, without what was opened before the phrase."""
+    text = text.strip()
+    if text.startswith("}"):
+        text = text[1:].lstrip()
+    for opening, closing in (("\\[", "\\]"), ("\\(", "\\)"), ("$$", "$$")):
+        if text.endswith(closing) and opening not in text[: -len(closing)]:
+            text = text[: -len(closing)].rstrip()
+    return text
+
+
+def stated_texts(stated: str) -> list[str]:
+    """What a text may state for a rule that compares text: itself, without a final `!`, and what follows an answer
+    phrase where nothing stands behind that.
+
+    The phrase is at the start of the text's last line; `- Paris` and `### Paris` are marks before one line.
+    """
+    texts = [stated]
+    if re.search(r"[^\W\d][!！]$", stated):
+        texts.append(stated[:-1])
+    tail = stated[-MAX_LINE:].strip()
+    line = _LINE_MARK.sub("", tail.rsplit("\n", 1)[-1])
+    match = _PHRASE.match(line.lstrip("*_# "))
+    if match is not None:
+        rest = line.lstrip("*_# ")[match.end() :].strip()
+        texts.append((rest[:-1] if rest.endswith((".", "。")) else rest).strip(" *_:：`"))
+    elif "\n" not in tail and line != tail:
+        texts.append(line)
+    elif heading := _HEADING.fullmatch(tail):
+        texts.append(heading.group(1).strip(" *_"))
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def _leading_formulas(text: str) -> str | None:
