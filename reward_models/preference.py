@@ -99,7 +99,7 @@ def load_preferences(
     split: str | None = None,
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
-    decode_images: bool = True,
+    max_decoded: int | None = None,
 ) -> list[PreferenceList]:
     """Read and check graded answers; a row needs `messages`, `answers` and `grades`, all else is optional.
 
@@ -112,7 +112,7 @@ def load_preferences(
         columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
         default_kind="general",
         needs_reference=False,
-        decode_images=decode_images,
+        max_decoded=max_decoded,
     )
     lists: list[PreferenceList] = []
     wrong = WrongRows()

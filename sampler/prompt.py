@@ -117,6 +117,9 @@ class Prompt:
         )
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def _vision_inputs(kind: VisionKind, files: Sequence[VisionInput | bytes]) -> tuple[VisionInput, ...]:
     return tuple(file if isinstance(file, VisionInput) else VisionInput.of(kind, file) for file in files)
 
@@ -139,5 +142,4 @@ def content_id(
         "verifier": verifier,
         "reference": reference,
     }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()[:16]

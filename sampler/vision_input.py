@@ -30,7 +30,7 @@ _MEDIA_TYPES = (
 class MediaSource(Protocol):
     """Where a picture's or a video's file content lies; its text names that for an error."""
 
-    def read(self) -> bytes:
+    def read(self, kind: VisionKind) -> bytes:
         """The encoded bytes as they are now. Raises `BadInput`."""
         ...
 
@@ -67,7 +67,7 @@ class VisionInput:
         """The encoded file. Raises `BadInput`, naming the source, where it is gone or no longer what it was."""
         if isinstance(self.source, bytes):
             return self.source
-        encoded = self.source.read()
+        encoded = self.source.read(self.kind)
         if hashlib.sha256(encoded).hexdigest() != self.content_hash:
             raise BadInput(f"{self.source}: the {self.kind} has changed since the data was read")
         return encoded

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rl.data.preference_pairs import preference_paths, training_of, trains_rewar
 from rl.data.prompt_encoder import PromptEncoder
 from rl.recipe.recipe import Recipe
 from sampler.data.data_builder import build_data as call_builder
+from sampler.data.packed_rows import PackedRows
 from sampler.data.prompt_dataset import load_prompt_dataset
 from sampler.data.sft_row import SftRow, load_sft_dataset
 from sampler.data.unread_column import UnreadColumn
@@ -29,24 +31,31 @@ NOUNS = {
 }
 
 
+# Pictures and videos of a set that are decoded in full when it is read (4 ms for a photo); of the others the header is
+# read, and whether a picture is cut short.
+MAX_DECODED = 10_000
+
+
 @dataclass(frozen=True)
 class LoadedSet:
-    """``places`` names file and line of a prompt by its id; only prompt sets have them."""
+    """``locations`` names file and line of a prompt by its id; only prompt sets have them. ``num_not_decoded`` of the
+    pictures and videos were looked at by their header only."""
 
     rows: Sequence[Any]
     locations: Mapping[str, str] = field(default_factory=dict)
     unread_columns: Sequence[UnreadColumn] = ()
+    num_not_decoded: int = 0
 
 
-def read_set(name: str, path: str, *, decode_images: bool = True) -> LoadedSet:
+def read_set(name: str, path: str, *, max_decoded: int = MAX_DECODED) -> LoadedSet:
     """The set of that name (a key of ``NOUNS``). Raises: BadInput naming file, row and column."""
     if name in ("train", "heldout"):
-        prompts = load_prompt_dataset(path, decode_images=decode_images)
-        return LoadedSet(prompts.prompts, prompts.locations, prompts.unread_columns)
+        prompts = load_prompt_dataset(path, max_decoded=max_decoded)
+        return LoadedSet(prompts.prompts, prompts.locations, prompts.unread_columns, prompts.num_not_decoded)
     if name == "cold_start":
-        rows = load_sft_dataset(path, decode_images=decode_images)
-        return LoadedSet(rows.rows, {}, rows.unread_columns)
-    return LoadedSet(load_preferences(path, decode_images=decode_images))
+        rows = load_sft_dataset(path, max_decoded=max_decoded)
+        return LoadedSet(rows.rows, {}, rows.unread_columns, rows.num_not_decoded)
+    return LoadedSet(load_preferences(path, max_decoded=max_decoded))
 
 
 @dataclass(frozen=True)
@@ -128,14 +137,18 @@ def load(paths: dict[str, Any], run_path: Path) -> RunData:
 def leaks(data: RunData) -> dict[str, str]:
     """By id the held-out prompts whose question is also trained on, however it is judged there, with the words for
     where."""
-    trained = {one.prompt.question_id: "in a preference list" for one in data.preferences.get("train", ())}
-    trained |= {row.prompt.question_id: "a cold-start row" for row in data.cold_start}
-    locations = data.locations.get("train", {})
-    trained |= {one.question_id: locations.get(one.prompt_id, "a train prompt") for one in data.train}
     asked = {one.prompt_id: one.question_id for one in data.heldout}
-    return {
-        prompt_id: trained[question_id] for prompt_id, question_id in asked.items() if question_id in trained
-    }
+    wanted = set(asked.values())
+    trained: dict[str, str] = {}
+    locations = data.locations.get("train", {})
+    for prompt, where in chain(
+        ((one.prompt, "in a preference list") for one in data.preferences.get("train", ())),
+        ((row.prompt, "a cold-start row") for row in data.cold_start),
+        ((one, locations.get(one.prompt_id, "a train prompt")) for one in data.train),
+    ):
+        if wanted and (question_id := prompt.question_id) in wanted:
+            trained[question_id] = where
+    return {prompt_id: trained[asked[prompt_id]] for prompt_id in asked if asked[prompt_id] in trained}
 
 
 def refuse_leaks(data: RunData) -> None:
@@ -149,7 +162,7 @@ def refuse_leaks(data: RunData) -> None:
         )
 
 
-def long_prompts(prompts: Sequence[Prompt], encoder: PromptEncoder, limit: int) -> list[str]:
+def long_prompts(prompts: Iterable[Prompt], encoder: PromptEncoder, limit: int) -> list[str]:
     """Ids of the prompts with more tokens than ``limit``."""
     return [prompt.prompt_id for prompt in prompts if len(encoder(prompt)) > limit]
 
@@ -157,8 +170,10 @@ def long_prompts(prompts: Sequence[Prompt], encoder: PromptEncoder, limit: int) 
 def without(data: RunData, prompt_ids: Sequence[str]) -> RunData:
     """The data less some prompts. Raises: BadInput when a set has none left."""
     dropped = set(prompt_ids)
-    train = [prompt for prompt in data.train if prompt.prompt_id not in dropped]
-    heldout = [prompt for prompt in data.heldout if prompt.prompt_id not in dropped]
+    if not dropped:
+        return data
+    train = PackedRows(prompt for prompt in data.train if prompt.prompt_id not in dropped)
+    heldout = PackedRows(prompt for prompt in data.heldout if prompt.prompt_id not in dropped)
     for name, kept, before in (("train", train, data.train), ("held-out", heldout, data.heldout)):
         if not kept:
             raise BadInput(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from rl.data.preference_pairs import trains_reward_model
-from rl.data.run_data import NOUNS, LoadedSet, RunData, leaks, read_set
+from rl.data.run_data import MAX_DECODED, NOUNS, LoadedSet, RunData, leaks, read_set
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.recipe.recipe import Recipe
@@ -22,14 +22,12 @@ def check_reading(
     sets: dict[str, LoadedSet],
     *,
     own: Collection[str],
-    decode_images: bool = True,
+    max_decoded: int = MAX_DECODED,
 ) -> Iterator[Check]:
     """A check a set; what can be read is put into ``sets``. Rows are named by file and line in the sets that are the
     user's ``own``: nobody opens what a builder made."""
     for name in (name for name in NOUNS if name in paths):
-        yield Check(
-            f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, decode_images)
-        )
+        yield Check(f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, max_decoded))
 
 
 def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection[str]) -> Iterator[Check]:
@@ -59,10 +57,12 @@ def unread_words(names: Iterable[str]) -> str:
     return f"{' and '.join(f'{NOUNS[name]}s' for name in names)} cannot be read"
 
 
-def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, decode_images: bool) -> Finding:
-    loaded = read_set(name, path, decode_images=decode_images)
+def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, max_decoded: int) -> Finding:
+    loaded = read_set(name, path, max_decoded=max_decoded)
     sets[name] = loaded if is_own else replace(loaded, locations={})
     summary = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
+    if loaded.num_not_decoded:
+        summary += f"; {loaded.num_not_decoded:,} of their pictures and videos by the header only"
     slips = [_slip(column) for column in loaded.unread_columns if column.meant is not None]
     if slips:
         return Finding("warning", f"{summary}; {'; '.join(slips)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from pathlib import Path
 
 from rl.algorithm.algorithm import algorithm_of
@@ -51,7 +52,7 @@ def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tupl
         with watch("measure"):
             limit = longest_prompt(recipe)
             too_long = long_prompts(
-                [*data.train, *data.heldout],
+                chain(data.train, data.heldout),
                 PromptEncoder(policy.hub, recipe.sampler.chat_template_kwargs),
                 limit,
             )

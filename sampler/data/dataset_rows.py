@@ -1,4 +1,4 @@
-"""Rows of a data set, wherever it lies, each with the words that name its place in an error."""
+"""Rows of a data set, wherever it lies, each with what names it in an error and where to read it again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,55 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _BATCH_ROWS = 256
 
 
+@dataclass(frozen=True, slots=True)
+class RowAddress:
+    """Where a row is read again: `position` is its number from 0 in a Parquet file or a hub set, and the byte at which
+    its line begins in a file of JSON lines."""
+
+    dataset: str
+    position: int
+    split: str | None = None  # of a hub set
+
+    def __str__(self) -> str:
+        if self.dataset.endswith(".jsonl"):
+            return f"{self.dataset}, byte {self.position}"
+        return f"{self.dataset}{f'[{self.split}]' if self.split else ''}, row {self.position + 1}"
+
+    def value(self, column: str) -> Any:
+        """The column's value, which may lie in a struct. Raises `BadInput` where the set can no longer be read."""
+        name = column.partition(".")[0]
+        try:
+            if self.split is not None:
+                row = _hub_table(self.dataset, self.split)[self.position].to_pylist()[0]
+            elif self.dataset.endswith(".parquet"):
+                row = _parquet_row(self.dataset, self.position, column, name)
+            else:
+                with Path(self.dataset).open("rb") as stream:
+                    stream.seek(self.position)
+                    row = json.loads(stream.readline().decode("utf-8-sig"))
+        except (OSError, ValueError, LookupError) as why:  # Arrow's errors are among these
+            raise BadInput(f"{self}: cannot be read again: {_one_line(why)}") from None
+        return column_value(row, column)
+
+
 @dataclass(frozen=True)
 class DatasetRow:
-    """`location` reads `prompts.jsonl, line 3` (or `row 3`, from 1); paths in the row are relative to `folder`."""
+    """`location` reads `prompts.jsonl, line 3` (or `row 3`, from 1); paths in the row are relative to `folder`. A row
+    of one JSON list has no `address`."""
 
     location: str
     values: dict[str, Any]
     folder: Path | None
+    address: RowAddress | None = None
+
+
+def column_value(values: Any, column: str) -> Any:
+    """The column's value, or None where the row has none; dots in the name may lead into a struct."""
+    if isinstance(values, Mapping) and column in values:
+        return values[column]
+    for part in column.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
 
 
 def dataset_rows(path_or_hub_id: str | os.PathLike[str], split: str | None = None) -> Iterator[DatasetRow]:
@@ -86,11 +131,12 @@ def _parquet_rows(file: Path) -> Iterator[DatasetRow]:
     import pyarrow.parquet as pq
 
     number = 0
+    name = str(file.absolute())
     try:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS):
+        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=_BATCH_ROWS):
             for values in batch.to_pylist():
                 number += 1
-                yield DatasetRow(f"{file}, row {number}", values, file.parent)
+                yield DatasetRow(f"{file}, row {number}", values, file.parent, RowAddress(name, number - 1))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as why:
         where = f" after row {number}" if number else ""
         raise BadInput(f"{file}: not a readable Parquet file{where}: {_one_line(why)}") from None
@@ -104,13 +150,15 @@ def _json_rows(file: Path) -> Iterator[DatasetRow]:
         if head.startswith(b"["):
             items = _parse(file.read_bytes(), str(file))
             for number, values in enumerate(items, 1):
-                yield _json_row(f"{file}, row {number}", values, file)
+                yield _json_row(f"{file}, row {number}", values, file, None)
             return
+        name, begin = str(file.absolute()), 0
         with file.open("rb") as stream:
             for number, line in enumerate(stream, 1):
-                location = f"{file}, line {number}"
+                location, address = f"{file}, line {number}", RowAddress(name, begin)
+                begin += len(line)
                 if line.strip():
-                    yield _json_row(location, _parse(line, location), file)
+                    yield _json_row(location, _parse(line, location), file, address)
     except OSError as why:
         raise BadInput(f"{file}: cannot be read: {_one_line(why)}") from None
 
@@ -122,27 +170,61 @@ def _parse(text: bytes, location: str) -> Any:
         raise BadInput(f"{location}: not valid JSON: {_one_line(why)}") from None
 
 
-def _json_row(location: str, values: Any, file: Path) -> DatasetRow:
+def _json_row(location: str, values: Any, file: Path, address: RowAddress | None) -> DatasetRow:
     if not isinstance(values, dict):
         raise BadInput(
             f"{location}: a row is a JSON object with the columns as keys, got {type(values).__name__}"
         )
-    return DatasetRow(location, values, file.parent)
+    return DatasetRow(location, values, file.parent, address)
+
+
+@lru_cache(maxsize=4)
+def _hub_table(hub_id: str, split: str) -> Any:
+    """Arrow, so that pictures stay the bytes they are instead of being decoded and encoded again."""
+    import datasets
+
+    return datasets.load_dataset(hub_id, split=split).with_format("arrow")
 
 
 def _hub_rows(hub_id: str, split: str) -> Iterator[DatasetRow]:
-    """Through Arrow, so that pictures stay the bytes they are instead of being decoded and encoded again."""
-    import datasets
-
     try:
-        table = datasets.load_dataset(hub_id, split=split).with_format("arrow")
+        table = _hub_table(hub_id, split)
     except Exception as why:  # noqa: BLE001 - network, cache, builder: one cannot be told from another
         raise BadInput(f"{hub_id}: neither a local file nor a hub data set: {_one_line(why)}") from None
     number = 0
     for batch in table.iter(batch_size=_BATCH_ROWS):
         for values in batch.to_pylist():
             number += 1
-            yield DatasetRow(f"{hub_id}[{split}], row {number}", values, None)
+            location, address = f"{hub_id}[{split}], row {number}", RowAddress(hub_id, number - 1, split)
+            yield DatasetRow(location, values, None, address)
+
+
+def _parquet_row(file: str, position: int, column: str, name: str) -> dict[str, Any]:
+    """One column of one row; the row group it lies in is kept, since the next row asked for may lie there too."""
+    starts, names = _row_groups(file)
+    group = bisect_right(starts, position) - 1
+    name = column if column in names else name
+    return {name: _row_group(file, group, name)[position - starts[group]].as_py()}
+
+
+@lru_cache(maxsize=64)
+def _row_groups(file: str) -> tuple[list[int], list[str]]:
+    """The first row of each row group, and the columns."""
+    parquet = _parquet_file(file)
+    sizes = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
+    return list(accumulate(sizes, initial=0))[:-1], parquet.schema_arrow.names
+
+
+@lru_cache(maxsize=64)
+def _parquet_file(file: str) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(file, pre_buffer=False)
+
+
+@lru_cache(maxsize=4)
+def _row_group(file: str, group: int, column: str) -> Any:
+    return _parquet_file(file).read_row_group(group, columns=[column]).column(0)
 
 
 def _one_line(why: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""A picture's or a video's file content, wherever a data set has put it."""
+"""A picture's or a video's file content, wherever a data set has put it, and where to read it again."""
 
 from __future__ import annotations
 
@@ -7,20 +7,65 @@ import binascii
 import difflib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sampler.vision_input import VisionKind
+from sampler.data.dataset_rows import DatasetRow, RowAddress
+from sampler.vision_input import MediaSource, VisionKind
 from verifiers.errors import BadInput
 
+MAX_BYTES: Mapping[VisionKind, int] = {"image": 256 * 2**20, "video": 2**30}
 _WORD: Mapping[VisionKind, str] = {"image": "picture", "video": "video"}
 _DATA_URI = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.=+-]*)*,", re.ASCII)
 
 
-def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind, *, max_bytes: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A picture or a video that is a file."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+    def read(self, kind: VisionKind) -> bytes:
+        """The encoded bytes as they are now. Raises `BadInput`."""
+        return encoded_bytes(self.path, None, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaCell:
+    """A picture or a video inside a row of a data set: the column's value, or where that is a list one of its items."""
+
+    row: RowAddress
+    column: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.row}, column {self.column!r}"
+
+    def read(self, kind: VisionKind) -> bytes:
+        """The encoded bytes as they are now. Raises `BadInput`."""
+        value = self.row.value(self.column)
+        try:
+            return encoded_bytes(value[self.index] if isinstance(value, list) else value, None, kind)
+        except (BadInput, IndexError) as why:
+            raise BadInput(f"{self}: {why}") from None
+
+
+def media_source(value: Any, row: DatasetRow, column: str, index: int) -> MediaSource | None:
+    """Where to read again what `encoded_bytes` reads of a row's value; None where it lies in memory only."""
+    held = _held(value, "file") if isinstance(value, Mapping) else value
+    if isinstance(held, str) and not held.startswith("data:"):
+        return MediaFile(str(Path(row.folder or "", held).absolute()))
+    return None if row.address is None else MediaCell(row.address, column, index)
+
+
+def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind) -> bytes:
     """The bytes of `value`: bytes, `{"bytes": ..., "path": ...}` (how `datasets` stores its `Image` and `Video`
     features), a base64 data URI, or a path, relative to `folder`. Raises `BadInput` with the reason."""
-    word = _WORD[kind]
+    word, max_bytes = _WORD[kind], MAX_BYTES[kind]
     if isinstance(value, Mapping):
         value = _held(value, word)
     if isinstance(value, (bytes, bytearray, memoryview)):

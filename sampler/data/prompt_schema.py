@@ -15,6 +15,8 @@ from sampler.atomic_file import written_whole
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput
 
+GROUP_BYTES = 8 * 2**20  # of a row group, which is read whole for one picture of it
+
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _VIDEO = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
@@ -63,8 +65,10 @@ def write_parquet(
     """Returns the path; a reader never sees half a file."""
     target = Path(path)
     schema = pa.schema(list(fields), metadata={"huggingface": json.dumps(_hub_info(fields))})
+    table = pa.table(columns, schema=schema)
+    rows = max(1, GROUP_BYTES * len(table) // max(1, table.nbytes))
     with written_whole(target) as temporary:
-        pq.write_table(pa.table(columns, schema=schema), temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=rows)
     return target
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from sampler.data.dataset_rows import DatasetRow, dataset_rows
+from sampler.data.packed_rows import PackedRows
 from sampler.data.prompt_messages import checked_text
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
@@ -55,8 +56,9 @@ class SftRow:
 class SftDataset:
     """Supervised rows in order, and the columns of their set that nothing reads."""
 
-    rows: tuple[SftRow, ...]
+    rows: Sequence[SftRow]
     unread_columns: tuple[UnreadColumn, ...] = ()
+    num_not_decoded: int = 0
 
 
 def save_sft_rows(path: str | os.PathLike[str], rows: Sequence[SftRow]) -> Path:
@@ -73,19 +75,9 @@ def save_sft_rows(path: str | os.PathLike[str], rows: Sequence[SftRow]) -> Path:
     return write_parquet(path, columns, SFT_FIELDS)
 
 
-def load_sft_rows(
-    path_or_hub_id: str | os.PathLike[str],
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    columns: Mapping[str, str] | None = None,
-    decode_images: bool = True,
-) -> list[SftRow]:
-    """The rows of `load_sft_dataset`."""
-    loaded = load_sft_dataset(
-        path_or_hub_id, split=split, limit=limit, columns=columns, decode_images=decode_images
-    )
-    return list(loaded.rows)
+def load_sft_rows(path_or_hub_id: str | os.PathLike[str], **options: Any) -> list[SftRow]:
+    """The rows of `load_sft_dataset`, which takes the same options."""
+    return list(load_sft_dataset(path_or_hub_id, **options).rows)
 
 
 def load_sft_dataset(
@@ -94,7 +86,7 @@ def load_sft_dataset(
     split: str | None = None,
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
-    decode_images: bool = True,
+    max_decoded: int | None = None,
 ) -> SftDataset:
     """Read and check supervised rows; a row needs `messages` and `response`, all else is optional.
 
@@ -106,9 +98,9 @@ def load_sft_dataset(
         columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
         default_kind="general",
         needs_reference=False,
-        decode_images=decode_images,
+        max_decoded=max_decoded,
     )
-    rows: list[SftRow] = []
+    rows: PackedRows[SftRow] = PackedRows()
     wrong, unread = WrongRows(), UnreadColumns([*COLUMNS, *LINEAGE_COLUMNS], columns)
     for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
         if limit is not None and len(rows) >= limit:
@@ -119,7 +111,7 @@ def load_sft_dataset(
     wrong.raise_any()
     if not rows:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
-    return SftDataset(tuple(rows), unread.found)
+    return SftDataset(rows, unread.found, reader.num_not_decoded)
 
 
 def _sft_row(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> SftRow:

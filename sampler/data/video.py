@@ -1,4 +1,4 @@
-"""A video as it lies in a data set, turned into encoded bytes that are known to decode, and into a model's frames.
+"""Whether a video's encoded bytes decode, and a model's frames of it.
 
 Which frames these are is the rule of the model's own video processor (Qwen3-VL: two a second, at least 4, at most 768),
 so that whoever samples, trains on or scores a prompt sees the same ones.
@@ -11,18 +11,15 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sampler.data.media_bytes import encoded_bytes
 from sampler.vision_input import media_type
 from verifiers.errors import BadInput
 
 MAX_PIXELS = 16_000_000  # of a frame: 4K has 8.3 million
 MAX_FRAMES = 400_000  # three hours and more at 30 a second
-MAX_BYTES = 2**30
 MAX_CLIP_BYTES = 2 * 2**30  # of the frames chosen: 345 of 1920 x 1080, 768 of 1280 x 720
 
 # Nothing else reaches FFmpeg: some of its formats (HLS, concat) are lists of other files and addresses, which a hostile
@@ -58,19 +55,13 @@ class VideoClip:
 FrameRule = Callable[[int, float], Sequence[int]]  # (number of frames, frames a second) -> places
 
 
-def read_video(
-    value: Any, folder: Path | None = None, *, max_pixels: int = MAX_PIXELS, decode: bool = True
-) -> bytes:
-    """The encoded bytes of a video. Raises `BadInput` with the reason, never anything else.
-
-    `value` is anything `encoded_bytes` takes. The header is read and, with `decode`, the first and the last frame.
-    """
-    encoded = encoded_bytes(value, folder, "video", max_bytes=MAX_BYTES)
+def check_video(encoded: bytes, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> None:
+    """Read the header of a video and, with `decode`, its first and last frame. Raises `BadInput` with the reason, never
+    anything else."""
     if decode:
         decode_video(encoded, lambda num_frames, fps: (0, num_frames - 1), max_pixels=max_pixels)
     else:
         _open(encoded, max_pixels)
-    return encoded
 
 
 def clip_for(encoded: bytes, video_processor: Any) -> VideoClip:

@@ -49,7 +49,7 @@ def _checks(recipe: Recipe) -> Iterator[Check]:
     """Of the files that the recipe names, and of what it says by itself."""
     files = {name: path for name, path in own_sets(recipe).items() if _is_local(path)}
     sets: dict[str, LoadedSet] = {}
-    yield from check_reading(files, sets, own=files, decode_images=False)
+    yield from check_reading(files, sets, own=files, max_decoded=0)
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
     yield Check("prompts and responses fit", partial(response_room, recipe))

@@ -104,7 +104,7 @@ def _loaded(location: str) -> dict[str, Prompt]:
     from sampler.data.prompt_dataset import load_prompts
 
     try:
-        return {prompt.prompt_id: prompt for prompt in load_prompts(location, decode_images=False)}
+        return {prompt.prompt_id: prompt for prompt in load_prompts(location, max_decoded=0)}
     except (HoneError, OSError):
         return {}
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from reward_models.preference import PreferenceList, load_preferences, save_preferences
-from sampler.data.image import read_image
+from sampler.data.media_bytes import encoded_bytes
 from sampler.data.prompt_dataset import load_prompts
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput, data_url
@@ -61,7 +61,7 @@ def test_lists_come_back_equal_with_their_pictures(tmp_path, name):
     path = save_preferences(tmp_path / "new" / name, LISTS)
     assert load_preferences(path) == LISTS
     assert load_preferences(path, limit=1) == LISTS[:1]
-    assert load_preferences(path, decode_images=False)[1].prompt.images == PICTURE_PROMPT.images
+    assert load_preferences(path, max_decoded=0)[1].prompt.images == PICTURE_PROMPT.images
     assert load_prompts(path)[0] == TEXT_PROMPT  # the same file is a prompt set
     assert [file.name for file in path.parent.iterdir()] == [name]
 
@@ -158,4 +158,4 @@ def test_a_picture_survives_as_a_data_url_of_its_own_kind(kind):
     encoded = picture(kind)
     url = data_url(encoded)
     assert url.startswith(f"data:image/{kind.lower()};base64,")
-    assert read_image(url) == encoded
+    assert encoded_bytes(url, None, "image") == encoded

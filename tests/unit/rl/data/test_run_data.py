@@ -43,7 +43,7 @@ def test_long_prompts_are_left_out(hub: Path, prompt: Callable[..., Any]) -> Non
     limit = len(encoder(short))
     assert long_prompts([long, short], encoder, limit) == [long.prompt_id]
     kept = without(RunData([short, long], [short], []), [long.prompt_id])
-    assert (kept.train, kept.heldout) == ([short], [short])
+    assert (list(kept.train), list(kept.heldout)) == ([short], [short])
     with pytest.raises(BadInput, match="all 1 train prompt too long"):
         without(RunData([long], [short], []), [long.prompt_id])
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sampler.data.dataset_rows import DatasetRow, dataset_rows
-from sampler.data.image import read_image
+from sampler.data.image import check_image
+from sampler.data.media_bytes import encoded_bytes
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
@@ -394,10 +395,19 @@ def test_a_plug_ins_failure_is_told_as_such(tmp_path, monkeypatch):
 
 def test_a_picture_limit_of_ones_own():
     with pytest.raises(BadInput, match=r"claims 8 x 8 pixels, more than 63"):
-        read_image(RED, max_pixels=63)
-    assert read_image(RED, max_pixels=64) == RED
-    cut = encoded(size=(64, 64))[:-40]
-    assert read_image(cut, decode=False) == cut  # the header is whole
+        check_image(RED, max_pixels=63)
+    assert check_image(RED, max_pixels=64) == (8, 8)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
+def test_a_look_at_the_header_finds_a_picture_cut_short(form):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, form)
+    whole = buffer.getvalue()
+    assert check_image(whole, decode=False) == check_image(whole) == (64, 64)
+    with pytest.raises(BadInput, match="does not decode"):
+        check_image(whole[: len(whole) // 2], decode=False)
 
 
 # ---- whatever a row holds, nothing but BadInput comes out
@@ -444,7 +454,8 @@ def test_damaged_pictures_raise_nothing_but_bad_input(cut, flips, form):
     for location, change in flips:
         picture[location % len(picture)] ^= change
     try:
-        read = read_image(bytes(picture[: len(picture) - cut]), max_pixels=10_000)
+        read = encoded_bytes(bytes(picture[: len(picture) - cut]), None, "image")
+        check_image(read, max_pixels=10_000)
     except BadInput:
         return
     Prompt.build(messages=[], images=[read]).pil_images()

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sampler.data import video
-from sampler.data.video import clip_for, decode_video, read_video
+from sampler.data.media_bytes import encoded_bytes
+from sampler.data.video import check_video, clip_for, decode_video
 from sampler.vision_input import data_url, media_type
 from verifiers.errors import BadInput
 
@@ -61,7 +62,7 @@ def test_containers(video_file: VideoFile, codec: str, suffix: str, named: str) 
     )
     encoded = video_file(shown, codec=codec, suffix=suffix)
     assert media_type(encoded) == named
-    assert read_video(data_url(encoded)) == encoded
+    assert encoded_bytes(data_url(encoded), None, "video") == encoded
     clip = decode_video(encoded, every)
     assert clip.frames.shape == shown.shape
     assert np.abs(clip.frames.astype(int) - shown).max() < 16
@@ -71,7 +72,7 @@ def test_an_animated_gif_is_a_video() -> None:
     pictures = [Image.new("RGB", (32, 32), colour) for colour in ("red", "lime", "blue")]
     buffer = io.BytesIO()
     pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=500)
-    clip = decode_video(read_video(buffer.getvalue()), every)
+    clip = decode_video(buffer.getvalue(), every)
     assert clip.frames[:, 5, 5].argmax(axis=-1).tolist() == [0, 1, 2]
     assert clip.fps == pytest.approx(2.0)
 
@@ -153,12 +154,12 @@ def test_refused(video_file: VideoFile, tmp_path: Path, monkeypatch: pytest.Monk
         ("data:video/mp4;base64,%%%", "base64"),
     ]:
         with pytest.raises(BadInput, match=words):
-            read_video(value, tmp_path)
+            check_video(encoded_bytes(value, tmp_path, "video"))
     with pytest.raises(BadInput, match="claim 48 x 32 pixels"):
-        read_video(whole, max_pixels=1000)
+        check_video(whole, max_pixels=1000)
     monkeypatch.setattr(video, "MAX_FRAMES", 2)
     with pytest.raises(BadInput, match="claims 3 frames"):
-        read_video(whole)
+        check_video(whole)
     monkeypatch.undo()
     monkeypatch.setattr(video, "MAX_CLIP_BYTES", 2 * 48 * 32 * 3)
     with pytest.raises(BadInput, match="make its frames smaller"):
@@ -197,4 +198,4 @@ def test_a_row_without_frames_per_second(video_file: VideoFile, monkeypatch: pyt
     )
     monkeypatch.setattr(video, "_cv2", lambda: cv2)
     with pytest.raises(BadInput, match="frames a second"):
-        read_video(video_file(frames(2)))
+        check_video(video_file(frames(2)))

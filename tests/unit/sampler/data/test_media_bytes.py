@@ -1,0 +1,160 @@
+"""Pictures by reference: read again from wherever a data set has them, and never what they were not."""
+
+import base64
+import io
+import json
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from sampler.data import dataset_rows
+from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
+from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
+from sampler.prompt import Prompt
+from verifiers.errors import BadInput
+
+
+def picture(seed):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 32, 3), dtype=np.uint8)).save(
+        buffer, "PNG"
+    )
+    return buffer.getvalue()
+
+
+def ask(number, *images):
+    parts = [{"type": "image"}] * len(images)
+    return Prompt.build(
+        messages=[{"role": "user", "content": [*parts, {"type": "text", "text": str(number)}]}],
+        images=images,
+        verifier="number",
+        reference=str(number),
+    )
+
+
+PROMPTS = [ask(n, *(picture(10 * n + k) for k in range(n % 3))) for n in range(7)]
+
+
+def parquet(tmp_path):
+    table = pa.table(prompt_columns(PROMPTS), schema=pa.schema(list(PROMPT_FIELDS)))
+    pq.write_table(table, tmp_path / "set.parquet", row_group_size=3)
+    return tmp_path / "set.parquet"
+
+
+def row_of(prompt, images):
+    return {
+        "messages": list(prompt.messages),
+        "images": images,
+        "verifier": "number",
+        "reference": prompt.reference,
+        "source": "",
+    }
+
+
+def json_lines(tmp_path, of_image):
+    rows = [row_of(one, [of_image(f"{one.reference}-{k}.png", image.read()) for k, image in enumerate(one.images)])
+            for one in PROMPTS]  # fmt: skip
+    (tmp_path / "set.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    return tmp_path / "set.jsonl"
+
+
+def data_urls(tmp_path):
+    return json_lines(tmp_path, lambda _, image: f"data:image/png;base64,{base64.b64encode(image).decode()}")
+
+
+def files(tmp_path):
+    def file(name, image):
+        (tmp_path / name).write_bytes(image)
+        return name
+
+    return json_lines(tmp_path, file)
+
+
+@pytest.mark.parametrize("written", [parquet, data_urls, files])
+def test_prompts_hold_no_bytes_and_read_them_again(written, tmp_path):
+    """In any order, also in another process; ids are those of prompts made from the bytes."""
+    loaded = load_prompts(written(tmp_path))
+    assert loaded == PROMPTS
+    assert [one.prompt_id for one in loaded] == [one.prompt_id for one in PROMPTS]
+    for sent, made in zip(map(pickle.dumps, reversed(loaded)), reversed(PROMPTS), strict=True):
+        assert len(sent) < 1000 < len(pickle.dumps(made)) or not made.images
+        got = pickle.loads(sent)
+        assert [image.read() for image in got.images] == [image.read() for image in made.images]
+        assert [image.image_size() for image in got.images] == [(32, 48)] * len(made.images)
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        (parquet, r"set\.parquet, row 2, column 'images'"),
+        (data_urls, r"set\.jsonl, byte \d+"),
+        (files, r"1-0\.png"),
+    ],
+)
+def test_a_picture_that_was_edited_meanwhile_is_an_error_that_names_it(written, named, tmp_path):
+    path = written(tmp_path)
+    (image,) = load_prompts(path)[1].images
+    changed = files(tmp_path) if written is files else path
+    if written is parquet:
+        dataset_rows._row_group.cache_clear()
+        dataset_rows._parquet_file.cache_clear()
+        save_prompts(path, [PROMPTS[0], ask(1, picture(99)), *PROMPTS[2:]])
+        dataset_rows._row_groups.cache_clear()
+    elif written is files:
+        (tmp_path / "1-0.png").write_bytes(picture(99))
+    else:
+        old, new = (base64.b64encode(picture(seed)).decode() for seed in (10, 99))
+        changed.write_text(path.read_text().replace(old, new))
+    with pytest.raises(BadInput, match=named + r".*: the image has changed since the data was read"):
+        image.read()
+
+
+@pytest.mark.parametrize("written", [parquet, data_urls, files])
+def test_a_set_that_is_gone_is_an_error_that_names_it(written, tmp_path):
+    path = written(tmp_path)
+    (image,) = load_prompts(path)[1].images
+    for cached in (dataset_rows._row_group, dataset_rows._parquet_file, dataset_rows._row_groups):
+        cached.cache_clear()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    with pytest.raises(BadInput, match=r"row 2: cannot be read|byte \d+: cannot|no such picture"):
+        image.read()
+
+
+def test_a_hub_set_is_read_again_through_datasets(tmp_path, monkeypatch):
+    import datasets
+
+    table = datasets.Dataset(pa.table(prompt_columns(PROMPTS), schema=pa.schema(list(PROMPT_FIELDS))))
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: table)
+    loaded = load_prompts("owner/pictures")
+    assert [[image.read() for image in one.images] for one in loaded] == [
+        [image.read() for image in one.images] for one in PROMPTS
+    ]
+    assert str(loaded[1].images[0].source) == "owner/pictures[train], row 2, column 'images'"
+
+
+def test_pictures_in_a_renamed_column_and_inside_a_struct(tmp_path):
+    shown = [{"bytes": picture(5), "path": None}]
+    rows = [{"messages": "What?", "verifier": "number", "reference": "1", "seen": {"pictures": shown}}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "set.parquet")
+    (prompt,) = load_prompts(tmp_path / "set.parquet", columns={"images": "seen.pictures"})
+    assert prompt.images[0].read() == picture(5)
+
+
+def test_saved_pictures_stand_in_small_row_groups(tmp_path, monkeypatch):
+    """A picture is read by its row group: one group of a million rows could not be read from at random."""
+    monkeypatch.setattr("sampler.data.prompt_schema.GROUP_BYTES", 20_000)
+    path = save_prompts(tmp_path / "set.parquet", PROMPTS)
+    assert pq.ParquetFile(path).num_row_groups > 1
+    assert load_prompts(path) == PROMPTS
+
+
+def test_beyond_a_number_of_pictures_only_headers_are_read_and_counted(tmp_path):
+    path = save_prompts(tmp_path / "set.parquet", PROMPTS)
+    num_pictures = sum(len(one.images) for one in PROMPTS)
+    assert load_prompt_dataset(path).num_not_decoded == 0
+    assert load_prompt_dataset(path, max_decoded=2).num_not_decoded == num_pictures - 2
