@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.endpoint_judge import EndpointJudge
+from reward_models.registry import load_reward_model
+from reward_models.reward_model import RewardModel
 from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head
 from rl.algorithm.reward_shaping import LearntReward
-from rl.recipe.judging_config import EndpointConfig, JudgingConfig
+from rl.recipe.judging_config import JudgingConfig, RewardModelConfig
 from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
@@ -223,8 +224,8 @@ def judge_of(
     with ExitStack() as stack:
         judge = stack.enter_context(Judge(config, thinking_tags=thinking_tags))
         path, model = reward_model_path(config, run_path), config.reward_model
-        if model is not None and model.endpoint is not None:
-            judge.score_with(stack.enter_context(asking(model.endpoint)))
+        if model is not None and not model.has_checkpoint:
+            judge.score_with(stack.enter_context(asking(model)))
         elif model is not None and path is not None:
             judge.score_with(stack.enter_context(scoring(path, model.sampler, log_dir)))
         yield judge
@@ -248,16 +249,25 @@ def scoring(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[Scori
 
 
 @contextmanager
-def asking(endpoint: EndpointConfig) -> Iterator[ScoringService]:
-    """The model behind an endpoint, asked in the background. Raises: BadInput for a URL or key that cannot be used."""
-    with endpoint_judge(endpoint) as model, ScoringService(model.compare) as service:
-        yield service
+def asking(config: RewardModelConfig) -> Iterator[ScoringService]:
+    """A reward model without a checkpoint, asked in the background. Raises: BadInput as ``asked_model``."""
+    model = asked_model(config)
+    with ExitStack() as stack:
+        if isinstance(model, AbstractContextManager):
+            stack.enter_context(model)
+        yield stack.enter_context(ScoringService(model.compare))
 
 
-def endpoint_judge(endpoint: EndpointConfig) -> EndpointJudge:
-    """The recipe's endpoint; nothing is sent yet. Raises: BadInput for a URL or key that cannot be used."""
-    options = endpoint.model_dump(exclude={"url", "model"})
-    return EndpointJudge(endpoint.url, endpoint.model, **options)
+def asked_model(config: RewardModelConfig) -> RewardModel:
+    """The recipe's endpoint, or the reward model that it names; nothing is asked yet.
+
+    Raises: BadInput for a name or a URL or options that cannot be used.
+    """
+    if config.endpoint is None:
+        assert config.name is not None, "the others have a checkpoint"
+        return load_reward_model(config.name, config.options)
+    options = config.endpoint.model_dump(exclude={"url"})
+    return load_reward_model("endpoint", {"base_url": config.endpoint.url, **options})
 
 
 def require_reward_model(path: Path, named: str) -> None:

@@ -84,7 +84,7 @@ def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Pat
     yield Check("prompts fit", partial(_lengths, recipe, encoder, data))
     yield Check("pictures are in the prompt", partial(_placeholders, encoder, data, prompts[:SAMPLE]))
     yield Check("supervised responses fit", partial(_responses, recipe, encoder, data))
-    if recipe.judging.reward_model is not None and recipe.judging.reward_model.endpoint is None:
+    if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
         model = reward_model_path(recipe.judging, run_path)
         yield Check(
             "comparisons fit the reward model", partial(_comparisons, recipe, encoder, model, prompts)

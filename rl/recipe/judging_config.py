@@ -48,7 +48,8 @@ class EndpointConfig(Section):
 
 
 class RewardModelConfig(Section):
-    """What judges general prompts: a checkpoint, of the kind that it is, on workers of its own, or an endpoint."""
+    """What judges general prompts: a checkpoint, of the kind that it is, on workers of its own; an
+    endpoint; or code of the user's own."""
 
     path: str | None = Field(
         None, description="checkpoint directory in the hub layout, as `hone reward-model train` leaves it"
@@ -57,6 +58,12 @@ class RewardModelConfig(Section):
         None, description="without a path: trained in the run, from the policy of the first SFT"
     )
     endpoint: EndpointConfig | None = Field(None, description="instead of a checkpoint: a served model")
+    name: str | None = Field(
+        None, description="one of your own: an entry point of hone.reward_models or package.module:Class"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="what the one with that name is made with"
+    )
     sampler: SamplerConfig = SamplerConfig()
     max_position_bias_frac: float = Field(
         0.1,
@@ -65,11 +72,17 @@ class RewardModelConfig(Section):
         description="pairs whose two orders name different winners; above it `hone doctor` fails",
     )
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether it is served on workers of its own."""
+        return self.endpoint is None and self.name is None
+
     @model_validator(mode="after")
     def _one_origin(self) -> RewardModelConfig:
-        if sum(origin is not None for origin in (self.path, self.training, self.endpoint)) != 1:
+        origins = (self.path, self.training, self.endpoint, self.name)
+        if sum(origin is not None for origin in origins) != 1:
             raise ValueError(
-                "give reward_model.path, reward_model.training or reward_model.endpoint, one of them"
+                "give reward_model.path, reward_model.training, reward_model.endpoint or reward_model.name, one of them"
             )
         return self
 

@@ -40,7 +40,7 @@ def print_plan(recipe: Recipe) -> list[Finding]:
     console.print(
         f"engines: {counted(recipe.trainer.num_ranks, 'trainer rank')} (ZeRO-{recipe.trainer.zero_stage}), "
         f"{counted(recipe.sampler.num_workers, 'rollout worker')} on {recipe.sampler.device}"
-        + (f", {judge.sampler.num_workers} of the reward model" if judge and not judge.endpoint else "")
+        + (f", {judge.sampler.num_workers} of the reward model" if judge and judge.has_checkpoint else "")
     )
     return run_checks(_checks(recipe), console)
 
@@ -53,7 +53,7 @@ def _checks(recipe: Recipe) -> Iterator[Check]:
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
     yield Check("prompts and responses fit", partial(response_room, recipe))
-    if recipe.judging.reward_model is not None and recipe.judging.reward_model.endpoint is None:
+    if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
         yield Check("comparisons fit the reward model", partial(comparison_room, recipe))
 
 

@@ -92,7 +92,7 @@ def test_a_missing_key_or_a_wrong_url_is_said_before_the_run(monkeypatch: pytest
 
 
 def test_one_origin_of_the_reward_model() -> None:
-    with pytest.raises(ValueError, match=r"reward_model.endpoint, one of them"):
+    with pytest.raises(ValueError, match=r"reward_model.endpoint or reward_model.name, one of them"):
         Recipe.model_validate(
             {
                 "name": "x",
