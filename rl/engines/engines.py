@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from rl.engines.weight_sync import WeightSync
+from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import judge_of, scoring
 from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
@@ -70,6 +70,7 @@ class Engines:
             self.trainer,
             self.sampler,
             self.probe,
+            tolerance=Tolerance.of(self.recipe.sync, self.recipe.model.dtype, self.recipe.sampler.dtype),
             forbidden_token_ids=self.forbidden_token_ids,
             seed=self.recipe.seed,
         )

@@ -147,6 +147,7 @@ class Mismatch:
 
     kl: float
     max_difference: float
+    median_difference: float = 0.0
 
     @classmethod
     def between(cls, sample_logprobs: Floats, trainer_logprobs: Floats) -> Mismatch:
@@ -154,7 +155,9 @@ class Mismatch:
         difference = trainer_logprobs.astype(np.float64) - sample_logprobs.astype(np.float64)
         if not len(difference):
             return cls(0.0, 0.0)
-        return cls(float(np.mean(np.expm1(difference) - difference)), float(np.abs(difference).max()))
+        apart = np.abs(difference)
+        kl = float(np.mean(np.expm1(difference) - difference))
+        return cls(kl, float(apart.max()), float(np.median(apart)))
 
 
 def kind_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:

@@ -25,7 +25,12 @@ class SyncConfig(Section):
 
     probe_prompts: int = Field(8, ge=1, description="prompts with pictures on which log-probs are compared")
     probe_tokens: int = Field(16, ge=1, description="tokens compared of each")
-    tolerance: float = Field(1e-4, gt=0, description="largest difference of a token's log-prob")
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="largest difference of a token's log-prob; none: by the dtype, 1e-4 in float32, in bfloat16 limits "
+        "of its median and of the mean KL",
+    )
     prove: Literal["every_sync", "every_stage"] = Field("every_stage", description="how often")
 
 

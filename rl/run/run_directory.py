@@ -26,6 +26,8 @@ from rl.run.stage_directory import MANIFEST, StageDirectory
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput
 
+CHANGES_NOTHING = ("metrics.", "sync.tolerance")  # keys that have no hand in what a run learns
+
 
 class RunDirectory:
     """A run's directory, held by one process at a time."""
@@ -81,11 +83,11 @@ class RunDirectory:
 
 def _first_change(kept: str, given: str) -> str | None:
     """The first value that differs between two resolved recipes. A key that an older Hone did not have is no change
-    where it stands at its default; where figures are shown is none either."""
+    where it stands at its default; nor is one that changes nothing learnt."""
     old, new = (dict(_leaves(_with_defaults(yaml.safe_load(text)))) for text in (kept, given))
     for key in (*new, *old):
         before, after = old.get(key, "nothing"), new.get(key, "nothing")
-        if before != after and not key.startswith("metrics."):
+        if before != after and not key.startswith(CHANGES_NOTHING):
             return f"{key} was {before} and is now {after}"
     return None
 

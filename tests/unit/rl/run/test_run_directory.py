@@ -184,6 +184,22 @@ def test_another_recipe_is_refused_by_its_first_change(run: RunDirectory) -> Non
     again.close()
 
 
+def test_a_key_that_changes_nothing_learnt_may_change(run: RunDirectory) -> None:
+    """Where figures are shown; and the proof's tolerance, which runs before 2026-11-29 hold as 1e-4."""
+    run.close()
+    older = RunDirectory(run.path)
+    older.open("name: a\nsync: {tolerance: 0.0001, prove: every_sync}\n")
+    begun = older.stage("00-prepare")
+    begun.begin()
+    finish(begun)
+    older.close()
+    now = RunDirectory(run.path)
+    now.open("name: a\nsync: {tolerance: null, prove: every_sync}\nmetrics: {tensorboard: true}\n")
+    now.close()
+    with pytest.raises(BadInput, match="prove was every_sync"):
+        RunDirectory(run.path).open("name: a\nsync: {tolerance: null, prove: every_stage}\n")
+
+
 def test_a_run_can_be_moved(tmp_path: Path) -> None:
     """Policies inside the run are kept relative to it, those outside as they are."""
     old, new = tmp_path / "old", tmp_path / "new"
