@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from sampler.prompt import Prompt
 
+Number = TypeVar("Number", np.int32, np.float32)
 FinishReason = Literal["stop", "length", "repetition"]
 DropReason = Literal["prompt_too_long", "visual_too_large"]
 
@@ -87,49 +88,99 @@ class SamplingPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Rollout:
-    """One sampled response.
+class Turn:
+    """What the policy said at once, behind what it was given for it: the prompt, or in later turns a tool's answer.
 
-    `prompt_token_ids` holds the image placeholders expanded, as the trainer must feed them; it is one array shared by
-    the group. `response_token_ids` ends with the stop token when `finish_reason` is "stop"; `text` does not.
+    `prompt_token_ids` holds the image placeholders expanded, as the trainer must feed them; a first turn's is one array
+    shared by the group. `response_token_ids` ends with the stop token when `finish_reason` is "stop".
     `sample_logprobs[t]` is the log-probability with which `response_token_ids[t]` was drawn: after temperature,
     top-p and the forbidden tokens (at temperature 0: under the untempered distribution).
-    `routed_experts` is [prompt + response - 1, layers, top_k], where the engine was asked for it. A `PoolingEngine`'s
-    has no response, and instead `hidden_state`, the backbone's output at the prompt's last token.
+    `policy_versions` are runs of (version, number of response tokens that it drew), in order.
+    """
+
+    prompt_token_ids: npt.NDArray[np.int32]  # [P]
+    response_token_ids: npt.NDArray[np.int32]  # [T]
+    sample_logprobs: npt.NDArray[np.float32]  # [T]
+    finish_reason: FinishReason
+    policy_versions: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        assert sum(num for _, num in self.policy_versions) == len(self.response_token_ids)
+
+    def same_sample(self, other: Turn) -> bool:
+        """Whether both are the same draw to the last bit."""
+        return (
+            self.policy_versions == other.policy_versions
+            and self.finish_reason == other.finish_reason
+            and np.array_equal(self.prompt_token_ids, other.prompt_token_ids)
+            and np.array_equal(self.response_token_ids, other.response_token_ids)
+            and self.sample_logprobs.tobytes() == other.sample_logprobs.tobytes()
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """One sampled conversation: turns, of which every engine makes one today.
+
+    `text` is what the policy said, without the stop token. `routed_experts` is [all tokens - 1, layers, top_k], where
+    the engine was asked for it. A `PoolingEngine`'s has no response, and instead `hidden_state`, the backbone's output
+    at the prompt's last token.
     """
 
     rollout_id: str
     prompt_id: str
     index: int
-    policy_version: int
-    prompt_token_ids: npt.NDArray[np.int32]  # [P]
-    response_token_ids: npt.NDArray[np.int32]  # [T]
-    sample_logprobs: npt.NDArray[np.float32]  # [T]
-    finish_reason: FinishReason
+    turns: tuple[Turn, ...]
     text: str
     routed_experts: npt.NDArray[np.integer] | None = None
     hidden_state: npt.NDArray[np.float32] | None = None  # [hidden]
 
     @property
+    def prompt_token_ids(self) -> npt.NDArray[np.int32]:
+        """Of the first turn, [P]."""
+        return self.turns[0].prompt_token_ids
+
+    @property
+    def response_token_ids(self) -> npt.NDArray[np.int32]:
+        """What the policy said in all turns, [T]."""
+        return _joined([turn.response_token_ids for turn in self.turns])
+
+    @property
+    def sample_logprobs(self) -> npt.NDArray[np.float32]:
+        """Of the tokens that the policy said, [T]."""
+        return _joined([turn.sample_logprobs for turn in self.turns])
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """Of the last turn."""
+        return self.turns[-1].finish_reason
+
+    @property
     def policy_versions(self) -> tuple[tuple[int, int], ...]:
-        """Runs of (policy version, number of response tokens that it drew), in order."""
-        return ((self.policy_version, self.num_response_tokens),)
+        """Runs of (policy version, number of tokens that it drew), in order."""
+        return tuple(run for turn in self.turns for run in turn.policy_versions)
+
+    @property
+    def policy_version(self) -> int:
+        """The newest that drew a token."""
+        return max(version for version, _ in self.policy_versions)
 
     @property
     def num_response_tokens(self) -> int:
-        return len(self.response_token_ids)
+        return sum(len(turn.response_token_ids) for turn in self.turns)
 
     def same_sample(self, other: Rollout) -> bool:
         """Whether both are the same draw to the last bit, whichever worker made it."""
         return (
             self.rollout_id == other.rollout_id
-            and self.policy_version == other.policy_version
-            and self.finish_reason == other.finish_reason
             and self.text == other.text
-            and np.array_equal(self.prompt_token_ids, other.prompt_token_ids)
-            and np.array_equal(self.response_token_ids, other.response_token_ids)
-            and self.sample_logprobs.tobytes() == other.sample_logprobs.tobytes()
+            and len(self.turns) == len(other.turns)
+            and all(mine.same_sample(its) for mine, its in zip(self.turns, other.turns, strict=True))
         )
+
+
+def _joined(parts: Sequence[npt.NDArray[Number]]) -> npt.NDArray[Number]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sampler.rollout import Rollout, SamplingPlan
+from sampler.rollout import Rollout, SamplingPlan, Turn
 from sampler.vllm_pool.rollout_engine import OpenGroup, RolloutEngine
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments
 
@@ -35,15 +35,18 @@ class PoolingEngine(RolloutEngine):
 
     def rollout(self, group: OpenGroup, index: int, output: PoolingRequestOutput) -> Rollout:
         """No response tokens, and ``hidden_state`` [hidden] in float32."""
+        nothing = Turn(
+            group.prompt_token_ids,
+            np.zeros(0, np.int32),
+            np.zeros(0, np.float32),
+            "stop",
+            ((group.policy_version, 0),),
+        )
         return Rollout(
             rollout_id=output.request_id,
             prompt_id=group.prompt_id,
             index=index,
-            policy_version=group.policy_version,
-            prompt_token_ids=group.prompt_token_ids,
-            response_token_ids=np.zeros(0, np.int32),
-            sample_logprobs=np.zeros(0, np.float32),
-            finish_reason="stop",
+            turns=(nothing,),
             text="",
             hidden_state=output.outputs.data.float().numpy(),
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from sampler.chat_text import chat_text
 from sampler.data.video import clip_for
-from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan
+from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan, Turn
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments
 from verifiers.errors import BadInput
 
@@ -191,15 +191,18 @@ class RolloutEngine:
         logprobs: Any = response.logprobs
         assert list(logprobs.token_ids) == list(response.token_ids), "one log-probability per sampled token"
         ends_with_stop_token = response.finish_reason == "stop"
+        turn = Turn(
+            group.prompt_token_ids,
+            tokens,
+            np.asarray(logprobs.logprobs, dtype=np.float32),
+            response.finish_reason,
+            ((group.policy_version, len(tokens)),),
+        )
         return Rollout(
             rollout_id=output.request_id,
             prompt_id=group.prompt_id,
             index=index,
-            policy_version=group.policy_version,
-            prompt_token_ids=group.prompt_token_ids,
-            response_token_ids=tokens,
-            sample_logprobs=np.asarray(logprobs.logprobs, dtype=np.float32),
-            finish_reason=response.finish_reason,
+            turns=(turn,),
             text=self._tokenizer.decode(
                 tokens[:-1] if ends_with_stop_token else tokens, skip_special_tokens=False
             ),

@@ -17,7 +17,7 @@ from PIL import Image
 
 from rl.experience.judge import JudgedRollout, Reward
 from sampler.prompt import Prompt
-from sampler.rollout import Rollout
+from sampler.rollout import FinishReason, Rollout, Turn
 from verifiers.answer import FinalAnswer
 from verifiers.verdict import Verdict
 
@@ -99,17 +99,26 @@ def prompt() -> Callable[..., Prompt]:
 @pytest.fixture(scope="session")
 def rollout() -> Callable[..., Rollout]:
     def make(
-        of: Prompt, index: int, text: str = "<think>3+5</think>8", *, length: int = 3, **fields: Any
+        of: Prompt,
+        index: int,
+        text: str = "<think>3+5</think>8",
+        *,
+        length: int = 3,
+        finish_reason: FinishReason = "stop",
+        **fields: Any,
     ) -> Rollout:
+        turn = Turn(
+            np.arange(5, dtype=np.int32),
+            np.arange(length, dtype=np.int32),
+            -np.arange(length, dtype=np.float32),
+            finish_reason,
+            ((0, length),),
+        )
         given = {
             "rollout_id": f"rl-0-{of.prompt_id}-{index}",
             "prompt_id": of.prompt_id,
             "index": index,
-            "policy_version": 0,
-            "prompt_token_ids": np.arange(5, dtype=np.int32),
-            "response_token_ids": np.arange(length, dtype=np.int32),
-            "sample_logprobs": -np.arange(length, dtype=np.float32),
-            "finish_reason": "stop",
+            "turns": (turn,),
             "text": text,
             **fields,
         }

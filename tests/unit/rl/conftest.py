@@ -11,7 +11,7 @@ import pytest
 from rl.experience.judge import Judge, JudgedBatch
 from rl.recipe.judging_config import JudgingConfig
 from sampler.prompt import Prompt
-from sampler.rollout import DroppedPrompt, Rollout, RolloutGroup, SamplingPlan
+from sampler.rollout import DroppedPrompt, Rollout, RolloutGroup, SamplingPlan, Turn
 from sampler.vllm_pool.sample_stats import SampleTally
 
 REWARDS = {"mixed": (1.0, 0.0), "right": (1.0, 1.0), "wrong": (0.0, 0.0), "half": (1.0, None)}
@@ -38,15 +38,18 @@ class NamedSampler:
         self.stats = tally.stats()
 
     def rollout(self, prompt: Prompt, plan: SamplingPlan, index: int) -> Rollout:
-        return Rollout(
-            plan.rollout_id(prompt.prompt_id, index),
-            prompt.prompt_id,
-            index,
-            3,
+        turn = Turn(
             np.arange(2, dtype=np.int32),
             np.arange(4, dtype=np.int32),
             np.zeros(4, np.float32),
             "stop",
+            ((3, 4),),
+        )
+        return Rollout(
+            plan.rollout_id(prompt.prompt_id, index),
+            prompt.prompt_id,
+            index,
+            (turn,),
             "text",
         )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sampler.prompt import Prompt
-from sampler.rollout import Rollout, RolloutGroup, SamplingPlan, rollout_seed
+from sampler.rollout import Rollout, RolloutGroup, SamplingPlan, Turn, rollout_seed
 
 
 def prompt(kind: str = "verifiable") -> Prompt:
@@ -16,18 +18,20 @@ def prompt(kind: str = "verifiable") -> Prompt:
     return Prompt.build(messages=[message], kind=kind, verifier="math", reference="1", prompt_id="p")
 
 
-def rollout(index: int, logprob: float = -0.5, prompt_id: str = "p") -> Rollout:
-    return Rollout(
-        rollout_id=f"rl-0-{prompt_id}-{index}",
-        prompt_id=prompt_id,
-        index=index,
-        policy_version=0,
-        prompt_token_ids=np.array([1, 2], np.int32),
-        response_token_ids=np.array([3], np.int32),
-        sample_logprobs=np.array([logprob], np.float32),
-        finish_reason="stop",
-        text="a",
+def turn(
+    prompt: list[int], response: list[int], logprob: float = -0.5, version: int = 0, **fields: Any
+) -> Turn:
+    return Turn(
+        np.array(prompt, np.int32),
+        np.array(response, np.int32),
+        np.full(len(response), logprob, np.float32),
+        **{"finish_reason": "stop", "policy_versions": ((version, len(response)),), **fields},
     )
+
+
+def rollout(index: int, logprob: float = -0.5, prompt_id: str = "p", turns: tuple[Turn, ...] = ()) -> Rollout:
+    turns = turns or (turn([1, 2], [3], logprob),)
+    return Rollout(f"rl-0-{prompt_id}-{index}", prompt_id, index, turns, "a")
 
 
 def test_seed_never_changes_between_versions_of_hone() -> None:
@@ -96,11 +100,25 @@ def test_same_sample_is_to_the_last_bit() -> None:
     assert not rollout(0).same_sample(rollout(1))
 
 
+def test_turns_are_read_as_one_conversation() -> None:
+    """One turn is its own arrays; of more, what the policy said is joined, with the versions that said it."""
+    first = turn([1, 2], [3, 4], version=6, finish_reason="stop")
+    second = turn([5], [6, 7, 8], policy_versions=((6, 1), (7, 2)), finish_reason="length")
+    single, both = rollout(0, turns=(first,)), rollout(0, turns=(first, second))
+    assert single.response_token_ids is first.response_token_ids
+    assert both.prompt_token_ids.tolist() == [1, 2]
+    assert both.response_token_ids.tolist() == [3, 4, 6, 7, 8]
+    assert len(both.sample_logprobs) == both.num_response_tokens == 5
+    assert both.policy_versions == ((6, 2), (6, 1), (7, 2))
+    assert (single.policy_version, both.policy_version) == (6, 7)
+    assert (single.finish_reason, both.finish_reason) == ("stop", "length")
+    assert both.same_sample(both) and not both.same_sample(single)
+    with pytest.raises(AssertionError):
+        turn([1], [2, 3], policy_versions=((0, 1),))
+
+
 def test_a_group_shares_its_prompt_tokens_in_transit() -> None:
     tokens = np.arange(10_000, dtype=np.int32)
-    one = rollout(0)
-    object.__setattr__(one, "prompt_token_ids", tokens)
-    eight = [rollout(i) for i in range(8)]
-    for each in eight:
-        object.__setattr__(each, "prompt_token_ids", tokens)
+    one, *others = (rollout(i, turns=(replace(turn([], [3]), prompt_token_ids=tokens),)) for i in range(8))
+    eight = [one, *others]
     assert len(pickle.dumps(eight)) < len(pickle.dumps([one])) * 1.2
