@@ -54,6 +54,11 @@ class RunDirectory:
                 f"another process is working in {self.path.name}: wait for it, or give another name="
             ) from None
         self._lock = lock
+        for unfinished in self.path.glob(
+            ".*.tmp"
+        ):  # of a process that was killed: the lock says that it is gone
+            if not unfinished.name.startswith(".report."):  # which anybody may be writing
+                unfinished.unlink()
         kept = self.path / "recipe.yaml"
         begun = any((self.path / "stages").glob(f"*/{MANIFEST}"))  # before that a recipe may still be mended
         change = _first_change(kept.read_text(), recipe_yaml) if begun and kept.exists() else None

@@ -149,6 +149,17 @@ def test_a_line_torn_by_a_kill_is_dropped(run: RunDirectory) -> None:
     assert steps(run) == [("01-sft-r0", 0), ("02-rl-r0", 0), ("02-rl-r0", 1)]
 
 
+def test_what_a_killed_process_did_not_finish_is_gone(run: RunDirectory) -> None:
+    run.close()
+    for name in (".metrics.jsonl.77.tmp", ".report.html.78.tmp"):
+        (run.path / name).write_text("half")
+    (run.path / ".policy.tmp").symlink_to("stages/gone")
+    again = RunDirectory(run.path)
+    again.open("name: a\nseed: 1\n")
+    again.close()
+    assert [path.name for path in run.path.glob(".*.tmp")] == [".report.html.78.tmp"]
+
+
 def test_one_process_at_a_time(run: RunDirectory) -> None:
     program = (
         "import pathlib, sys\n"
