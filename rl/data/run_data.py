@@ -33,7 +33,7 @@ NOUNS = {
 
 # Pictures and videos of a set that are decoded in full when it is read (4 ms for a photo); of the others the header is
 # read, and whether a picture is cut short.
-MAX_DECODED = 10_000
+MAX_DECODED = 2_000
 
 
 @dataclass(frozen=True)

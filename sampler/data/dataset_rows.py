@@ -7,12 +7,13 @@ import json
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from verifiers.errors import BadInput
 
@@ -20,9 +21,10 @@ SUFFIXES = (".jsonl", ".json", ".parquet")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _BATCH_ROWS = 256
 
+ItemT = TypeVar("ItemT")
 
-@dataclass(frozen=True, slots=True)
-class RowAddress:
+
+class RowAddress(NamedTuple):
     """Where a row is read again: `position` is its number from 0 in a Parquet file or a hub set, and the byte at which
     its line begins in a file of JSON lines."""
 
@@ -65,10 +67,10 @@ class DatasetRow:
 
 def column_value(values: Any, column: str) -> Any:
     """The column's value, or None where the row has none; dots in the name may lead into a struct."""
-    if isinstance(values, Mapping) and column in values:
+    if isinstance(values, dict) and column in values:
         return values[column]
     for part in column.split("."):
-        values = values.get(part) if isinstance(values, Mapping) else None
+        values = values.get(part) if isinstance(values, dict) else None
     return values
 
 
@@ -133,13 +135,23 @@ def _parquet_rows(file: Path) -> Iterator[DatasetRow]:
     number = 0
     name = str(file.absolute())
     try:
-        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=_BATCH_ROWS):
+        batches = pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=_BATCH_ROWS)
+        for batch in _made_ahead(batches):
             for values in batch.to_pylist():
                 number += 1
                 yield DatasetRow(f"{file}, row {number}", values, file.parent, RowAddress(name, number - 1))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as why:
         where = f" after row {number}" if number else ""
         raise BadInput(f"{file}: not a readable Parquet file{where}: {_one_line(why)}") from None
+
+
+def _made_ahead(items: Iterator[ItemT]) -> Iterator[ItemT]:
+    """The items, the next one made in a thread while one is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
 
 
 def _json_rows(file: Path) -> Iterator[DatasetRow]:

@@ -7,9 +7,8 @@ import binascii
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sampler.data.dataset_rows import DatasetRow, RowAddress
 from sampler.vision_input import MediaSource, VisionKind
@@ -20,8 +19,7 @@ _WORD: Mapping[VisionKind, str] = {"image": "picture", "video": "video"}
 _DATA_URI = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.=+-]*)*,", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFile:
+class MediaFile(NamedTuple):
     """A picture or a video that is a file."""
 
     path: str
@@ -34,13 +32,12 @@ class MediaFile:
         return encoded_bytes(self.path, None, kind)
 
 
-@dataclass(frozen=True, slots=True)
-class MediaCell:
+class MediaCell(NamedTuple):
     """A picture or a video inside a row of a data set: the column's value, or where that is a list one of its items."""
 
     row: RowAddress
     column: str
-    index: int
+    item: int
 
     def __str__(self) -> str:
         return f"{self.row}, column {self.column!r}"
@@ -49,7 +46,7 @@ class MediaCell:
         """The encoded bytes as they are now. Raises `BadInput`."""
         value = self.row.value(self.column)
         try:
-            return encoded_bytes(value[self.index] if isinstance(value, list) else value, None, kind)
+            return encoded_bytes(value[self.item] if isinstance(value, list) else value, None, kind)
         except (BadInput, IndexError) as why:
             raise BadInput(f"{self}: {why}") from None
 

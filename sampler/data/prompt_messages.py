@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from sampler.vision_input import VISION_KINDS
@@ -44,7 +43,7 @@ def read_messages(value: Any, num_images: int, num_videos: int = 0) -> tuple[dic
 
 
 def _message(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise BadInput(f"a message is a mapping with role and content, got {_kind(value)}")
     role, content = value.get("role"), value.get("content")
     if role not in ROLES:
@@ -79,7 +78,7 @@ def _parts(value: Any) -> list[dict[str, Any]]:
 
 
 def _part(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise BadInput(f"a content part is a mapping with a type, got {_kind(value)}")
     # Arrow fills absent keys with null.
     given = {key: item for key, item in value.items() if item is not None}
