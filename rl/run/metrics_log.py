@@ -167,34 +167,38 @@ class TensorBoard:
 
 class WeightsAndBiases:
     """wandb: a run a stage, in the group of Hone's run. wandb itself ignores a step that is not beyond its last one,
-    which is what a step taken again is."""
+    which is what a step taken again is; a stage that begins anew is a new run there."""
 
     def __init__(self, project: str, run: Path) -> None:
         self.project = project
         self.run = run
+        self._began: dict[str, int] = {}  # by stage, in ms: the time of its first step
         self._stage = ""
         self._open: Any = None
 
     def restart(self, lines: Sequence[Line]) -> None:
-        """Nothing: what wandb was sent cannot be taken back."""
+        self.close()
+        self._began = {line["stage"]: int(1000 * line["time"]) for line in reversed(lines)}
 
     def add(self, line: Line) -> None:
         import wandb
 
-        if line["stage"] != self._stage:
+        stage = line["stage"]
+        if stage != self._stage:
             self.close()
-            self._stage = line["stage"]
+            began = self._began.setdefault(stage, int(1000 * line["time"]))
             self._open = wandb.init(
                 project=self.project,
                 group=self.run.name,
-                name=self._stage,
-                id=f"{self.run.name}-{self._stage}",
+                name=stage,
+                id=f"{self.run.name}-{stage}-{began}",
                 dir=str(self.run),
                 resume="allow",
             )
+            self._stage = stage
         self._open.log(line["metrics"], step=line["step"])
 
     def close(self) -> None:
         if self._open is not None:
             self._open.finish()
-            self._open = None
+        self._open, self._stage = None, ""

@@ -104,28 +104,38 @@ def test_wandb_that_is_not_installed_is_a_clear_error(
 
 
 def test_wandb_is_sent_a_run_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that goes on after a kill goes on in its run there, and one that begins anew is another."""
     sent: list[Any] = []
 
     def init(**settings: Any) -> Any:
         def logged(metrics: Any, step: int) -> None:
-            sent.append(
-                (settings["project"], settings["id"], settings["resume"], step, metrics["train/loss"])
-            )
+            sent.append((settings["name"], settings["id"], step))
 
         return SimpleNamespace(log=logged, finish=lambda: sent.append("finished"))
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, __spec__=SimpleNamespace()))
-    figures = MetricsLog(tmp_path)
-    figures.send_to(sinks_of(MetricsConfig(tensorboard=False, wandb_project="mine"), tmp_path))
+    clock = iter(range(100))
+    monkeypatch.setattr("rl.run.metrics_log.time.time", lambda: next(clock))
+
+    def opened_again() -> MetricsLog:
+        figures = MetricsLog(tmp_path)
+        figures.send_to(sinks_of(MetricsConfig(tensorboard=False, wandb_project="mine"), tmp_path))
+        return figures
+
+    figures = opened_again()
     log(figures, 0, 1)
     log(figures, 0, stage="04-x")
     figures.close()
-    name = tmp_path.name
+    resumed = opened_again()
+    resumed.drop(STAGE, from_step=1)
+    log(resumed, 1)
+    resumed.drop(STAGE)
+    log(resumed, 0)
+    first, again = f"{tmp_path.name}-{STAGE}-0", f"{tmp_path.name}-{STAGE}-4000"
     assert sent == [
-        ("mine", f"{name}-{STAGE}", "allow", 0, 0.0),
-        ("mine", f"{name}-{STAGE}", "allow", 1, 0.25),
-        "finished",
-        ("mine", f"{name}-04-x", "allow", 0, 0.0),
-        "finished",
-    ]
+        (STAGE, first, 0), (STAGE, first, 1), "finished",
+        ("04-x", f"{tmp_path.name}-04-x-2000", 0), "finished",
+        (STAGE, first, 1), "finished",
+        (STAGE, again, 0),
+    ]  # fmt: skip
     assert not (tmp_path / "tensorboard").exists()
