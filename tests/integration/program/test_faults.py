@@ -35,6 +35,7 @@ def settings(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> list
         "judging.timeout_s=0.5", "judging.max_unjudged_frac=0.4", "rl.steps=4", "program.rounds=1",
         "rl.advantage=decoupled_gae", "rl.lambda_actor=length_adaptive", "rl.loss.positive_nll_coef=0.1",
         "critic.pretrain_steps=2", "critic.settle_window=0", "critic.schedule.lr=1e-3",
+        "rl.loss.policy_loss=own_loss:clipped",
     ]  # fmt: skip
 
 
@@ -62,6 +63,7 @@ def test_hung_verifier_and_dead_rank(settings: list[str], new_run: Callable[...,
         decided = [row["reward"] for row in mine if row["reward"] is not None]
         assert metrics["verifier/timeout_frac"] == pytest.approx(1 - len(decided) / len(mine))
         assert metrics["rollout/reward_mean"] == pytest.approx(sum(decided) / len(decided))
+        assert metrics["train/own_loss"] == pytest.approx(1.0)  # the ranks found the user's own loss
 
     # The critic learnt before the actor moved, and goes on learning beside it.
     for stage in ("02-critic-r0", "03-rl-r0"):
