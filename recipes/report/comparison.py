@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.report.record.attempt import Attempt
-from recipes.report.record.prompt_source import ShownPrompt
 from recipes.report.record.rollout_table import RolloutTable
+from recipes.report.record.shown_prompt import ShownPrompt
 
 Change = Literal["better", "same", "worse"]
 MAX_SHOWN = 16

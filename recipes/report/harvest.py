@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.report.record.attempt import Attempt
-from recipes.report.record.prompt_source import ShownPrompt, table_of
 from recipes.report.record.rollout_table import RolloutTable
 from recipes.report.record.run_record import RunRecord
+from recipes.report.record.shown_prompt import ShownPrompt, table_of
 from verifiers.answer import split_response
 
 ROWS_PER_TYPE = 2

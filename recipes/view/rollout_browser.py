@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 from recipes.report.comparison import Attempts
 from recipes.report.page import template
 from recipes.report.record.attempt import MAX_SHOWN_CHARS, Attempt
-from recipes.report.record.prompt_source import ShownPrompt
 from recipes.report.record.rollout_table import RolloutTable, attempt_columns
 from recipes.report.record.run_record import RunRecord
+from recipes.report.record.shown_prompt import ShownPrompt
 from recipes.view.rollout_filter import PAGE_SIZE, RolloutFilter
 from verifiers.errors import BadInput
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from recipes.report.record.attempt import MAX_SHOWN_CHARS, Attempt
-from recipes.report.record.prompt_source import PromptSource, ShownPrompt, table_of
+from recipes.report.record.shown_prompt import ShownPrompt, ShownPrompts, table_of
 from reward_models.score import PARITY_TOLERANCE
 
 MAX_ATTEMPTS = 400
@@ -50,7 +50,7 @@ class RolloutTable:
         import duckdb
 
         self.rollout_files = sorted((run / "rollouts").glob("**/*.parquet"))
-        self._prompts = PromptSource.of(run)
+        self._prompts = ShownPrompts.of(run)
         self._db = duckdb.connect(config={"threads": 2})
         if self.rollout_files:
             self._db.execute(

@@ -54,14 +54,14 @@ class ShownPrompt:
 
 
 @dataclass(frozen=True)
-class PromptSource:
+class ShownPrompts:
     """`files` lie inside the run; `locations` are what its recipe named: files elsewhere, or hub ids."""
 
     files: tuple[Path, ...]
     locations: tuple[str, ...]
 
     @classmethod
-    def of(cls, run: Path) -> PromptSource:
+    def of(cls, run: Path) -> ShownPrompts:
         """Files the run keeps, and the paths that its data stage wrote into its manifest."""
         files = sorted([*run.glob("data/**/*.parquet"), *run.glob("stages/*/data/**/*.parquet")])
         named = [(manifest.get("result") or {}).get("paths") or {} for manifest in read_manifests(run)]
