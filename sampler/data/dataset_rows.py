@@ -213,30 +213,30 @@ def _hub_rows(hub_id: str, split: str) -> Iterator[DatasetRow]:
 
 def _parquet_row(file: str, position: int, column: str, name: str) -> dict[str, Any]:
     """One column of one row; the row group it lies in is kept, since the next row asked for may lie there too."""
-    starts, names = _row_groups(file)
+    stat = Path(file).stat()
+    parquet = _parquet_file(file, (stat.st_ino, stat.st_mtime_ns))  # a file written anew is another file
+    starts = _row_group_starts(parquet)
     group = bisect_right(starts, position) - 1
-    name = column if column in names else name
-    return {name: _row_group(file, group, name)[position - starts[group]].as_py()}
+    name = column if column in parquet.schema_arrow.names else name
+    return {name: _row_group(parquet, group, name)[position - starts[group]].as_py()}
 
 
 @lru_cache(maxsize=64)
-def _row_groups(file: str) -> tuple[list[int], list[str]]:
-    """The first row of each row group, and the columns."""
-    parquet = _parquet_file(file)
-    sizes = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
-    return list(accumulate(sizes, initial=0))[:-1], parquet.schema_arrow.names
-
-
-@lru_cache(maxsize=64)
-def _parquet_file(file: str) -> Any:
+def _parquet_file(file: str, version: tuple[int, int]) -> Any:
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(file, pre_buffer=False)
 
 
+@lru_cache(maxsize=64)
+def _row_group_starts(parquet: Any) -> list[int]:
+    sizes = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
+    return list(accumulate(sizes, initial=0))[:-1]
+
+
 @lru_cache(maxsize=4)
-def _row_group(file: str, group: int, column: str) -> Any:
-    return _parquet_file(file).read_row_group(group, columns=[column]).column(0)
+def _row_group(parquet: Any, group: int, column: str) -> Any:
+    return parquet.read_row_group(group, columns=[column]).column(0)
 
 
 def _one_line(why: BaseException) -> str:
