@@ -11,7 +11,6 @@ runs/NAME/
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 from rl.recipe.recipe import Recipe
 from rl.recipe.run_config import MetricsConfig
 from rl.run.metrics_log import MetricsLog, sinks_of
+from rl.run.run_summary import read_manifests
 from rl.run.stage_directory import MANIFEST, StageDirectory
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput
@@ -83,7 +83,7 @@ class RunDirectory:
 
     def manifests(self) -> list[dict[str, Any]]:
         """Of the complete stages, in order."""
-        return [json.loads(file.read_text()) for file in sorted((self.path / "stages").glob(f"*/{MANIFEST}"))]
+        return read_manifests(self.path)
 
 
 def _first_change(kept: str, given: str) -> str | None:
