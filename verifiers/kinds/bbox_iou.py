@@ -8,7 +8,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.reading.assignment import best_assignment
-from verifiers.reading.box import Box, Space, bracketed_boxes, giou, iou, reference_boxes, tagged_boxes
+from verifiers.reading.box import Box, Space, giou, iou, reference_boxes, tagged_boxes, written_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
@@ -18,14 +18,15 @@ _SPAN: dict[str, float] = {"norm1000": 999.0, "unit": 1.0}
 
 @dataclass(frozen=True)
 class BboxOptions:
-    """format         `tag`: only `<bbox>x1 y1 x2 y2</bbox>`; `any`: also `[x1, y1, x2, y2]` and `(x1, y1), (x2, y2)`
+    """format         `any`: `<bbox>x1 y1 x2 y2</bbox>`, box tokens, `bbox_2d` in JSON, `[x1, y1, x2, y2]`, `(x1, y1),
+                   (x2, y2)`, `x1=...`, whichever of these stands first in this list; `tag`: only `<bbox>`
     measure        `iou`, or `giou` clipped to [0, 1]
     threshold      None: the overlap itself is the score; a number in (0, 1]: 1 where a pair reaches it, else 0
     answer_space   the space of the answers: `same` as the reference, `norm1000` (0..999), `unit` (0..1) or `pixel`
     max_ratio      with more than this many predicted boxes per reference box the score is 0
     """
 
-    format: Literal["tag", "any"] = "tag"
+    format: Literal["any", "tag"] = "any"
     measure: Literal["iou", "giou"] = "iou"
     threshold: float | None = None
     answer_space: Literal["same", "norm1000", "unit", "pixel"] = "same"
@@ -71,9 +72,7 @@ class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
     def extract(self, answer: FinalAnswer) -> tuple[Box, ...] | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer.too_long(answer.text)
-        found = tagged_boxes(answer.text)
-        if not found and self.config.format == "any":
-            found = bracketed_boxes(answer.text)
+        found = (written_boxes if self.config.format == "any" else tagged_boxes)(answer.text)
         if not found:
             return NoAnswer("no_box", "the answer holds no box in the accepted format")
         return tuple(box if box is not None else Box(0, 0, 0, 0) for box in found)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,24 +13,29 @@ from verifiers.errors import BadReference
 from verifiers.reading.assignment import best_assignment
 from verifiers.reading.box import Box, reference_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
+from verifiers.reading.point import Point, tagged_points, written_points
+from verifiers.reading.time_span import time_spans
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, shown
 
-Point = tuple[float, float]
-_POINT = re.compile(r"<point>([^<>]{0,200})</point>", re.IGNORECASE)
-_NUMBER = r"[-+]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})"
-_TWO = re.compile(rf"\s*[\[(]?\s*({_NUMBER})(?:\s*,\s*|\s+)({_NUMBER})\s*[\])]?\s*", re.ASCII)
 MAX_FOUND = 200
+_ROW_KEYS = (("point_2d",), ("point",), ("x", "y"), ("start", "end"), ("start_time", "end_time"))
 
 
-def tagged_points(text: str) -> list[Point | None]:
-    """Every `<point>x y</point>`; None for a tag that holds no two numbers."""
-    return [_two(content) for content in _POINT.findall(text)]
+@dataclass(frozen=True)
+class PointOptions:
+    """format         `any`: `<point>x y</point>`, `<point x= y=>`, box tokens around a point, `point_2d` in JSON,
+                   `(x, y)`, `[x, y]`, `click(x=..., y=...)`, whichever stands first in this list; `tag`: only tags
+    percent        what one percent is worth in `<point x="61.5" y="40.2">`, as Molmo writes: attributes with a decimal
+                   point and at most 100 are percent of the picture; 0 takes every attribute as it stands
+    """
 
+    format: Literal["any", "tag"] = "any"
+    percent: float = 10.0
 
-def _two(text: str) -> Point | None:
-    match = _TWO.fullmatch(text)
-    return (float(match.group(1)), float(match.group(2))) if match else None
+    def __post_init__(self) -> None:
+        if not 0 <= self.percent < math.inf:
+            raise ValueError(f"percent is 0 or more, got {self.percent}")
 
 
 def _matched_score(weights: list[list[float]], num_found: int) -> float:
@@ -44,9 +48,10 @@ class _PointVerifier(Verifier[tuple[Any, ...], tuple[Point | None, ...]]):
     def extract(self, answer: FinalAnswer) -> tuple[Point | None, ...] | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer.too_long(answer.text)
-        found = tagged_points(answer.text)
+        read = written_points if self.config.format == "any" else tagged_points
+        found = read(answer.text, self.config.percent)
         if not found:
-            return NoAnswer("no_point", "the answer holds no <point>x y</point>")
+            return NoAnswer("no_point", "the answer holds no point in the accepted format")
         return tuple(found)
 
     def _judge_points(
@@ -71,7 +76,7 @@ class PointInBoxVerifier(_PointVerifier):
     kind = "point_in_box"
     mutations = ("hedge",)
     summary = "pointing: the point lies in the box"
-    Config = NoOptions
+    Config = PointOptions
     example = Example("<bbox>10 10 50 50</bbox>", "<point>30 30</point>")
 
     def prepare(self, reference: Any) -> tuple[Box, ...]:
@@ -86,15 +91,17 @@ class PointInBoxVerifier(_PointVerifier):
 
 
 @dataclass(frozen=True)
-class DistanceOptions:
+class DistanceOptions(PointOptions):
     """radius    the distance at which the score has fallen to 0, in the units of the coordinates
     score     `linear`: 1 - distance / radius; `threshold`: 1 within the radius, else 0
+    format, percent: see `PointOptions`
     """
 
     radius: float = 50.0
     score: Literal["linear", "threshold"] = "linear"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius is positive, got {self.radius}")
 
@@ -102,7 +109,7 @@ class DistanceOptions:
 class PointDistanceVerifier(_PointVerifier):
     """How near a point is: max(0, 1 - distance / radius), Euclidean; several points by optimal one-to-one pairing.
 
-    Reference: `<point>x y</point>` text, `[x, y]`, or a list of such pairs.
+    Reference: text in any form that an answer may have, `[x, y]`, `{"point_2d": [x, y]}`, or a list of such.
     """
 
     kind = "point_distance"
@@ -112,7 +119,7 @@ class PointDistanceVerifier(_PointVerifier):
 
     def prepare(self, reference: Any) -> tuple[Point, ...]:
         pairs = _number_lists(
-            reference, 2, self.kind, lambda text: [list(p) if p else None for p in tagged_points(text)]
+            reference, 2, self.kind, lambda text: [list(p) if p else None for p in written_points(text)]
         )
         return tuple((a, b) for a, b in pairs)
 
@@ -129,19 +136,10 @@ class PointDistanceVerifier(_PointVerifier):
         return ["".join(f"<point>{x:.12g} {y:.12g}</point>" for x, y in self.prepare(reference))]
 
 
-_CLOCK = r"(?:\d{1,3}:)?\d{1,3}:\d{2}(?:\.\d{1,6})?|\d{1,7}(?:\.\d{1,6})?"
-_SPAN = re.compile(
-    rf"(?<![\w.:\-−])({_CLOCK})\s*(?:s|sec|seconds?)?\s*(?:-|–|—|~|to|,|until|and)\s*({_CLOCK})(?![\w:]|\.\d)|"
-    rf"<time>\s*({_CLOCK})[\s,]+({_CLOCK})\s*</time>",
-    re.IGNORECASE | re.ASCII,
-)
-_SPAN_SECONDS = re.compile(r"(?<=\d)\s*(?:s|secs?|seconds?)\b", re.IGNORECASE)
-
-
 class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
     """Overlap of time spans: intersection / union in seconds; several spans by optimal pairing over max(counts).
 
-    Reference: `[start, end]`, a list of such, or text (`12.5 - 20`, `00:12 to 00:20`, `<time>12.5 20</time>`).
+    Reference: `[start, end]`, `{"start": ..., "end": ...}`, a list of such, or text (`12.5 - 20`, `00:12 to 00:20`).
     One reference span wants exactly one span. A span that ends before it starts overlaps nothing.
     """
 
@@ -191,37 +189,23 @@ def span_iou(a: Point, b: Point) -> float:
     return shared / (a[1] - a[0] + b[1] - b[0] - shared)
 
 
-def time_spans(text: str) -> list[Point]:
-    """Spans in seconds, in order of appearance; clock times `mm:ss` and `hh:mm:ss` are read too."""
-    found = []
-    for match in _SPAN.finditer(_SPAN_SECONDS.sub("", re.sub(r"\s+", " ", text))):
-        start, end = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
-        found.append((_seconds(start), _seconds(end)))
-    return found
-
-
-def _seconds(clock: str) -> float:
-    total = 0.0
-    for part in clock.split(":"):
-        total = total * 60 + float(part)
-    return total
-
-
 def _number_lists(
     reference: Any, width: int, kind: str, from_text: Callable[[str], Any]
 ) -> list[list[float]]:
-    """A reference that is one list of `width` numbers, several, or text. Raises `BadReference`."""
+    """A reference that is `width` numbers, a mapping of such, several, or text. Raises `BadReference`."""
     value = reference
     if isinstance(value, str):
-        value = from_text(value)
-        if not value:
-            try:
-                value = json.loads(reference)
-            except (ValueError, RecursionError):
-                value = None
-    if isinstance(value, (list, tuple)) and len(value) == width and not isinstance(value[0], (list, tuple)):
+        try:
+            value = json.loads(reference)
+        except (ValueError, RecursionError):
+            value = from_text(reference)
+    if isinstance(value, Mapping) or (
+        isinstance(value, (list, tuple))
+        and len(value) == width
+        and not isinstance(value[0], (list, tuple, Mapping))
+    ):
         value = [value]
-    rows = value if isinstance(value, (list, tuple)) else []
+    rows = [_row(row) for row in value] if isinstance(value, (list, tuple)) else []
     good = [
         [float(n) for n in row]
         for row in rows
@@ -234,3 +218,13 @@ def _number_lists(
             f"a reference of {kind!r} is {width} numbers or a list of such, got {shown(repr(reference), 80)}"
         )
     return good
+
+
+def _row(item: Any) -> Any:
+    """The numbers of `{"point_2d": [x, y]}`, `{"x": x, "y": y}` or `{"start": s, "end": e}`; anything else as it is."""
+    if not isinstance(item, Mapping):
+        return item
+    for keys in _ROW_KEYS:
+        if set(keys) <= set(item):
+            return item[keys[0]] if len(keys) == 1 else [item[key] for key in keys]
+    return None
