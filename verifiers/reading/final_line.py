@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 MAX_ANSWER_CHARS = 200_000
-_ANSWER_KEYS = frozenset({"answer", "final_answer", "correct_answer"})
+_ANSWER_KEYS = frozenset(
+    {"answer", "final_answer", "correct_answer", "choice", "correct_option", "correct_choice"}
+)
 _LANGUAGE = re.compile(r"[\w+-]{0,20}\s*")
 # \boxed{...} and its like, \boxed 5, and the tokens that GLM-4.1V and later write around an answer
 _BOX = re.compile(

@@ -11,7 +11,9 @@ _POINT = re.compile(
     r"<point>([^<>]{0,200})</point>|<points?\s((?:[^<>\"']|\"[^\"]{0,200}\"|'[^']{0,400}'){1,1000})>",
     re.IGNORECASE,
 )
-_ATTRIBUTE = re.compile(rf"\b([xy])(\d{{0,3}})\s?=\s?[\"']\s?({NUMBER})\s?%?[\"']", re.ASCII | re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    rf"\b([xy])(\d{{0,3}})\s?=\s?[\"']?\s?({NUMBER})(?![\w.])\s?%?[\"']?", re.ASCII | re.IGNORECASE
+)
 _QUOTED_TEXT = re.compile(
     r"\b(?![xy]\d{0,3}\s?=)\w{1,20}\s?=\s?(?:\"[^\"]*\"|'[^']*')", re.ASCII | re.IGNORECASE
 )
