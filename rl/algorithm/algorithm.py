@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, get_args
 
 from rl.algorithm.estimator import DECOUPLED_GAE, PLUG_INS, Estimator
 from rl.algorithm.informative_groups import LeftOut, left_out
-from rl.algorithm.reward_shaping import LearntReward, learnt_reward
+from rl.algorithm.reward_shaping import (
+    LearntReward,
+    overlong_penalty,
+    reward_weight,
+    unparseable_penalty,
+)
 from rl.data.batch import Floats
 from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt, PromptKind
@@ -25,11 +30,11 @@ class Algorithm:
 
     One of a user's own is a subclass, named by ``rl.algorithm``; it overrides what it does otherwise:
 
-    >>> class BestOfGroup(Algorithm):
-    ...     needs_groups = True
+    >>> class Reinforce(Algorithm):
+    ...     needs_groups = False
     ...     def estimate(self, rewards, prompt_ids, lengths, **_):
-    ...         best = [max(r for r, of in zip(rewards, prompt_ids) if of == prompt_id) for prompt_id in prompt_ids]
-    ...         ...
+    ...         columns = [np.full(length, reward) for reward, length in zip(rewards, lengths)]
+    ...         return Advantages(advantages=columns, returns=columns)
     """
 
     needs_logprobs = True  # of the policy before its update; where a critic learns alone none are
@@ -71,15 +76,15 @@ class Algorithm:
     def reward(
         self, score: float, *, kind: str, verifier: str | None, verdict_status: str | None, num_tokens: int
     ) -> LearntReward:
-        """What is learnt from, of a judge's score: weighed, less penalties."""
-        return learnt_reward(
-            score,
-            self.config,
-            kind=kind,
-            verifier=verifier,
-            verdict_status=verdict_status,
-            num_tokens=num_tokens,
+        """What is learnt from, of a judge's score: weighed by verifier or kind, less the penalties for an answer that
+        the verifier cannot read and for length. Without such settings, the score."""
+        config = self.config
+        weight = reward_weight(config.reward_weights, kind=kind, verifier=verifier)
+        overlong = overlong_penalty(
+            num_tokens, max_tokens=config.max_response_tokens, cache_tokens=config.overlong_cache_tokens
         )
+        unparseable = unparseable_penalty(verdict_status, config.unparseable_penalty)
+        return LearntReward(score, weight, {"unparseable": unparseable, "overlong": overlong})
 
     def estimate(
         self,

@@ -25,29 +25,6 @@ class LearntReward:
         return sum(self.penalties.values(), self.weight * self.score)
 
 
-def learnt_reward(
-    score: float,
-    config: RlConfig,
-    *,
-    kind: str,
-    verifier: str | None,
-    verdict_status: str | None,
-    num_tokens: int,
-) -> LearntReward:
-    """The judge's score, weighed by verifier or kind, less the penalties for an answer that the verifier cannot read
-    (``unparseable``) and for length (``overlong``). Without such settings, the score."""
-    return LearntReward(
-        score,
-        reward_weight(config.reward_weights, kind=kind, verifier=verifier),
-        {
-            "unparseable": unparseable_penalty(verdict_status, config.unparseable_penalty),
-            "overlong": overlong_penalty(
-                num_tokens, max_tokens=config.max_response_tokens, cache_tokens=config.overlong_cache_tokens
-            ),
-        },
-    )
-
-
 def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> float:
     """0 up to max - cache tokens, then down a line to -1 at max (DAPO, 2503.14476, equation 13). No cache: always 0.
 
