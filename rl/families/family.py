@@ -7,19 +7,22 @@ trainer itself never names a model. Outside packages add a family through the en
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from PIL.Image import Image
     from torch import nn
+
+    from sampler.data.video import VideoClip
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,20 @@ class HubTensor:
 
     name: str
     shape: tuple[int, ...]
+
+
+class VisionTensors(Protocol):
+    """What a family makes of the pictures and videos of one prompt, or of several; only the family looks inside."""
+
+    @property
+    def num_runs(self) -> int:
+        """Runs of placeholder tokens that it fills: one a picture, and one a video or a frame of it."""
+        ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def to(self, device: torch.device) -> VisionTensors: ...
 
 
 class ModelFamily(ABC):
@@ -63,12 +80,17 @@ class ModelFamily(ABC):
         """Class names of the modules that hold routed experts: DeepSpeed's ZeRO-3 leaf modules."""
 
     @abstractmethod
-    def hub_tensor(self, name: str, shape: tuple[int, ...]) -> HubTensor:
-        """Where a trainer parameter of this name and shape goes in the hub layout."""
+    def hub_tensors(self, name: str, shape: tuple[int, ...]) -> Sequence[HubTensor]:
+        """Where a trainer parameter of this name and shape goes in the hub layout: one tensor, or one an expert."""
 
     @abstractmethod
-    def to_hub(self, name: str, tensor: torch.Tensor) -> tuple[str, torch.Tensor]:
-        """A trainer parameter as it is named and laid out on the hub; same values, contiguous."""
+    def to_hub(self, name: str, tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+        """A trainer parameter as it is named and laid out on the hub, in the order of ``hub_tensors``; same values,
+        contiguous."""
+
+    @abstractmethod
+    def from_hub(self, name: str, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The trainer parameter of this name from what ``to_hub`` makes of it."""
 
     @abstractmethod
     def forbidden_token_ids(self, tokenizer: Any, config: Any) -> tuple[int, ...]:
@@ -80,25 +102,29 @@ class ModelFamily(ABC):
         """The tokens that pictures and frames of videos stand behind, of a model's configuration."""
 
     @abstractmethod
-    def video_runs(self, grid_thw: torch.Tensor) -> torch.Tensor:
-        """[videos, 3] grids of videos as the grids of their runs of placeholders, [runs, 3], in the same order of
-        patches: one run a video, or one a frame where the family puts text between frames."""
+    def images(self, processor: Any, images: Sequence[Image]) -> list[VisionTensors]:
+        """Each RGB picture as the vision tower takes it, by the checkpoint's processor, all in one call."""
 
     @abstractmethod
-    def vision_features(self, model: nn.Module, pixel_values: torch.Tensor, grid_thw: torch.Tensor) -> Any:
-        """Run the vision tower once over all grids of a micro-batch; the result goes into ``hidden_states``."""
+    def video(self, processor: Any, clip: VideoClip) -> VisionTensors:
+        """The frames of a video as the vision tower takes them."""
 
     @abstractmethod
-    def positions(
-        self,
-        input_ids: np.ndarray,
-        grids: Sequence[Sequence[int]],
-        *,
-        placeholder_ids: Sequence[int],
-        merge_size: int,
-    ) -> np.ndarray:
-        """Rotary positions of one sequence, [axes, length] int64; ``grids`` are those of its runs of placeholders
-        (frames, rows, columns)."""
+    def blank(self, processor: Any) -> VisionTensors:
+        """The smallest picture there is: it keeps the vision tower in the graph where no picture is shown."""
+
+    @abstractmethod
+    def joined(self, parts: Sequence[VisionTensors]) -> VisionTensors:
+        """Those of one or more parts, in their order."""
+
+    @abstractmethod
+    def vision_features(self, model: nn.Module, vision: Any) -> Any:
+        """Run the vision tower once over the ``VisionTensors`` of a micro-batch; the result goes into
+        ``hidden_states``."""
+
+    @abstractmethod
+    def positions(self, input_ids: np.ndarray, vision: Any, *, placeholder_ids: Sequence[int]) -> np.ndarray:
+        """Rotary positions of one sequence, [axes, length] int64; ``vision`` holds its ``VisionTensors``, or None."""
 
     @abstractmethod
     def hidden_states(
@@ -112,8 +138,9 @@ class ModelFamily(ABC):
         """Last hidden states [batch, length, hidden] of right-padded or packed rows.
 
         ``position_ids`` is [1 + axes, batch, length], text positions first; they restart where a new sequence begins
-        in a packed row. ``vision`` comes from ``vision_features``; ``visual_rows`` [runs] says, for each run of
-        placeholders in order, which of the grids fills it: an image shared by a group is encoded once.
+        in a packed row. ``vision`` comes from ``vision_features``; ``vision_rows`` [runs] says, for each run of
+        placeholders in order, which run of the micro-batch's ``VisionTensors`` fills it: an image shared by a group
+        is encoded once.
         """
 
     @abstractmethod
@@ -121,7 +148,10 @@ class ModelFamily(ABC):
         """The module that turns hidden states into logits."""
 
 
-FAMILIES: dict[str, str] = {"qwen3_vl_moe": "rl.families.qwen3_vl_moe:Qwen3VLMoeFamily"}
+FAMILIES: dict[str, str] = {
+    "qwen3_vl_moe": "rl.families.qwen3_vl_moe:Qwen3VLMoeFamily",
+    "qwen3_vl_moe_per_expert": "rl.families.per_expert:PerExpertFamily",
+}
 
 
 def load_family(name: str) -> ModelFamily:

@@ -8,19 +8,22 @@ have the same name and shape in both. Hence ``to_hub`` transposes those two, and
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl.families.family import HubTensor, ModelFamily
+from rl.families.family import HubTensor, ModelFamily, VisionTensors
 from rl.families.tiny_qwen3_vl_moe import TINY_SIZES, tiny_config, tiny_processor, tiny_sizes
 from rl.families.tiny_tokenizer import train_tiny_tokenizer
+from sampler.data.video import VideoClip, processed_clip
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
     from torch import nn
 
 NEVER_WRITTEN = re.compile(r"<\|(im_start|(vision|image|video)_\w+)\|>")
@@ -38,6 +41,27 @@ class VisionFeatures:
     merged: torch.Tensor
     deepstack: list[torch.Tensor]
     tokens_per_grid: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """Pictures and videos for the vision tower. pixel_values: [patches, channels * temporal * patch * patch]; grid_thw:
+    [runs, 3], patches of each run of placeholders in time, height and width; merge_size: patches a side of a token."""
+
+    pixel_values: torch.Tensor
+    grid_thw: torch.Tensor
+    merge_size: int
+
+    @property
+    def num_runs(self) -> int:
+        return len(self.grid_thw)
+
+    @property
+    def nbytes(self) -> int:
+        return self.pixel_values.nbytes
+
+    def to(self, device: torch.device) -> Patches:
+        return Patches(self.pixel_values.to(device), self.grid_thw.to(device), self.merge_size)
 
 
 class Qwen3VLMoeFamily(ModelFamily):
@@ -62,8 +86,8 @@ class Qwen3VLMoeFamily(ModelFamily):
             torch.manual_seed(seed)
             model = Qwen3VLMoeForConditionalGeneration(config)
         path.mkdir(parents=True, exist_ok=True)
-        weights = dict(self.to_hub(name, parameter.detach()) for name, parameter in model.named_parameters())
-        save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+        weights = [self.to_hub(name, parameter.detach()) for name, parameter in model.named_parameters()]
+        save_file(dict(chain(*weights)), path / "model.safetensors", metadata={"format": "pt"})
         config.save_pretrained(path)
         GenerationConfig(
             eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
@@ -96,15 +120,19 @@ class Qwen3VLMoeFamily(ModelFamily):
     def expert_modules(self) -> tuple[str, ...]:
         return ("Qwen3VLMoeTextExperts",)
 
-    def hub_tensor(self, name: str, shape: tuple[int, ...]) -> HubTensor:
+    def hub_tensors(self, name: str, shape: tuple[int, ...]) -> list[HubTensor]:
         if name.endswith(EXPERT_SUFFIXES):
             shape = (shape[0], shape[2], shape[1])
-        return HubTensor(name, shape)
+        return [HubTensor(name, shape)]
 
-    def to_hub(self, name: str, tensor: torch.Tensor) -> tuple[str, torch.Tensor]:
+    def to_hub(self, name: str, tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         if name.endswith(EXPERT_SUFFIXES):
             tensor = tensor.transpose(1, 2)
-        return name, tensor.contiguous()
+        yield name, tensor.contiguous()
+
+    def from_hub(self, name: str, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        (tensor,) = parts
+        return tensor.transpose(1, 2).contiguous() if name.endswith(EXPERT_SUFFIXES) else tensor
 
     def forbidden_token_ids(self, tokenizer: Any, config: Any) -> tuple[int, ...]:
         """The tokenizer's special tokens that open a turn or stand for pictures and videos, and those that the
@@ -117,29 +145,46 @@ class Qwen3VLMoeFamily(ModelFamily):
     def placeholder_ids(self, config: Any) -> tuple[int, ...]:
         return config.image_token_id, config.video_token_id
 
-    def video_runs(self, grid_thw: torch.Tensor) -> torch.Tensor:
+    def images(self, processor: Any, images: Sequence[Image]) -> list[VisionTensors]:
+        output = processor.image_processor(images=list(images), return_tensors="pt")
+        grids = output["image_grid_thw"].split(1)
+        pixels = output["pixel_values"].split([int(grid.prod()) for grid in grids])
+        merge_size = processor.image_processor.merge_size
+        return [Patches(part.clone(), grid, merge_size) for part, grid in zip(pixels, grids, strict=True)]
+
+    def video(self, processor: Any, clip: VideoClip) -> Patches:
         """A run a temporal patch, each behind its time in words: Qwen3-VL knows time by text, and its vision tower
         attends within one temporal patch, so that to the model a video is a row of pictures."""
-        grids = grid_thw.repeat_interleave(grid_thw[:, 0], dim=0)
+        output = processed_clip(clip, processor.video_processor)
+        grids = output["video_grid_thw"].repeat_interleave(output["video_grid_thw"][:, 0], dim=0)
         grids[:, 0] = 1
-        return grids
+        return Patches(output["pixel_values_videos"], grids, processor.video_processor.merge_size)
 
-    def vision_features(
-        self, model: Any, pixel_values: torch.Tensor, grid_thw: torch.Tensor
-    ) -> VisionFeatures:
-        """pixel_values: [patches, channels * temporal * patch * patch] of all grids; grid_thw: [grids, 3]."""
-        visual = model.model.visual
-        output = visual(pixel_values.to(visual.dtype), grid_thw=grid_thw, return_dict=True)
+    def blank(self, processor: Any) -> VisionTensors:
+        from PIL import Image
+
+        side = processor.image_processor.patch_size * processor.image_processor.merge_size
+        return self.images(processor, [Image.new("RGB", (side, side))])[0]
+
+    def joined(self, parts: Sequence[Any]) -> Patches:
+        import torch
+
+        if len(parts) == 1:
+            only: Patches = parts[0]
+            return only
+        pixel_values, grids = (
+            [getattr(part, name) for part in parts] for name in ("pixel_values", "grid_thw")
+        )
+        return Patches(torch.cat(pixel_values), torch.cat(grids), parts[0].merge_size)
+
+    def vision_features(self, model: Any, vision: Patches) -> VisionFeatures:
+        visual, grid_thw = model.model.visual, vision.grid_thw
+        output = visual(vision.pixel_values.to(visual.dtype), grid_thw=grid_thw, return_dict=True)
         tokens = (grid_thw.prod(-1) // visual.spatial_merge_size**2).tolist()
         return VisionFeatures(output.pooler_output, list(output.deepstack_features), tokens)
 
     def positions(
-        self,
-        input_ids: np.ndarray,
-        grids: Sequence[Sequence[int]],
-        *,
-        placeholder_ids: Sequence[int],
-        merge_size: int,
+        self, input_ids: np.ndarray, vision: Patches | None, *, placeholder_ids: Sequence[int]
     ) -> np.ndarray:
         """Interleaved M-RoPE positions of one sequence, [3, length] int64 (temporal, height, width).
 
@@ -151,6 +196,7 @@ class Qwen3VLMoeFamily(ModelFamily):
         positions = np.empty((3, length), dtype=np.int64)
         is_placeholder = np.isin(input_ids, placeholder_ids)
         cursor, position = 0, 0
+        grids, merge_size = ([], 1) if vision is None else (vision.grid_thw.tolist(), vision.merge_size)
         for frames, height, width in grids:
             start = cursor + int(np.argmax(is_placeholder[cursor:]))
             rows, columns = height // merge_size, width // merge_size

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from rl.data.batch import TrainBatch, offsets
-from rl.families.family import ModelFamily
+from rl.families.family import ModelFamily, VisionTensors
 from rl.trainer.policy_model import MicroBatch
-from rl.trainer.vision_cache import Patches, VisionCache
+from rl.trainer.vision_cache import VisionCache
 
 
 class Collator:
@@ -36,12 +36,11 @@ class Collator:
     ) -> None:
         self.family = family
         self.vision_inputs = VisionCache(processor, family, cache_bytes)
-        self.merge_size = int(processor.image_processor.merge_size)
         self.placeholder_ids = tuple(placeholder_ids)
         self.pad_token_id = pad_token_id
         self.packed = packed
         self.device = device
-        self.blank = _blank_picture(processor.image_processor) if always_picture else None
+        self.blank = family.blank(processor) if always_picture else None
 
     def __call__(self, batch: TrainBatch) -> MicroBatch:
         """Tensors for ``batch``, which must hold at least one sequence."""
@@ -50,7 +49,7 @@ class Collator:
         vision_inputs = dict(
             zip(keys, self.vision_inputs.get([(key, batch.vision_inputs[key]) for key in keys]), strict=True)
         )
-        num_runs = {key: len(vision_inputs[key].grid_thw) for key in keys}
+        num_runs = {key: vision_inputs[key].num_runs for key in keys}
         first_run = dict(zip(keys, np.cumsum([0, *num_runs.values()]), strict=False))
         sequences = np.split(batch.token_ids, np.cumsum(batch.lengths)[:-1])
         positions = [
@@ -76,7 +75,6 @@ class Collator:
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
 
         fed = [vision_inputs[key] for key in keys] or ([self.blank] if self.blank else [])
-        patches = Patches.joined(fed) if fed else None
         return MicroBatch(
             input_ids=tensor(input_ids),
             position_ids=tensor(position_ids),
@@ -85,17 +83,13 @@ class Collator:
             rows=tensor(rows),
             columns=tensor(columns),
             shape=(len(batch), int(response_lengths.max())),
-            pixel_values=patches.pixel_values.to(self.device) if patches else None,
-            grid_thw=patches.grid_thw.to(self.device) if patches else None,
+            vision=self.family.joined(fed).to(self.device) if fed else None,
             vision_rows=tensor(vision_rows) if keys else None,
         )
 
-    def _positions(self, tokens: np.ndarray, patches: Patches | None) -> np.ndarray:
+    def _positions(self, tokens: np.ndarray, vision: VisionTensors | None) -> np.ndarray:
         """[1 + axes, length], text positions first."""
-        grids = [] if patches is None else patches.grid_thw.tolist()
-        axes = self.family.positions(
-            tokens, grids, placeholder_ids=self.placeholder_ids, merge_size=self.merge_size
-        )
+        axes = self.family.positions(tokens, vision, placeholder_ids=self.placeholder_ids)
         return np.concatenate([np.arange(len(tokens))[None], axes])
 
     def _pad(
@@ -118,11 +112,3 @@ class Collator:
         """One row without padding; text positions restart at 0 where a sequence begins."""
         lengths = np.array([len(tokens) for tokens in sequences], np.int64)
         return np.concatenate(sequences)[None], np.concatenate(positions, axis=1)[:, None], offsets(lengths)
-
-
-def _blank_picture(image_processor: Any) -> Patches:
-    from PIL import Image
-
-    side = image_processor.patch_size * image_processor.merge_size
-    output = image_processor(images=[Image.new("RGB", (side, side))], return_tensors="pt")
-    return Patches(output["pixel_values"], output["image_grid_thw"])

@@ -33,8 +33,8 @@ class CriticModel(nn.Module):
     def forward(self, batch: MicroBatch) -> torch.Tensor:
         """Values [R], float32, one for each response token."""
         vision: Any = None
-        if batch.pixel_values is not None:
-            vision = self.family.vision_features(self.model, batch.pixel_values, batch.grid_thw)
+        if batch.vision is not None:
+            vision = self.family.vision_features(self.model, batch.vision)
         hidden = self.family.hidden_states(
             self.model, batch.input_ids, batch.position_ids, vision, batch.vision_rows
         )

@@ -27,15 +27,15 @@ class HubWeights(WeightSource):
         described = []
         for name, parameter in self.model.named_parameters():
             full_shape = tuple(getattr(parameter, "ds_shape", parameter.shape))
-            hub = self.family.hub_tensor(name, full_shape)
-            described.append(ParamMeta(hub.name, parameter.dtype, hub.shape))
+            layout = self.family.hub_tensors(name, full_shape)
+            described += [ParamMeta(hub.name, parameter.dtype, hub.shape) for hub in layout]
         return described
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
         for name, parameter in self.model.named_parameters():
             gathered: Any = deepspeed.zero.GatheredParameters([parameter], enabled=self.gather)
             with gathered:
-                yield self.family.to_hub(name, parameter.detach())
+                yield from self.family.to_hub(name, parameter.detach())
 
 
 def open_transfer(

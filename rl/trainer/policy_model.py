@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from rl.families.family import ModelFamily
+from rl.families.family import ModelFamily, VisionTensors
 
 LOGITS_PER_CHUNK = 2**25  # float32 logits held at a time: 128 MiB
 
@@ -20,7 +20,7 @@ class MicroBatch:
 
     input_ids: [B, T] (packed layout: B = 1); position_ids: [1 + axes, B, T], text positions first;
     predictors: [R] flat places in B x T whose output predicts a response token; targets: [R] those tokens;
-    pixel_values, grid_thw, visual_rows: see ``ModelFamily``; None where there are no pictures;
+    vision, vision_rows: see ``ModelFamily``; None where there are no pictures;
     rows, columns: [R] where each response token goes in a [sequences, longest response] matrix.
     """
 
@@ -31,8 +31,7 @@ class MicroBatch:
     rows: torch.Tensor
     columns: torch.Tensor
     shape: tuple[int, int]
-    pixel_values: torch.Tensor | None = None
-    grid_thw: torch.Tensor | None = None
+    vision: VisionTensors | None = None
     vision_rows: torch.Tensor | None = None
 
     def matrix(self, flat: torch.Tensor) -> torch.Tensor:
@@ -58,8 +57,8 @@ class PolicyModel(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities [R] of the targets, and the entropy [R] (nats) of the distribution they were drawn from."""
         vision: Any = None
-        if batch.pixel_values is not None:
-            vision = self.family.vision_features(self.model, batch.pixel_values, batch.grid_thw)
+        if batch.vision is not None:
+            vision = self.family.vision_features(self.model, batch.vision)
         hidden = self.family.hidden_states(
             self.model, batch.input_ids, batch.position_ids, vision, batch.vision_rows
         )

@@ -28,10 +28,10 @@ def place(tiny: Path) -> Callable[[str], Path]:
     return lambda size: tiny if size == "tiny" else CONFIGS / size
 
 
-def hub_layout(path: Path) -> list[HubTensor]:
-    family = load_family("qwen3_vl_moe")
-    model = family.empty_model(path)
-    return [family.hub_tensor(name, tuple(each.shape)) for name, each in model.named_parameters()]
+def hub_layout(path: Path, family_name: str = "qwen3_vl_moe") -> list[HubTensor]:
+    family = load_family(family_name)
+    parameters = family.empty_model(path).named_parameters()
+    return [hub for name, each in parameters for hub in family.hub_tensors(name, tuple(each.shape))]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,10 @@ def test_vllm_loads_all_and_nothing_else(
     assert unfilled(vllm_model(place(size)), layout) == []
     if size in COUNTS:
         assert (len(layout), sum(prod(each.shape) for each in layout)) == COUNTS[size]
+
+
+def test_vllm_loads_experts_one_by_one(vllm_model: Callable[[Path], Any], tiny: Path) -> None:
+    assert unfilled(vllm_model(tiny), hub_layout(tiny, "qwen3_vl_moe_per_expert")) == []
 
 
 @pytest.mark.parametrize("size", SIZES)

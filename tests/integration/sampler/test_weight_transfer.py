@@ -37,7 +37,7 @@ class Source(WeightSource):
 
     def _pairs(self) -> list[tuple[str, torch.Tensor]]:
         return self.tamper(
-            [self.family.to_hub(name, p.detach()) for name, p in self.model.named_parameters()]
+            [hub for name, p in self.model.named_parameters() for hub in self.family.to_hub(name, p.detach())]
         )
 
     def metadata(self) -> list[ParamMeta]:

@@ -10,6 +10,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rl.families.qwen3_vl_moe import Patches
+
+
+def shown(grids: list[tuple[int, ...]]) -> Patches | None:
+    return Patches(torch.zeros(0), torch.tensor(grids), 2) if grids else None
+
+
 sides = st.integers(1, 6).map(lambda n: 2 * n)
 grids = st.tuples(st.just("image"), st.just(1), sides, sides)
 films = st.tuples(st.just("video"), st.integers(1, 4), sides, sides)
@@ -46,22 +53,15 @@ def test_equal_to_transformers(tiny: Any, pieces: list[Any]) -> None:
         attention_mask=torch.ones_like(ids),
     )
     got = tiny.family.positions(
-        np.array(tokens), runs, placeholder_ids=tiny.family.placeholder_ids(config), merge_size=2
+        np.array(tokens), shown(runs), placeholder_ids=tiny.family.placeholder_ids(config)
     )
-    videos = torch.tensor(found["video"], dtype=torch.int64).reshape(-1, 3)
-    assert tiny.family.video_runs(videos).tolist() == [
-        [1, *piece[2:]]
-        for piece in pieces
-        if not isinstance(piece, int) and piece[0] == "video"
-        for _ in range(piece[1])
-    ]
     np.testing.assert_array_equal(got, wanted[:, 0].numpy())
 
 
 def test_by_hand(tiny: Any) -> None:
     """Two text tokens, a picture of 2 x 3 merged tokens, one text token."""
     got = tiny.family.positions(
-        np.array([1, 1, 7, 7, 7, 7, 7, 7, 1]), [(1, 4, 6)], placeholder_ids=[7], merge_size=2
+        np.array([1, 1, 7, 7, 7, 7, 7, 7, 1]), shown([(1, 4, 6)]), placeholder_ids=[7]
     )
     assert got.tolist() == [
         [0, 1, 2, 2, 2, 2, 2, 2, 5],
@@ -75,4 +75,4 @@ def test_placeholders_and_grids_must_agree(
     tiny: Any, tokens: list[int], found: list[tuple[int, int, int]]
 ) -> None:
     with pytest.raises(AssertionError, match="placeholder"):
-        tiny.family.positions(np.array(tokens), found, placeholder_ids=[7], merge_size=2)
+        tiny.family.positions(np.array(tokens), shown(found), placeholder_ids=[7])

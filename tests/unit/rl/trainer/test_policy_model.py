@@ -157,8 +157,8 @@ def test_text_alone_with_a_blank_picture(tiny: Any, policy: PolicyModel, sequenc
     made = sequences[0][2:4]
     plain = collator(tiny)(TrainBatch.of(made))
     blank = collator(tiny, always_picture=True)(TrainBatch.of(made))
-    assert plain.pixel_values is None
-    assert blank.pixel_values is not None
+    assert plain.vision is None
+    assert blank.vision is not None
     assert blank.vision_rows is None
     tiny.model.zero_grad()
     without, _ = policy(plain)
@@ -188,24 +188,27 @@ def test_a_visual_is_processed_once_a_prompt(
     )
     batch = collate(TrainBatch.of(made))
     assert calls == [9, "video", "video"]
-    assert batch.grid_thw.shape == (5 + 2 + 4, 3)
-    assert batch.pixel_values.shape[0] == int(batch.grid_thw.prod(-1).sum())
+    assert batch.vision.num_runs == 5 + 2 + 4
+    assert batch.vision.pixel_values.shape[0] == int(batch.vision.grid_thw.prod(-1).sum())
     runs = [[0], [1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
     assert batch.vision_rows.tolist() == [row for rows in runs for row in rows * 2]
     again = collate(TrainBatch.of(made))
     assert calls == [9, "video", "video"]
-    assert torch.equal(again.pixel_values, batch.pixel_values)
+    assert torch.equal(again.vision.pixel_values, batch.vision.pixel_values)
 
 
 def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Callable[..., bytes]) -> None:
     processed = []
     inner = tiny.processor.image_processor
 
-    def process(**given: Any) -> Any:
-        processed.append(len(given["images"]))
-        return inner(**given)
+    class Counting:
+        merge_size = inner.merge_size
 
-    processor = SimpleNamespace(image_processor=process, video_processor=None)
+        def __call__(self, **given: Any) -> Any:
+            processed.append(len(given["images"]))
+            return inner(**given)
+
+    processor = SimpleNamespace(image_processor=Counting(), video_processor=None)
     one = inner(images=[np.zeros((32, 32, 3), np.uint8)], return_tensors="pt")["pixel_values"].nbytes
     cache = VisionCache(processor, tiny.family, 2 * one)
     a, b, c = (("abc"[i], (VisionInput.of("image", picture(i)),)) for i in range(3))
