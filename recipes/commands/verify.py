@@ -139,12 +139,21 @@ def _judge_file(
 
     waiting: deque[tuple[Case, Future[Verdict]]] = deque()
     seen: set[str] = set()
+    thinking = False
     with VerdictFile(out) as verdicts, VerifierService(num_workers=workers, timeout_s=timeout_s) as service:
         for number, row in read_rows(file):
             case = case_of(row, number, columns, verifier, options)
             if case.case_id in seen:
                 raise BadInput(f"row {number}: the id {case.case_id!r} stands twice in column {columns.id!r}")
             seen.add(case.case_id)
+            if not thinking and _holds_thought(row.get(columns.answer)):
+                thinking = True
+                warning = (
+                    f"row {number}: column {columns.answer!r} holds thinking tags and is judged as it stands"
+                )
+                typer.echo(
+                    f"warning: {warning}; for whole responses use column {columns.response!r}", err=True
+                )
             waiting.append((case, service.submit(case)))
             if len(waiting) >= IN_FLIGHT:
                 case, future = waiting.popleft()
@@ -156,3 +165,7 @@ def _judge_file(
     verdicts.show()
     if verdicts.unjudged:
         raise typer.Exit(1)
+
+
+def _holds_thought(answer: Any) -> bool:
+    return isinstance(answer, str) and ("<think>" in answer or "</think>" in answer)

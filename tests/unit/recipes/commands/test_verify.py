@@ -159,3 +159,15 @@ def test_list_and_check(app):
     checked = runner.invoke(app, ["verifiers", "check", "count"], env={"COLUMNS": "200"})
     assert checked.exit_code == 0, checked.output
     assert "hostile answers" in checked.output
+
+
+def test_an_answer_with_thinking_tags_is_warned_of_once(app, tmp_path):
+    source = tmp_path / "rows.jsonl"
+    rows = [{"answer": "7"}, *[{"answer": "<think>3+4</think>7"}] * 2]
+    source.write_text("".join(json.dumps({**row, "reference": "7"}) + "\n" for row in rows))
+    done = runner.invoke(app, ["verify", str(source), "--verifier", "math", "--workers", "0"])
+    warnings = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert len(warnings) == 1
+    assert "row 2" in warnings[0] and "'response'" in warnings[0]
+    source.write_text(json.dumps({"response": "<think>3+4</think>7", "reference": "7"}) + "\n")
+    assert "warning" not in runner.invoke(app, ["verify", str(source), "--verifier", "math"]).stderr
