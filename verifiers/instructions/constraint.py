@@ -50,7 +50,7 @@ def _existence(text: str, a: Mapping[str, Any]) -> bool:
 
 
 def _frequency(text: str, a: Mapping[str, Any]) -> bool:
-    return holds(_mentions(text, a["keyword"]), a.get("relation"), a["frequency"])
+    return holds(_mentions(text, a["keyword"].strip()), a.get("relation"), a["frequency"])
 
 
 def _forbidden(text: str, a: Mapping[str, Any]) -> bool:
@@ -58,7 +58,7 @@ def _forbidden(text: str, a: Mapping[str, Any]) -> bool:
 
 
 def _letter_frequency(text: str, a: Mapping[str, Any]) -> bool:
-    return holds(text.lower().count(a["letter"].lower()), a.get("let_relation"), a["let_frequency"])
+    return holds(text.lower().count(a["letter"].strip().lower()), a.get("let_relation"), a["let_frequency"])
 
 
 def _language(text: str, a: Mapping[str, Any]) -> bool:

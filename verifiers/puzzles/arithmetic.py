@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
@@ -11,17 +12,20 @@ from verifiers.expression.grammar.parser import parse_answer
 from verifiers.expression.text.lexer import Unreadable
 from verifiers.expression.tree.node import Node, Number, Product, Quotient, Relation, Sum, children
 from verifiers.expression.values.evaluation import NotExact, NoValue, exact
+from verifiers.puzzles.answer_text import without_bullets
 from verifiers.puzzles.protocol import Puzzle, integers, need, refuse
 from verifiers.verifier import LimitExceeded
 
 MAX_EXPRESSION_CHARS = 500
+_BETWEEN_ITEMS = re.compile(r"\s?(?:->|→|[<>≤≥]=?|\n)\s?|,\s?and\s")
 
 
 class Countdown(Puzzle):
     """`{"type": "countdown", "numbers": [3, 7, 25], "target": 46, "use_all": false}`.
 
     An answer is an expression of + - * / and brackets over the given numbers, each used at most as often as it is given
-    (`use_all`: exactly); `= target` may follow. Powers, factorials, decimals and other numbers are refused.
+    (`use_all`: exactly); `= target` may follow, also by steps of that value. Powers, factorials, decimals and other
+    numbers are refused.
     """
 
     name = "countdown"
@@ -47,10 +51,12 @@ class Countdown(Puzzle):
             return "the expression is too long"
         try:
             node: Node = parse_answer(text)
-            if isinstance(node, Relation) and node.operators == ("=",):
-                if node.operands[1] != Number(self.target):
-                    return f"the right side is not {self.target}"
-                node = node.operands[0]
+            if isinstance(node, Relation) and set(node.operators) == {"="}:
+                node, *equal = node.operands
+                if node == Number(self.target) and len(equal) == 1 and node.value not in self.numbers:
+                    node, equal = equal[0], [node]
+                if any(exact(other) != self.target for other in equal):
+                    return f"a side is not {self.target}"
             used = self._used(node)
             if isinstance(used, str):
                 return used
@@ -121,11 +127,12 @@ class Sorting(Puzzle):
 
     def check(self, text: str) -> str | None:
         found: list[Any] | None
+        text = _BETWEEN_ITEMS.sub(",", without_bullets(text))
         if self.numbers:
-            found = integers(text)
+            found = integers(re.sub(r"\sand\s", ",", text))
         else:
             stripped = text.strip().removeprefix("[").removesuffix("]")
-            found = [part.strip().strip("'\"") for part in stripped.replace("\n", ",").split(",")]
+            found = [part.strip().strip("'\"") for part in stripped.split(",")]
         if found is None or len(found) != len(self.wanted):
             return f"an answer is a list of {len(self.wanted)} items"
         if sorted(found) != sorted(self.wanted):

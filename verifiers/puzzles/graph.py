@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from verifiers.puzzles.answer_text import without_bullets
 from verifiers.puzzles.protocol import Puzzle, need, refuse
 from verifiers.reading.plain_text import normalise
 
 MAX_CHARS = 50_000
+_NODE_WORD = re.compile(r"^(?:node|vertex|city|station|country|region)\s+(?=\S)", re.IGNORECASE)
+_REMARK = re.compile(
+    r"\s*(?:\([a-z][^()\n]{0,40}\d[^()\n]{0,20}\)|[,;.]\s(?:with\s)?(?:an?\s)?(?:total\s)?(?:length|cost|weight|distance)\b[^\n]{0,60})$",
+    re.IGNORECASE,
+)
 
 
 def _edges(spec: Mapping[str, Any], edges: Any) -> list[tuple[str, str, float]]:
@@ -69,11 +75,13 @@ class GraphPath(Puzzle):
     def check(self, text: str) -> str | None:
         if len(text) > MAX_CHARS:
             return "the path is too long"
+        path = _REMARK.sub("", without_bullets(text).strip()).strip("[]")
         words = [
-            w.strip(" '\"()") for w in re.split(r"->|→|,|\n|;|\\to\b|=>|\s-\s", text.strip().strip("[]"))
+            _NODE_WORD.sub("", w.strip(" '\"()"))
+            for w in re.split(r"-{1,2}>|→|,|\n|;|\\to\b|=>|⇒|\s[-–—]\s", path)
         ]
-        if len(words) == 1:
-            words = words[0].split()
+        if len(words) == 1 and words[0].casefold() not in self.names:
+            words = words[0].split() if " " in words[0] else re.split(r"[-–—]", words[0])
         nodes = [self.names.get(word.casefold(), "") for word in words if word]
         if not nodes or "" in nodes:
             return "an answer is nodes of the graph, in order"
@@ -115,13 +123,16 @@ class GraphColouring(Puzzle):
         if len(text) > MAX_CHARS:
             return "the answer is too long"
         given: dict[str, str] = {}
-        for part in (piece.strip()[:200] for piece in re.split(r"[,;\n]", text.strip().strip("{}"))):
+        plain = without_bullets(text).strip().strip("{}")
+        for part in (piece.strip()[:200] for piece in re.split(r"[,;\n]", plain) if piece.strip()):
             match = re.fullmatch(
-                r"\s*[\"']?([^:=\"']+?)[\"']?\s*(?::|=|->)\s*[\"']?([^:=\"']+?)[\"']?\s*", part
+                r"\s*[\"']?([^:=\"'→]+?)[\"']?\s*(?::|=|->|→|\bis\b)\s*[\"']?([^:=\"'→]+?)[\"']?\s*", part
             )
             if match is None:
                 return "an answer is node: colour for every node"
             node, colour = match.group(1).casefold(), match.group(2).casefold()
+            if node not in self.nodes:
+                node = _NODE_WORD.sub("", node)
             if given.get(node, colour) != colour:
                 return f"{match.group(1)} has two colours"
             given[node] = colour

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
+from verifiers.puzzles.answer_text import without_bullets
 from verifiers.puzzles.protocol import Puzzle, integers, need, refuse
+
+_RULES = re.compile(r"[│┃║─━═┼╬╪╫┌┐└┘├┤┬┴╔╗╚╝╠╣╦╩┏┓┗┛┣┫┳┻╋]")
+_ROW_LABEL = re.compile(r"(?im)^\W{0,4}row\s*\d{1,2}\s*[:.)-]")
+_ARROWS = str.maketrans(
+    {"→": "r", "←": "l", "↑": "u", "↓": "d", "➡": "r", "⬅": "l", "⬆": "u", "⬇": "d", "\ufe0f": ""}
+)
+_PASSED_OVER = frozenset({"then", "move", "moves", "go", "and", "step"})
+_COMPASS = {"north": "u", "south": "d", "east": "r", "west": "l"}
 
 
 class Sudoku(Puzzle):
@@ -36,6 +45,7 @@ class Sudoku(Puzzle):
         self._solution = spec.get("solution")
 
     def check(self, text: str) -> str | None:
+        text = _ROW_LABEL.sub("", _RULES.sub(" ", text))
         if len(text) > 2_000 or not re.fullmatch(r"[\s\d\[\](){},;|+\-\\n=.]*", text):
             return "an answer is the filled grid and nothing else"
         cells = [int(char) for char in re.findall(r"[0-9]", text)]
@@ -132,6 +142,7 @@ class Maze(Puzzle):
     def _cells(self, text: str) -> list[tuple[int, int]] | None:
         if len(text) > 50_000:
             return None
+        text = without_bullets(text)
         if re.search(r"\d", text):
             if not re.fullmatch(r"[\s\d\[\](),;>\-→]*", text):
                 return None
@@ -141,8 +152,14 @@ class Maze(Puzzle):
                 if numbers and len(numbers) % 2 == 0
                 else None
             )
-        words = re.sub(r"[\s,;>→\-\[\]\"']+", " ", text.lower()).split()
-        moves = "".join(word[0] if word in ("up", "down", "left", "right") else word for word in words)
+        if not re.search(r"[A-Za-z]", text):
+            text = text.translate(_ARROWS)
+        words = re.sub(r"[\s,;>→\-\[\]\"'.]+", " ", text.lower()).split()
+        moves = "".join(
+            word[0] if word in ("up", "down", "left", "right") else _COMPASS.get(word, word)
+            for word in words
+            if word not in _PASSED_OVER
+        )
         if not moves or any(move not in self._MOVES for move in moves):
             return None
         cell = self.start
@@ -158,8 +175,8 @@ class Maze(Puzzle):
 
 class NQueens(Puzzle):
     """`{"type": "n_queens", "n": 6}`: an answer is the column of the queen in each row (from 0 or from 1),
-    or a board of
-    rows in which `Q` is a queen and `.` is empty."""
+    cells
+    as (row, column) pairs, or a board of rows in which `Q` is a queen and `.` is empty, or 1 and 0."""
 
     name = "n_queens"
 
@@ -189,14 +206,36 @@ class NQueens(Puzzle):
         return None
 
     def _columns(self, text: str) -> list[int] | None:
+        text = text.replace("♛", "Q").replace("♕", "Q")
         if "Q" in text and len(text) < 2 * (self.size + 3) ** 2 + 100:
-            rows = [re.sub(r"[\s|,\[\]\"']", "", row) for row in re.split(r"\n|/", text.strip())]
+            rows = [
+                re.sub(r"[\s|,\[\]\"']", "", row) for row in re.split(r"\n|/|[\"']\s?,\s?[\"']", text.strip())
+            ]
             rows = [row for row in rows if row]
             well_formed = all(
                 re.fullmatch(r"[.\-_0*]*Q[.\-_0*]*", row) and len(row) == self.size for row in rows
             )
             return [row.index("Q") for row in rows] if rows and well_formed else None
-        return integers(text)
+        numbers = integers(text)
+        if numbers is None or len(numbers) == self.size:
+            return numbers
+        size = self.size
+        if len(numbers) == 2 * size and len(re.findall(r"[\[(][^\[\]()]+[\])]", text)) == size:
+            return self._of_cells(sorted(zip(numbers[::2], numbers[1::2], strict=True)))
+        if len(numbers) == size * size:
+            board = [numbers[i : i + size] for i in range(0, size * size, size)]
+            one_each = all(sorted(row) == [0] * (size - 1) + [1] for row in board)
+            return [row.index(1) for row in board] if one_each else None
+        return None
+
+    def _of_cells(self, cells: list[tuple[int, int]]) -> list[int] | None:
+        """Columns of queens given as (row, column), rows from 0 or from 1."""
+        rows = [row for row, _ in cells]
+        return (
+            [column for _, column in cells]
+            if rows in (list(range(self.size)), list(range(1, self.size + 1)))
+            else None
+        )
 
     def solution(self) -> str | None:
         return str(self._solution) if self._solution else None

@@ -8,11 +8,12 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference, near_name
+from verifiers.puzzles.answer_text import solution_text
 from verifiers.puzzles.arithmetic import Countdown, GameOf24, Sorting
 from verifiers.puzzles.graph import GraphColouring, GraphPath, StringPuzzle
 from verifiers.puzzles.grid import Maze, NQueens, Sudoku
 from verifiers.puzzles.protocol import Puzzle
-from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
+from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, shown
 
@@ -33,7 +34,7 @@ PUZZLES: dict[str, type[Puzzle]] = {
 
 
 class PuzzleVerifier(Verifier[Puzzle, str]):
-    """Score 1 when the stated answer (last box, `<answer>` tag, or the whole text) is a valid solution.
+    """Score 1 when the stated answer (`solution_text`) is a valid solution.
 
     Reference: a mapping (or its JSON text) with `type` and the instance; see `verifiers/puzzles/` for each type's keys.
     """
@@ -65,7 +66,7 @@ class PuzzleVerifier(Verifier[Puzzle, str]):
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer.too_long(answer.text)
-        stated = stated_answer(answer.text)
+        stated = solution_text(answer.text)
         return stated or NoAnswer("no_answer", "the stated answer is empty")
 
     def compare(self, prepared: Puzzle, extracted: str) -> Verdict:
