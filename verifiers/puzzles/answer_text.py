@@ -15,7 +15,8 @@ _ANSWER_LINE = re.compile(
 _LEAD_IN = re.compile(
     r"(?i)^(?:[a-z][a-z '’,-]{0,100}?)?\b(?:answer|solution|expression|equation|path|route|order|moves?|steps|list"
     r"|sequence|colou?ring|assignment|grid|board|placement|positions?|queens|columns?|puzzle|sorted|it)\b"
-    r"[a-z '’,-]{0,60}?(?::|\b(?:is|are|as)\b:?)\s*(?:(?:placed|at|in|columns?|follows|(?:ascending|descending)\sorder)\b:?\s*)*(?=\S)"
+    r"[a-z '’,-]{0,60}?(?::|\b(?:is|are|as)\b:?)\s*"
+    r"(?:(?:placed|at|in|columns?|follows|(?:ascending|descending)\sorder)\b:?\s*)*(?=\S)"
 )
 _BULLET = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•])\s+")
 _MARKUP = re.compile(r"\*\*|__|`|(?m:^\s{0,3}#{1,6}\s)")
