@@ -31,11 +31,12 @@ class Tolerance:
 
     float32 rounds to 4e-5 at most, so 1e-4 for every token finds what a sync left out. In bfloat16 no limit of the
     largest difference means anything: one token whose experts a rounding has changed is off by 1.5. Measured on the
-    tiny model, 2 layers, 1,400 tokens, weights six times as large so that predictions are peaked: synced, the median is
-    0.013 to 0.020 and the KL 1.7e-3 to 2.7e-3 (48 layers of Qwen3-30B-A3B are published with 1.5e-3); with weights that
-    moved by 1, 3 and 10% of their spread and were not sent 0.06, 0.16 and 0.51, and 0.013, 0.047 and 0.27. Hence a
-    median of 0.05, which lone tokens do not move, and the KL with which RL itself goes on (``rl.max_mismatch_kl``), for
-    faults of few tokens. What moves weights by less than rounding does, a step of RL at 1e-6, no proof can see.
+    tiny model (1,400 tokens, weights six times as large, so that predictions are peaked): synced, the median is 0.013
+    to 0.020 and the KL 1.7e-3 to 2.7e-3; with weights that moved by 1, 3 and 10% of their spread and were not sent
+    0.06, 0.16 and 0.51, and 0.013, 0.047 and 0.27. 48 layers instead of 2 make 2.5 times the median and 3 times the KL,
+    and the KL of Qwen3-30B-A3B between two engines is published as 1.5e-3. Hence a median of 0.1, which lone tokens do
+    not move, and for faults of few tokens the KL with which RL itself goes on (``rl.max_mismatch_kl``). Weights that
+    moved by less than rounding does, as in a step of RL at 1e-6, no proof can tell from those before.
     """
 
     max_difference: float | None = None
@@ -68,7 +69,7 @@ class Tolerance:
 
 
 FLOAT32 = Tolerance(max_difference=1e-4)
-BFLOAT16 = Tolerance(median_difference=0.05, kl=0.05)
+BFLOAT16 = Tolerance(median_difference=0.1, kl=0.05)
 
 
 class WeightSync:

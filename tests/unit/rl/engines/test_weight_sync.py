@@ -41,8 +41,8 @@ def test_float32_lets_rounding_pass_and_no_more() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_bfloat16_lets_rounding_and_changed_experts_pass(seed: int) -> None:
-    """As measured (see `Tolerance`): median 0.02, and a token in a hundred whose experts were chosen otherwise."""
-    rounded = noise(0.02 / 0.6745, seed=seed)  # the median of a normal variable's size
+    """As measured (see `Tolerance`): median 0.05 at 48 layers, and a token in a hundred with other experts."""
+    rounded = noise(0.05 / 0.6745, seed=seed)  # the median of a normal variable's size
     assert not BFLOAT16.exceeded_by(apart(rounded))
     rounded[:2] += [1.0, -1.5]
     assert not BFLOAT16.exceeded_by(apart(rounded))
