@@ -8,7 +8,8 @@ pre-training is shared by the arms that use it, one critic a seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from rl.run.stage_result import EvaluationResult
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.rl import RlStage
-from rl.stages.stage import StageRunner
+from rl.stages.runner import StageRunner
 
 FULL = "full"
 # What each arm changes in the full recipe, section by section.
@@ -88,67 +89,61 @@ def run_ablation(
         ],
     )
     runs, start = [], {}
-    with Engines(shared.recipe, shared.policy, out / "logs", shared.data.heldout, source) as engines:
+    with shared.engines(out / "logs") as engines:
+        engines.start()
         for seed in seeds:
             display.note(f"seed {seed}: the start, and the critic that arms share")
-            arm = _Arm(shared, engines, out, "start", seed, {}, display)
-            figures = arm.evaluate("start", shared.policy)
-            start[seed] = _figures(figures)
-            critic = arm.pretrain()
-            arm.run.close()
+            with _arm(shared, engines, out, "start", {"seed": seed}, display) as run:
+                start[seed] = _figures(run(EvaluateStage(), shared.policy))
+                critic = run(CriticStage(), shared.policy).critic
             for name, change in ARMS.items():
                 display.note(f"seed {seed}: {name}")
-                arm = _Arm(shared, engines, out, name, seed, change, display)
-                runs.append(arm.train(critic))
+                with _arm(shared, engines, out, name, {"seed": seed, **change}, display) as run:
+                    runs.append(_trained(run, name, shared.policy, critic))
     return Ablation(start, runs)
 
 
-class _Arm:
-    """One run directory: an arm under a seed."""
+@contextmanager
+def _arm(
+    shared: HybridRun,
+    engines: Engines,
+    out: Path,
+    name: str,
+    change: Mapping[str, Any],
+    display: ProgressDisplay,
+) -> Iterator[StageRunner]:
+    """One run directory, an arm under a seed, with the engines that all arms share."""
+    slug = "".join(c if c.isalnum() else "-" for c in name) + f"-s{change['seed']}"
+    recipe = _changed(shared.recipe, {"name": slug, **change})
+    directory = RunDirectory(out / slug)
+    directory.open(dump_recipe(recipe))
+    try:
+        with StageRunner(
+            recipe, directory, display, make_engines=lambda *_, **__: nullcontext(engines)
+        ) as run:
+            run.begin(shared.data, shared.policy)
+            yield run
+    finally:
+        directory.close()
 
-    def __init__(
-        self,
-        shared: HybridRun,
-        engines: Engines,
-        out: Path,
-        name: str,
-        seed: int,
-        change: Mapping[str, Any],
-        display: ProgressDisplay,
-    ) -> None:
-        self.name, self.seed, self.policy = name, seed, shared.policy
-        slug = "".join(c if c.isalnum() else "-" for c in name)
-        recipe = _changed(shared.recipe, {"seed": seed, "name": f"{slug}-s{seed}", **change})
-        self.run = RunDirectory(out / f"{slug}-s{seed}")
-        self.run.open(dump_recipe(recipe))
-        engines.recipe = recipe  # its seed is that of the sampling plans
-        self.recipe = recipe
-        self.stage = StageRunner(recipe, self.run, engines, shared.data, display, num_started=1)
 
-    def evaluate(self, after: str, policy: PolicyState) -> EvaluationResult:
-        return self.stage(EvaluateStage(0, after=after), policy)
-
-    def pretrain(self) -> Path:
-        return self.stage(CriticStage(0, self.policy, None), self.policy).critic
-
-    def train(self, shared_critic: Path) -> AblationRun:
-        """RL and an evaluation, with the critic that the arms share unless this one starts from another or none."""
-        own = shared_critic if self.recipe.critic.pretrain_steps else None
-        if self.recipe.critic.init_from:
-            own = self.pretrain()
-        trained = self.stage(RlStage(0, self.policy, own), self.policy)
-        steps = self.run.metrics.of_stage(trained.stage)
-        pass_at_1, win_rate = _figures(self.evaluate("rl", trained.policy))
-        self.run.close()
-        spent = ("time/train_s", "time/critic_s", "time/values_s", "time/logprobs_s")
-        return AblationRun(
-            self.name,
-            self.seed,
-            pass_at_1,
-            win_rate,
-            tuple(one["rollout/reward_mean"] for one in steps),
-            sum(one.get(name, 0.0) for one in steps for name in spent) / len(steps),
-        )
+def _trained(run: StageRunner, name: str, policy: PolicyState, shared_critic: Path) -> AblationRun:
+    """RL and an evaluation, with the critic that the arms share unless this one starts from another or none."""
+    critic = shared_critic if run.recipe.critic.pretrain_steps else None
+    if run.recipe.critic.init_from:
+        critic = run(CriticStage(), policy).critic
+    trained = run(RlStage(critic=critic), policy)
+    steps = run.directory.metrics.of_stage(trained.stage)
+    pass_at_1, win_rate = _figures(run(EvaluateStage(after="rl"), trained.policy))
+    spent = ("time/train_s", "time/critic_s", "time/values_s", "time/logprobs_s")
+    return AblationRun(
+        name,
+        run.recipe.seed,
+        pass_at_1,
+        win_rate,
+        tuple(one["rollout/reward_mean"] for one in steps),
+        sum(one.get(part, 0.0) for one in steps for part in spent) / len(steps),
+    )
 
 
 def _figures(evaluation: EvaluationResult) -> tuple[float, float]:

@@ -16,9 +16,9 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from rl.engines.engines import Engines
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_environment
@@ -109,47 +109,38 @@ def _bare_parameters(prompt: Prompt, plan: SamplingPlan, stripped: bool) -> Any:
 
 
 def measure_generation(
-    model_path: str | Path,
-    config: SamplerConfig,
-    prompts: Sequence[Prompt],
-    plan: SamplingPlan,
-    *,
-    num_runs: int = 7,
-    log_dir: str | Path,
+    engines: Engines, prompts: Sequence[Prompt], plan: SamplingPlan, *, num_runs: int = 7
 ) -> GenerationBenchmark:
-    """Measure in the Ray cluster this process is connected to. One run of each contender warms up, uncounted."""
+    """Measure the engines' sampler beside bare ones. One run of each contender warms up, uncounted."""
     import ray
 
-    from sampler.vllm_pool.pool import SamplerPool
-
-    loadavg = os.getloadavg()[0]
+    loadavg, config, pool = os.getloadavg()[0], engines.recipe.sampler, engines.sampler
     tokens_per_s: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
-    with SamplerPool(model_path, config, log_dir) as pool:
-        bare = (
-            ray.remote(BareEngine)
-            .options(
-                num_cpus=config.num_cpus_per_worker,
-                num_gpus=config.num_gpus_per_worker,
-                runtime_env={"env_vars": engine_environment(config)},
-            )
-            .remote(str(model_path), config, str(Path(log_dir).absolute() / "bare-engine.log"))
+    bare = (
+        ray.remote(BareEngine)
+        .options(
+            num_cpus=config.num_cpus_per_worker,
+            num_gpus=config.num_gpus_per_worker,
+            runtime_env={"env_vars": engine_environment(config)},
         )
+        .remote(str(engines.base.hub), config, str(engines.log_dir / "bare-engine.log"))
+    )
 
-        def run(contender: str, step: int) -> float:
-            fresh = dataclasses.replace(plan, step=step)
-            if contender != "pool":
-                return float(ray.get(bare.generate.remote(list(prompts), fresh, contender == "stripped")))
-            for _group in pool.sample(prompts, fresh):
-                pass
-            assert pool.stats is not None
-            return pool.stats.response_tokens_per_s
+    def run(contender: str, step: int) -> float:
+        fresh = dataclasses.replace(plan, step=step)
+        if contender != "pool":
+            return float(ray.get(bare.generate.remote(list(prompts), fresh, contender == "stripped")))
+        for _group in pool.sample(prompts, fresh):
+            pass
+        assert pool.stats is not None
+        return pool.stats.response_tokens_per_s
 
-        for step in range(num_runs + 1):
-            for contender in CONTENDERS:
-                speed = run(contender, step)
-                if step > 0:
-                    tokens_per_s[contender].append(speed)
-        ray.kill(bare)
+    for step in range(num_runs + 1):
+        for contender in CONTENDERS:
+            speed = run(contender, step)
+            if step > 0:
+                tokens_per_s[contender].append(speed)
+    ray.kill(bare)
     return GenerationBenchmark(
         len(prompts), plan.num_samples, config.num_workers, config.threads, tokens_per_s, loadavg
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, load
+from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
@@ -23,6 +24,12 @@ class HybridRun:
     recipe: Recipe
     policy: PolicyState
     data: RunData
+
+    def engines(self, log_dir: Path) -> Engines:
+        """That start from its policy, with its reward model."""
+        assert self.recipe.judging.reward_model is not None
+        model = Path(str(self.recipe.judging.reward_model.path))
+        return Engines(self.recipe, self.policy, log_dir, probe=self.data.heldout, reward_model=model)
 
     @classmethod
     def of(cls, path: Path, overrides: Sequence[str]) -> HybridRun:

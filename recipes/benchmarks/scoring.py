@@ -16,13 +16,10 @@ from itertools import count
 from pathlib import Path
 
 from recipes.benchmarks.hybrid_run import HybridRun
-from rl.experience.judge import Judge, judge_of, judging_order
+from rl.engines.engines import Engines
+from rl.experience.judge import Judge, judging_order
 from rl.experience.prompt_source import UniformSource
-from rl.families.checkpoint_check import forbidden_token_ids
-from rl.families.family import load_family
-from rl.run.ray_session import ray_for
-from sampler.rollout import RolloutGroup, SamplingPlan
-from sampler.vllm_pool.pool import SamplerPool
+from sampler.rollout import RolloutGroup
 
 
 @dataclass(frozen=True)
@@ -74,14 +71,9 @@ def _median(steps: list[OneStep], name: str) -> float:
 
 def measure_scoring(run: HybridRun, *, num_runs: int, log_dir: Path) -> Scoring:
     """Steps of RL's size with the run's prompts, each other prompts, in turn one way and the other."""
-    recipe = run.recipe
-    family = load_family(recipe.model.family)
-    with (
-        ray_for(recipe),
-        SamplerPool(run.policy.hub, recipe.sampler, log_dir) as pool,
-        judge_of(recipe.judging, family.thinking_tags, log_dir, run_path=run.path) as judge,
-    ):
-        steps = _steps(run, pool)
+    with run.engines(log_dir) as engines:
+        engines.start({"sampler", "judge"})
+        judge, steps = engines.judge, _steps(run, engines)
         for warming_up in (False, True):
             _step(judge, next(steps), together=warming_up)
         apart, together = [], []
@@ -91,25 +83,20 @@ def measure_scoring(run: HybridRun, *, num_runs: int, log_dir: Path) -> Scoring:
         return Scoring(apart, together, _alone(judge, list(next(steps)), num_runs))
 
 
-def _steps(run: HybridRun, pool: SamplerPool) -> Iterator[Iterator[RolloutGroup]]:
+def _steps(run: HybridRun, engines: Engines) -> Iterator[Iterator[RolloutGroup]]:
     """The rollouts of one step after the other, not yet begun."""
-    config, forbidden = (
-        run.recipe.rl,
-        forbidden_token_ids(run.policy.hub, load_family(run.recipe.model.family)),
-    )
+    config = run.recipe.rl
     source = UniformSource.of(run.data.train, config, seed="bench scoring")
     for step in count():
         prompts = source.draw(config.rollouts_per_step or config.prompts_per_step)
-        plan = SamplingPlan(
+        plan = engines.plan(
             num_samples=config.samples_per_prompt,
             num_samples_by_kind={"general": config.samples_per_general_prompt},
             max_response_tokens=config.max_response_tokens,
-            run_seed=run.recipe.seed,
             step=step,
             stage="bench scoring",
-            forbidden_token_ids=forbidden,
         )
-        yield pool.sample(judging_order(prompts), plan)
+        yield engines.sampler.sample(judging_order(prompts), plan)
 
 
 def _step(judge: Judge, groups: Iterator[RolloutGroup], *, together: bool) -> OneStep:

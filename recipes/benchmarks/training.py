@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from rl.data.batch import TrainBatch
-from rl.recipe.recipe import Recipe
+from rl.engines.engines import Engines
 from verifiers.counted import counted
 
 TARGET_RATIO = 0.90
@@ -92,20 +92,18 @@ class BareLoop:
         return time.perf_counter() - start
 
 
-def measure_training(
-    recipe: Recipe, model_path: Path, batch: TrainBatch, *, num_runs: int, log_dir: Path
-) -> TrainingBenchmark:
-    """Measure in the Ray cluster this process is connected to. Two steps of each contender warm up, uncounted."""
+def measure_training(engines: Engines, batch: TrainBatch, *, num_runs: int) -> TrainingBenchmark:
+    """Measure the engines' trainer beside a bare loop. Two steps of each contender warm up, uncounted."""
     import ray
 
     from rl.algorithm.losses import LossSpec
     from rl.trainer.deepspeed_model import deepspeed_config
     from rl.trainer.micro_batch import plan_micro_batches
-    from rl.trainer.trainer import Trainer, rank_environment
+    from rl.trainer.trainer import rank_environment
 
+    recipe, model_path, trainer = engines.recipe, engines.base.hub, engines.trainer
     plan = plan_micro_batches(batch, num_ranks=1, micro_batch_tokens=recipe.trainer.micro_batch_tokens)[0]
     result = TrainingBenchmark(len(batch), batch.num_tokens, len(plan), os.getloadavg()[0])
-    trainer = Trainer(recipe.trainer, recipe.model, model_path, log_dir)
     environment = rank_environment(recipe.trainer.threads_per_rank, 1, "cpu") | {
         "RANK": "0",
         "WORLD_SIZE": "1",
@@ -133,7 +131,6 @@ def measure_training(
                 result.tokens_per_s["hone"].append(batch.num_tokens / hone_s)
                 result.tokens_per_s["bare"].append(batch.num_tokens / bare_s)
     finally:
-        trainer.shutdown()
         ray.kill(bare)
     return result
 

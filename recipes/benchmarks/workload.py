@@ -1,4 +1,4 @@
-"""What the benchmarks measure on: a recipe's data and tiny model in a scratch directory, and a Ray of their own."""
+"""What the benchmarks measure on: a recipe's data and tiny model in a scratch directory, and the engines over them."""
 
 from __future__ import annotations
 
@@ -29,27 +29,29 @@ class Workload:
         self._stack.__exit__(*error)
 
     def _prepare(self, stack: ExitStack) -> None:
-        from rl.data.run_data import build_data, load
-        from rl.families.checkpoint_check import forbidden_token_ids
-        from rl.families.family import load_family
-        from rl.run.ray_session import ray_for
-        from rl.stages.prepare import base_policy
+        from rich.console import Console
 
-        scratch = stack.enter_context(scratch_with_logs("hone-bench-"))
-        self.log_dir = scratch / "logs"
-        self._terminal = stack.enter_context(command_log(self.log_dir / "driver.log"))
-        self.data = load(build_data(self.recipe, scratch), scratch)
-        self.model_path = base_policy(self.recipe, scratch, self.data).hub
+        from rl.run.progress import ProgressDisplay
+        from rl.run.run_directory import RunDirectory
+        from rl.stages.prepare import PrepareStage
+        from rl.stages.runner import StageRunner
+
+        run = RunDirectory(stack.enter_context(scratch_with_logs("hone-bench-")))
+        self._terminal = stack.enter_context(command_log(run.logs / "driver.log"))
+        display = ProgressDisplay(Console(quiet=True), live=False)
+        runner = stack.enter_context(StageRunner(self.recipe, run, display))
+        runner(PrepareStage())
+        self.data, self.engines = runner.data, runner.engines
         rl = self.recipe.rl
         self.prompts: Sequence[Prompt] = self.data.train[: rl.prompts_per_step]
-        self.plan = SamplingPlan(
-            num_samples=rl.samples_per_prompt,
-            max_response_tokens=rl.max_response_tokens,
-            run_seed=self.recipe.seed,
-            step=0,
-            forbidden_token_ids=forbidden_token_ids(self.model_path, load_family(self.recipe.model.family)),
+
+    @property
+    def plan(self) -> SamplingPlan:
+        """Of one RL step."""
+        rl = self.recipe.rl
+        return self.engines.plan(
+            stage="", step=0, num_samples=rl.samples_per_prompt, max_response_tokens=rl.max_response_tokens
         )
-        stack.enter_context(ray_for(self.recipe))
 
     def say(self, words: str) -> None:
         """To the terminal, past the log that standard output goes to."""
@@ -64,7 +66,7 @@ class Workload:
         num = rl.prompts_per_step * rl.samples_per_prompt // rl.num_mini_batches
         sequences, _ = sft_sequences(
             self.data.cold_start[:num],
-            PromptEncoder(self.model_path, self.recipe.sampler.chat_template_kwargs),
+            PromptEncoder(self.engines.base.hub, self.recipe.sampler.chat_template_kwargs),
             max_tokens=self.recipe.sampler.max_model_len,
         )
         return TrainBatch.of(sequences)

@@ -23,14 +23,7 @@ def generation(
     with Workload(load_recipe(recipe, overrides or [])) as workload:
         from recipes.benchmarks.generation import measure_generation
 
-        result = measure_generation(
-            workload.model_path,
-            workload.recipe.sampler,
-            workload.prompts,
-            workload.plan,
-            num_runs=runs,
-            log_dir=workload.log_dir,
-        )
+        result = measure_generation(workload.engines, workload.prompts, workload.plan, num_runs=runs)
         workload.say(str(result))
 
 
@@ -47,13 +40,7 @@ def training(
     with Workload(load_recipe(recipe, overrides or [])) as workload:
         from recipes.benchmarks.training import measure_training
 
-        result = measure_training(
-            workload.recipe,
-            workload.model_path,
-            workload.sft_batch(),
-            num_runs=runs,
-            log_dir=workload.log_dir,
-        )
+        result = measure_training(workload.engines, workload.sft_batch(), num_runs=runs)
         workload.say(str(result))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from rl.recipe.recipe import Recipe
+    from sampler.prompt import Prompt
 
 app = typer.Typer()
 
@@ -18,7 +23,8 @@ def evaluate_policy(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
     policy: Annotated[
-        Path | None, typer.Option(help="Checkpoint in the hub layout. [default: RUN/policy]")
+        list[Path] | None,
+        typer.Option(help="Checkpoint in the hub layout; given twice: what flipped. [default: RUN/policy]"),
     ] = None,
     prompts: Annotated[
         str | None, typer.Option(help="Prompt set. [default: the run's held-out prompts]")
@@ -32,34 +38,64 @@ def evaluate_policy(
     from verifiers.errors import BadInput
 
     settings = load_recipe(recipe, overrides or [])
-    run_path = Path(settings.run_dir)
-    hub = policy or run_path / "policy"
-    if not (hub / "config.json").is_file():
-        raise BadInput(f"no policy at {hub}: give --policy a checkpoint directory in the hub layout")
-    figures = _evaluate(settings, hub.resolve(), prompts, run_path)
+    checkpoints = policy or [Path(settings.run_dir) / "policy"]
+    for hub in checkpoints:
+        if not (hub / "config.json").is_file():
+            raise BadInput(f"no policy at {hub}: give --policy a checkpoint directory in the hub layout")
+    figures = _evaluate(settings, [hub.resolve() for hub in checkpoints], prompts)
     if out is not None:
-        out.write_text(json.dumps(figures, indent=2))
+        out.write_text(json.dumps(figures[0] if len(figures) == 1 else figures, indent=2))
 
 
-def _evaluate(settings: Any, hub: Path, prompt_set: str | None, run_path: Path) -> dict[str, Any]:
+def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None) -> list[dict[str, Any]]:
     import tempfile
 
     from rich.console import Console
 
     from rl.run.output import command_log
 
+    run_path = Path(settings.run_dir).absolute()
     log = run_path / "logs" / "eval.log"
     with (
         tempfile.TemporaryDirectory(prefix="hone-eval-") as scratch,
         command_log(log) as terminal,
     ):
-        from rl.stages import policy_evaluation
+        from recipes.programs.evaluate_policies import evaluate_policies
+        from rl.data.run_data import RunData
+        from rl.experience.judge import reward_model_path
+        from rl.run.policy_state import PolicyState
+        from rl.run.progress import ProgressDisplay
+        from rl.run.run_directory import RunDirectory
+        from rl.stages.runner import StageRunner
 
-        figures = policy_evaluation.evaluate_policy(
-            settings, hub, _heldout(settings, prompt_set, run_path, Path(scratch)), log.parent
-        )
-        print_figures(Console(file=terminal), str(hub), figures)
-    return figures
+        run, console = RunDirectory(Path(scratch)), Console(file=terminal)
+        run.logs = log.parent
+        data = RunData((), _heldout(settings, prompt_set, run_path, run.path), ())
+        with ProgressDisplay(Console(quiet=True)) as display, StageRunner(settings, run, display) as runner:
+            base = PolicyState(0, checkpoints[0], checkpoints[0].name)
+            runner.begin(data, base, reward_model_path(settings.judging, run_path))
+            runner.engines.judge.check(data.heldout)
+            results = evaluate_policies(runner, checkpoints)
+        for hub, result in zip(checkpoints, results, strict=True):
+            print_figures(console, str(hub), result.to_json(run.path))
+        for before, after in pairwise(results):
+            console.print(_flipped(run.path, before.stage, after.stage, settings.evaluation.pass_score))
+    return [result.to_json(run.path) for result in results]
+
+
+def _flipped(run_path: Path, before: str, after: str, pass_score: float) -> str:
+    """How many prompts the second policy does better and worse than the first, in one line."""
+    from recipes.report.comparison import compare
+    from recipes.report.record.rollout_table import RolloutTable
+
+    with RolloutTable(run_path, pass_score) as log:
+        found = compare(log, [(before, before), (after, after)])
+    lines = [
+        f"{counts['better']} prompts better{by}, {counts['worse']} worse, {counts['same']} as before"
+        for counts, by in ((found.num_changed, ""), (found.num_compared_changed, " by the reward model"))
+        if counts
+    ]
+    return "\n".join(lines) or "no prompt was judged for both"
 
 
 def print_figures(console: Console, title: str, figures: dict[str, Any]) -> None:
@@ -101,16 +137,17 @@ def _win_lines(general: dict[str, Any]) -> list[str]:
     ]
 
 
-def _heldout(settings: Any, prompt_set: str | None, run_path: Path, scratch: Path) -> Any:
+def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: Path) -> Sequence[Prompt]:
     """Prompts given by hand, else those of the run, else what the recipe would make."""
     from rl.data.run_data import build_data, load
-    from rl.run.run_directory import RunDirectory
-    from rl.stages.prepare import STAGE
+    from rl.run.run_record import results_of
+    from rl.run.stage_result import PrepareResult
     from sampler.data.prompt_dataset import load_prompts
 
     if prompt_set is not None:
         return load_prompts(prompt_set)
-    stage = RunDirectory(run_path).stage(STAGE)
-    if stage.is_complete:
-        return load(stage.manifest()["result"]["paths"], run_path.absolute()).heldout
-    return load(build_data(settings, scratch), scratch).heldout
+    prepared = next((one for one in results_of(run_path) if isinstance(one, PrepareResult)), None)
+    paths, folder = (
+        (build_data(settings, scratch), scratch) if prepared is None else (prepared.paths, run_path)
+    )
+    return load(paths, folder).heldout

@@ -109,7 +109,7 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
     for name, path in own.items():  # a local one is found again from any directory
         paths[name] = str(Path(path).absolute()) if Path(path).exists() else path
     for name in ("train", "heldout"):
-        if name not in paths:
+        if name not in paths and config.builder is not None:  # without one, a recipe of a reward model alone
             raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")
     return paths
 
@@ -175,7 +175,7 @@ def without(data: RunData, prompt_ids: Sequence[str]) -> RunData:
     train = PackedRows(prompt for prompt in data.train if prompt.prompt_id not in dropped)
     heldout = PackedRows(prompt for prompt in data.heldout if prompt.prompt_id not in dropped)
     for name, kept, before in (("train", train, data.train), ("held-out", heldout, data.heldout)):
-        if not kept:
+        if before and not kept:
             raise BadInput(
                 f"all {counted(len(before), f'{name} prompt')} too long: raise data.max_prompt_tokens, or "
                 "sampler.max_model_len over rl.max_response_tokens"

@@ -1,14 +1,17 @@
-"""The engines of a run: Ray, the trainer's ranks, the sampler's workers, the judge; and which policy they hold."""
+"""The engines of a run, each started on first use: sampler, trainer, judge and its scorer; which policy they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from reward_models.scoring_service import ScoringService
 from rl.engines.weight_sync import Tolerance, WeightSync
-from rl.experience.judge import judge_of, scoring
+from rl.experience.judge import Judge, asking, scoring
 from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
@@ -19,20 +22,42 @@ from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
 
+if TYPE_CHECKING:
+    from rl.trainer.trainer import Trainer
+
+EngineName = Literal["sampler", "trainer", "judge"]
+
 
 class Engines:
-    """Started once a run, on first use, and kept through all stages; ``hold`` makes them hold a policy."""
+    """``sampler``, ``trainer``, ``judge`` and ``scorer`` (of the reward model) start when they are first asked for and
+    end with the block. They hold one policy at a time: ``load_policy`` says which.
+
+    Where sampler and trainer both run, weights go from one to the other, and a proof shows that they arrived. A sampler
+    alone starts anew from another policy's checkpoint.
+    """
 
     def __init__(
-        self, recipe: Recipe, base: PolicyState, log_dir: Path, probe: Sequence[Prompt], run_path: Path
+        self,
+        recipe: Recipe,
+        base: PolicyState,
+        log_dir: Path,
+        *,
+        probe: Sequence[Prompt] = (),
+        reward_model: Path | None = None,
     ) -> None:
+        """``base`` is held at first. ``probe``: prompts to prove a sync on. ``reward_model`` scores general prompts."""
         self.recipe = recipe
         self.base = base
         self.log_dir = log_dir
-        self.run_path = run_path
         self.probe = [prompt for prompt in probe if prompt.vision_inputs] or list(probe)
         self.family = load_family(recipe.model.family)
-        self._held: PolicyState | None = None
+        self.reward_model = reward_model
+        self._held = base
+        self._sampler: SamplerPool | None = None
+        self._trainer: Trainer | None = None
+        self._judge: Judge | None = None
+        self._scorer: ScoringService | None = None
+        self._weight_sync: WeightSync | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Engines:
@@ -41,67 +66,153 @@ class Engines:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def start(self) -> None:
-        """Start everything at once, then prove that sampler and trainer compute the same policy.
+    @property
+    def sampler(self) -> SamplerPool:
+        self.start({"sampler"})
+        assert self._sampler is not None
+        return self._sampler
 
-        Raises: SyncError when they do not.
+    @property
+    def trainer(self) -> Trainer:
+        self.start({"trainer"})
+        assert self._trainer is not None
+        return self._trainer
+
+    @property
+    def judge(self) -> Judge:
+        """With the reward model, where there is one (by now)."""
+        self.start({"judge"})
+        assert self._judge is not None
+        return self._judge
+
+    @property
+    def scorer(self) -> ScoringService | None:
+        """Asks the reward model, of whatever kind; None where there is none (yet)."""
+        config = self.recipe.judging.reward_model
+        if self._scorer is None and config is not None:
+            if not config.has_checkpoint:
+                self._scorer = self._stack.enter_context(asking(config))
+            elif self.reward_model is not None:
+                self._start_ray()
+                self._scorer = self._stack.enter_context(
+                    scoring(self.reward_model, config.sampler, self.log_dir)
+                )
+        return self._scorer
+
+    @property
+    def weight_sync(self) -> WeightSync:
+        """Between trainer and sampler."""
+        self.start({"sampler", "trainer"})
+        assert self._weight_sync is not None
+        return self._weight_sync
+
+    @cached_property
+    def forbidden_token_ids(self) -> tuple[int, ...]:
+        """Tokens that may never be sampled. Raises: BadInput where the checkpoint cannot be a policy."""
+        return forbidden_token_ids(self.base.hub, self.family)
+
+    def start(self, needs: Collection[EngineName] = ("sampler", "trainer", "judge")) -> None:
+        """Start what of ``needs`` does not run yet, sampler and trainer side by side, with the policy that is held.
+
+        Raises: SyncError when sampler and trainer then do not compute the same.
         """
-        if self._held is not None:
-            return
-        self.forbidden_token_ids = forbidden_token_ids(self.base.hub, self.family)
-        self._stack.enter_context(ray_for(self.recipe))
-        device = "cpu" if self.recipe.sampler.device == "cpu" else "cuda"
-        self.sampler = SamplerPool(self.base.hub, self.recipe.sampler, self.log_dir, self.base.version)
-        with ThreadPoolExecutor(max_workers=1) as starter:
-            sampler_started = starter.submit(self.sampler.start)
-            self._stack.callback(self.sampler.shutdown)
-            from rl.trainer.trainer import Trainer
-
-            self.trainer = Trainer(
-                self.recipe.trainer, self.recipe.model, self.base.hub, self.log_dir, device=device
+        new_sampler = "sampler" in needs and self._sampler is None
+        new_trainer = "trainer" in needs and self._trainer is None
+        if new_sampler or new_trainer:
+            assert (
+                self.forbidden_token_ids is not None
+            )  # a checkpoint that is none fails before engines start
+            self._start_ray()
+            with ThreadPoolExecutor(max_workers=1) as starter:
+                started = starter.submit(self._start_sampler) if new_sampler else None
+                if new_trainer:
+                    self._start_trainer()
+                if started is not None:
+                    started.result()
+            self._connect()
+        if "judge" in needs and self._judge is None:
+            self._judge = self._stack.enter_context(
+                Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags)
             )
-            self._stack.callback(self.trainer.shutdown)
-            sampler_started.result()
-        self.judge = self._stack.enter_context(
-            judge_of(self.recipe.judging, self.family.thinking_tags, self.log_dir, run_path=self.run_path)
+            if self.scorer is not None:
+                self._judge.score_with(self.scorer)
+
+    def _start_ray(self) -> None:
+        self._stack.enter_context(ray_for(self.recipe))  # does nothing where Ray runs already
+
+    def _start_sampler(self) -> None:
+        self._sampler = SamplerPool(self._held.hub, self.recipe.sampler, self.log_dir, self._held.version)
+        self._stack.callback(self._sampler.shutdown)
+        self._sampler.start()
+
+    def _start_trainer(self) -> None:
+        from rl.trainer.trainer import Trainer
+
+        device = "cpu" if self.recipe.sampler.device == "cpu" else "cuda"
+        self._trainer = Trainer(
+            self.recipe.trainer, self.recipe.model, self._held.hub, self.log_dir, device=device
         )
-        self.weight_sync = WeightSync(
+        self._stack.callback(self.stop_trainer)
+
+    def _connect(self) -> None:
+        """Once both are there: nothing is trained or sampled before they are proven to compute the same."""
+        if self._sampler is None or self._trainer is None:
+            return
+        self._weight_sync = WeightSync(
             self.recipe.sync,
-            self.trainer,
-            self.sampler,
+            self._trainer,
+            self._sampler,
             self.probe,
             tolerance=Tolerance.of(self.recipe.sync, self.recipe.model.dtype, self.recipe.sampler.dtype),
             forbidden_token_ids=self.forbidden_token_ids,
             seed=self.recipe.seed,
         )
-        self._held = self.base
-        self.weight_sync.prove()
+        self._weight_sync.prove()
 
-    def load_policy(self, policy: PolicyState) -> None:
-        """Make trainer and sampler hold a policy, from its checkpoint where they hold another, and prove it."""
-        self.start()
-        if self._held == policy:
-            return
-        self.trainer.load_weights(policy.hub)
-        self.weight_sync.sync(policy.version)
-        self.weight_sync.prove()
-        self._held = policy
+    def stop_trainer(self) -> None:
+        """Give back what the trainer holds; a later use starts it anew."""
+        if self._trainer is not None:
+            self._trainer.shutdown()
+        self._trainer = self._weight_sync = None
+
+    def load_policy(self, policy: PolicyState, needs: Collection[EngineName] = ()) -> None:
+        """Make the engines hold a policy, from its checkpoint where they hold another, and start ``needs``."""
+        if self._held != policy:
+            if self._trainer is not None:
+                self._trainer.load_weights(policy.hub)
+                if self._weight_sync is not None:
+                    self._weight_sync.sync(policy.version)
+                    self._weight_sync.prove()
+            elif self._sampler is not None:
+                self._sampler.shutdown()
+                self._sampler = None
+            self._held = policy
+        self.start(needs)
 
     def invalidate(self) -> None:
-        """The trainer is about to change: what it holds has no name until ``now_holds``."""
+        """The trainer is about to change: what it holds has no name until ``mark_held``."""
         self._held = PolicyState(-1, Path(), "in training")
 
-    def mark_held(self, policy: PolicyState) -> Proof:
-        """The trainer's weights, already synced as ``policy.version``, are this policy: proven, then believed."""
-        proof = self.weight_sync.prove()
+    def mark_held(self, policy: PolicyState) -> Proof | None:
+        """The trainer's weights, already synced as ``policy.version``, are this policy: proven where there is a
+        sampler, then believed."""
+        proof = None if self._weight_sync is None else self._weight_sync.prove()
         self._held = policy
         return proof
 
+    def publish(self, policy: PolicyState) -> Proof | None:
+        """The trainer's weights are this policy: to the sampler with them, where there is one."""
+        if self._weight_sync is not None:
+            self._weight_sync.sync(policy.version)
+        return self.mark_held(policy)
+
     def use_reward_model(self, path: Path) -> None:
         """The run has trained a reward model: from now on it judges general prompts."""
-        assert self.recipe.judging.reward_model is not None
-        scorer = scoring(path, self.recipe.judging.reward_model.sampler, self.log_dir)
-        self.judge.score_with(self._stack.enter_context(scorer))
+        if path == self.reward_model:
+            return
+        self.reward_model, self._scorer = path, None
+        if self._judge is not None and self.scorer is not None:
+            self._judge.score_with(self.scorer)
 
     def plan(
         self,
@@ -113,13 +224,14 @@ class Engines:
         temperature: float = 1.0,
         top_p: float = 1.0,
         first_index: int = 0,
+        seed: int | None = None,
         num_samples_by_kind: Mapping[str, int] | None = None,
     ) -> SamplingPlan:
-        """A sampling plan of this run: its seed, its forbidden tokens."""
+        """A sampling plan without the tokens that are forbidden; of the recipe's seed, unless another is given."""
         return SamplingPlan(
             num_samples=num_samples,
             max_response_tokens=max_response_tokens,
-            run_seed=self.recipe.seed,
+            run_seed=self.recipe.seed if seed is None else seed,
             step=step,
             stage=stage,
             temperature=temperature,

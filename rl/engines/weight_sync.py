@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ray.exceptions import RayError
@@ -13,11 +14,13 @@ from rl.data.batch import TrainBatch, TrainSequence
 from rl.experience.step_metrics import Mismatch
 from rl.recipe.run_config import SyncConfig
 from rl.run.stage_result import Proof
-from rl.trainer.trainer import Trainer
 from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
 from verifiers.errors import HoneError
+
+if TYPE_CHECKING:
+    from rl.trainer.trainer import Trainer
 
 
 class SyncError(HoneError):

@@ -216,21 +216,6 @@ def _reward(judgement: Judgement | None) -> Reward:
 REWARD_MODEL_LINK = "reward-model"  # in a run directory: the one that the run trained
 
 
-@contextmanager
-def judge_of(
-    config: JudgingConfig, thinking_tags: tuple[str, str], log_dir: Path, *, run_path: Path
-) -> Iterator[Judge]:
-    """Ray must be running where a reward model is served. Raises: BadInput for one that cannot be served or asked."""
-    with ExitStack() as stack:
-        judge = stack.enter_context(Judge(config, thinking_tags=thinking_tags))
-        path, model = reward_model_path(config, run_path), config.reward_model
-        if model is not None and not model.has_checkpoint:
-            judge.score_with(stack.enter_context(asking(model)))
-        elif model is not None and path is not None:
-            judge.score_with(stack.enter_context(scoring(path, model.sampler, log_dir)))
-        yield judge
-
-
 def reward_model_path(config: JudgingConfig, run_path: Path) -> Path | None:
     """The recipe's reward model, or the one that the run has trained; None where there is no checkpoint (yet)."""
     if config.reward_model is None:

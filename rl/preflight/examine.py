@@ -72,7 +72,13 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
         return
     yield from check_tokens(recipe, data, policies[0], run.path)
     if not quick:
-        with Engines(recipe, policies[0], log_dir, probe=data.heldout, run_path=run.path) as engines:
+        with Engines(
+            recipe,
+            policies[0],
+            log_dir,
+            probe=data.heldout,
+            reward_model=reward_model_path(recipe.judging, run.path),
+        ) as engines:
             yield from check_engines(recipe, engines, data)
 
 

@@ -29,6 +29,11 @@ class DataConfig(Section):
     )
     max_prompt_tokens: int = Field(8192, ge=1, description="longer prompts are counted and dropped")
 
+    @property
+    def has_cold_start(self) -> bool:
+        """As far as the recipe says: a builder may make none."""
+        return self.builder is not None or self.cold_start is not None
+
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
         if self.builder is None and (self.train_prompts is None or self.heldout_prompts is None):

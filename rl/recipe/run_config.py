@@ -44,8 +44,11 @@ class MetricsConfig(Section):
 
 
 class ProgramConfig(Section):
-    """How many rounds, and when a round counts."""
+    """How many rounds, and when a round counts; or a program of one's own."""
 
+    function: str | None = Field(
+        None, description="package.module:function(run): a program of one's own; none: rounds"
+    )
     rounds: int = Field(4, ge=1, description="of SFT, RL and, between two rounds, rejection sampling")
     min_gain: float = Field(
         -1.0, description="a round whose held-out pass@1 gains less over the best ends the program"

@@ -10,13 +10,13 @@ import numpy as np
 
 from rl.algorithm.algorithm import MonteCarlo, algorithm_of
 from rl.data.run_data import RunData
-from rl.experience.judge import reward_model_path
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig
 from rl.run.policy_state import PolicyState
+from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import CriticResult
 from rl.stages.stage import Stage, StageContext
-from rl.stages.training_step import TrainingStep, training_source
+from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
 from rl.trainer.checkpoint import StageCheckpoint, export_critic
 from verifiers.counted import counted
 from verifiers.errors import BadInput
@@ -31,11 +31,18 @@ class CriticStage(Stage[CriticResult]):
 
     leaves = CriticResult
     label = "critic"
+    needs = ("sampler", "trainer", "judge")
 
-    def __init__(self, round_index: int, base: PolicyState, start: Path | None) -> None:
+    def __init__(self, round_index: int = 0, start: Path | None = None) -> None:
         super().__init__(round_index)
-        self.base = base
         self.start = start
+
+    def work(self, recipe: Recipe) -> str:
+        _, samples = rollouts_of_a_step(recipe)
+        return f"at most {counted(recipe.critic.pretrain_steps, 'step')} of {samples}"
+
+    def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> CriticResult:
+        return CriticResult(critic=directory.path / "critic")
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return recipe.critic.pretrain_steps
@@ -72,7 +79,7 @@ class CriticStage(Stage[CriticResult]):
             checkpoint.save(trainer, experience.step + 1, source)
         critic = context.directory.path / "critic"
         with context.watch("save"):
-            export_critic(trainer, self.base.hub, critic)
+            export_critic(trainer, context.engines.base.hub, critic)
             checkpoint.finish()
         return CriticResult(
             critic=critic,
@@ -93,7 +100,7 @@ def initial_checkpoint(context: StageContext) -> Path:
         return context.policy.hub
     if init_from != FROM_REWARD_MODEL:
         return Path(init_from)
-    path = reward_model_path(context.recipe.judging, context.run.path)
+    path = context.engines.reward_model
     if path is None:
         raise BadInput(
             f"critic.init_from={init_from}, but judging.reward_model has no checkpoint to start from"

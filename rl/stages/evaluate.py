@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,26 +11,50 @@ from rl.experience.judge import JudgedRollout
 from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import read_answers
 from rl.experience.source import ExperienceSource
+from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
+from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import EvaluationResult
 from rl.stages.stage import Stage, StageContext
+from verifiers.counted import counted
 
 
 class EvaluateStage(Stage[EvaluationResult]):
     """pass@1 as the mean of k samples, pass@k, and win rates; the same prompts and seeds' rule every time.
 
-    ``opponent`` names the evaluation of an earlier policy, whose answers to general prompts these are compared with.
+    ``opponent`` is the evaluation of an earlier policy, whose answers to general prompts these are compared with.
     """
 
     leaves = EvaluationResult
     label = "evaluate"
+    needs = ("sampler", "judge")
 
-    def __init__(self, round_index: int, after: str, opponent: str | None = None) -> None:
+    def __init__(
+        self,
+        round_index: int = 0,
+        *,
+        after: str = "start",
+        opponent: EvaluationResult | None = None,
+        stream: str | None = None,
+    ) -> None:
+        """``after``: what came before it. ``stream`` of random numbers; none: one of its own."""
         super().__init__(round_index)
         self.after = after
         self.opponent = opponent
+        self.stream = stream
+
+    def work(self, recipe: Recipe) -> str:
+        num, samples = recipe.evaluation.num_prompts, recipe.evaluation.samples_per_prompt
+        prompts = "all held-out prompts" if num is None else counted(num, "held-out prompt")
+        return f"{prompts} x {counted(samples, 'sample')}"
+
+    def expected(
+        self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None
+    ) -> EvaluationResult:
+        return EvaluationResult(after=self.after, pass_at_1=math.nan)
 
     def inputs(self) -> Mapping[str, Any]:
-        return {"opponent": self.opponent}
+        return {"opponent": self.opponent.stage if self.opponent else None}
 
     def run(self, context: StageContext) -> EvaluationResult:
         """Sample the held-out prompts, judge, compare. Before there is a reward model, general prompts wait for it."""
@@ -37,8 +62,8 @@ class EvaluateStage(Stage[EvaluationResult]):
         context.directory.begin()
         prompts = [one for one in context.data.heldout[: config.num_prompts] if engines.judge.can_judge(one)]
         engines.judge.check(prompts)
-        plan = engines.plan(
-            stage=context.directory.name,
+        plan = context.plan(
+            stage=self.stream,
             num_samples=config.samples_per_prompt,
             max_response_tokens=context.recipe.rl.max_response_tokens,
             temperature=config.temperature,
@@ -62,11 +87,13 @@ class EvaluateStage(Stage[EvaluationResult]):
         """The win rate against the earlier policy; nothing where that answered no general prompt."""
         if self.opponent is None:
             return {}
-        comparisons = against_answers(judged, read_answers(context.run.path / "rollouts" / self.opponent))
+        comparisons = against_answers(
+            judged, read_answers(context.run.path / "rollouts" / self.opponent.stage)
+        )
         if not comparisons:
             return {}
         scores = context.engines.judge.compare(comparisons)
-        return {"against_previous": {"opponent": self.opponent, **win_rate(scores)}}
+        return {"against_previous": {"opponent": self.opponent.stage, **win_rate(scores)}}
 
     def summary(self, result: EvaluationResult) -> str:
         summary = [f"pass@1 {result.pass_at_1:.1%}"] if result.num_prompts else []

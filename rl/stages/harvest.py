@@ -12,6 +12,8 @@ from rl.experience.prompt_source import FixedSource
 from rl.experience.source import ExperienceSource
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
+from rl.run.policy_state import PolicyState
+from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult
 from rl.stages.stage import Stage, StageContext
 from sampler.data.sft_row import SftRow, save_sft_rows
@@ -27,6 +29,17 @@ class HarvestStage(Stage[HarvestResult]):
 
     leaves = HarvestResult
     label = "harvest"
+    needs = ("sampler", "judge")
+
+    def work(self, recipe: Recipe) -> str:
+        harvest = recipe.harvest
+        probes = f"{counted(harvest.num_prompts, 'prompt')} x {counted(harvest.probe_samples, 'sample')}"
+        return f"{probes}, hard ones x {harvest.samples_per_prompt} more"
+
+    def expected(
+        self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None
+    ) -> HarvestResult:
+        return HarvestResult(rows=directory.path / ROWS_FILE, num_hard=recipe.harvest.num_prompts)
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return 2
@@ -92,8 +105,7 @@ class HarvestStage(Stage[HarvestResult]):
         first_index: int,
     ) -> Sequence[JudgedRollout]:
         rl = context.recipe.rl
-        plan = context.engines.plan(
-            stage=context.directory.name,
+        plan = context.plan(
             step=step,
             num_samples=num_samples,
             first_index=first_index,

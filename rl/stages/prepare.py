@@ -1,84 +1,104 @@
-"""Stage 00: the data is made or read, and the base policy that everything starts from."""
+"""The first stage: the data is made or read, and the base policy that everything starts from."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from rl.algorithm.algorithm import algorithm_of
-from rl.data.preference_pairs import better_first, training_of
+from rl.data.preference_pairs import better_first, comparison_rows, training_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData, build_data, load, long_prompts, refuse_leaks, without
 from rl.data.token_limits import longest_prompt, require_positions
+from rl.families.checkpoint_check import forbidden_token_ids
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
-from rl.run.progress import ProgressDisplay
-from rl.run.run_directory import RunDirectory
+from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PrepareResult
-from rl.run.stopwatch import Stopwatch
+from rl.stages.stage import Stage, StageContext
 from verifiers.counted import counted
-
-STAGE = "00-prepare"
-
 
 CORPUS_PAIRS = 4000  # comparisons from which a tiny tokenizer learns their words
 
 
-def prepare(recipe: Recipe, run: RunDirectory, display: ProgressDisplay) -> tuple[RunData, PolicyState]:
-    """Build the data and the tiny policy once, then load them. Raises: BadInput naming file, row and column."""
-    from rl.families.checkpoint_check import forbidden_token_ids
+class PrepareStage(Stage[PrepareResult]):
+    """Builds the data and the tiny policy once, and drops prompts that are too long. It keeps ``data`` as read."""
 
-    stage = run.stage(STAGE)
-    if stage.is_complete:
-        display.done_before("prepare data")
-        result = PrepareResult.of(stage.manifest(), run.path)
-        data = without(load(result.paths, run.path), result.too_long.get("prompt_ids", ()))
-        return data, result.policy
-    started_at, watch = time.time(), Stopwatch()
-    with display.stage("prepare data") as progress:
-        stage.begin()
+    leaves = PrepareResult
+    label = "prepare data"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data: RunData | None = None
+        self._sources: dict[str, Any] = {}
+
+    @property
+    def title(self) -> str:
+        return self.label
+
+    def directory_name(self, number: int) -> str:
+        return f"{number:02d}-{self.kind}"
+
+    def work(self, recipe: Recipe) -> str:
+        return "the data sets"
+
+    def expected(
+        self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None
+    ) -> PrepareResult:
+        return PrepareResult(
+            policy=PolicyState(0, directory.path / "policy", directory.name),
+            num_cold_start_rows=int(recipe.data.has_cold_start),
+        )
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {"data": self._sources}
+
+    def run(self, context: StageContext) -> PrepareResult:
+        """Raises: BadInput naming file, row and column."""
+        recipe, directory, run_path = context.recipe, context.directory, context.run.path
+        directory.begin()
+        self._sources = recipe.data.model_dump(mode="json")
         if recipe.model.path is not None:
             forbidden_token_ids(Path(recipe.model.path), load_family(recipe.model.family))
-        with watch("build"):
-            paths = build_data(recipe, stage.path)
-        with watch("load"):
-            data = load(paths, run.path)
+        with context.watch("build"):
+            paths = build_data(recipe, directory.path)
+        with context.watch("load"):
+            data = load(paths, run_path)
             refuse_leaks(data)
-        algorithm_of(recipe.rl).check(data.train)
-        with watch("model"):
-            policy = base_policy(recipe, stage.path, data)
-        with watch("measure"):
-            limit = longest_prompt(recipe)
-            too_long = long_prompts(
-                chain(data.train, data.heldout),
-                PromptEncoder(policy.hub, recipe.sampler.chat_template_kwargs),
-                limit,
-            )
-            data = without(data, too_long)
-        result = PrepareResult(
-            paths={name: _inside(path, run.path) for name, path in paths.items()},
+        if data.train:
+            algorithm_of(recipe.rl).check(data.train)
+        with context.watch("model"):
+            policy = base_policy(recipe, directory.path, data)
+        with context.watch("measure"):
+            limit = longest_prompt(recipe) if data.train else 0
+            encoder = PromptEncoder(policy.hub, recipe.sampler.chat_template_kwargs)
+            too_long = long_prompts(chain(data.train, data.heldout), encoder, limit)
+            self.data = without(data, too_long)
+        return PrepareResult(
+            paths={name: _inside(path, run_path) for name, path in paths.items()},
             policy=policy,
-            num_train_prompts=len(data.train),
-            num_heldout_prompts=len(data.heldout),
-            num_cold_start_rows=len(data.cold_start),
+            num_train_prompts=len(self.data.train),
+            num_heldout_prompts=len(self.data.heldout),
+            num_cold_start_rows=len(self.data.cold_start),
             too_long={"limit_tokens": limit, "prompt_ids": too_long},
         )
-        stage.complete(
-            result,
-            title="prepare data",
-            round_index=0,
-            started_at=started_at,
-            watch=watch,
-            inputs={"data": recipe.data.model_dump(mode="json")},
+
+    def summary(self, result: PrepareResult) -> str:
+        num_dropped = len(result.too_long.get("prompt_ids", ()))
+        limit = result.too_long.get("limit_tokens")
+        dropped = f", {counted(num_dropped, 'prompt')} over {limit} tokens dropped" if num_dropped else ""
+        return (
+            f"{counted(result.num_train_prompts, 'prompt')}, {result.num_heldout_prompts:,} held out, "
+            f"{counted(result.num_cold_start_rows, 'row')}{dropped}"
         )
-        dropped = f", {counted(len(too_long), 'prompt')} over {limit} tokens dropped" if too_long else ""
-        progress.finish(
-            f"{counted(len(data.train), 'prompt')}, {len(data.heldout):,} held out, "
-            f"{counted(len(data.cold_start), 'row')}{dropped}"
-        )
-    return data, policy
+
+
+def prepared_data(result: PrepareResult, run_path: Path) -> RunData:
+    """Read again what an earlier process prepared."""
+    return without(load(result.paths, run_path), result.too_long.get("prompt_ids", ()))
 
 
 def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
@@ -86,16 +106,24 @@ def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
     if recipe.model.path is not None:
         hub = Path(recipe.model.path).absolute()
         require_positions(recipe, hub)
-        return PolicyState(0, hub, STAGE)
+        return PolicyState(0, hub, directory.name)
+    hub = directory / "policy"
+    load_family(recipe.model.family).build_tiny(
+        hub, seed=recipe.seed, corpus=_corpus(recipe, data), sizes=recipe.model.tiny
+    )
+    require_positions(recipe, hub)
+    return PolicyState(0, hub, directory.name)
+
+
+def _corpus(recipe: Recipe, data: RunData) -> list[str]:
     corpus = [prompt.text for prompt in data.train] + [row.prompt.text for row in data.cold_start]
     corpus += [row.response for row in data.cold_start]
     if data.preferences:
         pairs = better_first(data.preferences["train"], training_of(recipe), seed=recipe.seed)
+        if not corpus:  # a reward model alone
+            return [row.prompt.text for row in comparison_rows(pairs)]
         corpus += [pair.to_prompt().text for pair in pairs[:CORPUS_PAIRS]]
-    hub = directory / "policy"
-    load_family(recipe.model.family).build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
-    require_positions(recipe, hub)
-    return PolicyState(0, hub, STAGE)
+    return corpus
 
 
 def _inside(path: str, run_path: Path) -> str:

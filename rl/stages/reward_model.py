@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from reward_models.preference_report import judged_pair, pair_report
 from rl.data.preference_pairs import better_first, training_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
+from rl.engines.engines import EngineName
 from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
@@ -21,9 +22,11 @@ from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import RewardModelResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
+from rl.stages.sft import epochs_words
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics
 from rl.trainer.checkpoint import StageCheckpoint
+from verifiers.counted import counted
 from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
@@ -36,10 +39,22 @@ class RewardStage(Stage[RewardModelResult]):
 
     leaves = RewardModelResult
     label = "reward model"
+    needs: ClassVar[tuple[EngineName, ...]] = ("trainer",)
 
-    def __init__(self, round_index: int, base: PolicyState) -> None:
+    def __init__(self, round_index: int = 0, *, keeps_trainer: bool = True) -> None:
+        """Without ``keeps_trainer`` the trainer has ended when the reward model starts, and lends it its device."""
         super().__init__(round_index)
-        self.base = base
+        self.keeps_trainer = keeps_trainer
+
+    def work(self, recipe: Recipe) -> str:
+        config = training_of(recipe)
+        batch = counted(config.batch_size, "comparison")
+        return f"{epochs_words(config.epochs)} of preferences, {batch} a step"
+
+    def expected(
+        self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None
+    ) -> RewardModelResult:
+        return RewardModelResult(model=directory.path / "model")
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         config = training_of(recipe)
@@ -61,7 +76,7 @@ class RewardStage(Stage[RewardModelResult]):
             objective = reward_objective(
                 config.kind,
                 train,
-                PromptEncoder(self.base.hub, serving.sampler.chat_template_kwargs),
+                PromptEncoder(context.engines.base.hub, serving.sampler.chat_template_kwargs),
                 max_tokens=serving.sampler.max_model_len,
             )
         training = RewardTraining(
@@ -77,12 +92,16 @@ class RewardStage(Stage[RewardModelResult]):
         loss = training.fit(objective, context.policy.hub)
         model = context.directory.path / "model"
         with context.watch("save"):
-            objective.export(trainer, self.base.hub, model)
+            objective.export(trainer, context.engines.base.hub, model)
             training.checkpoint.finish()
         with context.watch("start"):
+            if not self.keeps_trainer:
+                context.engines.stop_trainer()
             context.engines.use_reward_model(model)
+            scorer = context.engines.scorer
+        assert scorer is not None
         with context.watch("judge"):
-            scores = context.engines.judge.compare(heldout)
+            scores = [asked.result() for asked in [scorer.submit(one) for one in heldout]]
         report = pair_report(map(judged_pair, scores))
         if report.accuracy is None:
             raise HoneError(

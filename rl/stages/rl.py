@@ -9,11 +9,13 @@ from rl.data.run_data import RunData
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
+from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import RlResult
 from rl.stages.critic import initial_checkpoint
 from rl.stages.stage import Stage, StageContext
-from rl.stages.training_step import TrainingStep, training_source
+from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
 from rl.trainer.checkpoint import StageCheckpoint, export_critic, export_policy
+from verifiers.counted import counted
 
 
 class RlStage(Stage[RlResult]):
@@ -21,11 +23,26 @@ class RlStage(Stage[RlResult]):
 
     leaves = RlResult
     label = "RL"
+    needs = ("sampler", "trainer", "judge")
 
-    def __init__(self, round_index: int, base: PolicyState, critic: Path | None = None) -> None:
+    def __init__(self, round_index: int = 0, critic: Path | None = None) -> None:
         super().__init__(round_index)
-        self.base = base
         self.critic = critic
+
+    def work(self, recipe: Recipe) -> str:
+        rl, (rollouts, samples) = recipe.rl, rollouts_of_a_step(recipe)
+        most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
+        return (
+            f"{counted(rl.steps, 'step')} of {samples} = {most}{counted(rl.steps * rollouts, 'rollout')}, "
+            f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} ({rl.advantage}, {rl.loss.policy_loss})"
+        )
+
+    def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> RlResult:
+        version = policy.version + recipe.rl.steps if policy is not None else 0
+        return RlResult(
+            policy=PolicyState(version, directory.path / "policy", directory.name),
+            critic=directory.path / "critic" if algorithm_of(recipe.rl).needs_critic else None,
+        )
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return recipe.rl.steps
@@ -84,9 +101,9 @@ class RlStage(Stage[RlResult]):
         with context.watch("sync"):
             proof = engines.mark_held(policy)
         with context.watch("save"):
-            export_policy(engines.trainer, self.base.hub, policy.hub)
+            export_policy(engines.trainer, engines.base.hub, policy.hub)
             if algorithm.needs_critic:
-                export_critic(engines.trainer, self.base.hub, critic)
+                export_critic(engines.trainer, engines.base.hub, critic)
             checkpoint.finish()
         logged = context.directory.metrics()  # those of a process that was killed too
         return RlResult(

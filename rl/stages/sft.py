@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rl.algorithm.losses import SFT_LOSS, LossSpec
 from rl.data.batch import TrainBatch, TrainSequence
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
 from rl.data.sft_batches import num_packs, sft_packs, sft_sequences
+from rl.engines.engines import EngineName
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import SftConfig
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.policy_state import PolicyState
+from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, SftResult
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics
@@ -30,11 +32,24 @@ class SftStage(Stage[SftResult]):
 
     leaves = SftResult
     label = "SFT"
+    needs: ClassVar[tuple[EngineName, ...]] = ("trainer",)
 
-    def __init__(self, round_index: int, base: PolicyState, harvests: Sequence[HarvestResult] = ()) -> None:
+    def __init__(self, round_index: int = 0, harvests: Sequence[HarvestResult] = ()) -> None:
         super().__init__(round_index)
-        self.base = base
         self.harvests = [harvest for harvest in harvests if harvest.rows is not None]
+
+    def work(self, recipe: Recipe) -> str:
+        sft, later = recipe.sft, self.round_index > 0
+        epochs = sft.later_epochs if later and sft.later_epochs else sft.epochs
+        unit = "sequence" if sft.pack_tokens is None else f"{sft.pack_tokens:,}-token pack"
+        kept = f"{sft.later_cold_start_frac:.0%} of " if later else ""
+        cold_start = f"{kept}the cold-start rows" if recipe.data.has_cold_start else ""
+        rows = " and ".join(filter(None, (cold_start, "all harvests" if self.harvests else "")))
+        return f"{epochs_words(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step"
+
+    def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> SftResult:
+        version = policy.version + 1 if policy is not None else 0
+        return SftResult(policy=PolicyState(version, directory.path / "policy", directory.name))
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int | None:
         if recipe.sft.pack_tokens is not None:
@@ -53,7 +68,7 @@ class SftStage(Stage[SftResult]):
         with context.watch("encode"):
             rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
             rows += [row for harvest in self.harvests for row in load_sft_rows(str(harvest.rows))]
-            encoder = PromptEncoder(self.base.hub, context.recipe.sampler.chat_template_kwargs)
+            encoder = PromptEncoder(context.engines.base.hub, context.recipe.sampler.chat_template_kwargs)
             sequences, num_dropped = sft_sequences(
                 rows, encoder, max_tokens=context.recipe.sampler.max_model_len
             )
@@ -63,7 +78,7 @@ class SftStage(Stage[SftResult]):
                 f"sampler.max_model_len={context.recipe.sampler.max_model_len}: raise it"
             )
         if self.round_index and config.start_from == "base":
-            trainer.load_weights(self.base.hub)
+            trainer.load_weights(context.engines.base.hub)
         trainer.reset_optimizer()
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
         loss = self._train(context, sequences, checkpoint)
@@ -71,10 +86,9 @@ class SftStage(Stage[SftResult]):
             context.policy.version + 1, context.directory.path / "policy", context.directory.name
         )
         with context.watch("sync"):
-            context.engines.weight_sync.sync(policy.version)
-            proof = context.engines.mark_held(policy)
+            proof = context.engines.publish(policy)
         with context.watch("save"):
-            export_policy(trainer, self.base.hub, policy.hub)
+            export_policy(trainer, context.engines.base.hub, policy.hub)
             checkpoint.finish()
         return SftResult(
             policy=policy,
@@ -149,6 +163,10 @@ def schedule_of_round(config: SftConfig, round_index: int) -> ScheduleConfig:
     if round_index and config.later_lr is not None:
         return config.schedule.model_copy(update={"lr": config.later_lr})
     return config.schedule
+
+
+def epochs_words(number: float) -> str:
+    return f"{number:g} epoch{'' if number == 1 else 's'}"
 
 
 def _rows_by_source(rows: Sequence[SftRow]) -> dict[str, int]:

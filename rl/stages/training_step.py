@@ -17,9 +17,11 @@ from rl.experience.step_metrics import (
     train_metrics,
 )
 from rl.experience.training_batch import mini_batches, packed_rollouts, with_advantages
+from rl.recipe.recipe import Recipe
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.stopwatch import Stopwatch
 from rl.stages.stage import StageContext
+from verifiers.counted import counted
 from verifiers.errors import HoneError
 
 
@@ -28,8 +30,7 @@ def training_source(
 ) -> ExperienceSource:
     """Experience of the training prompts, for a stage that learns, in an order that hangs on ``seed``."""
     config, engines = algorithm.config, context.engines
-    plan = engines.plan(
-        stage=context.directory.name,
+    plan = context.plan(
         num_samples=config.samples_per_prompt,
         num_samples_by_kind={"general": config.samples_per_general_prompt},
         max_response_tokens=config.max_response_tokens,
@@ -45,6 +46,18 @@ def training_source(
         num_steps=num_steps,
         algorithm=algorithm,
     )
+
+
+def rollouts_of_a_step(recipe: Recipe) -> tuple[int, str]:
+    """How many (at most, where general prompts have fewer samples), and in words."""
+    rl = recipe.rl
+    samples = counted(rl.samples_per_prompt, "sample")
+    if recipe.judging.reward_model is not None:
+        samples += f" (of a general prompt {rl.samples_per_general_prompt})"
+    if rl.rollouts_per_step is not None:
+        return rl.rollouts_per_step, f"{counted(rl.rollouts_per_step, 'rollout')}, {samples} a prompt"
+    rollouts = rl.prompts_per_step * rl.samples_per_prompt
+    return rollouts, f"{counted(rl.prompts_per_step, 'prompt')} x {samples}"
 
 
 class TrainingStep:

@@ -6,11 +6,13 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rl.run.stage_directory import StageDirectory
-from rl.trainer.trainer import Trainer
 from sampler.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from rl.trainer.trainer import Trainer
 
 CURSOR = "cursor.json"
 NOT_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt", "*.pth")

@@ -48,24 +48,23 @@ def build_data(builder: str, out_dir: Folder, *, seed: int, options: Mapping[str
     `seed` gives way to one among the options. Raises `BadInput` for a function that is not there, an option it does
     not have (with the near name) or whose value has another type than the function's annotation says.
     """
-    function = _function(builder)
+    function = named_function("data.builder", builder)
     arguments = _checked(function, {"seed": seed, **options}, builder)
     return {name: Path(path) for name, path in function(out_dir, **arguments).items()}
 
 
-def _function(builder: str) -> Callable[..., Mapping[str, Any]]:
-    module_name, colon, name = builder.partition(":")
+def named_function(key: str, path: str) -> Callable[..., Any]:
+    """What the recipe's ``key`` names as package.module:function. Raises: BadInput where it is not there."""
+    module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
-        raise BadInput(f"data.builder {builder!r} is not of the form package.module:function")
+        raise BadInput(f"{key} {path!r} is not of the form package.module:function")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as why:
-        raise BadInput(f"data.builder {builder!r}: {why}") from None
+        raise BadInput(f"{key} {path!r}: {why}") from None
     function = getattr(module, name, None)
     if not callable(function):
-        raise BadInput(
-            f"data.builder {builder!r}: no function {name!r} in {module_name}{near_name(name, dir(module))}"
-        )
+        raise BadInput(f"{key} {path!r}: no function {name!r} in {module_name}{near_name(name, dir(module))}")
     return function
 
 

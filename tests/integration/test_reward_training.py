@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from recipes.commands.reward_model import train_reward_model
 from recipes.digits.preferences import build_preferences
 from reward_models.preference import load_preferences
 from reward_models.serving import served
@@ -30,7 +31,6 @@ from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.stages.reward_model import RewardTraining
 from rl.stages.reward_objective import reward_objective
-from rl.stages.reward_run import train_reward_model
 from rl.trainer.trainer import Trainer
 from verifiers.errors import BadInput
 
@@ -70,7 +70,7 @@ def test_trained_reported_and_not_done_twice(
     left = {file.name for file in (run.path / "model").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= left
     assert (VALUE_HEAD_FILE in left) == (kind == "scalar")
-    metrics = run.metrics.of_stage("01-reward-model")
+    metrics = run.metrics.of_stage("01-reward-model-r0")
     losses = [one["train/loss"] for one in metrics]
     assert losses[-1] < losses[0]
     assert ("reward_model/pair_accuracy_frac" in metrics[0]) == (kind == "scalar")

@@ -10,15 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from recipes.commands.output.check_list import run_checks
-from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
 from rl.preflight.environment import check_environment
 from rl.preflight.token_limits import comparison_room, response_room
+from rl.program import program_of
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
+from rl.stages.runner import plan_of
 from sampler.data.dataset_rows import SUFFIXES
 from verifiers.counted import counted
 from verifiers.errors import near_name
@@ -29,11 +30,15 @@ def print_plan(recipe: Recipe) -> list[Finding]:
 
     Data files are read and checked; what a builder would make is not made.
     """
-    title = f"{recipe.name}: {counted(recipe.program.rounds, 'round')} into {recipe.run_dir}"
-    done = _stages_done(Path(recipe.run_dir))
-    table = Table("stage", "work", *(["state"] if done else []), title=title)
-    for number, (stage, work) in enumerate([("prepare data", _data(recipe)), *_stages(recipe)]):
-        table.add_row(stage, work, *(["done" if number in done else "to do"] if done else []))
+    what = recipe.program.function or counted(recipe.program.rounds, "round")
+    stages = plan_of(program_of(recipe), recipe, RunDirectory(Path(recipe.run_dir)))
+    has_begun = any(stage.is_done for stage in stages)
+    table = Table("stage", "work", title=f"{recipe.name}: {what} into {recipe.run_dir}")
+    if has_begun:
+        table.add_column("state")
+    for stage in stages:
+        work = _data(recipe) if stage.kind == "prepare" else stage.work
+        table.add_row(stage.title, work, *(["done" if stage.is_done else "to do"] if has_begun else []))
     judge = recipe.judging.reward_model
     console = Console()
     console.print(table)
@@ -82,85 +87,3 @@ def _origin(file: str | None, builder: str | None) -> str:
 
 def _is_local(path: str) -> bool:
     return Path(path).exists() or Path(path).suffix in SUFFIXES
-
-
-def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """The stages after the data, in the order and number of `rl.program`."""
-    sft, rl, harvest, evaluation = recipe.sft, recipe.rl, recipe.harvest, recipe.evaluation
-    heldout = f"{_prompts_asked(evaluation.num_prompts)} x {counted(evaluation.samples_per_prompt, 'sample')}"
-    unit = "sequence" if sft.pack_tokens is None else f"{sft.pack_tokens:,}-token pack"
-    has_cold_start = recipe.data.builder is not None or recipe.data.cold_start is not None
-    yield "evaluate", heldout
-    for round_index in range(recipe.program.rounds):
-        if round_index or has_cold_start:
-            epochs = sft.later_epochs if round_index and sft.later_epochs else sft.epochs
-            later_rows = f"{sft.later_cold_start_frac:.0%} of the cold-start rows and all harvests"
-            rows = (
-                "the cold-start rows" if not round_index else later_rows if has_cold_start else "all harvests"
-            )
-            yield (
-                f"round {round_index} · SFT",
-                f"{_epochs(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step",
-            )
-        if trains_reward_model(recipe) and not round_index:
-            config = training_of(recipe)
-            yield (
-                f"round {round_index} · reward model",
-                f"{_epochs(config.epochs)} of preferences, {counted(config.batch_size, 'comparison')} a step",
-            )
-        if round_index or has_cold_start or trains_reward_model(recipe):
-            yield f"round {round_index} · evaluate", heldout
-        rollouts, samples = _rollouts_of_a_step(recipe)
-        most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
-        if algorithm_of(rl).needs_critic and recipe.critic.pretrain_steps:
-            yield (
-                f"round {round_index} · critic",
-                f"at most {counted(recipe.critic.pretrain_steps, 'step')} of {samples}",
-            )
-        yield (
-            f"round {round_index} · RL",
-            (
-                f"{counted(rl.steps, 'step')} of {samples} = {most}"
-                f"{counted(rl.steps * rollouts, 'rollout')}, "
-                f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} "
-                f"({rl.advantage}, {rl.loss.policy_loss})"
-            ),
-        )
-        yield f"round {round_index} · evaluate", heldout
-        if round_index + 1 < recipe.program.rounds or recipe.program.harvest_after_last:
-            yield (
-                f"round {round_index} · harvest",
-                (
-                    f"{counted(harvest.num_prompts, 'prompt')} x {counted(harvest.probe_samples, 'sample')}, "
-                    f"hard ones x {harvest.samples_per_prompt} more"
-                ),
-            )
-
-
-def _rollouts_of_a_step(recipe: Recipe) -> tuple[int, str]:
-    """How many (at most, where general prompts have fewer samples), and in words."""
-    rl = recipe.rl
-    samples = counted(rl.samples_per_prompt, "sample")
-    if recipe.judging.reward_model is not None:
-        samples += f" (of a general prompt {rl.samples_per_general_prompt})"
-    if rl.rollouts_per_step is not None:
-        return rl.rollouts_per_step, f"{counted(rl.rollouts_per_step, 'rollout')}, {samples} a prompt"
-    return (
-        rl.prompts_per_step * rl.samples_per_prompt,
-        f"{counted(rl.prompts_per_step, 'prompt')} x {samples}",
-    )
-
-
-def _prompts_asked(number: int | None) -> str:
-    return "all held-out prompts" if number is None else counted(number, "held-out prompt")
-
-
-def _epochs(number: float) -> str:
-    return f"{number:g} epoch{'' if number == 1 else 's'}"
-
-
-def _stages_done(run_path: Path) -> set[int]:
-    """Numbers of the stages that have a manifest."""
-    stages = (run_path / "stages").glob("[0-9][0-9]-*")
-    run = RunDirectory(run_path)
-    return {int(path.name[:2]) for path in stages if run.stage(path.name).is_complete}

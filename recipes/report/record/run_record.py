@@ -11,7 +11,7 @@ import yaml
 from recipes.report.record.rates import pass_at_1, win_rate
 from recipes.report.record.rollout_table import PASS_SCORE
 from rl.run.metrics_log import read_metrics
-from rl.run.run_summary import build_summary, read_manifests, run_status
+from rl.run.run_record import build_summary, read_manifests, run_status
 from verifiers.errors import BadInput
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.report.record.attempt import MAX_SHOWN_CHARS, ShownText
 from recipes.report.record.picture import Picture
-from rl.run.run_summary import read_manifests
+from rl.run.run_record import read_manifests
 from verifiers.errors import HoneError
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from reward_models.registry import load_reward_model
-from rl.experience.judge import judge_of
+from rl.engines.engines import Engines
 from rl.preflight.environment import check_environment
 from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
 from sampler.rollout import RolloutGroup
 from verifiers.errors import BadInput
 
@@ -82,7 +83,8 @@ def test_it_judges_general_prompts(
             ),
         )
     ]
-    with judge_of(given.judging, ("<think>", "</think>"), tmp_path, run_path=tmp_path) as judge:
+    with Engines(given, PolicyState(0, tmp_path, ""), tmp_path) as engines:
+        judge = engines.judge
         judge.check([asked])
         assert [one.reward.value for one in judge.judge(groups).rollouts] == [0.75, 0.25]
         closed = sys.modules["outside_judges"].Longer.closed

@@ -172,7 +172,8 @@ def test_stages_that_are_done_are_marked(recipe_of, tmp_path, capsys):
     recipe = recipe_of([row(1)])
     stage = tmp_path / "runs" / "own" / "stages" / "00-prepare"
     stage.mkdir(parents=True)
-    (stage / "manifest.json").write_text("{}")
+    policy = {"version": 0, "hub": "stages/00-prepare/policy", "stage": "00-prepare"}
+    (stage / "manifest.json").write_text(json.dumps({"stage": "00-prepare", "result": {"policy": policy}}))
     print_plan(recipe)
     lines = capsys.readouterr().out.splitlines()
     assert next("done" in line for line in lines if "prepare data" in line)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from rl.experience.judge import judge_of
+from rl.engines.engines import Engines
 from rl.preflight.environment import check_environment
 from rl.recipe.recipe import Recipe
+from rl.run.policy_state import PolicyState
 from sampler.rollout import RolloutGroup
 from verifiers.errors import BadInput, HoneError
 
 KEY_ENV = "HONE_TEST_ENDPOINT_KEY"
-TAGS = ("<think>", "</think>")
 
 
 def recipe(url: str, **endpoint: Any) -> Recipe:
@@ -35,7 +35,8 @@ def general(prompt: Callable[..., Any], name: str) -> Any:
 
 def judged(made: Recipe, prompt: Callable[..., Any], rollout: Callable[..., Any], log_dir: Path) -> Any:
     asked = general(prompt, "g")
-    with judge_of(made.judging, TAGS, log_dir, run_path=log_dir) as judge:
+    with Engines(made, PolicyState(0, log_dir, ""), log_dir) as engines:
+        judge = engines.judge
         assert judge.can_judge(asked)
         judge.check([asked])
         groups = [RolloutGroup(asked, (rollout(asked, 0, "<think>a secret</think>nine"),))]
@@ -108,6 +109,6 @@ def test_without_a_key_in_the_environment_no_judge_is_started(
     monkeypatch.delenv(KEY_ENV, raising=False)
     with (
         pytest.raises(BadInput, match=KEY_ENV),
-        judge_of(recipe("http://localhost:1/v1").judging, TAGS, tmp_path, run_path=tmp_path),
+        Engines(recipe("http://localhost:1/v1"), PolicyState(0, tmp_path, ""), tmp_path) as engines,
     ):
-        raise AssertionError("a judge without a key")
+        raise AssertionError(f"a judge without a key: {engines.judge}")

@@ -100,7 +100,7 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
         weight_sync=Trainer(),
         judge=Trainer(),
         sampler=Trainer(),
-        plan=lambda **_: SimpleNamespace(step=0),
+        base=PolicyState(0, tmp_path, "00-prepare"),
         invalidate=lambda: None,
         mark_held=lambda _: proof,
     )
@@ -111,8 +111,9 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
     context = SimpleNamespace(
         recipe=SimpleNamespace(rl=config, seed=1), engines=engines, directory=stage, run=run, policy=base,
         data=SimpleNamespace(train=[]), progress=Trainer(), watch=lambda _: nullcontext(),
+        plan=lambda **_: SimpleNamespace(step=0),
     )  # fmt: skip
-    result = RlStage(0, base).run(context)
+    result = RlStage().run(context)
     assert (result.mismatch_kl_max, result.reward_mean_last) == (0.1, 0.3)
     assert result.policy.version == 7
     assert engines.weight_sync.calls == [("sync", 7), ("prove",)]

@@ -33,9 +33,10 @@ class Engines:
         self.sampler, self.judge = sampler, judge
         judge.check = lambda prompts: None
         self.trainer = self.weight_sync = self
+        self.base = PolicyState(0, Path("base"), "00-prepare")
 
-    def plan(self, **settings: Any) -> SamplingPlan:
-        return SamplingPlan(run_seed=1, step=0, **settings)
+    def plan(self, *, seed: int, **settings: Any) -> SamplingPlan:
+        return SamplingPlan(run_seed=seed, step=0, **settings)
 
     def logprobs(self, batch: Any, **_: Any) -> Any:
         self.calls.append("logprobs")
@@ -116,7 +117,7 @@ def stage_context(
 
 def test_a_step_of_ppo_in_its_order(stage_context: Any, engines: Engines, tmp_path: Path) -> None:
     context = stage_context("rl")
-    result = RlStage(0, PolicyState(0, tmp_path, "00-prepare")).run(context)
+    result = RlStage().run(context)
     step = ["logprobs", "values", "critic", "policy"]
     assert engines.calls == [
         "load_critic", "reset_optimizer", "invalidate",
@@ -144,7 +145,7 @@ def test_a_critic_that_is_not_pretrained_starts_from_the_checkpoint_it_is_given(
 def test_value_pretraining_moves_the_critic_alone(
     stage_context: Any, engines: Engines, tmp_path: Path
 ) -> None:
-    result = CriticStage(0, PolicyState(0, tmp_path, "00-prepare"), None).run(stage_context("critic"))
+    result = CriticStage().run(stage_context("critic"))
     assert engines.calls == ["load_critic", *["values", "critic"] * 2]  # settled: nothing is gained
     assert result.num_steps == 2
 
@@ -153,7 +154,7 @@ def test_waiting_for_verdicts_is_judging(stage_context: Any, tmp_path: Path) -> 
     """The judge of this test claims to have been waited for half a second a step, in both stages."""
     for kind, stage in {"rl": RlStage, "critic": CriticStage}.items():
         context = stage_context(kind)
-        stage(0, PolicyState(0, tmp_path, "00-prepare"), None).run(context)
+        stage().run(context)
         metrics = context.directory.metrics()[0]
         assert metrics["time/judge_s"] >= 0.5 and metrics["time/generate_s"] < 0
         assert context.watch.seconds["judge"] >= 0.5 * len(context.directory.metrics())
@@ -171,7 +172,7 @@ def test_a_loss_that_is_no_number_stops_the_stage(
     stage = {"rl": RlStage, "critic": CriticStage}[kind]
     context = stage_context(kind)
     with pytest.raises(HoneError, match=f"{loss} loss, mini-batch 0: loss is nan"):
-        stage(0, PolicyState(0, tmp_path, "00-prepare"), None).run(context)
+        stage().run(context)
     updates = [call for call in engines.calls if call in ("critic", "policy")]
     assert updates[:-1] == before
     assert not context.directory.metrics()
@@ -181,7 +182,6 @@ def test_a_killed_stage_goes_on_from_the_sources_state(
     stage_context: Any, named_sampler: Any, named_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {"steps": 6, "checkpoint_every_steps": 2, "dynamic_sampling": True}
-    base = PolicyState(0, tmp_path, "00-prepare")
 
     def run_on(sampler: Any, fails_at: int | None = None) -> Any:
         engines = Engines(sampler, named_judge())
@@ -189,7 +189,7 @@ def test_a_killed_stage_goes_on_from_the_sources_state(
         if fails_at is not None:
             sync = engines.sync
             engines.sync = lambda version: 1 / 0 if version == fails_at else sync(version)  # type: ignore
-        return RlStage(0, base).run(context), context
+        return RlStage().run(context), context
 
     with pytest.raises(ZeroDivisionError):
         run_on(named_sampler(), fails_at=4 + 4)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rl.run.metrics_log import read_metrics
-from rl.run.run_summary import write_summary
+from rl.run.run_record import write_summary
 
 
 def add_stage(run: Path, name: str, kind: str, result: dict[str, object], **fields: object) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from rl.run.metrics_log import read_metrics, stage_order
+from rl.run.stage_result import StageResult, result_of
 from sampler.atomic_file import write_atomically
 
 Json = dict[str, Any]
@@ -83,6 +84,11 @@ def read_manifests(run_dir: Path) -> list[Json]:
         (run_dir / "stages").glob("*/manifest.json"), key=lambda path: stage_order(path.parent.name)
     )
     return [{"stage": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))} for path in paths]
+
+
+def results_of(run_dir: Path) -> list[StageResult]:
+    """What the complete stages left, in order."""
+    return [result_of(manifest, run_dir) for manifest in read_manifests(run_dir)]
 
 
 def _read_recipe(path: Path) -> Json:
