@@ -88,15 +88,8 @@ class Engines:
     @property
     def scorer(self) -> ScoringService | None:
         """Asks the reward model, of whatever kind; None where there is none (yet)."""
-        config = self.recipe.judging.reward_model
-        if self._scorer is None and config is not None:
-            if not config.has_checkpoint:
-                self._scorer = self._stack.enter_context(asking(config))
-            elif self.reward_model is not None:
-                self._start_ray()
-                self._scorer = self._stack.enter_context(
-                    scoring(self.reward_model, config.sampler, self.log_dir)
-                )
+        if self._scorer is None and self.recipe.judging.reward_model is not None:
+            self._start_scorer()
         return self._scorer
 
     @property
@@ -131,11 +124,9 @@ class Engines:
                     started.result()
             self._connect()
         if "judge" in needs and self._judge is None:
-            self._judge = self._stack.enter_context(
-                Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags)
-            )
+            self._start_judge()
             if self.scorer is not None:
-                self._judge.score_with(self.scorer)
+                self.judge.score_with(self.scorer)
 
     def _start_ray(self) -> None:
         self._stack.enter_context(ray_for(self.recipe))  # does nothing where Ray runs already
@@ -153,6 +144,20 @@ class Engines:
             self.recipe.trainer, self.recipe.model, self._held.hub, self.log_dir, device=device
         )
         self._stack.callback(self.stop_trainer)
+
+    def _start_judge(self) -> None:
+        self._judge = self._stack.enter_context(
+            Judge(self.recipe.judging, thinking_tags=self.family.thinking_tags)
+        )
+
+    def _start_scorer(self) -> None:
+        config = self.recipe.judging.reward_model
+        assert config is not None
+        if not config.has_checkpoint:
+            self._scorer = self._stack.enter_context(asking(config))
+        elif self.reward_model is not None:
+            self._start_ray()
+            self._scorer = self._stack.enter_context(scoring(self.reward_model, config.sampler, self.log_dir))
 
     def _connect(self) -> None:
         """Once both are there: nothing is trained or sampled before they are proven to compute the same."""

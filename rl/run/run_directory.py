@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from rl.recipe.recipe import Recipe
 from rl.recipe.run_config import MetricsConfig
 from rl.run.metrics_log import MetricsLog, sinks_of
-from rl.run.run_summary import read_manifests
+from rl.run.run_record import read_manifests
 from rl.run.stage_directory import MANIFEST, StageDirectory
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput

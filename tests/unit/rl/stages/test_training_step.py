@@ -138,7 +138,7 @@ def test_a_critic_that_is_not_pretrained_starts_from_the_checkpoint_it_is_given(
     settings = context.recipe.critic.model_copy(update={"pretrain_steps": 0, "init_from": "checkpoints/rm"})
     context = replace(context, recipe=context.recipe.model_copy(update={"critic": settings}))
     start = Path(round_before) if round_before else None
-    RlStage(0, PolicyState(0, tmp_path, "00-prepare"), start).run(context)
+    RlStage(critic=start).run(context)
     assert loaded == [start or Path("checkpoints/rm")]
 
 

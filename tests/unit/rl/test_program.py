@@ -1,0 +1,294 @@
+"""Programs on fake engines: the order of stages, the dry run against the run, stops, kills; all in milliseconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from recipes.programs import reward_model_only, reward_model_then_ppo, rl_only, sft_only
+from recipes.programs.evaluate_policies import evaluate_policies
+from recipes.settings.recipe_file import load_recipe
+from rl.fakes import FakeSampler, FakeTrainer, fake_engines
+from rl.program import Program, Runner, program_of, rounds, run_program
+from rl.recipe.recipe import Recipe
+from rl.run.progress import ProgressDisplay
+from rl.run.provenance import content_hash
+from rl.run.run_directory import RunDirectory
+from rl.run.run_record import results_of
+from rl.run.stage_result import EvaluationResult, HarvestResult, RewardModelResult, SftResult
+from rl.stages.evaluate import EvaluateStage
+from rl.stages.prepare import PrepareStage, prepared_data
+from rl.stages.runner import StageRunner, plan_of
+from rl.stages.sft import SftStage
+from sampler.prompt import Prompt
+from verifiers.errors import BadInput
+
+DATA = Path(__file__).parents[2] / "data"
+HYBRID = [
+    "judging.reward_model.training.data.builder=recipes.digits.preferences:build_preferences",
+    "judging.reward_model.training.data.builder_options={num_train_prompts: 8, num_heldout_prompts: 4}",
+    "judging.reward_model.training.batch_size=8",
+    "judging.reward_model.sampler.max_model_len=256",
+    "rl.advantage=decoupled_gae",
+    "critic.pretrain_steps=2",
+    "critic.settle_window=0",
+]
+
+
+def recipe_of(*overrides: str) -> Recipe:
+    return load_recipe(str(DATA / "tiny_program.yaml"), overrides)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in which data are prepared, reward data among them: the tiny checkpoint is made once."""
+    path = tmp_path_factory.mktemp("prepared") / "run"
+    with StageRunner(recipe_of(*HYBRID), RunDirectory(path), display(), make_engines=fake_engines()) as run:
+        run(PrepareStage())
+    return path
+
+
+@pytest.fixture
+def new_run(prepared: Path, tmp_path: Path) -> Callable[..., RunDirectory]:
+    def make(name: str = "run") -> RunDirectory:
+        shutil.copytree(prepared, tmp_path / name)
+        return RunDirectory(tmp_path / name)
+
+    return make
+
+
+def display() -> ProgressDisplay:
+    return ProgressDisplay(Console(quiet=True), live=False)
+
+
+def run_whole(recipe: Recipe, run: RunDirectory, program: Program = rounds, **fakes: Any) -> list[str]:
+    """The names of the stages it left."""
+    run_program(recipe, run, display(), program, make_engines=fake_engines(**fakes))
+    return [result.stage for result in results_of(run.path)]
+
+
+WHOLE = [
+    "00-prepare", "01-evaluate-r0", "02-sft-r0", "03-evaluate-r0", "04-rl-r0", "05-evaluate-r0", "06-harvest-r0",
+    "07-sft-r1", "08-evaluate-r1", "09-rl-r1", "10-evaluate-r1",
+]  # fmt: skip
+HYBRID_WHOLE = [
+    "00-prepare", "01-evaluate-r0", "02-sft-r0", "03-reward-model-r0", "04-evaluate-r0", "05-critic-r0", "06-rl-r0",
+    "07-evaluate-r0",
+]  # fmt: skip
+EASY = [
+    "harvest.max_pass_frac=1.0", "harvest.max_response_tokens=40", "rl.max_response_tokens=40",
+    "rl.prompts_per_step=4", "rl.num_mini_batches=2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("program", "overrides", "stages"),
+    [
+        (rounds, EASY, WHOLE),
+        (rounds, [*EASY, *HYBRID, "program.rounds=1"], HYBRID_WHOLE),
+        (sft_only.program, [], ["00-prepare", "01-sft-r0", "02-evaluate-r0"]),
+        (rl_only.program, EASY, ["00-prepare", "01-evaluate-r0", "02-rl-r0", "03-evaluate-r0"]),
+        (
+            reward_model_then_ppo.program,
+            [*EASY, *HYBRID],
+            [
+                "00-prepare",
+                "01-reward-model-r0",
+                "02-evaluate-r0",
+                "03-critic-r0",
+                "04-rl-r0",
+                "05-evaluate-r0",
+            ],
+        ),
+        (reward_model_only.program, HYBRID, ["00-prepare", "01-reward-model-r0"]),
+    ],
+)
+def test_a_dry_run_names_the_stages_of_the_run(
+    new_run: Callable[..., RunDirectory], program: Program, overrides: list[str], stages: list[str]
+) -> None:
+    recipe, run = recipe_of(*overrides), new_run()
+    plan = plan_of(program, recipe, run)
+    assert [stage.name for stage in plan] == stages
+    assert [stage.is_done for stage in plan] == [True] + [False] * (len(stages) - 1)
+    assert sorted(path.name for path in run.path.glob("stages/*")) == ["00-prepare"]  # it writes nothing
+    assert run_whole(recipe, run, program) == stages
+    assert all(stage.is_done for stage in plan_of(program, recipe, run))
+    assert [
+        json.loads((run.path / "stages" / name / "manifest.json").read_text())["title"] for name in stages
+    ] == [stage.title for stage in plan]
+
+
+def test_results_are_handed_on(new_run: Callable[..., RunDirectory]) -> None:
+    recipe, run = recipe_of(*EASY), new_run()
+    run_whole(recipe, run)
+    results = results_of(run.path)
+    manifests = {one["stage"]: one for one in run.manifests()}
+    harvest, later_sft = results[6], results[7]
+    assert isinstance(harvest, HarvestResult) and isinstance(later_sft, SftResult)
+    assert harvest.num_kept == later_sft.num_rows["harvest"] > 0
+    assert manifests["07-sft-r1"]["inputs"]["harvests"] == ["06-harvest-r0"]
+    assert manifests["09-rl-r1"]["inputs"]["policy"] == manifests["07-sft-r1"]["result"]["policy"]
+    opponents = [one["inputs"]["opponent"] for one in manifests.values() if one["kind"] == "evaluate"]
+    assert opponents == [None, "01-evaluate-r0", "03-evaluate-r0", "05-evaluate-r0", "05-evaluate-r0"]
+    versions = [one["result"]["policy"]["version"] for one in manifests.values() if "policy" in one["result"]]
+    assert versions == [0, 1, 6, 7, 12]
+    assert (run.path / "policy").resolve() == run.path / "stages" / "09-rl-r1" / "policy"
+
+
+def test_a_round_that_gains_too_little_is_the_last(new_run: Callable[..., RunDirectory]) -> None:
+    run = new_run()
+    stages = run_whole(recipe_of(*EASY, "program.min_gain=0.9"), run)
+    assert stages == WHOLE[:6]
+    assert not (run.path / "policy").exists()
+    assert [one.name for one in plan_of(rounds, recipe_of(*EASY, "program.min_gain=0.9"), run)] == stages
+
+
+def test_the_pool_is_exhausted_when_no_prompt_is_hard(new_run: Callable[..., RunDirectory]) -> None:
+    recipe, run = recipe_of(*EASY, "harvest.max_pass_frac=0.0"), new_run()
+    assert run_whole(recipe, run) == WHOLE[:7]
+    assert [stage.name for stage in plan_of(rounds, recipe, run)] == WHOLE[:7]  # what is done is known
+
+
+def test_without_rows_there_is_nothing_to_fine_tune_on(new_run: Callable[..., RunDirectory]) -> None:
+    run = new_run()
+    manifest = run.path / "stages" / "00-prepare" / "manifest.json"
+    changed = json.loads(manifest.read_text())
+    del changed["result"]["paths"]["cold_start"]
+    changed["result"]["num_cold_start_rows"] = 0
+    manifest.write_text(json.dumps(changed))
+    assert run_whole(recipe_of(*EASY, "program.rounds=1"), run) == [
+        "00-prepare", "01-evaluate-r0", "02-rl-r0", "03-evaluate-r0",
+    ]  # fmt: skip
+
+
+class Killed(BaseException):
+    """As a kill: nothing between handles it."""
+
+
+class MortalTrainer(FakeTrainer):
+    """Is killed when it has been asked so often."""
+
+    def __init__(self, lives: int) -> None:
+        super().__init__()
+        self.lives = lives
+
+    def update(self, *arguments: Any) -> Any:
+        self.lives -= 1
+        if not self.lives:
+            raise Killed
+        return super().update(*arguments)
+
+
+def weights_and_figures(run: Path) -> dict[str, Any]:
+    """What a run computed, without what a clock had a hand in."""
+    files = [*run.glob("stages/*/policy/model.safetensors"), *run.glob("stages/*/critic/model.safetensors")]
+    found: dict[str, Any] = {str(file.relative_to(run)): content_hash(file) for file in files}
+    for result in results_of(run):
+        found[result.stage] = repr(result.model_copy(update={"tokens_per_s": 0.0})).replace(str(run), "RUN")
+    return found
+
+
+@pytest.mark.parametrize("lives", [1, 4, 8, 12, 20, 26])
+def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
+    new_run: Callable[..., RunDirectory], lives: int
+) -> None:
+    recipe = recipe_of(*EASY, *HYBRID, "rl.checkpoint_every_steps=2", "sft.checkpoint_every_steps=10")
+    whole, cut = new_run("whole"), new_run("cut")
+    run_whole(recipe, whole)
+    with pytest.raises(Killed):
+        run_whole(recipe, cut, trainer=MortalTrainer(lives))
+    run_whole(recipe, cut)
+    assert weights_and_figures(cut.path) == weights_and_figures(whole.path)
+
+
+def test_only_what_is_needed_starts(new_run: Callable[..., RunDirectory]) -> None:
+    """Evaluation starts no trainer; a run that is all done starts nothing; a program's engines start together."""
+    recipe, run = recipe_of(*EASY), new_run()
+    sampler, trainer = FakeSampler(), FakeTrainer()
+
+    def evaluation_only(run: Runner) -> None:
+        run(EvaluateStage(), run(PrepareStage()).policy)
+
+    run_whole(recipe, run, evaluation_only, sampler=sampler, trainer=trainer)
+    assert len(sampler.asked) == 1 and not trainer.calls
+    run_whole(recipe, run, sft_only.program, sampler=sampler, trainer=trainer)
+    # The sampler is there when the trainer is, for the evaluation that comes: a probe, a sync, a probe, the evaluation.
+    stages = [plan.stage for plan, _ in sampler.asked[1:]]
+    assert stages == ["probe", "probe", "02-evaluate-r0"]
+    done = len(sampler.asked)
+    run_whole(recipe, run, sft_only.program, sampler=sampler, trainer=trainer)
+    assert len(sampler.asked) == done
+
+
+def test_a_sampler_alone_starts_anew_from_another_policy(
+    new_run: Callable[..., RunDirectory], prepared: Path
+) -> None:
+    """Two policies get the same prompts and the same random numbers; the second's answers are its own."""
+    recipe, run = recipe_of(*EASY), new_run()
+    versions: list[int] = []
+
+    class Spy(FakeSampler):
+        def sample(self, prompts: Any, plan: Any) -> Any:
+            versions.append(self.policy_version)
+            return super().sample(prompts, plan)
+
+    sampler, hub = Spy(), prepared / "stages" / "00-prepare" / "policy"
+    with StageRunner(recipe, run, display(), make_engines=fake_engines(sampler=sampler)) as runner:
+        base = results_of(run.path)[0].policy  # type: ignore[attr-defined]
+        runner.begin(prepared_data(results_of(run.path)[0], run.path), base)  # type: ignore[arg-type]
+        first, second = evaluate_policies(runner, [hub, hub])
+    assert versions == [0, 1]
+    assert (first.pass_at_1, first.stage, second.stage) == (
+        second.pass_at_1,
+        "01-evaluate-r0",
+        "02-evaluate-r0",
+    )
+    assert sampler.asked[0][0] == sampler.asked[1][0]
+
+
+def test_a_figure_may_decide_what_comes_next(new_run: Callable[..., RunDirectory]) -> None:
+    """A program is plain Python."""
+
+    def until_good(run: Runner) -> None:
+        policy = run(PrepareStage()).policy
+        while run(EvaluateStage(), policy).pass_at_1 < 0.9 and policy.version < 3:
+            policy = run(SftStage(), policy).policy
+
+    def better_every_time(prompt: Prompt, seed: int) -> str:
+        return f"<think>1</think>{prompt.reference if seed % 4 < len(sampler.asked) / 4 else 'no'}"
+
+    run = new_run()
+    sampler = FakeSampler(better_every_time)
+    run_whole(recipe_of(*EASY), run, until_good, sampler=sampler)
+    kinds = [result.kind for result in results_of(run.path)]
+    assert kinds[:3] == ["prepare", "evaluate", "sft"] and kinds[-1] == "evaluate"
+    scores = [one.pass_at_1 for one in results_of(run.path) if isinstance(one, EvaluationResult)]
+    assert scores == sorted(scores) and len(scores) > 2
+
+
+def test_a_recipe_names_a_program(new_run: Callable[..., RunDirectory]) -> None:
+    named = recipe_of("program.function=recipes.programs.sft_only:program")
+    assert program_of(named) is sft_only.program
+    assert program_of(recipe_of()) is rounds
+    with pytest.raises(
+        BadInput, match=r"program.function 'recipes.programs.sft_only:progam': no function.*program"
+    ):
+        program_of(recipe_of("program.function=recipes.programs.sft_only:progam"))
+
+
+def test_a_stage_without_a_policy_is_refused(new_run: Callable[..., RunDirectory]) -> None:
+    with pytest.raises(BadInput, match=r"evaluate starts from a policy: call run\(stage, policy\)"):
+        plan_of(lambda run: (run(PrepareStage()), run(EvaluateStage()))[0] and None, recipe_of(), new_run())
+
+
+def test_the_reward_model_of_a_run_judges_from_then_on(new_run: Callable[..., RunDirectory]) -> None:
+    recipe, run = recipe_of(*EASY, *HYBRID), new_run()
+    run_whole(recipe, run, reward_model_then_ppo.program)
+    model = next(one.model for one in results_of(run.path) if isinstance(one, RewardModelResult))
+    assert model is not None and (run.path / "reward-model").resolve() == model.resolve()
