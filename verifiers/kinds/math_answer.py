@@ -12,12 +12,29 @@ from verifiers.errors import BadReference
 from verifiers.expression.equality.equality import AnswerEquality
 from verifiers.expression.equality.scalar_equality import Match
 from verifiers.expression.grammar.parser import parse_notation
+from verifiers.expression.text.chemical_formula import chemical_form, same_formula
 from verifiers.expression.text.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.text.notation import standard_notation
 from verifiers.expression.text.number_words import spelt_number
 from verifiers.expression.text.statement import candidates, option_letter
+from verifiers.expression.text.written_sign import date_words, without_approximation
 from verifiers.expression.tree.math_options import MathOptions
-from verifiers.expression.tree.node import Node, Symbol, Words, contains
+from verifiers.expression.tree.node import (
+    Call,
+    Node,
+    Percent,
+    Power,
+    Product,
+    Quotient,
+    Ratio,
+    Relation,
+    Sequence,
+    Sum,
+    Symbol,
+    Words,
+    children,
+    contains,
+)
 from verifiers.expression.values.reduced import is_reduced
 from verifiers.kinds.string_match import alias_list
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
@@ -55,11 +72,19 @@ _OTHER_FORMS = (
     ),
     (_AFTER_OPTION, r"\1"),
 )
+# s = at + c: short words that are products, where nothing but letters, digits and operators stands beside them
+_PLAIN_LETTERS = re.compile(
+    r"(?=.{0,80}[-+=*/^])[A-Za-z0-9\s+\-*/^=(){}._]{1,80}|(?!no|on|ok|pm|am|hi|yes|mp|op)[a-z]{2}"
+)
+_SHORT_WORD = re.compile(
+    r"(?<![A-Za-z\\])(?!(?:sin|cos|tan|log|ln|exp|gcd|lcm|max|min|pi|or|and|not|is)\b)[a-z]{2,3}(?![A-Za-z])"
+)
+_VERB = re.compile(r"\b(?:is|are|was|were|gives|equals|becomes)\b")
 _OPTION_KEY = re.compile(r"\(?([A-J])\)?")
 _SMALL_OPTION = re.compile(
     r"(?:\(|option|choice)*([a-df-hj]|(?<=[(n])[ei])\)?"
 )  # a bare e or i is a constant
-MAX_CANDIDATES = 4
+MAX_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,7 @@ class MathAnswer:
     readings: tuple[Node, ...]
     confident: bool = True
     behind_option: Node | None = None  # 24 of `(B) 24`, where it is mathematics
+    chemical: str | None = None  # the formula in one spelling, where it is one
     stated: str = ""  # compact text of the first candidate, where another one was read
 
 
@@ -80,19 +106,28 @@ def compact_text(notation: str) -> str:
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text).replace("$", "")
     text = re.sub(r"(?<=[\^_])\{(\w)\}", r"\1", text)
     text = re.sub(r"(?<=\d)\s+(?=\d)", "_", text.strip())  # "4 2" is not "42"
-    return "".join(text.split()).rstrip(".")
+    text = "".join(text.split())
+    return text if text.endswith("..") else text.rstrip(".")
 
 
 def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     """Every reading of one candidate; none where it is not mathematics. Raises `LimitExceeded`."""
     if len(text) > MAX_CHARS:
         raise LimitExceeded(f"{len(text)} characters of mathematics, at most {MAX_CHARS}")
-    notation = standard_notation(text)
+    if (date := date_words(text)) is not None:
+        return MathAnswer(text, compact_text(standard_notation(text)), (Words(date),), confident)
+    notation = standard_notation(without_approximation(text))
     readings: list[Node] = []
     try:
-        readings.append(parse_notation(notation))
+        node = parse_notation(notation)
+        if not computes_with_words(node):
+            readings.append(node)
     except Unreadable:
         pass
+    if _PLAIN_LETTERS.fullmatch(notation) and _SHORT_WORD.search(notation):
+        with contextlib.suppress(Unreadable):
+            node = parse_notation(_SHORT_WORD.sub(lambda match: " ".join(match.group()), notation))
+            readings.extend([node] if not contains(node, Words) and node not in readings else [])
     comma = _DECIMAL_COMMA.fullmatch(notation.strip())
     if comma and not (len(comma.group(3)) == 3 and comma.group(2) != "0" and len(comma.group(2)) <= 3):
         try:
@@ -117,7 +152,25 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     if spelt := spelt_number(text):
         with contextlib.suppress(Unreadable):
             readings.append(parse_notation(spelt))
-    return MathAnswer(text, compact_text(notation), tuple(readings), confident, behind_option)
+    return MathAnswer(
+        text, compact_text(notation), tuple(readings), confident, behind_option, chemical_form(text)
+    )
+
+
+def computes_with_words(node: Node) -> bool:
+    """Whether words are an operand somewhere: a sentence whose marks were taken for mathematics (`is **24**`)."""
+    if isinstance(node, (Sum, Product, Quotient, Power, Call, Percent, Ratio)) and any(
+        isinstance(child, Words) for child in children(node)
+    ):
+        return True
+    if isinstance(node, Sequence) and not all(isinstance(item, Words) for item in node.items):
+        if any(isinstance(item, Words) and item.text.count(" ") >= 2 for item in node.items):
+            return True  # 8, because the end is left out
+    if isinstance(node, Relation) and any(
+        isinstance(i, Words) and _VERB.search(i.text) for i in node.operands
+    ):
+        return True
+    return any(map(computes_with_words, children(node)))
 
 
 class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
@@ -146,8 +199,8 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         try:
             for candidate in candidates(reference):
                 found = read_answer(candidate.text)
-                if found.readings:
-                    return found
+                if found.readings and candidate.confident:
+                    return found  # a guess would reduce `Figure 3` to 3
             first = next(iter(candidates(reference)), None)
             text = first.text if first is not None else reference.strip()
             if not _balanced(text) or not compact_text(text):
@@ -164,6 +217,8 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             if not candidate.text:
                 continue
             found = read_answer(candidate.text, confident=candidate.confident)
+            if not candidate.words and all(contains(node, Words) for node in found.readings):
+                continue
             first = first or found
             if found.readings and not (
                 isinstance(found.readings[0], Words) and candidate.text.count(" ") > 6
@@ -194,6 +249,12 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         if self.config.reduced and not any(is_reduced(node) for node in found.readings):
             return Match(False, "structure", True, "not_reduced")
         if reference.compact in (found.compact, found.stated):
+            return Match(True, "text")
+        if (
+            reference.chemical is not None
+            and found.chemical is not None
+            and same_formula(reference.chemical, found.chemical)
+        ):
             return Match(True, "text")
         if (small := _SMALL_OPTION.fullmatch(found.compact)) and (
             option := _OPTION_KEY.fullmatch(reference.compact)
@@ -226,7 +287,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
 
 def _spelt(compact: str) -> str:
     """Text that is not mathematics, without case and without the points of `p.m.`."""
-    return re.sub(r"(?<=[a-z])\.(?=[a-z]|$)", "", compact.casefold())
+    return re.sub(r"(?<=[a-z])\.(?=[a-z]|$)", "", compact.casefold().replace("\\%", "%").replace("\\$", "$"))
 
 
 def _balanced(text: str) -> bool:

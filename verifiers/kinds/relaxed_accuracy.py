@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.expression.text.statement import MAX_LINE, stated_texts
+from verifiers.expression.text.outer_mark import MAX_LINE
+from verifiers.expression.text.statement import stated_texts
 from verifiers.kinds.number import percent_readings
 from verifiers.kinds.stated_quantity import stated_quantity
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer

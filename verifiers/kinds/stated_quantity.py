@@ -7,10 +7,12 @@ from fractions import Fraction
 
 from verifiers.expression.grammar.parser import parse_answer
 from verifiers.expression.text.chinese_number import with_chinese_numbers
-from verifiers.expression.text.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE
+from verifiers.expression.text.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE, OPERATED
 from verifiers.expression.text.lexer import Unreadable
 from verifiers.expression.text.number_words import with_digits
-from verifiers.expression.text.statement import after_phrase, cleaned
+from verifiers.expression.text.outer_mark import cleaned
+from verifiers.expression.text.sentence import LABELLED
+from verifiers.expression.text.statement import after_phrase
 from verifiers.expression.values.evaluation import NotExact, NoValue, exact
 from verifiers.reading.quantity import SCALE_WORDS, Quantity, read_quantity, with_plain_fractions
 from verifiers.verifier import LimitExceeded
@@ -27,7 +29,9 @@ _SENTENCE = re.compile(r"(?<=[.!?。！？])(?:\s+|(?<=[。！？]))(?=\S)")
 _BOLD = re.compile(
     r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__|`([^`\n]{1,80})`|(?<![*\w])\*([^*\n]{1,80})\*(?![*\w])"
 )
-_MARK = re.compile(r"^\s*(?:[-*•]\s+(?=[\d$])|\**A(?:ns)?\**\s*[.:：]\s*\**)")  # - 73, A: 73
+_MARK = re.compile(
+    r"^\s*(?:[*•]\s+(?=[\d$])|\**A(?:ns)?\**\s*[.:：]\s*\**)"
+)  # A: 73; the `-` of `- 73` is a sign
 _BULLET = re.compile(r"^\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)")
 _CONCLUDES = re.compile(
     r"\b(?:so|thus|therefore|hence|total|altogether|in all|overall|answer|result|difference|sum|average|mean|product"
@@ -39,12 +43,6 @@ _COPULA = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals?|reads?|shows?|says|totals?|has|measures?|weighs?|costs?|gives|yields|makes|get"
     r"|have|reaches|est|ist|es|è|é|está|sono|beträgt)\b|[:=：]|为|是|は|有)\s*"
     r"(?:(?:about|approximately|around|roughly|exactly|at|to|now|only|then|equal|about|a total of|worth)\s+)*$",
-    re.IGNORECASE,
-)
-# Step 5, Figure 3: a name, not a value
-_LABELLED = re.compile(
-    r"\b(?:step|question|figure|fig\.|table|page|chapter|section|problem|part|exercise|example|item|line|option|choice"
-    r"|version|equation|row|column)\s+$",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
@@ -78,6 +76,9 @@ def _marked(text: str) -> str:
 
 
 def _of_text(text: str, letters: str) -> Quantity | None:
+    if len(text) > _MAX_SENTENCE:
+        sentence = _last_sentence(text[-4 * _MAX_SENTENCE :])
+        return _of_sentence(sentence, letters) if len(sentence) <= _MAX_SENTENCE else None
     bare = _MARK.sub("", cleaned(text)).removeprefix("US")
     if named := _NAMED.fullmatch(bare):
         bare = named.group(1).strip()
@@ -86,8 +87,6 @@ def _of_text(text: str, letters: str) -> Quantity | None:
     spelt = with_chinese_numbers(with_digits(bare))
     if spelt != bare and (found := read_quantity(spelt, letters)) is not None:
         return found
-    if len(text) > _MAX_SENTENCE:
-        return None
     return _of_sentence(_last_sentence(text), letters)
 
 
@@ -95,7 +94,9 @@ def _last_line(text: str) -> str | None:
     """The line that concludes; None where the last one only goes on with a list, or says again what one above says."""
     lines = [line for line in text.strip().split("\n") if line.strip()]
     if len(lines) <= 1:
-        return _BULLET.sub("", text.strip(), count=1) if re.match(r"\s*[-*•]\s", text) else text.strip()
+        return (
+            _BULLET.sub("", text.strip(), count=1) if re.match(r"\s*(?:[*•]|-\s+\D)", text) else text.strip()
+        )
     last = lines[-1].strip()
     if _BULLET.match(last) and not last.startswith("**"):
         return None
@@ -157,7 +158,7 @@ def _spelt(text: str, letters: str) -> Quantity | None:
 def _taken_back(before: str, behind: str) -> bool:
     return (
         bool(HEDGE.search(before) or HEDGE.search(behind))
-        or any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, _TIME_BOUND))
+        or any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, OPERATED, _TIME_BOUND))
         or DENIAL_BEHIND.match(behind) is not None
     )
 
@@ -175,7 +176,7 @@ def _of_plain(text: str, letters: str) -> Quantity | None:
     if match is None:
         return None
     before, behind = text[: match.start()], text[match.end() :]
-    if any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, _TIME_BOUND, _LABELLED)):
+    if any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, OPERATED, _TIME_BOUND, LABELLED)):
         return None
     if DENIAL_BEHIND.match(behind) or re.match(r"[\w/^*+!²³⁴-]|\s*[+*/^=<>]|-?(?:st|nd|rd|th)\b", behind):
         if not re.match(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af°A-Za-z]", behind) or re.match(

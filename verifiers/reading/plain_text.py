@@ -25,7 +25,6 @@ _SIZE = re.compile(
     r"|h?phantom\s*\{[^{}]*\}|vphantom\s*\{[^{}]*\})(?![A-Za-z])\s*"
 )
 _DRAWN = re.compile(r"\\(?:underline|cancel|colorbox\s*\{[^{}]{0,40}\}|ensuremath|mathstrut)\s*(?=\{)")
-_LAST_BACKSLASH = re.compile(r"(?<!\\)(?:\\{1,2}\s*)+$")
 
 
 def normalise(text: str, match: str = "normalised") -> str:
@@ -85,4 +84,5 @@ def unstyled(text: str) -> str:
     text = _COLOUR.sub("", text)
     text = _SIZE.sub("", text)
     text = _DRAWN.sub("", text)
-    return _LAST_BACKSLASH.sub("", text)
+    stripped = text.rstrip()
+    return stripped.rstrip("\\ ") if stripped.endswith("\\") else text

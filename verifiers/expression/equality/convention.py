@@ -10,16 +10,22 @@ from verifiers.expression.tree.node import (
     Constant,
     Matrix,
     Measure,
+    NamedSet,
     Node,
     Number,
     Power,
     Product,
     Quotient,
+    Ratio,
+    Relation,
     Sequence,
+    SetOperation,
     Sum,
     Symbol,
+    Words,
     children,
     contains,
+    negated,
     symbols,
 )
 from verifiers.expression.tree.tree_map import map_children, replaced
@@ -116,8 +122,36 @@ def with_same_parameter(reference: Node, answer: Node) -> Node:
     return replaced(answer, Symbol(next(iter(found))), Symbol(next(iter(wanted))))
 
 
+def value_of_equation(relation: Relation) -> Node | None:
+    """4 of `|CD| = 4`, 5:9 of `V_1:V_2 = 5:9`, 7 of `7 = x`; not of `x + y = 5`, which is a line."""
+    if relation.operators != ("=",):
+        return None
+    left, right = relation.operands
+    if isinstance(right, Symbol) and not symbols(left):
+        return left
+    measured = isinstance(left, (Call, Quotient, Ratio)) and not contains(
+        left, (Sum, Number, Constant, Sequence)
+    )
+    points = bool(symbols(left)) and all(name[0].isupper() for name in symbols(left))
+    return right if measured and points and not symbols(right) else None
+
+
 def common_logarithms(node: Node) -> Node:
     """`\\log x` read to base 10."""
     if isinstance(node, Call) and node.name == "log" and len(node.arguments) == 1:
         return Call("log10", (common_logarithms(node.arguments[0]),))
     return map_children(node, common_logarithms)
+
+
+def difference(relation: Relation) -> tuple[Node | None, str]:
+    """left - right, turned so that the operator is =, !=, < or <=."""
+    left, right = relation.operands
+    operator = relation.operators[0]
+    scalar = not any(
+        isinstance(side, (Sequence, Matrix, Words, NamedSet, SetOperation)) for side in (left, right)
+    )
+    if not scalar:
+        return None, operator
+    if operator in (">", ">="):
+        left, right, operator = right, left, "<" if operator == ">" else "<="
+    return Sum((left, negated(right))), "=" if operator == "~" else operator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.expression.equality.convention import agreed
+from verifiers.expression.equality.convention import agreed, difference, value_of_equation
 from verifiers.expression.equality.measure_equality import MeasureEquality
 from verifiers.expression.equality.scalar_equality import Match, Tolerance, proportional
 from verifiers.expression.equality.sequence_form import (
@@ -27,11 +27,9 @@ from verifiers.expression.tree.node import (
     Relation,
     Sequence,
     SetOperation,
-    Sum,
     Symbol,
     Words,
     contains,
-    negated,
     symbols,
     units,
 )
@@ -87,6 +85,8 @@ class AnswerEquality:
                 return self._chain(reference, answer)
             return self._sets(reference, answer)
         assert isinstance(reference, Relation)
+        if (value := value_of_equation(reference)) is not None:
+            return self.match(value, answer)
         if reference.operators == ("in",):
             return self.match(reference.operands[1], answer)
         if reference.named and set(reference.operators) <= {"=", "~"}:
@@ -105,6 +105,8 @@ class AnswerEquality:
             values, operators = values[1:], operators[1:]
         if not answer.named and _is_quantity(values[0]) and not symbols(Sequence("", values[1:])):
             values, operators = values[1:], operators[1:]  # a + b = 12, |AB| = 5
+        elif len(values) > 1 and values[0] == values[1] and isinstance(values[0], Number):
+            return _no("structure", "inconsistent")  # 12 = 12 says nothing
         elif not answer.named and not self._consistent(values, operators):
             return _no("structure", "inconsistent")
         exact_steps = operators.index("~") if "~" in operators else len(operators)
@@ -154,8 +156,8 @@ class AnswerEquality:
             return _no()
         if units(reference) != units(answer):
             return _no("structure", "different_unit")
-        a, a_operator = _difference(reference)
-        b, b_operator = _difference(answer)
+        a, a_operator = difference(reference)
+        b, b_operator = difference(answer)
         if a_operator != b_operator or a is None or b is None:
             return _no()
         equal = proportional(a, b, positive=a_operator in ("<", "<="))
@@ -285,17 +287,3 @@ def _is_function(a: Node, b: Node) -> bool:
 
 def _same_name(a: Node, b: Node) -> bool:
     return isinstance(a, Words) and isinstance(b, Words) and a.text == b.text
-
-
-def _difference(relation: Relation) -> tuple[Node | None, str]:
-    """left - right, turned so that the operator is =, !=, < or <=."""
-    left, right = relation.operands
-    operator = relation.operators[0]
-    scalar = not any(
-        isinstance(side, (Sequence, Matrix, Words, NamedSet, SetOperation)) for side in (left, right)
-    )
-    if not scalar:
-        return None, operator
-    if operator in (">", ">="):
-        left, right, operator = right, left, "<" if operator == ">" else "<="
-    return Sum((left, negated(right))), "=" if operator == "~" else operator

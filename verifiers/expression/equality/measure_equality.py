@@ -11,9 +11,19 @@ from verifiers.expression.equality.convention import (
 )
 from verifiers.expression.equality.scalar_equality import Match, Tolerance, scalars_equal
 from verifiers.expression.tree.math_options import MathOptions
-from verifiers.expression.tree.node import Call, Constant, Node, Number, Product, Quotient, Ratio, contains
+from verifiers.expression.tree.node import (
+    Call,
+    Constant,
+    Node,
+    Number,
+    Product,
+    Quotient,
+    Ratio,
+    Sum,
+    contains,
+)
 from verifiers.expression.values.evaluation import NotExact, NoValue, exact
-from verifiers.expression.values.math_unit import unit_factor
+from verifiers.expression.values.math_unit import Conversion, conversion
 from verifiers.expression.values.measure import Lifted, lift
 from verifiers.verifier import LimitExceeded
 
@@ -38,11 +48,12 @@ class MeasureEquality:
         wanted, found = lift(reference), lift(answer)
         if wanted is None or found is None:
             return Match(reference == answer, "structure")
-        factor = self._unit_factor(wanted, found)
-        if factor is None:
+        change = self._conversion(wanted, found)
+        if change is None:
             return Match(False, "exact", True, "different_unit")
         for a, b in self._percent_readings(wanted, found):
-            scaled = b if factor == 1 else Product((Number(factor), b))
+            scaled = b if change.factor == 1 else Product((Number(change.factor), b))
+            scaled = Sum((scaled, Number(change.offset))) if change.offset else scaled
             match = scalars_equal(a, scaled, self.tolerance)
             if match.equal:
                 return match
@@ -61,14 +72,14 @@ class MeasureEquality:
             return Match(False, "exact")
         return scalars_equal(a, b, self.tolerance)
 
-    def _unit_factor(self, wanted: Lifted, found: Lifted) -> Fraction | None:
+    def _conversion(self, wanted: Lifted, found: Lifted) -> Conversion | None:
         if self.options.units == "ignore":
-            return Fraction(1)
+            return Conversion(Fraction(1))
         if self.options.units == "strict" and bool(wanted.unit) != bool(found.unit):
             return None
         if wanted.unit.startswith("base ") and found.unit.startswith("base ") and wanted.unit != found.unit:
             return None
-        return unit_factor(wanted.unit, found.unit)
+        return conversion(wanted.unit, found.unit)
 
     def _percent_readings(self, wanted: Lifted, found: Lifted) -> list[tuple[Node, Node]]:
         if wanted.percent == found.percent:

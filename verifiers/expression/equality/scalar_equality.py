@@ -22,6 +22,7 @@ Tolerance = Literal["digits", "exact"] | float
 _CLOSE = 1e-38
 MIN_DIGITS_OF_ANSWER = 6
 MIN_DIGITS_OF_REFERENCE = 3
+DIGITS_OF_DOUBLE = 16
 NUM_POINTS = 4
 MAX_SYMBOLS = 12
 
@@ -110,6 +111,10 @@ def _within(
         difference: Any = abs(wanted - found)
     else:
         difference = abs(_number(wanted) - _number(found))
+    if given is not None and given.digits >= DIGITS_OF_DOUBLE and written is None:
+        near = difference <= _like(abs(given.value) * Fraction(1, 2**52), difference)
+        if near:  # as a program prints it
+            return Match(True, "numeric")
     for literal, other in ((written, found), (given, wanted)):
         if literal is not None and literal.rounded:
             return Match(_begins(literal, _number(other)), "numeric", confident=False)
@@ -126,8 +131,8 @@ def _within(
 
 def _begins(literal: DecimalLiteral, value: Any) -> bool:
     """True when `value`, cut to the literal's places, is the literal: `0.333...` for 1/3."""
-    if literal.digits < 2:
-        return False
+    if literal.digits < 2 or literal.unit_in_last_place == 1:
+        return False  # 12... begins nothing that is written down
     size = abs(value) - _number(abs(literal.value))
     same_sign = (value < 0) == (literal.value < 0)
     return bool(same_sign and -_CLOSE <= size < _number(literal.unit_in_last_place))

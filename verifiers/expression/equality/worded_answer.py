@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 
 from verifiers.expression.equality.scalar_equality import Match
-from verifiers.expression.tree.node import NamedSet, Node, Number, Product, Relation, Sequence, Symbol, Words
+from verifiers.expression.tree.node import (
+    Measure,
+    NamedSet,
+    Node,
+    Number,
+    Product,
+    Relation,
+    Sequence,
+    Sum,
+    Symbol,
+    Words,
+)
+from verifiers.expression.values.math_unit import conversion
 
 _NUMBER_WORDS = {
     word: value
@@ -43,9 +56,24 @@ def plain(node: Node) -> Node:
         items = tuple(item for item in node.items if not _any_integer(item))
         if items and len(items) < len(node.items):
             return plain(Sequence("", items))
+        if _in_two_units(items):
+            return Sum(items)
     if isinstance(node, Words) and node.text in _NUMBER_WORDS:
         return Number(Fraction(_NUMBER_WORDS[node.text]))
     return node
+
+
+def _in_two_units(items: tuple[Node, ...]) -> bool:
+    """`2 hours and 30 minutes`: one amount, where each part is less than one of the unit before it."""
+    for larger, smaller in itertools.pairwise(items):
+        if not (isinstance(larger, Measure) and isinstance(smaller, Measure)):
+            return False
+        change = conversion(larger.unit, smaller.unit) if larger.unit and smaller.unit else None
+        if change is None or change.offset or not 0 < change.factor < 1:
+            return False
+        if not (isinstance(smaller.item, Number) and 0 <= smaller.item.value * change.factor < 1):
+            return False
+    return True
 
 
 def _said(text: str) -> str:

@@ -79,7 +79,8 @@ class AtomParser(FunctionParser):
             self.take()
             result = self.exponent()
         else:
-            result = self.postfix(self.atom())
+            bare = self.kind() == "number" and self.kind(1) == "_"  # x^2_1 is x_1^2
+            result = self.atom() if bare else self.postfix(self.atom())
             if self.kind() == "^" and self.kind(1) not in ("degree",):
                 self.take()
                 result = Power(result, self.exponent())
@@ -124,6 +125,8 @@ class AtomParser(FunctionParser):
             raise Unreadable("a subscript is missing")
         if isinstance(base, Symbol):
             return Symbol(f"{base.name}_{text}")
+        if isinstance(base, Power) and isinstance(base.base, Symbol):  # x^2_1
+            return Power(Symbol(f"{base.base.name}_{text}"), base.exponent)
         if isinstance(base, Number) and (text.isdecimal() or text in _BASE_NAMES):
             return Measure(base, f"base {_BASE_NAMES.get(text, text)}")
         raise Unreadable("a subscript on a value")

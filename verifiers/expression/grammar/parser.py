@@ -207,13 +207,28 @@ class Parser(UnitParser):
                 result = Measure(result, self.take().text)
             elif self.starts_atom():
                 if isinstance(result, Measure):
-                    raise Unreadable("a value after a unit")
+                    result = self.amount(result)
+                    break
                 result = self.juxtaposed(result)
             else:
                 break
             factors += 1
         self.leave()
         return result
+
+    def amount(self, first: Measure) -> Node:
+        """`2 h 30 min`, `5 ft 6 in`: an amount in several units, of one dimension or not (that is asked later)."""
+        if not isinstance(first.item, Number):
+            raise Unreadable("a value after a unit")
+        parts: list[Node] = [first]
+        while self.kind() == "number" and len(parts) < 4:
+            item = self.number()
+            if self.kind() not in ("word", "text", "unit"):
+                raise Unreadable("a value after a unit")
+            parts.append(Measure(item, self.unit_words()))
+        if len(parts) == 1:
+            raise Unreadable("a value after a unit")
+        return Sum(tuple(parts))
 
     def juxtaposed(self, left: Node) -> Node:
         """`2x`, `2\\frac{1}{2}` (a mixed number), `1 1/2`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from verifiers.expression.grammar.atom_parser import AtomParser
 from verifiers.expression.text.lexer import Unreadable
 from verifiers.expression.text.number_words import PLURAL_PARTS, has_cardinal
-from verifiers.expression.tree.node import Measure, Node, Number, times
+from verifiers.expression.text.vocabulary import UNIT_LETTERS
+from verifiers.expression.tree.node import Measure, Node, Number, Percent, times
 
 _SCALES: dict[str, int | Fraction] = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7,
@@ -43,9 +45,16 @@ _HEDGES = {
     "more",
     "less",
     "fewer",
+    "negative",
+    "below",
+    "above",
+    "under",
+    "over",
+    "half",
 }
 _OPERATIONS = {"squared", "cubed", "plus", "minus"}  # behind a value; `m squared` is a unit
 _DENIALS = ("では", "じゃ", "이 아니", "가 아니", "아니", "不", "değil")
+_TO_THE = re.compile(r"\bto the (?:right|left|north|south|east|west)\b")
 _MAX_UNIT_WORDS = 6
 
 
@@ -79,6 +88,11 @@ class UnitParser(AtomParser):
             return times(item, Number(Fraction(scale)))
         if word.split()[:1] and word.split()[0] in _OPERATIONS:
             raise Unreadable("the value goes on in words")
+        if isinstance(item, Percent):  # 25% of the students
+            behind = self.unit_words()
+            if not behind.lower().startswith(("of ", "points")) or self.starts_atom():
+                raise Unreadable("words behind a percentage")
+            return item
         if word[0] in _CHINESE_SCALE:  # 3万元
             return Measure(times(item, Number(Fraction(_SCALES[word[0]]))), self.unit_words()[1:])
         if isinstance(item, Measure):
@@ -90,9 +104,9 @@ class UnitParser(AtomParser):
         words: list[str] = []
         while True:
             kind = self.kind()
-            if kind in ("word", "text", "unit") or (kind == "name" and words and words[-1] == "/"):
+            if kind in ("word", "text", "unit") or (kind == "name" and words and self._goes_on(words[-1])):
                 text = self.take().text.strip()
-                if set(text.lower().split()) & _HEDGES or text.startswith(_DENIALS):
+                if set(_TO_THE.sub("", text.lower()).split()) & _HEDGES or text.startswith(_DENIALS):
                     raise Unreadable("a hedge is not a unit")
                 if has_cardinal(text) and (words or " " in text):  # not 7 (seven)
                     raise Unreadable("a second number behind a value")
@@ -113,6 +127,12 @@ class UnitParser(AtomParser):
         if not words:
             raise Unreadable("a unit is missing")
         return " ".join(words)
+
+    def _goes_on(self, last: str) -> bool:
+        """Whether a letter behind this one is a unit too: `m/s`, `kg m`."""
+        return last in ("/", "*") or (
+            last in ("kg", "N", "J", "W") and self.tokens[self.position].text in UNIT_LETTERS
+        )
 
     def small_exponent(self) -> str:
         """That of a unit, as text without braces: `2`, `-1`. Raises `Unreadable` for what is no number."""

@@ -28,12 +28,16 @@ BOUND = re.compile(
 )
 # half of 42, a loss of 42, the square root of 42: another value
 CHANGED = re.compile(
-    r"(?:\b(?:half|twice|double|doubled|triple|thrice|quadruple|thirds?|quarters?|fifths?|tenths?|loss|deficit|debt|drop|decline|fall"
-    r"|reduction|(?:square |cube )?roots?|squares?|cubes?|log(?:arithm)?|reciprocal|inverse|opposite|negation|factorial"
-    r"|multiples?|powers?|percent|percentage|%)\s+(?:of\s+)?(?:about\s+)?"
-    r"|\b(?:log|ln|lg|sqrt|sin|cos|tan|exp|abs|minus|negative|times|plus|over|cubed|squared"
-    r"|divided by|multiplied by)\s*"
-    r"|\b(?:hundred|thousand|million|billion)\s+|[√∛∜]|的一半|一半|两倍|[-+*/^×÷±<>√~]\s*)[$*(\\{]*$",
+    r"(?:\b(?:half|twice|double|doubled|triple|thrice|quadruple|thirds?|quarters?|fifths?|tenths?|loss|deficit|debt"
+    r"|drop|decline|fall|reduction|(?:square |cube )?roots?|squares?|cubes?|log(?:arithm)?|reciprocal|inverse|opposite"
+    r"|negation|factorial|multiples?|powers?|percent|percentage|%)\s+(?:of\s+)?(?:about\s+)?|\bor\s+"
+    r"|\b(?:log|ln|lg|sqrt|sin|cos|tan|exp|abs|times|plus|over|cubed|squared|divided by|multiplied by)\s*"
+    r"|\b(?:hundred|thousand|million|billion)\s+|[√∛∜]|的一半|一半|两倍|一个负)[$*(\\{]*$",
+    re.IGNORECASE,
+)
+# minus 42, 3 + 42
+OPERATED = re.compile(
+    r"(?:\b(?:minus|negative)\s*|[-+*/^×÷±<>√~]\s*)[$*(\\{]*$",
     re.IGNORECASE,
 )
 DENIAL_BEHIND = re.compile(

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from verifiers.expression.text.vocabulary import (
+    CASED_UNITS,
     COMMAND_OPERATORS,
     FONT_COMMANDS,
     FUNCTIONS,
@@ -15,8 +16,10 @@ from verifiers.expression.text.vocabulary import (
     PLAIN_COMMANDS,
     SHORT_WORDS,
     TEXT_COMMANDS,
+    UNIT_END,
     UNIT_LETTERS,
     UNIT_WORDS,
+    VALUE_BEFORE,
     WORD_OPERATORS,
 )
 from verifiers.verifier import LimitExceeded
@@ -38,8 +41,6 @@ class Token(NamedTuple):
     text: str
     spaced: bool = False
 
-
-_UNIT_END = re.compile(r"\s*(?:$|[/^,;)²³]|\\cdot|\*)")
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
@@ -173,7 +174,12 @@ class _Scanner:
 
     def _text_group(self, name: str) -> None:
         content = self._braced()
-        if content in FUNCTIONS and name in ("operatorname", "mathrm", "text"):
+        behind = self.tokens[-1].kind if self.tokens else ""
+        if (
+            content in FUNCTIONS
+            and not (content in UNIT_WORDS and behind == "number")
+            and name in ("operatorname", "mathrm", "text")
+        ):
             self._add("function", FUNCTIONS[content])
             return
         lowered = content.lower().strip(" .")
@@ -266,6 +272,8 @@ class _Scanner:
         elif text.endswith("pi") and len(text) == 3 and last != "word":
             self._add("name", text[0])
             self._add("constant", "pi")
+        elif text in CASED_UNITS and last in ("number", "}"):
+            self._add("word", text)
         elif len(text) <= 3 and text.lower() not in SHORT_WORDS and text.lower() not in UNIT_WORDS:
             for letter in text:
                 self._letter(letter, "")
@@ -273,12 +281,13 @@ class _Scanner:
             self._add("word", text)
 
     def _letter(self, letter: str, last: str) -> None:
+        before = self.text[max(0, self.position - 60) : self.position - 1]
         if (
-            last == "number"
+            (last == "number" or (last in ("}", ")") and VALUE_BEFORE.search(before)))
             and self.spaced
             and letter in UNIT_LETTERS
             and [token.kind for token in self.tokens[-3:-1]] != ["name", "^"]  # r^2 h
-            and _UNIT_END.match(self.text, self.position)
+            and UNIT_END.match(self.text, self.position)
         ):
             self._add("unit", letter)
         elif letter in ("e", "i"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from verifiers.expression.text.chinese_number import with_chinese_fractions
+from verifiers.expression.text.chinese_number import with_chinese_fractions, with_chinese_numbers
+from verifiers.expression.text.written_sign import with_signs
 from verifiers.reading.final_line import closing_brace
+from verifiers.reading.plain_text import unstyled
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ", "0123456789+-()nix")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢₖₓ", "0123456789+-nikx")
@@ -75,7 +77,14 @@ _FOREIGN_LINK = re.compile(
 _LATIN_LINK = re.compile(
     r"(?<=[\d)}\]$a-z]) (?:"
     + "|".join(word for word in (*_OR_WORDS, *_AND_WORDS) if word.isascii())
-    + r") (?=[-\d(\\{$a-z])|(?<=[\d)}\]$]) [yeo] (?=[-\d(\\{$])"
+    + r") (?=[-\d(\\{$a-z])"
+)
+# 3 y 5, 1 o 2; in 6 y - 80 it is a variable: nothing but numbers or points may stand beside it
+_LONE_LINK = re.compile(r"(?<=[\d)}\]$]) [yeo] (?=-?[\d(\\{$])")
+_ONLY_NUMBERS = re.compile(
+    r"(?:(?:^| [yeo] |,\s*)[\s$]*(?:-?\d{1,12}(?:[.,]\d{1,9})?(?:/\d{1,9})?"
+    r"|-?\\[dt]?frac\{\d{1,9}\}\{\d{1,9}\}|-?\d{0,6}\\sqrt\{?\d{1,6}\}?"
+    r"|\\?\(-?[\d.]{1,9},\s*-?[\d.]{1,9}\\?\))[\s$]*){2,8}"
 )
 _MODULUS = re.compile(r"\(\s*(?:\\(?:text|mathrm|operatorname)\s*\{\s*)?(?<!\\)mod\s*\}?\s*(\w{1,12})\s*\)")
 _LOG_BASE = re.compile(r"(?<![A-Za-z])\\?log(2|10)\s?\(")
@@ -100,6 +109,7 @@ def standard_notation(text: str) -> str:
     Superscripts become `^{}`, vulgar fractions `\\frac`, look-alike minus signs `-`; full-width, mathematical and
     other scripts' digits become ASCII. Letters of other alphabets stay what they are: a Cyrillic a is not a Latin a.
     """
+    text = with_signs(unstyled(text))
     if not text.isascii():
         text = _SUPERSCRIPT_RUN.sub(lambda m: "^{" + m.group().translate(_SUPERSCRIPTS) + "}", text)
         text = _SUBSCRIPT_RUN.sub(lambda m: "_{" + m.group().translate(_SUBSCRIPTS) + "}", text)
@@ -108,11 +118,13 @@ def standard_notation(text: str) -> str:
         text = _SIGN.sub(_sign, text)
         text = "".join(_ascii_digit(c) for c in text)
         text = _RADICAL.sub(r"\\\1{\2}", text)
-        text = with_chinese_fractions(text)
+        text = with_chinese_numbers(with_chinese_fractions(text))
         text = _FOREIGN_LINK.sub(_foreign_link, text)
     if "/-" in text:
         text = text.replace("+/-", r"\pm ")
     text = _LATIN_LINK.sub(_latin_link, text)
+    if _LONE_LINK.search(text) and _ONLY_NUMBERS.fullmatch(text):
+        text = _LONE_LINK.sub(_latin_link, text)
     if "mod" in text:
         text = _MODULUS.sub(r" \\pmod{\1}", text)
     if "choose" in text:

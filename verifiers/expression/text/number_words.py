@@ -82,6 +82,9 @@ def spelt_number(text: str) -> str | None:
         return None
     text = re.sub(r"^there (?:are|is|were|will be) (?:exactly )?", "", text, flags=re.IGNORECASE)
     words = _WRAPPED.sub(r" \1 ", text).casefold().strip(" .$*").split()
+    if len(words) > 1 and words[0] in ("minus", "negative"):
+        positive = spelt_number(" ".join(words[1:]))
+        return f"-{positive}" if positive else None
     if not words:
         return None
     if len(words) == 1 and words[0] in _SMALL:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from verifiers.expression.text.hedge import BOUND, DENIAL_BEHIND, DENIED, HEDGE
-from verifiers.expression.text.number_words import PLURAL_PARTS
-from verifiers.reading.final_line import boxes, tagged_answer
+from verifiers.expression.text.chinese_number import with_chinese_numbers
+from verifiers.expression.text.hedge import BOUND, DENIAL_BEHIND, HEDGE
+from verifiers.expression.text.outer_mark import LINK, MAX_LINE, SEGMENT, cleaned, content
+from verifiers.expression.text.sentence import PROSE, in_sentence, last_number, listed
+from verifiers.reading.final_line import boxes, tagged_answer, unboxed, visible
 
-MAX_LINE = 4_000
 MAX_READ = 50_000  # of a longer final answer only the end is read: what is stated last counts
 MAX_SHORT = 400
 MAX_PHRASE = 8_000
@@ -51,46 +52,8 @@ _HEADING = re.compile(
     r"[#*_ ]{0,12}(?:the\s+)?(?:final\s+)?answer[*_: ]{0,12}\n\s*([^\n]{1,400})", re.IGNORECASE
 )
 _FINAL = re.compile(r"final\s+answer\*{0,2}\s*(?:is|:)", re.IGNORECASE)
-_SEGMENT = re.compile(
-    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\\n]){1,2000})\$",
-    re.DOTALL,
-)
-_LINK = re.compile(r"[\s,;.$*]*(?:,|;|\band\b|\bor\b|&|\\text\s*\{\s*(?:and|or)\s*\})[\s$*]*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[\w)}\]%$*\"'°!])\s*(?:\.(?=\s|$)|。|\n|\.\s*I hope|!(?=\s+[A-Z][a-z' ]))")
-_NUMERAL = re.compile(
-    r"(?<![.,])(?<![^\W\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])[-−]?[$€£]?(?>\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+|e[-+]?\d+)?(?=(?:\s?%|\s?[a-zA-Z°€²³$]{1,3}(?![a-zA-Z\d])|[^\w]|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]|$))\s?%?",
-)
-_SCALE_BEHIND = re.compile(
-    rf"\s{{0,3}}(?:dozen|hundred|thousand|million|billion|trillion|lakh|crore|{'|'.join(PLURAL_PARTS)})(?![^\W\d_])",
-    re.IGNORECASE,
-)
-_PROSE = re.compile(
-    r"(?<![\w\\])[^\W\d_]{4,}|(?:(?<![\w\\])[^\W\d_]{2,}\W+){2}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
-)
-_LABEL = re.compile(
-    r"^(?:\\text\s*\{\s*)?((?:[^\W\d_]{3,15}|[\u4e00-\u9fff]{2,6})(?: [^\W\d_]{2,14}){0,3})"
-    r"\s*[:：]\s*\}?\s*(?=[-$\\(\[\d])"
-)
 _NO_PHRASE = re.compile(r"\b(?:in|wrong |incorrect |false |previous |not the |not an? )$", re.IGNORECASE)
-_NO_LABEL = re.compile(
-    r"wrong|incorrect|not|guess|hint|example|note|step|except|option|choice|previous|bound|attempt|initial",
-    re.IGNORECASE,
-)
-_LEADING = re.compile(
-    r"^(?:\s|[✅✔✓☑➡👉🎯]\ufe0f?|\*|`|:|=>|->|=|：|≈|~|∴|→|⇒|⟹"
-    r"|\\(?:therefore|Rightarrow|implies|Longrightarrow|rightarrow|to)(?![A-Za-z])"
-    r"|(?:approximately|about|roughly|simply|just|equal to|exactly"
-    r"|thus|therefore|so|is|are|hence|dus|donc|par conséquent|итак|следовательно|значит|daher|folglich|por lo tanto"
-    r"|(?:the )?(?:point|ordered pair|ordered triple|interval|vector|matrix|value|number|coordinates)(?= [\d(\[\\{$-])"
-    r"|(?:hay|il y a|es gibt|há|ci sono)(?= \d)"
-    r"|portanto|logo|quindi|así que|então)\b,?|因此|所以|よって|したがって|따라서|그러므로)+",
-    re.IGNORECASE,
-)
-_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|span|code)>|<br ?/?>", re.IGNORECASE)
-_TAIL = re.compile(
-    r",?\s+as (?:was |is )?(?:required|desired|needed|expected|claimed|requested|stated|asked|wanted)\s*\.?$",
-    re.IGNORECASE,
-)
 _OPTION_WORD = re.compile(
     r"^\W*(?:(?:the|la|die|el|[ao])\s+|l'|)(?:option|choice|opción|opção|opzione|вариант|选项)\s*",
     re.IGNORECASE,
@@ -100,10 +63,11 @@ _ANY_OPTION = re.compile(r"(?<![A-Za-z])\(?([A-J])[).:\]](?:\s|$)")
 
 
 class Candidate(NamedTuple):
-    """A text that may be the answer; not `confident` where it was only guessed to be."""
+    """A text that may be the answer; not `confident` where it was only guessed to be, `words` where it may be words."""
 
     text: str
     confident: bool
+    words: bool = True
 
 
 def candidates(text: str) -> Iterator[Candidate]:
@@ -113,7 +77,7 @@ def candidates(text: str) -> Iterator[Candidate]:
     formula, and the last number. Of several boxes the last counts; boxes joined by `and`, `or` or a comma are one
     list, so naming two answers is never better than naming one.
     """
-    text = text[-MAX_READ:]
+    text = with_chinese_numbers(visible(text[-MAX_READ:]))
     tagged = tagged_answer(text)
     body = tagged if tagged is not None else text
     found = boxes(body)
@@ -134,9 +98,13 @@ def candidates(text: str) -> Iterator[Candidate]:
     elif found:
         yield Candidate(cleaned(_joined_boxes(body, found)), True)
     if len(body) <= MAX_SHORT:
+        if (items := listed(body)) is not None:
+            yield Candidate(items, True)
         yield Candidate(cleaned(body), True)
+    for part in in_sentence(body):
+        yield Candidate(part, False, words=False)
     formula, formula_end = _last_formula(body)
-    number, number_end = _last_number(body) if _PROSE.search(_whole_words(body)) else (None, -1)
+    number, number_end = last_number(body) if PROSE.search(_whole_words(body)) else (None, -1)
     if formula is not None and formula_end >= number_end:
         yield Candidate(cleaned(formula), False)
     elif number is not None:
@@ -144,12 +112,12 @@ def candidates(text: str) -> Iterator[Candidate]:
 
 
 def _joined_boxes(text: str, found: list[tuple[int, int, str]]) -> str:
-    parts = [found[-1][2]]
-    for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
-        if start != end and not _LINK.fullmatch(text[end:start]):
+    parts = [unboxed(found[-1][2]).strip()]
+    for (_, end, inside), (start, _, _) in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
+        if start != end and not LINK.fullmatch(text[end:start]):
             break
-        if content.strip() not in parts:
-            parts.append(content.strip())
+        if start == end or unboxed(inside).strip() not in parts:
+            parts.append(unboxed(inside).strip())
     return ", ".join(reversed([part.strip() for part in parts]))
 
 
@@ -207,17 +175,17 @@ def stated_texts(stated: str) -> list[str]:
 
 def _leading_formulas(text: str) -> str | None:
     """Formulas at the start of `text`, joined over commas and `and`; words behind the last one are its unit."""
-    match = _SEGMENT.match(_strip_marks(text))
+    match = SEGMENT.match(_strip_marks(text))
     if match is None:
         return None
     text = _strip_marks(text)
-    parts = [_content(match)]
+    parts = [content(match)]
     while True:
-        link = _LINK.match(text, match.end())
-        following = _SEGMENT.match(text, link.end()) if link else None
+        link = LINK.match(text, match.end())
+        following = SEGMENT.match(text, link.end()) if link else None
         if following is None:
             break
-        parts.append(_content(following))
+        parts.append(content(following))
         match = following
     tail = re.match(r"\s*(%|percent|or\s+[^\n.]{1,40}|and\s+[^\n.]{1,40})", text[match.end() :])
     return ", ".join(parts) + (" " + tail.group(1) if tail else "")
@@ -227,23 +195,19 @@ def _strip_marks(text: str) -> str:
     return text.lstrip("*_` \"'")
 
 
-def _content(match: re.Match[str]) -> str:
-    return next(group for group in match.groups() if group is not None)
-
-
 def _last_formula(text: str) -> tuple[str | None, int]:
     """The last formula, joined with those it is linked to, and where it ends."""
     skipped = max(0, len(text) - MAX_PHRASE)
     text = text[skipped:]
-    found = list(_SEGMENT.finditer(text))
+    found = list(SEGMENT.finditer(text))
     if not found:
         return None, -1
-    parts = [_content(found[-1])]
+    parts = [content(found[-1])]
     for earlier, later in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
         between = text[earlier.end() : later.start()]
-        if not (_LINK.fullmatch(between) or (len(between) < 40 and HEDGE.search(between))):
+        if not (LINK.fullmatch(between) or (len(between) < 40 and HEDGE.search(between))):
             break
-        parts.append(_content(earlier))
+        parts.append(content(earlier))
     if BOUND.search(text[: found[-1].start()]) or DENIAL_BEHIND.match(text, found[-1].end()):
         return None, -1
     return ", ".join(reversed(parts)), skipped + found[-1].end()
@@ -252,52 +216,6 @@ def _last_formula(text: str) -> tuple[str | None, int]:
 def _whole_words(text: str) -> str:
     """The end of a text, from a whole word on: a cut command is no word."""
     return text if len(text) <= MAX_LINE else re.sub(r"^[^\W\d_]+", "", text[-MAX_LINE:])
-
-
-def _last_number(text: str) -> tuple[str | None, int]:
-    """The last number and where it ends; none where `or`, `maybe` and the like stand before it."""
-    skipped = max(0, len(text) - MAX_LINE)
-    tail = text[skipped:]
-    found = list(_NUMERAL.finditer(tail))
-    if not found:
-        return None, -1
-    if len(found) > 1 and HEDGE.search(tail[found[-2].end() : found[-1].start()]):
-        return None, -1
-    before = tail[: found[-1].start()]
-    if DENIED.search(before) or BOUND.search(before) or DENIAL_BEHIND.match(tail, found[-1].end()):
-        return None, -1
-    number = found[-1].group().rstrip(",")
-    if re.fullmatch(r"\D*\d+,\d+\D*", number) and not re.search(r"\d,\d{3}(?!\d)", number):
-        number = number.replace(",", ".")  # 2,74: a number on its own, not a list
-    if scale := _SCALE_BEHIND.match(tail, found[-1].end()):
-        number += scale.group()
-    return number, skipped + found[-1].end()
-
-
-def cleaned(text: str) -> str:
-    """Without outer marks: white space, markdown, quotes, dollar signs, a final full stop."""
-    text = _HTML.sub("", text).strip()
-    for _ in range(4):
-        before = text
-        text = _LEADING.sub("", text)
-        label = _LABEL.match(text)
-        if label and not _NO_LABEL.search(label.group(1)):
-            text = text[label.end() :]
-        text = text.strip().rstrip("。．।✓✔✅☑\ufe0f ").strip('`"“”')
-        text = re.sub(r"^(?:'([^']*)'|‘([^‘’]*)’|«([^«»]*)»|「([^「」]*)」)$", r"\1\2\3\4", text)
-        text = re.sub(r"^\*{1,3}(.*?)\*{1,3}$", r"\1", text, flags=re.DOTALL).strip()
-        if text.endswith("*") and not text.endswith("^*"):
-            text = text.rstrip("*").rstrip()
-        text = re.sub(r"^__?([^_].*?)__?$", r"\1", text)
-        text = _TAIL.sub("", text)
-        if text.endswith((".", ",", ";")) and not text.endswith(("..", "\\,", "\\;")):
-            text = text[:-1].rstrip()
-        match = _SEGMENT.fullmatch(text)
-        if match:
-            text = _content(match).strip()
-        if text == before:
-            break
-    return text
 
 
 def option_letter(text: str) -> str | None:

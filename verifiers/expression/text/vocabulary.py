@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 FUNCTIONS = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "cosec": "csc", "tg": "tan",
     "ctg": "cot", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctg": "atan", "asin": "asin",
@@ -55,7 +57,19 @@ SHORT_WORDS = set(
 )
 UNIT_WORDS = set(
     "cm mm km dm nm um ft yd mi kg mg lb oz hr min sec ms ml cl hz kw mph kph rad deg pt qt gal cc ha pm "
-    "usd eur gbp rmb cny mol kj kn pa kpa cal mb gb kb sq cu lbs hrs yrs mins in g m s h L".split()
+    "usd eur gbp rmb cny atm psi ohm kwh mol kj kn pa kpa cal mb gb kb sq cu lbs hrs yrs mins in g m s h L".split()
 )
 
-UNIT_LETTERS = set("msghLNJWVAKCF")
+UNIT_LETTERS = set("msghLNJWVAKCFM")
+# As they are written: mA behind a number is a current, ma a product
+CASED_UNITS = set(
+    "mA nA pA uA kV mV MV mW MW GW Pa hPa MPa GPa Hz mHz kHz MHz GHz eV keV MeV GeV Wh kWh mJ MJ nN mN mL dL uL mT mF"
+    " uF nF pF mM Mb MB GB Mg Gb kohm Mohm ohm mol".split()
+)
+# What stands behind a letter that is a unit: the end, an operator, or a smaller unit (2 h 30 min)
+UNIT_END = re.compile(
+    r"\s*(?:$|[/^,;)²³]|\\cdot|\*)"
+    r"|\s+(?:and\s+)?\d{1,4}(?:\.\d{1,4})?\s*(?:min|sec|s|cm|mm|g|mL|ml|in|oz|m)[a-z]{0,6}(?![A-Za-z])"
+)
+# 10^{8} N, (4.20 \pm 0.05) m: a value, though no numeral ends it
+VALUE_BEFORE = re.compile(r"10\s*\^\s*\{\s*-?\d{1,4}\s*\}\s*$|\(\s*[\d.]{1,12}\s*\\pm\s*[\d.]{1,12}\s*\)\s*$")

@@ -1,190 +1,153 @@
-"""Units as they stand behind mathematical answers: a small table, no dependency; unknown nouns are compared
-as words."""
+"""Units as they stand behind mathematical answers, from a small table (pint's registry takes seconds to build and
+reads `people` as pico-eople); other nouns are compared as words."""
 
 from __future__ import annotations
 
 import functools
 import re
 from fractions import Fraction
+from typing import NamedTuple
 
-_NAMES: dict[str, tuple[str, str]] = {}  # spelling -> (dimension, factor to the dimension's base, as text)
+from verifiers.expression.values.unit_table import OFFSETS, one_unit, singular
 
-
-def _add(dimension: str, factor: str, spellings: str) -> None:
-    for spelling in spellings.split():
-        _NAMES[spelling.replace("_", " ")] = (dimension, factor)
+Dimension = tuple[tuple[str, int], ...]  # base and exponent, sorted: (("length", 1), ("time", -1))
 
 
-_add("length", "1", "m meter metre")
-_add("length", "1/100", "cm centimeter centimetre")
-_add("length", "1/1000", "mm millimeter millimetre")
-_add("length", "1000", "km kilometer kilometre")
-_add("length", "1/10", "dm decimeter decimetre")
-_add("length", "127/5000", "in inch inche")
-_add("length", "381/1250", "ft foot feet")
-_add("length", "1143/1250", "yd yard")
-_add("length", "201168/125", "mi mile")
-_add("mass", "1", "g gram gm")
-_add("mass", "1000", "kg kilogram")
-_add("mass", "1/1000", "mg milligram")
-_add("mass", "45359237/100000", "lb pound")
-_add("mass", "45359237/1600000", "oz ounce")
-_add("mass", "1000000", "tonne t")
-_add("time", "1", "s sec second")
-_add("time", "60", "min minute")
-_add("time", "3600", "h hr hour")
-_add("time", "86400", "day")
-_add("time", "604800", "week")
-_add("month", "1", "month")
-_add("month", "12", "yr year")
-_add("volume", "1", "l liter litre")
-_add("volume", "1/1000", "ml milliliter millilitre")
-_add("money", "1", "$ dollar usd buck")
-_add("money", "1/100", "cent ¢")
-_add("euro", "1", "€ euro eur")
-_add("pound", "1", "£ gbp")
-_add("yuan", "1", "¥ yuan rmb yen")
-_add("angle", "1", "degree deg °")
-_add("radian", "1", "radian rad")
-_add("degrees c", "1", "degree_c celsius")
-_add("degrees f", "1", "degree_f fahrenheit")
-_add("speed", "1", "m/s meter_per_second mps")
-_add("speed", "5/18", "km/h kph kmph kilometer_per_hour")
-_add("speed", "1397/3125", "mph mile_per_hour mi/h mile/hour")
-_add("acceleration", "1", "m/s^2 meter_per_second_squared")
-_add("energy", "1", "j joule")
-_add("energy", "1000", "kj kilojoule")
-_add("force", "1", "n newton")
-_add("power", "1", "w watt")
-_add("power", "1000", "kw kilowatt")
-_add("pressure", "1", "pa pascal")
-_add("pressure", "1000", "kpa kilopascal")
-_add("frequency", "1", "hz hertz")
-_add("voltage", "1", "v volt")
-_add("current", "1", "a amp ampere")
-_add("resistance", "1", "ohm")
+class Unit(NamedTuple):
+    """What stands behind a value: `factor` and `offset` lead to the base unit of its dimension; `nouns` are the words
+    that are no unit; `power` is 1 for `units`, 2 for `square units`, 0 where no bare unit is named.
+    """
 
-for _spelling, _same in (
-    ("米 м", "m"), ("厘米 см", "cm"), ("毫米 мм", "mm"), ("千米 公里 км", "km"), ("分米 дм", "dm"), ("克 г", "g"),
-    ("千克 公斤 кг", "kg"), ("吨 т", "t"), ("秒", "s"), ("分钟 мин", "min"), ("小时 час ч", "h"), ("天", "day"),
-    ("升 л", "l"), ("千米/时 千米/小时 公里/小时 км/ч", "km/h"), ("米/秒 м/с", "m/s"),
-    ("毫升 мл", "ml"), ("元", "yuan"), ("度 градус градуса градусов grado grad degré grau", "degree"),
-    ("metro metri mètre метров метра", "m"), ("centímetro centimètre zentimeter сантиметров сантиметра", "cm"),
-    ("kilómetro kilomètre километров километра", "km"), ("hora heure stunde stunden ora ore часа часов 小時 時間", "h"),
-    ("minuto minuti minuten минут минуты 分鐘", "min"),
-    ("segundo secondo secondi sekunde sekunden секунд секунды", "s"),
-    ("día jour tag tage dia giorni дней дня", "day"), ("gramo gramme gramm grama", "g"), ("litro", "l"),
-    ("kilogramo kilogramme kilogramm килограммов", "kg"),
-):  # fmt: skip
-    for _one in _spelling.split():
-        _NAMES[_one] = _NAMES[_same]
-for _prefix, _exponent in (("平方", "2"), ("立方", "3")):
-    for _one in ("米", "厘米", "毫米", "千米", "分米"):
-        _base = _NAMES[_one]
-        _NAMES[_prefix + _one] = (f"{_base[0]}^{_exponent}", str(Fraction(_base[1]) ** int(_exponent)))
-
-_SQUARE = re.compile(r"^(?:sq|square)\s+(\w+)$|^(\w+)\s*\^\s*2$|^(\w+)\s+squared$|^(\w+)\^\{2\}$|^(\w+)2$")
-_CUBE = re.compile(r"^(?:cu|cubic)\s+(\w+)$|^(\w+)\s*\^\s*3$|^(\w+)\s+cubed$|^(\w+)\^\{3\}$|^(\w+)3$")
-# Words that say nothing of the unit: "5 units", "12 in total".
-_EMPTY = {
-    "unit",
-    "total",
-    "in total",
-    "altogether",
-    "point",
-    "of",
-    "each",
-    "people",
-    "person",
-    "way",
-    "time",
-    "piece",
-    "square unit",
-    "cubic unit",
-    "sq unit",
-    "units^2",
-    "units^3",
-    "unit ^2",
-    "unit ^3",
-    "u",
-    "number",
-}
+    dimension: Dimension
+    factor: Fraction
+    offset: Fraction
+    nouns: frozenset[str]
+    power: int
 
 
-def _singular(word: str) -> str:
-    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
-        return word[:-1]
-    return word
+class Conversion(NamedTuple):
+    """The answer's value in the reference's unit is `factor * value + offset`."""
+
+    factor: Fraction
+    offset: Fraction = Fraction(0)
 
 
-@functools.lru_cache(maxsize=2048)
-def _known(unit: str) -> tuple[str, Fraction] | None:
-    """(dimension, factor) of a unit in the table, powers included; None for another noun."""
-    text = (
-        " ".join(_singular(word) for word in unit.split())
-        .replace(" / ", "/")
-        .replace(" /", "/")
-        .replace("/ ", "/")
+# Words that say nothing of the unit: "12 in total", "5 of the".
+_FILLERS = set(
+    "of the a an in to each total altogether per about approximately exactly all with is so then for was "
+    "were are that by on at there here only".split()
+)
+_COULOMB: Dimension = (("current", 1), ("time", 1))
+# Nouns that any counted noun may stand for.
+_ANY_NOUN = {"people", "person", "way", "time", "piece", "item", "object", "point", "number", "student"}
+_SQUARED = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_PART = re.compile(r"°\s?[CF]\b|[^\W\d_]+(?:['’][^\W\d_]+)?|[°$€£¥₹¢]|\^\s*-?\d|[²³]|[*/·⋅()]")
+_DEGREES = re.compile(r"(?:degrees?|deg|°)\s*(c|f|celsius|fahrenheit)\b", re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_unit(text: str) -> Unit:
+    """Units as long as words are known, from the start; every word from the first unknown one on is a noun."""
+    plain = _DEGREES.sub(lambda match: "deg" + match.group(1)[0].lower(), " ".join(text.split()))
+    plain = (
+        re.sub(r"\^\s*\{\s*(-?\d)\s*\}", r"^\1", plain)
+        .replace(" per ", " / ")
+        .replace("²", "^2")
+        .replace("³", "^3")
     )
-    text = re.sub(r"\s*\^\s*", "^", text).strip(" .")
-    for power, pattern in ((2, _SQUARE), (3, _CUBE)):
-        match = pattern.match(text)
-        if match:
-            name = _singular(next(group for group in match.groups() if group))
-            base = _NAMES.get(name)
-            if base is None:
-                return None
-            return f"{base[0]}^{power}", Fraction(base[1]) ** power
-    found = _NAMES.get(text)
-    return (found[0], Fraction(found[1])) if found else None
+    parts = _PART.findall(plain)
+    dimension: dict[str, int] = {}
+    factor, offset, power = Fraction(1), Fraction(0), 0
+    sign, raised, named = 1, 1, 0
+    nouns: set[str] = set()
+    for position, part in enumerate(parts):
+        exponent = _exponent_behind(parts, position)
+        word = part.lower()
+        if part in ("/", "*", "·", "⋅", "(", ")"):
+            sign = -1 if part == "/" else 1 if part != "(" else sign
+        elif part[0] == "^" or (word in ("squared", "cubed") and position):
+            continue
+        elif word in _SQUARED and not nouns:
+            raised = _SQUARED[word]
+        elif singular(word) == "unit" and not nouns and not named:
+            power = raised * exponent
+            raised = 1
+        elif not nouns and (part != "in" or position == len(parts) - 1) and (found := one_unit(part)):
+            named += 1
+            for name, times in found[0].items():
+                dimension[name] = dimension.get(name, 0) + sign * times * exponent * raised
+            factor *= found[1] ** (sign * exponent * raised)
+            offset = OFFSETS.get(
+                word, OFFSETS.get({"celsius": "degc", "fahrenheit": "degf"}.get(word, ""), Fraction(0))
+            )
+            sign, raised = 1, 1
+        elif word not in _FILLERS:
+            nouns.add(singular(word))
+    kept = tuple(sorted((name, times) for name, times in dimension.items() if times))
+    return Unit(kept, factor, offset if len(parts) == 1 else Fraction(0), frozenset(nouns), power)
 
 
-def unit_factor(wanted: str, found: str) -> Fraction | None:
-    """What the answer's value is multiplied with to be in the reference's unit; None where the units disagree.
+def _exponent_behind(parts: list[str], position: int) -> int:
+    following = parts[position + 1] if position + 1 < len(parts) else ""
+    if following[:1] == "^":
+        return int(following[1:])
+    return _SQUARED[following] if following in ("squared", "cubed") else 1
 
-    A missing unit, and words that name none (`units`, `in total`), agree with everything. Two known units agree when
-    their dimension is the same; other nouns must share a word (`12 apples`, `12 red apples`).
+
+def conversion(wanted: str, found: str) -> Conversion | None:
+    """How the answer's value becomes one in the reference's unit; None where the units disagree.
+
+    A missing unit, and words that name none (`units`, `in total`), agree with everything. Two units agree when their
+    dimension is the same; of the words beside them, and of nouns that are counted, one side's must all be the other's
+    (`12 apples`, `12 red apples`; not `90° clockwise`, `90° counterclockwise`).
     """
     wanted, found = _cleaned(wanted), _cleaned(found)
-    if (
-        _empty(wanted)
-        and _empty(found)
-        and _power(wanted) != _power(found)
-        and _power(wanted)
-        and _power(found)
-    ):
-        return None  # square units for cubic units
-    if wanted == found or _empty(wanted) or _empty(found):
-        return Fraction(1)
+    if wanted == found or not wanted or not found or wanted.startswith("base ") or found.startswith("base "):
+        return Conversion(Fraction(1))
     if wanted.startswith("mod ") or found.startswith("mod "):
         return None
-    if {wanted, found} in ({"£", "pound"}, {"£", "pounds"}):
-        return Fraction(1)
-    a, b = _known(wanted), _known(found)
-    if a is not None and b is not None:
-        if a[0] == b[0]:
-            return b[1] / a[1]
-        degrees = {a[0], b[0]}
-        return Fraction(1) if degrees in ({"angle", "degrees c"}, {"angle", "degrees f"}) else None
-    if a is None and b is None:
-        shared = {_singular(word) for word in wanted.split()} & {_singular(word) for word in found.split()}
-        return Fraction(1) if shared - {"of", "the", "per", "/", "^2", "square"} else None
-    return None
+    a, b = parse_unit(wanted), parse_unit(found)
+    if not _nouns_agree(a, b):
+        return None
+    if a.power and b.power:
+        return Conversion(Fraction(1)) if a.power == b.power else None
+    if a.dimension and b.dimension:
+        if a.dimension == b.dimension:
+            return Conversion(b.factor / a.factor, (b.offset - a.offset) / a.factor)
+        return Conversion(Fraction(1)) if _written_alike(wanted, found, {a.dimension, b.dimension}) else None
+    if a.power or b.power:
+        return (
+            Conversion(Fraction(1))
+            if _power_of(a) == _power_of(b) or not (a.dimension or b.dimension)
+            else None
+        )
+    return Conversion(Fraction(1))
+
+
+def _written_alike(wanted: str, found: str, dimensions: set[Dimension]) -> bool:
+    """`°` and `C` for `°C`, `pounds` for `£`."""
+    warm = (("temperature", 1),)
+    if dimensions == {(("angle", 1),), warm} or (dimensions == {_COULOMB, warm} and "C" in (wanted, found)):
+        return True
+    return dimensions == {(("pound", 1),), (("mass", 1),)} and {wanted, found} <= {"£", "pound", "pounds"}
+
+
+def _power_of(unit: Unit) -> int:
+    """2 of `square units` and of `cm^2`, 1 of every unit that is no power of a length."""
+    if unit.power:
+        return unit.power
+    return unit.dimension[0][1] if len(unit.dimension) == 1 and unit.dimension[0][0] == "length" else 1
+
+
+def _nouns_agree(a: Unit, b: Unit) -> bool:
+    if "and" in a.nouns ^ b.nouns and a.nouns and b.nouns:
+        return False  # boys, boys and girls
+    if a.nouns <= b.nouns or b.nouns <= a.nouns:
+        bare = not (a.dimension or a.nouns or a.power) or not (b.dimension or b.nouns or b.power)
+        return bare or bool(a.dimension or a.power) == bool(b.dimension or b.power)
+    counted = not (a.dimension or b.dimension or a.power or b.power)
+    return counted and (a.nouns <= _ANY_NOUN or b.nouns <= _ANY_NOUN)
 
 
 def _cleaned(unit: str) -> str:
-    text = unit.strip() if unit.strip() in ("A", "V", "W", "N", "J", "K") else unit.strip().lower()
-    return " ".join(text.lower().strip(" .").split())
-
-
-def _power(unit: str) -> int:
-    """2 of `square units` and `units^2`, 3 of `cubic units`, 0 where no power is named."""
-    if re.search(r"\bsq|\^\s*\{?2", unit):
-        return 2
-    return 3 if re.search(r"\bcub|\^\s*\{?3", unit) else 0
-
-
-def _empty(unit: str) -> bool:
-    return (
-        not unit or " ".join(_singular(word) for word in unit.split()) in _EMPTY or unit.startswith("base ")
-    )
+    return " ".join(unit.strip(" .").split())

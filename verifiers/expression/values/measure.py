@@ -18,6 +18,7 @@ from verifiers.expression.tree.node import (
     contains,
 )
 from verifiers.expression.tree.tree_map import map_children
+from verifiers.expression.values.math_unit import conversion
 
 
 class Lifted(NamedTuple):
@@ -39,9 +40,25 @@ def lift(node: Node) -> Lifted | None:
     units: list[str] = []
     percents: list[bool] = []
     bare = _strip(node, units, percents)
+    if isinstance(node, Sum) and len(set(units)) > 1:
+        return _in_one_unit(node)
     if bare is None or len(set(units)) > 1 or (units and percents):
         return None
     return Lifted(bare, units[0] if units else "", bool(percents))
+
+
+def _in_one_unit(node: Sum) -> Lifted | None:
+    """`2 h + 30 min` in hours: amounts of one dimension, in the unit of the first."""
+    first = node.items[0]
+    if not isinstance(first, Measure):
+        return None
+    terms: list[Node] = []
+    for item in node.items:
+        change = conversion(first.unit, item.unit) if isinstance(item, Measure) else None
+        if change is None or change.offset or not isinstance(item, Measure) or not item.unit:
+            return None
+        terms.append(Product((Number(change.factor), item.item)))
+    return Lifted(Sum(tuple(terms)), first.unit, False)
 
 
 def _angles_in_calls(node: Node) -> Node:
