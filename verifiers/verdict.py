@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, get_args
 
+from verifiers.plain_value import json_text, plain_number
+
 VerdictStatus = Literal["scored", "unparseable", "timeout", "error"]
 VERDICT_STATUSES: tuple[VerdictStatus, ...] = get_args(VerdictStatus)
 UNJUDGED: frozenset[str] = frozenset({"timeout", "error"})
@@ -29,6 +31,9 @@ class Verdict:
     seconds     time spent judging
     tier        which stage decided: `text`, `exact`, `structure`, `numeric`, `symbolic`, ...
 
+    Every field is plain when made: numpy's numbers become Python's, an `extracted` that is no text becomes JSON text,
+    and what can be neither is a `TypeError` that names the field.
+
     `bool(verdict)` raises: a verdict is not a truth value, ask for `.score`.
 
     >>> Verdict.scored(1.0, "equal", "9 equals 9", extracted="9").to_json()["status"]
@@ -46,6 +51,7 @@ class Verdict:
     tier: str = ""
 
     def __post_init__(self) -> None:
+        self._make_plain()
         if self.status not in VERDICT_STATUSES:
             raise ValueError(f"verdict status {self.status!r} is not one of {', '.join(VERDICT_STATUSES)}")
         if self.status in UNJUDGED:
@@ -55,6 +61,24 @@ class Verdict:
             raise ValueError(
                 f"a verdict of status {self.status!r} needs a score in [0, 1], got {self.score!r}"
             )
+
+    def _make_plain(self) -> None:
+        if self.score is not None and type(self.score) is not float:
+            object.__setattr__(self, "score", float(plain_number(self.score, "a verdict's `score`")))
+        if self.extracted is not None and not isinstance(self.extracted, str):
+            object.__setattr__(self, "extracted", json_text(self.extracted))
+        if type(self.confident) is not bool:
+            object.__setattr__(self, "confident", bool(self.confident))
+        if self.parts:
+            parts = {
+                str(name): plain_number(part, f"part {name!r} of a verdict")
+                for name, part in self.parts.items()
+            }
+            object.__setattr__(self, "parts", parts)
+        for name in ("status", "code", "reason", "tier"):
+            if not isinstance(getattr(self, name), str):
+                kind = type(getattr(self, name)).__name__
+                raise TypeError(f"a verdict's `{name}` is text, got a {kind}")
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -69,7 +93,7 @@ class Verdict:
     @classmethod
     def scored(cls, score: float, code: str, reason: str, **fields: Any) -> Verdict:
         """A decision. `fields` are the remaining fields of `Verdict`."""
-        return cls("scored", float(score), code, reason, **fields)
+        return cls("scored", score, code, reason, **fields)
 
     @classmethod
     def unparseable(cls, code: str, reason: str, **fields: Any) -> Verdict:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Generic, TypeVar
+from pathlib import Path
+from types import CoroutineType
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
@@ -18,6 +23,8 @@ PreparedT = TypeVar("PreparedT")
 ExtractedT = TypeVar("ExtractedT")
 
 MAX_SHOWN = 200
+_LOG = logging.getLogger(__name__)
+_logged: set[tuple[str, str, str]] = set()
 
 _BROKEN_FORMAT = {
     "truncated": "the response was cut off at its length limit",
@@ -121,9 +128,9 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
     def judge_prepared(self, prepared: PreparedT, answer: FinalAnswer | str) -> Verdict:
         """Judge one final answer: never raises.
 
-        An answer whose status is not `ok` scores 0 under that status's name. What exceeds a budget (memory and
-        recursion included) is the model's doing and scores 0 with code `limit`; any other exception is a fault of
-        the verifier and gives status `error`, which is no score.
+        An answer whose status is not `ok` scores 0 under that status's name. An answer that exceeds a budget (memory
+        and recursion included) is the model's doing and scores 0 with code `limit`; where the verifier's own example
+        exceeds them too, and for any other exception, it is the verifier's: status `error`, which is no score.
         """
         if isinstance(answer, str):
             answer = FinalAnswer(answer)
@@ -135,20 +142,85 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
         return verdict.with_fields(seconds=time.perf_counter() - started)
 
     def _judge_text(self, prepared: PreparedT, answer: FinalAnswer) -> Verdict:
+        method = "extract"
         try:
-            extracted = self.extract(answer)
+            require_result(prepared, self.kind, "prepare")
+            extracted = require_result(self.extract(answer), self.kind, "extract")
             if isinstance(extracted, NoAnswer):
                 if extracted.limit:
                     return Verdict.scored(0.0, "limit", extracted.reason)
                 return Verdict.unparseable(extracted.code, extracted.reason)
-            return self.compare(prepared, extracted)
+            method = "compare"
+            return require_verdict(self.compare(prepared, extracted), self.kind, "compare")
         except LimitExceeded as why:
             return Verdict.scored(0.0, "limit", f"the answer exceeds a limit: {why}")
         except (MemoryError, RecursionError) as why:
-            return Verdict.scored(0.0, "limit", f"the answer exceeds a limit ({type(why).__name__})")
-        except Exception as why:  # noqa: BLE001 - the one boundary where plug-in code may fail
-            where = f"verifier {self.kind!r}"
-            return Verdict.failed("verifier_raised", shown(f"{where} raised {type(why).__name__}: {why}"))
+            exceeded = type(why).__name__
+        except NoVerdict as why:
+            return Verdict.failed("no_verdict", str(why))
+        except (Exception, SystemExit) as why:  # noqa: BLE001 - the one boundary where plug-in code may fail
+            return raised(self.kind, method, why)
+        # The exception is gone by here, and with its frames the memory that they held.
+        if self._example_exceeds(prepared):
+            reason = (
+                f"verifier {self.kind!r} has too little memory or stack for its own example too ({exceeded})"
+            )
+            return Verdict.failed("out_of_memory", reason)
+        return Verdict.scored(0.0, "limit", f"the answer exceeds a limit ({exceeded})")
+
+    def _example_exceeds(self, prepared: PreparedT) -> bool:
+        """Whether a limit is met even by the class's example, judged for this reference or for its own."""
+        example = getattr(type(self), "example", None)
+        if example is None:
+            return False
+        answer = FinalAnswer(example.answer)
+
+        def for_this_reference() -> None:
+            self.compare(prepared, cast(ExtractedT, self.extract(answer)))
+
+        def for_its_own() -> None:
+            other = type(self)(dict(example.options))
+            other.compare(other.prepare(example.reference), cast(ExtractedT, other.extract(answer)))
+
+        for judge in (for_this_reference, for_its_own):
+            # The example need not fit this reference or these options: only a limit counts here.
+            with contextlib.suppress(Exception):
+                try:
+                    judge()
+                except (MemoryError, RecursionError):
+                    return True
+        return False
+
+
+class NoVerdict(TypeError):
+    """A method of a verifier returned what it must not; the message names both."""
+
+
+def require_result(value: ExtractedT, kind: str, method: str) -> ExtractedT:
+    """``value`` as ``method`` returned it. Raises `NoVerdict` for a coroutine: the method is `async`."""
+    if isinstance(value, CoroutineType):
+        value.close()
+        raise NoVerdict(f"verifier {kind!r}: {method} is `async def`; write it as a plain `def`")
+    return value
+
+
+def require_verdict(value: Any, kind: str, method: str) -> Verdict:
+    """``value`` as ``method`` returned it. Raises `NoVerdict` where it is no `Verdict`."""
+    if isinstance(require_result(value, kind, method), Verdict):
+        return value
+    given = "None" if value is None else f"a {type(value).__name__} ({shown(repr(value), 40)})"
+    raise NoVerdict(f"verifier {kind!r}: {method} returned {given}, not a Verdict; use Verdict.scored(...)")
+
+
+def raised(kind: str, method: str, why: BaseException) -> Verdict:
+    """The verdict where a plug-in's method raised; its traceback goes to the log, once for each line that raises."""
+    frames = traceback.extract_tb(why.__traceback__)
+    line = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    what = f"verifier {kind!r}: {method} raised {type(why).__name__}"
+    if (kind, what, line) not in _logged:
+        _logged.add((kind, what, line))
+        _LOG.warning("%s%s", what, line, exc_info=why)
+    return Verdict.failed("verifier_raised", f"{what}: {shown(str(why))}{line}")
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:

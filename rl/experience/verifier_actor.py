@@ -23,6 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rl.run.ray_session import ray_session
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case, Job
+from verifiers.plain_value import json_text
 from verifiers.service.service import VerifierService
 from verifiers.verdict import Verdict
 
@@ -79,9 +80,9 @@ class ActorPool:
     def put(self, job: Job) -> None:
         """Queue a case; one that is not plain JSON, or comes after ``close``, gets status ``error`` at once."""
         try:
-            line = json.dumps(_line(job.case))
+            line = json_text(_line(job.case))
         except (TypeError, ValueError) as why:
-            job.resolve(Verdict.failed("not_json", f"options or reference are not plain JSON: {why}"))
+            job.resolve(Verdict.failed("not_json", f"the reference is not plain JSON: {why}"))
             return
         with self._changed:
             if not self._closing:

@@ -8,8 +8,6 @@ import os
 import pickle
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +19,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.errors import BadInput, BadOption, BadReference
+from verifiers.kit.audited_run import audit
 from verifiers.kit.case_table import GoldenCase, default_cases, read_cases
 from verifiers.kit.hostile_pack import hostile_answers
 from verifiers.kit.mutation_pack import near_misses
@@ -31,6 +30,7 @@ from verifiers.verifier import Verifier, shown
 
 MIN_CASES = 20
 HOSTILE_LIMIT_S = 2.0
+IMPORT_LIMIT_S = 1.0
 TAGS = ("right", "wrong", "malformed", "hostile")
 _CORRUPTED: tuple[Any, ...] = (None, "", "   ", [], {}, float("nan"), {"no_such_key": None}, [None], "\x00")
 
@@ -114,8 +114,6 @@ class _Kit:
     def judge(self, case: GoldenCase) -> Any:
         return self.verifier(case.options).judge(case.reference, case.answer)
 
-    # --- the checks -------------------------------------------------------------------------------------
-
     def table(self) -> str:
         if self.path is None:
             raise CheckFailed(
@@ -133,7 +131,8 @@ class _Kit:
             verdict = self.judge(case)
             if verdict.score is None or abs(verdict.score - case.score) > 1e-6:
                 answer, reference = shown(repr(case.answer), 40), shown(repr(case.reference), 40)
-                wrong.append(f"{answer} for {reference} scores {verdict.score}, not {case.score}")
+                why = f" ({verdict.reason})" if verdict.status in UNJUDGED else ""
+                wrong.append(f"{answer} for {reference} scores {verdict.score}, not {case.score}{why}")
         if wrong:
             raise CheckFailed(f"{len(wrong)} of {len(self.cases) + 1} differ: " + "; ".join(wrong[:3]))
         return f"{len(self.cases) + 1} agree"
@@ -286,18 +285,18 @@ class _Kit:
         return "the next case scores"
 
     def side_effects(self) -> str:
-        """Judge the example and the first cases under an audit hook, in a process of its own."""
+        """Judge the example and the first cases under an audit hook, in a process of its own; what is imported there on
+        the first case's time."""
         cases = [self.example, *self.cases[:100]]
         rows = [[dict(case.options), case.reference, case.answer] for case in cases]
-        script = Path(__file__).with_name("audited_run.py")
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
-        done = subprocess.run(
-            [sys.executable, str(script), self.name],
-            input=json.dumps(rows), capture_output=True, text=True, env=env, timeout=120, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise CheckFailed(shown(f"the audited run failed: {done.stderr[-300:]}"))
-        events = sorted(set(json.loads(done.stdout.splitlines()[-1])) - set(self.found.side_effects))
+        try:
+            seen = audit(self.name, rows)
+        except RuntimeError as why:
+            raise CheckFailed(shown(str(why))) from None
+        events = sorted(set(seen["events"]) - set(self.found.side_effects))
         if events:
             raise CheckFailed(f"judging causes {', '.join(events[:5])}")
+        if seen["imported"] and seen["first_case_s"] > IMPORT_LIMIT_S:
+            took = f"{', '.join(seen['imported'][:5])} ({seen['first_case_s']:.1f} s of its time)"
+            raise CheckFailed(f"the first case imports {took}; name what is slow in the class's `imports`")
         return f"{len(rows)} cases under an audit hook"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from types import TracebackType
@@ -100,21 +99,25 @@ class VerifierService:
     def submit(self, case: Case) -> Future[Verdict]:
         """Queue one case; blocks while the queue is full. The future never holds an exception of a verifier."""
         self._check_open()
+        job = _job_of(case)
         if self._pool is None:
-            future: Future[Verdict] = Future()
-            future.set_result(self._judge_inline(case))
-            return future
-        self._room.acquire()
-        return self._hand_over(case)
+            self._judge_inline(job)
+        elif not job.future.done():
+            self._room.acquire()
+            self._hand_over(job)
+        return job.future
 
     async def judge(self, case: Case) -> Verdict:
         """One verdict, from asyncio; waits without blocking the loop."""
         self._check_open()
+        job = _job_of(case)
         if self._pool is None:
-            return self._judge_inline(case)
-        while not self._room.acquire(blocking=False):
-            await asyncio.sleep(0.005)
-        return await asyncio.wrap_future(self._hand_over(case))
+            self._judge_inline(job)
+        elif not job.future.done():
+            while not self._room.acquire(blocking=False):
+                await asyncio.sleep(0.005)
+            self._hand_over(job)
+        return await asyncio.wrap_future(job.future)
 
     def judge_many(self, cases: Iterable[Case]) -> dict[str, Verdict]:
         """Verdicts by case id. Raises `BadInput` when two cases share an id."""
@@ -142,23 +145,26 @@ class VerifierService:
         if self._closed:
             raise RuntimeError("this VerifierService is closed")
 
-    def _hand_over(self, case: Case) -> Future[Verdict]:
+    def _hand_over(self, job: Job) -> None:
         assert self._pool is not None
-        job = Job(case, case_key(case.verifier, case.options))
         job.future.add_done_callback(lambda _: self._room.release())
         self._pool.put(job)
-        return job.future
 
-    def _judge_inline(self, case: Case) -> Verdict:
+    def _judge_inline(self, job: Job) -> None:
         """The same path as a worker's, in this thread; unknown verifiers and options are verdicts here too."""
-        from verifiers.errors import HoneError
-
-        started = time.perf_counter()
-        key = case_key(case.verifier, case.options)
+        if job.future.done():
+            return
         with self._inline_lock:
-            if not self._judge.knows(key):
-                try:
-                    self._judge.load(key, case.verifier, dict(case.options))
-                except HoneError as why:
-                    return Verdict.failed("bad_verifier", str(why), seconds=time.perf_counter() - started)
-            return self._judge.judge(key, case.reference, case.answer)
+            if not self._judge.knows(job.key):
+                self._judge.load(job.key)
+            job.resolve(self._judge.judge(job.key, job.case.reference, job.case.answer))
+
+
+def _job_of(case: Case) -> Job:
+    """A job; resolved already where the case's options cannot go to a worker."""
+    try:
+        return Job(case, case_key(case.verifier, case.options))
+    except (TypeError, ValueError) as why:
+        job = Job(case, "")
+        job.resolve(Verdict.failed("not_json", f"options of verifier {case.verifier!r}: {why}"))
+        return job

@@ -10,8 +10,9 @@ from collections import deque
 from typing import Any
 
 from verifiers.case import Job
+from verifiers.plain_value import plain_value
 
-_ENCODER = json.JSONEncoder()
+_ENCODER = json.JSONEncoder(default=plain_value)
 
 
 class WorkerHandle:
@@ -22,7 +23,10 @@ class WorkerHandle:
         self.connection = connection
         connection.setblocking(False)
         self.jobs: deque[Job] = deque()
-        self.loaded: set[str] = set()
+        self.loaded: set[str] = set()  # keys of verifiers
+        self.importing: set[str] = (
+            set()
+        )  # of those that may still have to import something in their next case
         self.last_done = 0.0
         self.num_done = 0
         self.outgoing = bytearray()
@@ -33,8 +37,11 @@ class WorkerHandle:
         if not self.jobs:
             return math.inf
         job = self.jobs[0]
-        allowed = timeout_s if job.key in self.loaded else load_timeout_s
-        return max(job.sent_at, self.last_done) + allowed
+        return max(job.sent_at, self.last_done) + (load_timeout_s if self.loads(job.key) else timeout_s)
+
+    def loads(self, key: str) -> bool:
+        """Whether a case of this verifier may take the time that loading takes."""
+        return key not in self.loaded or key in self.importing
 
     def send(self) -> None:
         """Write what the socket takes now; the rest stays in `outgoing`."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import select
 import selectors
-import socket
 import threading
 import time
 from collections import deque
@@ -14,13 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from verifiers.case import Job
+from verifiers.service.case_window import DEEP_WINDOW, CaseWindow, wants_more
 from verifiers.service.fork_server import ForkServer
+from verifiers.service.lost_case import LostCase, LostCases
+from verifiers.service.wakeup import Wakeup
+from verifiers.service.worker_end import WorkerEnd
 from verifiers.service.worker_handle import WorkerHandle, encode_job
+from verifiers.service.worker_log import WorkerLog
 from verifiers.verdict import Verdict
-
-MAX_WINDOW = 128
-WINDOW_S = 0.06  # of work that a worker holds while many cases wait
-DEEP_WINDOW = 8  # jobs; workers that hold at least half of so many can be left alone for a moment
 
 
 class WorkerPool:
@@ -38,8 +37,16 @@ class WorkerPool:
         load_timeout_s: float,
     ) -> None:
         self.num_workers, self.timeout_s = num_workers, timeout_s
-        self.recycle_after, self.num_spares, self.crash_retries = recycle_after, num_spares, crash_retries
+        self.recycle_after, self.num_spares = recycle_after, num_spares
         self.load_timeout_s = max(load_timeout_s, timeout_s)
+        self._log = WorkerLog()
+        self._lost_cases = LostCases(
+            timeout_s=timeout_s,
+            load_timeout_s=self.load_timeout_s,
+            crash_retries=crash_retries,
+            log=self._log,
+        )
+        self._ending: dict[int, LostCase] = {}  # by worker; how it ended is asked of the fork server
         self._lock = threading.Lock()
         self._queue: deque[Job] = deque()
         self._hungry = False  # the pool's thread waits for a job, so `put` must wake it
@@ -47,17 +54,14 @@ class WorkerPool:
         self._broken = ""
         self._workers: list[WorkerHandle] = []
         self._spares: list[WorkerHandle] = []
-        self._mean_case_s = 0.004  # a guess until cases have come back
+        self._case_window = CaseWindow(num_workers)
         self._selector = selectors.DefaultSelector()
-        self._wake_receiver, self._wake_sender = socket.socketpair()
-        self._wake_receiver.setblocking(False)
-        self._selector.register(self._wake_receiver, selectors.EVENT_READ, self._woken)
-        self._fork_server = ForkServer(memory_bytes, timeout_s)
+        self._wakeup = Wakeup()
+        self._selector.register(self._wakeup, selectors.EVENT_READ, self._wakeup.rung)
+        self._fork_server = ForkServer(memory_bytes, timeout_s, self._log.fd)
         self._listen_to_fork_server()
         self._thread = threading.Thread(target=self._run, name="verifier-pool", daemon=True)
         self._thread.start()
-
-    # --- called from any thread -------------------------------------------------------------------------
 
     def put(self, job: Job) -> None:
         """Queue a job; its future is resolved by the pool's thread."""
@@ -70,7 +74,7 @@ class WorkerPool:
         if refused:
             job.resolve(Verdict.failed("closed", refused))
         elif wake:
-            self._wake()
+            self._wakeup.ring()
 
     def worker_pids(self) -> list[int]:
         """Of working and spare processes."""
@@ -81,17 +85,15 @@ class WorkerPool:
         """Stop the thread, then every process, and wait for their end."""
         with self._lock:
             self._closing = True
-        self._wake()
+        self._wakeup.ring()
         self._thread.join()
         self._fork_server.stop()
         for worker in (*self._workers, *self._spares):
             worker.connection.close()
         self._fail_all("the service was closed")
+        self._log.close()
         self._selector.close()
-        self._wake_receiver.close()
-        self._wake_sender.close()
-
-    # --- the pool's own thread --------------------------------------------------------------------------
+        self._wakeup.close()
 
     def _run(self) -> None:
         while not self._closing:
@@ -109,9 +111,9 @@ class WorkerPool:
 
     def _patience(self) -> float | None:
         """Seconds until the next deadline; none while a worker could be given a waiting job."""
-        window = self._window()
+        window = self._case_window.size(len(self._queue))
         with self._lock:
-            free_slot = any(_wants_more(worker, window) for worker in self._workers)
+            free_slot = any(wants_more(len(worker.jobs), window) for worker in self._workers)
             if self._queue and free_slot:
                 return 0.0
             self._hungry = free_slot
@@ -122,32 +124,27 @@ class WorkerPool:
         """When the first worker is late; infinite while none has a job."""
         return min((w.deadline(self.timeout_s, self.load_timeout_s) for w in self._workers), default=math.inf)
 
-    def _window(self) -> int:
-        """How many jobs a worker may hold: one for slow cases, several for fast ones while many wait."""
-        fair_share = len(self._queue) // (2 * self.num_workers)
-        return max(1, min(MAX_WINDOW, int(WINDOW_S / max(self._mean_case_s, 1e-6)), fair_share))
-
     def _rest(self) -> None:
         """While no worker can run short of cases: many verdicts are then read at once. A death or deadline ends it."""
-        window = self._window()
-        busy = sum(not _wants_more(worker, window) for worker in self._workers)
+        window = self._case_window.size(len(self._queue))
+        busy = sum(not wants_more(len(worker.jobs), window) for worker in self._workers)
         if window < DEEP_WINDOW or busy < self.num_workers:
             return
         deaths = select.poll()
         for worker in self._workers:
             deaths.register(worker.connection, 0)
-        rest_s = min(window * self._mean_case_s / 4, self._next_deadline() - time.monotonic())
+        rest_s = min(window * self._case_window.mean_case_s / 4, self._next_deadline() - time.monotonic())
         deaths.poll(max(0.0, 1000 * rest_s))
 
     def _hand_out(self) -> None:
         """Give waiting jobs to the workers that hold least, up to the window."""
         if not self._queue:
             return
-        window = self._window()
+        window = self._case_window.size(len(self._queue))
         for worker in sorted(self._workers, key=lambda w: len(w.jobs)):
             lines: list[bytes] = []
             now = time.monotonic()
-            if not _wants_more(worker, window):
+            if not wants_more(len(worker.jobs), window):
                 continue
             while len(worker.jobs) < window:
                 with self._lock:
@@ -157,12 +154,14 @@ class WorkerPool:
                 first_time = not job.sent_at
                 if first_time and not job.future.set_running_or_notify_cancel():
                     continue  # cancelled while it waited
+                if (refusal := self._lost_cases.refusal(job.key)) is not None:
+                    job.resolve(refusal)
+                    continue
                 try:
                     lines.append(encode_job(job))
                 except (TypeError, ValueError) as why:
-                    job.resolve(Verdict.failed("not_json", f"options or reference are not plain JSON: {why}"))
+                    job.resolve(Verdict.failed("not_json", f"the reference is not plain JSON: {why}"))
                     continue
-                self._fork_server.preload(job.key, job.case.verifier, job.case.options)
                 job.sent_at = now
                 worker.jobs.append(job)
             if lines:
@@ -192,18 +191,20 @@ class WorkerPool:
     def _read(self, worker: WorkerHandle, messages: list[list[Any]]) -> None:
         for name, done_at, *row in messages:
             if not row:
+                self._fork_server.preload(name)
                 worker.loaded.add(name)
+                if name in self._lost_cases.slow_imports:
+                    worker.importing.add(name)
                 worker.last_done = done_at
                 continue
             job = worker.jobs.popleft()
+            worker.loaded.add(job.key)
+            worker.importing.discard(job.key)
             assert job.case.case_id == name, "a worker answered out of order"
-            began = max(job.sent_at, worker.last_done)
-            self._mean_case_s += 0.1 * (done_at - began - self._mean_case_s)
+            self._case_window.observe(done_at - max(job.sent_at, worker.last_done))
             worker.last_done = done_at
             worker.num_done += 1
-            job.resolve(Verdict(*row))
-
-    # --- death and replacement --------------------------------------------------------------------------
+            job.resolve(self._lost_cases.named(Verdict(*row)))
 
     def _kill_late(self, now: float) -> None:
         """Whoever was late at ``now``, a moment before the sockets were read: what had come by then is known."""
@@ -212,24 +213,32 @@ class WorkerPool:
             if late > now:
                 continue
             job = worker.jobs.popleft()
+            self._ending[worker.pid] = LostCase(
+                job, late=True, loading=worker.loads(job.key), loaded=job.key in worker.loaded
+            )
             self._requeue(worker)
             self._replace(worker)
-            reason = f"verifier {job.case.verifier!r} did not finish within {self.timeout_s:g} s"
-            job.resolve(Verdict.timed_out(reason, seconds=self.timeout_s))
 
     def _died(self, worker: WorkerHandle) -> None:
-        blamed = worker.jobs.popleft() if worker.jobs else None
+        if worker.jobs:
+            self._ending[worker.pid] = LostCase(worker.jobs.popleft())
         self._requeue(worker)
         self._replace(worker)
-        if blamed is None:
+
+    def _ended(self, pid: int, end: WorkerEnd) -> None:
+        """The fork server says how a worker ended: now its last case can be settled."""
+        lost = self._ending.pop(pid, None)
+        if lost is None:
             return
-        blamed.num_crashes += 1
-        if blamed.num_crashes <= self.crash_retries:
-            with self._lock:
-                self._queue.appendleft(blamed)
-        else:
-            reason = f"the worker process died while verifier {blamed.case.verifier!r} judged this case"
-            blamed.resolve(Verdict.failed("worker_died", reason))
+        verdict = self._lost_cases.settle(lost, end)
+        if verdict is not None:
+            lost.job.resolve(verdict)
+            return
+        with self._lock:
+            self._queue.appendleft(lost.job)
+            if lost.job.key in self._lost_cases.slow_imports:  # each worker has that import before it
+                for worker in (*self._workers, *self._spares):
+                    worker.importing.add(lost.job.key)
 
     def _requeue(self, worker: WorkerHandle) -> None:
         """Jobs that waited behind the first one are innocent: back to the front of the queue."""
@@ -241,7 +250,7 @@ class WorkerPool:
         """Kill a worker, put a spare in its place at once, and ask for a new spare."""
         self._selector.unregister(worker.connection)
         worker.connection.close()
-        self._fork_server.kill(worker.pid)
+        self._fork_server.kill(worker.pid, with_stack=worker.pid in self._ending)
         with self._lock:
             if worker in self._workers:
                 self._workers.remove(worker)
@@ -250,8 +259,6 @@ class WorkerPool:
             else:
                 self._spares.remove(worker)
         self._spawn_missing()
-
-    # --- the fork server --------------------------------------------------------------------------------
 
     def _listen_to_fork_server(self) -> None:
         self._selector.register(self._fork_server.control, selectors.EVENT_READ, self._fork_server_ready)
@@ -267,34 +274,27 @@ class WorkerPool:
         received = self._fork_server.receive()
         if received is None:
             self._selector.unregister(self._fork_server.control)
+            for pid in list(self._ending):
+                self._ended(pid, WorkerEnd())
             self._fork_server.restart()
             self._listen_to_fork_server()
             return
-        worker = WorkerHandle(*received)
+        pid, arrived = received
+        if isinstance(arrived, WorkerEnd):
+            self._ended(pid, arrived)
+            return
+        worker = WorkerHandle(pid, arrived)
         self._selector.register(worker.connection, selectors.EVENT_READ, self._reader(worker))
         with self._lock:
             (self._workers if len(self._workers) < self.num_workers else self._spares).append(worker)
 
-    # --- small things -----------------------------------------------------------------------------------
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):
-            self._wake_sender.send(b"w")
-
-    def _woken(self, _events: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._wake_receiver.recv(4096)
-
     def _fail_all(self, reason: str) -> None:
         with self._lock:
             jobs = [*self._queue, *(job for worker in self._workers for job in worker.jobs)]
+            jobs += [lost.job for lost in self._ending.values()]
             self._queue.clear()
+            self._ending.clear()
             for worker in self._workers:
                 worker.jobs.clear()
         for job in jobs:
             job.resolve(Verdict.failed("closed", reason))
-
-
-def _wants_more(worker: WorkerHandle, window: int) -> bool:
-    """A worker is refilled when its window is half empty: fewer, larger writes."""
-    return len(worker.jobs) <= window // 2

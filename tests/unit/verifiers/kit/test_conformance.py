@@ -57,6 +57,20 @@ def test_a_broken_verifier_fails_where_it_is_broken(tmp_path, monkeypatch):
     assert all(result.detail for result in results.values() if result.status == "failed")
 
 
+def test_what_answers_no_verdict_or_imports_on_a_case_s_time_is_named(tmp_path, monkeypatch):
+    late = BROKEN.replace('open("broken.log", "a").close()', "import slow_table").replace("Broken", "Late")
+    (tmp_path / "late_module.py").write_text(late)
+    (tmp_path / "slow_table.py").write_text("import time\nwhile time.process_time() < 2.5: pass\n")
+    (tmp_path / "none_module.py").write_text(BROKEN.replace("return Verdict.scored", "Verdict.scored"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    late = {result.name: result.detail for result in check_conformance("late_module:LateVerifier")}
+    assert "the first case imports slow_table" in late["no side effects"]
+    assert "`imports`" in late["no side effects"]
+    none = {result.name: result.detail for result in check_conformance("none_module:BrokenVerifier")}
+    assert "compare returned None, not a Verdict" in none["golden cases"]
+
+
 def test_a_verdict_that_depends_on_the_past_is_found():
     from verifiers.kit import conformance
 

@@ -1,0 +1,38 @@
+"""Plain JSON values: all that may stand in an option, a reference or a verdict, since all three cross processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def json_text(value: Any) -> str:
+    """One line of JSON, keys sorted. Raises `TypeError` or `ValueError` naming what has no plain value.
+
+    >>> json_text({"sizes": {3, 1}})
+    '{"sizes": [1, 3]}'
+    """
+    return json.dumps(value, sort_keys=True, default=plain_value)
+
+
+def plain_value(value: Any) -> Any:
+    """What `json` cannot write, one layer unwrapped: numpy's scalars and arrays, sets (sorted), mappings.
+
+    Raises `TypeError` for anything else.
+    """
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "tolist"):  # numpy, which this floor does not import
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} ({repr(value)[:80]}) is no plain JSON value")
+
+
+def plain_number(value: Any, name: str) -> float:
+    """``value``, called ``name`` in the message, as a Python number. Raises `TypeError`."""
+    number = plain_value(value) if hasattr(value, "tolist") else value
+    if not isinstance(number, (int, float)):
+        raise TypeError(f"{name} is a number, got a {type(value).__name__} ({repr(value)[:80]})")
+    return number
