@@ -8,17 +8,13 @@ from typing import Any
 
 from recipes.report.record.attempt import Attempt
 from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.run_record import RunRecord
 from recipes.report.record.shown_prompt import ShownPrompt, table_of
+from rl.run.run_record import RunRecord
+from rl.run.stage_result import HarvestResult
 from verifiers.answer import split_response
 
 ROWS_PER_TYPE = 2
 MAX_ROWS = 8
-HARVEST_KINDS = (
-    "harvest",
-    "collect",
-)  # the second in runs before 2026-11-28, whose rows are in the second file
-ROWS_FILES = ("harvest_rows.parquet", "rft_rows.parquet")
 FUNNEL = (
     ("num_prompts_sampled", "prompts tried"),
     ("num_hard", "hard ones"),
@@ -49,37 +45,34 @@ class Harvest:
 
 def harvests(run: RunRecord, log: RolloutTable) -> list[Harvest]:
     """The harvests that are complete, in order."""
-    return [
-        _harvest(run, log, manifest) for manifest in run.manifests if manifest.get("kind") in HARVEST_KINDS
-    ]
+    return [_harvest(log, result) for result in run.results(HarvestResult)]
 
 
-def _harvest(run: RunRecord, log: RolloutTable, manifest: dict[str, Any]) -> Harvest:
-    result = manifest.get("result") or {}
-    folder = run.path / "stages" / manifest["stage"]
-    file = next((folder / name for name in ROWS_FILES if (folder / name).is_file()), None)
+def _harvest(log: RolloutTable, result: HarvestResult) -> Harvest:
     rows: list[dict[str, Any]] = []
-    if file is not None:
+    if result.rows is not None and result.rows.is_file():
         # The same number of each question type, different prompts first, in the order of their ids: by rule.
         sql = f"""
             SELECT * EXCLUDE (rank_in_prompt), row_number() OVER (
                 PARTITION BY tags[1] ORDER BY rank_in_prompt, prompt_id) AS rank_in_type
             FROM (SELECT *, row_number() OVER (PARTITION BY prompt_id ORDER BY rollout_id) AS rank_in_prompt
-                  FROM {table_of([file])})
+                  FROM {table_of([result.rows])})
             QUALIFY rank_in_type <= {ROWS_PER_TYPE} ORDER BY tags[1], rank_in_type LIMIT {MAX_ROWS}
         """
         rows = log.query_files(sql)
     return Harvest(
-        title=str(manifest.get("title") or manifest["stage"]),
-        funnel=tuple((words, int(result[name])) for name, words in FUNNEL if result.get(name) is not None),
-        dropped=_counts(result.get("dropped")),
-        by_type=_counts(result.get("by_tag")),
-        rows=tuple(HarvestRow(ShownPrompt.of(row), _kept_attempt(row, manifest["stage"])) for row in rows),
+        title=f"round {result.round_index} · harvest",
+        funnel=tuple(
+            (words, getattr(result, name)) for name, words in FUNNEL if name in result.model_fields_set
+        ),
+        dropped=_counts(result.dropped),
+        by_type=_counts(result.by_tag),
+        rows=tuple(HarvestRow(ShownPrompt.of(row), _kept_attempt(row, result.stage)) for row in rows),
     )
 
 
-def _counts(counts: dict[str, int] | None) -> tuple[tuple[str, int], ...]:
-    return tuple((name.replace("_", " "), int(count)) for name, count in (counts or {}).items() if count)
+def _counts(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple((name.replace("_", " "), count) for name, count in counts.items() if count)
 
 
 def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.report.record.rates import comparisons, pass_at_1, win_rate
-from recipes.report.record.run_record import RunRecord, evaluation_label
+from recipes.report.record.stage_label import evaluation_label
+from rl.run.run_record import RunRecord
 from verifiers.counted import counted
 
 Json = dict[str, Any]

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from recipes.report.record.rates import POLICY_BEFORE, pass_at_1, win_probability, win_rate
-from recipes.report.record.run_record import RunRecord, evaluation_label
+from recipes.report.record.stage_label import evaluation_label
+from rl.run.run_record import RunRecord
 
 Json = dict[str, Any]
 

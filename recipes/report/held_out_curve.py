@@ -8,7 +8,8 @@ from typing import Any
 from recipes.report.charts.axis import percent, whole_percent
 from recipes.report.charts.curve import Curve, Series
 from recipes.report.record.rates import pass_at_1, win_rate
-from recipes.report.record.run_record import RunRecord, evaluation_label
+from recipes.report.record.stage_label import evaluation_label
+from rl.run.run_record import RunRecord
 
 Json = dict[str, Any]
 NUM_TONES = 6  # of question types

@@ -16,10 +16,12 @@ from recipes.report.held_out_curve import held_out_curve
 from recipes.report.record.picture import box_of
 from recipes.report.record.rates import pass_at_k, win_rate
 from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.run_record import WORDS_OF_KIND, RunRecord, evaluation_label
+from recipes.report.record.stage_label import WORDS_OF_KIND, evaluation_label
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 from rl.run.progress import duration_words
+from rl.run.run_record import RunRecord
+from rl.run.stage_result import RewardModelResult, kind_of
 from sampler.atomic_file import write_atomically
 from verifiers.counted import counted
 
@@ -89,8 +91,8 @@ def template(name: str, folder: Path = FOLDER) -> Any:
 
 def _story(run: RunRecord) -> str:
     """What was done, in the order it was done: "2 rounds: SFT → RL → harvest → SFT → RL"."""
-    trained = [manifest for manifest in run.manifests if manifest.get("kind") in WORDS_OF_KIND]
-    chain = " → ".join(WORDS_OF_KIND[manifest["kind"]] for manifest in trained)
+    trained = [manifest for manifest in run.manifests if kind_of(manifest) in WORDS_OF_KIND]
+    chain = " → ".join(WORDS_OF_KIND[kind_of(manifest)] for manifest in trained)
     num_rounds = len({manifest.get("round") for manifest in trained})
     return f"{counted(num_rounds, 'round')}: {chain}" if chain else ""
 
@@ -118,9 +120,14 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
 
 def _reward_model_facts(run: RunRecord) -> list[tuple[str, str]]:
     """A scalar model is shown one answer at a time and has no bias for a place."""
-    report = run.reward_model_report
-    known = (("reward model's pairwise accuracy", "accuracy"), ("its position bias", "position_bias_frac"))
-    return [(name, percent(report[field])) for name, field in known if report.get(field) is not None]
+    report = next((one.report for one in reversed(run.results(RewardModelResult))), None)
+    if report is None:
+        return []
+    known = {
+        "reward model's pairwise accuracy": report.accuracy,
+        "its position bias": report.position_bias_frac,
+    }
+    return [(name, percent(value)) for name, value in known.items() if value is not None]
 
 
 def _comparison(run: RunRecord, log: RolloutTable) -> Comparison | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recipes.report.record.run_record import RunRecord, stage_label
+from recipes.report.record.stage_label import stage_label
 from rl.run.progress import duration_words
+from rl.run.run_record import RunRecord
 
 OTHER = "other"  # controller, data handling, loading: what no phase accounts for
 NUM_TONES = 8  # as many hues as the page has; the shortest phases share the grey of `other`

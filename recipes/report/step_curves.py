@@ -8,7 +8,8 @@ from typing import Any
 
 from recipes.report.charts.axis import percent, short_number, whole_percent
 from recipes.report.charts.curve import Curve, Series
-from recipes.report.record.run_record import WORDS_OF_KIND, RunRecord
+from recipes.report.record.stage_label import WORDS_OF_KIND
+from rl.run.run_record import RunRecord
 
 Json = dict[str, Any]
 MIN_STEPS_TO_SMOOTH = 24

@@ -13,9 +13,9 @@ from recipes.report.comparison import Attempts
 from recipes.report.page import template
 from recipes.report.record.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.record.rollout_table import RolloutTable, attempt_columns
-from recipes.report.record.run_record import RunRecord
 from recipes.report.record.shown_prompt import ShownPrompt
 from recipes.view.rollout_filter import PAGE_SIZE, RolloutFilter
+from rl.run.run_record import RunRecord
 from verifiers.errors import BadInput
 
 FOLDER = Path(__file__).parent

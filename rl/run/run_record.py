@@ -1,21 +1,25 @@
-"""`summary.json` of a run, made from its manifests, metrics and recipe alone: remade at any time."""
+"""A run read back: its manifests, results, metrics and recipe, and `summary.json`, which is made of these alone."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
+from rl.recipe.run_config import EvaluationConfig
 from rl.run.metrics_log import read_metrics, stage_order
-from rl.run.stage_result import StageResult, result_of
+from rl.run.stage_result import StageResult, kind_of, result_of
 from sampler.atomic_file import write_atomically
+from verifiers.errors import BadInput
 
 Json = dict[str, Any]
 RunStatus = Literal["running", "complete"]
+ResultT = TypeVar("ResultT", bound=StageResult)
 
 HELDOUT_FIELDS = (
     "policy_version",
@@ -30,6 +34,84 @@ HELDOUT_FIELDS = (
     "general",
     "answer_status",
 )
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run directory as a reader sees it, complete or still being written, by today's Hone or an older one.
+
+    `summary` is made anew from the manifests; `unfinished` are the stages that have no manifest yet."""
+
+    path: Path
+    summary: Json
+    manifests: tuple[Json, ...]
+    metrics: tuple[Json, ...]
+    recipe_text: str
+    unfinished: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunRecord:
+        """Raises `BadInput` when there is no run at `path`."""
+        run = Path(path)
+        if not run.is_dir():
+            raise BadInput(f"no run directory at {run}")
+        if not (run / "stages").is_dir() and not (run / "summary.json").is_file():
+            raise BadInput(f"{run} is not a run directory: it has neither summary.json nor stages/")
+        recipe = run / "recipe.yaml"
+        return cls(
+            path=run,
+            summary=build_summary(run, run_status(run)),
+            manifests=tuple(read_manifests(run)),
+            metrics=tuple(read_metrics(run)),
+            recipe_text=recipe.read_text(encoding="utf-8", errors="replace") if recipe.is_file() else "",
+            unfinished=tuple(_unfinished(run)),
+        )
+
+    @property
+    def under_way(self) -> list[str]:
+        """The stages being worked on, with the last step they logged: "02-rl, step 17"."""
+        last_step = {str(line["stage"]): int(line["step"]) for line in self.metrics}
+        return [
+            stage + (f", step {last_step[stage]}" if stage in last_step else "") for stage in self.unfinished
+        ]
+
+    @property
+    def pass_score(self) -> float:
+        """The score from which the run's own evaluation counts a response as right."""
+        score = self.evaluation_setting("pass_score")
+        return EvaluationConfig().pass_score if score is None else score
+
+    def evaluation_setting(self, name: str) -> float | None:
+        """A number from the recipe's section `evaluation`; None where there is none."""
+        try:
+            recipe = yaml.safe_load(self.recipe_text)
+        except yaml.YAMLError:
+            return None
+        section = recipe.get("evaluation") if isinstance(recipe, dict) else None
+        value = section.get(name) if isinstance(section, dict) else None
+        return float(value) if isinstance(value, (int, float)) else None
+
+    @property
+    def evaluations(self) -> list[Json]:
+        """The held-out evaluations in order, as in summary.json, without those that measured nothing."""
+        evaluations: list[Json] = self.summary["heldout"]
+        return [one for one in evaluations if _measured(one)]
+
+    def results(self, of: type[ResultT]) -> list[ResultT]:
+        """What the complete stages of one kind left, in order."""
+        return [of.of(one, self.path) for one in self.manifests if kind_of(one) == of.kind]
+
+    @property
+    def cold_start(self) -> Json | None:
+        """The first evaluation after supervised fine-tuning; the first of all where there is none."""
+        after_sft = [evaluation for evaluation in self.evaluations if evaluation.get("after") == "sft"]
+        return next(iter(after_sft or self.evaluations), None)
+
+    @property
+    def final(self) -> Json | None:
+        """The last evaluation so far; None while the cold start is the only one."""
+        evaluations = self.evaluations
+        return evaluations[-1] if evaluations and evaluations[-1] is not self.cold_start else None
 
 
 def write_summary(run_dir: str | Path, status: RunStatus | None = None) -> Json:
@@ -89,6 +171,26 @@ def read_manifests(run_dir: Path) -> list[Json]:
 def results_of(run_dir: Path) -> list[StageResult]:
     """What the complete stages left, in order."""
     return [result_of(manifest, run_dir) for manifest in read_manifests(run_dir)]
+
+
+def _unfinished(run: Path) -> list[str]:
+    stages = run / "stages"
+    if not stages.is_dir():
+        return []
+    return sorted(
+        directory.name
+        for directory in stages.iterdir()
+        if directory.is_dir()
+        and not directory.name.startswith(".")
+        and not (directory / "manifest.json").exists()
+    )
+
+
+def _measured(evaluation: Json) -> bool:
+    """Whether a verifier or a reward model judged anything."""
+    compared = (evaluation.get("general") or {}).get("against_reference") or {}
+    verified = evaluation.get("pass_at_1") is not None and evaluation.get("num_prompts") != 0
+    return verified or compared.get("win_rate") is not None
 
 
 def _read_recipe(path: Path) -> Json:

@@ -180,5 +180,10 @@ RESULTS: Mapping[str, type[StageResult]] = {
 
 def result_of(manifest: Mapping[str, Any], run_path: Path) -> StageResult:
     """A stage's result by the kind its manifest names; of a kind that Hone does not know only stage and round."""
+    return RESULTS.get(kind_of(manifest), StageResult).of(manifest, run_path)
+
+
+def kind_of(manifest: Mapping[str, Any]) -> str:
+    """A stage's kind, by today's name."""
     kind = str(manifest.get("kind"))
-    return RESULTS.get(KINDS_BEFORE.get(kind, kind), StageResult).of(manifest, run_path)
+    return KINDS_BEFORE.get(kind, kind)

@@ -24,11 +24,11 @@ from recipes.report.held_out import held_out_tables
 from recipes.report.record.attempt import Attempt, ShownText
 from recipes.report.record.picture import Box, Picture, box_of
 from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.run_record import RunRecord
 from recipes.report.record.shown_prompt import message_text
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 from rl.experience.rollout_log import SCHEMA
+from rl.run.run_record import RunRecord
 
 
 @pytest.mark.parametrize(

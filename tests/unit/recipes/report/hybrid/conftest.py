@@ -23,6 +23,8 @@ REPORT = {
     "num_failed": 0,
     "accuracy": 0.914,
     "position_bias_frac": 0.035,
+    "order_gap_mean": 0.05,
+    "brier": 0.07,
     "ece": 0.02,
     "bins": [],
 }

@@ -21,11 +21,11 @@ from recipes.report.held_out_curve import held_out_curve
 from recipes.report.page import write_report
 from recipes.report.record.rates import rate_chains
 from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.run_record import RunRecord
 from recipes.report.record.shown_score import ShownScore, probability_words
 from recipes.report.step_curves import step_curves
 from recipes.view.rollout_browser import RolloutPages
 from recipes.view.rollout_filter import RolloutFilter
+from rl.run.run_record import RunRecord
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
