@@ -15,6 +15,8 @@ from sampler.prompt import Prompt
 from sampler.vision_input import VISION_KINDS
 from verifiers.errors import BadInput
 
+BYTES_OF_A_BYTE = 11  # at most, after any normalisation of Unicode (unicode.org/faq/normalization)
+
 
 class PromptEncoder:
     """Token ids of a prompt with its placeholders expanded; of a picture only the size is read, a video is decoded.
@@ -35,6 +37,23 @@ class PromptEncoder:
 
     def __call__(self, prompt: Prompt) -> np.ndarray:
         """[prompt tokens] int32; equal to ``Rollout.prompt_token_ids`` of the same prompt."""
+        text = self._text(prompt)
+        images = [str(self.placeholders["image"]) * count for count in self._image_tokens(prompt)]
+        text = _filled(text, self.placeholders["image"], images)
+        text = _filled(text, self.placeholders["video"], self._videos(prompt))
+        return np.asarray(self.tokenizer.encode(text, add_special_tokens=False), np.int32)
+
+    def is_longer(self, prompt: Prompt, limit: int) -> bool:
+        """Whether the prompt has more than ``limit`` tokens; most need no tokenizer for that, since no token is shorter
+        than a byte."""
+        if not prompt.videos:
+            most = BYTES_OF_A_BYTE * len(self._text(prompt).encode()) + sum(self._image_tokens(prompt))
+            if most <= limit:
+                return False
+        return len(self(prompt)) > limit
+
+    def _text(self, prompt: Prompt) -> str:
+        """With one placeholder for each picture and video. Raises: BadInput where the text has others."""
         text = chat_text(prompt, self.tokenizer, self.chat_template_kwargs)
         for kind, files in zip(VISION_KINDS, (prompt.images, prompt.videos), strict=True):
             placeholder = self.placeholders[kind]
@@ -44,16 +63,14 @@ class PromptEncoder:
                     f"prompt {prompt.prompt_id} has {len(files)} {kind}s and its text {num_marks} placeholders: "
                     f"a text must not contain {placeholder}"
                 )
-        for kind, expanded in (("image", self._images(prompt)), ("video", self._videos(prompt))):
-            text = _filled(text, self.placeholders[kind], expanded)
-        return np.asarray(self.tokenizer.encode(text, add_special_tokens=False), np.int32)
+        return text
 
-    def _images(self, prompt: Prompt) -> list[str]:
+    def _image_tokens(self, prompt: Prompt) -> list[int]:
         sizes = [image.image_size()[::-1] for image in prompt.images]
         if not sizes:
             return []
-        counts = self.processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]
-        return [self.placeholders["image"] * count for count in counts]
+        counts: list[int] = self.processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]
+        return counts
 
     def _videos(self, prompt: Prompt) -> list[str]:
         """Each as the processor writes it: for Qwen3-VL a frame is its time in words and its run of placeholders."""

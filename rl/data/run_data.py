@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -13,7 +13,7 @@ from rl.data.preference_pairs import preference_paths, training_of, trains_rewar
 from rl.data.prompt_encoder import PromptEncoder
 from rl.recipe.recipe import Recipe
 from sampler.data.data_builder import build_data as call_builder
-from sampler.data.packed_rows import PackedRows
+from sampler.data.packed_rows import PackedRows, in_processes
 from sampler.data.prompt_dataset import load_prompt_dataset
 from sampler.data.sft_row import SftRow, load_sft_dataset
 from sampler.data.unread_column import UnreadColumn
@@ -34,6 +34,7 @@ NOUNS = {
 # Pictures and videos of a set that are decoded in full when it is read (4 ms for a photo); of the others the header is
 # read, and whether a picture is cut short.
 MAX_DECODED = 2_000
+PART_SIZE = 4096  # prompts that a process looks at in one go
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,16 @@ def leaks(data: RunData) -> dict[str, str]:
     for prompt, where in chain(
         ((one.prompt, "in a preference list") for one in data.preferences.get("train", ())),
         ((row.prompt, "a cold-start row") for row in data.cold_start),
-        ((one, locations.get(one.prompt_id, "a train prompt")) for one in data.train),
     ):
-        if wanted and (question_id := prompt.question_id) in wanted:
+        if (question_id := prompt.question_id) in wanted:
             trained[question_id] = where
+
+    def asked_in(prompts: Sequence[Prompt]) -> list[tuple[str, str]]:
+        questions = [(one.question_id, one.prompt_id) for one in prompts]
+        return [found for found in questions if found[0] in wanted]
+
+    for found in in_processes(asked_in, _parts(data.train) if wanted else []):
+        trained |= {question: locations.get(prompt_id, "a train prompt") for question, prompt_id in found}
     return {prompt_id: trained[asked[prompt_id]] for prompt_id in asked if asked[prompt_id] in trained}
 
 
@@ -162,9 +169,17 @@ def refuse_leaks(data: RunData) -> None:
         )
 
 
-def long_prompts(prompts: Iterable[Prompt], encoder: PromptEncoder, limit: int) -> list[str]:
+def long_prompts(prompts: Sequence[Prompt], encoder: PromptEncoder, limit: int) -> list[str]:
     """Ids of the prompts with more tokens than ``limit``."""
-    return [prompt.prompt_id for prompt in prompts if len(encoder(prompt)) > limit]
+
+    def long_in(part: Sequence[Prompt]) -> list[str]:
+        return [prompt.prompt_id for prompt in part if encoder.is_longer(prompt, limit)]
+
+    return list(chain.from_iterable(in_processes(long_in, _parts(prompts))))
+
+
+def _parts(prompts: Sequence[Prompt]) -> list[Sequence[Prompt]]:
+    return [prompts[start : start + PART_SIZE] for start in range(0, len(prompts), PART_SIZE)]
 
 
 def without(data: RunData, prompt_ids: Sequence[str]) -> RunData:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,10 @@ class PrepareStage(Stage[PrepareResult]):
         with context.watch("measure"):
             limit = longest_prompt(recipe) if data.train else 0
             encoder = PromptEncoder(policy.hub, recipe.sampler.chat_template_kwargs)
-            too_long = long_prompts(chain(data.train, data.heldout), encoder, limit)
+            too_long = [
+                *long_prompts(data.train, encoder, limit),
+                *long_prompts(data.heldout, encoder, limit),
+            ]
             self.data = without(data, too_long)
         return PrepareResult(
             paths={name: _inside(path, run_path) for name, path in paths.items()},

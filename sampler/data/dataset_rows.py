@@ -7,11 +7,11 @@ import json
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate
+from functools import lru_cache, partial
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from verifiers.errors import BadInput
 SUFFIXES = (".jsonl", ".json", ".parquet")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _BATCH_ROWS = 256
+_PART_ROWS = 2048
 
 ItemT = TypeVar("ItemT")
 
@@ -75,7 +76,15 @@ def column_value(values: Any, column: str) -> Any:
 
 
 def dataset_rows(path_or_hub_id: str | os.PathLike[str], split: str | None = None) -> Iterator[DatasetRow]:
-    """Rows of a JSONL, JSON or Parquet file, of all such files of a directory (sorted), or of a hub data set.
+    """Rows of all parts of a set."""
+    return chain.from_iterable(part() for part in dataset_parts(path_or_hub_id, split))
+
+
+def dataset_parts(
+    path_or_hub_id: str | os.PathLike[str], split: str | None = None
+) -> list[Callable[[], Iterator[DatasetRow]]]:
+    """The parts of a set, each of which a process of its own can read: a JSONL or JSON file, some row groups of a
+    Parquet file; all such files of a directory (sorted); or a hub data set.
 
     `split` chooses a hub split (default `train`), or the files of a directory that are named for it
     (`train.parquet`, `train-00000-of-00002.parquet`). Local files are read here rather than by `datasets`, whose
@@ -84,16 +93,14 @@ def dataset_rows(path_or_hub_id: str | os.PathLike[str], split: str | None = Non
     name = os.fspath(path_or_hub_id)
     path = Path(name)
     if path.is_dir():
-        for file in _files_of(path, split):
-            yield from _file_rows(file)
-    elif path.is_file():
+        return [part for file in _files_of(path, split) for part in _file_parts(file)]
+    if path.is_file():
         if split is not None:
             raise BadInput(f"{name}: a single file has no splits, so split={split!r} cannot be chosen")
-        yield from _file_rows(path)
-    elif _HUB_ID.fullmatch(name) and path.suffix not in SUFFIXES:
-        yield from _hub_rows(name, split or "train")
-    else:
-        raise BadInput(f"no such file: {name}{_near_file(path)}")
+        return _file_parts(path)
+    if _HUB_ID.fullmatch(name) and path.suffix not in SUFFIXES:
+        return [partial(_hub_rows, name, split or "train")]
+    raise BadInput(f"no such file: {name}{_near_file(path)}")
 
 
 def _files_of(folder: Path, split: str | None) -> list[Path]:
@@ -120,23 +127,43 @@ def _near_file(path: Path) -> str:
     return f"; did you mean {str(path.with_name(close[0]))!r}?" if close else ""
 
 
-def _file_rows(file: Path) -> Iterator[DatasetRow]:
+def _file_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
     if file.suffix == ".parquet":
-        return _parquet_rows(file)
+        return [partial(_parquet_rows, file, groups, first) for groups, first in _row_group_parts(file)]
     if file.suffix in (".json", ".jsonl"):
-        return _json_rows(file)
+        return [partial(_json_rows, file)]
     raise BadInput(f"{file}: a data file ends in {', '.join(SUFFIXES)}")
 
 
-def _parquet_rows(file: Path) -> Iterator[DatasetRow]:
+def _row_group_parts(file: Path) -> list[tuple[list[int] | None, int]]:
+    """Row groups of at least ``_PART_ROWS`` rows together, and how many rows come before; None: the whole file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    number = 0
+    try:
+        metadata = pq.read_metadata(file)
+    except (pa.ArrowException, OSError):
+        return [(None, 0)]  # reading it says what is wrong
+    parts: list[tuple[list[int] | None, int]] = []
+    groups: list[int] = []
+    num_rows = first = 0
+    for group in range(metadata.num_row_groups):
+        groups.append(group)
+        num_rows += metadata.row_group(group).num_rows
+        if num_rows - first >= _PART_ROWS or group == metadata.num_row_groups - 1:
+            parts.append((groups, first))
+            groups, first = [], num_rows
+    return parts if len(parts) > 1 else [(None, 0)]
+
+
+def _parquet_rows(file: Path, groups: list[int] | None, number: int) -> Iterator[DatasetRow]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     name = str(file.absolute())
     try:
-        batches = pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=_BATCH_ROWS)
-        for batch in _made_ahead(batches):
+        parquet = pq.ParquetFile(file, pre_buffer=False)
+        for batch in _made_ahead(parquet.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)):
             for values in batch.to_pylist():
                 number += 1
                 yield DatasetRow(f"{file}, row {number}", values, file.parent, RowAddress(name, number - 1))

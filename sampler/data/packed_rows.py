@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar, overload
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, Generic, TypeVar, overload
 
 RowT = TypeVar("RowT")
+PartT = TypeVar("PartT")
+ResultT = TypeVar("ResultT")
+
+
+def packed(row: Any) -> bytes:
+    """A row as ``PackedRows`` holds it."""
+    return pickle.dumps(row, pickle.HIGHEST_PROTOCOL)
+
+
+def unpacked(row: bytes) -> Any:
+    """The row that ``packed`` was given."""
+    return pickle.loads(row)  # noqa: S301 - packed by this program
 
 
 class PackedRows(Sequence[RowT], Generic[RowT]):
@@ -23,7 +40,11 @@ class PackedRows(Sequence[RowT], Generic[RowT]):
             self.append(row)
 
     def append(self, row: RowT) -> None:
-        self._packed.append(pickle.dumps(row, pickle.HIGHEST_PROTOCOL))
+        self._packed.append(packed(row))
+
+    def append_packed(self, row: bytes) -> None:
+        """What ``packed`` made of a row."""
+        self._packed.append(row)
 
     def select(self, indices: Iterable[int]) -> PackedRows[RowT]:
         """The rows at these indices, in this order."""
@@ -41,7 +62,7 @@ class PackedRows(Sequence[RowT], Generic[RowT]):
     def __getitem__(self, index: int | slice) -> RowT | PackedRows[RowT]:
         if isinstance(index, slice):
             return self._of(self._packed[index])
-        row: RowT = pickle.loads(self._packed[index])  # noqa: S301 - made by this object
+        row: RowT = unpacked(self._packed[index])
         return row
 
     def __iter__(self) -> Iterator[RowT]:
@@ -52,3 +73,31 @@ class PackedRows(Sequence[RowT], Generic[RowT]):
         rows: PackedRows[RowT] = PackedRows()
         rows._packed = packed
         return rows
+
+
+def in_processes(function: Callable[[PartT], ResultT], parts: Sequence[PartT]) -> Iterator[ResultT]:
+    """``function`` of each part, in order, made by as many processes as there are cores. They are forked, so that a
+    program needs no guard around its own start, and end with this process, however it ends."""
+    num_processes = min(len(os.sched_getaffinity(0)), len(parts))
+    if num_processes < 2:
+        yield from map(function, parts)
+        return
+    _inherited.append(function)  # not sent: it may hold a tokenizer
+    try:
+        with ProcessPoolExecutor(num_processes, get_context("fork"), _end_with, (os.getpid(),)) as pool:
+            yield from pool.map(_call_inherited, parts)
+    finally:
+        _inherited.pop()
+
+
+_inherited: list[Callable[[Any], Any]] = []
+
+
+def _call_inherited(part: Any) -> Any:
+    return _inherited[-1](part)
+
+
+def _end_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)

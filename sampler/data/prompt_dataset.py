@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sampler.data.dataset_rows import dataset_rows
+from sampler.data.dataset_rows import DatasetRow, dataset_parts
 from sampler.data.image import MAX_PIXELS
-from sampler.data.packed_rows import PackedRows
+from sampler.data.packed_rows import PackedRows, in_processes, packed, unpacked
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.unread_column import UnreadColumn, UnreadColumns
@@ -66,33 +67,39 @@ def load_prompt_dataset(
     column of rows that are wrong: nothing is dropped but rows that repeat an earlier prompt, which are counted, with
     one line in the log.
     """
-    reader = PromptReader(
-        columns=columns,
-        default_kind=default_kind,
-        default_verifier=default_verifier,
-        default_verifier_options=default_verifier_options,
-        default_source=_source_name(path_or_hub_id),
-        max_pixels=max_pixels,
-        max_decoded=max_decoded,
-    )
     if limit is not None and limit < 1:
         raise BadInput(f"limit is at least 1, got {limit}")
+    parts = dataset_parts(path_or_hub_id, split)
+    options = {
+        "columns": columns,
+        "default_kind": default_kind,
+        "default_verifier": default_verifier,
+        "default_verifier_options": default_verifier_options,
+        "default_source": _source_name(path_or_hub_id),
+        "max_pixels": max_pixels,
+        "max_decoded": max_decoded if max_decoded is None else -(-max_decoded // max(1, len(parts))),
+    }
+    read = partial(_ReadPart, options, limit)
     prompts: PackedRows[Prompt] = PackedRows()
     indices: dict[str, int] = {}
     locations: dict[str, str] = {}
-    num_duplicates = 0
+    num_duplicates = num_not_decoded = 0
     wrong, unread = WrongRows(), UnreadColumns(COLUMNS, columns)
-    for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
-        unread.see(row)
-        with wrong.collected(row.location):
-            prompt = reader.read(row)
-            prompt_id = prompt.prompt_id
-            if prompt_id in indices:
-                _require_same(prompt, row.location, prompts[indices[prompt_id]], locations[prompt_id])
-                num_duplicates += 1
-            else:
-                indices[prompt_id], locations[prompt_id] = len(prompts), row.location
-                prompts.append(prompt)
+    for part in in_processes(read, parts) if limit is None else map(read, parts):
+        unread.add(part.unread_columns)
+        num_not_decoded += part.num_not_decoded
+        for location, row in wrong.reading(part.rows()):
+            if len(prompts) == limit:
+                break
+            with wrong.collected(location):
+                if isinstance(row, BadInput):
+                    raise row
+                if (index := indices.setdefault(row.prompt_id, len(prompts))) < len(prompts):
+                    _require_same(row.prompt(), location, prompts[index], locations[row.prompt_id])
+                    num_duplicates += 1
+                else:
+                    locations[row.prompt_id] = location
+                    prompts.append_packed(row.packed)
         if len(prompts) == limit:
             break
     wrong.raise_any()
@@ -101,7 +108,49 @@ def load_prompt_dataset(
     if num_duplicates:
         dropped, num_rows = counted(num_duplicates, "duplicate"), len(prompts) + num_duplicates
         log.warning("%s: dropped %s of %s", path_or_hub_id, dropped, counted(num_rows, "row"))
-    return PromptDataset(prompts, num_duplicates, locations, unread.found, reader.num_not_decoded)
+    return PromptDataset(prompts, num_duplicates, locations, unread.found, num_not_decoded)
+
+
+class _ReadRow(NamedTuple):
+    prompt_id: str
+    packed: bytes
+
+    def prompt(self) -> Prompt:
+        return unpacked(self.packed)
+
+
+class _ReadPart:
+    """The rows of one part of a set, read and packed, or what is wrong with them: comes from another process."""
+
+    def __init__(
+        self, options: Mapping[str, Any], limit: int | None, part: Callable[[], Iterator[DatasetRow]]
+    ) -> None:
+        reader, unread = PromptReader(**options), UnreadColumns(COLUMNS, options["columns"])
+        self._rows: list[tuple[str, _ReadRow | BadInput]] = []
+        self._end: BadInput | None = None
+        prompt_ids = set()
+        try:
+            for row in part():
+                unread.see(row)
+                try:
+                    prompt = reader.read(row)
+                except BadInput as why:
+                    self._rows.append((row.location, why))
+                    continue
+                self._rows.append((row.location, _ReadRow(prompt.prompt_id, packed(prompt))))
+                if limit is not None:
+                    prompt_ids.add(prompt.prompt_id)
+                    if len(prompt_ids) == limit:
+                        break
+        except BadInput as why:
+            self._end = why
+        self.unread_columns, self.num_not_decoded = unread.found, reader.num_not_decoded
+
+    def rows(self) -> Iterator[tuple[str, _ReadRow | BadInput]]:
+        """Each with its location. Raises: BadInput where the part could not be read on."""
+        yield from self._rows
+        if self._end is not None:
+            raise self._end
 
 
 def save_prompts(path: str | os.PathLike[str], prompts: Sequence[Prompt]) -> Path:

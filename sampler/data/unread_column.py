@@ -48,3 +48,8 @@ class UnreadColumns:
                 lacking = [known for known in sorted(self._known) if not row.values.get(known)]
                 close = difflib.get_close_matches(name.strip().casefold(), lacking, n=1, cutoff=ALIKE)
                 self._found[name] = UnreadColumn(name, row.location, close[0] if close else None)
+
+    def add(self, found: Iterable[UnreadColumn]) -> None:
+        """What another part of the set has, unless an earlier part had it."""
+        for column in found:
+            self._found.setdefault(column.name, column)

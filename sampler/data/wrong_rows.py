@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from sampler.data.dataset_rows import DatasetRow
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 MOST_NAMED = 10
+
+RowT = TypeVar("RowT")
 
 
 class BadRows(BadInput):
@@ -41,7 +43,7 @@ class WrongRows:
     def __bool__(self) -> bool:
         return self.num_rows > 0
 
-    def reading(self, rows: Iterable[DatasetRow]) -> Iterator[DatasetRow]:
+    def reading(self, rows: Iterable[RowT]) -> Iterator[RowT]:
         """The rows. Where the file itself cannot be read on, that is one more fault; raised when it is the only one."""
         try:
             yield from rows

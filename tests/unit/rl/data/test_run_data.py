@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.run_data import RunData, build_data, load, long_prompts, refuse_leaks, without
+from rl.data.run_data import RunData, build_data, leaks, load, long_prompts, refuse_leaks, without
 from rl.data.token_limits import longest_prompt
 from rl.recipe.recipe import Recipe
 from sampler.data.prompt_dataset import save_prompts
@@ -42,10 +42,24 @@ def test_long_prompts_are_left_out(hub: Path, prompt: Callable[..., Any]) -> Non
     encoder = PromptEncoder(hub)
     limit = len(encoder(short))
     assert long_prompts([long, short], encoder, limit) == [long.prompt_id]
+    assert not encoder.is_longer(short, limit + 11 * limit)  # no tokenizer is asked
     kept = without(RunData([short, long], [short], []), [long.prompt_id])
     assert (list(kept.train), list(kept.heldout)) == ([short], [short])
     with pytest.raises(BadInput, match="all 1 train prompt too long"):
         without(RunData([long], [short], []), [long.prompt_id])
+
+
+def test_large_sets_are_looked_at_by_several_processes(
+    hub: Path, prompt: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rl.data.run_data.PART_SIZE", 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    prompts = [prompt(f"p{i}" if i != 3 else "a much longer question " * 9) for i in range(7)]
+    encoder = PromptEncoder(hub)
+    assert long_prompts(prompts, encoder, len(encoder(prompts[0]))) == [prompts[3].prompt_id]
+    assert leaks(RunData(prompts, [prompts[4], prompt("other")], [])) == {
+        prompts[4].prompt_id: "a train prompt"
+    }
 
 
 def test_room_for_a_prompt() -> None:

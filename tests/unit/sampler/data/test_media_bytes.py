@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pickle
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from sampler.data.dataset_rows import dataset_parts
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
+from sampler.data.wrong_rows import BadRows
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 
@@ -163,3 +166,27 @@ def test_beyond_a_number_of_pictures_only_headers_are_read_and_counted(tmp_path)
     num_pictures = sum(len(one.images) for one in PROMPTS)
     assert load_prompt_dataset(path).num_not_decoded == 0
     assert load_prompt_dataset(path, max_decoded=2).num_not_decoded == num_pictures - 2
+
+
+def test_a_large_set_is_read_in_parts_by_several_processes(tmp_path, monkeypatch):
+    """As by one: rows in order, each fault by its row, a repeated prompt counted, each unread column once."""
+    monkeypatch.setattr("sampler.data.dataset_rows._PART_ROWS", 3)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    path = parquet(tmp_path)
+    assert len(dataset_parts(path)) == 3
+    assert load_prompts(path) == PROMPTS
+    rows = [one | {"note": "x"} for one in pq.read_table(path).to_pylist()]
+    pq.write_table(pa.Table.from_pylist([*rows, rows[1]]), path, row_group_size=3)
+    loaded = load_prompt_dataset(path, max_decoded=0)
+    assert (list(loaded.prompts), loaded.num_duplicates, loaded.num_not_decoded) == (PROMPTS, 1, 7)
+    assert [column.name for column in loaded.unread_columns] == ["note"]
+    assert loaded.locations[PROMPTS[6].prompt_id] == f"{path}, row 7"
+    assert load_prompts(path, limit=4) == PROMPTS[:4]
+    rows[1]["images"][0]["bytes"], rows[5]["reference"] = b"no picture", ""
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=3)
+    with pytest.raises(BadRows) as error:
+        load_prompts(path)
+    assert [re.search(r"row (\d), column '(\w+)'", line).groups() for line in error.value.named] == [
+        ("2", "images"),
+        ("6", "reference"),
+    ]
