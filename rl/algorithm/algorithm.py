@@ -42,6 +42,9 @@ class Algorithm:
     def __init__(self, config: RlConfig) -> None:
         self.config = config
 
+    def __str__(self) -> str:
+        return self.config.algorithm or f"{self.config.advantage}, {self.config.loss.policy_loss}"
+
     @property
     def estimator(self) -> Estimator:
         return Estimator.named(self.config.advantage)

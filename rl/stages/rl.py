@@ -34,7 +34,7 @@ class RlStage(Stage[RlResult]):
         most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
         return (
             f"{counted(rl.steps, 'step')} of {samples} = {most}{counted(rl.steps * rollouts, 'rollout')}, "
-            f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} ({rl.advantage}, {rl.loss.policy_loss})"
+            f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} ({algorithm_of(rl)})"
         )
 
     def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> RlResult:

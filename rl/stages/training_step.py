@@ -83,6 +83,7 @@ class TrainingStep:
         self.watch = Stopwatch()
         self.watch.include(experience.seconds)
         self.metrics = rollout_metrics(experience.rollouts, experience.stats)
+        self.metrics["rollout/left_out_frac"] = len(experience.left_out) / len(experience.rollouts)
         with self.watch("judge"):
             right_score = context.recipe.evaluation.pass_score
             self.batch = packed_rollouts(experience.usable, algorithm.config, right_score=right_score)

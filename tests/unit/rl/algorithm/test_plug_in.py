@@ -128,6 +128,7 @@ def test_a_whole_algorithm(name: str) -> None:
     assert [one.tolist() for one in found.advantages] == [[1.0], [0.5, 0.5]]
     assert algorithm.left_out([1.0], ["a"]) == [None], "without groups a lone rollout is learnt from"
     assert algorithm.policy_loss == LossSpec("vanilla")
+    assert str(algorithm) == name and str(Algorithm(RlConfig())) == "grpo, vanilla"
 
     before = MonteCarlo(algorithm)
     assert before.needs_critic and before.reward(0.5, **about).value == 1.0, (
