@@ -10,7 +10,7 @@ from verifiers.reading.plain_text import normalise
 
 OTHER_CONTENT = "?"  # stands among the named letters where a letter is followed by what is not its option
 LETTER_LIST = (
-    r"\(?[A-Z]\)?(?:\s{0,3}(?:,\s?(?:and|or)?|\band\b|\bor\b|&|/|、|和|与)\s{0,3}\(?(?!I\s[a-z])[A-Z]\)?(?![A-Za-z'’]))*"
+    r"\(?[A-Z]\)?(?:\s{0,3}(?:,\s?(?:and|or)?|\band\b|\bor\b|&|/|、|和|与)\s{0,3}\(?(?!I\s[a-z])[A-Z]\)?(?![A-Za-z'’])){0,25}"
     r"(?![A-Za-z0-9'’])"
 )
 OPTION_NOUN = r"(?:options?|choices?|letters?|answers?)"

@@ -22,6 +22,7 @@ from verifiers.kinds.option_letter import (
 )
 from verifiers.reading.final_line import boxes, stated_answer, tagged_answer
 
+MAX_SENTENCE = 400
 MAX_READ = 20_000  # of a longer final answer only the end is read
 _FILLER = (
     r"(?:therefore|thus|then|hence|clearly|simply|indeed|definitely|most\slikely|likely|probably|still|only)"
@@ -192,7 +193,7 @@ def _closing(sentence: str, texts: Mapping[str, str]) -> set[str]:
     """The letters that a last sentence ends in: `So (B).`, `The next figure is D`."""
     sentence = sentence.strip(" .!*")
     match = _CLOSED.search(sentence)
-    if match is None or len(sentence) > 400:
+    if match is None or len(sentence) > MAX_SENTENCE:
         return set()
     written = next(group for group in match.groups() if group)
     bare = not written.startswith("(")
@@ -213,6 +214,8 @@ def _predicate(sentences: list[str], texts: Mapping[str, str]) -> set[str]:
     if led and led.group(1).casefold() in _YES_NO:
         return options_by_text(led.group(1), texts)
     sentence = sentences[-1].strip()
+    if len(sentence) > MAX_SENTENCE:
+        return set()
     match = _PREDICATE.match(sentence)
     while match is not None:
         if _NO_CLOSING.search(match.group()):
