@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reward_models.answer_comparison import INDICATORS, AnswerComparison
-from reward_models.preference import PreferenceList, load_preferences
+from reward_models.preference import PreferenceList
 from reward_models.scalar import answered
 from rl.data.batch import Ints, TrainBatch, TrainSequence
 from rl.data.prompt_encoder import PromptEncoder
@@ -22,22 +22,6 @@ from sampler.data.sft_row import SftRow
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
-
-
-@dataclass(frozen=True)
-class RewardData:
-    """Pairs to learn from and pairs held out, the better answer first in all of them."""
-
-    train: Sequence[AnswerComparison]
-    heldout: Sequence[AnswerComparison]
-
-
-def load_reward_data(config: RewardTrainingConfig, directory: Path, *, seed: int) -> RewardData:
-    """Read the lists, made in ``directory`` where the recipe names a builder. Raises: BadInput."""
-    paths = preference_paths(config, directory, seed=seed)
-    return RewardData(
-        **{name: better_first(load_preferences(path), config, seed=seed) for name, path in paths.items()}
-    )
 
 
 def preference_paths(config: RewardTrainingConfig, directory: Path, *, seed: int) -> dict[str, str]:

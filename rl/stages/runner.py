@@ -12,6 +12,7 @@ from typing import cast
 
 from rl.data.run_data import RunData
 from rl.engines.engines import EngineName, Engines
+from rl.experience.judge import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay
@@ -24,8 +25,6 @@ from rl.stages.prepare import PrepareStage, prepared_data
 from rl.stages.stage import ResultT, Stage, StageContext
 from sampler.atomic_file import point_to
 from verifiers.errors import BadInput
-
-REWARD_MODEL_LINK = "reward-model"
 
 
 @dataclass(frozen=True)

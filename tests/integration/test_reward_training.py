@@ -20,7 +20,6 @@ from rl.data.preference_pairs import (
     answer_sequence,
     better_first,
     comparison_rows,
-    load_reward_data,
     preference_paths,
 )
 from rl.data.prompt_encoder import PromptEncoder
@@ -83,11 +82,14 @@ def test_a_scalar_model_goes_on_after_a_kill_and_a_critic_starts_from_it(
     """Half a run and the rest of it make the same model as a whole one; its scores through vLLM are the values of the
     critic that the trainer makes of it, and so what `critic.init_from` begins with."""
     recipe = recipe.model_copy(update={"kind": "scalar"})
-    data = load_reward_data(recipe, tmp_path / "data", seed=recipe.seed)
+    paths = preference_paths(recipe, tmp_path / "data", seed=recipe.seed)
+    pairs, heldout = (
+        better_first(load_preferences(paths[name]), recipe, seed=recipe.seed) for name in ("train", "heldout")
+    )
     base = tmp_path / "base"
     load_family(recipe.model.family).build_tiny(base, seed=5, corpus=["the sum?"], sizes={})
     encoder = PromptEncoder(base)
-    objective = reward_objective("scalar", data.train, encoder, max_tokens=160)
+    objective = reward_objective("scalar", pairs, encoder, max_tokens=160)
     trainer = Trainer(recipe.trainer, recipe.model, base, tmp_path / "logs")
     with ProgressDisplay(Console(quiet=True)) as display, display.stage("x") as progress:
 
@@ -113,14 +115,14 @@ def test_a_scalar_model_goes_on_after_a_kill_and_a_critic_starts_from_it(
             for file in ("model.safetensors", VALUE_HEAD_FILE):
                 assert (whole / file).read_bytes() == (resumed / file).read_bytes()
             trainer.load_critic(whole)
-            sequences = [answer_sequence(one.prompt, one.first, encoder) for one in data.heldout]
+            sequences = [answer_sequence(one.prompt, one.first, encoder) for one in heldout]
             values = trainer.values(TrainBatch.of(sequences))
         finally:
             trainer.shutdown()
     with served(whole, recipe.sampler, tmp_path / "logs") as model:
-        scores = model.compare(data.heldout)
+        scores = model.compare(heldout)
     np.testing.assert_allclose(
-        [scores[one.comparison_id].parts["score"] for one in data.heldout], values, atol=1e-5
+        [scores[one.comparison_id].parts["score"] for one in heldout], values, atol=1e-5
     )
     assert np.std(values) > 1e-3
 
