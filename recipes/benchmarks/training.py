@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rl.data.batch import TrainBatch
+from rl.data.batch import Batch
 from rl.engines.engines import Engines
 from verifiers.counted import counted
 
@@ -92,7 +92,7 @@ class BareLoop:
         return time.perf_counter() - start
 
 
-def measure_training(engines: Engines, batch: TrainBatch, *, num_runs: int) -> TrainingBenchmark:
+def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> TrainingBenchmark:
     """Measure the engines' trainer beside a bare loop. Two steps of each contender warm up, uncounted."""
     import ray
 
@@ -126,7 +126,7 @@ def measure_training(engines: Engines, batch: TrainBatch, *, num_runs: int) -> T
             start = time.perf_counter()
             trainer.update([batch], [1e-6], LossSpec())
             hone_s = time.perf_counter() - start
-            bare_s = float(ray.get(bare.step.remote(tensors, batch.num_loss_tokens, 1e-6)))
+            bare_s = float(ray.get(bare.step.remote(tensors, batch.counts.num_loss_tokens, 1e-6)))
             if run >= 2:
                 result.tokens_per_s["hone"].append(batch.num_tokens / hone_s)
                 result.tokens_per_s["bare"].append(batch.num_tokens / bare_s)
@@ -135,7 +135,7 @@ def measure_training(engines: Engines, batch: TrainBatch, *, num_runs: int) -> T
     return result
 
 
-def _bare_tensors(part: TrainBatch, model_path: Path) -> dict[str, np.ndarray]:
+def _bare_tensors(part: Batch, model_path: Path) -> dict[str, np.ndarray]:
     """What transformers' own forward takes for the same sequences, one picture for each of them."""
     import io
 
@@ -143,14 +143,15 @@ def _bare_tensors(part: TrainBatch, model_path: Path) -> dict[str, np.ndarray]:
     from transformers import AutoProcessor
 
     processor = AutoProcessor.from_pretrained(model_path)
-    sequences = np.split(part.token_ids, np.cumsum(part.lengths)[:-1])
+    ends = np.cumsum(part.lengths)[:-1]
+    sequences, learnt = np.split(part.token_ids, ends), np.split(part.learnt, ends)
     longest = int(part.lengths.max())
     ids = np.full((len(part), longest), processor.tokenizer.pad_token_id, np.int64)
     labels = np.full((len(part), longest), -100, np.int64)
     mask = np.zeros((len(part), longest), np.int64)
-    for row, (tokens, prompt_length) in enumerate(zip(sequences, part.prompt_lengths, strict=True)):
+    for row, (tokens, wanted) in enumerate(zip(sequences, learnt, strict=True)):
         ids[row, : len(tokens)] = tokens
-        labels[row, prompt_length : len(tokens)] = tokens[prompt_length:]
+        labels[row, : len(tokens)][wanted] = tokens[wanted]
         mask[row, : len(tokens)] = 1
     images = [
         Image.open(io.BytesIO(picture.read())).convert("RGB")

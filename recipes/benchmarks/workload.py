@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from rl.data.batch import TrainBatch
+from rl.data.batch import Batch
 from rl.recipe.recipe import Recipe
 from rl.run.output import command_log, scratch_with_logs
 from sampler.prompt import Prompt
@@ -57,7 +57,7 @@ class Workload:
         """To the terminal, past the log that standard output goes to."""
         print(words, file=self._terminal, flush=True)
 
-    def sft_batch(self) -> TrainBatch:
+    def sft_batch(self) -> Batch:
         """As many supervised sequences as an RL step trains on in one mini-batch."""
         from rl.data.prompt_encoder import PromptEncoder
         from rl.data.sft_batches import sft_sequences
@@ -69,4 +69,4 @@ class Workload:
             PromptEncoder(self.engines.base.hub, self.recipe.sampler.chat_template_kwargs),
             max_tokens=self.recipe.sampler.max_model_len,
         )
-        return TrainBatch.of(sequences)
+        return Batch.of(sequences)

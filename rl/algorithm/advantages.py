@@ -1,4 +1,5 @@
-"""Advantages by name, from verl's registry, over rewards of whole responses."""
+"""Advantages by name, from verl's registry, over rewards of whole responses. A token, here, is one that is learnt from:
+what a tool said between two turns is stepped over."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rl.algorithm.estimator import OFFERED, Estimator
-from rl.data.batch import Floats
+from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import RlConfig
 from verifiers.errors import BadInput
 

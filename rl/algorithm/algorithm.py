@@ -13,7 +13,7 @@ from rl.algorithm.reward_shaping import (
     reward_weight,
     unparseable_penalty,
 )
-from rl.data.batch import Floats
+from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt, PromptKind
 from verifiers.errors import BadInput, near_name

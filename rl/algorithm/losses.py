@@ -16,10 +16,11 @@ import torch
 
 from rl.algorithm.policy_loss import policy_loss_function
 from rl.algorithm.value_loss import linear_loss, value_loss
+from rl.data.batch import StepCounts
 
 SFT_LOSS = "sft"
 VALUE_LOSS = "value"
-LINEAR_LOSS = "linear"  # sum of advantage x value: a gradient found elsewhere
+LINEAR_LOSS = "linear"  # sum of coefficient x value: a gradient found elsewhere
 CRITIC_LOSSES = (VALUE_LOSS, LINEAR_LOSS)
 
 
@@ -47,35 +48,29 @@ class LossSpec:
 
 @dataclass(frozen=True, eq=False)
 class LossInputs:
-    """Columns of a micro-batch as [sequences, longest response] matrices, ``kl_coef`` and ``is_right`` as [sequences].
+    """A micro-batch's tokens learnt from, as matrices [sequences, most of a sequence] padded on the right.
 
-    The model gives ``logprobs`` for a policy's loss and ``values`` for the critic's.
+    ``columns`` are the batch's by name; ``mask`` is its loss mask, 0 at padding; ``scalars`` are [sequences];
+    ``counts`` are the step's. The model gives ``logprobs`` (and ``entropy``) for a policy's loss, ``values`` for the
+    critic's.
     """
 
-    logprobs: torch.Tensor | None
-    entropy: torch.Tensor | None
-    old_logprobs: torch.Tensor
-    ref_logprobs: torch.Tensor
-    sample_logprobs: torch.Tensor
-    advantages: torch.Tensor
     mask: torch.Tensor
-    kl_coef: torch.Tensor
-    num_loss_tokens: int
-    num_loss_sequences: int
+    columns: Mapping[str, torch.Tensor]
+    scalars: Mapping[str, torch.Tensor]
+    counts: StepCounts
     num_ranks: int
-    is_right: torch.Tensor | None = None
-    num_right_tokens: int = 0
+    logprobs: torch.Tensor | None = None
+    entropy: torch.Tensor | None = None
     values: torch.Tensor | None = None
-    old_values: torch.Tensor | None = None
-    returns: torch.Tensor | None = None
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Of the whole optimizer step, under the names that verl's ``agg_loss`` has for them."""
+    def verl_counts(self) -> dict[str, int]:
+        """The step's counts under the names that verl's ``agg_loss`` has for them."""
         return {
             "dp_size": self.num_ranks,
-            "batch_num_tokens": self.num_loss_tokens,
-            "global_batch_size": self.num_loss_sequences,
+            "batch_num_tokens": self.counts.num_loss_tokens,
+            "global_batch_size": self.counts.num_loss_sequences,
         }
 
 
@@ -94,15 +89,15 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
         return _aggregated(-logprobs, spec, inputs), metrics
     loss, policy_metrics = _policy_loss(spec, inputs, logprobs)
     metrics |= policy_metrics
-    if inputs.ref_logprobs.any():  # a reference's KL is reported for samples without a coefficient too
-        kl = _reference_kl(logprobs, inputs.ref_logprobs, spec.kl_estimator)
-        loss = loss + _aggregated(kl * inputs.kl_coef[:, None], spec, inputs)
+    if "ref_logprobs" in inputs.columns:  # its KL is reported for samples without a coefficient too
+        kl = _reference_kl(logprobs, inputs.columns["ref_logprobs"], spec.kl_estimator)
+        loss = loss + _aggregated(kl * inputs.scalars["kl_coef"][:, None], spec, inputs)
         metrics["ref_kl_sum"] = _sum(kl, mask)
     if spec.positive_nll_coef:
         nll = _positive_nll(logprobs, inputs)
         loss = loss + spec.positive_nll_coef * nll
         # Divided by the step's loss tokens later, like all sums: a mean over the right tokens comes out.
-        metrics["positive_nll_sum"] = float(nll.detach()) / inputs.num_ranks * inputs.num_loss_tokens
+        metrics["positive_nll_sum"] = float(nll.detach()) / inputs.num_ranks * inputs.counts.num_loss_tokens
     if spec.entropy_coef:
         assert inputs.entropy is not None
         loss = loss - spec.entropy_coef * _aggregated(inputs.entropy, spec, inputs)
@@ -128,12 +123,13 @@ def importance_weights(
 
 
 def _critic_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
-    assert inputs.values is not None
+    values, columns = inputs.values, inputs.columns
+    assert values is not None
     if spec.name == LINEAR_LOSS:
-        return linear_loss(inputs.values, inputs.advantages, inputs.mask, inputs.num_ranks), {}
-    assert inputs.old_values is not None and inputs.returns is not None
+        return linear_loss(values, columns["coefficients"], inputs.mask, inputs.num_ranks), {}
+    old_values = None if spec.value_clip is None else columns["old_values"]
     return value_loss(
-        inputs.values, inputs.old_values, inputs.returns, inputs.mask, spec.value_clip, inputs.counts
+        values, old_values, columns["returns"], inputs.mask, spec.value_clip, inputs.verl_counts
     )
 
 
@@ -141,17 +137,17 @@ def _policy_loss(
     spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of that name on the advantages, each token by its importance weight where the recipe asks for one."""
-    weights, metrics = None, {}
+    columns, weights, metrics = inputs.columns, None, {}
     if spec.importance != "none":
         weights, outside = importance_weights(
-            inputs.old_logprobs, inputs.sample_logprobs, spec.importance, spec.importance_cap
+            columns["old_logprobs"], columns["sample_logprobs"], spec.importance, spec.importance_cap
         )
         metrics["importance_weight_sum"] = _sum(weights, inputs.mask)
         metrics["importance_outside_frac_sum"] = _sum(outside, inputs.mask)
     loss, means = policy_loss_function(spec.name)(
-        inputs.old_logprobs,
+        columns["old_logprobs"],
         logprobs,
-        inputs.advantages,
+        columns["advantages"],
         inputs.mask,
         spec.aggregation,
         _actor_config(spec, inputs),
@@ -172,16 +168,15 @@ def _reference_kl(logprobs: torch.Tensor, ref_logprobs: torch.Tensor, estimator:
 
 def _positive_nll(logprobs: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
     """-log pi averaged over the tokens of the step's right responses (VAPO, 2504.05118); 0 without any."""
-    assert inputs.is_right is not None
-    right_mask = inputs.mask * inputs.is_right[:, None]
-    return -(logprobs * right_mask).sum() / max(1, inputs.num_right_tokens) * inputs.num_ranks
+    right_mask = inputs.mask * inputs.scalars["is_right"][:, None]
+    return -(logprobs * right_mask).sum() / max(1, inputs.counts.num_right_tokens) * inputs.num_ranks
 
 
 def _aggregated(matrix: torch.Tensor, spec: LossSpec, inputs: LossInputs) -> torch.Tensor:
-    """One number of a [sequences, longest response] matrix, by the recipe's rule (token mean, mean of sequences)."""
+    """One number of a [sequences, tokens] matrix, by the recipe's rule (token mean, mean of sequences)."""
     from verl.trainer.ppo.core_algos import agg_loss
 
-    loss: torch.Tensor = agg_loss(matrix, inputs.mask, spec.aggregation, **inputs.counts)
+    loss: torch.Tensor = agg_loss(matrix, inputs.mask, spec.aggregation, **inputs.verl_counts)
     return loss
 
 
@@ -191,7 +186,7 @@ def _actor_config(spec: LossSpec, inputs: LossInputs) -> Any:
         spec.clip_low, spec.clip_high, spec.aggregation, tuple(sorted(spec.options.items()))
     )
     config.global_batch_info.clear()
-    config.global_batch_info.update(inputs.counts)
+    config.global_batch_info.update(inputs.verl_counts)
     return config
 
 

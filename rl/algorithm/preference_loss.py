@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from rl.data.batch import Floats, Ints
+from rl.data.token_sequence import Floats, Ints
 
 
 def preference_loss(scores: Floats, pairs: Ints) -> float:

@@ -9,7 +9,7 @@ import torch
 
 def value_loss(
     values: torch.Tensor,
-    old_values: torch.Tensor,
+    old_values: torch.Tensor | None,
     returns: torch.Tensor,
     mask: torch.Tensor,
     clip: float | None,
@@ -17,7 +17,7 @@ def value_loss(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """0.5 max((V - R)^2, (clamp(V, V_old - clip, V_old + clip) - R)^2), token mean over the optimizer step.
 
-    Matrices are [sequences, longest response]; without ``clip`` the first square alone; ``counts`` are those of verl's
+    Matrices are [sequences, tokens]; without ``clip`` the first square alone; ``counts`` are those of verl's
     ``agg_loss``. Metrics are sums over the micro-batch's loss tokens, of which ``explained_variance`` takes the means.
     """
     from verl.trainer.ppo.core_algos import agg_loss
@@ -25,6 +25,7 @@ def value_loss(
     squares = (values - returns) ** 2
     clipped = torch.zeros_like(mask)
     if clip is not None:
+        assert old_values is not None
         near_old = torch.clamp(values, old_values - clip, old_values + clip)
         clipped_squares = (near_old - returns) ** 2
         clipped = (clipped_squares > squares).to(mask.dtype)

@@ -1,4 +1,4 @@
-"""What the trainer is fed: sequences stored flat, split over ranks and micro-batches before they are sent."""
+"""What the trainer is fed: many token sequences stored flat, without padding."""
 
 from __future__ import annotations
 
@@ -9,106 +9,71 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from rl.data.token_sequence import Floats, Ints, TokenSequence
 from sampler.vision_input import VisionInput
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
+@dataclass(frozen=True)
+class StepCounts:
+    """Of a whole optimizer step, whatever ranks and micro-batches it is cut into: so every part is normalised alike.
 
-@dataclass(frozen=True, eq=False)
-class TrainSequence:
-    """One prompt with one response, as it enters a batch.
-
-    token_ids [P + T]: prompt (placeholders expanded) then response; loss_mask [T]: which response tokens count;
-    advantages, sample_logprobs [T]; kl_coef: the weight of the KL to the reference policy for this sample; is_right:
-    a judge found the response right.
+    ``num_right_tokens``: loss tokens of right responses, where there is a scalar ``is_right``.
     """
 
-    sequence_id: str
-    prompt_id: str
-    token_ids: npt.NDArray[np.int32]
-    num_prompt_tokens: int
-    vision_inputs: tuple[VisionInput, ...] = ()
-    loss_mask: Floats | None = None
-    advantages: Floats | None = None
-    sample_logprobs: Floats | None = None
-    kl_coef: float = 0.0
-    is_right: bool = False
-
-    @property
-    def num_response_tokens(self) -> int:
-        return len(self.token_ids) - self.num_prompt_tokens
+    num_loss_tokens: int
+    num_loss_sequences: int
+    num_right_tokens: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class TrainBatch:
-    """Many sequences, packed: token columns are concatenated without padding, response columns likewise.
+class Batch:
+    """Sequences end to end. Columns are those of the sequences, [sum of lengths]; scalars [n].
 
-    >>> batch = TrainBatch.of([TrainSequence("r0", "p0", np.arange(5, dtype=np.int32), 3)])
-    >>> batch.num_tokens, batch.num_loss_tokens
+    What is computed of a batch (log-probabilities, values, advantages) is computed for the tokens learnt from alone:
+    ``column`` reads and ``with_columns`` writes a column there, flat, [tokens learnt from].
+
+    >>> batch = Batch.of([TokenSequence.of_response("r0", "p0", [1, 2, 3], [4, 5])])
+    >>> batch.num_tokens, batch.counts.num_loss_tokens
     (5, 2)
-
-    ``num_loss_tokens``, ``num_loss_sequences`` and ``num_right_tokens`` (loss tokens of right responses) count over the
-    whole optimizer step: they stay those of the step when a batch is split over ranks and micro-batches, so that every
-    part is normalised alike.
+    >>> batch.with_columns(advantages=np.float32([0.5, 1])).columns["advantages"].tolist()
+    [0.0, 0.0, 0.0, 0.5, 1.0]
     """
 
     sequence_ids: tuple[str, ...]
     prompt_ids: tuple[str, ...]
-    token_ids: npt.NDArray[np.int32]  # [sum of lengths]
-    lengths: Ints  # [n]
-    prompt_lengths: Ints  # [n]
-    loss_mask: Floats  # [sum of response lengths], as are the columns below
-    advantages: Floats
-    sample_logprobs: Floats
-    old_logprobs: Floats
-    ref_logprobs: Floats
-    old_values: Floats  # the critic's before the update, V(s_t) at token t
-    returns: Floats  # what the critic learns
-    kl_coef: Floats  # [n]
-    is_right: Floats  # [n], 1 or 0
+    token_ids: npt.NDArray[np.int32]
+    lengths: Ints
+    loss_mask: Floats
+    columns: Mapping[str, Floats] = field(default_factory=dict)
+    scalars: Mapping[str, Floats] = field(default_factory=dict)
     vision_inputs: Mapping[str, tuple[VisionInput, ...]] = field(
         default_factory=dict
     )  # by prompt id: once a group
-    num_loss_tokens: int = 0
-    num_loss_sequences: int = 0
-    num_right_tokens: int = 0
 
     @classmethod
-    def of(cls, sequences: Sequence[TrainSequence]) -> TrainBatch:
-        """Pack sequences. Columns not given are ones (mask) or zeros."""
-        response_lengths = [sequence.num_response_tokens for sequence in sequences]
-        total = sum(response_lengths)
+    def of(cls, sequences: Sequence[TokenSequence]) -> Batch:
+        """Put sequences end to end. They have the same scalars; a column that one of them lacks is 0 there."""
+        names = dict.fromkeys(name for sequence in sequences for name in sequence.columns)
 
-        def column(name: str, default: float) -> Floats:
-            parts = [getattr(sequence, name) for sequence in sequences]
-            filled = [
-                np.full(length, default, np.float32) if part is None else np.asarray(part, np.float32)
-                for part, length in zip(parts, response_lengths, strict=True)
-            ]
-            return np.concatenate(filled) if filled else np.zeros(0, np.float32)
+        def column(name: str) -> Floats:
+            parts = [sequence.columns.get(name, np.zeros_like(sequence.loss_mask)) for sequence in sequences]
+            return np.concatenate(parts).astype(np.float32)
 
-        zeros = np.zeros(total, np.float32)
-        batch = cls(
+        return cls(
             sequence_ids=tuple(sequence.sequence_id for sequence in sequences),
             prompt_ids=tuple(sequence.prompt_id for sequence in sequences),
             token_ids=np.concatenate([sequence.token_ids for sequence in sequences]).astype(np.int32),
             lengths=np.array([len(sequence.token_ids) for sequence in sequences], np.int64),
-            prompt_lengths=np.array([sequence.num_prompt_tokens for sequence in sequences], np.int64),
-            loss_mask=column("loss_mask", 1.0),
-            advantages=column("advantages", 0.0),
-            sample_logprobs=column("sample_logprobs", 0.0),
-            old_logprobs=zeros,
-            ref_logprobs=zeros,
-            old_values=zeros,
-            returns=zeros,
-            kl_coef=np.array([sequence.kl_coef for sequence in sequences], np.float32),
-            is_right=np.array([sequence.is_right for sequence in sequences], np.float32),
+            loss_mask=np.concatenate([sequence.loss_mask for sequence in sequences]).astype(np.float32),
+            columns={name: column(name) for name in names},
+            scalars={
+                name: np.array([sequence.scalars[name] for sequence in sequences], np.float32)
+                for name in sequences[0].scalars
+            },
             vision_inputs={
                 sequence.prompt_id: sequence.vision_inputs for sequence in sequences if sequence.vision_inputs
             },
         )
-        return batch.counted()
 
     def __len__(self) -> int:
         return len(self.sequence_ids)
@@ -118,60 +83,69 @@ class TrainBatch:
         return int(self.lengths.sum())
 
     @property
-    def response_lengths(self) -> Ints:
-        return self.lengths - self.prompt_lengths
+    def learnt(self) -> npt.NDArray[np.bool_]:
+        """[sum of lengths]: which tokens are learnt from."""
+        return self.loss_mask > 0
 
-    def counted(self) -> TrainBatch:
-        """The batch as one whole optimizer step: global counts taken from its own mask."""
-        sums = np.add.reduceat(self.loss_mask, offsets(self.response_lengths)) if len(self) else np.zeros(0)
-        return dataclasses.replace(
-            self,
+    @property
+    def loss_lengths(self) -> Ints:
+        """[n]: how many tokens of each sequence are learnt from."""
+        return self._sums(self.learnt.astype(np.float32)).astype(np.int64)
+
+    @property
+    def counts(self) -> StepCounts:
+        """The batch as one whole optimizer step."""
+        sums = self._sums(self.loss_mask)
+        is_right = self.scalars.get("is_right", np.zeros_like(sums))
+        return StepCounts(
             num_loss_tokens=round(float(self.loss_mask.sum())),
             num_loss_sequences=int((sums > 0).sum()),
-            num_right_tokens=round(float((sums * self.is_right).sum())),
+            num_right_tokens=round(float((sums * is_right).sum())),
         )
 
-    def replace(self, **columns: object) -> TrainBatch:
-        """A copy with other columns."""
-        return dataclasses.replace(self, **columns)  # type: ignore[arg-type]
+    def column(self, name: str) -> Floats:
+        """A column at the tokens learnt from."""
+        return self.columns[name][self.learnt]
 
-    def select(self, indices: Sequence[int]) -> TrainBatch:
-        """The sequences at these places, in this order; the step's global counts stay."""
+    def rows(self, values: Floats) -> list[Floats]:
+        """Numbers of the tokens learnt from, cut at the sequences' ends."""
+        return np.split(values, np.cumsum(self.loss_lengths)[:-1]) if len(self) else []
+
+    def with_columns(self, **values: Floats) -> Batch:
+        """A copy with these columns, given at the tokens learnt from."""
+        columns = dict(self.columns)
+        for name, given in values.items():
+            columns[name] = np.zeros_like(self.loss_mask)
+            columns[name][self.learnt] = given
+        return dataclasses.replace(self, columns=columns)
+
+    def with_scalars(self, **values: Floats) -> Batch:
+        """A copy with these scalars, [n]."""
+        return dataclasses.replace(self, scalars={**self.scalars, **values})
+
+    def select(self, indices: Sequence[int]) -> Batch:
+        """The sequences at these indices, in this order."""
         index = np.asarray(indices, dtype=np.int64)
         tokens = _spans(offsets(self.lengths), self.lengths, index)
-        responses = _spans(offsets(self.response_lengths), self.response_lengths, index)
         prompt_ids = tuple(self.prompt_ids[i] for i in index)
-        return dataclasses.replace(
-            self,
+        return Batch(
             sequence_ids=tuple(self.sequence_ids[i] for i in index),
             prompt_ids=prompt_ids,
             token_ids=self.token_ids[tokens],
             lengths=self.lengths[index],
-            prompt_lengths=self.prompt_lengths[index],
-            kl_coef=self.kl_coef[index],
-            is_right=self.is_right[index],
+            loss_mask=self.loss_mask[tokens],
+            columns={name: column[tokens] for name, column in self.columns.items()},
+            scalars={name: scalar[index] for name, scalar in self.scalars.items()},
             vision_inputs={
                 prompt_id: self.vision_inputs[prompt_id]
                 for prompt_id in prompt_ids
                 if prompt_id in self.vision_inputs
             },
-            **{name: getattr(self, name)[responses] for name in RESPONSE_COLUMNS},
         )
 
-    def split_response_column(self, values: Floats) -> list[Floats]:
-        """A flat response column cut at the sequences' ends."""
-        return np.split(values, np.cumsum(self.response_lengths)[:-1]) if len(self) else []
-
-
-RESPONSE_COLUMNS = (
-    "loss_mask",
-    "advantages",
-    "sample_logprobs",
-    "old_logprobs",
-    "ref_logprobs",
-    "old_values",
-    "returns",
-)
+    def _sums(self, column: Floats) -> Floats:
+        """[n]: a column's sum over each sequence."""
+        return np.add.reduceat(column, offsets(self.lengths)) if len(self) else np.zeros(0, np.float32)
 
 
 def offsets(lengths: Ints) -> Ints:

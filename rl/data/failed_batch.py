@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rl.data.batch import TrainBatch
+from rl.data.batch import Batch
+from rl.data.token_sequence import Floats
 from sampler.vision_input import VisionInput
 from verifiers.errors import HoneError
 
 BATCH_FILE = "failed-batch.npz"
+ARRAYS = ("token_ids", "lengths", "loss_mask")
 
 
 def require_finite(
-    outcomes: Sequence[Mapping[str, float]], parts: Sequence[TrainBatch], directory: Path, where: str
+    outcomes: Sequence[Mapping[str, float]], parts: Sequence[Batch], directory: Path, where: str
 ) -> None:
     """Raises: HoneError when a loss or a gradient norm is not a number; the mini-batch is saved for replay."""
     for index, (outcome, part) in enumerate(zip(outcomes, parts, strict=True)):
@@ -32,38 +32,42 @@ def require_finite(
                 )
 
 
-def save_batch(file: Path, batch: TrainBatch) -> None:
-    """A batch as one .npz without pickles: columns, ids, counts, pictures and videos."""
-    columns = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    vision_inputs = columns.pop("vision_inputs")
-    arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
-    plain = {name: value for name, value in columns.items() if name not in arrays}
-    pictures = {
-        f"visual {index} {number}": np.frombuffer(one.read(), np.uint8)
-        for index, each in enumerate(vision_inputs.values())
-        for number, one in enumerate(each)
-    }
-    plain["vision_inputs"] = {
-        prompt_id: [one.kind for one in each] for prompt_id, each in vision_inputs.items()
+def save_batch(file: Path, batch: Batch) -> None:
+    """A batch as one .npz without pickles: ids, tokens, columns, scalars, pictures and videos."""
+    arrays = {name: getattr(batch, name) for name in ARRAYS}
+    arrays |= {f"column {name}": column for name, column in batch.columns.items()}
+    arrays |= {f"scalar {name}": scalar for name, scalar in batch.scalars.items()}
+    for index, shown in enumerate(batch.vision_inputs.values()):
+        for number, vision_input in enumerate(shown):
+            arrays[f"vision {index} {number}"] = np.frombuffer(vision_input.read(), np.uint8)
+    plain = {
+        "sequence_ids": batch.sequence_ids,
+        "prompt_ids": batch.prompt_ids,
+        "vision_kinds": {key: [one.kind for one in shown] for key, shown in batch.vision_inputs.items()},
     }
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays, **pictures)  # type: ignore[arg-type]
+    np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays)
 
 
-def load_batch(file: Path) -> TrainBatch:
+def load_batch(file: Path) -> Batch:
     """What ``save_batch`` wrote."""
-    with np.load(file, allow_pickle=False) as kept:
-        plain = json.loads(str(kept["plain"]))
-        vision_inputs = {
-            prompt_id: tuple(
-                VisionInput.of(kind, kept[f"visual {index} {number}"].tobytes())
-                for number, kind in enumerate(kinds)
-            )
-            for index, (prompt_id, kinds) in enumerate(plain.pop("vision_inputs").items())
-        }
-        arrays = {
-            name: kept[name] for name in kept.files if name != "plain" and not name.startswith("visual ")
-        }
-    ids = {name: tuple(plain.pop(name)) for name in ("sequence_ids", "prompt_ids")}
-    columns: dict[str, Any] = {**ids, **arrays, **plain}
-    return TrainBatch(**columns, vision_inputs=vision_inputs)
+    with np.load(file, allow_pickle=False) as saved:
+        plain = json.loads(str(saved["plain"]))
+
+        def named(kind: str) -> dict[str, Floats]:
+            return {name.removeprefix(kind): saved[name] for name in saved.files if name.startswith(kind)}
+
+        return Batch(
+            sequence_ids=tuple(plain["sequence_ids"]),
+            prompt_ids=tuple(plain["prompt_ids"]),
+            **{name: saved[name] for name in ARRAYS},
+            columns=named("column "),
+            scalars=named("scalar "),
+            vision_inputs={
+                prompt_id: tuple(
+                    VisionInput.of(kind, saved[f"vision {index} {number}"].tobytes())
+                    for number, kind in enumerate(kinds)
+                )
+                for index, (prompt_id, kinds) in enumerate(plain["vision_kinds"].items())
+            },
+        )

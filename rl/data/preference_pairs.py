@@ -13,8 +13,9 @@ import numpy as np
 from reward_models.answer_comparison import INDICATORS, AnswerComparison
 from reward_models.preference import PreferenceList
 from reward_models.scalar import answered
-from rl.data.batch import Ints, TrainBatch, TrainSequence
+from rl.data.batch import Batch
 from rl.data.prompt_encoder import PromptEncoder
+from rl.data.token_sequence import Ints, TokenSequence
 from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
 from sampler.data.data_builder import build_data
@@ -83,7 +84,7 @@ class AnswerPairs:
     """``lists``: the pairs of each prompt, (better, worse) as places in ``sequences``; ``num_dropped``: pairs with an
     answer that is too long."""
 
-    sequences: list[TrainSequence]
+    sequences: list[TokenSequence]
     lists: list[list[tuple[int, int]]]
     num_dropped: int
 
@@ -92,7 +93,7 @@ class AnswerPairs:
         cls, comparisons: Sequence[AnswerComparison], encoder: PromptEncoder, *, max_tokens: int
     ) -> AnswerPairs:
         """From comparisons whose first answer is the better one. Raises: BadInput for a text with a placeholder."""
-        sequences: list[TrainSequence] = []
+        sequences: list[TokenSequence] = []
         index_of: dict[str, int | None] = {}  # None: too long
         lists: dict[str, list[tuple[int, int]]] = {}
         num_dropped = 0
@@ -118,22 +119,21 @@ class AnswerPairs:
         """Of all lists."""
         return sum(map(len, self.lists))
 
-    def batch(self, pairs: Sequence[tuple[int, int]]) -> tuple[TrainBatch, Ints]:
+    def batch(self, pairs: Sequence[tuple[int, int]]) -> tuple[Batch, Ints]:
         """The answers of these pairs, each once, and the pairs as places in that batch, [m, 2]."""
         flat = np.array(pairs, np.int64).reshape(-1, 2)
         used, indices = np.unique(flat, return_inverse=True)
-        return TrainBatch.of([self.sequences[index] for index in used]), indices.reshape(-1, 2)
+        return Batch.of([self.sequences[index] for index in used]), indices.reshape(-1, 2)
 
 
-def answer_sequence(prompt: Prompt, answer: FinalAnswer, encoder: PromptEncoder) -> TrainSequence:
-    """Prompt and answer, then the end of the turn as the one response token: the critic's value before it is read at
-    the answer's last token, and is the score."""
+def answer_sequence(prompt: Prompt, answer: FinalAnswer, encoder: PromptEncoder) -> TokenSequence:
+    """Prompt and answer, then the end of the turn as the only token learnt from: the critic's value before it is read
+    at the answer's last token, and is the score."""
     read = answered(prompt, answer)
-    tokens = encoder(read)
-    return TrainSequence(
-        sequence_id=read.prompt_id,
-        prompt_id=prompt.prompt_id,
-        token_ids=np.append(tokens, encoder.tokenizer.eos_token_id).astype(np.int32),
-        num_prompt_tokens=len(tokens),
+    return TokenSequence.of_response(
+        read.prompt_id,
+        prompt.prompt_id,
+        encoder(read),
+        [encoder.tokenizer.eos_token_id],
         vision_inputs=prompt.vision_inputs,
     )

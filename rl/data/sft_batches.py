@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-import numpy as np
-
-from rl.data.batch import TrainSequence
 from rl.data.epochs import epochs_of
 from rl.data.prompt_encoder import PromptEncoder
+from rl.data.token_sequence import TokenSequence
 from sampler.data.sft_row import SftRow
 
 
@@ -47,18 +45,18 @@ def num_packs(lengths: Sequence[int], pack_tokens: int | None, *, seed: str, num
 
 def sft_sequences(
     rows: Sequence[SftRow], encoder: PromptEncoder, *, max_tokens: int
-) -> tuple[list[TrainSequence], int]:
+) -> tuple[list[TokenSequence], int]:
     """Sequences of the rows, and how many rows were dropped because they are longer than ``max_tokens``."""
     sequences = []
     for number, row in enumerate(rows):
         prompt_ids, response_ids = encoder(row.prompt), encoder.response(row.response)
         if len(prompt_ids) + len(response_ids) <= max_tokens:
             sequences.append(
-                TrainSequence(
-                    sequence_id=f"sft-{number}",
-                    prompt_id=row.prompt.prompt_id,
-                    token_ids=np.concatenate([prompt_ids, response_ids]),
-                    num_prompt_tokens=len(prompt_ids),
+                TokenSequence.of_response(
+                    f"sft-{number}",
+                    row.prompt.prompt_id,
+                    prompt_ids,
+                    response_ids,
                     vision_inputs=row.prompt.vision_inputs,
                 )
             )

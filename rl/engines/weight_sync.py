@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from ray.exceptions import RayError
 
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
 from rl.experience.step_metrics import Mismatch
+from rl.experience.training_batch import rollout_sequence
 from rl.recipe.run_config import SyncConfig
 from rl.run.stage_result import Proof
 from sampler.prompt import Prompt
-from sampler.rollout import RolloutGroup, SamplingPlan
+from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
 from verifiers.errors import HoneError
 
@@ -141,28 +141,15 @@ class WeightSync:
             raise SyncError(
                 "no probe prompt fits sampler.max_model_len, so a weight sync cannot be proven: raise it"
             )
-        batch = TrainBatch.of([sequence for group in groups for sequence in sequences_of(group)])
+        batch = Batch.of(
+            [rollout_sequence(rollout, group.prompt) for group in groups for rollout in group.rollouts]
+        )
         trainer_logprobs, _ = self.trainer.logprobs(batch)
-        mismatch = Mismatch.between(batch.sample_logprobs, trainer_logprobs)
+        mismatch = Mismatch.between(batch.column("sample_logprobs"), trainer_logprobs)
         exceeded = self.tolerance.exceeded_by(mismatch)
         if exceeded:
             raise SyncError(
                 f"the weight sync did not take: between sampler and trainer on {len(groups)} probe prompts "
                 f"{exceeded} (sync.tolerance, policy version {self.sampler.policy_version})"
             )
-        return Proof(mismatch.max_difference, batch.num_loss_tokens)
-
-
-def sequences_of(group: RolloutGroup) -> list[TrainSequence]:
-    """A group's rollouts as trainable sequences, without rewards yet."""
-    return [
-        TrainSequence(
-            sequence_id=rollout.rollout_id,
-            prompt_id=group.prompt.prompt_id,
-            token_ids=np.concatenate([rollout.prompt_token_ids, rollout.response_token_ids]),
-            num_prompt_tokens=len(rollout.prompt_token_ids),
-            vision_inputs=group.prompt.vision_inputs,
-            sample_logprobs=rollout.sample_logprobs,
-        )
-        for rollout in group.rollouts
-    ]
+        return Proof(mismatch.max_difference, batch.counts.num_loss_tokens)

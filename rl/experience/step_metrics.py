@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rl.algorithm.value_loss import explained_variance
-from rl.data.batch import Floats, TrainBatch
+from rl.data.batch import Batch
+from rl.data.token_sequence import Floats
 from rl.experience.judge import JudgedRollout
 from rl.run.stopwatch import Stopwatch
 from sampler.prompt import PROMPT_KINDS
@@ -54,7 +55,7 @@ def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict
 
 
 def train_metrics(
-    batch: TrainBatch,
+    batch: Batch,
     outcomes: Sequence[Mapping[str, float]],
     mismatch: Mismatch,
     watch: Stopwatch,
@@ -78,13 +79,10 @@ def train_metrics(
     }
 
 
-def critic_metrics(
-    batch: TrainBatch, outcomes: Sequence[Mapping[str, float]], *, rate: float
-) -> dict[str, float]:
+def critic_metrics(batch: Batch, outcomes: Sequence[Mapping[str, float]], *, rate: float) -> dict[str, float]:
     """``critic/*``: its loss over the step's mini-batches, and what its values before the update explain of returns."""
-    kept = batch.loss_mask > 0
-    returns = batch.returns[kept].astype(np.float64)
-    error = returns - batch.old_values[kept]
+    old_values, returns = batch.column("old_values"), batch.column("returns").astype(np.float64)
+    error = returns - old_values
     moments = {
         "value_error": float(error.mean()),
         "value_error_squared": float((error**2).mean()),
@@ -93,7 +91,7 @@ def critic_metrics(
     }
     return {
         "critic/explained_variance": explained_variance(moments),
-        "critic/value_mean": float(batch.old_values[kept].mean()),
+        "critic/value_mean": float(old_values.mean()),
         "critic/return_mean": moments["return"],
         **{
             f"critic/{name}": float(np.mean([outcome[name] for outcome in outcomes]))
@@ -180,26 +178,21 @@ def kind_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:
     return metrics
 
 
-def kl_metrics(batch: TrainBatch, kinds: Sequence[str]) -> dict[str, float]:
+def kl_metrics(batch: Batch, kinds: Sequence[str]) -> dict[str, float]:
     """``kind/KIND/kl_*``: mean log pi_old - log pi_ref in nats, a token and a response, over the sampled tokens.
 
     The estimator k1 (unbiased) whatever the loss uses. ``kinds`` are those of the batch's sequences; the batch holds
     the trainer's old and reference log-probabilities.
     """
     sums = [
-        float((difference * mask).sum())
-        for difference, mask in zip(
-            batch.split_response_column(batch.old_logprobs - batch.ref_logprobs),
-            batch.split_response_column(batch.loss_mask),
-            strict=True,
-        )
+        float(row.sum()) for row in batch.rows(batch.column("old_logprobs") - batch.column("ref_logprobs"))
     ]
-    tokens = [float(mask.sum()) for mask in batch.split_response_column(batch.loss_mask)]
+    tokens = batch.loss_lengths.tolist()
     metrics: dict[str, float] = {}
     for kind in PROMPT_KINDS:
         indices = [index for index, one in enumerate(kinds) if one == kind]
         if indices:
             total = sum(sums[index] for index in indices)
-            metrics[f"kind/{kind}/kl_token_mean"] = total / max(1.0, sum(tokens[index] for index in indices))
+            metrics[f"kind/{kind}/kl_token_mean"] = total / max(1, sum(tokens[index] for index in indices))
             metrics[f"kind/{kind}/kl_response_mean"] = total / len(indices)
     return metrics

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reward_models.answer_comparison import AnswerComparison
 from rl.algorithm.losses import LINEAR_LOSS, SFT_LOSS, LossSpec
 from rl.algorithm.preference_loss import preference_loss, right_frac, score_gradients
-from rl.data.batch import Ints, TrainBatch, TrainSequence
+from rl.data.batch import Batch
 from rl.data.epochs import epochs_of
 from rl.data.preference_pairs import AnswerPairs, comparison_rows
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.sft_batches import sft_sequences
+from rl.data.token_sequence import Ints, TokenSequence
 from rl.recipe.judging_config import RewardModelKind
 from rl.trainer.checkpoint import export_critic, export_policy
 from verifiers.counted import counted
@@ -76,7 +77,7 @@ class PairwiseObjective:
     """The likelihood of the right indicator token; items are comparisons in one of both orders. It makes a judge of
     the trainer's policy."""
 
-    sequences: Sequence[TrainSequence]
+    sequences: Sequence[TokenSequence]
     num_dropped: int
 
     @property
@@ -86,13 +87,13 @@ class PairwiseObjective:
     def begin(self, trainer: Trainer, base: Path) -> None:
         pass
 
-    def draws(self, seed: str) -> Iterator[TrainSequence]:
+    def draws(self, seed: str) -> Iterator[TokenSequence]:
         return (self.sequences[index] for index in epochs_of(len(self.sequences), seed=seed))
 
     def steps(
-        self, trainer: Trainer, batches: Sequence[Sequence[TrainSequence]], rates: Sequence[float]
+        self, trainer: Trainer, batches: Sequence[Sequence[TokenSequence]], rates: Sequence[float]
     ) -> list[dict[str, float]]:
-        return trainer.update([TrainBatch.of(batch) for batch in batches], rates, LossSpec(SFT_LOSS))
+        return trainer.update([Batch.of(batch) for batch in batches], rates, LossSpec(SFT_LOSS))
 
     def export(self, trainer: Trainer, base: Path, target: Path) -> None:
         export_policy(trainer, base, target)
@@ -138,9 +139,9 @@ if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
 
-def preference_step(trainer: Trainer, batch: TrainBatch, pairs: Ints, rate: float) -> dict[str, float]:
-    """A step on the Bradley-Terry loss of ``pairs`` [m, 2], places in ``batch``, whose sequences have one response
-    token each (see ``answer_sequence``). Returns the step's metrics.
+def preference_step(trainer: Trainer, batch: Batch, pairs: Ints, rate: float) -> dict[str, float]:
+    """A step on the Bradley-Terry loss of ``pairs`` [m, 2], indices into ``batch``, whose sequences have one token each
+    to learn from (see ``answer_sequence``). Returns the step's metrics.
 
     In two passes, for a pair may be cut apart: the trainer deals sequences out to micro-batches and ranks as they fit.
     The first finds the scores, from which the loss's gradient by each score is known; the second has the sum of
@@ -150,7 +151,9 @@ def preference_step(trainer: Trainer, batch: TrainBatch, pairs: Ints, rate: floa
     scores = trainer.values(batch)
     assert len(scores) == len(batch), "one score a sequence"
     coefficients = score_gradients(scores, pairs)
-    (metrics,) = trainer.update([batch.replace(advantages=coefficients)], [rate], LossSpec(LINEAR_LOSS))
+    (metrics,) = trainer.update(
+        [batch.with_columns(coefficients=coefficients)], [rate], LossSpec(LINEAR_LOSS)
+    )
     return {
         **metrics,
         "loss": preference_loss(scores, pairs),

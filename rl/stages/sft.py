@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rl.algorithm.losses import SFT_LOSS, LossSpec
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
 from rl.data.sft_batches import num_packs, sft_packs, sft_sequences
+from rl.data.token_sequence import TokenSequence
 from rl.engines.engines import EngineName
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import SftConfig
@@ -99,7 +100,7 @@ class SftStage(Stage[SftResult]):
         )
 
     def _train(
-        self, context: StageContext, sequences: Sequence[TrainSequence], checkpoint: StageCheckpoint
+        self, context: StageContext, sequences: Sequence[TokenSequence], checkpoint: StageCheckpoint
     ) -> float:
         config, trainer = context.recipe.sft, context.engines.trainer
         lengths = [len(sequence.token_ids) for sequence in sequences]
@@ -120,8 +121,7 @@ class SftStage(Stage[SftResult]):
         for call in calls:
             with context.watch("train"):
                 batches = [
-                    TrainBatch.of([sequences[index] for pack in packs for index in pack])
-                    for packs in call.batches
+                    Batch.of([sequences[index] for pack in packs for index in pack]) for packs in call.batches
                 ]
                 outcomes = trainer.update(batches, call.rates, LossSpec(SFT_LOSS))
             for step, batch, rate, outcome in zip(call.steps, batches, call.rates, outcomes, strict=True):

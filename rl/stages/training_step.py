@@ -108,13 +108,13 @@ class TrainingStep:
         """Raises: HoneError where the trainer's are not those the sampler drew with."""
         temperature = self.algorithm.config.temperature
         old, entropy = self.trainer.logprobs(self.batch, temperature=temperature)
-        self.batch = self.batch.replace(old_logprobs=old)
+        self.batch = self.batch.with_columns(old_logprobs=old)
         self.entropy = float(entropy.mean())
         if self.algorithm.needs_reference:
             reference, _ = self.trainer.logprobs(self.batch, temperature=temperature, of_reference=True)
-            self.batch = self.batch.replace(ref_logprobs=reference)
+            self.batch = self.batch.with_columns(ref_logprobs=reference)
             self.metrics |= kl_metrics(self.batch, [one.prompt.kind for one in self.experience.usable])
-        self.mismatch = Mismatch.between(self.batch.sample_logprobs, self.batch.old_logprobs)
+        self.mismatch = Mismatch.between(self.batch.column("sample_logprobs"), old)
         self._require_match()
 
     def _require_match(self) -> None:

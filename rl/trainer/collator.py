@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rl.data.batch import TrainBatch, offsets
+from rl.data.batch import Batch, offsets
 from rl.families.family import ModelFamily, VisionTensors
 from rl.trainer.policy_model import MicroBatch
 from rl.trainer.vision_cache import VisionCache
@@ -42,7 +42,7 @@ class Collator:
         self.device = device
         self.blank = family.blank(processor) if always_picture else None
 
-    def __call__(self, batch: TrainBatch) -> MicroBatch:
+    def __call__(self, batch: Batch) -> MicroBatch:
         """Tensors for ``batch``, which must hold at least one sequence."""
         keys = list(dict.fromkeys(batch.prompt_ids))
         keys = [key for key in keys if key in batch.vision_inputs]
@@ -63,13 +63,10 @@ class Collator:
             if prompt_id in vision_inputs
             for i in range(num_runs[prompt_id])
         ]
-        response_lengths = batch.response_lengths
-        rows = np.repeat(np.arange(len(batch)), response_lengths)
-        columns = np.arange(len(rows)) - np.repeat(offsets(response_lengths), response_lengths)
-        predictors = np.repeat(starts + batch.prompt_lengths - 1, response_lengths) + columns
-        targets = np.concatenate(
-            [tokens[prompt:] for tokens, prompt in zip(sequences, batch.prompt_lengths, strict=True)]
-        )
+        loss_lengths, learnt = batch.loss_lengths, np.flatnonzero(batch.learnt)
+        rows = np.repeat(np.arange(len(batch)), loss_lengths)
+        columns = np.arange(len(rows)) - offsets(loss_lengths)[rows]
+        predictors = starts[rows] + learnt - offsets(batch.lengths)[rows] - 1
 
         def tensor(array: Any) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
@@ -79,10 +76,10 @@ class Collator:
             input_ids=tensor(input_ids),
             position_ids=tensor(position_ids),
             predictors=tensor(predictors),
-            targets=tensor(targets),
+            targets=tensor(batch.token_ids[learnt]),
             rows=tensor(rows),
             columns=tensor(columns),
-            shape=(len(batch), int(response_lengths.max())),
+            shape=(len(batch), max(1, int(loss_lengths.max()))),
             vision=self.family.joined(fed).to(self.device) if fed else None,
             vision_rows=tensor(vision_rows) if keys else None,
         )

@@ -1,4 +1,4 @@
-"""The critic as DeepSpeed sees it: a micro-batch in, the value of the state before each response token out."""
+"""The critic as DeepSpeed sees it: a micro-batch in, the value of the state before each token learnt from out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CriticModel(nn.Module):
         family.lm_head(model).requires_grad_(False)  # no value hangs on it
 
     def forward(self, batch: MicroBatch) -> torch.Tensor:
-        """Values [R], float32, one for each response token."""
+        """Values [R], float32, one for each token learnt from."""
         vision: Any = None
         if batch.vision is not None:
             vision = self.family.vision_features(self.model, batch.vision)

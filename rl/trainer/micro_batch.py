@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rl.data.batch import Ints, TrainBatch
+from rl.data.batch import Batch
+from rl.data.token_sequence import Ints
 
-Plan = list[list[list[int]]]  # [rank][micro-batch] -> places in the batch
+Plan = list[list[list[int]]]  # [rank][micro-batch] -> indices into the batch
 
 
 def sequence_cost(lengths: Ints) -> list[int]:
@@ -18,7 +19,7 @@ def sequence_cost(lengths: Ints) -> list[int]:
 
 
 def plan_micro_batches(
-    batch: TrainBatch, *, num_ranks: int, micro_batch_tokens: int, packed: bool = False
+    batch: Batch, *, num_ranks: int, micro_batch_tokens: int, packed: bool = False
 ) -> Plan:
     """Cut a batch for ``num_ranks`` data-parallel ranks.
 
@@ -32,7 +33,7 @@ def plan_micro_batches(
     return [micro_batches + [[] for _ in range(most - len(micro_batches))] for micro_batches in cut]
 
 
-def _balanced(batch: TrainBatch, num_ranks: int) -> list[list[int]]:
+def _balanced(batch: Batch, num_ranks: int) -> list[list[int]]:
     if num_ranks == 1:
         return [list(range(len(batch)))]
     if len(batch) < num_ranks:

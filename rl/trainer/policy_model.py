@@ -1,4 +1,4 @@
-"""The policy as DeepSpeed sees it: a micro-batch in, a log-probability for each response token out."""
+"""The policy as DeepSpeed sees it: a micro-batch in, a log-probability for each token learnt from out."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class MicroBatch:
     """One forward pass of a rank, all tensors on its device.
 
     input_ids: [B, T] (packed layout: B = 1); position_ids: [1 + axes, B, T], text positions first;
-    predictors: [R] flat places in B x T whose output predicts a response token; targets: [R] those tokens;
+    predictors: [R] flat indices in B x T whose output predicts a token learnt from; targets: [R] those tokens;
     vision, vision_rows: see ``ModelFamily``; None where there are no pictures;
-    rows, columns: [R] where each response token goes in a [sequences, longest response] matrix.
+    rows, columns: [R] where each of those goes in a matrix [sequences, most of a sequence].
     """
 
     input_ids: torch.Tensor
@@ -35,14 +35,14 @@ class MicroBatch:
     vision_rows: torch.Tensor | None = None
 
     def matrix(self, flat: torch.Tensor) -> torch.Tensor:
-        """A response column [R] as a right-padded [sequences, longest response] matrix."""
+        """A column [R] as a right-padded matrix [sequences, most of a sequence]."""
         return flat.new_zeros(self.shape).index_put((self.rows, self.columns), flat)
 
 
 class PolicyModel(nn.Module):
     """Wraps a family's model so that the whole step, vision tower to log-probabilities, is one ``forward``.
 
-    Logits are computed for response tokens only, in float32, over the tokens a policy may sample: ``forbidden_ids``
+    Logits are computed for tokens learnt from only, in float32, over the tokens a policy may sample: ``forbidden_ids``
     are masked out exactly as in the sampler, and the temperature divides before normalising.
     """
 

@@ -8,7 +8,7 @@ from verl.single_controller.base import Worker
 from verl.single_controller.base.decorator import Dispatch, register
 
 from rl.algorithm.losses import LossSpec
-from rl.data.batch import Floats
+from rl.data.token_sequence import Floats
 from rl.run.output import send_output_to
 from rl.trainer.rank_work import RankWork, TrainerSetup
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from functools import partial
@@ -14,7 +15,8 @@ from transformers import AutoProcessor
 
 from reward_models.value_head import save_value_head
 from rl.algorithm.losses import CRITIC_LOSSES, LossInputs, LossSpec, compute_loss
-from rl.data.batch import Floats, TrainBatch
+from rl.data.batch import Batch, StepCounts
+from rl.data.token_sequence import Floats
 from rl.families.family import load_family
 from rl.trainer.collator import Collator
 from rl.trainer.critic_model import CriticModel
@@ -73,7 +75,7 @@ class RankModels:
     def logprobs(
         self, work: RankWork, temperature: float, of_reference: bool
     ) -> tuple[list[Floats], list[Floats]]:
-        """Log-probabilities and entropies of every response token, flat, one pair of arrays a micro-batch."""
+        """Log-probabilities and entropies of the tokens learnt from, flat, one pair of arrays a micro-batch."""
         model = self.reference if of_reference else self.policy
         assert model is not None, "load_reference comes before log-probabilities of the reference"
         logprobs, entropies = [], []
@@ -131,7 +133,7 @@ class RankModels:
         return self.critic.model_sizes
 
     def values(self, work: RankWork) -> list[Floats]:
-        """Values of the states before every response token, flat, one array a micro-batch."""
+        """Values of the states before the tokens learnt from, flat, one array a micro-batch."""
         assert self.critic is not None, "load_critic comes before values"
         values = []
         with torch.no_grad():
@@ -158,8 +160,10 @@ class RankModels:
         assert model is not None, "load_critic comes before a loss of the critic's"
         model.engine.train()
         return [
-            model.step([partial(self._loss, work, part, loss) for part in micro_batches], rate)
-            for micro_batches, rate in zip(work.steps, work.rates, strict=True)
+            model.step(
+                [partial(self._loss, work, part, step.counts, loss) for part in step.micro_batches], step.rate
+            )
+            for step in work.steps
         ]
 
     def reset_optimizer(self) -> None:
@@ -186,7 +190,7 @@ class RankModels:
         return {"state": self.policy} | ({"critic": self.critic} if self.critic is not None else {})
 
     def _loss(
-        self, work: RankWork, micro_batch: TrainBatch | None, loss: LossSpec
+        self, work: RankWork, micro_batch: Batch | None, counts: StepCounts, loss: LossSpec
     ) -> tuple[torch.Tensor, dict[str, float]]:
         tensors = self._tensors(work, micro_batch)
         of_critic, entropy = loss.name in CRITIC_LOSSES, None
@@ -202,37 +206,31 @@ class RankModels:
             return tensors.matrix(torch.from_numpy(column).to(self.device))
 
         inputs = LossInputs(
-            logprobs=None if of_critic else tensors.matrix(output),
-            values=tensors.matrix(output) if of_critic else None,
-            entropy=None if entropy is None else tensors.matrix(entropy),
-            old_logprobs=matrix(micro_batch.old_logprobs),
-            ref_logprobs=matrix(micro_batch.ref_logprobs),
-            sample_logprobs=matrix(micro_batch.sample_logprobs),
-            advantages=matrix(micro_batch.advantages),
-            old_values=matrix(micro_batch.old_values),
-            returns=matrix(micro_batch.returns),
-            mask=matrix(micro_batch.loss_mask),
-            kl_coef=torch.from_numpy(micro_batch.kl_coef).to(self.device),
-            is_right=torch.from_numpy(micro_batch.is_right).to(self.device),
-            num_loss_tokens=micro_batch.num_loss_tokens,
-            num_loss_sequences=micro_batch.num_loss_sequences,
-            num_right_tokens=micro_batch.num_right_tokens,
+            mask=matrix(micro_batch.loss_mask[micro_batch.learnt]),
+            columns={name: matrix(micro_batch.column(name)) for name in micro_batch.columns},
+            scalars={
+                name: torch.from_numpy(scalar).to(self.device) for name, scalar in micro_batch.scalars.items()
+            },
+            counts=counts,
             num_ranks=self.policy.num_ranks,
+            logprobs=None if of_critic else tensors.matrix(output),
+            entropy=None if entropy is None else tensors.matrix(entropy),
+            values=tensors.matrix(output) if of_critic else None,
         )
         return compute_loss(loss, inputs)
 
-    def _tensors(self, work: RankWork, micro_batch: TrainBatch | None) -> MicroBatch:
+    def _tensors(self, work: RankWork, micro_batch: Batch | None) -> MicroBatch:
         batch = work.filler if micro_batch is None else micro_batch
         assert batch is not None, "an empty micro-batch needs a filler"
-        return self.collate(batch.replace(vision_inputs=work.vision_inputs))
+        return self.collate(dataclasses.replace(batch, vision_inputs=work.vision_inputs))
 
     def _load(self, path: str) -> torch.nn.Module:
         dtype = getattr(torch, self.setup.model.dtype)
         return self.family.load_model(Path(path), dtype=dtype, attention=self.setup.model.attention)
 
 
-def _micro_batches(work: RankWork) -> list[TrainBatch | None]:
-    return [part for step in work.steps for part in step]
+def _micro_batches(work: RankWork) -> list[Batch | None]:
+    return [part for step in work.steps for part in step.micro_batches]
 
 
 def _leave_out_shared_memory_op() -> None:

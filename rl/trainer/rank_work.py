@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rl.data.batch import TrainBatch
+from rl.data.batch import Batch, StepCounts
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from sampler.vision_input import VisionInput
 
@@ -22,13 +22,18 @@ class TrainerSetup:
 
 
 @dataclass(frozen=True, eq=False)
+class RankStep:
+    """A rank's micro-batches of an optimizer step (an empty one is None), the whole step's counts, its rate."""
+
+    micro_batches: Sequence[Batch | None]
+    counts: StepCounts
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class RankWork:
-    """A rank's part of some optimizer steps: for each step its micro-batches (an empty one is None) and its rate.
+    """A rank's part of some optimizer steps; ``vision_inputs`` are those of all of them, once per prompt."""
 
-    ``visuals`` holds the pictures and videos of all of them, once per prompt.
-    """
-
-    steps: Sequence[Sequence[TrainBatch | None]]
-    rates: Sequence[float] = ()
+    steps: Sequence[RankStep]
     vision_inputs: Mapping[str, tuple[VisionInput, ...]] = field(default_factory=dict)
-    filler: TrainBatch | None = None
+    filler: Batch | None = None

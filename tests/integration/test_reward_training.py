@@ -15,7 +15,7 @@ from recipes.digits.preferences import build_preferences
 from reward_models.preference import load_preferences
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE
-from rl.data.batch import TrainBatch
+from rl.data.batch import Batch
 from rl.data.preference_pairs import (
     answer_sequence,
     better_first,
@@ -116,7 +116,7 @@ def test_a_scalar_model_goes_on_after_a_kill_and_a_critic_starts_from_it(
                 assert (whole / file).read_bytes() == (resumed / file).read_bytes()
             trainer.load_critic(whole)
             sequences = [answer_sequence(one.prompt, one.first, encoder) for one in heldout]
-            values = trainer.values(TrainBatch.of(sequences))
+            values = trainer.values(Batch.of(sequences))
         finally:
             trainer.shutdown()
     with served(whole, recipe.sampler, tmp_path / "logs") as model:

@@ -18,7 +18,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
+from rl.data.token_sequence import TokenSequence
 from rl.families.family import load_family
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from rl.trainer.rank_work import TrainerSetup
@@ -53,28 +54,51 @@ class Sample:
     """One sequence as the reference implementation sees it: transformers' own inputs beside Hone's arrays."""
 
     inputs: dict[str, Any]
-    prompt_length: int
-    response: list[int]
-    index: slice  # where its response tokens lie in a flat column
+    learnt: torch.Tensor  # positions of the tokens learnt from
+    index: slice  # where these lie in a flat column
 
-    def continued(self, response: list[int], dtype: torch.dtype) -> dict[str, Any]:
-        """The inputs with these tokens after the prompt, pixels in ``dtype``."""
-        tokens = torch.tensor([response], dtype=torch.long)
-        inputs = dict(self.inputs)
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], tokens], dim=1)
-        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-        if "mm_token_type_ids" in inputs:
-            types = inputs["mm_token_type_ids"]
-            inputs["mm_token_type_ids"] = torch.cat([types, torch.zeros_like(tokens)], dim=1)
-        pixels = {name: value.to(dtype) for name, value in inputs.items() if name.startswith("pixel_values")}
-        return inputs | pixels
+    @property
+    def token_ids(self) -> torch.Tensor:
+        """[L]"""
+        ids: torch.Tensor = self.inputs["input_ids"][0]
+        return ids
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """The tokens learnt from."""
+        return self.token_ids[self.learnt]
+
+    def predictions(self, model: Any) -> torch.Tensor:
+        """Logits that predict them, [tokens learnt from, vocabulary]."""
+        logits: torch.Tensor = model(**self.given(model.dtype)).logits
+        return logits[0, self.learnt - 1].clone()
+
+    def given(self, dtype: torch.dtype) -> dict[str, Any]:
+        """The inputs with pixels in ``dtype``."""
+        return {
+            name: value.to(dtype) if name.startswith("pixel_values") else value
+            for name, value in self.inputs.items()
+        }
+
+
+def joined(*parts: dict[str, Any]) -> dict[str, Any]:
+    """Inputs of parts of one sequence as inputs of the whole; a part may be tokens alone."""
+    inputs: dict[str, Any] = {}
+    for part in parts:
+        text_only = {"mm_token_type_ids": torch.zeros_like(part["input_ids"])}
+        for name, value in (text_only | part).items():
+            along = 1 if value.ndim == 2 and name.endswith("_ids") else 0
+            inputs[name] = torch.cat([inputs[name], value], dim=along) if name in inputs else value
+    if not any(name.startswith("pixel_values") for name in inputs):
+        del inputs["mm_token_type_ids"]
+    return inputs | {"attention_mask": torch.ones_like(inputs["input_ids"])}
 
 
 @dataclass(frozen=True)
 class Case:
     """A batch and the same sequences for the reference."""
 
-    batch: TrainBatch
+    batch: Batch
     samples: list[Sample]
     forbidden: list[int]
     vision_inputs: dict[str, tuple[VisionInput, ...]]
@@ -83,7 +107,8 @@ class Case:
 @pytest.fixture(scope="session")
 def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
     """Five groups, no two prompts alike (none, one, two or three pictures of several sizes, two with a video), ragged
-    responses, a mask with holes, advantages of both signs, KL coefficients that differ from sample to sample."""
+    responses, a mask with holes, advantages of both signs, KL coefficients that differ from sample to sample; and a
+    sixth of two turns, between which a tool answers with words and a picture."""
     from transformers import AutoConfig, AutoProcessor
 
     processor = AutoProcessor.from_pretrained(tiny_model)
@@ -95,51 +120,65 @@ def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
     shown: list[list[tuple[int, ...]]] = [[(32, 32)], [], [(48, 32), (16, 64)], [(64, 64)], [(16, 16)] * 3]
     shown[3].append((6, 32, 32))
     shown[2].insert(1, (9, 32, 48))
-    for group, shapes in enumerate(shown):
-        given: dict[str, list[Any]] = {"images": [], "videos": [], "video_metadata": []}
-        vision_inputs = []
-        for shape in shapes:
-            pixels = rng.integers(0, 255, (*shape, 3), dtype=np.uint8)
-            if len(shape) == 2:
-                given["images"].append(Image.fromarray(pixels))
-                vision_inputs.append(VisionInput.of("image", png(given["images"][-1])))
-            else:
-                given["videos"].append(pixels)
-                given["video_metadata"].append({"total_num_frames": len(pixels), "fps": 4.0})
-                vision_inputs.append(VisionInput.of("video", video_file(pixels, fps=4.0)))
-        content: list[dict[str, str]] = [{"type": visual.kind} for visual in vision_inputs]
-        content.insert(
-            len(vision_inputs) // 2, {"type": "text", "text": "Which digit is the largest? " * (group + 1)}
-        )
-        text = processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
-        )
-        filled = {name: value for name, value in given.items() if value}
-        inputs = dict(processor(text=[text], **filled, return_tensors="pt"))
-        inputs.pop("video_metadata", None)
-        prompt = inputs["input_ids"][0].numpy().astype(np.int32)
-        for index in range((3, 2, 4, 1, 3)[group]):
-            response = rng.choice(allowed, size=int(rng.integers(1, 14)))
-            mask = np.ones(len(response), np.float32)
-            if len(response) > 3:
-                mask[2] = 0.0
+    for group, shapes in enumerate([*shown, [(32, 48)]]):
+        text = "Which digit is the largest? " * (group + 1)
+        prompt, vision_inputs = asked(processor, rng, shapes, text, video_file)
+        tool, of_tool = asked(processor, rng, [(48, 16)], "Look closer.", video_file)
+        for index in range((3, 2, 4, 1, 3, 2)[group]):
+            parts, masks = [prompt], [np.zeros(prompt["input_ids"].shape[1])]
+            for turn in range(1 if group < len(shown) else 2):
+                if turn:
+                    parts.append(tool)
+                    masks.append(np.zeros(tool["input_ids"].shape[1]))
+                response = rng.choice(allowed, size=(1, int(rng.integers(1, 14))))
+                parts.append({"input_ids": torch.from_numpy(response)})
+                masks.append((np.arange(response.size) != 2) | (response.size <= 3))
+            mask = np.concatenate(masks).astype(np.float32)
+            learnt, inputs = torch.from_numpy(mask).nonzero()[:, 0], joined(*parts)
+            samples.append(Sample(inputs, learnt, slice(start, start + len(learnt))))
+            start += len(learnt)
             sequences.append(
-                TrainSequence(
+                TokenSequence(
                     f"r{group}-{index}",
                     f"p{group}",
-                    np.concatenate([prompt, response]).astype(np.int32),
-                    len(prompt),
-                    vision_inputs=tuple(vision_inputs),
-                    loss_mask=mask,
-                    advantages=rng.normal(size=len(response)).astype(np.float32),
-                    kl_coef=float(rng.uniform(0, 0.3)) * (index != 1),
+                    samples[-1].token_ids.numpy().astype(np.int32),
+                    mask,
+                    columns={"advantages": rng.normal(size=len(mask)).astype(np.float32)},
+                    scalars={"kl_coef": float(rng.uniform(0, 0.3)) * (index != 1)},
+                    vision_inputs=vision_inputs + (of_tool if len(parts) > 2 else ()),
                 )
             )
-            end = start + len(response)
-            samples.append(Sample(inputs, len(prompt), response.tolist(), slice(start, end)))
-            start = end
-    batch = TrainBatch.of(sequences)
+    batch = Batch.of(sequences)
     return Case(batch, samples, list(forbidden), dict(batch.vision_inputs))
+
+
+def asked(
+    processor: Any,
+    rng: np.random.Generator,
+    shapes: list[tuple[int, ...]],
+    text: str,
+    video_file: Callable[..., bytes],
+) -> tuple[dict[str, Any], tuple[VisionInput, ...]]:
+    """A user's turn with pictures (height, width) and videos (frames, height, width) of noise: transformers' inputs."""
+    given: dict[str, list[Any]] = {"images": [], "videos": [], "video_metadata": []}
+    vision_inputs = []
+    for shape in shapes:
+        pixels = rng.integers(0, 255, (*shape, 3), dtype=np.uint8)
+        if len(shape) == 2:
+            given["images"].append(Image.fromarray(pixels))
+            vision_inputs.append(VisionInput.of("image", png(given["images"][-1])))
+        else:
+            given["videos"].append(pixels)
+            given["video_metadata"].append({"total_num_frames": len(pixels), "fps": 4.0})
+            vision_inputs.append(VisionInput.of("video", video_file(pixels, fps=4.0)))
+    content: list[dict[str, str]] = [{"type": visual.kind} for visual in vision_inputs]
+    content.insert(len(vision_inputs) // 2, {"type": "text", "text": text})
+    turn = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    filled = {name: value for name, value in given.items() if value}
+    inputs = dict(processor(text=[turn], **filled, return_tensors="pt"))
+    for name in ("video_metadata", "attention_mask"):
+        inputs.pop(name, None)
+    return inputs, tuple(vision_inputs)
 
 
 def png(image: Image.Image) -> bytes:
@@ -230,9 +269,8 @@ def make_trainer(
         trainer = Trainer.__new__(Trainer)  # its own __init__ starts Ray
         trainer.config = config
         trainer._ranks = start_ranks(num_ranks)
-        setup = TrainerSetup(
-            str(tiny_model), ModelConfig(dtype=dtype), config, str(tmp_path_factory.mktemp("log"))
-        )
+        trainer.log_dir = tmp_path_factory.mktemp("log")
+        setup = TrainerSetup(str(tiny_model), ModelConfig(dtype=dtype), config, str(trainer.log_dir))
         trainer.model_sizes = trainer._ranks.build(setup)[0]
         return trainer
 

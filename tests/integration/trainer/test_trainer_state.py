@@ -36,19 +36,10 @@ def plain_steps(path: Path, case: Any) -> dict[str, torch.Tensor]:
     for rate in RATES:
         optimizer.zero_grad()
         for sample in case.samples:
-            inputs = dict(sample.inputs)
-            response = torch.tensor([sample.response])
-            inputs["input_ids"] = torch.cat([inputs["input_ids"], response], dim=1)
-            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-            if "mm_token_type_ids" in inputs:
-                inputs["mm_token_type_ids"] = torch.cat(
-                    [inputs["mm_token_type_ids"], torch.zeros_like(response)], dim=1
-                )
-            logits = model(**inputs).logits[0, sample.prompt_length - 1 : -1].clone()
+            logits = sample.predictions(model)
             logits[:, case.forbidden] = -torch.inf
-            nll = torch.nn.functional.cross_entropy(logits, response[0], reduction="none")
-            mask = torch.from_numpy(case.batch.loss_mask[sample.index])
-            ((nll * mask).sum() / float(case.batch.loss_mask.sum())).backward()
+            nll = torch.nn.functional.cross_entropy(logits, sample.targets, reduction="sum")
+            (nll / float(case.batch.loss_mask.sum())).backward()
         norms.append(float(torch.nn.utils.clip_grad_norm_(parameters, ADAM["clip_grad_norm"])))
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -109,17 +100,12 @@ def test_export_loads_in_transformers(
     model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(tmp_path / "policy", dtype=torch.float32)
     before: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(tiny_model, dtype=torch.float32)
     sample = case.samples[6]
-    inputs = dict(sample.inputs)
-    response = torch.tensor([sample.response])
-    inputs["input_ids"] = torch.cat([inputs["input_ids"], response], dim=1)
-    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-    inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(response)], dim=1)
     found = []
     with torch.no_grad():
         for each in (model, before):
-            logits = each(**inputs).logits[0, sample.prompt_length - 1 : -1].clone()
+            logits = sample.predictions(each)
             logits[:, case.forbidden] = -torch.inf
-            found.append(torch.log_softmax(logits, -1)[torch.arange(len(response[0])), response[0]].numpy())
+            found.append(torch.log_softmax(logits, -1)[torch.arange(len(logits)), sample.targets].numpy())
     np.testing.assert_allclose(found[0], wanted[sample.index], atol=2e-5)
     assert np.abs(found[1] - wanted[sample.index]).max() > 1e-2  # it did move
 

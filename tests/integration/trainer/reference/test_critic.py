@@ -33,23 +33,20 @@ class Reference:
     def values(self) -> torch.Tensor:
         found = []
         for sample in self.case.samples:
-            inputs = sample.continued(sample.response, torch.float64)
-            hidden = self.transformers.model.model(**inputs).last_hidden_state
-            found.append(self.transformers.on_hidden_states(hidden[0, sample.prompt_length - 1 : -1]))
+            hidden = self.transformers.model.model(**sample.given(torch.float64)).last_hidden_state
+            found.append(self.transformers.on_hidden_states(hidden[0, sample.learnt - 1]))
         return torch.cat(found)
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Half the larger of the plain and the clipped squared error, token mean (PPO2; VC-PPO keeps it)."""
         values = self.values()
-        old, returns, mask = (
-            torch.from_numpy(column).double() for column in (batch.old_values, batch.returns, batch.loss_mask)
-        )
+        old, returns = (torch.from_numpy(batch.column(name)).double() for name in ("old_values", "returns"))
         total = torch.zeros((), dtype=torch.float64)
         for t in range(len(values)):
             clipped = torch.clamp(values[t], old[t] - CLIP, old[t] + CLIP)
             error = torch.maximum((values[t] - returns[t]) ** 2, (clipped - returns[t]) ** 2)
-            total = total + mask[t] * error / 2
-        return total / mask.sum()
+            total = total + error / 2
+        return total / len(values)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +60,7 @@ def truth(
     rng = np.random.default_rng(29)
     old = values + rng.normal(0, 0.3, len(values))
     assert (np.abs(values - old) > CLIP).any()
-    batch = case.batch.replace(
+    batch = case.batch.with_columns(
         old_values=old.astype(np.float32), returns=rng.uniform(0, 1, len(values)).astype(np.float32)
     )
     loss = reference.loss(batch)
@@ -90,7 +87,7 @@ def test_the_critic_learns_and_the_policy_stays(
     assert not trainer.values(case.batch).any()
     before, _ = trainer.logprobs(case.batch)
     rng = np.random.default_rng(31)
-    batch = case.batch.replace(returns=rng.uniform(0, 1, len(case.batch.returns)).astype(np.float32))
+    batch = case.batch.with_columns(returns=rng.uniform(0, 1, int(case.batch.learnt.sum())))
     losses = [trainer.update([batch], [3e-3], LossSpec(VALUE_LOSS))[0]["loss"] for _ in range(25)]
     assert losses[-1] < 0.3 * losses[0]
     after, _ = trainer.logprobs(case.batch)
@@ -107,7 +104,7 @@ def test_the_critic_learns_and_the_policy_stays(
 def test_a_checkpoint_brings_back_both(
     new_trainer: Callable[..., Any], tiny_model: Path, case: Any, tmp_path: Path
 ) -> None:
-    batch = case.batch.replace(returns=np.ones_like(case.batch.returns))
+    batch = case.batch.with_columns(returns=np.ones(int(case.batch.learnt.sum())))
 
     def steps(trainer: Any, num: int) -> None:
         for _ in range(num):

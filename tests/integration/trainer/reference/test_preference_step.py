@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
+from rl.data.token_sequence import TokenSequence
 from rl.stages.reward_objective import preference_step
 from rl.trainer.checkpoint import export_critic
 
@@ -24,22 +25,21 @@ def scalar_hub(with_value_head: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def batch(case: Any) -> TrainBatch:
-    """The case's sequences, ragged and with none to three pictures, whose last token alone is a response."""
+def batch(case: Any) -> Batch:
+    """The case's sequences, ragged and with none to three pictures, whose last token alone is learnt from."""
     sequences = []
     for index, sample in enumerate(case.samples):
-        tokens = np.concatenate([sample.inputs["input_ids"][0].numpy(), sample.response]).astype(np.int32)
         prompt_id = case.batch.prompt_ids[index]
         sequences.append(
-            TrainSequence(
+            TokenSequence.of_response(
                 f"a{index}",
                 prompt_id,
-                tokens,
-                len(tokens) - 1,
+                sample.token_ids[:-1].numpy(),
+                sample.token_ids[-1:].numpy(),
                 vision_inputs=case.vision_inputs.get(prompt_id, ()),
             )
         )
-    return TrainBatch.of(sequences)
+    return Batch.of(sequences)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,8 @@ def truth(
     transformers = transformers_model(scalar_hub)
     scores = []
     for sample in case.samples:
-        inputs = sample.continued(sample.response[:-1], torch.float64)
-        hidden = transformers.model.model(**inputs).last_hidden_state[0, -1]
-        scores.append(transformers.on_hidden_states(hidden))
+        hidden = transformers.model.model(**sample.given(torch.float64)).last_hidden_state
+        scores.append(transformers.on_hidden_states(hidden[0, -2]))  # which has not seen the last token
     losses = [-torch.nn.functional.logsigmoid(scores[better] - scores[worse]) for better, worse in pairs]
     loss = torch.stack(losses).mean()
     norm = transformers.gradient_norm(loss)
@@ -73,7 +72,7 @@ def truth(
 def test_scores_loss_and_gradient(
     cut_trainer: Any,
     scalar_hub: Path,
-    batch: TrainBatch,
+    batch: Batch,
     pairs: np.ndarray,
     truth: tuple[np.ndarray, float, float],
 ) -> None:
@@ -91,7 +90,7 @@ def test_scores_loss_and_gradient(
 def test_it_learns_from_a_policy_and_a_critic_starts_from_it(
     new_trainer: Callable[..., Any],
     tiny_model: Path,
-    batch: TrainBatch,
+    batch: Batch,
     pairs: np.ndarray,
     case: Any,
     tmp_path: Path,

@@ -35,12 +35,10 @@ class Reference:
         self.gradient_norm = transformers.gradient_norm
 
     def distributions(self, temperature: float) -> list[torch.Tensor]:
-        """For each sequence the log-probabilities [response tokens, vocabulary]."""
+        """For each sequence the log-probabilities [tokens learnt from, vocabulary]."""
         found = []
         for sample in self.case.samples:
-            inputs = sample.continued(sample.response, self.dtype)
-            logits = self.model(**inputs).logits[0, sample.prompt_length - 1 : -1]
-            logits = logits.clone()
+            logits = sample.predictions(self.model)
             logits[:, self.case.forbidden] = -torch.inf
             found.append(torch.log_softmax(logits / temperature, dim=-1))
         return found
@@ -48,7 +46,7 @@ class Reference:
     def logprobs(self, temperature: float) -> torch.Tensor:
         return torch.cat(
             [
-                table[torch.arange(len(table)), torch.tensor(sample.response)]
+                table[torch.arange(len(table)), sample.targets]
                 for table, sample in zip(self.distributions(temperature), self.case.samples, strict=True)
             ]
         )
@@ -57,12 +55,13 @@ class Reference:
         """Dual-clip PPO with KL to a reference by k3 and an entropy bonus, token mean over the whole batch."""
         tables = self.distributions(TEMPERATURE)
         total = torch.zeros((), dtype=self.dtype)
-        for table, sample, kl_coef in zip(tables, self.case.samples, batch.kl_coef, strict=True):
-            old, ref, advantage, mask = (
-                torch.from_numpy(column[sample.index]).to(self.dtype)
-                for column in (batch.old_logprobs, batch.ref_logprobs, batch.advantages, batch.loss_mask)
+        kl_coefs = batch.scalars["kl_coef"]
+        for table, sample, kl_coef in zip(tables, self.case.samples, kl_coefs, strict=True):
+            old, ref, advantage = (
+                torch.from_numpy(batch.column(name)[sample.index]).to(self.dtype)
+                for name in ("old_logprobs", "ref_logprobs", "advantages")
             )
-            now = table[torch.arange(len(table)), torch.tensor(sample.response)]
+            now = table[torch.arange(len(table)), sample.targets]
             for t in range(len(now)):
                 ratio = torch.exp(now[t] - old[t])
                 clipped = torch.clamp(ratio, 1 - CLIP_LOW, 1 + CLIP_HIGH)
@@ -72,12 +71,11 @@ class Reference:
                 k3 = torch.exp(ref[t] - now[t]) - (ref[t] - now[t]) - 1
                 allowed = torch.isfinite(table[t])
                 entropy = -(table[t][allowed].exp() * table[t][allowed]).sum()
-                total = total + mask[t] * (-surrogate + float(kl_coef) * k3 - entropy_coef * entropy)
+                total = total - surrogate + float(kl_coef) * k3 - entropy_coef * entropy
         return total / float(batch.loss_mask.sum())
 
     def sft_loss(self, batch: Any) -> torch.Tensor:
-        mask = torch.from_numpy(batch.loss_mask).to(self.dtype)
-        return -(self.logprobs(1.0) * mask).sum() / mask.sum()
+        return -self.logprobs(1.0).mean()
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +91,12 @@ def batch(reference: Reference, case: Any) -> Any:
     rng = np.random.default_rng(17)
     old = now + rng.normal(0, 0.4, len(now))
     old[::7] = now[::7] - 1.5  # ratio 4.5: past the dual clip where the advantage is negative
-    ratio, advantages = np.exp(now - old), case.batch.advantages
+    ratio, advantages = np.exp(now - old), case.batch.column("advantages")
     assert (ratio > 1 + CLIP_HIGH)[advantages > 0].any()
     assert (ratio < 1 - CLIP_LOW)[advantages < 0].any()
     assert (ratio > DUAL_CLIP)[advantages < 0].any()
     ref = now + rng.normal(0, 0.3, len(now))
-    return case.batch.replace(old_logprobs=old.astype(np.float32), ref_logprobs=ref.astype(np.float32))
+    return case.batch.with_columns(old_logprobs=old.astype(np.float32), ref_logprobs=ref.astype(np.float32))
 
 
 def grpo(entropy_coef: float = 0.0) -> LossSpec:
@@ -154,18 +152,13 @@ def test_metrics_of_the_loss(trainer: Callable[..., Any], batch: Any, reference:
     metrics = trainer(2, zero_stage=1).update([batch], [0.0], grpo())[0]
     with torch.no_grad():
         now = reference.logprobs(TEMPERATURE).numpy()
-    mask = batch.loss_mask == 1
-    ratio, kl = (
-        np.exp(now - batch.old_logprobs),
-        np.exp(batch.ref_logprobs - now) - (batch.ref_logprobs - now) - 1,
-    )
-    advantages = batch.advantages
+    old, ref, advantages = (batch.column(name) for name in ("old_logprobs", "ref_logprobs", "advantages"))
+    ratio, kl = np.exp(now - old), np.exp(ref - now) - (ref - now) - 1
     clipped = np.where(advantages > 0, ratio > 1 + CLIP_HIGH, (ratio < 1 - CLIP_LOW))
-    assert metrics["pg_clipfrac"] == pytest.approx(clipped[mask].mean(), rel=1e-5)
-    assert metrics["ppo_kl"] == pytest.approx((batch.old_logprobs - now)[mask].mean(), rel=1e-4)
-    assert metrics["nll"] == pytest.approx(-now[mask].mean(), rel=1e-5)
-    # A micro-batch without any coefficient skips the reference; here each holds one.
-    assert metrics["ref_kl"] == pytest.approx(kl[mask].mean(), rel=1e-4)
+    assert metrics["pg_clipfrac"] == pytest.approx(clipped.mean(), rel=1e-5)
+    assert metrics["ppo_kl"] == pytest.approx((old - now).mean(), rel=1e-4)
+    assert metrics["nll"] == pytest.approx(-now.mean(), rel=1e-5)
+    assert metrics["ref_kl"] == pytest.approx(kl.mean(), rel=1e-4)
 
 
 def test_entropy_bonus(trainer: Callable[..., Any], batch: Any, reference: Reference) -> None:
@@ -197,8 +190,8 @@ def test_sequence_means(
     """The other aggregations are normalised by the step's sequences, on two ranks as by hand."""
     with torch.no_grad():
         nll = -reference.logprobs(1.0).numpy()
-    rows = [(nll[sample.index], case.batch.loss_mask[sample.index]) for sample in case.samples]
-    each = [np.sum(row * mask) / (mask.sum() if aggregation.endswith("mean") else 1.0) for row, mask in rows]
+    rows = [nll[sample.index] for sample in case.samples]
+    each = [row.mean() if aggregation.endswith("mean") else row.sum() for row in rows]
     metrics = trainer(2, zero_stage=1).update([case.batch], [0.0], LossSpec(aggregation=aggregation))[0]
     assert metrics["loss"] == pytest.approx(np.mean(each), rel=RELATIVE)
 
@@ -239,7 +232,7 @@ def test_logprobs_and_entropy(
 
 def test_fewer_sequences_than_ranks(trainer: Callable[..., Any], case: Any, reference: Reference) -> None:
     """A rank with nothing to do still takes part: the same result, no hang."""
-    one = case.batch.select([4]).counted()
+    one = case.batch.select([4])
     index = case.samples[4].index
     with torch.no_grad():
         wanted = reference.logprobs(1.0).numpy()[index]
@@ -247,14 +240,13 @@ def test_fewer_sequences_than_ranks(trainer: Callable[..., Any], case: Any, refe
         engine = trainer(2, zero_stage=zero_stage)
         np.testing.assert_allclose(engine.logprobs(one)[0], wanted, atol=2e-5)
         metrics = engine.update([one], [0.0], LossSpec())[0]
-        mask = case.batch.loss_mask[index]
-        assert metrics["loss"] == pytest.approx(-(wanted * mask).sum() / mask.sum(), rel=RELATIVE)
+        assert metrics["loss"] == pytest.approx(-wanted.mean(), rel=RELATIVE)
 
 
 def test_steps_of_different_sizes_in_one_call(trainer: Callable[..., Any], case: Any) -> None:
     """A later step that leaves a rank idle: each step gives what it gives alone."""
     engine = trainer(2, zero_stage=1)
-    steps = [case.batch, case.batch.select([4]).counted(), case.batch.select([0, 12, 7]).counted()]
+    steps = [case.batch, case.batch.select([4]), case.batch.select([0, 12, 7])]
     together = engine.update(steps, [0.0] * 3, LossSpec())
     for step, metrics in zip(steps, together, strict=True):
         alone = engine.update([step], [0.0], LossSpec())[0]
@@ -264,12 +256,10 @@ def test_steps_of_different_sizes_in_one_call(trainer: Callable[..., Any], case:
 def test_text_alone_beside_pictures(trainer: Callable[..., Any], case: Any, reference: Reference) -> None:
     """One rank's micro-batch has pictures and the other's has none; the gradient is the reference's."""
     with_picture, text_only = 0, 3
-    pair = case.batch.select([with_picture, text_only]).counted()
+    pair = case.batch.select([with_picture, text_only])
     samples = [case.samples[with_picture], case.samples[text_only]]
     logprobs = reference.logprobs(1.0)
-    mask = torch.from_numpy(case.batch.loss_mask)
-    total = sum((logprobs[sample.index] * mask[sample.index]).sum() for sample in samples)
-    loss = -total / sum(mask[sample.index].sum() for sample in samples)
+    loss = -torch.cat([logprobs[sample.index] for sample in samples]).mean()
     norm = reference.gradient_norm(loss)
     for zero_stage in (1, 2, 3):
         metrics = trainer(2, zero_stage=zero_stage).update([pair], [0.0], LossSpec())[0]
@@ -289,8 +279,6 @@ def test_pictures_matter(trainer: Callable[..., Any], case: Any) -> None:
         prompt_ids=tuple("other" if prompt_id == "p0" else prompt_id for prompt_id in case.batch.prompt_ids),
     )
     after, _ = engine.logprobs(changed)
-    in_group = np.repeat(
-        [prompt_id == "p0" for prompt_id in case.batch.prompt_ids], case.batch.response_lengths
-    )
+    in_group = np.repeat([prompt_id == "p0" for prompt_id in case.batch.prompt_ids], case.batch.loss_lengths)
     assert np.abs(after - before)[in_group].min() > 1e-4
     np.testing.assert_allclose(after[~in_group], before[~in_group], atol=1e-5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rl.algorithm.losses import LossInputs, LossSpec, compute_loss, importance_weights
 from rl.algorithm.value_loss import explained_variance, value_loss
+from rl.data.batch import StepCounts
 
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
 PPO = LossSpec("vanilla", clip_low=CLIP_LOW, clip_high=CLIP_HIGH)
@@ -48,34 +49,40 @@ def inputs(lengths: list[int], seed: int = 0) -> LossInputs:
     now = -column(1.0).abs()
     values = column(1.0)
     return LossInputs(
+        mask=torch.from_numpy(mask.astype(float)),
+        columns={
+            "old_logprobs": now + column(0.5),
+            "ref_logprobs": now + column(0.3),
+            "sample_logprobs": now + column(0.5),
+            "advantages": column(1.0),
+            "old_values": values + column(0.2),
+            "returns": column(1.0),
+        },
+        scalars={
+            "kl_coef": torch.from_numpy(rng.random(len(lengths))),
+            "is_right": torch.from_numpy(is_right),
+        },
+        counts=StepCounts(int(mask.sum()), int(mask.any(-1).sum()), int((mask * is_right[:, None]).sum())),
+        num_ranks=1,
         logprobs=now,
         entropy=column(1.0).abs(),
-        old_logprobs=now + column(0.5),
-        ref_logprobs=now + column(0.3),
-        sample_logprobs=now + column(0.5),
-        advantages=column(1.0),
-        mask=torch.from_numpy(mask.astype(float)),
-        kl_coef=torch.from_numpy(rng.random(len(lengths))),
-        num_loss_tokens=int(mask.sum()),
-        num_loss_sequences=int(mask.any(-1).sum()),
-        num_ranks=1,
-        is_right=torch.from_numpy(is_right),
-        num_right_tokens=int((mask * is_right[:, None]).sum()),
         values=values,
-        old_values=values + column(0.2),
-        returns=column(1.0),
     )
+
+
+def each_tensor(given: LossInputs, change: Callable[[torch.Tensor], torch.Tensor]) -> LossInputs:
+    """Mask, columns, scalars and the model's outputs, changed alike."""
+    outputs = {name: change(getattr(given, name)) for name in ("mask", "logprobs", "entropy", "values")}
+    columns = {name: change(column) for name, column in given.columns.items()}
+    scalars = {name: change(scalar) for name, scalar in given.scalars.items()}
+    return dataclasses.replace(given, **outputs, columns=columns, scalars=scalars)
 
 
 def part(whole: LossInputs, indices: list[int], num_ranks: int) -> LossInputs:
     """Some of the sequences as another rank's micro-batch, with padding of its own; global counts stay."""
     width = max(int(whole.logprobs[index].count_nonzero()) for index in indices)
-    columns: dict[str, Any] = {"num_ranks": num_ranks}
-    for field in dataclasses.fields(whole):
-        value = getattr(whole, field.name)
-        if torch.is_tensor(value):
-            columns[field.name] = value[indices, :width] if value.ndim == 2 else value[indices]
-    return dataclasses.replace(whole, **columns)
+    cut = each_tensor(whole, lambda each: each[indices, :width] if each.ndim == 2 else each[indices])
+    return dataclasses.replace(cut, num_ranks=num_ranks)
 
 
 def policy_by_hand(spec: LossSpec, given: LossInputs) -> float:
@@ -89,10 +96,10 @@ def policy_by_hand(spec: LossSpec, given: LossInputs) -> float:
                 float(column[row, t])
                 for column in (
                     given.logprobs,
-                    given.old_logprobs,
-                    given.ref_logprobs,
-                    given.sample_logprobs,
-                    given.advantages,
+                    given.columns["old_logprobs"],
+                    given.columns["ref_logprobs"],
+                    given.columns["sample_logprobs"],
+                    given.columns["advantages"],
                 )
             )
             ratio = math.exp(now - old)
@@ -105,11 +112,11 @@ def policy_by_hand(spec: LossSpec, given: LossInputs) -> float:
             elif spec.importance == "mask":
                 surrogate *= weight if 1 / spec.importance_cap <= weight <= spec.importance_cap else 0.0
             kl = math.exp(ref - now) - (ref - now) - 1
-            total += -surrogate + float(given.kl_coef[row]) * kl
+            total += -surrogate + float(given.scalars["kl_coef"][row]) * kl
             total -= spec.entropy_coef * float(given.entropy[row, t])
-            right -= now if given.is_right[row] else 0.0
+            right -= now if given.scalars["is_right"][row] else 0.0
     loss = total / int(given.mask.sum())
-    num_right = int((given.mask * given.is_right[:, None]).sum())
+    num_right = int((given.mask * given.scalars["is_right"][:, None]).sum())
     return loss + spec.positive_nll_coef * right / max(1, num_right)
 
 
@@ -130,7 +137,10 @@ def test_value_loss_by_hand(clip: float | None) -> None:
     given = inputs(LENGTHS)
     loss, sums = compute_loss(LossSpec("value", value_clip=clip), given)
     inside = given.mask.numpy() > 0
-    now, old, returns = (column.numpy()[inside] for column in (given.values, given.old_values, given.returns))
+    now, old, returns = (
+        column.numpy()[inside]
+        for column in (given.values, given.columns["old_values"], given.columns["returns"])
+    )
     squares = (now - returns) ** 2
     clipped = squares if clip is None else (np.clip(now, old - clip, old + clip) - returns) ** 2
     assert float(loss) == pytest.approx(0.5 * np.maximum(squares, clipped).mean(), rel=1e-12)
@@ -161,13 +171,9 @@ def test_explained_variance_of_equal_returns_is_0() -> None:
 @pytest.mark.parametrize("name", SPECS)
 def test_padding_changes_nothing(name: str) -> None:
     given = inputs(LENGTHS)
-    wide = {
-        field.name: torch.nn.functional.pad(value, (0, 7))
-        for field in dataclasses.fields(given)
-        if torch.is_tensor(value := getattr(given, field.name)) and value.ndim == 2
-    }
+    wide = each_tensor(given, lambda each: torch.nn.functional.pad(each, (0, 7)) if each.ndim == 2 else each)
     loss, sums = compute_loss(SPECS[name], given)
-    padded_loss, padded_sums = compute_loss(SPECS[name], dataclasses.replace(given, **wide))
+    padded_loss, padded_sums = compute_loss(SPECS[name], wide)
     assert float(padded_loss) == pytest.approx(float(loss), rel=1e-12)
     assert padded_sums == pytest.approx(sums, rel=1e-9)
 
@@ -217,15 +223,19 @@ def test_positive_nll_is_a_mean_over_right_tokens_whatever_the_rest() -> None:
     given = inputs(LENGTHS)
     plain, _ = compute_loss(PPO, given)
     loss, sums = compute_loss(SPECS["positive"], given)
-    right = (given.mask * given.is_right[:, None]).numpy() > 0
+    right = (given.mask * given.scalars["is_right"][:, None]).numpy() > 0
     mean = -given.logprobs.numpy()[right].mean()
     assert float(loss - plain) == pytest.approx(0.7 * mean)
-    assert sums["positive_nll_sum"] / given.num_loss_tokens == pytest.approx(mean)
+    assert sums["positive_nll_sum"] / given.counts.num_loss_tokens == pytest.approx(mean)
 
 
 def test_no_right_response_adds_nothing() -> None:
     given = inputs(LENGTHS)
-    wrong = dataclasses.replace(given, is_right=torch.zeros(len(LENGTHS)), num_right_tokens=0)
+    wrong = dataclasses.replace(
+        given,
+        scalars={**given.scalars, "is_right": torch.zeros(len(LENGTHS))},
+        counts=dataclasses.replace(given.counts, num_right_tokens=0),
+    )
     assert compute_loss(SPECS["positive"], wrong)[0] == compute_loss(PPO, wrong)[0]
 
 
@@ -246,7 +256,7 @@ def test_importance_weights_by_hand() -> None:
 
 def test_metrics_of_the_importance_weights() -> None:
     given = inputs(LENGTHS)
-    weight = np.exp((given.old_logprobs - given.sample_logprobs).numpy())
+    weight = np.exp((given.columns["old_logprobs"] - given.columns["sample_logprobs"]).numpy())
     inside = given.mask.numpy() > 0
     _, sums = compute_loss(SPECS["truncated"], given)
     assert sums["importance_weight_sum"] == pytest.approx(np.minimum(weight, 1.2)[inside].sum())
@@ -259,6 +269,7 @@ def test_metrics_of_the_importance_weights() -> None:
 
 def test_equal_sampler_and_trainer_need_no_correction() -> None:
     given = inputs(LENGTHS)
-    same = dataclasses.replace(given, sample_logprobs=given.old_logprobs)
+    columns = {**given.columns, "sample_logprobs": given.columns["old_logprobs"]}
+    same = dataclasses.replace(given, columns=columns)
     for name in ("truncated", "masked"):
         assert compute_loss(SPECS[name], same)[0] == compute_loss(PPO, same)[0]

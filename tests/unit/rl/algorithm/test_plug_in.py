@@ -168,23 +168,18 @@ def test_is_refused(settings: dict[str, Any], message: str) -> None:
 @pytest.fixture
 def loss_inputs() -> Any:
     from rl.algorithm.losses import LossInputs
+    from rl.data.batch import StepCounts
 
     generator = torch.Generator().manual_seed(0)
     logprobs, advantages = (torch.randn(2, 3, generator=generator) for _ in range(2))
     mask = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
-    zeros = torch.zeros(2, 3)
     inputs = LossInputs(
-        logprobs=logprobs,
-        entropy=None,
-        old_logprobs=logprobs,
-        ref_logprobs=zeros,
-        sample_logprobs=logprobs,
-        advantages=advantages,
         mask=mask,
-        kl_coef=torch.zeros(2),
-        num_loss_tokens=5,
-        num_loss_sequences=2,
+        columns={"old_logprobs": logprobs, "advantages": advantages},
+        scalars={},
+        counts=StepCounts(5, 2),
         num_ranks=1,
+        logprobs=logprobs,
     )
     return inputs, logprobs, advantages, mask
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rl.algorithm.losses import LINEAR_LOSS, LossInputs, LossSpec, compute_loss
 from rl.algorithm.preference_loss import preference_loss, right_frac, score_gradients
+from rl.data.batch import StepCounts
 
 
 def by_autograd(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -79,18 +80,11 @@ def by_parts(
         values = torch.stack([network(features[part])[:, 0], torch.full((len(part),), 7.0).double()], dim=1)
         given = torch.from_numpy(coefficients)[part].double()
         mask = torch.tensor([[1.0, 0.0]] * len(part), dtype=torch.float64)
-        zeros = torch.zeros_like(mask)
         inputs = LossInputs(
-            logprobs=None,
-            entropy=None,
-            old_logprobs=zeros,
-            ref_logprobs=zeros,
-            sample_logprobs=zeros,
-            advantages=torch.stack([given, torch.ones_like(given)], dim=1),
             mask=mask,
-            kl_coef=zeros[:, 0],
-            num_loss_tokens=len(features),
-            num_loss_sequences=len(features),
+            columns={"coefficients": torch.stack([given, torch.ones_like(given)], dim=1)},
+            scalars={},
+            counts=StepCounts(len(features), len(features)),
             num_ranks=num_ranks,
             values=values,
         )

@@ -5,27 +5,27 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
 from rl.data.failed_batch import BATCH_FILE, load_batch, require_finite
+from rl.data.token_sequence import TokenSequence
 from sampler.vision_input import VisionInput
 from verifiers.errors import HoneError
 
 
 def batch_of(lengths):
-    return TrainBatch.of(
+    return Batch.of(
         [
-            TrainSequence(
+            TokenSequence.of_response(
                 f"r{i}",
                 f"p{i // 2}",
-                np.arange(length, dtype=np.int32),
-                2,
+                np.arange(2),
+                np.arange(2, length),
                 vision_inputs=(
                     VisionInput.of("image", bytes([i, 0, 255])),
                     VisionInput.of("video", b"another"),
                 ),
-                advantages=np.full(length - 2, i, np.float32),
-                kl_coef=i / 10,
-                is_right=i % 2 == 0,
+                columns={"advantages": np.full(length - 2, i)},
+                scalars={"kl_coef": i / 10, "is_right": i % 2},
             )
             for i, length in enumerate(lengths)
         ]
@@ -46,10 +46,13 @@ def test_what_is_no_number_stops_and_keeps_the_batch(tmp_path, outcome):
     with pytest.raises(HoneError, match=rf"critic, step 3, mini-batch 1: .*{BATCH_FILE}"):
         require_finite([fine, outcome, fine], parts, tmp_path / "stage", "critic, step 3")
     kept = load_batch(tmp_path / "stage" / BATCH_FILE)
-    for field in dataclasses.fields(TrainBatch):
+    for field in dataclasses.fields(Batch):
         wanted, got = getattr(parts[1], field.name), getattr(kept, field.name)
-        if isinstance(wanted, np.ndarray):
-            np.testing.assert_array_equal(got, wanted)
-            assert got.dtype == wanted.dtype
+        if field.name in ("columns", "scalars"):
+            assert got.keys() == wanted.keys() and got
+            for name, column in wanted.items():
+                assert got[name].tobytes() == column.tobytes() and got[name].dtype == column.dtype
+        elif isinstance(wanted, np.ndarray):
+            assert got.tobytes() == wanted.tobytes() and got.dtype == wanted.dtype
         else:
             assert got == wanted

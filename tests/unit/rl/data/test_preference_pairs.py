@@ -42,7 +42,8 @@ def test_the_score_is_read_at_the_answers_last_token(
     text = tiny.processor.apply_chat_template(list(prompt.messages), add_generation_prompt=True)
     whole = tiny.processor(text=[text + "It is 9."], images=prompt.pil_images(), return_tensors="pt")
     np.testing.assert_array_equal(sequence.token_ids[:-1], whole["input_ids"][0].numpy())
-    assert sequence.num_response_tokens == 1  # the value before it has seen all of the answer and no more
+    assert np.flatnonzero(sequence.loss_mask).tolist() == [len(sequence.token_ids) - 1]
+    # ... and the value before that token has seen all of the answer and no more.
     assert sequence.token_ids[-1] == tiny.processor.tokenizer.eos_token_id
     assert sequence.vision_inputs == prompt.vision_inputs
 
@@ -55,7 +56,7 @@ def test_each_answer_is_read_once(encoder: PromptEncoder) -> None:
     batch, pairs = made.batch([(1, 2), (3, 4), (1, 2), (4, 1)])
     assert batch.sequence_ids == tuple(made.sequences[i].sequence_id for i in (1, 2, 3, 4))
     assert pairs.tolist() == [[0, 1], [2, 3], [0, 1], [3, 0]]
-    assert len(batch.returns) == len(batch)
+    assert batch.counts.num_loss_tokens == len(batch)
 
 
 def test_a_pair_with_an_answer_that_is_too_long_is_dropped(encoder: PromptEncoder) -> None:

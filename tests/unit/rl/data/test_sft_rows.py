@@ -85,10 +85,11 @@ def test_sequences(tiny: Any, encoder: PromptEncoder, picture: Callable[..., byt
     row = SftRow(many_pictures(picture, (32, 32)), "<think>3+5</think>\\boxed{8}")
     [sequence], dropped = sft_sequences([row], encoder, max_tokens=1000)
     tokenizer = tiny.processor.tokenizer
-    response = sequence.token_ids[sequence.num_prompt_tokens :]
-    assert tokenizer.decode(response) == row.response + "<|im_end|>"
-    np.testing.assert_array_equal(sequence.token_ids[: sequence.num_prompt_tokens], encoder(row.prompt))
-    assert (sequence.vision_inputs, sequence.loss_mask, dropped) == (row.prompt.vision_inputs, None, 0)
+    learnt = sequence.loss_mask == 1
+    assert tokenizer.decode(sequence.token_ids[learnt]) == row.response + "<|im_end|>"
+    np.testing.assert_array_equal(sequence.token_ids[~learnt], encoder(row.prompt))
+    assert not np.diff(learnt.astype(int))[learnt[1:]][1:].any()  # in one piece, at the end
+    assert (sequence.vision_inputs, dropped) == (row.prompt.vision_inputs, 0)
     assert sequence.prompt_id == row.prompt.prompt_id
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
+from rl.data.token_sequence import TokenSequence
 from rl.experience.step_metrics import kind_metrics, kl_metrics
 
 
@@ -34,22 +35,21 @@ def test_kinds_are_counted_apart(prompt: Callable[..., Any], judged: Callable[..
 def test_kl_is_the_mean_log_ratio_of_each_kind() -> None:
     rng = np.random.default_rng(0)
     lengths = [3, 5, 2]
-    batch = TrainBatch.of(
+    batch = Batch.of(
         [
-            TrainSequence(f"s{i}", f"p{i}", np.arange(4 + length, dtype=np.int32), 4)
+            TokenSequence.of_response(f"s{i}", f"p{i}", np.arange(4), np.arange(length))
             for i, length in enumerate(lengths)
         ]
     )
-    mask = np.ones(10, np.float32)
-    mask[7] = 0.0  # a token of the second sequence
-    old, reference = rng.normal(size=(2, 10)).astype(np.float32)
-    batch = batch.replace(old_logprobs=old, ref_logprobs=reference, loss_mask=mask)
+    batch.loss_mask[4 + 3 + 4 + 4] = 0.0  # the last but one token of the second sequence
+    old, reference = rng.normal(size=(2, 9)).astype(np.float32)
+    batch = batch.with_columns(old_logprobs=old, ref_logprobs=reference)
     got = kl_metrics(batch, ["general", "verifiable", "general"])
-    ratio = (old.astype(np.float64) - reference) * mask
-    of_general = ratio[:3].sum() + ratio[8:].sum()
+    ratio = old.astype(np.float64) - reference
+    of_general = ratio[:3].sum() + ratio[7:].sum()
     assert got["kind/general/kl_token_mean"] == pytest.approx(of_general / 5, abs=1e-6)
     assert got["kind/general/kl_response_mean"] == pytest.approx(of_general / 2, abs=1e-6)
-    assert got["kind/verifiable/kl_token_mean"] == pytest.approx(ratio[3:8].sum() / 4, abs=1e-6)
+    assert got["kind/verifiable/kl_token_mean"] == pytest.approx(ratio[3:7].sum() / 4, abs=1e-6)
     assert set(kl_metrics(batch, ["general"] * 3)) == {
         "kind/general/kl_token_mean",
         "kind/general/kl_response_mean",

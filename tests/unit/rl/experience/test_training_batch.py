@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.algorithm.algorithm import Algorithm
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch, StepCounts
+from rl.data.token_sequence import TokenSequence
 from rl.experience.experience import Experience
 from rl.experience.judge import JudgedBatch
 from rl.experience.training_batch import (
@@ -37,7 +38,7 @@ def rewards_of(rollouts: list[Any], config: RlConfig) -> list[float]:
     return [one.reward.learnt.value for one in weighed.rollouts if one.reward.learnt is not None]
 
 
-def batch_of(rollouts: list[Any], config: RlConfig) -> TrainBatch:
+def batch_of(rollouts: list[Any], config: RlConfig) -> Batch:
     """As an RL step makes it, where the advantages wait for nothing from the trainer."""
     return with_advantages(packed_rollouts(rollouts, config), rewards_of(rollouts, config), Algorithm(config))
 
@@ -56,16 +57,16 @@ def test_columns_of_the_batch(
     config = RlConfig(loss=LossConfig(kl_coef_verifiable=0.0, kl_coef_general=0.125))
     batch = batch_of(rollouts, config)
     np.testing.assert_allclose(
-        batch.advantages,
+        batch.column("advantages"),
         np.repeat([np.sqrt(0.5), -np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(0.5)], [4, 1, 2, 3]),
         rtol=1e-5,
     )
-    assert batch.kl_coef.tolist() == [0.0, 0.0, 0.125, 0.125]
-    assert batch.sample_logprobs.tolist() == [-0.0, -1, -2, -3, -0.0, -0.0, -1, -0.0, -1, -2]
+    assert batch.scalars["kl_coef"].tolist() == [0.0, 0.0, 0.125, 0.125]
+    assert batch.column("sample_logprobs").tolist() == [-0.0, -1, -2, -3, -0.0, -0.0, -1, -0.0, -1, -2]
     assert batch.token_ids[:9].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
-    assert batch.prompt_lengths.tolist() == [5] * 4
+    assert (batch.lengths - batch.loss_lengths).tolist() == [5] * 4
     assert batch.vision_inputs == {"a": (VisionInput.of("image", picture(1)),)}
-    assert (batch.num_loss_tokens, batch.num_loss_sequences) == (10, 4)
+    assert batch.counts == StepCounts(10, 4, 4)
 
 
 def test_right_are_verifiable_responses_from_a_score_on(
@@ -79,11 +80,11 @@ def test_right_are_verifiable_responses_from_a_score_on(
         judged(general, 0, 0.9),
     ]
     batch = packed_rollouts(rollouts, RlConfig())
-    assert batch.is_right.tolist() == [1, 1, 0, 0]
-    assert batch.num_right_tokens == 6
-    assert packed_rollouts(rollouts, RlConfig(), right_score=0.6).is_right.tolist() == [1, 0, 0, 0]
+    assert batch.scalars["is_right"].tolist() == [1, 1, 0, 0]
+    assert batch.counts.num_right_tokens == 6
+    assert packed_rollouts(rollouts, RlConfig(), right_score=0.6).scalars["is_right"].tolist() == [1, 0, 0, 0]
     parts = mini_batches(batch, 2, seed="1")
-    assert sorted(part.num_right_tokens for part in parts) == [0, 6]
+    assert sorted(part.counts.num_right_tokens for part in parts) == [0, 6]
 
 
 def test_rewards_are_the_scores_unless_shaped(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
@@ -103,7 +104,7 @@ def test_rewards_are_the_scores_unless_shaped(prompt: Callable[..., Any], judged
     )
     assert rewards_of(rollouts, shaped) == pytest.approx([2.0, -0.25 - 0.75, -1.0, 0.375])
     grouped = [one for one in rollouts if one.prompt is seen]
-    by_shape = batch_of(grouped, shaped).advantages[[0, 3, 12]]
+    by_shape = batch_of(grouped, shaped).column("advantages")[[0, 3, 12]]
     own = np.array([2.0, -1.0, -1.0])
     np.testing.assert_allclose(by_shape, (own - own.mean()) / own.std(ddof=1), rtol=1e-5)
 
@@ -121,13 +122,13 @@ def test_advantages_of_a_critic_wait_for_its_values(
         batch_of(rollouts, config)
     values = np.array([0.5, 0.25, 0.75, 0.5, 0.0], np.float32)
     batch = packed_rollouts(rollouts, config)
-    assert not batch.advantages.any()
+    assert "advantages" not in batch.columns
     batch = with_advantages(batch, rewards_of(rollouts, config), Algorithm(config), values=values)
     delta = [-0.25, 0.5, 0.25, -0.5, 0.25]
     wanted = [delta[0] + 0.5 * delta[1] + 0.25 * delta[2], delta[1] + 0.5 * delta[2], delta[2]]
-    np.testing.assert_allclose(batch.advantages, [*wanted, delta[3] + 0.5 * delta[4], delta[4]])
-    np.testing.assert_allclose(batch.returns, [1.0, 1.0, 1.0, 0.25, 0.25])
-    np.testing.assert_array_equal(batch.old_values, values)
+    np.testing.assert_allclose(batch.column("advantages"), [*wanted, delta[3] + 0.5 * delta[4], delta[4]])
+    np.testing.assert_allclose(batch.column("returns"), [1.0, 1.0, 1.0, 0.25, 0.25])
+    np.testing.assert_array_equal(batch.column("old_values"), values)
 
 
 def test_kl_in_the_reward_leaves_the_loss(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
@@ -138,31 +139,30 @@ def test_kl_in_the_reward_leaves_the_loss(prompt: Callable[..., Any], judged: Ca
     ]
     loss = LossConfig(kl_in="reward", kl_coef_general=0.5, kl_estimator="k1")
     config = RlConfig(advantage="decoupled_gae", whiten_advantages=False, loss=loss)
-    batch = packed_rollouts(rollouts, config).replace(
+    batch = packed_rollouts(rollouts, config).with_columns(
         old_logprobs=np.array([-1, -2, -1, -2], np.float32),
         ref_logprobs=np.array([-2, -2, -2, -1.5], np.float32),
     )
-    assert batch.kl_coef.tolist() == [0.0, 0.5]
+    assert batch.scalars["kl_coef"].tolist() == [0.0, 0.5]
     got = with_advantages(batch, [1.0, 0.5], Algorithm(config), values=np.zeros(4, np.float32))
-    np.testing.assert_allclose(got.returns, [1.0, 1.0, 0.5 - 0.5 + 0.25, 0.5 + 0.25])
-    assert got.kl_coef.tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(got.column("returns"), [1.0, 1.0, 0.5 - 0.5 + 0.25, 0.5 + 0.25])
+    assert got.scalars["kl_coef"].tolist() == [0.0, 0.0]
     in_loss = config.model_copy(update={"loss": loss.model_copy(update={"kl_in": "loss"})})
     kept = with_advantages(batch, [1.0, 0.5], Algorithm(in_loss), values=np.zeros(4, np.float32))
-    np.testing.assert_allclose(kept.returns, [1.0, 1.0, 0.5, 0.5])
-    assert kept.kl_coef.tolist() == [0.0, 0.5]
+    np.testing.assert_allclose(kept.column("returns"), [1.0, 1.0, 0.5, 0.5])
+    assert kept.scalars["kl_coef"].tolist() == [0.0, 0.5]
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=40), st.integers(1, 9), st.text(max_size=4))
 def test_mini_batches_hold_whole_groups_and_all_rollouts_once(groups: list[int], num: int, seed: str) -> None:
-    batch = TrainBatch.of(
+    batch = Batch.of(
         [
-            TrainSequence(
+            TokenSequence(
                 f"r{i}",
                 f"p{group}",
                 np.zeros(3 + i % 4, np.int32),
-                2,
-                loss_mask=np.full(1 + i % 4, float(i % 3 > 0), np.float32),
+                np.float32([0, 0] + [i % 3 > 0] * (1 + i % 4)),
             )
             for i, group in enumerate(groups)
         ]
@@ -177,15 +177,13 @@ def test_mini_batches_hold_whole_groups_and_all_rollouts_once(groups: list[int],
     assert len(parts) == min(num, len(set(groups)))
     sizes = [len(set(part.prompt_ids)) for part in parts]
     assert max(sizes) - min(sizes) <= 1
-    assert sum(part.num_loss_tokens for part in parts) == batch.num_loss_tokens
-    for part in parts:
-        assert part.num_loss_tokens == int(part.loss_mask.sum())
+    assert sum(part.counts.num_loss_tokens for part in parts) == batch.counts.num_loss_tokens
     again = mini_batches(batch, num, seed=seed)
     assert [part.sequence_ids for part in again] == [part.sequence_ids for part in parts]
 
 
 def test_seeds_shuffle_prompts() -> None:
-    batch = TrainBatch.of([TrainSequence(f"r{i}", f"p{i}", np.zeros(3, np.int32), 2) for i in range(20)])
+    batch = Batch.of([TokenSequence.of_response(f"r{i}", f"p{i}", [0, 0], [0]) for i in range(20)])
     orders = {
         tuple(mini_batches(batch, 4, seed=seed)[0].sequence_ids) for seed in ("1 0 0", "1 0 1", "2 0 0")
     }

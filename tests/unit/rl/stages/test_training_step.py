@@ -40,11 +40,12 @@ class Engines:
 
     def logprobs(self, batch: Any, **_: Any) -> Any:
         self.calls.append("logprobs")
-        return batch.sample_logprobs.copy(), np.ones_like(batch.sample_logprobs)
+        sampled = batch.column("sample_logprobs")
+        return sampled, np.ones_like(sampled)
 
     def values(self, batch: Any) -> Any:
         self.calls.append("values")
-        return np.full_like(batch.sample_logprobs, 0.25)
+        return np.full_like(batch.column("sample_logprobs"), 0.25)
 
     def update(self, parts: Any, rates: Any, loss: Any) -> list[dict[str, float]]:
         self.calls.append("critic" if loss.name == VALUE_LOSS else "policy")

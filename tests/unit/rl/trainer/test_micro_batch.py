@@ -8,13 +8,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
+from rl.data.token_sequence import TokenSequence
 from rl.trainer.micro_batch import padded_tokens, plan_micro_batches, sequence_cost
 
 
-def batch_of(lengths: list[int]) -> TrainBatch:
-    return TrainBatch.of(
-        [TrainSequence(f"s{i}", f"p{i}", np.zeros(n, np.int32), n - 1) for i, n in enumerate(lengths)]
+def batch_of(lengths: list[int]) -> Batch:
+    return Batch.of(
+        [TokenSequence.of_response(f"s{i}", f"p{i}", np.zeros(n - 1), [0]) for i, n in enumerate(lengths)]
     )
 
 

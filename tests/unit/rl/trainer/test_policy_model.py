@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 import rl.trainer.policy_model
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
+from rl.data.token_sequence import TokenSequence
 from rl.trainer.collator import Collator
 from rl.trainer.policy_model import MicroBatch, PolicyModel
 from rl.trainer.vision_cache import VisionCache
@@ -46,7 +47,7 @@ def sequences(
     picture: Callable[..., bytes],
     frames: Callable[..., np.ndarray],
     video_file: Callable[..., bytes],
-) -> tuple[list[TrainSequence], list[dict[str, Any]]]:
+) -> tuple[list[TokenSequence], list[dict[str, Any]]]:
     """Hone's sequences, and for each the inputs that transformers' own processor makes of the same prompt: pictures
     (height, width), and videos (frames, height, width), of which the processor chooses the frames itself."""
     rng = np.random.default_rng(4)
@@ -79,11 +80,11 @@ def sequences(
             prompt = own["input_ids"][0].numpy()
             response = rng.choice(allowed, size=2 + 3 * group + 2 * index)
             made.append(
-                TrainSequence(
+                TokenSequence.of_response(
                     f"r{group}-{index}",
                     f"p{group}",
-                    np.concatenate([prompt, response]).astype(np.int32),
-                    len(prompt),
+                    prompt,
+                    response,
                     vision_inputs=tuple(vision_inputs),
                 )
             )
@@ -92,7 +93,7 @@ def sequences(
 
 
 def tables(
-    tiny: Any, sequences: list[TrainSequence], inputs: list[dict[str, Any]], temperature: float
+    tiny: Any, sequences: list[TokenSequence], inputs: list[dict[str, Any]], temperature: float
 ) -> list[np.ndarray]:
     """[response tokens, vocabulary] log-probabilities in float64 from transformers' float32 logits, one at a time."""
     found = []
@@ -100,9 +101,10 @@ def tables(
         own = {**given, "attention_mask": torch.ones_like(given["input_ids"])}
         types = own.pop("mm_token_type_ids", None)
         if types is not None:
-            own["mm_token_type_ids"] = torch.nn.functional.pad(types, (0, sequence.num_response_tokens))
+            own["mm_token_type_ids"] = torch.nn.functional.pad(types, (0, int(sequence.loss_mask.sum())))
         with torch.no_grad():
-            logits = tiny.model(**own).logits[0, sequence.num_prompt_tokens - 1 : -1].double().numpy()
+            predictors = np.flatnonzero(sequence.loss_mask) - 1
+            logits = tiny.model(**own).logits[0, predictors].double().numpy()
         logits[:, list(tiny.forbidden)] = -np.inf
         logits = logits / temperature
         top = logits.max(axis=1, keepdims=True)
@@ -110,10 +112,10 @@ def tables(
     return found
 
 
-def picked(sequences: list[TrainSequence], found: list[np.ndarray]) -> np.ndarray:
+def picked(sequences: list[TokenSequence], found: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(
         [
-            table[np.arange(len(table)), sequence.token_ids[sequence.num_prompt_tokens :]]
+            table[np.arange(len(table)), sequence.token_ids[sequence.loss_mask > 0]]
             for sequence, table in zip(sequences, found, strict=True)
         ]
     )
@@ -133,7 +135,7 @@ def test_against_transformers(
     made, inputs = sequences
     wanted = tables(tiny, made, inputs, TEMPERATURE)
     with torch.no_grad():
-        batch = collator(tiny, packed=packed, always_picture=always_picture)(TrainBatch.of(made))
+        batch = collator(tiny, packed=packed, always_picture=always_picture)(Batch.of(made))
         logprobs, entropy = policy(batch, TEMPERATURE, True)
     np.testing.assert_allclose(logprobs.numpy(), picked(made, wanted), atol=2e-5)
     np.testing.assert_allclose(entropy.numpy(), entropies(wanted), atol=2e-5)
@@ -148,15 +150,15 @@ def test_order_in_the_batch_does_not_matter(tiny: Any, policy: PolicyModel, sequ
     wanted = picked(mixed, tables(tiny, mixed, [inputs[i] for i in order], 1.0))
     for packed in (False, True):
         with torch.no_grad():
-            got, _ = policy(collator(tiny, packed=packed)(TrainBatch.of(mixed)))
+            got, _ = policy(collator(tiny, packed=packed)(Batch.of(mixed)))
         np.testing.assert_allclose(got.numpy(), wanted, atol=2e-5)
 
 
 def test_text_alone_with_a_blank_picture(tiny: Any, policy: PolicyModel, sequences: Any) -> None:
     """The blank picture changes no bit of the result, and puts the vision tower into the graph with gradients of 0."""
     made = sequences[0][2:4]
-    plain = collator(tiny)(TrainBatch.of(made))
-    blank = collator(tiny, always_picture=True)(TrainBatch.of(made))
+    plain = collator(tiny)(Batch.of(made))
+    blank = collator(tiny, always_picture=True)(Batch.of(made))
     assert plain.vision is None
     assert blank.vision is not None
     assert blank.vision_rows is None
@@ -186,13 +188,13 @@ def test_a_visual_is_processed_once_a_prompt(
     monkeypatch.setattr(
         collate.vision_inputs, "_video", lambda given: calls.append(given.kind) or video(given)
     )
-    batch = collate(TrainBatch.of(made))
+    batch = collate(Batch.of(made))
     assert calls == [9, "video", "video"]
     assert batch.vision.num_runs == 5 + 2 + 4
     assert batch.vision.pixel_values.shape[0] == int(batch.vision.grid_thw.prod(-1).sum())
     runs = [[0], [1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
     assert batch.vision_rows.tolist() == [row for rows in runs for row in rows * 2]
-    again = collate(TrainBatch.of(made))
+    again = collate(Batch.of(made))
     assert calls == [9, "video", "video"]
     assert torch.equal(again.vision.pixel_values, batch.vision.pixel_values)
 
@@ -233,10 +235,10 @@ def picture_array(encoded: bytes) -> np.ndarray:
 
 def test_padding_and_places_by_hand(tiny: Any) -> None:
     """Two short texts: what stands where."""
-    batch = TrainBatch.of(
+    batch = Batch.of(
         [
-            TrainSequence("a", "p", np.array([5, 6, 7, 8], np.int32), 2),
-            TrainSequence("b", "q", np.array([9, 10], np.int32), 1),
+            TokenSequence.of_response("a", "p", [5, 6], [7, 8]),
+            TokenSequence.of_response("b", "q", [9], [10]),
         ]
     )
     pad = tiny.processor.tokenizer.pad_token_id
@@ -257,7 +259,7 @@ def test_chunks_of_logits(
     tiny: Any, policy: PolicyModel, sequences: Any, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Logits computed a few rows at a time, and again in the backward pass: the same values and gradients."""
-    batch = collator(tiny)(TrainBatch.of(sequences[0][:4]))
+    batch = collator(tiny)(Batch.of(sequences[0][:4]))
     found = []
     for chunked in (False, True):
         if chunked:

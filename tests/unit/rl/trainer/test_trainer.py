@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from rl.algorithm.losses import SFT_LOSS, VALUE_LOSS, LossSpec
-from rl.data.batch import TrainBatch, TrainSequence
+from rl.data.batch import Batch
 from rl.data.failed_batch import BATCH_FILE, load_batch
+from rl.data.token_sequence import TokenSequence
 from rl.recipe.trainer_config import TrainerConfig
 from rl.trainer.trainer import Trainer
 from verifiers.errors import HoneError
@@ -29,10 +30,9 @@ def trainer_of(log_dir: Path, *losses: float) -> Trainer:
     return trainer
 
 
-def batches(num: int) -> list[TrainBatch]:
+def batches(num: int) -> list[Batch]:
     return [
-        TrainBatch.of([TrainSequence(f"s{i}", f"p{i}", np.arange(4 + i, dtype=np.int32), 2)])
-        for i in range(num)
+        Batch.of([TokenSequence.of_response(f"s{i}", f"p{i}", [0, 1], np.arange(2 + i))]) for i in range(num)
     ]
 
 
