@@ -22,7 +22,8 @@ import numpy as np
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from rl.algorithm.losses import CRITIC_LOSSES, LossSpec
-from rl.data.batch import Floats, TrainBatch
+from rl.data.batch import Batch
+from rl.data.token_sequence import Floats
 from rl.engines.engines import Engines
 from rl.experience.judge import Judge, Judgement
 from rl.recipe.judging_config import JudgingConfig
@@ -112,32 +113,34 @@ class FakeTrainer:
         self.model_sizes: dict[str, Any] = {}
         self.num_ranks = 1
 
-    def logprobs(
-        self, batch: TrainBatch, *, temperature: float = 1.0, of_reference: bool = False
-    ) -> tuple[Floats, Floats]:
-        """The sampler's own, and entropies of ln 2."""
-        self.calls.append("reference" if of_reference else "logprobs")
-        return batch.sample_logprobs.copy(), np.full_like(batch.sample_logprobs, np.log(2))
+    def hold(self, batch: Batch, steps: Sequence[Sequence[int]] | None = None) -> FakeHeldBatch:
+        return FakeHeldBatch(self, batch, [range(len(batch))] if steps is None else steps)
 
-    def values(self, batch: TrainBatch) -> Floats:
-        self.calls.append("values")
-        return np.full(int(batch.response_lengths.sum()), 0.25, np.float32)
+    def logprobs(self, batch: Batch, **options: Any) -> tuple[Floats, Floats]:
+        return self.hold(batch).logprobs(**options)
+
+    def values(self, batch: Batch) -> Floats:
+        return self.hold(batch).values()
 
     def update(
-        self, steps: Sequence[TrainBatch], rates: Sequence[float], loss: LossSpec
+        self, steps: Sequence[Batch], rates: Sequence[float], loss: LossSpec
     ) -> list[dict[str, float]]:
-        """Losses between 0 and 1 that hang on all it was trained on."""
-        outcomes = []
-        for batch, rate in zip(steps, rates, strict=True):
-            self.calls.append(f"update {loss.name}")
-            trained = hashlib.sha256(batch.token_ids.tobytes() + repr((loss, rate)).encode()).hexdigest()
-            if loss.name in CRITIC_LOSSES:
-                learnt = self.critic = _hashed(self.critic, trained)
-            else:
-                learnt = self.weights = _hashed(self.weights, trained)
-            loss_value = int(learnt[:8], 16) / 2**32
-            outcomes.append({"loss": loss_value, "grad_norm": 1.0, "value_clip_frac": 0.0, "seconds": 1e-3})
-        return outcomes
+        return [self.step(batch, rate, loss) for batch, rate in zip(steps, rates, strict=True)]
+
+    def step(self, batch: Batch, rate: float, loss: LossSpec) -> dict[str, float]:
+        """One optimizer step. Its loss is between 0 and 1 and hangs on all that was trained on."""
+        self.calls.append(f"update {loss.name}")
+        trained = hashlib.sha256(batch.token_ids.tobytes() + repr((loss, rate)).encode()).hexdigest()
+        if loss.name in CRITIC_LOSSES:
+            learnt = self.critic = _hashed(self.critic, trained)
+        else:
+            learnt = self.weights = _hashed(self.weights, trained)
+        return {
+            "loss": int(learnt[:8], 16) / 2**32,
+            "grad_norm": 1.0,
+            "value_clip_frac": 0.0,
+            "seconds": 1e-3,
+        }
 
     def save_checkpoint(self, directory: Path) -> None:
         self.export(directory)
@@ -176,6 +179,29 @@ class FakeTrainer:
 
     def shutdown(self) -> None:
         self.calls.append("shutdown")
+
+
+class FakeHeldBatch:
+    """What a ``FakeTrainer`` computes of a batch."""
+
+    def __init__(self, trainer: FakeTrainer, batch: Batch, steps: Sequence[Sequence[int]]) -> None:
+        self.trainer, self.batch, self.steps = trainer, batch, steps
+
+    def logprobs(self, temperature: float = 1.0, *, of_reference: bool = False) -> tuple[Floats, Floats]:
+        """The sampler's own, and entropies of ln 2."""
+        self.trainer.calls.append("reference" if of_reference else "logprobs")
+        sampled = self.batch.column("sample_logprobs")
+        return sampled, np.full_like(sampled, np.log(2))
+
+    def values(self) -> Floats:
+        self.trainer.calls.append("values")
+        return np.full(int(self.batch.learnt.sum()), 0.25, np.float32)
+
+    def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
+        return [
+            self.trainer.step(batch.select(step), rate, loss)
+            for step, rate in zip(self.steps, rates, strict=True)
+        ]
 
 
 class FakeJudge(Judge):

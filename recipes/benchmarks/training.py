@@ -98,11 +98,11 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Traini
 
     from rl.algorithm.losses import LossSpec
     from rl.trainer.deepspeed_model import deepspeed_config
-    from rl.trainer.micro_batch import plan_micro_batches
+    from rl.trainer.micro_batch import cut_micro_batches
     from rl.trainer.trainer import rank_environment
 
     recipe, model_path, trainer = engines.recipe, engines.base.hub, engines.trainer
-    plan = plan_micro_batches(batch, num_ranks=1, micro_batch_tokens=recipe.trainer.micro_batch_tokens)[0]
+    (plan,) = cut_micro_batches(batch.lengths, [range(len(batch))], recipe.trainer.micro_batch_tokens)
     result = TrainingBenchmark(len(batch), batch.num_tokens, len(plan), os.getloadavg()[0])
     environment = rank_environment(recipe.trainer.threads_per_rank, 1, "cpu") | {
         "RANK": "0",

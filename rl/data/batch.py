@@ -75,6 +75,25 @@ class Batch:
             },
         )
 
+    @classmethod
+    def joined(cls, batches: Sequence[Batch]) -> Batch:
+        """Batches with the same columns and scalars, end to end."""
+        first = batches[0]
+        return cls(
+            sequence_ids=tuple(each for batch in batches for each in batch.sequence_ids),
+            prompt_ids=tuple(each for batch in batches for each in batch.prompt_ids),
+            token_ids=np.concatenate([batch.token_ids for batch in batches]),
+            lengths=np.concatenate([batch.lengths for batch in batches]),
+            loss_mask=np.concatenate([batch.loss_mask for batch in batches]),
+            columns={
+                name: np.concatenate([batch.columns[name] for batch in batches]) for name in first.columns
+            },
+            scalars={
+                name: np.concatenate([batch.scalars[name] for batch in batches]) for name in first.scalars
+            },
+            vision_inputs={key: shown for batch in batches for key, shown in batch.vision_inputs.items()},
+        )
+
     def __len__(self) -> int:
         return len(self.sequence_ids)
 

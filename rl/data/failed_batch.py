@@ -19,13 +19,20 @@ ARRAYS = ("token_ids", "lengths", "loss_mask")
 
 
 def require_finite(
-    outcomes: Sequence[Mapping[str, float]], parts: Sequence[Batch], directory: Path, where: str
+    outcomes: Sequence[Mapping[str, float]],
+    batch: Batch,
+    steps: Sequence[Sequence[int]],
+    directory: Path,
+    where: str,
 ) -> None:
-    """Raises: HoneError when a loss or a gradient norm is not a number; the mini-batch is saved for replay."""
-    for index, (outcome, part) in enumerate(zip(outcomes, parts, strict=True)):
+    """``outcomes`` are those of ``steps``, of these sequences of ``batch`` each.
+
+    Raises: HoneError when a loss or a gradient norm is not a number; the mini-batch is saved for replay.
+    """
+    for index, (outcome, step) in enumerate(zip(outcomes, steps, strict=True)):
         for name in ("loss", "grad_norm"):
             if not math.isfinite(outcome[name]):
-                save_batch(directory / BATCH_FILE, part)
+                save_batch(directory / BATCH_FILE, batch.select(step))
                 raise HoneError(
                     f"{where}, mini-batch {index}: {name} is {outcome[name]}; the batch is kept in "
                     f"{directory / BATCH_FILE} (rl.data.failed_batch.load_batch reads it)"

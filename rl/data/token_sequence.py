@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,28 +44,41 @@ class TokenSequence:
 
     @classmethod
     def of_response(
+        cls, sequence_id: str, prompt_id: str, prompt: npt.ArrayLike, response: npt.ArrayLike, **given: Any
+    ) -> TokenSequence:
+        """``of_turns`` with one turn."""
+        return cls.of_turns(sequence_id, prompt_id, [(prompt, response)], **given)
+
+    @classmethod
+    def of_turns(
         cls,
         sequence_id: str,
         prompt_id: str,
-        prompt_tokens: npt.ArrayLike,
-        response_tokens: npt.ArrayLike,
+        turns: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
         *,
         columns: Mapping[str, npt.ArrayLike] | None = None,
         scalars: Mapping[str, float] | None = None,
         vision_inputs: tuple[VisionInput, ...] = (),
     ) -> TokenSequence:
-        """A prompt and a response, all of which is learnt from; ``columns`` are [tokens of the response]."""
-        num_prompt, num_response = np.size(prompt_tokens), np.size(response_tokens)
+        """Turns of (tokens given, tokens said), learnt from what was said; ``columns`` are [tokens said].
 
-        def after_prompt(column: npt.ArrayLike) -> Floats:
-            return np.concatenate([np.zeros(num_prompt), column]).astype(np.float32)
+        >>> TokenSequence.of_turns("s", "p", [([1, 2], [3]), ([4], [5, 6])]).loss_mask.tolist()
+        [0.0, 0.0, 1.0, 0.0, 1.0, 1.0]
+        """
+        parts = [np.asarray(part, np.int32) for turn in turns for part in turn]
+        said = np.concatenate([np.full(len(part), index % 2 == 1) for index, part in enumerate(parts)])
+
+        def where_said(values: npt.ArrayLike) -> Floats:
+            column = np.zeros(len(said), np.float32)
+            column[said] = values
+            return column
 
         return cls(
             sequence_id,
             prompt_id,
-            np.concatenate([prompt_tokens, response_tokens]).astype(np.int32),
-            after_prompt(np.ones(num_response)),
-            {name: after_prompt(column) for name, column in (columns or {}).items()},
+            np.concatenate(parts),
+            said.astype(np.float32),
+            {name: where_said(values) for name, values in (columns or {}).items()},
             scalars or {},
             vision_inputs,
         )

@@ -35,11 +35,10 @@ def packed_rollouts(judged: Sequence[JudgedRollout], config: RlConfig, *, right_
 
 def rollout_sequence(rollout: Rollout, prompt: Prompt, **scalars: float) -> TokenSequence:
     """A rollout as it is learnt from, with the sampler's log-probabilities."""
-    return TokenSequence.of_response(
+    return TokenSequence.of_turns(
         rollout.rollout_id,
         prompt.prompt_id,
-        rollout.prompt_token_ids,
-        rollout.response_token_ids,
+        [(turn.prompt_token_ids, turn.response_token_ids) for turn in rollout.turns],
         columns={"sample_logprobs": rollout.sample_logprobs},
         scalars=scalars,
         vision_inputs=prompt.vision_inputs,
@@ -77,16 +76,16 @@ def with_advantages(
     )
 
 
-def mini_batches(batch: Batch, num: int, *, seed: str) -> list[Batch]:
-    """The batch in ``num`` parts for one optimizer step each. Prompts are shuffled by ``seed``; a group stays whole, so
-    that a picture is encoded once."""
+def mini_batches(prompt_ids: Sequence[str], num: int, *, seed: str) -> list[list[int]]:
+    """Sequences of these prompts in ``num`` parts for one optimizer step each, as indices. Prompts are shuffled by
+    ``seed``; a group stays whole, so that a picture is encoded once."""
     members: dict[str, list[int]] = {}
-    for index, prompt_id in enumerate(batch.prompt_ids):
+    for index, prompt_id in enumerate(prompt_ids):
         members.setdefault(prompt_id, []).append(index)
     order = np.random.default_rng(list(seed.encode())).permutation(len(members))
     groups = list(members.values())
     parts = [[index for group in part for index in groups[group]] for part in np.array_split(order, num)]
-    return [batch.select(part) for part in parts if part]
+    return [part for part in parts if part]
 
 
 def _score(one: JudgedRollout) -> float:

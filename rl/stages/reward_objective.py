@@ -148,12 +148,11 @@ def preference_step(trainer: Trainer, batch: Batch, pairs: Ints, rate: float) ->
     gradient x score as its loss, with the same weights, so its gradient is that of the Bradley-Terry loss.
     """
     started = time.perf_counter()
-    scores = trainer.values(batch)
+    held = trainer.hold(batch)
+    scores = held.values()
     assert len(scores) == len(batch), "one score a sequence"
     coefficients = score_gradients(scores, pairs)
-    (metrics,) = trainer.update(
-        [batch.with_columns(coefficients=coefficients)], [rate], LossSpec(LINEAR_LOSS)
-    )
+    (metrics,) = held.update(batch.with_columns(coefficients=coefficients), [rate], LossSpec(LINEAR_LOSS))
     return {
         **metrics,
         "loss": preference_loss(scores, pairs),

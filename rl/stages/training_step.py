@@ -79,7 +79,6 @@ class TrainingStep:
         self.algorithm = algorithm
         self.experience = experience
         self.num_steps = num_steps
-        self.trainer = context.engines.trainer
         self.watch = Stopwatch()
         self.watch.include(experience.seconds)
         self.metrics = rollout_metrics(experience.rollouts, experience.stats)
@@ -88,30 +87,31 @@ class TrainingStep:
             right_score = context.recipe.evaluation.pass_score
             self.batch = packed_rollouts(experience.usable, algorithm.config, right_score=right_score)
             context.log_rollouts(experience.step, experience.rollouts)
-        self._prepare()
         self.parts = mini_batches(
-            self.batch, algorithm.config.num_mini_batches, seed=f"{seed} {experience.step}"
+            self.batch.prompt_ids, algorithm.config.num_mini_batches, seed=f"{seed} {experience.step}"
         )
+        self.held = context.engines.trainer.hold(self.batch, self.parts)
+        self._prepare()
 
     def _prepare(self) -> None:
         """Log-probabilities, the reference's, the critic's values, advantages: what the algorithm needs of them."""
-        algorithm, experience, trainer = self.algorithm, self.experience, self.trainer
+        algorithm, experience = self.algorithm, self.experience
         if algorithm.needs_logprobs:
             with self.watch("logprobs"):
                 self._add_logprobs()
         with self.watch("values"):
-            values = trainer.values(self.batch) if algorithm.needs_critic else None
+            values = self.held.values() if algorithm.needs_critic else None
             rewards = [one.reward.learnt.value for one in experience.usable if one.reward.learnt is not None]
             self.batch = with_advantages(self.batch, rewards, algorithm, values=values)
 
     def _add_logprobs(self) -> None:
         """Raises: HoneError where the trainer's are not those the sampler drew with."""
         temperature = self.algorithm.config.temperature
-        old, entropy = self.trainer.logprobs(self.batch, temperature=temperature)
+        old, entropy = self.held.logprobs(temperature)
         self.batch = self.batch.with_columns(old_logprobs=old)
         self.entropy = float(entropy.mean())
         if self.algorithm.needs_reference:
-            reference, _ = self.trainer.logprobs(self.batch, temperature=temperature, of_reference=True)
+            reference, _ = self.held.logprobs(temperature, of_reference=True)
             self.batch = self.batch.with_columns(ref_logprobs=reference)
             self.metrics |= kl_metrics(self.batch, [one.prompt.kind for one in self.experience.usable])
         self.mismatch = Mismatch.between(self.batch.column("sample_logprobs"), old)
@@ -144,7 +144,7 @@ class TrainingStep:
     def _update(self, loss: LossSpec, schedule: ScheduleConfig) -> tuple[float, list[dict[str, float]]]:
         """The learning rate and each mini-batch's figures."""
         rate = learning_rate(self.experience.step, num_steps=self.num_steps, **schedule.model_dump())
-        return rate, self.trainer.update(self.parts, [rate] * len(self.parts), loss)
+        return rate, self.held.update(self.batch, [rate] * len(self.parts), loss)
 
     def finish(self) -> dict[str, float]:
         """The step is over: its figures, which are logged, with the time of each phase, which counts for the stage."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rl.data.batch import Batch
 from rl.data.token_sequence import Ints
 
 Plan = list[list[list[int]]]  # [rank][micro-batch] -> indices into the batch
@@ -18,38 +17,38 @@ def sequence_cost(lengths: Ints) -> list[int]:
     return [int(24576 * length + length * length) for length in lengths]
 
 
-def plan_micro_batches(
-    batch: Batch, *, num_ranks: int, micro_batch_tokens: int, packed: bool = False
+def balanced(lengths: Ints, num_ranks: int) -> list[list[int]]:
+    """Shares of equal work, one a rank, in ascending order each; of as many sequences where they divide evenly."""
+    if num_ranks == 1:
+        return [list(range(len(lengths)))]
+    if len(lengths) < num_ranks:
+        return [[i] if i < len(lengths) else [] for i in range(num_ranks)]
+    from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
+
+    partitions: list[list[int]] = get_seqlen_balanced_partitions(
+        sequence_cost(lengths), num_ranks, equal_size=len(lengths) % num_ranks == 0
+    )
+    return [sorted(share) for share in partitions]
+
+
+def cut_micro_batches(
+    lengths: Ints, shares: Sequence[Sequence[int]], micro_batch_tokens: int, *, packed: bool = False
 ) -> Plan:
-    """Cut a batch for ``num_ranks`` data-parallel ranks.
+    """Cut each rank's share of a batch whose sequences have these lengths.
 
     Every rank gets the same number of micro-batches, because gathers and reductions are collective; where a rank has
     fewer sequences than that, its list is padded with empty micro-batches. A micro-batch holds at most
     ``micro_batch_tokens`` tokens, padding included, or a single longer sequence.
     """
-    ranks = _balanced(batch, num_ranks)
-    cut = [_by_budget(batch.lengths, indices, micro_batch_tokens, packed) for indices in ranks]
+    cut = [_by_budget(lengths, share, micro_batch_tokens, packed) for share in shares]
     most = max(len(micro_batches) for micro_batches in cut)
     return [micro_batches + [[] for _ in range(most - len(micro_batches))] for micro_batches in cut]
-
-
-def _balanced(batch: Batch, num_ranks: int) -> list[list[int]]:
-    if num_ranks == 1:
-        return [list(range(len(batch)))]
-    if len(batch) < num_ranks:
-        return [[i] if i < len(batch) else [] for i in range(num_ranks)]
-    from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
-
-    partitions: list[list[int]] = get_seqlen_balanced_partitions(
-        sequence_cost(batch.lengths), num_ranks, equal_size=len(batch) % num_ranks == 0
-    )
-    return partitions
 
 
 def _by_budget(lengths: Ints, indices: Sequence[int], budget: int, packed: bool) -> list[list[int]]:
     """Neighbours in length share a micro-batch, so that padding is small; the longest come first, so that a batch that
     does not fit in memory fails at once. Even sizes are aimed for: no small rest at the end."""
-    ordered = sorted(indices, key=lambda i: (-int(lengths[i]), i))
+    ordered = sorted(indices, key=lambda i: -int(lengths[i]))
     if not ordered:
         return []
     total = int(lengths[ordered].sum()) if packed else int(lengths[ordered[0]]) * len(ordered)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from transformers import AutoProcessor
 
 from reward_models.value_head import save_value_head
 from rl.algorithm.losses import CRITIC_LOSSES, LossInputs, LossSpec, compute_loss
-from rl.data.batch import Batch, StepCounts
+from rl.data.batch import StepCounts
 from rl.data.token_sequence import Floats
 from rl.families.family import load_family
 from rl.trainer.collator import Collator
@@ -23,7 +23,7 @@ from rl.trainer.critic_model import CriticModel
 from rl.trainer.deepspeed_model import DeepSpeedModel
 from rl.trainer.hub_weights import open_transfer
 from rl.trainer.policy_model import MicroBatch, PolicyModel
-from rl.trainer.rank_work import RankWork, TrainerSetup
+from rl.trainer.rank_work import HeldPart, RankWork, TrainerSetup
 
 
 class RankModels:
@@ -54,6 +54,7 @@ class RankModels:
         self.critic: DeepSpeedModel | None = None
         self.reference: PolicyModel | None = None
         self.transfer: Any = None
+        self.held = HeldPart()
         self.collate = Collator(
             self.family,
             processor,
@@ -78,11 +79,12 @@ class RankModels:
         """Log-probabilities and entropies of the tokens learnt from, flat, one pair of arrays a micro-batch."""
         model = self.reference if of_reference else self.policy
         assert model is not None, "load_reference comes before log-probabilities of the reference"
+        self.held.receive(work)
         logprobs, entropies = [], []
         with torch.no_grad():
-            for micro_batch in _micro_batches(work):
-                values, entropy = model(self._tensors(work, micro_batch), temperature, True)
-                if micro_batch is not None:
+            for indices in work.steps[0].micro_batches:
+                values, entropy = model(self._tensors(indices), temperature, True)
+                if indices:
                     logprobs.append(values.cpu().numpy())
                     entropies.append(entropy.cpu().numpy())
         return logprobs, entropies
@@ -135,11 +137,12 @@ class RankModels:
     def values(self, work: RankWork) -> list[Floats]:
         """Values of the states before the tokens learnt from, flat, one array a micro-batch."""
         assert self.critic is not None, "load_critic comes before values"
+        self.held.receive(work)
         values = []
         with torch.no_grad():
-            for micro_batch in _micro_batches(work):
-                output = self.critic(self._tensors(work, micro_batch))
-                if micro_batch is not None:
+            for indices in work.steps[0].micro_batches:
+                output = self.critic(self._tensors(indices))
+                if indices:
                     values.append(output.cpu().numpy())
         return values
 
@@ -158,10 +161,11 @@ class RankModels:
         rank's metric sums for each step."""
         model = self.critic if loss.name in CRITIC_LOSSES else self.policy
         assert model is not None, "load_critic comes before a loss of the critic's"
+        self.held.receive(work)
         model.engine.train()
         return [
             model.step(
-                [partial(self._loss, work, part, step.counts, loss) for part in step.micro_batches], step.rate
+                [partial(self._loss, indices, step.counts, loss) for indices in step.micro_batches], step.rate
             )
             for step in work.steps
         ]
@@ -190,16 +194,17 @@ class RankModels:
         return {"state": self.policy} | ({"critic": self.critic} if self.critic is not None else {})
 
     def _loss(
-        self, work: RankWork, micro_batch: Batch | None, counts: StepCounts, loss: LossSpec
+        self, indices: Sequence[int], counts: StepCounts, loss: LossSpec
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        tensors = self._tensors(work, micro_batch)
+        micro_batch = self.held.micro_batch(indices)
+        tensors = self.collate(micro_batch)
         of_critic, entropy = loss.name in CRITIC_LOSSES, None
         if of_critic:
             assert self.critic is not None
             output = self.critic(tensors)
         else:
             output, entropy = self.policy(tensors, loss.temperature, bool(loss.entropy_coef))
-        if micro_batch is None:  # nothing to learn, but the collective work must be the same on all ranks
+        if not indices:  # nothing to learn, but the collective work must be the same on all ranks
             return output.sum() * 0.0, {}
 
         def matrix(column: Floats) -> torch.Tensor:
@@ -219,18 +224,12 @@ class RankModels:
         )
         return compute_loss(loss, inputs)
 
-    def _tensors(self, work: RankWork, micro_batch: Batch | None) -> MicroBatch:
-        batch = work.filler if micro_batch is None else micro_batch
-        assert batch is not None, "an empty micro-batch needs a filler"
-        return self.collate(dataclasses.replace(batch, vision_inputs=work.vision_inputs))
+    def _tensors(self, indices: Sequence[int]) -> MicroBatch:
+        return self.collate(self.held.micro_batch(indices))
 
     def _load(self, path: str) -> torch.nn.Module:
         dtype = getattr(torch, self.setup.model.dtype)
         return self.family.load_model(Path(path), dtype=dtype, attention=self.setup.model.attention)
-
-
-def _micro_batches(work: RankWork) -> list[Batch | None]:
-    return [part for step in work.steps for part in step.micro_batches]
 
 
 def _leave_out_shared_memory_op() -> None:

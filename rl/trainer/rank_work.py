@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from rl.data.batch import Batch, StepCounts
+from rl.data.token_sequence import Floats
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
-from sampler.vision_input import VisionInput
 
 
 @dataclass(frozen=True)
@@ -21,19 +23,43 @@ class TrainerSetup:
     device: str = "cpu"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class RankStep:
-    """A rank's micro-batches of an optimizer step (an empty one is None), the whole step's counts, its rate."""
+    """A rank's micro-batches of a forward pass or an optimizer step, as indices into what it holds: one without any has
+    nothing to compute, but its collectives must run. ``counts`` and ``rate`` are the whole optimizer step's."""
 
-    micro_batches: Sequence[Batch | None]
+    micro_batches: Sequence[Sequence[int]]
     counts: StepCounts
-    rate: float = 0.0
+    rate: float
 
 
 @dataclass(frozen=True, eq=False)
 class RankWork:
-    """A rank's part of some optimizer steps; ``vision_inputs`` are those of all of them, once per prompt."""
+    """Steps on the batch of that ``key``, and what of it the rank has not had yet: first its part of the batch with
+    its pictures; later the columns (at the tokens learnt from) and scalars that are new."""
 
+    key: int
     steps: Sequence[RankStep]
-    vision_inputs: Mapping[str, tuple[VisionInput, ...]] = field(default_factory=dict)
-    filler: Batch | None = None
+    batch: Batch | None = None
+    columns: Mapping[str, Floats] = field(default_factory=dict)
+    scalars: Mapping[str, Floats] = field(default_factory=dict)
+
+
+class HeldPart:
+    """A rank's part of a batch, from the first call that works on it until another batch comes."""
+
+    def __init__(self) -> None:
+        self._key: int | None = None
+        self._batch: Batch | None = None
+
+    def receive(self, work: RankWork) -> None:
+        """Take what came along with the work."""
+        if work.batch is not None:
+            self._key, self._batch = work.key, work.batch
+        assert self._key == work.key and self._batch is not None, "another batch has come in between"
+        self._batch = self._batch.with_columns(**work.columns).with_scalars(**work.scalars)
+
+    def micro_batch(self, indices: Sequence[int]) -> Batch:
+        """These sequences; without any the shortest, to have something to run."""
+        assert self._batch is not None
+        return self._batch.select(indices or [int(np.argmin(self._batch.lengths))])

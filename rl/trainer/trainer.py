@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,17 @@ from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, Ra
 
 from rl.algorithm.losses import LossSpec
 from rl.data.batch import Batch
-from rl.data.failed_batch import require_finite
 from rl.data.token_sequence import Floats
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
-from rl.trainer.micro_batch import plan_micro_batches
+from rl.trainer.held_batch import HeldBatch
 from rl.trainer.rank import TrainerRank
-from rl.trainer.rank_work import RankStep, RankWork, TrainerSetup
-from sampler.vision_input import VisionInput
+from rl.trainer.rank_work import TrainerSetup
 
 CLOSE_TIMEOUT_S = 5.0
-COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
 
 
 class Trainer:
-    """verl's ``RayWorkerGroup`` of DeepSpeed ranks. Batches go in whole; cutting and joining happen here."""
+    """verl's ``RayWorkerGroup`` of DeepSpeed ranks. Batches go in whole; ``HeldBatch`` cuts and joins."""
 
     def __init__(
         self,
@@ -60,46 +56,29 @@ class Trainer:
     def num_ranks(self) -> int:
         return self.config.num_ranks
 
+    def hold(self, batch: Batch, steps: Sequence[Sequence[int]] | None = None) -> HeldBatch:
+        """A batch to be kept on the ranks for several calls; ``steps`` are the indices of each optimizer step: by
+        default all in one."""
+        steps = [range(len(batch))] if steps is None else steps
+        return HeldBatch(batch, steps, self.config, self._call, self.log_dir)
+
     def logprobs(
         self, batch: Batch, *, temperature: float = 1.0, of_reference: bool = False
     ) -> tuple[Floats, Floats]:
-        """Log-probabilities and entropies (nats) of the tokens learnt from, flat, in the batch's order."""
-        plan = self._plan(batch)
-        work = [self._work(batch, [rank_plan]) for rank_plan in plan]
-        outputs = self._call("logprobs", work, [temperature] * len(work), [of_reference] * len(work))
-        logprobs = _in_batch_order(batch, plan, [one for one, _ in outputs])
-        return logprobs, _in_batch_order(batch, plan, [one for _, one in outputs])
+        """``HeldBatch.logprobs`` of a batch that nothing else is asked of."""
+        return self.hold(batch).logprobs(temperature, of_reference=of_reference)
 
     def values(self, batch: Batch) -> Floats:
-        """The critic's values of the states before the tokens learnt from, flat, in the batch's order."""
-        plan = self._plan(batch)
-        return _in_batch_order(
-            batch, plan, self._call("values", [self._work(batch, [rank_plan]) for rank_plan in plan])
-        )
+        """``HeldBatch.values`` likewise."""
+        return self.hold(batch).values()
 
     def update(
         self, steps: Sequence[Batch], rates: Sequence[float], loss: LossSpec
     ) -> list[dict[str, float]]:
-        """One optimizer step a batch, in order. Returns each step's metrics, averaged over its loss tokens.
-
-        Raises: HoneError where a loss or a gradient norm is no number, whatever is being trained.
-        """
-        plans = [self._plan(batch) for batch in steps]
-        work = []
-        for rank in range(self.num_ranks):
-            parts = [
-                self._work(batch, [plan[rank]], rate)
-                for batch, plan, rate in zip(steps, plans, rates, strict=True)
-            ]
-            vision_inputs: dict[str, tuple[VisionInput, ...]] = {}
-            for part in parts:
-                vision_inputs.update(part.vision_inputs)
-            filler = next((part.filler for part in parts if part.filler is not None), None)
-            work.append(RankWork([part.steps[0] for part in parts], vision_inputs, filler))
-        outputs = self._call("update", work, [loss] * len(work))
-        joined = [_joined([rank_steps[i] for rank_steps in outputs], batch) for i, batch in enumerate(steps)]
-        require_finite(joined, steps, self.log_dir, f"{loss.name} loss")
-        return joined
+        """``HeldBatch.update`` likewise: one optimizer step a batch, in order."""
+        batch = Batch.joined(steps)
+        ends = np.cumsum([len(step) for step in steps])
+        return self.hold(batch, np.split(np.arange(len(batch)), ends[:-1])).update(batch, rates, loss)
 
     def reset_optimizer(self) -> None:
         """Forget moments and step counts of policy and critic; weights stay."""
@@ -157,30 +136,6 @@ class Trainer:
         for group in self._pool.pgs or ():
             ray.util.remove_placement_group(group)
 
-    def _plan(self, batch: Batch) -> list[list[list[int]]]:
-        return plan_micro_batches(
-            batch,
-            num_ranks=self.num_ranks,
-            micro_batch_tokens=self.config.micro_batch_tokens,
-            packed=self.config.layout == "packed",
-        )
-
-    def _work(self, batch: Batch, plan: list[list[list[int]]], rate: float = 0.0) -> RankWork:
-        """A rank's slices of one batch; pictures and videos travel once, beside them."""
-        bare = dataclasses.replace(batch, vision_inputs={})
-        vision_inputs: dict[str, tuple[VisionInput, ...]] = {}
-        indices = [index for step in plan for micro_batch in step for index in micro_batch]
-        empty = any(not micro_batch for step in plan for micro_batch in step)
-        for index in indices if not empty else [0, *indices]:
-            prompt_id = batch.prompt_ids[index]
-            if prompt_id in batch.vision_inputs:
-                vision_inputs[prompt_id] = batch.vision_inputs[prompt_id]
-        steps = [
-            RankStep([bare.select(part) if part else None for part in step], batch.counts, rate)
-            for step in plan
-        ]
-        return RankWork(steps, vision_inputs, bare.select([0]) if empty else None)
-
 
 def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str, str]:
     """Environment variables of a rank's process; values the user set win."""
@@ -195,31 +150,3 @@ def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str
     if device == "cpu":
         environment["DS_ACCELERATOR"] = "cpu"
     return {name: os.environ.get(name, value) for name, value in environment.items()}
-
-
-def _in_batch_order(
-    batch: Batch, plan: Sequence[Sequence[Sequence[int]]], outputs: Sequence[Sequence[Floats]]
-) -> Floats:
-    """Flat columns of each rank's micro-batches as one column in the order of the batch."""
-    parts: list[Any] = [None] * len(batch)
-    loss_lengths = batch.loss_lengths
-    for rank_plan, rank_outputs in zip(plan, outputs, strict=True):
-        filled = [micro_batch for micro_batch in rank_plan if micro_batch]
-        for micro_batch, column in zip(filled, rank_outputs, strict=True):
-            ends = np.cumsum(loss_lengths[micro_batch])[:-1]
-            for index, part in zip(micro_batch, np.split(column, ends), strict=True):
-                parts[index] = part
-    return np.concatenate(parts)
-
-
-def _joined(rank_metrics: Sequence[Mapping[str, float]], batch: Batch) -> dict[str, float]:
-    """Sums over ranks, divided by the step's loss tokens; norms and seconds are the same everywhere or the slowest."""
-    joined: dict[str, float] = {}
-    num_loss_tokens = max(1, batch.counts.num_loss_tokens)
-    for name in sorted({name for metrics in rank_metrics for name in metrics}):
-        values = [metrics[name] for metrics in rank_metrics if name in metrics]
-        if name.endswith("_sum"):
-            joined[name.removesuffix("_sum")] = sum(values) / num_loss_tokens
-        else:
-            joined[name] = sum(values) if name in COUNTED_PER_STEP else max(values)
-    return joined

@@ -172,17 +172,17 @@ class Killed(BaseException):
 
 
 class MortalTrainer(FakeTrainer):
-    """Is killed when it has been asked so often."""
+    """Is killed in its so many-th optimizer step."""
 
     def __init__(self, lives: int) -> None:
         super().__init__()
         self.lives = lives
 
-    def update(self, *arguments: Any) -> Any:
+    def step(self, *arguments: Any) -> Any:
         self.lives -= 1
         if not self.lives:
             raise Killed
-        return super().update(*arguments)
+        return super().step(*arguments)
 
 
 def weights_and_figures(run: Path) -> dict[str, Any]:

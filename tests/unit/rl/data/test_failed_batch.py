@@ -33,7 +33,7 @@ def batch_of(lengths):
 
 
 def test_numbers_pass(tmp_path):
-    require_finite([{"loss": 1.0, "grad_norm": 0.0}], [batch_of([4])], tmp_path, "policy, step 3")
+    require_finite([{"loss": 1.0, "grad_norm": 0.0}], batch_of([4]), [[0]], tmp_path, "policy, step 3")
     assert not list(tmp_path.iterdir())
 
 
@@ -42,12 +42,13 @@ def test_numbers_pass(tmp_path):
 )
 def test_what_is_no_number_stops_and_keeps_the_batch(tmp_path, outcome):
     fine = {"loss": 1.0, "grad_norm": 1.0}
-    parts = [batch_of([4, 6]), batch_of([5, 3, 9]), batch_of([4])]
+    batch, steps = batch_of([4, 6, 5, 3, 9, 4]), [[0, 5], [4, 2, 3], [1]]
     with pytest.raises(HoneError, match=rf"critic, step 3, mini-batch 1: .*{BATCH_FILE}"):
-        require_finite([fine, outcome, fine], parts, tmp_path / "stage", "critic, step 3")
+        require_finite([fine, outcome, fine], batch, steps, tmp_path / "stage", "critic, step 3")
     kept = load_batch(tmp_path / "stage" / BATCH_FILE)
+    part = batch.select(steps[1])
     for field in dataclasses.fields(Batch):
-        wanted, got = getattr(parts[1], field.name), getattr(kept, field.name)
+        wanted, got = getattr(part, field.name), getattr(kept, field.name)
         if field.name in ("columns", "scalars"):
             assert got.keys() == wanted.keys() and got
             for name, column in wanted.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from rl.experience.judge import JudgedBatch
 from rl.experience.training_batch import (
     mini_batches,
     packed_rollouts,
+    rollout_sequence,
     with_advantages,
 )
 from rl.recipe.rl_config import LossConfig, RlConfig
@@ -69,6 +69,19 @@ def test_columns_of_the_batch(
     assert batch.counts == StepCounts(10, 4, 4)
 
 
+def test_turns_are_learnt_from_and_what_was_given_between_them_is_not(
+    prompt: Callable[..., Any], rollout: Callable[..., Any]
+) -> None:
+    seen = prompt("a")
+    first = rollout(seen, 0, length=3).turns[0]
+    second = replace(first, prompt_token_ids=np.int32([70, 71]), sample_logprobs=np.float32([-5, -6, -7]))
+    sequence = rollout_sequence(replace(rollout(seen, 0), turns=(first, second)), seen, kl_coef=0.5)
+    assert sequence.token_ids.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 70, 71, 0, 1, 2]
+    assert sequence.loss_mask.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1]
+    assert sequence.columns["sample_logprobs"][sequence.loss_mask > 0].tolist() == [0, -1, -2, -5, -6, -7]
+    assert sequence.scalars == {"kl_coef": 0.5}
+
+
 def test_right_are_verifiable_responses_from_a_score_on(
     prompt: Callable[..., Any], judged: Callable[..., Any]
 ) -> None:
@@ -83,7 +96,7 @@ def test_right_are_verifiable_responses_from_a_score_on(
     assert batch.scalars["is_right"].tolist() == [1, 1, 0, 0]
     assert batch.counts.num_right_tokens == 6
     assert packed_rollouts(rollouts, RlConfig(), right_score=0.6).scalars["is_right"].tolist() == [1, 0, 0, 0]
-    parts = mini_batches(batch, 2, seed="1")
+    parts = [batch.select(part) for part in mini_batches(batch.prompt_ids, 2, seed="1")]
     assert sorted(part.counts.num_right_tokens for part in parts) == [0, 6]
 
 
@@ -167,8 +180,9 @@ def test_mini_batches_hold_whole_groups_and_all_rollouts_once(groups: list[int],
             for i, group in enumerate(groups)
         ]
     )
-    parts = mini_batches(batch, num, seed=seed)
-    assert Counter(one for part in parts for one in part.sequence_ids) == Counter(batch.sequence_ids)
+    indices = mini_batches(batch.prompt_ids, num, seed=seed)
+    assert sorted(index for part in indices for index in part) == list(range(len(batch)))
+    parts = [batch.select(part) for part in indices]
     where: dict[str, set[int]] = {}
     for number, part in enumerate(parts):
         for prompt_id in part.prompt_ids:
@@ -178,15 +192,12 @@ def test_mini_batches_hold_whole_groups_and_all_rollouts_once(groups: list[int],
     sizes = [len(set(part.prompt_ids)) for part in parts]
     assert max(sizes) - min(sizes) <= 1
     assert sum(part.counts.num_loss_tokens for part in parts) == batch.counts.num_loss_tokens
-    again = mini_batches(batch, num, seed=seed)
-    assert [part.sequence_ids for part in again] == [part.sequence_ids for part in parts]
+    assert mini_batches(batch.prompt_ids, num, seed=seed) == indices
 
 
 def test_seeds_shuffle_prompts() -> None:
-    batch = Batch.of([TokenSequence.of_response(f"r{i}", f"p{i}", [0, 0], [0]) for i in range(20)])
-    orders = {
-        tuple(mini_batches(batch, 4, seed=seed)[0].sequence_ids) for seed in ("1 0 0", "1 0 1", "2 0 0")
-    }
+    prompt_ids = [f"p{i}" for i in range(20)]
+    orders = {tuple(mini_batches(prompt_ids, 4, seed=seed)[0]) for seed in ("1 0 0", "1 0 1", "2 0 0")}
     assert len(orders) == 3
 
 

@@ -38,20 +38,24 @@ class Engines:
     def plan(self, *, seed: int, **settings: Any) -> SamplingPlan:
         return SamplingPlan(run_seed=seed, step=0, **settings)
 
-    def logprobs(self, batch: Any, **_: Any) -> Any:
+    def hold(self, batch: Any, steps: Any) -> Any:
+        self.held, self.num_steps = batch, len(steps)
+        return self
+
+    def logprobs(self, temperature: float) -> Any:
         self.calls.append("logprobs")
-        sampled = batch.column("sample_logprobs")
+        sampled = self.held.column("sample_logprobs")
         return sampled, np.ones_like(sampled)
 
-    def values(self, batch: Any) -> Any:
+    def values(self) -> Any:
         self.calls.append("values")
-        return np.full_like(batch.column("sample_logprobs"), 0.25)
+        return np.full_like(self.held.column("sample_logprobs"), 0.25)
 
-    def update(self, parts: Any, rates: Any, loss: Any) -> list[dict[str, float]]:
+    def update(self, batch: Any, rates: Any, loss: Any) -> list[dict[str, float]]:
         self.calls.append("critic" if loss.name == VALUE_LOSS else "policy")
         if loss.name == self.fails:  # as the trainer does
             raise HoneError(f"{loss.name} loss, mini-batch 0: loss is nan")
-        return [{"loss": 0.5, "grad_norm": 1.0, "value_clip_frac": 0.0} for _ in parts]
+        return [{"loss": 0.5, "grad_norm": 1.0, "value_clip_frac": 0.0}] * self.num_steps
 
     def sync(self, version: int) -> None:
         self.calls.append(f"sync {version}")

@@ -8,15 +8,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.data.batch import Batch
-from rl.data.token_sequence import TokenSequence
-from rl.trainer.micro_batch import padded_tokens, plan_micro_batches, sequence_cost
+from rl.trainer.micro_batch import Plan, balanced, cut_micro_batches, padded_tokens, sequence_cost
 
 
-def batch_of(lengths: list[int]) -> Batch:
-    return Batch.of(
-        [TokenSequence.of_response(f"s{i}", f"p{i}", np.zeros(n - 1), [0]) for i, n in enumerate(lengths)]
-    )
+def plan_of(lengths: list[int], num_ranks: int, micro_batch_tokens: int, *, packed: bool = False) -> Plan:
+    """As a step is cut."""
+    given = np.array(lengths)
+    return cut_micro_batches(given, balanced(given, num_ranks), micro_batch_tokens, packed=packed)
 
 
 lengths_lists = st.lists(st.integers(2, 300), min_size=1, max_size=40)
@@ -25,9 +23,7 @@ lengths_lists = st.lists(st.integers(2, 300), min_size=1, max_size=40)
 @settings(max_examples=120, deadline=None)
 @given(lengths_lists, st.integers(1, 5), st.integers(1, 900), st.booleans())
 def test_plan(lengths: list[int], num_ranks: int, budget: int, packed: bool) -> None:
-    plan = plan_micro_batches(
-        batch_of(lengths), num_ranks=num_ranks, micro_batch_tokens=budget, packed=packed
-    )
+    plan = plan_of(lengths, num_ranks, budget, packed=packed)
     assert len(plan) == num_ranks
     placed = [index for rank in plan for micro_batch in rank for index in micro_batch]
     assert sorted(placed) == list(range(len(lengths)))
@@ -45,7 +41,7 @@ def test_plan(lengths: list[int], num_ranks: int, budget: int, packed: bool) -> 
 @given(st.lists(st.integers(2, 300), min_size=8, max_size=40), st.integers(2, 4))
 def test_ranks_share_the_work(lengths: list[int], num_ranks: int) -> None:
     """No rank carries more than the mean and one longest sequence; equal numbers where they divide evenly."""
-    plan = plan_micro_batches(batch_of(lengths), num_ranks=num_ranks, micro_batch_tokens=10**6)
+    plan = plan_of(lengths, num_ranks, 10**6)
     costs = sequence_cost(np.array(lengths))
     loads = [sum(costs[index] for micro_batch in rank for index in micro_batch) for rank in plan]
     assert max(loads) <= sum(costs) / num_ranks + max(costs)
@@ -60,14 +56,14 @@ def test_balance_is_near_the_best_split() -> None:
     best = min(
         abs(2 * sum(costs[i] for i in half) - sum(costs)) for half in itertools.combinations(range(8), 4)
     )
-    plan = plan_micro_batches(batch_of(lengths), num_ranks=2, micro_batch_tokens=10**6)
+    plan = plan_of(lengths, 2, 10**6)
     loads = [sum(costs[index] for micro_batch in rank for index in micro_batch) for rank in plan]
     assert abs(loads[0] - loads[1]) <= best + 0.1 * sum(costs)
 
 
 def test_no_small_rest_at_the_end() -> None:
     """Ten sequences of 10 under a budget of 80: two halves of five, not eight and two."""
-    plan = plan_micro_batches(batch_of([10] * 10), num_ranks=1, micro_batch_tokens=80)
+    plan = plan_of([10] * 10, 1, 80)
     assert [len(micro_batch) for micro_batch in plan[0]] == [5, 5]
 
 

@@ -1,0 +1,135 @@
+"""A batch on the trainer's ranks: it travels once, and what is computed of it comes back in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl.algorithm.losses import LossSpec
+from rl.data.batch import Batch, StepCounts
+from rl.data.failed_batch import require_finite
+from rl.data.token_sequence import Floats
+from rl.recipe.trainer_config import TrainerConfig
+from rl.trainer.micro_batch import Plan, balanced, cut_micro_batches
+from rl.trainer.rank_work import RankStep, RankWork
+
+COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
+NO_COUNTS = StepCounts(0, 0)
+
+_keys = count()
+
+
+class HeldBatch:
+    """``batch``, cut into ``steps`` (indices; together each sequence once), on the trainer's ranks. ``call`` takes a
+    method's name and, for each of its parameters, a list with one argument a rank.
+
+    Each step is shared out so that its work is balanced, and a rank keeps the sequences it gets for all that is
+    computed of them: these and their pictures travel with the first call, later calls bring indices and the columns
+    that are new. The ranks hold one batch: working on another ends this one.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        steps: Sequence[Sequence[int]],
+        config: TrainerConfig,
+        call: Callable[..., list[Any]],
+        log_dir: Path,
+    ) -> None:
+        self._config = config
+        self._call_ranks = call
+        self._log_dir = log_dir
+        self._batch = batch
+        self._key = next(_keys)
+        self._steps = steps
+        self._sent: Batch | None = None
+        shares = [
+            [[step[i] for i in share] for share in balanced(batch.lengths[step], config.num_ranks)]
+            for step in map(list, steps)
+        ]
+        parts = [sorted(chain.from_iterable(of_rank)) for of_rank in zip(*shares, strict=True)]
+        self._plans = [self._cut(of_step) for of_step in shares]
+        self._whole = self._cut(parts)
+        self._parts = [part or [0] for part in parts]  # a rank without work runs along on the first sequence
+
+    def logprobs(self, temperature: float = 1.0, *, of_reference: bool = False) -> tuple[Floats, Floats]:
+        """Log-probabilities and entropies (nats) of the tokens learnt from, flat, in the batch's order."""
+        outputs = self._call("logprobs", [(self._whole, NO_COUNTS, 0.0)], temperature, of_reference)
+        logprobs, entropies = zip(*outputs, strict=True)
+        return self._in_order(logprobs), self._in_order(entropies)
+
+    def values(self) -> Floats:
+        """The critic's values of the states before the tokens learnt from, flat, in the batch's order."""
+        return self._in_order(self._call("values", [(self._whole, NO_COUNTS, 0.0)]))
+
+    def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
+        """The optimizer steps, in order, on ``batch``: the same sequences with the columns that the loss reads.
+        Returns each step's metrics, averaged over its loss tokens.
+
+        Raises: HoneError where a loss or a gradient norm is no number, whatever is being trained.
+        """
+        assert batch.sequence_ids == self._batch.sequence_ids
+        self._batch = batch
+        counts = [batch.select(step).counts for step in self._steps]
+        outputs = self._call("update", list(zip(self._plans, counts, rates, strict=True)), loss)
+        metrics = [_joined(ranks, of) for ranks, of in zip(zip(*outputs, strict=True), counts, strict=True)]
+        require_finite(metrics, batch, self._steps, self._log_dir, f"{loss.name} loss")
+        return metrics
+
+    def _cut(self, shares: Sequence[Sequence[int]]) -> Plan:
+        packed = self._config.layout == "packed"
+        return cut_micro_batches(self._batch.lengths, shares, self._config.micro_batch_tokens, packed=packed)
+
+    def _call(
+        self, method: str, steps: Sequence[tuple[Plan, StepCounts, float]], *arguments: Any
+    ) -> list[Any]:
+        """A method on all ranks: each gets its part of the steps, and of the batch what it has not had yet."""
+        work = []
+        for rank, part in enumerate(self._parts):
+            local = {index: i for i, index in enumerate(part)}
+            own_steps = [
+                RankStep([[local[i] for i in micro_batch] for micro_batch in plan[rank]], counts, rate)
+                for plan, counts, rate in steps
+            ]
+            work.append(RankWork(self._key, own_steps, **self._news(self._batch.select(part))))
+        self._sent = self._batch
+        return self._call_ranks(method, work, *([each] * len(work) for each in arguments))
+
+    def _news(self, part: Batch) -> dict[str, Any]:
+        """A rank's part of the batch, or what of its columns and scalars was not sent before."""
+        if self._sent is None:
+            return {"batch": part}
+        now, sent = self._batch, self._sent
+        columns = [name for name in now.columns if sent.columns.get(name) is not now.columns[name]]
+        scalars = [name for name in now.scalars if sent.scalars.get(name) is not now.scalars[name]]
+        return {
+            "columns": {name: part.column(name) for name in columns},
+            "scalars": {name: part.scalars[name] for name in scalars},
+        }
+
+    def _in_order(self, outputs: Sequence[Sequence[Floats]]) -> Floats:
+        """Flat columns of each rank's micro-batches as one column in the order of the batch."""
+        rows: list[Any] = [None] * len(self._batch)
+        loss_lengths = self._batch.loss_lengths
+        for rank_plan, rank_outputs in zip(self._whole, outputs, strict=True):
+            for micro_batch, column in zip(filter(None, rank_plan), rank_outputs, strict=True):
+                ends = np.cumsum(loss_lengths[micro_batch])[:-1]
+                for index, row in zip(micro_batch, np.split(column, ends), strict=True):
+                    rows[index] = row
+        return np.concatenate(rows)
+
+
+def _joined(rank_metrics: Sequence[Mapping[str, float]], counts: StepCounts) -> dict[str, float]:
+    """Sums over ranks, divided by the step's loss tokens; norms and seconds are the same everywhere or the slowest."""
+    joined: dict[str, float] = {}
+    for name in sorted({name for metrics in rank_metrics for name in metrics}):
+        values = [metrics[name] for metrics in rank_metrics if name in metrics]
+        if name.endswith("_sum"):
+            joined[name.removesuffix("_sum")] = sum(values) / max(1, counts.num_loss_tokens)
+        else:
+            joined[name] = sum(values) if name in COUNTED_PER_STEP else max(values)
+    return joined
