@@ -12,10 +12,10 @@ from verifiers.errors import BadReference
 from verifiers.expression.equality.equality import AnswerEquality
 from verifiers.expression.equality.scalar_equality import Match
 from verifiers.expression.grammar.parser import parse_notation
-from verifiers.expression.text.chemical_formula import chemical_form, same_formula
+from verifiers.expression.text.chemical_formula import same_formula
 from verifiers.expression.text.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.text.notation import standard_notation
-from verifiers.expression.text.number_words import spelt_number
+from verifiers.expression.text.number_words import spelt_number, with_digits
 from verifiers.expression.text.statement import candidates, option_letter
 from verifiers.expression.text.written_sign import date_words, without_approximation
 from verifiers.expression.tree.math_options import MathOptions
@@ -80,6 +80,9 @@ _SHORT_WORD = re.compile(
     r"(?<![A-Za-z\\])(?!(?:sin|cos|tan|log|ln|exp|gcd|lcm|max|min|pi|or|and|not|is)\b)[a-z]{2,3}(?![A-Za-z])"
 )
 _VERB = re.compile(r"\b(?:is|are|was|were|gives|equals|becomes)\b")
+_AMOUNT = re.compile(
+    r"-?\d{1,15}(?: \d{1,3})?(?:/\d{1,4})?(?: [a-z]{2,14}){0,2}"
+)  # 2 1/2 hours, of two and a half hours
 _OPTION_KEY = re.compile(r"\(?([A-J])\)?")
 _SMALL_OPTION = re.compile(
     r"(?:\(|option|choice)*([a-df-hj]|(?<=[(n])[ei])\)?"
@@ -96,7 +99,6 @@ class MathAnswer:
     readings: tuple[Node, ...]
     confident: bool = True
     behind_option: Node | None = None  # 24 of `(B) 24`, where it is mathematics
-    chemical: str | None = None  # the formula in one spelling, where it is one
     stated: str = ""  # compact text of the first candidate, where another one was read
 
 
@@ -120,11 +122,12 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     readings: list[Node] = []
     try:
         node = parse_notation(notation)
-        if not computes_with_words(node):
+        if not contains(node, Words) or not computes_with_words(node):
             readings.append(node)
     except Unreadable:
         pass
-    if _PLAIN_LETTERS.fullmatch(notation) and _SHORT_WORD.search(notation):
+    worded = not readings or text[:2].lower() in ("a ", "an") or contains(readings[0], Words)
+    if worded and _PLAIN_LETTERS.fullmatch(notation) and _SHORT_WORD.search(notation):
         with contextlib.suppress(Unreadable):
             node = parse_notation(_SHORT_WORD.sub(lambda match: " ".join(match.group()), notation))
             readings.extend([node] if not contains(node, Words) and node not in readings else [])
@@ -149,12 +152,12 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
                     behind_option = node
             except Unreadable:
                 pass
-    if spelt := spelt_number(text):
-        with contextlib.suppress(Unreadable):
-            readings.append(parse_notation(spelt))
-    return MathAnswer(
-        text, compact_text(notation), tuple(readings), confident, behind_option, chemical_form(text)
-    )
+    digits = with_digits(text) if worded else text
+    for spelt in (spelt_number(text), digits if digits != text and _AMOUNT.fullmatch(digits) else None):
+        if spelt:
+            with contextlib.suppress(Unreadable):
+                readings.append(parse_notation(spelt))
+    return MathAnswer(text, compact_text(notation), tuple(readings), confident, behind_option)
 
 
 def computes_with_words(node: Node) -> bool:
@@ -232,6 +235,8 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         match = Match(False, "text")
         for reference in prepared:
             match = self._compare_one(reference, extracted)
+            if not match.equal and same_formula(reference.text, extracted.text):
+                match = Match(True, "text")
             if match.equal:
                 break
         wanted = shown(" | ".join(reference.text for reference in prepared), 60)
@@ -250,18 +255,12 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             return Match(False, "structure", True, "not_reduced")
         if reference.compact in (found.compact, found.stated):
             return Match(True, "text")
-        if (
-            reference.chemical is not None
-            and found.chemical is not None
-            and same_formula(reference.chemical, found.chemical)
-        ):
-            return Match(True, "text")
         if (small := _SMALL_OPTION.fullmatch(found.compact)) and (
             option := _OPTION_KEY.fullmatch(reference.compact)
         ):
             return Match(option.group(1) == small.group(1).upper(), "text", confident=False)
         if not reference.readings or not found.readings:
-            equal = _spelt(reference.compact) == _spelt(found.compact)
+            equal = _spelt(reference.compact) in (_spelt(found.compact), _spelt(found.stated))
             return Match(equal, "text", confident=equal)
         equality = AnswerEquality(self.config)
         match = Match(False, "structure")

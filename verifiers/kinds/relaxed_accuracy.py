@@ -144,7 +144,8 @@ class CountOptions:
 # none, no dogs, there are no dogs in the picture; not no idea
 _NONE = re.compile(
     r"(?:(?:there (?:are|is|were|was)|i (?:can )?(?:see|count)|the answer is|answer:)\s+)?(?:none|nil|nothing|zero|"
-    r"no\s+(?!(?:idea|answer|clue|way|information|number|one|single|doubt|need|more|fewer|less|problem|longer|sign|matter)\b)"
+    r"no\s+(?!(?:idea|answer|clue|way|information|number|one|single|doubt|need|more|fewer|less|problem|longer|sign|matter"
+    r"|comment|result|data|count|image|picture|evidence|response|output|content|reason)\b)"
     r"[^\W\d_]{2,20}(?:\s+[^\W\d_]{2,20}){0,6})|(?:没有|沒有)[^\W\d_]{0,12}"
 )
 _NOT_NONE = re.compile(r"\b(?:but|except|other|than|or|of the above|of these|not sure|idea|only|without)\b")

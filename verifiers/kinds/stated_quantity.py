@@ -206,9 +206,14 @@ def _chosen(text: str, found: list[re.Match[str]]) -> re.Match[str] | None:
         if len(found) < 2 or not re.search(r"(?:\band|,|&|和)\s*$", text[: last.start()]):
             return last
     detail = re.search(r"[:(：（]|\s[-–—]\s", text[only.end() :])
-    if detail and _THERE.search(text[: only.start()]):
+    if detail and (_THERE.search(text[: only.start()]) or not text[: only.start()].strip()):
         cut = only.end() + detail.start()
-        if not re.search(r"\d", text[only.end() : cut]) and not re.search(r"\d", text[: only.start()]):
+        noun = re.search(r"[^\W\d_]{2}", text[only.end() : cut]) or text[: only.start()].strip()
+        if (
+            noun
+            and not re.search(r"\d", text[only.end() : cut])
+            and not re.search(r"\d", text[: only.start()])
+        ):
             return only
     return None
 

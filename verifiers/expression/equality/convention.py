@@ -117,9 +117,14 @@ def with_same_parameter(reference: Node, answer: Node) -> Node:
     wanted, found = symbols(reference), symbols(answer)
     if len(wanted) != 1 or len(found) != 1 or wanted == found or not wanted | found <= _PARAMETERS:
         return answer
-    if not contains(reference, (Constant, Measure)):
+    if not contains(reference, (Constant, Measure)) or contains(reference, Call):
         return answer
     return replaced(answer, Symbol(next(iter(found))), Symbol(next(iter(wanted))))
+
+
+def is_unevaluated(node: Node) -> bool:
+    """An integral, a limit or a sum of unknown length: nothing computes it here."""
+    return isinstance(node, Call) and node.name in ("integral", "limit", "sum of terms", "product of terms")
 
 
 def value_of_equation(relation: Relation) -> Node | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.expression.equality.convention import agreed, difference, value_of_equation
+from verifiers.expression.equality.convention import agreed, difference, is_unevaluated, value_of_equation
 from verifiers.expression.equality.measure_equality import MeasureEquality
 from verifiers.expression.equality.scalar_equality import Match, Tolerance, proportional
 from verifiers.expression.equality.sequence_form import (
@@ -103,6 +103,8 @@ class AnswerEquality:
             values, operators = values[1:], operators[1:]
         while len(values) > 1 and isinstance(values[0], Symbol):  # y = x = 5
             values, operators = values[1:], operators[1:]
+        while len(values) > 1 and operators[0] == "=" and is_unevaluated(values[0]):
+            values, operators = values[1:], operators[1:]  # an integral or a limit, and what it is
         if not answer.named and _is_quantity(values[0]) and not symbols(Sequence("", values[1:])):
             values, operators = values[1:], operators[1:]  # a + b = 12, |AB| = 5
         elif len(values) > 1 and values[0] == values[1] and isinstance(values[0], Number):

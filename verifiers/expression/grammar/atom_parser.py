@@ -166,8 +166,8 @@ class AtomParser(FunctionParser):
             return Call("floor" if kind == "lfloor" else "ceil", (inner,))
         if kind == "begin":
             return self.matrix()
-        if kind == "repeated":
-            return self.repeated()
+        if kind in ("repeated", "integral", "limit"):
+            return {"repeated": self.repeated, "integral": self.integral, "limit": self.limit}[kind]()
         if kind == "currency":
             return Measure(self._after_currency(), self.tokens[self.position - 2].text)
         if kind in ("text", "word", "unit"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from verifiers.expression.grammar.bracket_parser import BracketParser
-from verifiers.expression.text.lexer import Unreadable
+from verifiers.expression.text.lexer import Token, Unreadable
 from verifiers.expression.tree.node import (
     Call,
     Constant,
@@ -90,17 +90,24 @@ class FunctionParser(BracketParser):
     def repeated(self) -> Node:
         """`\\sum_{k=1}^{4} k^2` and `\\prod`, written out term by term."""
         kind = self.take().text
+        last = None
+        if self.kind() == "^":  # the upper bound may stand first
+            self.take()
+            last = self.argument()
         self.expect("_")
         self.expect("{")
         index = self._leaf()
         self.expect("=")
         first = self.sum()
         self.expect("}")
-        self.expect("^")
-        last = self.exponent()
+        if last is None:
+            self.expect("^")
+            last = self.exponent()
         body = self.product()
-        if not (index and _is_whole(first) and _is_whole(last)):
-            raise Unreadable("a sum without an index between two integers")
+        if index is None:
+            raise Unreadable("a sum without an index")
+        if not (_is_whole(first) and _is_whole(last)):
+            return Call(f"{kind} of terms", (index, first, last, body))
         assert isinstance(first, Number) and isinstance(last, Number)
         if last.value - first.value >= MAX_TERMS:
             raise LimitExceeded(f"a sum of more than {MAX_TERMS} terms")
@@ -112,6 +119,50 @@ class FunctionParser(BracketParser):
         if not terms:
             return Number(Fraction(int(kind == "product")))
         return Sum(terms) if kind == "sum" else Product(terms)
+
+    def integral(self) -> Node:
+        """`\\int_0^3 x \\, dx`, `\\int \\frac{dt}{t}`: kept as it is written, for comparison with another one."""
+        self.take()
+        bounds: dict[str, Node] = {}
+        while self.kind() in ("_", "^"):
+            side = self.take().kind
+            if self.kind() == "{" and self.kind(1) == "}":
+                self.position += 2
+                continue
+            bounds[side] = self.argument() if side == "_" else self.exponent()
+        variable = self._differential()
+        integrand: Node = Number(Fraction(1)) if self.kind() == "differential" else self.sum()
+        if self.kind() == "differential":
+            self.take()
+        return Call("integral", (*(bounds[side] for side in sorted(bounds)), integrand, Symbol(variable)))
+
+    def _differential(self) -> str:
+        """The x of the next `dx`; its two tokens become one at the end of the integrand, or go out of a numerator."""
+        for position in range(self.position, len(self.tokens) - 1):
+            one, two = self.tokens[position], self.tokens[position + 1]
+            if one.text != "d" or one.kind != "name" or two.kind != "name":
+                continue
+            before = self.tokens[position - 1].kind
+            behind = self.tokens[position + 2].kind if position + 2 < len(self.tokens) else ""
+            if behind == "}":  # \\frac{dt}{t}
+                self.tokens[position : position + 2] = [Token("number", "1")] if before == "{" else []
+            else:
+                self.tokens[position : position + 2] = [Token("differential", two.text)]
+            return two.text
+        raise Unreadable("an integral without a differential")
+
+    def limit(self) -> Node:
+        """`\\lim_{x \\to 0} f(x)`: kept as it is written."""
+        self.take()
+        self.expect("_")
+        self.expect("{")
+        name = self._leaf()
+        self.expect("=")
+        target = self.sum()
+        self.expect("}")
+        if name is None:
+            raise Unreadable("a limit without a variable")
+        return Call("limit", (name, target, self.product()))
 
     def _leaf(self) -> Node | None:
         """The index of a sum; an `i` is no imaginary unit there."""

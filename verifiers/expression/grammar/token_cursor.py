@@ -11,6 +11,7 @@ from verifiers.verifier import LimitExceeded
 _ATOM_STARTS = {
     "number", "name", "constant", "function", "(", "[", "{", "\\{", "frac", "binom", "lfloor", "lceil", "begin",
     "set", "langle", "currency", "repeated",
+    "integral", "limit",
 }  # fmt: skip
 _MAX_DEPTH = 60
 

@@ -47,8 +47,14 @@ def chemical_form(text: str) -> str | None:
 
 
 def same_formula(wanted: str, found: str) -> bool:
-    """Equal; a charge without its `^` (`Cu2+`) is the charge that the other side writes."""
-    if wanted == found:
-        return True
+    """Of two texts: equal formulas; a charge without its `^` (`Cu2+`) is the charge that the other side writes."""
+    first = chemical_form(wanted)
+    second = chemical_form(found) if first is not None else None
+    if first is None or second is None:
+        return False
+    return first == second or _same_charge(first, second)
+
+
+def _same_charge(wanted: str, found: str) -> bool:
     marks = "^" in wanted, "^" in found
     return marks in ((True, False), (False, True)) and wanted.replace("^", "") == found.replace("^", "")

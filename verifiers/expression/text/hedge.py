@@ -23,6 +23,7 @@ BOUND = re.compile(
     r"|(?:over|under|above|below|almost|nearly|minimum of|maximum of)|mindestens|höchstens|weniger als|mehr als"
     r"|au (?:moins|plus)|(?:moins|plus|menos|más|mais) de|al menos|pelo menos|como m[áa]ximo|almeno|meno di|più di"
     r"|не (?:менее|более)|меньше|больше)(?: or equal to)?"
+    r"|\b(?:between|from)\s+[-$€£\d.,]{1,14}\s?\w{0,12}\s+(?:and|to)"
     r"|至少|最多|至多|大于|小于|超过|不少于|不超过|以上|[<≤≥]|(?<![/<]\w)(?<!\w\w)>)[\s$*(\\]*$",
     re.IGNORECASE,
 )

@@ -9,9 +9,9 @@ SEGMENT = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\\n]){1,2000})\$",
     re.DOTALL,
 )
-_GAP = r"(?:[\s$*]|\\quad\b|\\qquad\b|\\[,;:! ])*"
+_GAP = r"\s$*]|\\q?quad\b|\\[,;:! ]"
 LINK = re.compile(
-    rf"(?:[,;.]|{_GAP})*(?:,|;|\band\b|\bor\b|&|\\(?:text|mathrm)\s*\{{\s*(?:and|or)\s*\}}){_GAP}",
+    rf"(?:[,;.{_GAP})*(?:,|;|\band\b|\bor\b|&|\\(?:text|mathrm)\s*\{{\s*(?:and|or)\s*\}})(?:[{_GAP})*",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -25,6 +25,7 @@ _NO_LABEL = re.compile(
 _LEADING = re.compile(
     r"^(?:\s|[✅✔✓☑➡👉🎯]\ufe0f?|\*|`|:|=>|->|=|：|≈|~|∴|→|⇒|⟹"
     r"|\\(?:therefore|Rightarrow|implies|Longrightarrow|rightarrow|to)(?![A-Za-z])"
+    r"|(?:approx\.?|ca\.|circa|etwa|environ|约|大约|大概)\s*(?=[\d$€£.-])"
     r"|(?:approximately|about|roughly|simply|just|equal to|exactly"
     r"|thus|therefore|so|is|are|hence|dus|donc|par conséquent|итак|следовательно|значит|daher|folglich|por lo tanto"
     r"|(?:the )?(?:point|ordered pair|ordered triple|interval|vector|matrix|value|number|coordinates)(?= [\d(\[\\{$-])"

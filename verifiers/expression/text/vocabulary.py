@@ -34,7 +34,8 @@ PLAIN_COMMANDS = {
     "lceil": ("lceil", "lceil"), "rceil": ("rceil", "rceil"), "langle": ("langle", "langle"),
     "rangle": ("rangle", "rangle"), "emptyset": ("set", "empty"), "varnothing": ("set", "empty"),
     "pounds": ("currency", "£"), "euro": ("currency", "€"), "R": ("set", "R"), "Z": ("set", "Z"), "N": ("set", "N"),
-    "Q": ("set", "Q"), "C": ("set", "C"), "sum": ("repeated", "sum"), "prod": ("repeated", "product"),
+    "Q": ("set", "Q"), "C": ("set", "C"), "sum": ("repeated", "sum"), "int": ("integral", "int"),
+    "lim": ("limit", "lim"), "prod": ("repeated", "product"),
     "top": ("name", "top"), "imath": ("constant", "i"), "jmath": ("name", "j"),
 }  # fmt: skip
 GREEK = set(
@@ -57,7 +58,8 @@ SHORT_WORDS = set(
 )
 UNIT_WORDS = set(
     "cm mm km dm nm um ft yd mi kg mg lb oz hr min sec ms ml cl hz kw mph kph rad deg pt qt gal cc ha pm "
-    "usd eur gbp rmb cny atm psi ohm kwh mol kj kn pa kpa cal mb gb kb sq cu lbs hrs yrs mins in g m s h L".split()
+    "usd eur gbp rmb cny yen amp bit ton atm psi ohm kwh mol kj kn "
+    "pa kpa cal mb gb kb sq cu lbs hrs yrs mins in g m s h L".split()
 )
 
 UNIT_LETTERS = set("msghLNJWVAKCFM")

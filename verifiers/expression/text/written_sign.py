@@ -56,11 +56,14 @@ def with_signs(text: str) -> str:
         text = _NEGATIVE.sub("-", text)
     if text.count("$") - text.count("\\$") == 1:
         text = _LONE_DOLLAR.sub(r"\\$", text)
-    text = _ARC.sub(_degrees, text)
-    if inches := _INCHES.fullmatch(text.strip()):
+    if "'" in text or "′" in text or "’" in text or "prime" in text:
+        text = _ARC.sub(_degrees, text)
+    if text.rstrip()[-1:] in ("'", '"', "′", "″", "’", "”") and (inches := _INCHES.fullmatch(text.strip())):
         text = f"{inches.group(1)} \\text{{{'ft' if inches.group(2) in ('′', chr(39), '’') else 'in'}}}"
-    text = _OHM.sub(lambda match: f" \\text{{{match.group(1) or match.group(2) or ''}ohm}}", text)
-    text = _MICRO.sub(lambda match: f" \\text{{u{match.group(1) or match.group(2)}}}", text)
+    if "Omega" in text or "Ω" in text or "Ω" in text:
+        text = _OHM.sub(lambda match: f" \\text{{{match.group(1) or match.group(2) or ''}ohm}}", text)
+    if "\\mu" in text or "µ" in text or "μ" in text:
+        text = _MICRO.sub(lambda match: f" \\text{{u{match.group(1) or match.group(2)}}}", text)
     return _SQUARE_METRES.sub(r"\1 \\text{m}", text)
 
 
