@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from typer.main import get_command
 FLOORS = ("recipes", "rl", "reward_models", "sampler", "verifiers")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,10 @@ COMMANDS: dict[str, CommandLine] = {
 }
 
 
+class ReaderGone(Exception):
+    """Whoever reads the output has closed the pipe, as `head` does."""
+
+
 class LazyGroup(TyperGroup):
     """Knows its commands by name and help line; imports one only when it is called or asked for its own help."""
 
@@ -82,6 +87,13 @@ class LazyGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         return name, COMMANDS[name].load() if name in COMMANDS else command, rest
 
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """Help is printed here."""
+        try:
+            return super().make_context(*arguments, **settings)
+        except BrokenPipeError:
+            raise ReaderGone from None
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -92,6 +104,8 @@ class LazyGroup(TyperGroup):
                 file=sys.stderr,
             )
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:  # Typer would end with 1
+            raise ReaderGone from None
 
 
 app = typer.Typer(
@@ -123,7 +137,25 @@ def hone(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line. Exit status: 0, 1 failed, 2 bad usage or input, 130 interrupted."""
+    """Run a command line. Exit status: 0, 1 failed, 2 bad usage or input, 130 interrupted, 141 its reader has gone."""
+    _expect_narrow_streams()
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
+    except (BrokenPipeError, ReaderGone):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes as it ends
+        return EXIT_PIPE
+
+
+def _expect_narrow_streams() -> None:
+    """What a terminal's encoding lacks is written as `?`, not raised."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     if str(Path.cwd()) not in sys.path:  # where a plug-in may lie; after everything that is installed
         sys.path.append(str(Path.cwd()))
     misplaced = misplaced_floor()
@@ -142,6 +174,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("HONE_DEBUG", "0") not in ("", "0"):
             raise
         return _fail(str(why), EXIT_BAD_INPUT if isinstance(why, BadInput) else EXIT_FAILED)
+    except BrokenPipeError:
+        raise
+    except OSError as why:
+        from rl.run.unusable_path import FULL, refusal
+
+        debugging = os.environ.get("HONE_DEBUG", "0") not in ("", "0")
+        if debugging or (why.filename is None and why.errno not in FULL):
+            raise
+        return _fail(refusal(why), EXIT_BAD_INPUT)
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 

@@ -52,6 +52,7 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
 
     from rich.console import Console
 
+    from recipes.commands.output.plain_console import plain_console
     from rl.run.output import command_log
 
     run_path = Path(settings.run_dir).absolute()
@@ -68,7 +69,7 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
         from rl.run.run_directory import RunDirectory
         from rl.stages.runner import StageRunner
 
-        run, console = RunDirectory(Path(scratch)), Console(file=terminal)
+        run, console = RunDirectory(Path(scratch)), plain_console(terminal)
         run.logs = log.parent
         data = RunData((), _heldout(settings, prompt_set, run_path, run.path), ())
         with ProgressDisplay(Console(quiet=True)) as display, StageRunner(settings, run, display) as runner:

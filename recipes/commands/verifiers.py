@@ -14,9 +14,9 @@ def list_verifiers() -> None:
     """Every verifier: kind, options with defaults, an example."""
     import dataclasses
 
-    from rich.console import Console
     from rich.table import Table
 
+    from recipes.commands.output.plain_console import plain_console
     from verifiers.registry import verifier_class, verifier_names
 
     table = Table("kind", "judges", "options (default)", "example: reference -> answer", show_lines=True)
@@ -28,7 +28,7 @@ def list_verifiers() -> None:
         )
         example = f"{found.example.reference!r} -> {found.example.answer!r}"
         table.add_row(name, found.summary, options, example)
-    Console().print(table)
+    plain_console().print(table)
 
 
 @app.command("check")
@@ -42,9 +42,10 @@ def check_verifier(
     """Run the conformance kit on one verifier; exit status 1 when a check fails."""
     from pathlib import Path
 
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    from recipes.commands.output.plain_console import plain_console
     from verifiers.kit.conformance import check_conformance
 
     places = {}
@@ -56,9 +57,9 @@ def check_verifier(
     colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
     table = Table("check", "result", "seconds", "what to do", title=f"verifier {name}")
     for result in results:
-        colour = colours[result.status]
-        table.add_row(result.name, f"[{colour}]{result.status}[/]", f"{result.seconds:.2f}", result.detail)
-    Console().print(table)
+        status = Text(result.status, colours[result.status])
+        table.add_row(result.name, status, f"{result.seconds:.2f}", result.detail)
+    plain_console().print(table)
     if any(result.status == "failed" for result in results):
         raise typer.Exit(1)
 
@@ -78,22 +79,23 @@ def fuzz_verifier(
     import json
     from pathlib import Path
 
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    from recipes.commands.output.plain_console import plain_console
     from verifiers.counted import counted
     from verifiers.kit.fuzz import fuzz
     from verifiers.verifier import shown
 
-    console = Console()
-    with console.status(f"fuzzing {name}") as status:
+    console = plain_console()
+    with console.status(Text(f"fuzzing {name}")) as status:
         report = fuzz(
             name,
             seconds=seconds,
             seed=seed,
             cases=Path(cases) if cases else None,
             progress=lambda tried, found: status.update(
-                f"fuzzing {name}: {counted(tried, 'answer')}, {counted(found, 'finding')}"
+                Text(f"fuzzing {name}: {counted(tried, 'answer')}, {counted(found, 'finding')}")
             ),
         )
     console.print(

@@ -86,9 +86,9 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def _check_references(file: Path, columns: Columns, verifier: str | None, options: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from recipes.commands.output.plain_console import plain_console
     from verifiers.counted import counted
     from verifiers.errors import BadInput
     from verifiers.files.case_file import read_rows
@@ -108,7 +108,7 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
     bad = check_references(rows())
     if not num_rows:
         raise BadInput(f"{file.name} holds no rows")
-    console = Console()
+    console = plain_console()
     if not bad:
         console.print(f"{counted(num_rows, 'reference')}, each scores 1 against itself")
         return

@@ -150,8 +150,7 @@ class Algorithm:
         _require_importance(self.config)
         _require_weights(self.config.reward_weights)
         self._require_estimator()
-        if self.needs_groups:
-            self._require_groups(prompts)
+        self.require_groups(prompts)
 
     def _require_estimator(self) -> None:
         config = self.config
@@ -164,7 +163,10 @@ class Algorithm:
                 "rl.whiten_advantages=true, or name 'decoupled_gae'"
             )
 
-    def _require_groups(self, prompts: Sequence[Prompt]) -> None:
+    def require_groups(self, prompts: Sequence[Prompt]) -> None:
+        """Raises: BadInput for prompts that are sampled once where the responses of a prompt are compared."""
+        if not self.needs_groups:
+            return
         config, name = self.config, f"rl.advantage={self.config.advantage!r}"
         if config.algorithm is not None:
             name = f"rl.algorithm={config.algorithm!r}"

@@ -17,7 +17,9 @@ from sampler.vllm_pool.sampler_config import SamplerConfig
 class Recipe(Section):
     """One run. ``hone run RECIPE`` reads it; the resolved form is kept in the run directory."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="letters, digits and . _ -")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]+$", coerce_numbers_to_str=True, description="letters, digits and . _ -"
+    )
     seed: int = Field(1, ge=0, description="of data, weights, shuffles and samples")
     run_dir: str = Field("runs/${name}", description="where everything goes; the same again resumes")
     model: ModelConfig = ModelConfig()
@@ -57,7 +59,9 @@ class Recipe(Section):
 class RewardRecipe(RewardTrainingConfig):
     """`hone reward-model train RECIPE` reads it; the resolved form is kept in the run directory."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="letters, digits and . _ -")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]+$", coerce_numbers_to_str=True, description="letters, digits and . _ -"
+    )
     seed: int = Field(1, ge=0, description="of data, weights and shuffles")
     run_dir: str = Field("runs/${name}", description="where everything goes; the same again resumes")
     model: ModelConfig = ModelConfig()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rl.recipe.section import Section
 
@@ -66,3 +66,11 @@ class ScheduleConfig(Section):
     lr: float = Field(gt=0, description="learning rate after the warm-up")
     min_lr: float = Field(0.0, ge=0, description="learning rate of the last step")
     warmup_frac: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+
+    @model_validator(mode="after")
+    def _falls(self) -> ScheduleConfig:
+        if self.min_lr > self.lr:
+            raise ValueError(
+                f"min_lr={self.min_lr:g} is above lr={self.lr:g}, so the rate would rise: set min_lr too"
+            )
+        return self

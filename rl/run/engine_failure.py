@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rl.run.unusable_path import FULL, refusal
 from verifiers.errors import HoneError
 
 MAX_SHOWN = 300
@@ -30,11 +31,14 @@ def failures_in_one_line(log: Path) -> Iterator[None]:
     except HoneError:
         raise
     except Exception as error:  # the boundary: anything may come out of an engine
-        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        with suppress(OSError), log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("\n" + "".join(traceback.format_exception(error)))
         cause = getattr(error, "cause", None)
         if isinstance(cause, HoneError):
             raise cause from error
+        refused = cause if isinstance(cause, OSError) else error
+        if isinstance(refused, OSError) and refused.errno in FULL:
+            raise EngineFailure(f"{refusal(refused)}; the same command resumes") from error
         raise EngineFailure(words_for(error, log)) from error
 
 

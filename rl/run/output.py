@@ -76,7 +76,21 @@ def send_output_to(log_path: str | Path) -> None:
 def _open_log(log_path: str | Path) -> TextIO:
     path = Path(log_path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
+    file = path.open("ab", buffering=0)
+    return _Log(file, encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True)
+
+
+class _Log(io.TextIOWrapper):
+    """A log that loses lines where its disk is full: what is logged must not end what logs it."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 def _flush_standard_streams() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psutil
 
+from verifiers.errors import BadInput
+
 if TYPE_CHECKING:
     from rl.recipe.recipe import Recipe
 
 START_TRIES = 3
+ANSWER_WITHIN_S = 5.0
 
 # What a cluster of this process's own starts with, and hands to every worker; what the user has set wins.
 OWN_CLUSTER_ENVIRONMENT = {
@@ -47,11 +51,26 @@ def ray_session(num_cpus: int, object_store_mib: int) -> Iterator[None]:
         ray.shutdown()
 
 
+def require_reachable(address: str) -> None:
+    """Raises: BadInput where nobody listens at a RAY_ADDRESS of the form host:port; Ray itself asks for minutes."""
+    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto", "local", or a name that only Ray can resolve
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_WITHIN_S).close()
+    except (OSError, OverflowError) as why:
+        raise BadInput(
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({why}): start it there, or unset RAY_ADDRESS to run on "
+            "this machine"
+        ) from None
+
+
 def _join_or_start(num_cpus: int, object_store_mib: int) -> None:
     import ray
 
     address = os.environ.get("RAY_ADDRESS")
     if address:
+        require_reachable(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         return
     for name, value in OWN_CLUSTER_ENVIRONMENT.items():

@@ -23,6 +23,7 @@ from rl.recipe.run_config import MetricsConfig
 from rl.run.metrics_log import MetricsLog, sinks_of
 from rl.run.run_record import read_manifests
 from rl.run.stage_directory import MANIFEST, StageDirectory
+from rl.run.unusable_path import refusal
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput
 
@@ -43,9 +44,18 @@ class RunDirectory:
         sink of metrics that is not installed."""
         settings = yaml.safe_load(recipe_yaml).get("metrics")
         sinks = sinks_of(MetricsConfig.model_validate(settings), self.path) if settings is not None else []
-        for directory in (self.path, self.path / "stages", self.logs):
-            directory.mkdir(parents=True, exist_ok=True)
-        lock = (self.path / ".lock").open("ab")
+        try:
+            for directory in (self.path, self.path / "stages", self.logs):
+                directory.mkdir(parents=True, exist_ok=True)
+            write_atomically(
+                self.logs / ".probe", "x"
+            )  # a folder that is there may be full, or somebody else's
+            (self.logs / ".probe").unlink()
+            lock = (self.path / ".lock").open("ab")
+        except OSError as why:
+            raise BadInput(
+                f"the run directory {self.path} cannot be used ({refusal(why)}): change that, or give another run_dir="
+            ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

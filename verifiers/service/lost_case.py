@@ -73,7 +73,7 @@ class LostCases:
 
     def named(self, verdict: Verdict) -> Verdict:
         """An error that came with a traceback, with the file that holds it."""
-        if verdict.code not in ("verifier_raised", "bad_verifier", "worker_died", "load_timeout"):
+        if verdict.code not in ("verifier_raised", "worker_died", "load_timeout"):
             return verdict
         return verdict.with_fields(reason=f"{verdict.reason} (log: {self.log_path})")
 

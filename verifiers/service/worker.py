@@ -50,7 +50,7 @@ class Judge:
             self._unloadable[key] = Verdict.failed("bad_verifier", str(why))
             return False
         except (Exception, SystemExit) as why:  # noqa: BLE001 - importing plug-in code
-            self._unloadable[key] = raised(name, "loading", why).with_fields(code="bad_verifier")
+            self._unloadable[key] = raised(name, "loading", why)
             return False
         self._verifiers[key] = verifier
         return True

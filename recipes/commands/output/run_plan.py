@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from recipes.commands.output.check_list import run_checks
+from recipes.commands.output.plain_console import plain_console
+from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.preflight.check import Check, Finding
@@ -40,26 +41,34 @@ def print_plan(recipe: Recipe) -> list[Finding]:
         work = _data(recipe) if stage.kind == "prepare" else stage.work
         table.add_row(stage.title, work, *(["done" if stage.is_done else "to do"] if has_begun else []))
     judge = recipe.judging.reward_model
-    console = Console()
+    console = plain_console()
     console.print(table)
     console.print(
         f"engines: {counted(recipe.trainer.num_ranks, 'trainer rank')} (ZeRO-{recipe.trainer.zero_stage}), "
         f"{counted(recipe.sampler.num_workers, 'rollout worker')} on {recipe.sampler.device}"
         + (f", {judge.sampler.num_workers} of the reward model" if judge and judge.has_checkpoint else "")
     )
-    return run_checks(_checks(recipe), console)
+    return run_checks(_checks(recipe, learns_policy=any(stage.kind == "rl" for stage in stages)), console)
 
 
-def _checks(recipe: Recipe) -> Iterator[Check]:
+def _checks(recipe: Recipe, *, learns_policy: bool) -> Iterator[Check]:
     """Of the files that the recipe names, and of what it says by itself."""
     files = {name: path for name, path in own_sets(recipe).items() if _is_local(path)}
     sets: dict[str, LoadedSet] = {}
     yield from check_reading(files, sets, own=files, max_decoded=0)
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
+    if learns_policy:
+        yield Check("responses are compared in groups", partial(_groups, recipe, sets))
     yield Check("prompts and responses fit", partial(response_room, recipe))
     if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
         yield Check("comparisons fit the reward model", partial(comparison_room, recipe))
+
+
+def _groups(recipe: Recipe, sets: Mapping[str, LoadedSet]) -> Finding:
+    train = sets["train"].rows if "train" in sets else ()
+    algorithm_of(recipe.rl).require_groups(train)
+    return Finding("ok", f"{recipe.rl.samples_per_prompt} a prompt")
 
 
 def _data(recipe: Recipe) -> str:

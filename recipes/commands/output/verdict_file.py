@@ -55,11 +55,12 @@ class VerdictFile:
 
     def show(self) -> None:
         """The table of outcomes, the slowest cases, and what could not be judged."""
-        from rich.console import Console
-        from rich.markup import escape
         from rich.table import Table
+        from rich.text import Text
 
-        console = Console()
+        from recipes.commands.output.plain_console import plain_console
+
+        console = plain_console()
         total = self.counts.total()
         table = Table("outcome", "cases", "rate", title=counted(total, "case"))
         for name, count in sorted(self.counts.items(), key=lambda item: (-item[1], item[0])):
@@ -70,14 +71,14 @@ class VerdictFile:
             console.print(f"mean score {self._sum_scores / num_judged:.4f} over {num_judged} judged cases")
         slow = Table("slowest", "verifier", "ms", "outcome", "reason")
         for seconds, case, verdict in self._slowest:
-            words = escape(case.case_id), case.verifier, f"{1000 * seconds:.2f}", outcome(verdict)
-            slow.add_row(*words, escape(verdict.reason[:80]))
+            ms = f"{1000 * seconds:.2f}"
+            slow.add_row(case.case_id, case.verifier, ms, outcome(verdict), verdict.reason[:80])
         console.print(slow)
         for case, verdict in self.unjudged[:NUM_UNJUDGED_SHOWN]:
-            console.print(
-                f"[red]not judged[/] {escape(case.case_id)} ({case.verifier}, {verdict.code}): "
-                f"{escape(verdict.reason)}"
+            line = Text("not judged", "red").append(
+                f" {case.case_id} ({case.verifier}, {verdict.code})", "default"
             )
+            console.print(line.append(f": {verdict.reason}", "default"))
         if len(self.unjudged) > NUM_UNJUDGED_SHOWN:
             console.print(f"... and {len(self.unjudged) - NUM_UNJUDGED_SHOWN} more that were not judged")
         if self.path is not None:

@@ -1,0 +1,194 @@
+"""Pipes, narrow terminals, markup in data, paths that may not be used: one line, and the exit status of a good tool."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from recipes import cli
+from tests.unit.recipes.test_cli import REPOSITORY
+
+NOBODY = 65534
+
+
+def hone(*arguments, cwd, without_rights=False, **settings):
+    """``without_rights``: root's way into other users' files is given up, as any user has none."""
+    command = [sys.executable, "-m", "recipes", *map(str, arguments)]
+    if without_rights and os.getuid() == 0:
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", **settings}
+    return subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120,
+        errors="replace",
+    )  # fmt: skip
+
+
+def write_rows(path, num_rows, **row):
+    rows = [
+        {"id": f"{i}", "answer": "7", "reference": "7", "verifier": "number", **row} for i in range(num_rows)
+    ]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    return path
+
+
+def one_line(done):
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("hone: error: ") and done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_closed_pipe_ends_a_command_silently(tmp_path):
+    """Its reader is gone before the first line, as after `| head -1` of a long table."""
+    write_rows(tmp_path / "a.jsonl", 3)
+    for arguments in (["verify", "a.jsonl"], ["verifiers", "list"], ["recipe", "keys"], ["--help"]):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "recipes", *arguments],
+                cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdout=write_end,
+                stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            )  # fmt: skip
+        finally:
+            os.close(write_end)
+        assert (arguments, done.returncode, done.stderr) == (arguments, cli.EXIT_PIPE, "")
+
+
+def test_a_narrow_terminal_gets_question_marks(tmp_path):
+    write_rows(tmp_path / "a.jsonl", 2, id="é✓")
+    narrow = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (tmp_path / "a.jsonl").write_text(
+        '{"id": "é✓", "answer": "七", "reference": "x", "verifier": "nümber"}\n'
+    )
+    for arguments in (
+        ["verify", "a.jsonl"],
+        ["verifiers", "list"],
+        ["recipe", "keys"],
+        ["verify", "ü✓.jsonl"],
+    ):
+        done = hone(*arguments, cwd=tmp_path, **narrow)
+        assert "Traceback" not in done.stderr and "UnicodeEncodeError" not in done.stderr
+        assert done.stdout.isascii() and done.stderr.isascii()
+
+
+def test_markup_in_data_is_shown_as_it_stands(tmp_path):
+    row = {"id": "[red]x[/]", "answer": "7[/]", "reference": "[/]7", "verifier": "num[/]ber"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    done = hone("verify", "a.jsonl", cwd=tmp_path, COLUMNS="200")
+    assert done.returncode == 1
+    assert "not judged [red]x[/] (num[/]ber, bad_verifier): unknown verifier 'num[/]ber'" in done.stdout
+    row["verifier"] = "number"
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    done = hone("verify", "a.jsonl", "--check-references", cwd=tmp_path, COLUMNS="200")
+    assert "[/]7" in done.stdout and "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def unusable(tmp_path):
+    """Path -> why nothing can be written there."""
+    (tmp_path / "file").write_text("")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    if os.getuid() == 0:  # it is its owner's still, and that is another user
+        if shutil.which("setpriv") is None:
+            pytest.skip("root needs setpriv to give up its rights")
+        os.chown(closed, NOBODY, NOBODY)
+    return {
+        closed / "x": "may not write there",
+        tmp_path / "file": "is below, a file",
+        tmp_path / "file" / "x": "is below, a file",
+    }
+
+
+def test_an_output_that_may_not_be_written_is_one_line(tmp_path, unusable):
+    write_rows(tmp_path / "a.jsonl", 1)
+    for folder, why in unusable.items():
+        done = hone(
+            "verify", tmp_path / "a.jsonl", "--out", folder / "out.jsonl", cwd=tmp_path, without_rights=True
+        )
+        assert done.returncode == cli.EXIT_BAD_INPUT
+        assert why in one_line(done)
+
+
+def test_a_data_file_that_may_not_be_read_is_one_line(tmp_path, unusable):
+    data = write_rows(tmp_path / "a.jsonl", 1)
+    data.chmod(0o000)
+    if os.getuid() == 0:
+        os.chown(data, NOBODY, NOBODY)
+    assert "a.jsonl" in one_line(hone("verify", data, cwd=tmp_path, without_rights=True))
+
+
+def test_a_run_directory_that_may_not_be_used_is_one_line(tmp_path, unusable):
+    recipe = REPOSITORY / "tests/data/tiny_program.yaml"
+    for folder, why in unusable.items():
+        done = hone("run", recipe, f"run_dir={folder}", cwd=tmp_path, without_rights=True)
+        assert done.returncode == cli.EXIT_BAD_INPUT
+        assert why in one_line(done) and "give another run_dir=" in done.stderr
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system of 64 KiB without a free byte."""
+    mount = tmp_path / "full"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=1777", "tmpfs", str(mount)]
+    if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
+def fill(folder):
+    with (folder / "filler").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            pass
+
+
+def test_a_run_directory_on_a_full_disk_is_one_line(full_disk, tmp_path):
+    fill(full_disk)
+    done = hone(
+        "run", REPOSITORY / "tests/data/tiny_program.yaml", f"run_dir={full_disk / 'run'}", cwd=tmp_path
+    )
+    assert done.returncode == cli.EXIT_BAD_INPUT
+    assert "the disk is full: free some space" in one_line(done)
+
+
+def test_a_disk_that_fills_up_under_a_run_is_said(full_disk):
+    from rl.run.engine_failure import EngineFailure, failures_in_one_line
+    from rl.run.output import quiet_third_party
+
+    log = full_disk / "driver.log"
+    with pytest.raises(EngineFailure, match="the disk is full: free some space; the same command resumes"):
+        with quiet_third_party(log, native=False), failures_in_one_line(log):
+            fill(full_disk)
+            print("x" * 100_000)  # others' output is lost, and nothing else
+            (full_disk / "metrics.jsonl").write_text("y" * 100_000)
+
+
+def test_a_job_s_number_is_a_name(tmp_path):
+    done = hone(
+        "run", REPOSITORY / "tests/data/tiny_program.yaml", "name=4711", "--dry-run", cwd=tmp_path,
+    )  # fmt: skip
+    assert "4711: 2 rounds into runs/4711" in " ".join(done.stdout.split())
+
+
+def test_groups_of_one_are_told_at_the_dry_run(tmp_path):
+    single = ("rl.samples_per_prompt=1", "rl.prompts_per_step=96")
+    done = hone("run", REPOSITORY / "tests/data/tiny_program.yaml", *single, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "rl.samples_per_prompt must be at least 2, got 1" in " ".join(done.stdout.split())
+
+
+def test_a_rate_below_its_floor_is_refused(tmp_path):
+    done = hone(
+        "run", REPOSITORY / "tests/data/tiny_program.yaml", "sft.schedule.lr=1e-6", "--dry-run", cwd=tmp_path,
+    )  # fmt: skip
+    assert "min_lr=1e-05 is above lr=1e-06" in one_line(done)

@@ -1,0 +1,30 @@
+"""A Ray address that leads nowhere is said at once."""
+
+import socket
+import time
+
+import pytest
+
+from rl.run import ray_session
+from verifiers.errors import BadInput
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "no-such-host.invalid:{}"])
+def test_a_dead_address_answers_within_ten_seconds(monkeypatch, form):
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", form.format(taken.getsockname()[1]))
+        begun = time.monotonic()
+        with pytest.raises(BadInput, match=r"no Ray cluster answers at RAY_ADDRESS=.*unset RAY_ADDRESS"):
+            ray_session._join_or_start(1, 64)
+        assert time.monotonic() - begun < 10
+
+
+def test_an_address_that_only_ray_resolves_is_left_to_it():
+    for address in ("auto", "local", "my-cluster"):
+        ray_session.require_reachable(address)
+
+
+def test_whoever_listens_is_reachable():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ray_session.require_reachable(f"127.0.0.1:{server.getsockname()[1]}")
