@@ -24,6 +24,7 @@ from rl.experience.training_batch import (
 )
 from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.recipe.sft_config import HarvestConfig
+from sampler.rollout import Turn
 from sampler.vision_input import VisionInput
 from sampler.vllm_pool.sample_stats import SampleStats
 from verifiers.errors import BadInput
@@ -253,3 +254,18 @@ def test_mismatch_is_k3_by_hand() -> None:
     tiny = Mismatch.between(sample, sample + np.float32(1e-4))
     assert tiny.kl == pytest.approx(0.5e-8, rel=1e-2)  # not lost to cancellation
     assert Mismatch.between(sample[:0], sample[:0]) == Mismatch(0.0, 0.0)
+
+
+def test_what_the_policy_was_given_between_turns_is_masked(
+    prompt: Callable[..., Any], rollout: Callable[..., Any]
+) -> None:
+    asked = prompt("a")
+    one = rollout(asked, 0, length=2)
+    tool = np.array([20, 21, 22], np.int32)
+    said = np.array([30], np.int32)
+    second = Turn(tool, said, np.array([-7], np.float32), "stop", ((1, 1),))
+    sequence = rollout_sequence(replace(one, turns=(*one.turns, second)), asked, kl_coef=0.5)
+    assert sequence.token_ids.tolist() == [0, 1, 2, 3, 4, 0, 1, 20, 21, 22, 30]
+    assert sequence.loss_mask.tolist() == [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1]
+    assert sequence.columns["sample_logprobs"].tolist() == [0, 0, 0, 0, 0, 0, -1, 0, 0, 0, -7]
+    assert sequence.scalars == {"kl_coef": 0.5}
