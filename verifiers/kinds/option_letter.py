@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from verifiers.reading.plain_text import normalise
 
 OTHER_CONTENT = "?"  # stands among the named letters where a letter is followed by what is not its option
+# Atomic: a list that does not end well is not tried in every shorter way of dividing its blanks.
 LETTER_LIST = (
-    r"\(?[A-Z]\)?(?:\s{0,3}(?:,\s?(?:and|or)?|\band\b|\bor\b|&|/|、|和|与)\s{0,3}\(?(?!I\s[a-z])[A-Z]\)?(?![A-Za-z'’])){0,25}"
-    r"(?![A-Za-z0-9'’])"
+    r"(?>\(?[A-Z]\)?(?:\s{0,3}(?:,\s?(?:and\b|or\b)?|\band\b|\bor\b|&|/|、|和|与)\s{0,3}\(?(?!I\s[a-z])[A-Z]\)?"
+    r"(?![A-Za-z0-9'’])){0,25})(?![A-Za-z0-9'’])"
 )
 OPTION_NOUN = r"(?:options?|choices?|letters?|answers?)"
 LED = re.compile(r"\(?([A-Z])(?:[).:：、]\)?\s*|\s?[-–—]\s|,\s|\)?\s(?=(?:a|an|the)\s))(?!\s)(.+)", re.DOTALL)
