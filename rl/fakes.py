@@ -111,7 +111,6 @@ class FakeTrainer:
         self.calls: list[str] = []
         self.weights, self.critic = "", ""
         self.model_sizes: dict[str, Any] = {}
-        self.num_ranks = 1
 
     def hold(self, batch: Batch, steps: Sequence[Sequence[int]] | None = None) -> FakeHeldBatch:
         return FakeHeldBatch(self, batch, [range(len(batch))] if steps is None else steps)

@@ -59,7 +59,7 @@ class LossInputs:
     columns: Mapping[str, torch.Tensor]
     scalars: Mapping[str, torch.Tensor]
     counts: StepCounts
-    num_ranks: int
+    data_parallel: int
     logprobs: torch.Tensor | None = None
     entropy: torch.Tensor | None = None
     values: torch.Tensor | None = None
@@ -68,7 +68,7 @@ class LossInputs:
     def verl_counts(self) -> dict[str, int]:
         """The step's counts under the names that verl's ``agg_loss`` has for them."""
         return {
-            "dp_size": self.num_ranks,
+            "dp_size": self.data_parallel,
             "batch_num_tokens": self.counts.num_loss_tokens,
             "global_batch_size": self.counts.num_loss_sequences,
         }
@@ -97,7 +97,9 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
         nll = _positive_nll(logprobs, inputs)
         loss = loss + spec.positive_nll_coef * nll
         # Divided by the step's loss tokens later, like all sums: a mean over the right tokens comes out.
-        metrics["positive_nll_sum"] = float(nll.detach()) / inputs.num_ranks * inputs.counts.num_loss_tokens
+        metrics["positive_nll_sum"] = (
+            float(nll.detach()) / inputs.data_parallel * inputs.counts.num_loss_tokens
+        )
     if spec.entropy_coef:
         assert inputs.entropy is not None
         loss = loss - spec.entropy_coef * _aggregated(inputs.entropy, spec, inputs)
@@ -126,7 +128,7 @@ def _critic_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     values, columns = inputs.values, inputs.columns
     assert values is not None
     if spec.name == LINEAR_LOSS:
-        return linear_loss(values, columns["coefficients"], inputs.mask, inputs.num_ranks), {}
+        return linear_loss(values, columns["coefficients"], inputs.mask, inputs.data_parallel), {}
     old_values = None if spec.value_clip is None else columns["old_values"]
     return value_loss(
         values, old_values, columns["returns"], inputs.mask, spec.value_clip, inputs.verl_counts
@@ -169,7 +171,7 @@ def _reference_kl(logprobs: torch.Tensor, ref_logprobs: torch.Tensor, estimator:
 def _positive_nll(logprobs: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
     """-log pi averaged over the tokens of the step's right responses (VAPO, 2504.05118); 0 without any."""
     right_mask = inputs.mask * inputs.scalars["is_right"][:, None]
-    return -(logprobs * right_mask).sum() / max(1, inputs.counts.num_right_tokens) * inputs.num_ranks
+    return -(logprobs * right_mask).sum() / max(1, inputs.counts.num_right_tokens) * inputs.data_parallel
 
 
 def _aggregated(matrix: torch.Tensor, spec: LossSpec, inputs: LossInputs) -> torch.Tensor:

@@ -43,11 +43,11 @@ def value_loss(
 
 
 def linear_loss(
-    values: torch.Tensor, coefficients: torch.Tensor, mask: torch.Tensor, num_ranks: int
+    values: torch.Tensor, coefficients: torch.Tensor, mask: torch.Tensor, data_parallel: int
 ) -> torch.Tensor:
     """Sum of coefficient x value over the optimizer step: carries a gradient that was found outside the trainer, such
     as ``bradley_terry.score_gradients``. Scaled so that the mean over ranks is the sum."""
-    return (values * coefficients * mask).sum() * num_ranks
+    return (values * coefficients * mask).sum() * data_parallel
 
 
 def explained_variance(means: Mapping[str, float]) -> float:

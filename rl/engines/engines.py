@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from reward_models.scoring_service import ScoringService
+from rl.engines.placement import Placement
 from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge, asking, scoring
 from rl.families.checkpoint_check import forbidden_token_ids
@@ -139,7 +140,7 @@ class Engines:
     def _start_trainer(self) -> None:
         from rl.trainer.trainer import Trainer
 
-        device = "cpu" if self.recipe.sampler.device == "cpu" else "cuda"
+        device = Placement.of(self.recipe).trainer_device
         self._trainer = Trainer(
             self.recipe.trainer, self.recipe.model, self._held.hub, self.log_dir, device=device
         )

@@ -41,7 +41,7 @@ class Recipe(Section):
     def _sizes_fit(self) -> Recipe:
         rl = self.rl
         rollouts = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
-        if rollouts % (rl.num_mini_batches * self.trainer.num_ranks):
+        if rollouts % (rl.num_mini_batches * self.trainer.data_parallel):
             given = (
                 f"rl.rollouts_per_step ({rollouts})"
                 if rl.rollouts_per_step
@@ -49,7 +49,7 @@ class Recipe(Section):
             )
             raise ValueError(
                 f"{given} must divide evenly into rl.num_mini_batches x ranks ({rl.num_mini_batches} x "
-                f"{self.trainer.num_ranks})"
+                f"{self.trainer.data_parallel})"
             )
         if max(self.evaluation.pass_at, default=1) > self.evaluation.samples_per_prompt:
             raise ValueError("evaluation.pass_at asks for more than evaluation.samples_per_prompt")

@@ -30,7 +30,7 @@ class TrainerConfig(Section):
     """The DeepSpeed ranks."""
 
     num_nodes: int = Field(1, ge=1, description="machines that train")
-    ranks_per_node: int = Field(1, ge=1, description="data-parallel processes of a machine, one a GPU")
+    ranks_per_node: int = Field(1, ge=1, description="processes of a machine, one a GPU")
     threads_per_rank: int = Field(2, ge=1, description="CPU threads of a rank")
     zero_stage: Literal[1, 2, 3] = Field(
         1, description="what ranks share out: optimizer states; gradients too; parameters too"
@@ -57,7 +57,13 @@ class TrainerConfig(Section):
 
     @property
     def num_ranks(self) -> int:
+        """Processes of the trainer."""
         return self.num_nodes * self.ranks_per_node
+
+    @property
+    def data_parallel(self) -> int:
+        """The data-parallel degree: how many parts of a batch are trained on at once. Today every rank has one."""
+        return self.num_ranks
 
 
 class ScheduleConfig(Section):

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from rl.families.family import ModelFamily
 from rl.recipe.trainer_config import TrainerConfig
 from rl.trainer.hub_weights import HubWeights
+from rl.trainer.layout import ParallelLayout
 from rl.trainer.rank_work import TrainerSetup
 
 MicroLoss = Callable[[], tuple[torch.Tensor, dict[str, float]]]
@@ -44,7 +45,7 @@ class DeepSpeedModel:
             model_parameters=list(_decay_groups(module, setup.trainer.weight_decay)),
             config=deepspeed_config(setup.trainer, dtype=setup.model.dtype, device=setup.device),
         )
-        self.rank, self.num_ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        self.rank, self.layout = torch.distributed.get_rank(), ParallelLayout.of(setup.trainer)
         self.hub_weights = HubWeights(family, module.model, gather=self.is_partitioned)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -81,7 +82,7 @@ class DeepSpeedModel:
             self.engine.set_gradient_accumulation_boundary(index == len(micro_losses) - 1)
             value, sums = micro_loss()
             self.engine.backward(value)
-            sums["loss"] = float(value.detach()) / self.num_ranks
+            sums["loss"] = float(value.detach()) / self.layout.data
             for name, addend in sums.items():
                 metrics[name] = metrics.get(name, 0.0) + addend
         self.engine.step()

@@ -14,6 +14,7 @@ from rl.data.batch import Batch, StepCounts
 from rl.data.failed_batch import require_finite
 from rl.data.token_sequence import Floats
 from rl.recipe.trainer_config import TrainerConfig
+from rl.trainer.layout import ParallelLayout
 from rl.trainer.micro_batch import Plan, balanced, cut_micro_batches
 from rl.trainer.rank_work import RankStep, RankWork
 
@@ -41,6 +42,7 @@ class HeldBatch:
         log_dir: Path,
     ) -> None:
         self._config = config
+        self._layout = ParallelLayout.of(config)
         self._call_ranks = call
         self._log_dir = log_dir
         self._batch = batch
@@ -48,7 +50,7 @@ class HeldBatch:
         self._steps = steps
         self._sent: Batch | None = None
         shares = [
-            [[step[i] for i in share] for share in balanced(batch.lengths[step], config.num_ranks)]
+            [[step[i] for i in share] for share in balanced(batch.lengths[step], self._layout.data)]
             for step in map(list, steps)
         ]
         parts = [sorted(chain.from_iterable(of_rank)) for of_rank in zip(*shares, strict=True)]
@@ -97,7 +99,9 @@ class HeldBatch:
             ]
             work.append(RankWork(self._key, own_steps, **self._news(self._batch.select(part))))
         self._sent = self._batch
-        return self._call_ranks(method, work, *([each] * len(work) for each in arguments))
+        work = self._layout.of_ranks(work)
+        outputs = self._call_ranks(method, work, *([each] * len(work) for each in arguments))
+        return self._layout.of_replicas(outputs)
 
     def _news(self, part: Batch) -> dict[str, Any]:
         """A rank's part of the batch, or what of its columns and scalars was not sent before."""

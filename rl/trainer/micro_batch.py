@@ -17,16 +17,16 @@ def sequence_cost(lengths: Ints) -> list[int]:
     return [int(24576 * length + length * length) for length in lengths]
 
 
-def balanced(lengths: Ints, num_ranks: int) -> list[list[int]]:
-    """Shares of equal work, one a rank, in ascending order each; of as many sequences where they divide evenly."""
-    if num_ranks == 1:
+def balanced(lengths: Ints, data_parallel: int) -> list[list[int]]:
+    """Shares of equal work, one a replica, in ascending order each; of as many sequences where they divide evenly."""
+    if data_parallel == 1:
         return [list(range(len(lengths)))]
-    if len(lengths) < num_ranks:
-        return [[i] if i < len(lengths) else [] for i in range(num_ranks)]
+    if len(lengths) < data_parallel:
+        return [[i] if i < len(lengths) else [] for i in range(data_parallel)]
     from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
     partitions: list[list[int]] = get_seqlen_balanced_partitions(
-        sequence_cost(lengths), num_ranks, equal_size=len(lengths) % num_ranks == 0
+        sequence_cost(lengths), data_parallel, equal_size=len(lengths) % data_parallel == 0
     )
     return [sorted(share) for share in partitions]
 

@@ -61,7 +61,7 @@ class RankModels:
             placeholder_ids=self.family.placeholder_ids(policy.model.config),
             pad_token_id=processor.tokenizer.pad_token_id,
             packed=setup.trainer.layout == "packed",
-            always_picture=self.policy.is_partitioned or self.policy.num_ranks > 1,
+            always_picture=self.policy.is_partitioned or self.policy.layout.num_ranks > 1,
             cache_bytes=setup.trainer.image_cache_mib << 20,
             device=self.device,
         )
@@ -217,7 +217,7 @@ class RankModels:
                 name: torch.from_numpy(scalar).to(self.device) for name, scalar in micro_batch.scalars.items()
             },
             counts=counts,
-            num_ranks=self.policy.num_ranks,
+            data_parallel=self.policy.layout.data,
             logprobs=None if of_critic else tensors.matrix(output),
             entropy=None if entropy is None else tensors.matrix(entropy),
             values=tensors.matrix(output) if of_critic else None,

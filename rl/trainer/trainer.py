@@ -52,10 +52,6 @@ class Trainer:
             "build", TrainerSetup(str(model_path), model, config, str(log_dir), device)
         )[0]
 
-    @property
-    def num_ranks(self) -> int:
-        return self.config.num_ranks
-
     def hold(self, batch: Batch, steps: Sequence[Sequence[int]] | None = None) -> HeldBatch:
         """A batch to be kept on the ranks for several calls; ``steps`` are the indices of each optimizer step: by
         default all in one."""

@@ -13,6 +13,7 @@ from recipes.commands.output.plain_console import plain_console
 from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
+from rl.engines.placement import Placement
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
 from rl.preflight.environment import check_environment
@@ -41,12 +42,13 @@ def print_plan(recipe: Recipe) -> list[Finding]:
         work = _data(recipe) if stage.kind == "prepare" else stage.work
         table.add_row(stage.title, work, *(["done" if stage.is_done else "to do"] if has_begun else []))
     judge = recipe.judging.reward_model
-    console = plain_console()
+    console, placement = plain_console(), Placement.of(recipe)
     console.print(table)
     console.print(
         f"engines: {counted(recipe.trainer.num_ranks, 'trainer rank')} (ZeRO-{recipe.trainer.zero_stage}), "
         f"{counted(recipe.sampler.num_workers, 'rollout worker')} on {recipe.sampler.device}"
         + (f", {judge.sampler.num_workers} of the reward model" if judge and judge.has_checkpoint else "")
+        + (f"; {placement.num_gpus:g} GPUs at once" if placement.num_gpus else "")
     )
     return run_checks(_checks(recipe, learns_policy=any(stage.kind == "rl" for stage in stages)), console)
 

@@ -63,7 +63,7 @@ def inputs(lengths: list[int], seed: int = 0) -> LossInputs:
             "is_right": torch.from_numpy(is_right),
         },
         counts=StepCounts(int(mask.sum()), int(mask.any(-1).sum()), int((mask * is_right[:, None]).sum())),
-        num_ranks=1,
+        data_parallel=1,
         logprobs=now,
         entropy=column(1.0).abs(),
         values=values,
@@ -82,7 +82,7 @@ def part(whole: LossInputs, indices: list[int], num_ranks: int) -> LossInputs:
     """Some of the sequences as another rank's micro-batch, with padding of its own; global counts stay."""
     width = max(int(whole.logprobs[index].count_nonzero()) for index in indices)
     cut = each_tensor(whole, lambda each: each[indices, :width] if each.ndim == 2 else each[indices])
-    return dataclasses.replace(cut, num_ranks=num_ranks)
+    return dataclasses.replace(cut, data_parallel=num_ranks)
 
 
 def policy_by_hand(spec: LossSpec, given: LossInputs) -> float:

@@ -178,7 +178,7 @@ def loss_inputs() -> Any:
         columns={"old_logprobs": logprobs, "advantages": advantages},
         scalars={},
         counts=StepCounts(5, 2),
-        num_ranks=1,
+        data_parallel=1,
         logprobs=logprobs,
     )
     return inputs, logprobs, advantages, mask

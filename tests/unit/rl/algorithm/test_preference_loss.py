@@ -85,7 +85,7 @@ def by_parts(
             columns={"coefficients": torch.stack([given, torch.ones_like(given)], dim=1)},
             scalars={},
             counts=StepCounts(len(features), len(features)),
-            num_ranks=num_ranks,
+            data_parallel=num_ranks,
             values=values,
         )
         loss, metrics = compute_loss(LossSpec(LINEAR_LOSS), inputs)

@@ -15,9 +15,8 @@ from PIL import Image
 import rl.trainer.policy_model
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
-from rl.trainer.collator import Collator
+from rl.trainer.collator import Collator, VisionCache
 from rl.trainer.policy_model import MicroBatch, PolicyModel
-from rl.trainer.vision_cache import VisionCache
 from sampler.vision_input import VisionInput
 
 TEMPERATURE = 0.7

@@ -97,7 +97,7 @@ def test_loss_and_gradients(tiny: Any, two_turns: tuple[TokenSequence, dict[str,
         columns={},
         scalars={},
         counts=batch.counts,
-        num_ranks=1,
+        data_parallel=1,
         logprobs=tensors.matrix(logprobs),
     )
     loss, _ = compute_loss(LossSpec(), given)
