@@ -1,0 +1,35 @@
+"""Long runs of one mark, as a policy in trouble writes them: every reader is linear in them, or refuses early."""
+
+import time
+
+import pytest
+
+from verifiers.registry import load_verifier
+
+RUNS = [
+    "最终答案" + "$" * 60_000,
+    "La respuesta final es " + "$" * 60_000,
+    "\\boxed{1" + " " * 60_000,
+    "\\boxed{1}" + " " * 60_000 + "\\boxed{2}",
+    "*" * 60_000,
+    "\\" * 60_000,
+    "5 " + " " * 60_000 + " x",
+    "answer: " + "\\, " * 1_300,
+    "answer: " + "*" * 3_900,
+    "3,[2" + "±" * 60_000,
+    "a, " * 20_000,
+    " or " * 15_000,
+    "1. a\n" * 12_000,
+    "**1** " * 10_000,
+]
+
+
+@pytest.mark.parametrize("kind", ["math", "number", "count", "relaxed_accuracy", "string", "anls"])
+def test_long_runs_are_quick(kind):
+    verifier = load_verifier(kind)
+    prepared = verifier.prepare("5")
+    for text in RUNS:
+        started = time.process_time()
+        verdict = verifier.judge_prepared(prepared, text)
+        assert time.process_time() - started < 2, text[:30]
+        assert verdict.score in (0.0, None) or verdict.score < 1
