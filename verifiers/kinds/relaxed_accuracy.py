@@ -22,7 +22,7 @@ from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, show
 _SCALE_LETTERS = "kKMBT"
 _ITEMS = re.compile(r"\s*(?:,\s+|;\s*|,(?!\d{3}(?!\d))|\n|\band\b|&)\s*")
 _YES_NO = re.compile(r"(yes|no)[,.;:]\s+(?!.*\b(?:yes|no)\b).+", re.IGNORECASE | re.DOTALL)
-_IDENTIFIER = re.compile(r"0\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|.*[A-Za-z]+\d.*")
+_IDENTIFIER = re.compile(r"0\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|.*[A-Za-z]\d.*")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class RelaxedAccuracyVerifier(Verifier[ChartValue, ChartValue]):
 
 def _chart_number(text: str, number: Quantity | None) -> Quantity | None:
     """None for what is compared as text: years apart, an identifier is no number."""
-    return None if _IDENTIFIER.fullmatch(text.strip()) else number
+    return None if number is None or _IDENTIFIER.fullmatch(text.strip()) else number
 
 
 def _same_text(wanted: str, stated: str) -> bool:
