@@ -49,7 +49,7 @@ _PLURAL = (
     r"|feet|inche|yard|mile|meter|metre|degree|dollar|cent|pound|ounce|gram|liter|litre|\w*meter|\w*gram)s?\b)"
     r"(?:[a-z]{2,14}s|(?:wo)?men|children|people)"
 )
-_COUNTED_PAIR = re.compile(rf"([\d,.]*\d)\s*(?:\\text\{{)?\s*{_PLURAL} and {_PLURAL}\s*\}}?")
+_COUNTED_PAIR = re.compile(rf"([\d,.]*\d)(?:\s*\\text\{{)?\s*{_PLURAL} and {_PLURAL}\s*\}}?")
 # What a whole answer may also stand for.
 _OTHER_FORMS = (
     (re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
