@@ -169,7 +169,7 @@ def _check_answers(answers: Sequence[FinalAnswer]) -> None:
         if holds_thought(answer.text):
             raise BadInput(
                 f"{location} holds a thought's tags: a judge sees the final answer only, so cut the thought away "
-                "(verifiers.answer.split_response)"
+                "(verifiers.reading.response.split_response)"
             )
 
 

@@ -12,16 +12,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from verifiers.answer import FinalAnswer, SplitResponse, split_response
+    from verifiers.answer import FinalAnswer
     from verifiers.case import Case
     from verifiers.errors import BadInput, BadOption, BadReference, HoneError, UnknownVerifier
+    from verifiers.reading.response import SplitResponse, split_response
     from verifiers.registry import load_verifier, verifier_names
     from verifiers.service.service import VerifierService
     from verifiers.verdict import Verdict
     from verifiers.verifier import Example, NoAnswer, Verifier
 
 _HOME = {
-    "FinalAnswer": "answer", "SplitResponse": "answer", "split_response": "answer",
+    "FinalAnswer": "answer", "SplitResponse": "reading.response", "split_response": "reading.response",
     "HoneError": "errors", "BadInput": "errors", "BadOption": "errors", "BadReference": "errors",
     "UnknownVerifier": "errors",
     "load_verifier": "registry", "verifier_names": "registry",

@@ -11,7 +11,7 @@ from recipes.report.record.rollout_table import RolloutTable
 from recipes.report.record.shown_prompt import ShownPrompt, table_of
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import HarvestResult
-from verifiers.answer import split_response
+from verifiers.reading.response import split_response
 
 ROWS_PER_TYPE = 2
 MAX_ROWS = 8

@@ -22,9 +22,10 @@ from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
 from sampler.vllm_pool.sampler_config import SamplerConfig
-from verifiers.answer import FinalAnswer, split_response
+from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.errors import BadInput, HoneError, near_name
+from verifiers.reading.response import split_response
 from verifiers.service.service import VerifierService
 from verifiers.verdict import Verdict
 

@@ -15,9 +15,10 @@ from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig
 from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import CriticResult
+from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
-from rl.trainer.checkpoint import StageCheckpoint, export_critic
+from rl.trainer.export import export_critic
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

@@ -21,11 +21,11 @@ from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import RewardModelResult
 from rl.run.stopwatch import Stopwatch
+from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
 from rl.stages.sft import epochs_words
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics
-from rl.trainer.checkpoint import StageCheckpoint
 from verifiers.counted import counted
 from verifiers.errors import HoneError
 

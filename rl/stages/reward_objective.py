@@ -18,7 +18,7 @@ from rl.data.prompt_encoder import PromptEncoder
 from rl.data.sft_batches import sft_sequences
 from rl.data.token_sequence import Ints, TokenSequence
 from rl.recipe.judging_config import RewardModelKind
-from rl.trainer.checkpoint import export_critic, export_policy
+from rl.trainer.export import export_critic, export_policy
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

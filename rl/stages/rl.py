@@ -11,10 +11,11 @@ from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import RlResult
+from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.critic import initial_checkpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
-from rl.trainer.checkpoint import StageCheckpoint, export_critic, export_policy
+from rl.trainer.export import export_critic, export_policy
 from verifiers.counted import counted
 
 

@@ -20,9 +20,10 @@ from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, SftResult
+from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics
-from rl.trainer.checkpoint import StageCheckpoint, export_policy
+from rl.trainer.export import export_policy
 from sampler.data.sft_row import SftRow, load_sft_rows
 from verifiers.counted import counted
 from verifiers.errors import BadInput

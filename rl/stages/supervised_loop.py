@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from rl.algorithm.schedule import learning_rate
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.progress import StageProgress
-from rl.trainer.checkpoint import StageCheckpoint
+from rl.stages.checkpoint import StageCheckpoint
 
 if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer

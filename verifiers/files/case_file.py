@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verifiers.answer import FinalAnswer, split_response
+from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.errors import BadInput, near_name
+from verifiers.reading.response import split_response
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.kinds.option_letter import OTHER_CONTENT
 from verifiers.kinds.option_statement import named_options
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
+from verifiers.reading.option_letter import OTHER_CONTENT
 from verifiers.reading.plain_text import normalise
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
+from verifiers.code_sandbox.call_harness import plain
+from verifiers.code_sandbox.program_run import Finished, SandboxFailed, run_program
 from verifiers.errors import BadReference
-from verifiers.sandbox.call_harness import plain
-from verifiers.sandbox.program_run import Finished, SandboxFailed, run_program
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.kinds.stated_quantity import stated_quantity
+from verifiers.expression.values.stated_quantity import stated_quantity
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.reading.quantity import Quantity, read_quantity
 from verifiers.verdict import Verdict

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from verifiers.expression.text.statement import after_phrase
-from verifiers.kinds.option_letter import (
+from verifiers.reading.final_line import boxes, stated_answer, tagged_answer
+from verifiers.reading.option_letter import (
     ALTERNATIVE,
     LED,
     LETTER_LIST,
@@ -20,7 +21,6 @@ from verifiers.kinds.option_letter import (
     other_content,
     plain_text,
 )
-from verifiers.reading.final_line import boxes, stated_answer, tagged_answer
 
 MAX_SENTENCE = 400
 MAX_READ = 20_000  # of a longer final answer only the end is read

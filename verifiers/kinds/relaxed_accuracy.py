@@ -11,8 +11,8 @@ from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.expression.text.outer_mark import MAX_LINE
 from verifiers.expression.text.statement import stated_texts
+from verifiers.expression.values.stated_quantity import stated_quantity
 from verifiers.kinds.number import percent_readings
-from verifiers.kinds.stated_quantity import stated_quantity
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.reading.plain_text import normalise
 from verifiers.reading.quantity import Quantity, read_quantity

@@ -13,9 +13,10 @@ from rl.experience.evaluation import win_rate
 from sampler.atomic_file import write_atomically
 from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.prompt_reader import PromptReader
-from verifiers.answer import FinalAnswer, split_response
+from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
 from verifiers.errors import BadInput
+from verifiers.reading.response import split_response
 
 AT_ONCE = 512
 

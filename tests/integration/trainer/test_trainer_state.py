@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from rl.algorithm.losses import LossSpec
-from rl.trainer.checkpoint import export_policy
+from rl.trainer.export import export_policy
 
 RATES = [1e-3, 7e-4, 2e-4]
 ADAM = {"adam_betas": (0.8, 0.95), "adam_eps": 1e-4, "weight_decay": 0.3, "clip_grad_norm": 0.5}

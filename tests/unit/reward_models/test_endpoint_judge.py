@@ -15,8 +15,9 @@ from PIL import Image
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.endpoint_judge import EndpointJudge
 from sampler.prompt import Prompt
-from verifiers.answer import FinalAnswer, split_response
+from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
+from verifiers.reading.response import split_response
 
 KEY = "sk-very-secret-0123456789"
 KEY_ENV = "HONE_TEST_JUDGE_KEY"

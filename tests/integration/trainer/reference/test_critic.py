@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rl.algorithm.losses import VALUE_LOSS, LossSpec
-from rl.trainer.checkpoint import export_critic
+from rl.trainer.export import export_critic
 
 RELATIVE = 1e-5
 CLIP = 0.2

@@ -12,8 +12,8 @@ from recipes.digits.picture import cell_box, digit_banks, draw_picture
 from recipes.digits.question import QUESTION_TYPES, ask
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts
 from sampler.data.sft_row import load_sft_rows
-from verifiers.answer import split_response
 from verifiers.errors import BadInput
+from verifiers.reading.response import split_response
 from verifiers.registry import load_verifier
 
 SMALL = {"num_train_prompts": 200, "num_heldout_prompts": 80, "num_cold_start_rows": 600}

@@ -13,8 +13,8 @@ from recipes.digits.hybrid import build_description_preferences, build_hybrid
 from reward_models.preference import load_preferences
 from sampler.data.prompt_dataset import load_prompts
 from sampler.data.sft_row import load_sft_rows
-from verifiers.answer import split_response
 from verifiers.errors import BadInput
+from verifiers.reading.response import split_response
 
 SIZES = {
     "num_train_prompts": 20,

@@ -18,7 +18,7 @@ from recipes.digits.question import DigitQuestion
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
-from verifiers.answer import split_response
+from verifiers.reading.response import split_response
 
 Asked = tuple[Prompt, DigitQuestion]
 NUM_SAMPLES = 4

@@ -16,7 +16,8 @@ from rl.run.provenance import content_hash
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import RlResult, SftResult
 from rl.run.stopwatch import Stopwatch
-from rl.trainer.checkpoint import CURSOR, StageCheckpoint, export_policy
+from rl.stages.checkpoint import CURSOR, StageCheckpoint
+from rl.trainer.export import export_policy
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput, HoneError
 

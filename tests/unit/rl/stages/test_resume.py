@@ -10,8 +10,8 @@ from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import Proof
+from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.rl import RlStage
-from rl.trainer.checkpoint import StageCheckpoint
 
 STAGE = "02-rl-r0"
 

@@ -13,8 +13,8 @@ from rl.algorithm.schedule import learning_rate
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
+from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.supervised_loop import STEPS_PER_CALL, StepCall, step_calls
-from rl.trainer.checkpoint import StageCheckpoint
 from rl.trainer.trainer import Trainer
 
 NUM_STEPS, BATCH_SIZE = 21, 3

@@ -2,7 +2,8 @@
 
 import pytest
 
-from verifiers.answer import FinalAnswer, split_response
+from verifiers.answer import FinalAnswer
+from verifiers.reading.response import split_response
 
 
 @pytest.mark.parametrize(

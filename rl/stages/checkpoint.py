@@ -1,11 +1,10 @@
-"""Going on inside a stage: DeepSpeed's checkpoint with a cursor, replaced whole; and the policy left for use."""
+"""Going on inside a stage: DeepSpeed's checkpoint with a cursor, replaced whole."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rl.run.stage_directory import StageDirectory
@@ -14,8 +13,8 @@ from sampler.atomic_file import write_atomically
 if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
+
 CURSOR = "cursor.json"
-NOT_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt", "*.pth")
 
 
 class Resumable(Protocol):
@@ -72,24 +71,3 @@ class StageCheckpoint:
         for path in self.directory.path.glob("checkpoint-*"):
             if path.name != keep:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def export_policy(trainer: Trainer, base: Path, target: Path) -> None:
-    """The policy as a complete checkpoint in the hub layout."""
-    _export(trainer.export, base, target)
-
-
-def export_critic(trainer: Trainer, base: Path, target: Path) -> None:
-    """The critic likewise, with its value head beside the backbone's weights."""
-    _export(trainer.export_critic, base, target)
-
-
-def _export(write_weights: Callable[[Path], None], base: Path, target: Path) -> None:
-    """Configuration, tokenizer and processor from ``base``, weights from the trainer; written under a temporary name
-    and renamed."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(base, temporary, ignore=shutil.ignore_patterns(*NOT_WEIGHTS, ".*"))
-    write_weights(temporary)
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)

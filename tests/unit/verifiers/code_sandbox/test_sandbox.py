@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from verifiers.code_sandbox import jail, program_run
 from verifiers.registry import load_verifier
-from verifiers.sandbox import jail, program_run
 
 REFERENCE = {"entry": "f", "tests": [{"args": [3], "expected": 9}]}
 
