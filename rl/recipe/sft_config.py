@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rl.recipe.section import Section
 from rl.recipe.trainer_config import ScheduleConfig
@@ -32,6 +32,15 @@ class SftConfig(Section):
         "base", description="what rounds after the first start from"
     )
     checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on inside a stage")
+
+    @model_validator(mode="after")
+    def _later_rates_fall(self) -> SftConfig:
+        if self.later_lr is not None and self.later_lr < self.schedule.min_lr:
+            raise ValueError(
+                f"later_lr={self.later_lr:g} is below schedule.min_lr={self.schedule.min_lr:g}, so the rate of later "
+                "rounds would rise: lower min_lr too"
+            )
+        return self
 
 
 class HarvestConfig(Section):

@@ -285,8 +285,7 @@ class _Kit:
         return "the next case scores"
 
     def side_effects(self) -> str:
-        """Judge the example and the first cases under an audit hook, in a process of its own; what is imported there on
-        the first case's time."""
+        """Judge the example and the first cases under an audit hook, in a process of its own; what that imports."""
         cases = [self.example, *self.cases[:100]]
         rows = [[dict(case.options), case.reference, case.answer] for case in cases]
         try:
