@@ -47,6 +47,7 @@ def video_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]
     return encode
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test's folder marks it, and `gpu` tests are skipped without a GPU.
 
