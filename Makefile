@@ -17,7 +17,7 @@ demo: setup
 	if [ $$code -eq 0 ] && [ -n "$$report" ]; then echo "report: $$report"; fi; exit $$code
 
 test: setup
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest -n 2 $(ARGS)
 
 lint: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

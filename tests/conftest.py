@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,19 +48,27 @@ def video_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]
     return encode
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's folder marks it, and `gpu` tests are skipped without a GPU.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test's folder marks it, and `gpu` tests are skipped without a GPU."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in ("integration", "gpu"):
+        item.add_marker(folder)
+    if item.get_closest_marker("gpu") and not HAS_GPU:
+        item.add_marker(pytest.mark.skip(reason="needs a GPU"))
 
-    Side by side (`pytest -n 2 --dist loadgroup`) whole programs share one worker and all else that starts engines the
-    other, so that no run is started and no engine loaded twice; unit tests fill the gaps.
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Side by side (`pytest -n 2`) whole programs share one worker and all else that starts engines the other, so that
+    no run is started and no engine loaded twice; unit tests fill the gaps.
+
+    By path: xdist's own groups are lost under pytest 9, whose items take no new id.
     """
-    here = Path(__file__).parent
-    for item in items:
-        folder, *inside = item.path.relative_to(here).parts
-        if folder in ("integration", "gpu"):
-            item.add_marker(folder)
-        if folder == "integration":
-            item.add_marker(pytest.mark.xdist_group("program" if inside[0] == "program" else "engines"))
-        if item.get_closest_marker("gpu") and not HAS_GPU:
-            item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folders = ("tests/integration/program", "tests/integration")
+            return next((folder for folder in folders if nodeid.startswith(folder)), nodeid)
+
+    return ByFolder(config, log)
