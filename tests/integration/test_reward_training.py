@@ -167,5 +167,5 @@ def test_a_set_that_nobody_makes_is_refused(recipe: RewardRecipe, tmp_path: Path
     with pytest.raises(ValueError, match=r"give data\.builder, or both data\.train and data\.heldout"):
         PreferenceDataConfig(train="a.parquet")
     data = PreferenceDataConfig(builder="recipes.digits.preferences:nothing")
-    with pytest.raises(BadInput, match=r"no function .nothing. in recipes\.digit_preferences"):
+    with pytest.raises(BadInput, match=r"no function .nothing. in recipes\.digits\.preferences"):
         preference_paths(recipe.model_copy(update={"data": data}), tmp_path, seed=1)
