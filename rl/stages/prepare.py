@@ -72,7 +72,7 @@ class PrepareStage(Stage[PrepareResult]):
         with context.watch("model"):
             policy = base_policy(recipe, directory.path, data)
         with context.watch("measure"):
-            limit = longest_prompt(recipe) if data.train else 0
+            limit = longest_prompt(recipe) if data.train or data.heldout else 0
             encoder = PromptEncoder(policy.hub, recipe.sampler.chat_template_kwargs)
             too_long = [
                 *long_prompts(data.train, encoder, limit),

@@ -194,9 +194,17 @@ def test_long_prompts_are_counted_and_dropped(sets, tmp_path, capfd):
     """The rule at load; a second one in the sampler counts what is longer only to the engine."""
     from rich.console import Console
 
-    from recipes.settings.recipe_file import load_recipe
+    from recipes.settings.recipe_file import dump_recipe, load_recipe
+    from rl.program import PrepareStage, run_program
     from rl.run.progress import ProgressDisplay
-    from rl.stages.prepare import prepare
+    from rl.stages.runner import StageRunner
+
+    read = []
+
+    def only_prepared(runner):
+        runner(PrepareStage())
+        if isinstance(runner, StageRunner):  # not the dry run, by which the run counts its stages
+            read.append(runner.data)
 
     long = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many? " * 40}]}]
     file = rows_with(sets, tmp_path, 3, messages=long)
@@ -204,9 +212,13 @@ def test_long_prompts_are_counted_and_dropped(sets, tmp_path, capfd):
     run = RunDirectory(tmp_path / "run")
     for _ in range(2):  # prepared, then read again
         with ProgressDisplay(Console()) as display:
-            data, _policy = prepare(recipe, run, display)
+            run.open(dump_recipe(recipe))
+            run_program(recipe, run, display, only_prepared)
+            run.close()
+    for data in read:
         assert (len(data.train), len(data.heldout)) == (7, 4)
         assert not any(len(prompt.text) > 100 for prompt in data.train)
+    assert len(read) == 2
     result = run.stage("00-prepare").manifest()["result"]
     assert result["num_train_prompts"] == 7
     assert (len(result["too_long"]["prompt_ids"]), result["too_long"]["limit_tokens"]) == (1, 64)
