@@ -279,9 +279,8 @@ class _Kit:
                 os.kill(pid, signal.SIGKILL)
             after = service.judge_many([self._case("after")])["after"]
         if before.score != self.example.score or after.score != self.example.score:
-            raise CheckFailed(
-                f"in a worker the example scores {before.score}, after a kill {after.score}: {after.reason}"
-            )
+            scores = f"{before.score}, after a kill {after.score}"
+            raise CheckFailed(f"in a worker the example scores {scores}: {after.reason}")
         return "the next case scores"
 
     def side_effects(self) -> str:
