@@ -42,26 +42,29 @@ class VerifierActor:
         verdicts = await asyncio.gather(*(self._service.judge(_case(line)) for line in json.loads(cases)))
         return json.dumps([verdict.to_json() for verdict in verdicts])
 
+    @ray.method(max_task_retries=-1)
     async def worker_pids(self) -> list[int]:
+        """Of this node; asked while the actor starts again, the reply comes once it is there."""
         return self._service.worker_pids()
 
 
 @dataclass(eq=False)
 class _Node:
-    """One actor and how many cases it holds."""
+    """One actor, how many cases it holds, and whether it takes more: not from its death until it is back."""
 
     actor: Any
     num_pending: int = 0
+    is_up: bool = True
 
 
 class ActorPool:
     """Spreads jobs over one `VerifierActor` a node; what `VerifierService.over` wants.
 
     An actor holds at most ``max_pending_per_worker`` cases for each of its processes; more wait here. When an actor or
-    its node dies, its cases are tried once more on whichever node is free, then get status ``error``.
+    its node dies, its cases are tried once more on whichever node is up, then get status ``error``.
 
-    Consumes: jobs, from any thread. Waits for: actors' replies. Unblocked by: a job, a reply, an actor's death,
-    `close`. Produces: one verdict per job, through its future.
+    Consumes: jobs, from any thread. Waits for: actors' replies. Unblocked by: a job, a reply, an actor's death or
+    return, `close`. Produces: one verdict per job, through its future.
     """
 
     def __init__(self, *, num_workers: int, timeout_s: float, max_pending_per_worker: int = 256) -> None:
@@ -121,9 +124,9 @@ class ActorPool:
             while True:
                 if self._closing:
                     return None
-                node = min(self._nodes, key=lambda one: one.num_pending)
+                node = min(self._nodes, key=lambda one: (not one.is_up, one.num_pending))
                 room = self._limit - node.num_pending
-                if self._queue and room > 0:
+                if self._queue and node.is_up and room > 0:
                     break
                 self._changed.wait()
             batch: list[tuple[Job, str]] = []
@@ -151,6 +154,15 @@ class ActorPool:
         with self._changed:
             node.num_pending -= len(batch)
             self._queue.extendleft(reversed(again))
+            if why is not None and node.is_up:
+                node.is_up = False
+                node.actor.worker_pids.remote().future().add_done_callback(lambda _: self._is_back(node))
+            self._changed.notify()
+
+    def _is_back(self, node: _Node) -> None:
+        """The actor answers again, or Ray gave it up: then its next batch says so."""
+        with self._changed:
+            node.is_up = True
             self._changed.notify()
 
 

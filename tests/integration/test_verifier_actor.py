@@ -57,6 +57,13 @@ def test_a_killed_actor_is_restarted_and_its_cases_are_judged(service: VerifierS
     assert not any(_alive(pid) for pid in workers), "the dead actor's workers outlived it"
 
 
+def test_cases_wait_until_a_killed_actor_is_back(service: VerifierService) -> None:
+    service.judge_many([case(1)])
+    ray.kill(service._pool._nodes[0].actor, no_restart=False)
+    verdicts = service.judge_many(case(i) for i in range(200))
+    assert [name for name, verdict in verdicts.items() if verdict.score != 1.0] == []
+
+
 def test_a_killed_worker_costs_only_its_own_case(service: VerifierService) -> None:
     service.judge_many([case(1)])
     os.kill(service.worker_pids()[0], signal.SIGKILL)
