@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from recipes.benchmarks.hybrid_run import HybridRun
 from recipes.settings.recipe_file import dump_recipe
 from rl.engines.engines import Engines
@@ -152,11 +154,5 @@ def _figures(evaluation: EvaluationResult) -> tuple[float, float]:
 
 def _changed(recipe: Recipe, change: Mapping[str, Any]) -> Recipe:
     """The recipe with some keys, nested, set anew and validated."""
-
-    def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(old) | {
-            key: merged(old[key], value) if isinstance(value, Mapping) else value
-            for key, value in new.items()
-        }
-
-    return Recipe.model_validate(merged(recipe.model_dump(), change))
+    merged = OmegaConf.merge(recipe.model_dump(mode="json"), dict(change))
+    return Recipe.model_validate(OmegaConf.to_container(merged))

@@ -11,60 +11,17 @@ measured: `plain`, as one would write it (n samples per prompt, text and log-pro
 from __future__ import annotations
 
 import dataclasses
-import os
-import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from recipes.benchmarks.speed import Speeds
 from rl.engines.engines import Engines
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_environment
 from verifiers.counted import counted
-
-TARGET_RATIO = 0.90
-CONTENDERS = ("pool", "plain", "stripped")
-
-
-@dataclass(frozen=True)
-class GenerationBenchmark:
-    """Response tokens/s of each run, by contender, in the order they were made; `loadavg` before the first."""
-
-    num_prompts: int
-    num_samples: int
-    num_workers: int
-    threads: int
-    tokens_per_s: dict[str, list[float]]
-    loadavg: float
-
-    def median(self, contender: str) -> float:
-        return statistics.median(self.tokens_per_s[contender])
-
-    @property
-    def ratio(self) -> float:
-        """Pool over the plain bare call: the figure that should reach `TARGET_RATIO`."""
-        return self.median("pool") / self.median("plain")
-
-    @property
-    def stripped_ratio(self) -> float:
-        return self.median("pool") / self.median("stripped")
-
-    def __str__(self) -> str:
-        requests = f"{counted(self.num_prompts, 'prompt')} x {counted(self.num_samples, 'sample')}"
-        workers = f"{self.num_workers} worker(s) of {self.threads} thread(s)"
-        lines = [f"generation: {requests}, {workers}, load {self.loadavg:.2f}"]
-        for contender in CONTENDERS:
-            runs = self.tokens_per_s[contender]
-            lines.append(
-                f"  {contender:<9} median {self.median(contender):8.0f} tokens/s   "
-                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {counted(len(runs), 'run')})"
-            )
-        verdict = "reached" if self.ratio >= TARGET_RATIO else "missed"
-        lines.append(f"  pool / plain bare call     {self.ratio:.3f}  (target {TARGET_RATIO:.2f}: {verdict})")
-        lines.append(f"  pool / stripped bare call  {self.stripped_ratio:.3f}")
-        return "\n".join(lines)
 
 
 class BareEngine:
@@ -110,12 +67,11 @@ def _bare_parameters(prompt: Prompt, plan: SamplingPlan, stripped: bool) -> Any:
 
 def measure_generation(
     engines: Engines, prompts: Sequence[Prompt], plan: SamplingPlan, *, num_runs: int = 7
-) -> GenerationBenchmark:
-    """Measure the engines' sampler beside bare ones. One run of each contender warms up, uncounted."""
+) -> Speeds:
+    """The engines' sampler beside bare ones. One run of each contender warms up, uncounted."""
     import ray
 
-    loadavg, config, pool = os.getloadavg()[0], engines.recipe.sampler, engines.sampler
-    tokens_per_s: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
+    config, pool = engines.recipe.sampler, engines.sampler
     bare = (
         ray.remote(BareEngine)
         .options(
@@ -126,21 +82,23 @@ def measure_generation(
         .remote(str(engines.base.hub), config, str(engines.log_dir / "bare-engine.log"))
     )
 
-    def run(contender: str, step: int) -> float:
-        fresh = dataclasses.replace(plan, step=step)
-        if contender != "pool":
-            return float(ray.get(bare.generate.remote(list(prompts), fresh, contender == "stripped")))
-        for _group in pool.sample(prompts, fresh):
+    def of_pool(run: int) -> float:
+        for _group in pool.sample(prompts, dataclasses.replace(plan, step=run)):
             pass
         assert pool.stats is not None
         return pool.stats.response_tokens_per_s
 
-    for step in range(num_runs + 1):
-        for contender in CONTENDERS:
-            speed = run(contender, step)
-            if step > 0:
-                tokens_per_s[contender].append(speed)
+    def of_bare(run: int, *, stripped: bool) -> float:
+        fresh = dataclasses.replace(plan, step=run)
+        return float(ray.get(bare.generate.remote(list(prompts), fresh, stripped)))
+
+    requests = f"{counted(len(prompts), 'prompt')} x {counted(plan.num_samples, 'sample')}"
+    workers = f"{config.num_workers} worker(s) of {config.threads} thread(s)"
+    contenders: dict[str, Callable[[int], float]] = {
+        "pool": of_pool,
+        "plain": partial(of_bare, stripped=False),
+        "stripped": partial(of_bare, stripped=True),
+    }
+    speeds = Speeds.measured(f"generation: {requests}, {workers}", contenders, num_runs=num_runs, num_warm=1)
     ray.kill(bare)
-    return GenerationBenchmark(
-        len(prompts), plan.num_samples, config.num_workers, config.threads, tokens_per_s, loadavg
-    )
+    return speeds

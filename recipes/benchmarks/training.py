@@ -9,47 +9,15 @@ Both live in Ray actors with the same environment and threads; runs are interlea
 
 from __future__ import annotations
 
-import os
-import statistics
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recipes.benchmarks.speed import Speeds
 from rl.data.batch import Batch
 from rl.engines.engines import Engines
-from verifiers.counted import counted
-
-TARGET_RATIO = 0.90
-
-
-@dataclass
-class TrainingBenchmark:
-    """Tokens/s (padding not counted) of each run, by contender, in the order they were made."""
-
-    num_sequences: int
-    num_tokens: int
-    num_micro_batches: int
-    loadavg: float
-    tokens_per_s: dict[str, list[float]] = field(default_factory=lambda: {"hone": [], "bare": []})
-
-    @property
-    def ratio(self) -> float:
-        """Hone over the bare loop, by medians: the figure that should reach ``TARGET_RATIO``."""
-        return statistics.median(self.tokens_per_s["hone"]) / statistics.median(self.tokens_per_s["bare"])
-
-    def __str__(self) -> str:
-        sizes = f"{self.num_sequences} sequences, {self.num_tokens} tokens, {self.num_micro_batches} micro-batches"
-        lines = [f"training: {sizes} a step, load {self.loadavg:.2f}"]
-        for contender, runs in self.tokens_per_s.items():
-            lines.append(
-                f"  {contender:<5} median {statistics.median(runs):8.0f} tokens/s   "
-                f"(lowest {min(runs):.0f}, highest {max(runs):.0f}, {counted(len(runs), 'run')})"
-            )
-        verdict = "reached" if self.ratio >= TARGET_RATIO else "missed"
-        return "\n".join([*lines, f"  hone / bare {self.ratio:.3f}  (target {TARGET_RATIO:.2f}: {verdict})"])
 
 
 class BareLoop:
@@ -92,8 +60,8 @@ class BareLoop:
         return time.perf_counter() - start
 
 
-def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> TrainingBenchmark:
-    """Measure the engines' trainer beside a bare loop. Two steps of each contender warm up, uncounted."""
+def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds:
+    """The engines' trainer beside a bare loop; padding is not counted. Two steps of each contender warm up."""
     import ray
 
     from rl.algorithm.losses import LossSpec
@@ -101,38 +69,38 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Traini
     from rl.trainer.micro_batch import cut_micro_batches
     from rl.trainer.trainer import rank_environment
 
-    recipe, model_path, trainer = engines.recipe, engines.base.hub, engines.trainer
-    (plan,) = cut_micro_batches(batch.lengths, [range(len(batch))], recipe.trainer.micro_batch_tokens)
-    result = TrainingBenchmark(len(batch), batch.num_tokens, len(plan), os.getloadavg()[0])
-    environment = rank_environment(recipe.trainer.threads_per_rank, 1, "cpu") | {
+    config, model_path, trainer = engines.recipe.trainer, engines.base.hub, engines.trainer
+    (plan,) = cut_micro_batches(batch.lengths, [range(len(batch))], config.micro_batch_tokens)
+    environment = rank_environment(config.threads_per_rank, 1, "cpu") | {
         "RANK": "0",
         "WORLD_SIZE": "1",
         "LOCAL_RANK": "0",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": _free_port(),
     }
+    settings = deepspeed_config(config, dtype="float32", device="cpu")
     bare = (
         ray.remote(BareLoop)
         .options(num_cpus=0, runtime_env={"env_vars": environment})
-        .remote(
-            str(model_path),
-            deepspeed_config(recipe.trainer, dtype="float32", device="cpu"),
-            recipe.trainer.threads_per_rank,
-        )
+        .remote(str(model_path), settings, config.threads_per_rank)
     )
     tensors = [_bare_tensors(batch.select(indices), model_path) for indices in plan]
+
+    def of_hone(run: int) -> float:
+        start = time.perf_counter()
+        trainer.update([batch], [1e-6], LossSpec())
+        return batch.num_tokens / (time.perf_counter() - start)
+
+    def of_bare(run: int) -> float:
+        seconds = ray.get(bare.step.remote(tensors, batch.counts.num_loss_tokens, 1e-6))
+        return batch.num_tokens / float(seconds)
+
+    sizes = f"{len(batch)} sequences, {batch.num_tokens} tokens, {len(plan)} micro-batches"
+    contenders = {"hone": of_hone, "bare": of_bare}
     try:
-        for run in range(num_runs + 2):
-            start = time.perf_counter()
-            trainer.update([batch], [1e-6], LossSpec())
-            hone_s = time.perf_counter() - start
-            bare_s = float(ray.get(bare.step.remote(tensors, batch.counts.num_loss_tokens, 1e-6)))
-            if run >= 2:
-                result.tokens_per_s["hone"].append(batch.num_tokens / hone_s)
-                result.tokens_per_s["bare"].append(batch.num_tokens / bare_s)
+        return Speeds.measured(f"training: {sizes} a step", contenders, num_runs=num_runs, num_warm=2)
     finally:
         ray.kill(bare)
-    return result
 
 
 def _bare_tensors(part: Batch, model_path: Path) -> dict[str, np.ndarray]:

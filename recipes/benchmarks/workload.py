@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
 
-from rl.data.batch import Batch
 from rl.recipe.recipe import Recipe
 from rl.run.output import command_log, scratch_with_logs
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 
+if TYPE_CHECKING:
+    from rl.data.batch import Batch
+    from rl.data.run_data import RunData
+    from rl.engines.engines import Engines
 
+
+@dataclass(frozen=True)
 class Workload:
-    """``with Workload(recipe) as workload``: engines' noise goes to a log, ``say`` reaches the terminal."""
+    """Of one RL step. Engines' noise goes to a log, ``say`` reaches the terminal."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    recipe: Recipe
+    data: RunData
+    engines: Engines
+    terminal: TextIO
 
-    def __enter__(self) -> Workload:
-        with ExitStack() as stack:
-            self._prepare(stack)
-            self._stack = stack.pop_all()
-        return self
+    @classmethod
+    @contextmanager
+    def of(cls, recipe: Recipe) -> Iterator[Workload]:
+        """Prepared anew; the engines start when they are asked for, and end with the block."""
+        with scratch_with_logs("hone-bench-") as scratch:
+            with command_log(scratch / "logs" / "driver.log") as terminal:
+                from rich.console import Console
 
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
+                from rl.run.progress import ProgressDisplay
+                from rl.run.run_directory import RunDirectory
+                from rl.stages.prepare import PrepareStage
+                from rl.stages.runner import StageRunner
 
-    def _prepare(self, stack: ExitStack) -> None:
-        from rich.console import Console
+                display = ProgressDisplay(Console(quiet=True), live=False)
+                with StageRunner(recipe, RunDirectory(scratch), display) as runner:
+                    runner(PrepareStage())
+                    yield cls(recipe, runner.data, runner.engines, terminal)
 
-        from rl.run.progress import ProgressDisplay
-        from rl.run.run_directory import RunDirectory
-        from rl.stages.prepare import PrepareStage
-        from rl.stages.runner import StageRunner
-
-        run = RunDirectory(stack.enter_context(scratch_with_logs("hone-bench-")))
-        self._terminal = stack.enter_context(command_log(run.logs / "driver.log"))
-        display = ProgressDisplay(Console(quiet=True), live=False)
-        runner = stack.enter_context(StageRunner(self.recipe, run, display))
-        runner(PrepareStage())
-        self.data, self.engines = runner.data, runner.engines
-        rl = self.recipe.rl
-        self.prompts: Sequence[Prompt] = self.data.train[: rl.prompts_per_step]
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        return self.data.train[: self.recipe.rl.prompts_per_step]
 
     @property
     def plan(self) -> SamplingPlan:
-        """Of one RL step."""
         rl = self.recipe.rl
         return self.engines.plan(
             stage="", step=0, num_samples=rl.samples_per_prompt, max_response_tokens=rl.max_response_tokens
@@ -55,18 +58,15 @@ class Workload:
 
     def say(self, words: str) -> None:
         """To the terminal, past the log that standard output goes to."""
-        print(words, file=self._terminal, flush=True)
+        print(words, file=self.terminal, flush=True)
 
     def sft_batch(self) -> Batch:
         """As many supervised sequences as an RL step trains on in one mini-batch."""
+        from rl.data.batch import Batch
         from rl.data.prompt_encoder import PromptEncoder
         from rl.data.sft_batches import sft_sequences
 
-        rl = self.recipe.rl
-        num = rl.prompts_per_step * rl.samples_per_prompt // rl.num_mini_batches
-        sequences, _ = sft_sequences(
-            self.data.cold_start[:num],
-            PromptEncoder(self.engines.base.hub, self.recipe.sampler.chat_template_kwargs),
-            max_tokens=self.recipe.sampler.max_model_len,
-        )
-        return Batch.of(sequences)
+        rl, sampler = self.recipe.rl, self.recipe.sampler
+        rows = self.data.cold_start[: rl.prompts_per_step * rl.samples_per_prompt // rl.num_mini_batches]
+        encoder = PromptEncoder(self.engines.base.hub, sampler.chat_template_kwargs)
+        return Batch.of(sft_sequences(rows, encoder, max_tokens=sampler.max_model_len)[0])

@@ -7,20 +7,25 @@ from typing import Annotated
 
 import typer
 
+from recipes.commands.arguments import FinishedRun, Overrides, RecipeName
+
+ABLATION = Path("runs/ablation")
+FAULTS = "Only this: so many cases through the service, 1% hang, 1% crash."
+
 app = typer.Typer(help="How close Hone comes to the bare engines and graders.", no_args_is_help=True)
 
 
 @app.command()
 def generation(
-    recipe: Annotated[str, typer.Argument(help="Recipe whose sampler section is measured.")] = "digits_cpu",
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
+    recipe: RecipeName = "digits_cpu",
+    overrides: Overrides = None,
     runs: Annotated[int, typer.Option(min=1, help="Counted runs of each contender.")] = 7,
 ) -> None:
     """The pool against one bare vllm.LLM.generate call over the same requests."""
     from recipes.benchmarks.workload import Workload
     from recipes.settings.recipe_file import load_recipe
 
-    with Workload(load_recipe(recipe, overrides or [])) as workload:
+    with Workload.of(load_recipe(recipe, overrides or [])) as workload:
         from recipes.benchmarks.generation import measure_generation
 
         result = measure_generation(workload.engines, workload.prompts, workload.plan, num_runs=runs)
@@ -29,15 +34,15 @@ def generation(
 
 @app.command()
 def training(
-    recipe: Annotated[str, typer.Argument(help="Recipe whose trainer section is measured.")] = "digits_cpu",
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
+    recipe: RecipeName = "digits_cpu",
+    overrides: Overrides = None,
     runs: Annotated[int, typer.Option(min=1, help="Counted runs of each contender.")] = 9,
 ) -> None:
     """A training step against a bare DeepSpeed loop over the same micro-batches."""
     from recipes.benchmarks.workload import Workload
     from recipes.settings.recipe_file import load_recipe
 
-    with Workload(load_recipe(recipe, overrides or [])) as workload:
+    with Workload.of(load_recipe(recipe, overrides or [])) as workload:
         from recipes.benchmarks.training import measure_training
 
         result = measure_training(workload.engines, workload.sft_batch(), num_runs=runs)
@@ -45,9 +50,7 @@ def training(
 
 
 @app.command()
-def step(
-    run: Annotated[Path, typer.Argument(help="Directory of a run.")],
-) -> None:
+def step(run: Annotated[Path, typer.Argument(help="Directory of a run.")]) -> None:
     """What a run's RL steps spent outside generation and training: controller, judging, data, sync."""
     from recipes.benchmarks.overhead import measure_overhead
 
@@ -56,12 +59,8 @@ def step(
 
 @app.command()
 def ablation(
-    run: Annotated[
-        Path, typer.Argument(help="A finished hybrid run: its SFT policy, reward model and data.")
-    ],
-    out: Annotated[Path, typer.Option(help="Runs and page go here; the same again goes on.")] = Path(
-        "runs/ablation"
-    ),
+    run: FinishedRun,
+    out: Annotated[Path, typer.Option(help="Runs and page go here; the same again goes on.")] = ABLATION,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each arm.")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="RL steps of each run.")] = 32,
     rollouts: Annotated[int, typer.Option(min=4, help="Rollouts a step.")] = 160,
@@ -78,25 +77,16 @@ def ablation(
         from recipes.benchmarks.ablation_page import page, table
 
         with ProgressDisplay(Console(file=terminal)) as display:
-            result = run_ablation(
-                run,
-                out,
-                seeds=range(1, seeds + 1),
-                steps=steps,
-                rollouts=rollouts,
-                samples=samples,
-                display=display,
-            )
+            sizes = {"steps": steps, "rollouts": rollouts, "samples": samples}
+            result = run_ablation(run, out, seeds=range(1, seeds + 1), **sizes, display=display)
         (out / "ablation.html").write_text(page(result, "Hybrid PPO, one part left out at a time"))
         print(table(result), file=terminal)
 
 
 @app.command()
 def scoring(
-    run: Annotated[
-        Path, typer.Argument(help="A finished hybrid run: its SFT policy, reward model and data.")
-    ],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the run's.")] = None,
+    run: FinishedRun,
+    overrides: Overrides = None,
     runs: Annotated[int, typer.Option(min=1, help="Counted steps of each kind.")] = 9,
 ) -> None:
     """A reward model's scoring: as rollouts finish, beside after the last of them."""
@@ -117,9 +107,7 @@ def scoring(
 def verifiers(
     cases: Annotated[int, typer.Option(min=20, help="Cases of the golden table.")] = 300,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,
-    faults: Annotated[
-        int, typer.Option(min=0, help="Only this: so many cases through the service, 1% hang, 1% crash.")
-    ] = 0,
+    faults: Annotated[int, typer.Option(min=0, help=FAULTS)] = 0,
 ) -> None:
     """`math` beside math-verify in one run, then the service with 1 and 2 workers."""
     if faults:
@@ -134,25 +122,12 @@ def verifiers(
     from verifiers.bench.service_scaling import measure_scaling
 
     console = Console()
-    table = Table(
-        "grader",
-        "cases/s",
-        "median ms",
-        "p99 ms",
-        "accuracy",
-        "false positives",
-        title=f"{cases} cases, CPU time",
-    )
+    columns = ("grader", "cases/s", "median ms", "p99 ms", "accuracy", "false positives")
+    table = Table(*columns, title=f"{cases} cases, CPU time")
     measured = compare_graders(cases, rounds)
     for one in measured:
-        times = f"{one.percentile_ms(0.5):.3f}", f"{one.percentile_ms(0.99):.1f}"
-        table.add_row(
-            one.name,
-            f"{one.cases_per_s:.0f}",
-            *times,
-            f"{one.accuracy:.1%}",
-            f"{one.false_positive_frac:.1%}",
-        )
+        times = f"{one.cases_per_s:.0f}", f"{one.percentile_ms(0.5):.3f}", f"{one.percentile_ms(0.99):.1f}"
+        table.add_row(one.name, *times, f"{one.accuracy:.1%}", f"{one.false_positive_frac:.1%}")
     console.print(table)
     console.print(f"ratio of rates: {measured[0].cases_per_s / measured[1].cases_per_s:.1f}")
     console.print(str(measure_scaling(4 * rounds)), highlight=False, soft_wrap=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from recipes.commands.arguments import Overrides, RecipeName
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,8 +22,8 @@ app = typer.Typer()
 
 @app.command("eval")
 def evaluate_policy(
-    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     policy: Annotated[
         list[Path] | None,
         typer.Option(help="Checkpoint in the hub layout; given twice: what flipped. [default: RUN/policy]"),
@@ -52,7 +54,7 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
 
     from rich.console import Console
 
-    from recipes.commands.output.plain_console import plain_console
+    from recipes.commands.output.console import plain_console
     from rl.run.output import command_log
 
     run_path = Path(settings.run_dir).absolute()
@@ -87,7 +89,7 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
 def _flipped(run_path: Path, before: str, after: str, pass_score: float) -> str:
     """How many prompts the second policy does better and worse than the first, in one line."""
     from recipes.report.comparison import compare
-    from recipes.report.record.rollout_table import RolloutTable
+    from recipes.report.rollout_table import RolloutTable
 
     with RolloutTable(run_path, pass_score) as log:
         found = compare(log, [(before, before), (after, after)])

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recipes.commands.arguments import Overrides, RecipeName
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -48,8 +50,8 @@ def keys(
 
 @app.command()
 def show(
-    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     reward_model: RewardModel = False,
 ) -> None:
     """A recipe as YAML with every key: its own, those of its `base:`, the overrides and all defaults."""

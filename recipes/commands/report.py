@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+from recipes.commands.arguments import RunPath
+
 
 def report(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="Run directory, such as runs/digits; it may still be in progress."
-        ),
-    ],
+    run: RunPath,
     out: Annotated[Path | None, typer.Option(help="Where to write; RUN/report.html by default.")] = None,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the web browser.")] = False,
 ) -> None:

@@ -2,62 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recipes.commands.reward_score import score
+from recipes.commands.arguments import Overrides, RecipeName
 
 if TYPE_CHECKING:
+    from reward_models.answer_comparison import AnswerComparison
     from reward_models.preference_report import PairReport
     from rl.recipe.recipe import RewardRecipe
     from rl.run.progress import ProgressDisplay
     from rl.run.run_directory import RunDirectory
+    from sampler.vllm_pool.sampler_config import SamplerConfig
 
 app = typer.Typer(help="Train a reward model on preferences; score answers with one.", no_args_is_help=True)
-app.command("score")(score)
 
-
-@app.callback()
-def reward_model() -> None:
-    """Train a reward model on preferences; score answers with one."""
+ANSWERS = "JSONL or Parquet: messages, images, reference, answer or response."
 
 
 @app.command("train")
-def train(
-    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of one in recipes/.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value pairs over the recipe's.")] = None,
-) -> None:
+def train(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Train on preference lists, then report on held-out pairs. The same command resumes."""
-    from recipes.settings.recipe_file import dump_recipe, load_settings
+    from recipes.commands.output.held_run import held_run
+    from recipes.settings.recipe_file import load_settings
     from rl.recipe.recipe import RewardRecipe
-    from rl.run.run_directory import RunDirectory
 
     settings = load_settings(recipe, overrides or [], RewardRecipe)
-    run_directory = RunDirectory(Path(settings.run_dir))
-    run_directory.open(dump_recipe(settings))
-    try:
-        _train(settings, run_directory)
-    finally:
-        run_directory.close()
-
-
-def _train(settings: RewardRecipe, run_directory: RunDirectory) -> None:
-    from rich.console import Console
-
-    from rl.run.engine_failure import failures_in_one_line
-    from rl.run.output import quiet_third_party
-    from rl.run.progress import ProgressDisplay
-
-    log, report = run_directory.logs / "driver.log", run_directory.path / "report.json"
-    with quiet_third_party(log) as terminal, failures_in_one_line(log):
-        with ProgressDisplay(Console(file=terminal)) as display:
-            if report.is_file():  # runs before 2026-11-29 have it and no stages like today's
-                display.done_before("reward model")
-            else:
-                train_reward_model(settings, run_directory, display)
-            display.note(f"reward model: {run_directory.path / 'model'}, report: report.json beside it")
+    with held_run(settings) as (run, display):
+        if (run.path / "report.json").is_file():  # runs before 2026-11-29 have it and no stages like today's
+            display.done_before("reward model")
+        else:
+            train_reward_model(settings, run, display)
+        display.note(f"reward model: {run.path / 'model'}, report: report.json beside it")
 
 
 def train_reward_model(settings: RewardRecipe, run: RunDirectory, display: ProgressDisplay) -> PairReport:
@@ -77,3 +56,77 @@ def train_reward_model(settings: RewardRecipe, run: RunDirectory, display: Progr
     point_to(run.path / "model", result.model)
     write_atomically(run.path / "report.json", json.dumps(dataclasses.asdict(result.report), indent=2) + "\n")
     return result.report
+
+
+@app.command("score")
+def score(
+    file: Annotated[Path, typer.Argument(help=ANSWERS)],
+    model: Annotated[Path, typer.Option(help="Checkpoint that `hone reward-model train` left.")],
+    out: Annotated[Path | None, typer.Option(help="Write one score a row (JSONL).")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    workers: Annotated[int, typer.Option(min=1, help="vLLM workers.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each worker.")] = 2,
+    max_model_len: Annotated[int, typer.Option(min=2, help="Tokens of the longest comparison.")] = 1024,
+    expects_thought: Annotated[bool, typer.Option(help="A response without a thought loses.")] = True,
+) -> None:
+    """Score answers against the references of their rows: probability of winning, 0.5 = parity.
+
+    A `response` is cut at the end of its thought first; an `answer` is taken as it stands. Exit status 1 when an answer
+    could not be scored.
+    """
+    from pydantic import ValidationError
+
+    from recipes.commands.output.score_file import read_comparisons
+    from rl.experience.judge import require_reward_model
+    from sampler.vllm_pool.sampler_config import SamplerConfig
+    from verifiers.errors import BadInput
+
+    kv_cache_gib = 1.0 if device == "cpu" else None
+    try:
+        sampler = SamplerConfig(
+            device=device,
+            num_workers=workers,
+            threads=threads,
+            max_model_len=max_model_len,
+            kv_cache_gib=kv_cache_gib,
+        )
+    except ValidationError as why:
+        raise BadInput(f"--device {device!r}: {why.errors()[0]['msg']}") from None
+    require_reward_model(model, "--model")
+    comparisons = read_comparisons(file, expects_thought=expects_thought)
+    if not _score(comparisons, model.resolve(), sampler, out):
+        raise typer.Exit(1)
+
+
+def _score(
+    comparisons: Sequence[AnswerComparison], model: Path, sampler: SamplerConfig, out: Path | None
+) -> bool:
+    """Whether every answer could be scored."""
+    from rich.console import Console
+
+    from recipes.commands.output.score_file import scored, words_of, write_scores
+    from rl.run.output import command_log, scratch_with_logs
+
+    with (
+        scratch_with_logs("hone-score-") as scratch,
+        command_log(scratch / "logs" / "driver.log") as terminal,
+    ):
+        from reward_models.serving import served
+        from rl.run.progress import ProgressDisplay
+        from rl.run.ray_session import ray_session
+
+        rows = []
+        with ProgressDisplay(Console(file=terminal)) as display, ray_session(2, 512):
+            with display.stage("score", total_steps=len(comparisons)) as progress:
+                with served(model, sampler, scratch / "logs") as reward_model:
+                    for row in scored(comparisons, reward_model.compare):
+                        rows.append(row)
+                        progress.advance()
+                progress.finish(words_of(rows))
+            failed = [(one, score) for one, score in rows if not score.judged]
+            for one, failure in failed[:5]:
+                display.note(f"not scored: {one.comparison_id}: {failure.reason}")
+            if out is not None:
+                write_scores(out, rows)
+                display.note(f"scores written to {out}")
+    return not failed

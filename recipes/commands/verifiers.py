@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from recipes.commands.arguments import CaseTable, VerifierName
+
 app = typer.Typer(help="The rule verifiers: list them, check one.", no_args_is_help=True)
 
 
@@ -16,7 +18,7 @@ def list_verifiers() -> None:
 
     from rich.table import Table
 
-    from recipes.commands.output.plain_console import plain_console
+    from recipes.commands.output.console import plain_console
     from verifiers.registry import verifier_class, verifier_names
 
     table = Table("kind", "judges", "options (default)", "example: reference -> answer", show_lines=True)
@@ -33,10 +35,8 @@ def list_verifiers() -> None:
 
 @app.command("check")
 def check_verifier(
-    name: Annotated[str, typer.Argument(help="Kind, plug-in name or package.module:Name.")],
-    cases: Annotated[
-        str | None, typer.Option(help="Its case table (JSONL), if not in the usual place.")
-    ] = None,
+    name: VerifierName,
+    cases: CaseTable = None,
     ray: Annotated[bool, typer.Option(help="Judge in a Ray actor too (some seconds to start).")] = True,
 ) -> None:
     """Run the conformance kit on one verifier; exit status 1 when a check fails."""
@@ -45,7 +45,7 @@ def check_verifier(
     from rich.table import Table
     from rich.text import Text
 
-    from recipes.commands.output.plain_console import plain_console
+    from recipes.commands.output.console import plain_console
     from verifiers.kit.conformance import check_conformance
 
     places = {}
@@ -66,12 +66,10 @@ def check_verifier(
 
 @app.command("fuzz")
 def fuzz_verifier(
-    name: Annotated[str, typer.Argument(help="Kind, plug-in name or package.module:Name.")],
+    name: VerifierName,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 60.0,
     seed: Annotated[int, typer.Option(help="Another seed tries other answers.")] = 0,
-    cases: Annotated[
-        str | None, typer.Option(help="Its case table (JSONL), if not in the usual place.")
-    ] = None,
+    cases: CaseTable = None,
     out: Annotated[str | None, typer.Option(help="Write what was found as JSONL.")] = None,
 ) -> None:
     """Judge answers bent out of its cases; exit status 1 when one hangs, crashes, fails or is slow."""
@@ -82,7 +80,7 @@ def fuzz_verifier(
     from rich.table import Table
     from rich.text import Text
 
-    from recipes.commands.output.plain_console import plain_console
+    from recipes.commands.output.console import plain_console
     from verifiers.counted import counted
     from verifiers.kit.fuzz import fuzz
     from verifiers.verifier import shown
@@ -108,10 +106,11 @@ def fuzz_verifier(
     if report.findings:
         table = Table("problem", "answer", "reference")
         for finding in report.findings[:10]:
-            table.add_row(
+            cells = (
                 shown(finding.problem, 80),
                 shown(repr(finding.answer), 80),
                 shown(repr(finding.reference), 40),
             )
+            table.add_row(*cells)
         console.print(table)
         raise typer.Exit(1)

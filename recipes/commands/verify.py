@@ -88,7 +88,7 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
 def _check_references(file: Path, columns: Columns, verifier: str | None, options: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from recipes.commands.output.plain_console import plain_console
+    from recipes.commands.output.console import plain_console
     from verifiers.counted import counted
     from verifiers.errors import BadInput
     from verifiers.files.case_file import read_rows

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from recipes.commands.arguments import RunPath
+
 
 def view(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="Run directory, such as runs/digits; it may still be in progress."
-        ),
-    ],
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
-    ] = 8640,
+    run: RunPath,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine; 0 takes a free one.")] = 8640,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the web browser.")] = True,
 ) -> None:
     """Look through the rollouts of a run: filter by stage, question type, verdict and reward. Ctrl-C ends it."""

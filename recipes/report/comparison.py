@@ -5,16 +5,40 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-from recipes.report.record.attempt import Attempt
-from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.shown_prompt import ShownPrompt
+from recipes.report.attempt import Attempt
+from recipes.report.rollout_table import RolloutTable
+from recipes.report.shown_prompt import ShownPrompt
 
-Change = Literal["better", "same", "worse"]
 MAX_SHOWN = 16
-# Per question type, in this order: what the page shows of a run must not be only what went well.
-PER_TYPE: tuple[tuple[str, int], ...] = (("better", 2), ("not solved", 1))
+NUM_BETTER, NUM_UNSOLVED = 2, 1  # of each question type: what the page shows must not be only what went well
+
+# Mean worth per prompt in both stages; what a judge left without a reward does not count. Worth is the reward of a
+# verifier; against a reference a win, since no two probabilities are ever the same. Chosen by rule: per question type
+# some that got better and are solved (half of the attempts after are right, or won), some that are not, then others, in
+# the order of their ids.
+CHANGES_SQL = f"""
+    WITH worths AS (
+        SELECT *, CASE WHEN word IN ('right', 'won') THEN 1.0 WHEN word = 'even' THEN 0.5 ELSE 0.0 END AS solved,
+               CASE WHEN compared AND reward IS NOT NULL THEN solved ELSE reward END AS worth
+        FROM rollouts WHERE stage IN ($first, $last)
+    ), prompts AS (
+        SELECT prompt_id, any_value(question_type) AS question_type, any_value(compared) AS compared,
+               avg(worth) FILTER (stage = $first) AS before, avg(worth) FILTER (stage = $last) AS after,
+               avg(solved) FILTER (stage = $last) >= 0.5 AS is_solved
+        FROM worths GROUP BY prompt_id HAVING before IS NOT NULL AND after IS NOT NULL
+    ), changes AS (
+        SELECT *, CASE WHEN after > before THEN 'better' WHEN after < before THEN 'worse' ELSE 'same' END AS direction,
+               CASE WHEN NOT is_solved THEN 'not solved' WHEN after > before THEN 'better' ELSE 'other' END AS sort,
+               row_number() OVER (PARTITION BY question_type, sort ORDER BY prompt_id) AS rank_in_sort,
+               CASE WHEN sort = 'better' AND rank_in_sort <= {NUM_BETTER} THEN 1
+                    WHEN sort = 'not solved' AND rank_in_sort <= {NUM_UNSOLVED} THEN 2 ELSE 3 END AS choice
+        FROM prompts
+    )
+    SELECT *, row_number() OVER (PARTITION BY question_type ORDER BY choice, prompt_id) AS rank FROM changes
+    ORDER BY rank, question_type
+"""
 
 
 @dataclass(frozen=True)
@@ -29,8 +53,8 @@ class Attempts:
         """What no judge decided on counts for nothing: "2 of 3 right, 1 not judged"; "1 of 4 won, 1 even"."""
         counts = Counter(attempt.outcome for attempt in self.attempts)
         num_judged = len(self.attempts) - counts["unjudged"]
-        compared = any(attempt.compared for attempt in self.attempts)
-        words = f"{counts['won'] if compared else counts['right']} of {num_judged} {'won' if compared else 'right'}"
+        good = "won" if any(attempt.compared for attempt in self.attempts) else "right"
+        words = f"{counts['won'] if good == 'won' else counts['right']} of {num_judged} {good}"
         words += f", {counts['even']} even" if counts["even"] else ""
         return words + (f", {counts['unjudged']} not judged" if counts["unjudged"] else "")
 
@@ -69,107 +93,37 @@ class Comparison:
     """
 
     shown: tuple[ComparedPrompt, ...]
-    num_changed: dict[Change, int]
-    num_compared_changed: dict[Change, int]
+    num_changed: dict[str, int]
+    num_compared_changed: dict[str, int]
 
     @property
     def is_change(self) -> bool:
         return bool(self.num_changed or self.num_compared_changed)
 
 
-@dataclass(frozen=True)
-class _Change:
-    prompt_id: str
-    question_type: str
-    compared: bool
-    before: float
-    after: float
-    solved: bool  # at least half of the attempts after are right, or won
-
-    @property
-    def direction(self) -> Change:
-        return "better" if self.after > self.before else "worse" if self.after < self.before else "same"
-
-    @property
-    def sort(self) -> str:
-        if self.after > self.before:
-            return "better" if self.solved else "not solved"
-        return "not solved" if not self.solved else "same"
-
-
 def compare(log: RolloutTable, stages: Sequence[tuple[str, str]]) -> Comparison:
     """`stages` are one or two pairs (stage, label): the cold start's evaluation, then the last one."""
     first, last = stages[0][0], stages[-1][0]
-    changes = _changes(log, first, last)
-    chosen = choose(changes)
-    prompts = log.prompts([change.prompt_id for change in chosen])
-    shown = []
-    for change in chosen:
-        if change.prompt_id not in prompts:
-            continue
-        attempts = log.attempts(change.prompt_id, [stage for stage, _ in stages])
-        sides = tuple(
-            Attempts(label, tuple(attempt for attempt in attempts if attempt.stage == stage))
-            for stage, label in stages
-        )
-        shown.append(ComparedPrompt(prompts[change.prompt_id], sides))
-    if first == last:
-        return Comparison(tuple(shown), {}, {})
-    return Comparison(
-        tuple(shown),
-        _counted([change for change in changes if not change.compared]),
-        _counted([change for change in changes if change.compared]),
-    )
-
-
-def _counted(changes: Sequence[_Change]) -> dict[Change, int]:
-    counts: dict[Change, int] = {"better": 0, "same": 0, "worse": 0}
-    for change in changes:
-        counts[change.direction] += 1
-    return counts if changes else {}
-
-
-def choose(changes: Sequence[_Change]) -> list[_Change]:
-    """By rule: per question type the prompts of `PER_TYPE`, filled up with others, in the order of their ids."""
-    by_type: dict[str, list[_Change]] = {}
-    for change in changes:
-        by_type.setdefault(change.question_type, []).append(change)
-    per_type = sum(num for _, num in PER_TYPE)
-    chosen = []
-    for of_type in by_type.values():
-        picked = [change for sort, num in PER_TYPE for change in [c for c in of_type if c.sort == sort][:num]]
-        picked += [change for change in of_type if change not in picked][: per_type - len(picked)]
-        chosen.append(picked)
+    changes = log.query(CHANGES_SQL, {"first": first, "last": last})
     # One of each type in turn, so that a run with many question types shows as many as fit.
-    order = [(rank, change) for picked in chosen for rank, change in enumerate(picked)]
-    kept = [change for _, change in sorted(order, key=lambda pair: pair[0])[:MAX_SHOWN]]
-    return sorted(kept, key=lambda change: change.question_type)
-
-
-def _changes(log: RolloutTable, first: str, last: str) -> list[_Change]:
-    """Mean worth per prompt in both stages; what a judge left without a reward does not count.
-
-    Worth is the reward of a verifier; against a reference a win, since no two probabilities are ever the same.
-    """
-    sql = """
-        SELECT prompt_id, any_value(question_type) AS question_type, any_value(compared) AS compared,
-               avg(worth) FILTER (stage = $first) AS before, avg(worth) FILTER (stage = $last) AS after,
-               avg(solved) FILTER (stage = $last) >= 0.5 AS solved
-        FROM (SELECT *, CASE word WHEN 'right' THEN 1.0 WHEN 'won' THEN 1.0 WHEN 'even' THEN 0.5 ELSE 0.0 END AS solved,
-                     CASE WHEN compared AND reward IS NOT NULL THEN solved ELSE reward END AS worth
-              FROM rollouts WHERE stage IN ($first, $last))
-        GROUP BY prompt_id HAVING before IS NOT NULL AND after IS NOT NULL
-        ORDER BY question_type, prompt_id
-    """
-    rows = log.query(sql, {"first": first, "last": last})
-    return [
-        _Change(
-            row["prompt_id"],
-            str(row["question_type"]),
-            row["compared"],
-            float(row["before"]),
-            float(row["after"]),
-            bool(row["solved"]),
+    chosen = [change for change in changes if change["rank"] <= NUM_BETTER + NUM_UNSOLVED][:MAX_SHOWN]
+    chosen.sort(key=lambda change: str(change["question_type"]))
+    prompts = log.prompts([change["prompt_id"] for change in chosen])
+    shown = []
+    for prompt_id in (change["prompt_id"] for change in chosen if change["prompt_id"] in prompts):
+        attempts = log.attempts(prompt_id, [stage for stage, _ in stages])
+        sides = (
+            Attempts(label, tuple(one for one in attempts if one.stage == stage)) for stage, label in stages
         )
-        for row in rows
-    ]
+        shown.append(ComparedPrompt(prompts[prompt_id], tuple(sides)))
+    verified, compared = (
+        [one for one in changes if one["compared"] == by_model] for by_model in (False, True)
+    )
+    if first == last:
+        verified = compared = []
+    return Comparison(tuple(shown), _counted(verified), _counted(compared))
+
+
+def _counted(changes: Sequence[dict[str, Any]]) -> dict[str, int]:
+    counts = Counter(change["direction"] for change in changes)
+    return {direction: counts[direction] for direction in ("better", "same", "worse")} if changes else {}

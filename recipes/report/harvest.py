@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from recipes.report.record.attempt import Attempt
-from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.shown_prompt import ShownPrompt, table_of
+from recipes.report.attempt import Attempt
+from recipes.report.rollout_table import RolloutTable
+from recipes.report.shown_prompt import ShownPrompt, table_of
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import HarvestResult
 from verifiers.reading.response import split_response
 
 ROWS_PER_TYPE = 2
 MAX_ROWS = 8
-FUNNEL = (
-    ("num_prompts_sampled", "prompts tried"),
-    ("num_hard", "hard ones"),
-    ("num_rollouts", "rollouts"),
-    ("num_correct", "correct"),
-    ("num_kept", "kept"),
-)
+FUNNEL = {
+    "num_prompts_sampled": "prompts tried",
+    "num_hard": "hard ones",
+    "num_rollouts": "rollouts",
+    "num_correct": "correct",
+    "num_kept": "kept",
+}
+# The same number of each question type, different prompts first, in the order of their ids: by rule.
+ROWS_SQL = """
+    SELECT * EXCLUDE (rank_in_prompt), row_number() OVER (
+        PARTITION BY tags[1] ORDER BY rank_in_prompt, prompt_id) AS rank_in_type
+    FROM (SELECT *, row_number() OVER (PARTITION BY prompt_id ORDER BY rollout_id) AS rank_in_prompt FROM {table})
+    QUALIFY rank_in_type <= {per_type} ORDER BY tags[1], rank_in_type LIMIT {most}
+"""
+
+Counts = tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True)
-class HarvestRow:
+class HarvestRow(NamedTuple):
     """One row that the next round learns from."""
 
     prompt: ShownPrompt
@@ -37,9 +46,9 @@ class Harvest:
     """One harvest."""
 
     title: str
-    funnel: tuple[tuple[str, int], ...]
-    dropped: tuple[tuple[str, int], ...]
-    by_type: tuple[tuple[str, int], ...]
+    funnel: Counts
+    dropped: Counts
+    by_type: Counts
     rows: tuple[HarvestRow, ...]
 
 
@@ -51,27 +60,20 @@ def harvests(run: RunRecord, log: RolloutTable) -> list[Harvest]:
 def _harvest(log: RolloutTable, result: HarvestResult) -> Harvest:
     rows: list[dict[str, Any]] = []
     if result.rows is not None and result.rows.is_file():
-        # The same number of each question type, different prompts first, in the order of their ids: by rule.
-        sql = f"""
-            SELECT * EXCLUDE (rank_in_prompt), row_number() OVER (
-                PARTITION BY tags[1] ORDER BY rank_in_prompt, prompt_id) AS rank_in_type
-            FROM (SELECT *, row_number() OVER (PARTITION BY prompt_id ORDER BY rollout_id) AS rank_in_prompt
-                  FROM {table_of([result.rows])})
-            QUALIFY rank_in_type <= {ROWS_PER_TYPE} ORDER BY tags[1], rank_in_type LIMIT {MAX_ROWS}
-        """
-        rows = log.query_files(sql)
+        rows = log.query_files(
+            ROWS_SQL.format(table=table_of([result.rows]), per_type=ROWS_PER_TYPE, most=MAX_ROWS)
+        )
+    known = [name for name in FUNNEL if name in result.model_fields_set]
     return Harvest(
         title=f"round {result.round_index} · harvest",
-        funnel=tuple(
-            (words, getattr(result, name)) for name, words in FUNNEL if name in result.model_fields_set
-        ),
+        funnel=tuple((FUNNEL[name], getattr(result, name)) for name in known),
         dropped=_counts(result.dropped),
         by_type=_counts(result.by_tag),
         rows=tuple(HarvestRow(ShownPrompt.of(row), _kept_attempt(row, result.stage)) for row in rows),
     )
 
 
-def _counts(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
+def _counts(counts: Mapping[str, int]) -> Counts:
     return tuple((name.replace("_", " "), count) for name, count in counts.items() if count)
 
 
@@ -92,9 +94,7 @@ def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:
             "word": "right" if row.get("verifier") else "won",  # else it would not have been kept
             "compared": not row.get("verifier"),
             "reward": verdict.get("score"),
-            "verdict_score": verdict.get("score"),
-            "verdict_reason": verdict.get("reason"),
-            "verdict_extracted": verdict.get("extracted"),
             "verifier": row.get("verifier"),
+            **{f"verdict_{name}": verdict.get(name) for name in ("score", "reason", "extracted")},
         }
     )

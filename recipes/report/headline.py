@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from recipes.report.record.rates import comparisons, pass_at_1, win_rate
-from recipes.report.record.stage_label import evaluation_label
+from recipes.report.evaluation import Json, comparisons, evaluation_label, pass_at_1, win_rate
 from rl.run.run_record import RunRecord
 from verifiers.counted import counted
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,42 +50,37 @@ def _figure(
     measured: Callable[[RunRecord, Json], str],
 ) -> HeadlineFigure | None:
     """The rate of the cold start and of the last evaluation, of those two that have it."""
-    ends = [one for one in (run.cold_start, run.final) if one is not None]
-    known = [(one, value) for one in ends if (value := rate(one)) is not None]
-    if not known:
+    ends = [one for one in (run.cold_start, run.final) if one is not None and rate(one) is not None]
+    values = [value for one in ends if (value := rate(one)) is not None]
+    if not ends:
         return None
-    (first, before), *rest = known
-    figure = HeadlineFigure(
-        name,
-        measured(run, first),
-        before,
-        evaluation_label(first) + (" (cold start)" if first.get("after") == "sft" else ""),
-    )
-    if not rest:
-        return figure
-    ((last, after),) = rest
-    return HeadlineFigure(name, figure.measured, before, figure.before_label, after, evaluation_label(last))
+    label = evaluation_label(ends[0]) + (" (cold start)" if ends[0].get("after") == "sft" else "")
+    later = (values[1], evaluation_label(ends[1])) if ends[1:] else (None, "")
+    return HeadlineFigure(name, measured(run, ends[0]), values[0], label, *later)
 
 
 def _pass_words(run: RunRecord, evaluation: Json) -> str:
     """How pass@1 was taken, as far as the manifest and the recipe say."""
-    num_prompts, num_samples = evaluation.get("num_prompts"), evaluation.get("samples_per_prompt")
-    prompts = counted(num_prompts, "held-out prompt") if num_prompts else "held-out prompts"
-    temperature = run.evaluation_setting("temperature")
+    num_samples, temperature = evaluation.get("samples_per_prompt"), run.evaluation_setting("temperature")
     heat = f" at temperature {temperature:g}" if temperature is not None else ""
     samples = f", the mean of {counted(num_samples, 'response')} each{heat}" if num_samples else ""
-    return f"pass@1 on {prompts}{samples}; a judge sees the final answer only."
+    return f"pass@1 on {_prompts(evaluation)}{samples}; a judge sees the final answer only."
 
 
 def _win_words(run: RunRecord, evaluation: Json) -> str:
     """How the win rate was taken; a reader must know that the judge is the one RL was rewarded by."""
-    num_prompts = (evaluation.get("general") or {}).get("num_prompts")
-    prompts = counted(num_prompts, "held-out prompt") if num_prompts else "held-out prompts"
     part = comparisons(evaluation)
-    num_failed = part.get("num_failed")
-    failed = f" ({num_failed:,} not judged)" if num_failed else ""
-    answers = counted(part.get("num_comparisons", 0), "answer")
+    failed = f" ({part['num_failed']:,} not judged)" if part.get("num_failed") else ""
+    answers, prompts = (
+        counted(part.get("num_comparisons", 0), "answer"),
+        _prompts(evaluation.get("general") or {}),
+    )
     return (
         f"win rate of {answers}{failed} to {prompts} that no verifier judges, against "
         "the prompt's reference; 50% is parity. The judge is the reward model that RL is rewarded by."
     )
+
+
+def _prompts(figures: Json) -> str:
+    num_prompts = figures.get("num_prompts")
+    return counted(num_prompts, "held-out prompt") if num_prompts else "held-out prompts"

@@ -1,17 +1,26 @@
-"""The before/after tables: held-out pass@1 per question type and win rates over the stages of a run."""
+"""Held-out pass@1 per question type and win rates over the stages of a run: as tables, and as one curve."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
-from recipes.report.record.rates import POLICY_BEFORE, pass_at_1, win_probability, win_rate
-from recipes.report.record.stage_label import evaluation_label
+from recipes.report.curve import Curve, Series
+from recipes.report.evaluation import (
+    POLICY_BEFORE,
+    Json,
+    evaluation_label,
+    pass_at_1,
+    win_probability,
+    win_rate,
+)
 from rl.run.run_record import RunRecord
 
-Json = dict[str, Any]
+NUM_TONES = 6  # of question types
+WIN_TONE = 7
+
+Rate = Callable[[Json], float | None]
 
 
 @dataclass(frozen=True)
@@ -40,75 +49,96 @@ class HeldOutTable:
 
 def held_out_tables(run: RunRecord) -> list[HeldOutTable]:
     """Question types first, under a row for all prompts; then verifiers, kinds, win rates, endings."""
-    evaluations = run.evaluations
-    blocks = _pass_blocks(run) if any(pass_at_1(one) is not None for one in evaluations) else {}
-    blocks["win rate"] = _win_rows(run)
-    blocks["how responses end"] = _endings(run)
-    return [_table(title, evaluations, rows) for title, rows in blocks.items() if rows]
+    blocks = _pass_blocks(run) if any(pass_at_1(one) is not None for one in run.evaluations) else {}
+    blocks |= {"win rate": _win_rows(run), "how responses end": _endings(run)}
+    columns = tuple(map(evaluation_label, run.evaluations))
+    return [HeldOutTable(title, columns, tuple(rows)) for title, rows in blocks.items() if rows]
+
+
+def held_out_curve(run: RunRecord) -> Curve | None:
+    """All prompts with a verifier and the win rate in bold, one line per question type; None of one evaluation."""
+    if len(run.evaluations) < 2:
+        return None
+    wins = _points(run, win_rate)
+    names = sorted(_names(run, "by_tag"))
+    lines = [
+        Series("pass@1" if wins else "all", _points(run, pass_at_1), bold=True, dots=True),
+        Series("win rate", wins, tone=WIN_TONE, bold=True, dots=True, dashed=True),
+    ]
+    lines += [
+        Series(name, _points(run, partial(_tag_rate, tag=name)), tone=1 + index % NUM_TONES, dots=True)
+        for index, name in enumerate(names[: 2 * NUM_TONES] if len(names) > 1 else [])
+    ]
+    return Curve(
+        "Held-out pass@1 and win rate per stage" if wins else "Held-out pass@1 per stage",
+        tuple(line for line in lines if line.points),
+        x_labels=tuple((float(x), evaluation_label(one)) for x, one in enumerate(run.evaluations)),
+        y_range=(0.0, 1.0),
+        is_frac=True,
+        end_labels=True,
+    )
+
+
+def _points(run: RunRecord, rate: Rate) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), y) for x, one in enumerate(run.evaluations) if (y := rate(one)) is not None)
 
 
 def _pass_blocks(run: RunRecord) -> dict[str, list[HeldOutRow]]:
+    """pass@1 by question type under a row for all; by verifier and by kind where there are several."""
     blocks = {}
     for title, field in (("question type", "by_tag"), ("verifier", "by_verifier"), ("kind", "by_kind")):
-        rows = [_pass_row(run, name, field) for name in _parts(run.evaluations, field)]
-        if title == "question type":
-            rows = [_pass_row(run, "all", None), *rows]
-        elif len(rows) < 2:
-            continue
-        blocks[title] = rows
+        rows = [_pass_row(run, name, partial(_part, field=field, name=name)) for name in _names(run, field)]
+        if field == "by_tag":
+            rows = [_pass_row(run, "all", lambda evaluation: evaluation), *rows]
+        if field == "by_tag" or len(rows) > 1:
+            blocks[title] = rows
     return blocks
+
+
+def _pass_row(run: RunRecord, name: str, part: Callable[[Json], Json]) -> HeldOutRow:
+    counts = [part(one).get("num_prompts") for one in run.evaluations]
+    return _row(run, name, lambda one: pass_at_1(part(one)), counts)
 
 
 def _win_rows(run: RunRecord) -> list[HeldOutRow]:
     """The policy before is another one in every column: a change from the first to the last would say nothing."""
     counts = [(one.get("general") or {}).get("num_prompts") for one in run.evaluations]
+    before = _row(run, "against the policy before", partial(win_rate, opponent=POLICY_BEFORE))
     rows = [
         _row(run, "against the reference", win_rate, counts),
         _row(run, "mean probability", win_probability),
-        replace(
-            _row(run, "against the policy before", partial(win_rate, opponent=POLICY_BEFORE)), change=None
-        ),
+        replace(before, change=None),
     ]
     return [row for row in rows if any(cell is not None for cell in row.cells)]
 
 
-def _table(title: str, evaluations: list[Json], rows: list[HeldOutRow]) -> HeldOutTable:
-    return HeldOutTable(title, tuple(evaluation_label(one) for one in evaluations), tuple(rows))
-
-
-def _parts(evaluations: list[Json], field: str) -> list[str]:
-    return list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.get(field) or {}))
-
-
-def _pass_row(run: RunRecord, name: str, field: str | None) -> HeldOutRow:
-    """pass@1 of the part `name` of `field`; of all prompts without a field."""
-
-    def of(evaluation: Json) -> Json:
-        part: Json = evaluation if field is None else (evaluation.get(field) or {}).get(name) or {}
-        return part
-
-    counts = [of(one).get("num_prompts") for one in run.evaluations]
-    return _row(run, name, lambda one: pass_at_1(of(one)), counts)
-
-
-def _row(
-    run: RunRecord, name: str, rate: Callable[[Json], float | None], counts: Sequence[int | None] = ()
-) -> HeldOutRow:
-    before, after = (None if one is None else rate(one) for one in (run.cold_start, run.final))
-    change = None if before is None or after is None else after - before
-    cells = tuple(rate(one) for one in run.evaluations)
-    return HeldOutRow(name, next((count for count in counts if count), None), cells, change)
-
-
 def _endings(run: RunRecord) -> list[HeldOutRow]:
     """Which part of the responses has a final answer, and which lacks one, by name."""
-    names = dict.fromkeys(name for one in run.evaluations for name in one.get("answer_status") or {})
 
-    def part(evaluation: Json, name: str) -> float | None:
+    def share(evaluation: Json, name: str) -> float | None:
         statuses = evaluation.get("answer_status")
         return float(statuses.get(name, 0.0)) if statuses else None
 
     return [
-        _row(run, "a final answer" if name == "ok" else name.replace("_", " "), partial(part, name=name))
-        for name in sorted(names, key=lambda name: (name != "ok", name))
+        _row(run, "a final answer" if name == "ok" else name.replace("_", " "), partial(share, name=name))
+        for name in sorted(_names(run, "answer_status"), key=lambda name: (name != "ok", name))
     ]
+
+
+def _row(run: RunRecord, name: str, rate: Rate, counts: Sequence[int | None] = ()) -> HeldOutRow:
+    before, after = (None if one is None else rate(one) for one in (run.cold_start, run.final))
+    change = None if before is None or after is None else after - before
+    return HeldOutRow(name, next(filter(None, counts), None), tuple(map(rate, run.evaluations)), change)
+
+
+def _part(evaluation: Json, field: str, name: str) -> Json:
+    part: Json = (evaluation.get(field) or {}).get(name) or {}
+    return part
+
+
+def _tag_rate(evaluation: Json, tag: str) -> float | None:
+    return pass_at_1(_part(evaluation, "by_tag", tag))
+
+
+def _names(run: RunRecord, field: str) -> list[str]:
+    return list(dict.fromkeys(name for evaluation in run.evaluations for name in evaluation.get(field) or {}))

@@ -7,16 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recipes.report.charts.axis import percent, short_number
 from recipes.report.comparison import Comparison, compare
+from recipes.report.curve import percent, short_number
+from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k, win_rate
 from recipes.report.harvest import harvests
 from recipes.report.headline import headline
-from recipes.report.held_out import held_out_tables
-from recipes.report.held_out_curve import held_out_curve
-from recipes.report.record.picture import box_of
-from recipes.report.record.rates import pass_at_k, win_rate
-from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.stage_label import WORDS_OF_KIND, evaluation_label
+from recipes.report.held_out import held_out_curve, held_out_tables
+from recipes.report.picture import box_of
+from recipes.report.rollout_table import RolloutTable
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 from rl.run.progress import duration_words
@@ -79,12 +77,9 @@ def template(name: str, folder: Path = FOLDER) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader([folder, FOLDER]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+        loader=FileSystemLoader([folder, FOLDER]), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     environment.filters.update(percent=percent, short=short_number, box=box_of)
     return environment.get_template(name)
 
@@ -106,28 +101,20 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
         last = pass_at_k(after) if after else None
         words = percent(first[1]) + (f" → {percent(last[1])}" if last and last[0] == first[0] else "")
         facts.append((f"held-out {first[0]}", words))
-    facts += _reward_model_facts(run)
+    reward_model = next((one.report for one in reversed(run.results(RewardModelResult))), None)
+    if reward_model is not None:
+        biased = (
+            reward_model.position_bias_frac
+        )  # none of a scalar model, which is shown one answer at a time
+        rates = {"reward model's pairwise accuracy": reward_model.accuracy, "its position bias": biased}
+        facts += [(name, percent(value)) for name, value in rates.items() if value is not None]
     facts.append(("wall time", duration_words(summary["wall_s"])))
-    rollout, train = (summary["throughput"][name] for name in ("rollout_tokens_per_s", "train_tokens_per_s"))
-    if rollout is not None:
-        facts.append(("rollout tokens/s", short_number(rollout)))
-    if train is not None:
-        facts.append(("training tokens/s", short_number(train)))
-    if summary["mismatch_kl"]["max"] is not None:
-        facts.append(("largest mismatch_kl", short_number(summary["mismatch_kl"]["max"])))
-    return facts
-
-
-def _reward_model_facts(run: RunRecord) -> list[tuple[str, str]]:
-    """A scalar model is shown one answer at a time and has no bias for a place."""
-    report = next((one.report for one in reversed(run.results(RewardModelResult))), None)
-    if report is None:
-        return []
-    known = {
-        "reward model's pairwise accuracy": report.accuracy,
-        "its position bias": report.position_bias_frac,
+    numbers = {
+        "rollout tokens/s": summary["throughput"]["rollout_tokens_per_s"],
+        "training tokens/s": summary["throughput"]["train_tokens_per_s"],
+        "largest mismatch_kl": summary["mismatch_kl"]["max"],
     }
-    return [(name, percent(value)) for name, value in known.items() if value is not None]
+    return facts + [(name, short_number(value)) for name, value in numbers.items() if value is not None]
 
 
 def _comparison(run: RunRecord, log: RolloutTable) -> Comparison | None:

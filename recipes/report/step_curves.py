@@ -3,56 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from statistics import fmean
 
-from recipes.report.charts.axis import percent, short_number, whole_percent
-from recipes.report.charts.curve import Curve, Series
-from recipes.report.record.stage_label import WORDS_OF_KIND
+from recipes.report.curve import Curve, Series
+from recipes.report.evaluation import WORDS_OF_KIND, Json
 from rl.run.run_record import RunRecord
 
-Json = dict[str, Any]
 MIN_STEPS_TO_SMOOTH = 24
+
+Points = tuple[tuple[float, float], ...]
 
 
 def step_curves(run: RunRecord) -> list[Curve]:
     """Rewards, response length, losses, KL, mismatch_kl and throughput over steps, as far as they were logged."""
     rl, sft, reward_model = (_lines(run, kind) for kind in ("rl", "sft", "reward-model"))
     values = [line for line in _lines(run, "critic", "rl") if "critic/explained_variance" in line["metrics"]]
+    throughput = {"rollout/tokens_per_s": "rollout", "train/tokens_per_s": "training"}
     curves = [
         _reward_curve(rl),
+        _curve("KL of general prompts", rl, 5, {"kind/general/kl_response_mean": "nats a response"}),
         _curve(
-            "KL of general prompts",
-            rl,
-            {"kind/general/kl_response_mean": "nats a response"},
-            tone=5,
+            "Explained variance of the critic", values, 3, {"critic/explained_variance": "of the returns"}
         ),
-        _curve(
-            "Explained variance of the critic",
-            values,
-            {"critic/explained_variance": "of the returns"},
-            tone=3,
-        ),
-        _curve("Response length, tokens", rl, {"rollout/response_tokens_mean": "tokens"}, tone=4),
-        _curve("Responses with a thought", rl, {"rollout/thought_frac": "responses"}, tone=6, is_frac=True),
-        _curve("SFT loss", sft, {"train/loss": "loss"}, tone=1),
-        _curve("Reward model loss", reward_model, {"train/loss": "loss"}, tone=6),
-        _curve("mismatch_kl", rl, {"train/mismatch_kl": "sampler against trainer"}, tone=5),
-        _curve("Gradient norm in RL", rl, {"train/grad_norm": "norm"}, tone=3),
-        _curve("Entropy", rl, {"train/entropy": "nats a token"}, tone=4),
-        _curve(
-            "Groups without signal",
-            rl,
-            {"rollout/uniform_group_frac": "groups"},
-            tone=2,
-            is_frac=True,
-        ),
-        _curve(
-            "Tokens per second",
-            rl,
-            {"rollout/tokens_per_s": "rollout", "train/tokens_per_s": "training"},
-            tone=1,
-        ),
+        _curve("Response length, tokens", rl, 4, {"rollout/response_tokens_mean": "tokens"}),
+        _curve("Responses with a thought", rl, 6, {"rollout/thought_frac": "responses"}, is_frac=True),
+        _curve("SFT loss", sft, 1, {"train/loss": "loss"}),
+        _curve("Reward model loss", reward_model, 6, {"train/loss": "loss"}),
+        _curve("mismatch_kl", rl, 5, {"train/mismatch_kl": "sampler against trainer"}),
+        _curve("Gradient norm in RL", rl, 3, {"train/grad_norm": "norm"}),
+        _curve("Entropy", rl, 4, {"train/entropy": "nats a token"}),
+        _curve("Groups without signal", rl, 2, {"rollout/uniform_group_frac": "groups"}, is_frac=True),
+        _curve("Tokens per second", rl, 1, throughput),
     ]
     return [curve for curve in curves if curve is not None]
 
@@ -68,68 +52,42 @@ def _reward_curve(rl: Sequence[Json]) -> Curve | None:
         "kind/general/reward_mean": "general (probability)",
     }
     if any("kind/general/reward_mean" in line["metrics"] for line in rl):
-        return _curve("Reward per RL step, by kind", rl, by_kind, tone=2)
-    return _curve("Reward per RL step", rl, {"rollout/reward_mean": "reward"}, tone=2)
+        return _curve("Reward per RL step, by kind", rl, 2, by_kind)
+    return _curve("Reward per RL step", rl, 2, {"rollout/reward_mean": "reward"})
 
 
 def _curve(
-    title: str, lines: Sequence[Json], metrics: dict[str, str], *, tone: int, is_frac: bool = False
+    title: str, lines: Sequence[Json], tone: int, metrics: dict[str, str], *, is_frac: bool = False
 ) -> Curve | None:
     """One curve over the steps of all stages laid end to end, with a mark where each stage begins."""
-    number, tick_number = (percent, whole_percent) if is_frac else (short_number, short_number)
+    curve = Curve(
+        title, (), marks=_stage_marks(lines), y_range=(0.0, 1.0) if is_frac else None, is_frac=is_frac
+    )
     series: list[Series] = []
     captions = []
-    for index, (metric, name) in enumerate(metrics.items()):
-        points = tuple(
-            (float(x), float(value))
-            for x, line in enumerate(lines)
-            if (value := line["metrics"].get(metric)) is not None and math.isfinite(value)
-        )
+    for hue, (metric, name) in enumerate(metrics.items(), tone):
+        logged = [(float(x), line["metrics"].get(metric)) for x, line in enumerate(lines)]
+        points = tuple((x, float(y)) for x, y in logged if y is not None and math.isfinite(y))
         if not points:
             continue
         bold = len(metrics) == 1
         if len(points) < MIN_STEPS_TO_SMOOTH:
-            series.append(Series(name, points, tone=tone + index, bold=bold))
-        else:
-            series.append(Series(name, points, tone=tone + index, faint=True))
-            parts = _stage_parts(points, lines)
-            series += [Series(name, _smoothed(part), tone=tone + index, bold=bold) for part in parts]
-        captions.append(_caption(name, [y for _, y in points], number))
-    if not series:
-        return None
-    return Curve(
-        title,
-        tuple(series),
-        marks=_stage_marks(lines),
-        y_range=(0.0, 1.0) if is_frac else None,
-        tick_number=tick_number,
-        caption="; ".join(captions),
-    )
+            series.append(Series(name, points, hue, bold))
+        else:  # a mean over both sides of a new learning rate would be of nothing
+            of_stages = groupby(points, key=lambda point: lines[int(point[0])].get("stage"))
+            smooth = [Series(name, _smoothed(tuple(part)), hue, bold) for _, part in of_stages]
+            series += [Series(name, points, hue, faint=True), *smooth]
+        ys = [y for _, y in points]
+        first, last, top = map(curve.number, (ys[0], ys[-1], max(ys)))
+        captions.append(f"{name} {first} → {last}, highest {top}")
+    return replace(curve, series=tuple(series), caption="; ".join(captions)) if series else None
 
 
-def _caption(name: str, values: Sequence[float], number: Callable[[float], str]) -> str:
-    first, last, top = (number(value) for value in (values[0], values[-1], max(values)))
-    return f"{name} {first} → {last}, highest {top}"
-
-
-def _smoothed(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+def _smoothed(points: Points) -> Points:
     """The mean over the neighbouring tenth of a stage's steps."""
     reach = max(len(points) // 20, 1)
-    smooth = []
-    for index, (x, _) in enumerate(points):
-        near = [y for _, y in points[max(index - reach, 0) : index + reach + 1]]
-        smooth.append((x, sum(near) / len(near)))
-    return tuple(smooth)
-
-
-def _stage_parts(
-    points: Sequence[tuple[float, float]], lines: Sequence[Json]
-) -> list[list[tuple[float, float]]]:
-    """The points cut where a stage begins: a mean over both sides of a new learning rate would be of nothing."""
-    parts: dict[str, list[tuple[float, float]]] = {}
-    for x, y in points:
-        parts.setdefault(str(lines[int(x)].get("stage")), []).append((x, y))
-    return list(parts.values())
+    near = [points[max(index - reach, 0) : index + reach + 1] for index in range(len(points))]
+    return tuple((x, fmean(y for _, y in part)) for (x, _), part in zip(points, near, strict=True))
 
 
 def _stage_marks(lines: Sequence[Json]) -> tuple[tuple[float, str], ...]:

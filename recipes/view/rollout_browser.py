@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.comparison import Attempts
 from recipes.report.page import template
-from recipes.report.record.attempt import MAX_SHOWN_CHARS, Attempt
-from recipes.report.record.rollout_table import RolloutTable, attempt_columns
-from recipes.report.record.shown_prompt import ShownPrompt
+from recipes.report.rollout_table import RolloutTable, attempt_columns
 from recipes.view.rollout_filter import PAGE_SIZE, RolloutFilter
 from rl.run.run_record import RunRecord
 from verifiers.errors import BadInput
@@ -44,19 +43,16 @@ class RolloutPages:
         condition, parameters = wanted.where()
         with RolloutTable(self.run, self.pass_score) as log:
             count = log.query(f"SELECT count(*) AS num FROM rollouts WHERE {condition}", parameters)
-            num = count[0]["num"] if count else 0
+            num, skipped = (count[0]["num"] if count else 0), (wanted.page - 1) * PAGE_SIZE
             sql = f"""
                 SELECT {attempt_columns(MAX_SHOWN_CHARS)} FROM rollouts WHERE {condition}
-                ORDER BY stage, step, prompt_id, "index" LIMIT {PAGE_SIZE} OFFSET {(wanted.page - 1) * PAGE_SIZE}
+                ORDER BY stage, step, prompt_id, "index" LIMIT {PAGE_SIZE} OFFSET {skipped}
             """
             rows = log.query(sql, parameters)
             prompts = log.prompts([row["prompt_id"] for row in rows])
             found = [(row["prompt_id"], prompts.get(row["prompt_id"]), Attempt.from_row(row)) for row in rows]
-            choices = {
-                "stage": _choices(log, "stage"),
-                "type": _choices(log, "question_type"),
-                "verdict": _choices(log, "word"),
-            }
+            columns = {"stage": "stage", "type": "question_type", "verdict": "word"}
+            choices = {name: _choices(log, column) for name, column in columns.items()}
         num_pages = max(-(-num // PAGE_SIZE), 1)
         page: str = template("rollouts.html.j2", FOLDER).render(
             name=self.name, wanted=wanted, found=found, choices=choices, num=num, num_pages=num_pages
@@ -66,7 +62,7 @@ class RolloutPages:
     def prompt(self, prompt_id: str) -> str | None:
         """Every attempt at one prompt, stage by stage; None where the run does not know the prompt."""
         with RolloutTable(self.run, self.pass_score) as log:
-            shown: ShownPrompt | None = log.prompts([prompt_id]).get(prompt_id)
+            shown = log.prompts([prompt_id]).get(prompt_id)
             attempts = log.attempts(prompt_id, max_chars=MAX_PROMPT_PAGE_CHARS)
         if shown is None and not attempts:
             return None

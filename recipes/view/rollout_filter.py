@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 PAGE_SIZE = 20
 
 
-@dataclass(frozen=True)
-class RolloutFilter:
+class RolloutFilter(BaseModel):
     """Empty means all. `page` counts from 1."""
+
+    model_config = ConfigDict(frozen=True)
 
     stage: str = ""
     type: str = ""
     verdict: str = ""
-    min_reward: float | None = None
-    max_reward: float | None = None
-    page: int = 1
+    min_reward: FiniteFloat | None = None
+    max_reward: FiniteFloat | None = None
+    page: Annotated[int, AfterValidator(lambda page: max(page, 1))] = Field(1, ge=0, lt=10**9)
 
     @classmethod
     def from_query(cls, query: Mapping[str, Sequence[str]]) -> RolloutFilter:
         """From `urllib.parse.parse_qs`. Raises `ValueError` with the name of what is wrong."""
-        values = {name: (query.get(name) or [""])[0].strip() for name in cls.__dataclass_fields__}
-        page = values["page"] or "1"
-        if not (page.isascii() and page.isdecimal() and 1 <= len(page) <= 9):
-            raise ValueError("page is a whole number from 1")
-        return cls(
-            stage=values["stage"],
-            type=values["type"],
-            verdict=values["verdict"],
-            min_reward=_number("min_reward", values["min_reward"]),
-            max_reward=_number("max_reward", values["max_reward"]),
-            page=max(int(page), 1),
-        )
+        given = {name: query[name][0].strip() for name in cls.model_fields if query.get(name)}
+        try:
+            return cls.model_validate({name: text for name, text in given.items() if text})
+        except ValidationError as why:
+            raise ValueError(f"{why.errors()[0]['loc'][0]}: {why.errors()[0]['msg']}") from None
 
     def where(self) -> tuple[str, list[Any]]:
         """A condition over the view `rollouts` and its parameters."""
@@ -52,17 +46,4 @@ class RolloutFilter:
 
     def query_string(self, page: int) -> str:
         """The same filter at another page, for a link."""
-        fields = vars(replace(self, page=page))
-        return urlencode({name: value for name, value in fields.items() if value not in {"", None}})
-
-
-def _number(name: str, text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is a number")
-    return value
+        return urlencode(self.model_dump(exclude_defaults=True) | {"page": page})

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from recipes.commands.output.check_list import run_checks
-from recipes.commands.output.plain_console import plain_console
+from recipes.commands.output.console import all_pass, plain_console
 from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
@@ -27,8 +26,9 @@ from verifiers.counted import counted
 from verifiers.errors import near_name
 
 
-def print_plan(recipe: Recipe) -> list[Finding]:
+def print_plan(recipe: Recipe) -> bool:
     """One line a stage with the work in it, and whether it is done already; then the checks that need no engine.
+    Whether all of them pass.
 
     Data files are read and checked; what a builder would make is not made.
     """
@@ -50,7 +50,7 @@ def print_plan(recipe: Recipe) -> list[Finding]:
         + (f", {judge.sampler.num_workers} of the reward model" if judge and judge.has_checkpoint else "")
         + (f"; {placement.num_gpus:g} GPUs at once" if placement.num_gpus else "")
     )
-    return run_checks(_checks(recipe, learns_policy=any(stage.kind == "rl" for stage in stages)), console)
+    return all_pass(_checks(recipe, learns_policy=any(stage.kind == "rl" for stage in stages)), console)
 
 
 def _checks(recipe: Recipe, *, learns_policy: bool) -> Iterator[Check]:

@@ -58,7 +58,7 @@ class VerdictFile:
         from rich.table import Table
         from rich.text import Text
 
-        from recipes.commands.output.plain_console import plain_console
+        from recipes.commands.output.console import plain_console
 
         console = plain_console()
         total = self.counts.total()

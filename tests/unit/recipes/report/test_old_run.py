@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recipes.report.page import render_report
-from recipes.report.record.rollout_table import RolloutTable
+from recipes.report.rollout_table import RolloutTable
 from recipes.view.rollout_browser import RolloutPages
 from recipes.view.rollout_filter import RolloutFilter
 from rl.run.run_record import RunRecord, write_summary

@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from recipes.report.charts.axis import percent, round_ticks, short_number
-from recipes.report.charts.curve import MAX_POINTS, Curve, Series, spread, thinned
+from recipes.report.attempt import Attempt, ShownText
 from recipes.report.comparison import Attempts, compare
+from recipes.report.curve import MAX_POINTS, Curve, Series, percent, round_ticks, short_number, spread
 from recipes.report.harvest import harvests
 from recipes.report.held_out import held_out_tables
-from recipes.report.record.attempt import Attempt, ShownText
-from recipes.report.record.picture import Box, Picture, box_of
-from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.shown_prompt import message_text
+from recipes.report.page import template
+from recipes.report.picture import Box, Picture, box_of
+from recipes.report.rollout_table import RolloutTable
+from recipes.report.shown_prompt import message_text
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 from rl.experience.rollout_log import SCHEMA
@@ -59,11 +59,15 @@ def test_labels_are_spread_without_passing_the_edges() -> None:
 
 
 def test_a_long_curve_keeps_its_mean_in_few_points() -> None:
-    points = [(float(x), float(x % 7)) for x in range(10_000)]
-    thin = thinned(points)
+    points = tuple((float(x), float(x % 7)) for x in range(10_000))
+    thin = Series("long", points).thinned
     assert len(thin) <= MAX_POINTS
     assert sum(y for _, y in thin) / len(thin) == pytest.approx(sum(y for _, y in points) / len(points))
-    assert thinned(points[:5]) == points[:5]
+    assert Series("short", points[:5]).thinned == list(points[:5])
+
+
+def drawn(curve: Curve, *size: int) -> str:
+    return str(template("curve.svg.j2").module.draw(curve, *size))
 
 
 def test_a_curve_is_drawn_to_scale_and_escapes_its_names() -> None:
@@ -73,7 +77,7 @@ def test_a_curve_is_drawn_to_scale_and_escapes_its_names() -> None:
         x_labels=((0.0, "start & go"),),
         y_range=(0.0, 1.0),
     )
-    svg = ET.fromstring(str(curve.svg(300, 200)))
+    svg = ET.fromstring(drawn(curve, 300, 200))
     assert svg.attrib["aria-label"] == "<title>"
     line = svg.find("polyline")
     assert line is not None
@@ -90,9 +94,9 @@ def test_a_curve_is_drawn_to_scale_and_escapes_its_names() -> None:
 def test_every_hue_of_a_curve_is_one_the_page_defines(whole_run: Path) -> None:
     css = (Path(__file__).parents[4] / "recipes/report/page.css").read_text()
     run = RunRecord.open(whole_run)
-    drawn = "".join(str(curve.svg()) for curve in step_curves(run))
-    assert {tone for tone in re.findall(r"tone\d", drawn) if f".{tone} {{ color" not in css} == set()
-    assert "nan" not in drawn
+    svg = "".join(map(drawn, step_curves(run)))
+    assert {tone for tone in re.findall(r"tone\d", svg) if f".{tone} {{ color" not in css} == set()
+    assert "nan" not in svg
 
 
 def test_a_metric_that_is_not_finite_is_left_out_of_its_curve(run_maker: Any) -> None:

@@ -50,7 +50,7 @@ def test_a_benchmark_whose_data_are_wrong_leaves_nothing_and_the_terminal_as_it_
         "digits_cpu", ["data.builder=null", "data.train_prompts=no.jsonl", "data.heldout_prompts=no.jsonl"]
     )
     stdout = sys.stdout
-    with pytest.raises(BadInput, match=r"no such file: no\.jsonl"), Workload(recipe):
+    with pytest.raises(BadInput, match=r"no such file: no\.jsonl"), Workload.of(recipe):
         raise AssertionError("it has no data")
     assert sys.stdout is stdout
     assert not list(tmp_path.iterdir())

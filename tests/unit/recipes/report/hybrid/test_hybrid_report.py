@@ -14,14 +14,13 @@ from urllib.parse import urlencode
 import pyarrow.parquet as pq
 import pytest
 
+from recipes.report.attempt import ShownScore, probability_words
 from recipes.report.comparison import compare
+from recipes.report.evaluation import rate_chains
 from recipes.report.headline import headline
-from recipes.report.held_out import held_out_tables
-from recipes.report.held_out_curve import held_out_curve
+from recipes.report.held_out import held_out_curve, held_out_tables
 from recipes.report.page import write_report
-from recipes.report.record.rates import rate_chains
-from recipes.report.record.rollout_table import RolloutTable
-from recipes.report.record.shown_score import ShownScore, probability_words
+from recipes.report.rollout_table import RolloutTable
 from recipes.report.step_curves import step_curves
 from recipes.view.rollout_browser import RolloutPages
 from recipes.view.rollout_filter import RolloutFilter

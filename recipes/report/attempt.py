@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from recipes.report.charts.axis import short_number
-from recipes.report.record.shown_score import ShownScore
+from recipes.report.curve import short_number
+from reward_models.score import PARITY_TOLERANCE
 
 Outcome = Literal["right", "wrong", "won", "even", "lost", "unjudged"]
 MAX_SHOWN_CHARS = 1200
@@ -40,6 +42,52 @@ class ShownText:
         """Characters that would hide or reorder what follows become visible boxes. Escaping is the template's part."""
         whole = text or ""
         return cls(_CONTROL.sub("\ufffd", whole[:limit]), max(num_chars or 0, len(whole)))
+
+
+@dataclass(frozen=True)
+class ShownScore:
+    """A reward model's score. `parts` are those of `reward_models.score.Score`; older logs have none."""
+
+    status: str
+    probability: float | None
+    parts: dict[str, float]
+
+    @property
+    def words(self) -> str:
+        """ "0.93 against the reference; shown first 0.95, shown second 0.91"."""
+        if self.probability is None:
+            return ""
+        words = f"{probability_words(self.probability)} against the reference"
+        if {"as_first", "as_second"} <= self.parts.keys():
+            first, second = (probability_words(self.parts[name]) for name in ("as_first", "as_second"))
+            return f"{words}; shown first {first}, shown second {second}"
+        if {"score", "reference_score"} <= self.parts.keys():
+            return f"{words}; scored {self.parts['score']:.2f}, the reference {self.parts['reference_score']:.2f}"
+        return words
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> ShownScore | None:
+        """From the columns of the rollout log; None where no reward model was asked."""
+        if not row.get("score_status"):
+            return None
+        try:
+            parts = dict(json.loads(row.get("score_parts") or "{}"))
+        except (ValueError, TypeError):
+            parts = {}
+        known = {
+            name: float(part)
+            for name, part in parts.items()
+            if isinstance(part, (int, float)) and math.isfinite(part)
+        }
+        return cls(str(row["score_status"]), row.get("score_probability"), known)
+
+
+def probability_words(probability: float) -> str:
+    """Two decimals; what is not parity is not written as if it were."""
+    words = f"{probability:.2f}"
+    if words == "0.50" and abs(probability - 0.5) > PARITY_TOLERANCE:
+        return f"just {'above' if probability > 0.5 else 'under'} 0.50"
+    return words
 
 
 @dataclass(frozen=True)

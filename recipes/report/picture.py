@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
-from recipes.report.record.contact_sheet import contact_sheet
+import numpy as np
+
 from sampler.vision_input import data_url
 from verifiers.errors import BadInput
 
 MAX_SIDE_PX = 512
 MAX_RAW_BYTES = 48 * 1024
+NUM_FRAMES, NUM_COLUMNS = 6, 2  # of a video's contact sheet
+MAX_FRAME_SIDE_PX, GAP_PX = 160, 2
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -56,9 +60,7 @@ class Picture:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return cls(None)
         shrunk.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-        buffer = io.BytesIO()
-        shrunk.save(buffer, "PNG")
-        return cls(data_url(buffer.getvalue()), width, height)
+        return cls(data_url(_png(shrunk)), width, height)
 
     @classmethod
     def of_video(cls, encoded: bytes | None) -> Picture:
@@ -67,6 +69,35 @@ class Picture:
             return replace(cls.of(contact_sheet(encoded or b"")), film=True)
         except BadInput:
             return cls(None)
+
+
+def contact_sheet(encoded: bytes) -> bytes:
+    """PNG of at most `NUM_FRAMES` frames of a video, evenly spaced, the first and the last among them, which every
+    browser shows whatever the codec. Raises: BadInput for what does not decode."""
+    from PIL import Image
+
+    from sampler.data.video import decode_video
+
+    def evenly(num_frames: int, fps: float) -> list[int]:
+        return np.linspace(0, num_frames - 1, min(NUM_FRAMES, num_frames)).round().astype(int).tolist()
+
+    frames = [Image.fromarray(frame) for frame in decode_video(encoded, evenly).frames]
+    for frame in frames:
+        frame.thumbnail((MAX_FRAME_SIDE_PX, MAX_FRAME_SIDE_PX))
+    across, down = (side + GAP_PX for side in frames[0].size)
+    num_columns = min(NUM_COLUMNS, len(frames))
+    num_rows = -(-len(frames) // num_columns)
+    sheet = Image.new("RGB", (num_columns * across - GAP_PX, num_rows * down - GAP_PX), "white")
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, num_columns)
+        sheet.paste(frame, (column * across, row * down))
+    return _png(sheet)
+
+
+def _png(image: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def box_of(text: str | None) -> Box | None:

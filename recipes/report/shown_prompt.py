@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes.report.record.attempt import MAX_SHOWN_CHARS, ShownText
-from recipes.report.record.picture import Picture
+from recipes.report.attempt import MAX_SHOWN_CHARS, ShownText
+from recipes.report.picture import Picture
 from rl.run.run_record import read_manifests
 from verifiers.errors import HoneError
 
@@ -74,27 +75,21 @@ class ShownPrompts:
     def find(self, prompt_ids: Sequence[str], query: Query) -> dict[str, ShownPrompt]:
         """Those of `prompt_ids` that are there. `query` runs SQL; places it cannot read go through the loader."""
         found: dict[str, ShownPrompt] = {}
+
+        def missing() -> list[str]:
+            return [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
+
         elsewhere = [location for location in self.locations if Path(location) not in self.files]
-        for file in self.files:
-            wanted = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
-            if not wanted:
-                return found
+        for file in self.files if missing() else ():
             columns = {row["column_name"] for row in query(f"DESCRIBE SELECT * FROM {table_of([file])}", [])}
             if {"prompt_id", "messages"} <= columns:
                 sql = f"SELECT * FROM {table_of([file])} WHERE list_contains(?, prompt_id)"
-                found |= {row["prompt_id"]: ShownPrompt.of(row) for row in query(sql, [wanted])}
+                found |= {row["prompt_id"]: ShownPrompt.of(row) for row in query(sql, [missing()])}
             elif str(file) in self.locations:
                 elsewhere.append(str(file))
         for location in elsewhere:
-            wanted = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
-            if not wanted:
-                return found
-            prompts = _loaded(location)
-            found |= {
-                prompt_id: ShownPrompt.of(_row(prompts[prompt_id]))
-                for prompt_id in wanted
-                if prompt_id in prompts
-            }
+            prompts = _loaded(location) if missing() else {}
+            found |= {name: ShownPrompt.of(_row(prompts[name])) for name in missing() if name in prompts}
         return found
 
 
@@ -129,10 +124,5 @@ def message_text(messages: Sequence[dict[str, Any]]) -> str:
 
 def table_of(files: Sequence[Path]) -> str:
     """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
-    names = ", ".join(_literal(file) for file in files)
+    names = ", ".join("'" + glob.escape(str(file)).replace("'", "''") + "'" for file in files)
     return f"read_parquet([{names}], union_by_name = true)"
-
-
-def _literal(file: Path) -> str:
-    spelled = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))
-    return "'" + spelled.replace("'", "''") + "'"

@@ -1,20 +1,32 @@
-"""The rates of one held-out evaluation: how much a verifier finds right, and how often a reward model lets it win."""
+"""One held-out evaluation as a manifest has it: what it is called, its rates, and which policy it was of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from recipes.report.charts.axis import percent
-
 Json = dict[str, Any]
 REFERENCE, POLICY_BEFORE = "against_reference", "against_previous"
+WORDS_OF_KIND = {
+    "sft": "SFT",
+    "reward-model": "reward model",
+    "critic": "critic",
+    "rl": "RL",
+    "harvest": "harvest",
+}
+
+
+def evaluation_label(evaluation: Json) -> str:
+    """Which policy was evaluated, in a few words: "start", "round 0 SFT", "round 1 RL"."""
+    after = str(evaluation.get("after"))
+    if after == "start":
+        return "start"
+    return f"round {evaluation.get('round', 0)} {WORDS_OF_KIND.get(after, 'evaluate')}"
 
 
 def pass_at_1(figures: Json) -> float | None:
     """Of a whole evaluation or one part of it; None where it had no prompt with a verifier."""
-    value = figures.get("pass_at_1")
-    return None if value is None or figures.get("num_prompts") == 0 else float(value)
+    return None if figures.get("num_prompts") == 0 else _number(figures.get("pass_at_1"))
 
 
 def pass_at_k(evaluation: Json) -> tuple[str, float] | None:
@@ -32,14 +44,12 @@ def comparisons(evaluation: Json, opponent: str = REFERENCE) -> Json:
 
 def win_rate(evaluation: Json, opponent: str = REFERENCE) -> float | None:
     """Wins over comparisons, a tie counting half; None where nothing was compared."""
-    value = comparisons(evaluation, opponent).get("win_rate")
-    return None if value is None else float(value)
+    return _number(comparisons(evaluation, opponent).get("win_rate"))
 
 
 def win_probability(evaluation: Json) -> float | None:
     """The mean probability of winning against the reference."""
-    value = comparisons(evaluation).get("win_probability")
-    return None if value is None else float(value)
+    return _number(comparisons(evaluation).get("win_probability"))
 
 
 def rate_chains(evaluations: Sequence[Json]) -> list[str]:
@@ -48,9 +58,12 @@ def rate_chains(evaluations: Sequence[Json]) -> list[str]:
         "held-out pass@1": pass_at_1,
         "held-out win rate against references": win_rate,
     }
-    lines = []
-    for name, rate in rates.items():
-        known = [value for one in evaluations if (value := rate(one)) is not None]
-        if known:
-            lines.append(f"{name}: {' -> '.join(map(percent, known))}")
-    return lines
+    known = {
+        name: [f"{of:.1%}" for one in evaluations if (of := rate(one)) is not None]
+        for name, rate in rates.items()
+    }
+    return [f"{name}: {' -> '.join(values)}" for name, values in known.items() if values]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from recipes.report.record.attempt import MAX_SHOWN_CHARS, Attempt
-from recipes.report.record.shown_prompt import ShownPrompt, ShownPrompts, table_of
+from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
+from recipes.report.shown_prompt import ShownPrompt, ShownPrompts, table_of
 from reward_models.score import PARITY_TOLERANCE
 
 MAX_ATTEMPTS = 400

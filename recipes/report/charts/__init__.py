@@ -1,1 +1,0 @@
-"""Numbers in, inline SVG out; it knows no run."""
