@@ -228,7 +228,7 @@ def _question(comparison: AnswerComparison) -> list[dict[str, Any]]:
             else:
                 visual = next(vision_inputs)  # vLLM's servers take a video as they take a picture
                 parts.append(
-                    {"type": f"{visual.kind}_url", f"{visual.kind}_url": {"url": data_url(visual.read())}}
+                    {"type": f"{visual.kind}_url", f"{visual.kind}_url": {"url": data_url(visual.portable())}}
                 )
     responses = "\n".join(
         f"Response {word}, between the marks {mark}:\n{mark}\n{text}\n{mark}"

@@ -20,6 +20,7 @@ from sampler.data.prompt_messages import checked_text
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.wrong_rows import WrongRows
+from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from sampler.vision_input import data_url
 from verifiers.answer import FinalAnswer
@@ -80,17 +81,19 @@ def holds_thought(text: str) -> bool:
 def save_preferences(path: str | os.PathLike[str], lists: Sequence[PreferenceList]) -> Path:
     """Write as Parquet with `Image` features, or as JSON lines where the name ends in .jsonl. Returns the path."""
     target = Path(path)
-    columns = prompt_columns([one.prompt for one in lists])
-    columns |= {
+    if target.suffix == ".parquet":
+        return write_parquet(target, lists, _columns, PREFERENCE_FIELDS)
+    if target.suffix != ".jsonl":
+        raise BadInput(f"{target}: preferences are written as .parquet or .jsonl")
+    return _write_jsonl(target, _columns(lists))
+
+
+def _columns(lists: Sequence[PreferenceList]) -> dict[str, list[Any]]:
+    return prompt_columns([one.prompt for one in lists]) | {
         "answers": [[answer.text for answer in one.answers] for one in lists],
         "grades": [list(one.grades) for one in lists],
         "preference_source": [one.source for one in lists],
     }
-    if target.suffix == ".parquet":
-        return write_parquet(target, columns, PREFERENCE_FIELDS)
-    if target.suffix != ".jsonl":
-        raise BadInput(f"{target}: preferences are written as .parquet or .jsonl")
-    return _write_jsonl(target, columns)
 
 
 def load_preferences(
@@ -99,6 +102,7 @@ def load_preferences(
     split: str | None = None,
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
+    limits: ImageLimits = ANY_MODEL,
     max_decoded: int | None = None,
 ) -> list[PreferenceList]:
     """Read and check graded answers; a row needs `messages`, `answers` and `grades`, all else is optional.
@@ -112,6 +116,7 @@ def load_preferences(
         columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
         default_kind="general",
         needs_reference=False,
+        limits=limits,
         max_decoded=max_decoded,
     )
     lists: list[PreferenceList] = []

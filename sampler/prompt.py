@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,9 +101,7 @@ class Prompt:
 
     def pil_images(self) -> list[Image]:
         """The pictures decoded to RGB, in the order of the messages' image parts."""
-        from PIL import Image as PilImage
-
-        return [PilImage.open(io.BytesIO(image.read())).convert("RGB") for image in self.images]
+        return [image.pil_image() for image in self.images]
 
     def __hash__(self) -> int:
         return hash(self.prompt_id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from verifiers.errors import BadInput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 VisionKind = Literal["image", "video"]
 VISION_KINDS: tuple[VisionKind, ...] = ("image", "video")
@@ -41,7 +43,7 @@ class VisionInput:
 
     `content_hash` is the SHA-256 of the encoded file (PNG, JPEG, ...; MP4, WebM, ...) in hexadecimal. `source` is where
     any process of the run can read the file again, or its bytes where it lies in memory only. `size` is the width and
-    height of a picture in pixels, where its header has been read.
+    height of a picture in pixels, as it is shown, where it has been looked at.
 
     >>> VisionInput.of("image", b"...").read()
     b'...'
@@ -76,14 +78,26 @@ class VisionInput:
             raise BadInput(f"{self.source}: the {self.kind} has changed since the data was read")
         return encoded
 
-    def image_size(self) -> tuple[int, int]:
-        """Width and height of a picture in pixels, without decoding it."""
-        if self.size is not None:
-            return self.size
-        from PIL import Image
+    def pil_image(self) -> Image:
+        """A picture as everyone sees it, by `decode_image`. Raises `BadInput`, naming the source."""
+        from sampler.image import decode_image
 
-        with Image.open(io.BytesIO(self.read())) as image:
-            return image.size
+        try:
+            return decode_image(self.read())
+        except BadInput as why:
+            raise BadInput(str(why) if isinstance(self.source, bytes) else f"{self.source}: {why}") from None
+
+    def portable(self) -> bytes:
+        """The file for a server or browser, which will decode it to what `pil_image` gives; a video as it is."""
+        from sampler.image import portable_image
+
+        return portable_image(self.read()) if self.kind == "image" else self.read()
+
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of a picture in pixels, decoded only where its header does not tell."""
+        from sampler.image import image_size
+
+        return self.size or image_size(self.read())
 
 
 def data_url(encoded: bytes) -> str:

@@ -105,9 +105,6 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds
 
 def _bare_tensors(part: Batch, model_path: Path) -> dict[str, np.ndarray]:
     """What transformers' own forward takes for the same sequences, one picture for each of them."""
-    import io
-
-    from PIL import Image
     from transformers import AutoProcessor
 
     processor = AutoProcessor.from_pretrained(model_path)
@@ -122,9 +119,7 @@ def _bare_tensors(part: Batch, model_path: Path) -> dict[str, np.ndarray]:
         labels[row, : len(tokens)][wanted] = tokens[wanted]
         mask[row, : len(tokens)] = 1
     images = [
-        Image.open(io.BytesIO(picture.read())).convert("RGB")
-        for prompt_id in part.prompt_ids
-        for picture in part.vision_inputs[prompt_id]
+        picture.pil_image() for prompt_id in part.prompt_ids for picture in part.vision_inputs[prompt_id]
     ]
     pictures = processor.image_processor(images=images, return_tensors="np")
     return {

@@ -45,20 +45,16 @@ class Picture:
 
     @classmethod
     def of(cls, encoded: bytes | None) -> Picture:
-        """Small PNG and JPEG bytes go in as they are; everything else is decoded, shrunk and written as PNG."""
-        from PIL import Image
+        """What is small goes in as it is, or as a PNG where browsers would show it another way; else shrunk, as PNG."""
+        from sampler.image import decode_image, portable_image
 
-        if not encoded:
-            return cls(None)
         try:
-            with Image.open(io.BytesIO(encoded)) as image:
-                kind, (width, height) = image.format, image.size
-                image.load()  # a picture cut short fails here, not in the reader's browser
-                if kind in {"PNG", "JPEG"} and len(encoded) <= MAX_RAW_BYTES:
-                    return cls(data_url(encoded), width, height)
-                shrunk = image.convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            shrunk, shown = decode_image(encoded or b""), portable_image(encoded or b"")
+        except BadInput:
             return cls(None)
+        width, height = shrunk.size
+        if len(shown) <= MAX_RAW_BYTES:
+            return cls(data_url(shown), width, height)
         shrunk.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
         return cls(data_url(_png(shrunk)), width, height)
 

@@ -17,6 +17,7 @@ from sampler.data.packed_rows import PackedRows, in_processes
 from sampler.data.prompt_dataset import load_prompt_dataset
 from sampler.data.sft_row import SftRow, load_sft_dataset
 from sampler.data.unread_column import UnreadColumn
+from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from verifiers.counted import counted
 from verifiers.errors import BadInput
@@ -48,15 +49,15 @@ class LoadedSet:
     num_not_decoded: int = 0
 
 
-def read_set(name: str, path: str, *, max_decoded: int = MAX_DECODED) -> LoadedSet:
+def read_set(name: str, path: str, limits: ImageLimits = ANY_MODEL) -> LoadedSet:
     """The set of that name (a key of ``NOUNS``). Raises: BadInput naming file, row and column."""
     if name in ("train", "heldout"):
-        prompts = load_prompt_dataset(path, max_decoded=max_decoded)
+        prompts = load_prompt_dataset(path, limits=limits, max_decoded=MAX_DECODED)
         return LoadedSet(prompts.prompts, prompts.locations, prompts.unread_columns, prompts.num_not_decoded)
     if name == "cold_start":
-        rows = load_sft_dataset(path, max_decoded=max_decoded)
+        rows = load_sft_dataset(path, limits=limits, max_decoded=MAX_DECODED)
         return LoadedSet(rows.rows, {}, rows.unread_columns, rows.num_not_decoded)
-    return LoadedSet(load_preferences(path, max_decoded=max_decoded))
+    return LoadedSet(load_preferences(path, limits=limits, max_decoded=MAX_DECODED))
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,14 @@ def own_sets(recipe: Recipe) -> dict[str, str]:
     return {name: path for name, path in given.items() if path is not None}
 
 
-def load(paths: dict[str, Any], run_path: Path) -> RunData:
+def load(paths: dict[str, Any], run_path: Path, limits: ImageLimits = ANY_MODEL) -> RunData:
     """Read everything; relative paths made by the run are taken from its directory."""
 
     def location(name: str) -> str:
         inside = run_path / paths[name]
         return str(inside) if inside.exists() else str(paths[name])
 
-    return RunData.of({name: read_set(name, location(name)) for name in NOUNS if name in paths})
+    return RunData.of({name: read_set(name, location(name), limits) for name in NOUNS if name in paths})
 
 
 def leaks(data: RunData) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from reward_models.scoring_service import ScoringService
+from rl.engines.odd_pictures import odd_pictures
 from rl.engines.placement import Placement
 from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge, asking, scoring
@@ -173,7 +174,7 @@ class Engines:
             forbidden_token_ids=self.forbidden_token_ids,
             seed=self.recipe.seed,
         )
-        self._weight_sync.prove()
+        self._weight_sync.prove(*odd_pictures(self.probe))
 
     def stop_trainer(self) -> None:
         """Give back what the trainer holds; a later use starts it anew."""

@@ -123,8 +123,8 @@ class WeightSync:
         )
         self.sampler.commit_weights(policy_version)
 
-    def prove(self) -> Proof:
-        """Sample the probe prompts and compare each token's log-probability with the trainer's.
+    def prove(self, *more: Prompt) -> Proof:
+        """Sample the probe prompts, and ``more``, and compare each token's log-probability with the trainer's.
 
         Raises: SyncError when they differ by more than the tolerance.
         """
@@ -136,7 +136,9 @@ class WeightSync:
             stage="probe",
             forbidden_token_ids=self.forbidden_token_ids,
         )
-        groups = sorted(self.sampler.sample(self.probe, plan), key=lambda group: group.prompt.prompt_id)
+        groups = sorted(
+            self.sampler.sample([*self.probe, *more], plan), key=lambda group: group.prompt.prompt_id
+        )
         if not groups:
             raise SyncError(
                 "no probe prompt fits sampler.max_model_len, so a weight sync cannot be proven: raise it"

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from sampler.image import ANY_MODEL, ImageLimits
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ModelFamily(ABC):
     name: ClassVar[str]
     architectures: ClassVar[tuple[str, ...]]
     thinking_tags: ClassVar[tuple[str, str]] = ("<think>", "</think>")
+    image_limits: ClassVar[ImageLimits] = ANY_MODEL  # what the processor takes; asked where rows are read
     tiny_sizes: ClassVar[Mapping[str, int]] = {}  # what ``build_tiny`` takes, with its defaults
 
     @abstractmethod

@@ -20,6 +20,7 @@ from rl.families.family import HubTensor, ModelFamily, VisionTensors
 from rl.families.tiny_qwen3_vl_moe import TINY_SIZES, tiny_config, tiny_processor, tiny_sizes
 from rl.families.tiny_tokenizer import train_tiny_tokenizer
 from sampler.data.video import VideoClip, processed_clip
+from sampler.image import ImageLimits
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,7 @@ class Qwen3VLMoeFamily(ModelFamily):
 
     name = "qwen3_vl_moe"
     architectures = ("Qwen3VLMoeForConditionalGeneration",)
+    image_limits = ImageLimits(max_aspect=200.0)  # transformers' ``smart_resize``
     tiny_sizes = TINY_SIZES
 
     def build_tiny(self, path: Path, *, seed: int, corpus: Sequence[str], sizes: Mapping[str, Any]) -> None:

@@ -7,27 +7,26 @@ from dataclasses import replace
 from functools import partial
 
 from rl.data.preference_pairs import trains_reward_model
-from rl.data.run_data import MAX_DECODED, NOUNS, LoadedSet, RunData, leaks, read_set
+from rl.data.run_data import NOUNS, LoadedSet, RunData, leaks, read_set
+from rl.families.family import load_family
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.recipe.recipe import Recipe
 from sampler.data.unread_column import UnreadColumn
+from sampler.image import ImageLimits
 from verifiers.counted import counted
 
 MOST_LEAKS = 10
 
 
 def check_reading(
-    paths: Mapping[str, str],
-    sets: dict[str, LoadedSet],
-    *,
-    own: Collection[str],
-    max_decoded: int = MAX_DECODED,
+    recipe: Recipe, paths: Mapping[str, str], sets: dict[str, LoadedSet], *, own: Collection[str]
 ) -> Iterator[Check]:
     """A check a set; what can be read is put into ``sets``. Rows are named by file and line in the sets that are the
     user's ``own``: nobody opens what a builder made."""
+    limits = load_family(recipe.model.family).image_limits
     for name in (name for name in NOUNS if name in paths):
-        yield Check(f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, max_decoded))
+        yield Check(f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, limits))
 
 
 def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection[str]) -> Iterator[Check]:
@@ -57,8 +56,8 @@ def unread_words(names: Iterable[str]) -> str:
     return f"{' and '.join(f'{NOUNS[name]}s' for name in names)} cannot be read"
 
 
-def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, max_decoded: int) -> Finding:
-    loaded = read_set(name, path, max_decoded=max_decoded)
+def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, limits: ImageLimits) -> Finding:
+    loaded = read_set(name, path, limits)
     sets[name] = loaded if is_own else replace(loaded, locations={})
     summary = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
     if loaded.num_not_decoded:

@@ -16,6 +16,7 @@ from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
+from rl.engines.odd_pictures import odd_pictures
 from rl.experience.judge import require_reward_model, reward_model_path
 from rl.experience.prompt_source import FixedSource
 from rl.experience.source import ExperienceSource
@@ -53,7 +54,9 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
         return
     sets: dict[str, LoadedSet] = {}
     own = own_sets(recipe)
-    yield from check_reading({name: own.get(name, path) for name, path in paths.items()}, sets, own=own)
+    yield from check_reading(
+        recipe, {name: own.get(name, path) for name, path in paths.items()}, sets, own=own
+    )
     unread = [name for name in paths if name not in sets]
     yield from check_sets(recipe, sets, unread)
     judge = recipe.judging.reward_model
@@ -221,9 +224,12 @@ def _disk(recipe: Recipe) -> Finding:
 
 def _agreement(engines: Engines) -> Finding:
     engines.start()
-    proof = engines.weight_sync.prove()
+    odd = odd_pictures(engines.probe)
+    proof = engines.weight_sync.prove(*odd)
+    also = ", also of pictures that are turned by EXIF, clear or of 16 bits" if odd else ""
     return Finding(
-        "ok", f"log-probabilities differ by at most {proof.max_difference:.1e} over {proof.num_tokens} tokens"
+        "ok",
+        f"log-probabilities differ by at most {proof.max_difference:.1e} over {proof.num_tokens} tokens{also}",
     )
 
 
@@ -262,7 +268,7 @@ def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
 def _same_tokens(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
     encoder = PromptEncoder(engines.base.hub, engines.recipe.sampler.chat_template_kwargs)
     plan = engines.plan(stage="preflight", step=1, num_samples=1, max_response_tokens=1)
-    for group in engines.sampler.sample(list(prompts[:16]), plan):
+    for group in engines.sampler.sample([*prompts[:16], *odd_pictures(prompts)], plan):
         if not np.array_equal(group.rollouts[0].prompt_token_ids, encoder(group.prompt)):
             raise HoneError(
                 f"prompt {group.prompt.prompt_id} is tokenised differently for SFT and for sampling"

@@ -60,12 +60,13 @@ class PrepareStage(Stage[PrepareResult]):
         recipe, directory, run_path = context.recipe, context.directory, context.run.path
         directory.begin()
         self._sources = recipe.data.model_dump(mode="json")
+        family = load_family(recipe.model.family)
         if recipe.model.path is not None:
-            forbidden_token_ids(Path(recipe.model.path), load_family(recipe.model.family))
+            forbidden_token_ids(Path(recipe.model.path), family)
         with context.watch("build"):
             paths = build_data(recipe, directory.path)
         with context.watch("load"):
-            data = load(paths, run_path)
+            data = load(paths, run_path, family.image_limits)
             refuse_leaks(data)
         if data.train:
             algorithm_of(recipe.rl).check(data.train)

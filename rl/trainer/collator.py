@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -127,7 +126,7 @@ class VisionCache:
     def get(self, wanted: Sequence[tuple[str, tuple[VisionInput, ...]]]) -> list[VisionTensors]:
         """Tensors of each (prompt id, visuals in the order of the prompt); missing pictures are processed in one call.
 
-        Raises: BadInput for a video that does not decode.
+        Raises: BadInput for what does not decode.
         """
         found = {key: self._held[key] for key, _ in wanted if key in self._held}
         missing = {key: vision_inputs for key, vision_inputs in wanted if key not in found}
@@ -144,11 +143,7 @@ class VisionCache:
         return [found[key] for key, _ in wanted]
 
     def _pictures(self, vision_inputs: Sequence[VisionInput]) -> list[VisionTensors]:
-        from PIL import Image
-
-        decoded = [
-            Image.open(io.BytesIO(one.read())).convert("RGB") for one in vision_inputs if one.kind == "image"
-        ]
+        decoded = [one.pil_image() for one in vision_inputs if one.kind == "image"]
         return self._family.images(self._processor, decoded) if decoded else []
 
     def _video(self, video: VisionInput) -> VisionTensors:

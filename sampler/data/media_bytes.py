@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sampler.data.dataset_rows import DatasetRow, RowAddress
-from sampler.vision_input import MediaSource, VisionKind
+from sampler.vision_input import MediaSource, VisionKind, media_type
 from verifiers.errors import BadInput
 
 MAX_BYTES: Mapping[VisionKind, int] = {"image": 256 * 2**20, "video": 2**30}
@@ -72,7 +72,11 @@ def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind) -> bytes:
     elif value.startswith("data:"):
         encoded = _from_data_uri(value, kind)
     elif re.match(r"\w+://", value):
+        if value.startswith("file://"):
+            raise BadInput(f"a {word} file is named by its path, without file://: {value[:80]!r}")
         raise BadInput(f"{word}s are not fetched over the network: download {value[:80]!r} first")
+    elif (held := _held_as_base64(value)) is not None:
+        raise BadInput(f"this is the {word} itself as base64: write data:{held};base64, before it")
     else:
         encoded = _from_file(value, folder, word, max_bytes)
     if not encoded:
@@ -103,7 +107,11 @@ def _from_file(name: str, folder: Path | None, word: str, max_bytes: int) -> byt
     path = Path(name) if folder is None else folder / name
     shown = name if len(name) <= 120 else name[:120] + "…"
     try:
-        if not path.is_file():  # a directory, a device and a pipe are no pictures either
+        if path.is_dir():
+            raise BadInput(
+                f"no such {word} file: {shown!r} is a directory; name a file in it{_first_in(path, name)}"
+            )
+        if not path.is_file():  # a device and a pipe are no pictures either
             raise BadInput(f"no such {word} file: {shown!r}{_near_file(path)}")
         if path.stat().st_size > max_bytes:
             raise BadInput(f"the {word} file {shown!r} is larger than {max_bytes // 2**20} MiB")
@@ -115,9 +123,30 @@ def _from_file(name: str, folder: Path | None, word: str, max_bytes: int) -> byt
         raise BadInput(f"the {word} file {shown!r} cannot be read: {reason}") from None
 
 
+def _held_as_base64(text: str) -> str | None:
+    """The media type of base64 that lacks the head of a data URI, or None."""
+    if len(text) < 48 or not re.fullmatch(r"[A-Za-z0-9+/\s]+=*\s*", text):
+        return None
+    return media_type(base64.b64decode("".join(text[:60].split())[:24]))
+
+
+def _first_in(folder: Path, shown: str) -> str:
+    first = min((entry.name for entry in folder.iterdir() if entry.is_file()), default=None)
+    return "" if first is None else f", such as {str(Path(shown, first))!r}"
+
+
 def _near_file(path: Path) -> str:
-    if not path.parent.is_dir():
-        return ""
-    names = [entry.name for entry in path.parent.iterdir()]
-    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """What is there under nearly this name; of a path whose folder is missing, under nearly the folder's name."""
+    if path.exists():
+        return " is no regular file"
+    if "\\" in path.name and Path(path.parent, path.name.replace("\\", "/")).is_file():
+        return "; folders are parted by / and not by \\"
+    missing = next(one for one in (*reversed(path.parents), path) if not one.exists())
+    names = {entry.name.casefold(): entry.name for entry in missing.parent.iterdir()}
+    close = difflib.get_close_matches(missing.name.casefold(), names, n=1, cutoff=0.6)
+    where = "" if missing == path else f": there is no folder {str(missing)!r}"
+    if not close:
+        return where
+    found = names[close[0]]
+    only_case = " (large and small letters differ)" if close[0] == missing.name.casefold() else ""
+    return f"{where}; did you mean {found!r}?{only_case}"

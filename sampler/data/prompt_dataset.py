@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sampler.data.dataset_rows import DatasetRow, dataset_parts
-from sampler.data.image import MAX_PIXELS
 from sampler.data.packed_rows import PackedRows, in_processes, packed, unpacked
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.unread_column import UnreadColumn, UnreadColumns
 from sampler.data.wrong_rows import WrongRows
+from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt, PromptKind, content_id
 from verifiers.counted import counted
 from verifiers.errors import BadInput
@@ -56,7 +56,7 @@ def load_prompt_dataset(
     default_kind: PromptKind = "verifiable",
     default_verifier: str | None = None,
     default_verifier_options: Mapping[str, Any] | None = None,
-    max_pixels: int = MAX_PIXELS,
+    limits: ImageLimits = ANY_MODEL,
     max_decoded: int | None = None,
 ) -> PromptDataset:
     """Read and check a prompt set; columns `messages`, `images`, `kind`, `verifier`, `reference` and, if there,
@@ -76,7 +76,7 @@ def load_prompt_dataset(
         "default_verifier": default_verifier,
         "default_verifier_options": default_verifier_options,
         "default_source": _source_name(path_or_hub_id),
-        "max_pixels": max_pixels,
+        "limits": limits,
         "max_decoded": max_decoded if max_decoded is None else -(-max_decoded // max(1, len(parts))),
     }
     read = partial(_ReadPart, options, limit)
@@ -153,9 +153,9 @@ class _ReadPart:
             raise self._end
 
 
-def save_prompts(path: str | os.PathLike[str], prompts: Sequence[Prompt]) -> Path:
+def save_prompts(path: str | os.PathLike[str], prompts: Iterable[Prompt]) -> Path:
     """Write prompts as Parquet whose pictures are `datasets` `Image` features. Returns the path."""
-    return write_parquet(path, prompt_columns(prompts), PROMPT_FIELDS)
+    return write_parquet(path, prompts, prompt_columns, PROMPT_FIELDS)
 
 
 def _require_same(prompt: Prompt, location: str, earlier: Prompt, earlier_location: str) -> None:

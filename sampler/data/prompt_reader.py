@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from sampler.data.dataset_rows import DatasetRow, column_value
-from sampler.data.image import MAX_PIXELS, check_image
 from sampler.data.media_bytes import encoded_bytes, media_source
 from sampler.data.prompt_messages import checked_text, read_messages
 from sampler.data.video import check_video
+from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind
 from sampler.vision_input import VisionInput, VisionKind
 from verifiers.errors import BadInput, near_name, slip_of
@@ -44,13 +44,14 @@ class PromptReader:
         default_verifier_options: Mapping[str, Any] | None = None,
         default_source: str = "",
         needs_reference: bool = True,
-        max_pixels: int = MAX_PIXELS,
+        limits: ImageLimits = ANY_MODEL,
         max_decoded: int | None = None,
     ) -> None:
         """`columns` maps Hone's names to the set's (`{"reference": "reward_model.ground_truth"}`: dots go inside).
 
-        `needs_reference=False` is for supervised rows, which nobody judges. The first `max_decoded` pictures and videos
-        are decoded (None: all); of the others the header is read, and whether a picture is cut short.
+        `needs_reference=False` is for supervised rows, which nobody judges; `limits` are the model's. The first
+        `max_decoded` pictures and videos are decoded (None: all); of the others the header is read, and whether a
+        picture is cut short.
         """
         for name in columns or {}:
             if name not in COLUMNS:
@@ -63,7 +64,7 @@ class PromptReader:
         self._default_options = dict(default_verifier_options or {})
         self._default_source = default_source
         self._needs_reference = needs_reference
-        self._max_pixels = max_pixels
+        self._limits = limits
         self._max_decoded = max_decoded
         self._num_vision_inputs = 0
         self._column = ""  # looked at last: where an error is
@@ -123,9 +124,10 @@ class PromptReader:
         decode = self._max_decoded is None or self._num_vision_inputs < self._max_decoded
         self._num_vision_inputs += 1
         if kind == "image":
-            size = check_image(encoded, max_pixels=self._max_pixels, decode=decode)
+            size = decode_image(encoded, self._limits).size if decode else image_size(encoded, self._limits)
+            self._limits.check_aspect(*size)
         else:
-            check_video(encoded, decode=decode)
+            check_video(encoded, self._limits, decode=decode)
         source = media_source(value, row, self._columns.get(column, column), index)
         return VisionInput.of(kind, encoded, source, size)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,9 @@ from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput
 
 GROUP_BYTES = 8 * 2**20  # of a row group, which is read whole for one picture of it
+_ROWS_AT_ONCE = 16  # whose pictures are read before the size of the group is looked at
+
+RowT = TypeVar("RowT")
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _VIDEO = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
@@ -60,15 +64,26 @@ def _encoded(files: Sequence[VisionInput]) -> list[dict[str, bytes | None]]:
 
 
 def write_parquet(
-    path: str | os.PathLike[str], columns: dict[str, list[Any]], fields: Sequence[tuple[str, pa.DataType]]
+    path: str | os.PathLike[str],
+    rows: Iterable[RowT],
+    columns: Callable[[Sequence[RowT]], dict[str, list[Any]]],
+    fields: Sequence[tuple[str, pa.DataType]],
 ) -> Path:
-    """Returns the path; a reader never sees half a file."""
+    """Rows as the ``columns`` they make, a row group in memory at a time. Returns the path; a reader never sees half a
+    file."""
     target = Path(path)
     schema = pa.schema(list(fields), metadata={"huggingface": json.dumps(_hub_info(fields))})
-    table = pa.table(columns, schema=schema)
-    rows = max(1, GROUP_BYTES * len(table) // max(1, table.nbytes))
-    with written_whole(target) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=rows)
+    with (
+        written_whole(target) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        remaining, group = iter(rows), schema.empty_table()
+        while part := list(islice(remaining, _ROWS_AT_ONCE)):
+            group = pa.concat_tables([group, pa.table(columns(part), schema=schema)])
+            if group.nbytes >= GROUP_BYTES:
+                writer.write_table(group.combine_chunks())
+                group = schema.empty_table()
+        writer.write_table(group.combine_chunks())
     return target
 
 

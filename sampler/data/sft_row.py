@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.unread_column import UnreadColumn, UnreadColumns
 from sampler.data.wrong_rows import WrongRows
+from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput, slip_of
 
@@ -61,10 +62,13 @@ class SftDataset:
     num_not_decoded: int = 0
 
 
-def save_sft_rows(path: str | os.PathLike[str], rows: Sequence[SftRow]) -> Path:
+def save_sft_rows(path: str | os.PathLike[str], rows: Iterable[SftRow]) -> Path:
     """Write rows as Parquet: the prompt's columns, the response, and the lineage. Returns the path."""
-    columns = prompt_columns([row.prompt for row in rows])
-    columns |= {
+    return write_parquet(path, rows, _sft_columns, SFT_FIELDS)
+
+
+def _sft_columns(rows: Sequence[SftRow]) -> dict[str, list[Any]]:
+    return prompt_columns([row.prompt for row in rows]) | {
         "response": [row.response for row in rows],
         "sft_source": [row.source for row in rows],
         "rollout_id": [row.rollout_id for row in rows],
@@ -72,7 +76,6 @@ def save_sft_rows(path: str | os.PathLike[str], rows: Sequence[SftRow]) -> Path:
         "round": [row.round for row in rows],
         "verdict": [None if row.verdict is None else json.dumps(row.verdict, sort_keys=True) for row in rows],
     }
-    return write_parquet(path, columns, SFT_FIELDS)
 
 
 def load_sft_rows(path_or_hub_id: str | os.PathLike[str], **options: Any) -> list[SftRow]:
@@ -86,6 +89,7 @@ def load_sft_dataset(
     split: str | None = None,
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
+    limits: ImageLimits = ANY_MODEL,
     max_decoded: int | None = None,
 ) -> SftDataset:
     """Read and check supervised rows; a row needs `messages` and `response`, all else is optional.
@@ -98,6 +102,7 @@ def load_sft_dataset(
         columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
         default_kind="general",
         needs_reference=False,
+        limits=limits,
         max_decoded=max_decoded,
     )
     rows: PackedRows[SftRow] = PackedRows()

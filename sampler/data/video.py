@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sampler.image import ANY_MODEL, ImageLimits
 from sampler.vision_input import media_type
 from verifiers.errors import BadInput
 
@@ -55,13 +56,13 @@ class VideoClip:
 FrameRule = Callable[[int, float], Sequence[int]]  # (number of frames, frames a second) -> places
 
 
-def check_video(encoded: bytes, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> None:
+def check_video(encoded: bytes, limits: ImageLimits = ANY_MODEL, *, decode: bool = True) -> None:
     """Read the header of a video and, with `decode`, its first and last frame. Raises `BadInput` with the reason, never
     anything else."""
+    capture, _, _ = _open(encoded)
+    limits.check_aspect(*_frame_size(capture))
     if decode:
-        decode_video(encoded, lambda num_frames, fps: (0, num_frames - 1), max_pixels=max_pixels)
-    else:
-        _open(encoded, max_pixels)
+        decode_video(encoded, lambda num_frames, fps: (0, num_frames - 1))
 
 
 def clip_for(encoded: bytes, video_processor: Any) -> VideoClip:
@@ -97,13 +98,13 @@ def processed_clip(clip: VideoClip, video_processor: Any) -> Any:
     )
 
 
-def decode_video(encoded: bytes, rule: FrameRule, *, max_pixels: int = MAX_PIXELS) -> VideoClip:
+def decode_video(encoded: bytes, rule: FrameRule) -> VideoClip:
     """The frames that ``rule`` chooses. Where a file holds fewer frames than it claims, it is asked again with the
     number there are. Raises `BadInput` for what does not decode."""
-    capture, num_frames, fps = _open(encoded, max_pixels)
+    capture, num_frames, fps = _open(encoded)
     if not num_frames:  # some containers do not say
         num_frames = _frames(capture, (MAX_FRAMES,))[1]
-        capture, _, _ = _open(encoded, max_pixels)
+        capture, _, _ = _open(encoded)
     for _ in range(3):
         if not num_frames:
             break
@@ -112,7 +113,7 @@ def decode_video(encoded: bytes, rule: FrameRule, *, max_pixels: int = MAX_PIXEL
         if len(frames) == len(indices):
             return VideoClip(np.stack(frames), tuple(indices), num_frames, fps)
         num_frames = seen
-        capture, _, _ = _open(encoded, max_pixels)
+        capture, _, _ = _open(encoded)
     raise BadInput("the video has no frame that decodes")
 
 
@@ -136,7 +137,7 @@ def _frames(capture: Any, indices: Sequence[int]) -> tuple[list[np.ndarray], int
     return frames, seen
 
 
-def _open(encoded: bytes, max_pixels: int) -> tuple[Any, int, float]:
+def _open(encoded: bytes) -> tuple[Any, int, float]:
     """OpenCV's reader at the first frame, the number of frames claimed, frames a second."""
     container = CONTAINERS.get(media_type(encoded) or "")
     if container is None:
@@ -152,10 +153,10 @@ def _open(encoded: bytes, max_pixels: int) -> tuple[Any, int, float]:
         os.close(file)
     if not capture.isOpened():
         raise BadInput(f"the video does not open: a broken {container}, or a codec that FFmpeg lacks")
-    width, height = (capture.get(at) for at in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-    if not width * height <= max_pixels:
+    width, height = _frame_size(capture)
+    if not width * height <= MAX_PIXELS:
         raise BadInput(
-            f"the video's frames claim {width:.0f} x {height:.0f} pixels, more than {max_pixels:,}"
+            f"the video's frames claim {width:.0f} x {height:.0f} pixels, more than {MAX_PIXELS:,}"
         )
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     if not (math.isfinite(fps) and 0 < fps <= 1000):
@@ -165,6 +166,11 @@ def _open(encoded: bytes, max_pixels: int) -> tuple[Any, int, float]:
     if num_frames > MAX_FRAMES:
         raise BadInput(f"the video claims {num_frames:,} frames, more than {MAX_FRAMES:,}: cut it")
     return capture, max(num_frames, 0), fps
+
+
+def _frame_size(capture: Any) -> tuple[float, float]:
+    cv2 = _cv2()
+    return capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
 
 
 @cache

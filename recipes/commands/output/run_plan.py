@@ -57,7 +57,7 @@ def _checks(recipe: Recipe, *, learns_policy: bool) -> Iterator[Check]:
     """Of the files that the recipe names, and of what it says by itself."""
     files = {name: path for name, path in own_sets(recipe).items() if _is_local(path)}
     sets: dict[str, LoadedSet] = {}
-    yield from check_reading(files, sets, own=files, max_decoded=0)
+    yield from check_reading(recipe, files, sets, own=files)
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
     if learns_policy:

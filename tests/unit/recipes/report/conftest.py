@@ -15,6 +15,7 @@ import pytest
 from recipes.digits.builder import DigitsShape
 from recipes.digits.picture import digit_banks
 from recipes.digits.question import DigitQuestion
+from sampler.data.prompt_dataset import save_prompts
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
@@ -111,8 +112,10 @@ def rollout_row(
 
 
 def write_rollouts(run: Path, stage: str, rows: list[dict[str, Any]]) -> None:
-    columns = {name: [row[name] for row in rows] for name, _ in ROLLOUT_FIELDS}
-    write_parquet(run / "rollouts" / stage / "part-0.parquet", columns, ROLLOUT_FIELDS)
+    def columns(part: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+        return {name: [row[name] for row in part] for name, _ in ROLLOUT_FIELDS}
+
+    write_parquet(run / "rollouts" / stage / "part-0.parquet", rows, columns, ROLLOUT_FIELDS)
 
 
 class RunMaker:
@@ -129,8 +132,7 @@ class RunMaker:
         paths = {}
         for name, asked in (("heldout", self.heldout), ("train", self.train)):
             paths[name] = f"stages/00-prepare/data/{name}.parquet"
-            columns = prompt_columns([prompt for prompt, _ in asked])
-            write_parquet(run / paths[name], columns, PROMPT_FIELDS)
+            save_prompts(run / paths[name], [prompt for prompt, _ in asked])
         self.stage("prepare", 0, "prepare data", {"build": 2.0, "load": 0.5, "model": 0.3}, paths=paths)
 
     def stage(
@@ -352,9 +354,15 @@ def write_prompts() -> Callable[..., None]:
     def write(
         path: Path, prompts: list[Prompt], images: Sequence[bytes] = (), videos: Sequence[bytes] = ()
     ) -> None:
-        columns = prompt_columns(prompts)
-        for name, files in (("images", images), ("videos", videos)):
-            columns[name] = [[{"bytes": one, "path": None} for one in files] for _ in prompts]
-        write_parquet(path, columns, PROMPT_FIELDS)
+        shown = {
+            name: [[{"bytes": one, "path": None} for one in files]]
+            for name, files in (("images", images), ("videos", videos))
+        }
+        write_parquet(
+            path,
+            prompts,
+            lambda part: prompt_columns(part) | {name: held * len(part) for name, held in shown.items()},
+            PROMPT_FIELDS,
+        )
 
     return write

@@ -11,10 +11,11 @@ from PIL import Image, ImageFile
 
 from rl.data.prompt_encoder import PromptEncoder
 from sampler.prompt import Prompt
+from verifiers.errors import BadInput
 
 
 def test_no_picture_is_decoded_to_be_measured(tiny: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even one whose header says that it is to be turned: the processor is given it as it lies."""
+    """Not even one whose header says that it is to be turned: the processor is given it turned."""
     pixels = np.random.default_rng(0).integers(0, 255, (96, 32, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: a quarter turn
@@ -33,6 +34,6 @@ def test_no_picture_is_decoded_to_be_measured(tiny: Any, hub: Any, monkeypatch: 
         raise AssertionError("a picture was decoded")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
-    with pytest.raises(AssertionError, match="decoded"):
+    with pytest.raises(BadInput, match="a picture was decoded"):
         prompt.pil_images()
     np.testing.assert_array_equal(encoder(prompt), wanted)

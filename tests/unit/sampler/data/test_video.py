@@ -17,6 +17,7 @@ from PIL import Image
 from sampler.data import video
 from sampler.data.media_bytes import encoded_bytes
 from sampler.data.video import check_video, clip_for, decode_video
+from sampler.image import ImageLimits
 from sampler.vision_input import data_url, media_type
 from verifiers.errors import BadInput
 
@@ -155,8 +156,12 @@ def test_refused(video_file: VideoFile, tmp_path: Path, monkeypatch: pytest.Monk
     ]:
         with pytest.raises(BadInput, match=words):
             check_video(encoded_bytes(value, tmp_path, "video"))
+    with pytest.raises(BadInput, match=r"48 x 32 pixels: one side is more than 1.4 times the other"):
+        check_video(whole, ImageLimits(max_aspect=1.4))
+    monkeypatch.setattr(video, "MAX_PIXELS", 1000)
     with pytest.raises(BadInput, match="claim 48 x 32 pixels"):
-        check_video(whole, max_pixels=1000)
+        check_video(whole)
+    monkeypatch.undo()
     monkeypatch.setattr(video, "MAX_FRAMES", 2)
     with pytest.raises(BadInput, match="claims 3 frames"):
         check_video(whole)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rl.experience.rollout_log import SCHEMA
-from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
 
 Row = dict[str, Any]
@@ -194,7 +194,7 @@ def hybrid_maker(maker: Any, evaluation_result: Callable[[list[Row]], Row]) -> H
     verified = [prompt for prompt, _ in maker.heldout]
     general = [general_prompt(prompt, rank) for rank, prompt in enumerate(verified[:8])]
     heldout = maker.run / "stages" / "00-prepare" / "data" / "heldout.parquet"
-    write_parquet(heldout, prompt_columns([*verified, *general]), PROMPT_FIELDS)
+    save_prompts(heldout, [*verified, *general])
     return HybridMaker(maker, general, evaluation_result)
 
 
