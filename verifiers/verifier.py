@@ -225,7 +225,9 @@ def raised(kind: str, method: str, why: BaseException) -> Verdict:
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """Text cut to a length a person reads, with control characters replaced."""
-    clean = "".join(c if c.isprintable() else " " for c in text[: limit + 1])
+    clean = text[: limit + 1]
+    if not clean.isprintable():
+        clean = "".join(c if c.isprintable() else " " for c in clean)
     return clean[:limit] + "…" if len(text) > limit else clean
 
 

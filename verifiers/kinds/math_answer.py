@@ -50,27 +50,29 @@ _PLURAL = (
     r"(?:[a-z]{2,14}s|(?:wo)?men|children|people)"
 )
 _COUNTED_PAIR = re.compile(rf"([\d,.]*\d)(?:\s*\\text\{{)?\s*{_PLURAL} and {_PLURAL}\s*\}}?")
-# What a whole answer may also stand for.
+# What a whole answer may also stand for; one of the characters in front stands in it.
 _OTHER_FORMS = (
-    (re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
+    (" ", re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
     # 12 (units)
     (
+        "(",
         re.compile(
             r"([^()]*[\d}])\s*\((?!(?:base|mod)\b)([a-z][a-z]{3,14}(?: [a-z]{1,12}){0,2}|[ckdm]?m|kg|hrs?)\)"
         ),
         r"\1 \\text{\2}",
     ),
     # 12 boys and girls, which are 12; not 5 hours and minutes
-    (_COUNTED_PAIR, r"\1 \\text{things}"),
+    (" ", _COUNTED_PAIR, r"\1 \\text{things}"),
     # 4x = 48 => x = 12
     (
+        "\\>",
         re.compile(
             r"(?=.*?(?:=(?!>)|<|(?<![-=])>)).*(?:\\(?:to|rightarrow|Rightarrow|implies|therefore|Longrightarrow)(?![a-zA-Z])|[=-]>)(.+)",
             re.DOTALL,
         ),
         r"\1",
     ),
-    (_AFTER_OPTION, r"\1"),
+    ("ABCDEFGHIJ", _AFTER_OPTION, r"\1"),
 )
 # s = at + c: short words that are products, where nothing but letters, digits and operators stands beside them
 _PLAIN_LETTERS = re.compile(
@@ -104,11 +106,15 @@ class MathAnswer:
 
 def compact_text(notation: str) -> str:
     """Text that two equal answers share whatever their spacing and wrappers."""
-    text = _WRAPPER.sub(r"\1", notation)
-    text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text).replace("$", "")
-    text = re.sub(r"(?<=[\^_])\{(\w)\}", r"\1", text)
-    text = re.sub(r"(?<=\d)\s+(?=\d)", "_", text.strip())  # "4 2" is not "42"
-    text = "".join(text.split())
+    text = notation
+    if "\\" in text:
+        text = _WRAPPER.sub(r"\1", notation)
+        text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
+    text = text.replace("$", "").strip()
+    if "{" in text:
+        text = re.sub(r"(?<=[\^_])\{(\w)\}", r"\1", text)
+    if len(text.split()) > 1:
+        text = "".join(re.sub(r"(?<=\d)\s+(?=\d)", "_", text).split())  # "4 2" is not "42"
     return text if text.endswith("..") else text.rstrip(".")
 
 
@@ -120,38 +126,34 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
         return MathAnswer(text, compact_text(standard_notation(text)), (Words(date),), confident)
     notation = standard_notation(without_approximation(text))
     readings: list[Node] = []
-    try:
+    with contextlib.suppress(Unreadable):
         node = parse_notation(notation)
         if not contains(node, Words) or not computes_with_words(node):
             readings.append(node)
-    except Unreadable:
-        pass
     worded = not readings or text[:2].lower() in ("a ", "an") or contains(readings[0], Words)
     if worded and _PLAIN_LETTERS.fullmatch(notation) and _SHORT_WORD.search(notation):
         with contextlib.suppress(Unreadable):
             node = parse_notation(_SHORT_WORD.sub(lambda match: " ".join(match.group()), notation))
             readings.extend([node] if not contains(node, Words) and node not in readings else [])
-    comma = _DECIMAL_COMMA.fullmatch(notation.strip())
+    comma = _DECIMAL_COMMA.fullmatch(notation.strip()) if "," in notation else None
     if comma and not (len(comma.group(3)) == 3 and comma.group(2) != "0" and len(comma.group(2)) <= 3):
-        try:
+        with contextlib.suppress(Unreadable):
             readings.append(
                 parse_notation("".join((comma.group(1), comma.group(2), ".", *comma.groups()[2:])))
             )
-        except Unreadable:
-            pass
     letter = option_letter(text)
     if letter is not None:
         readings.append(Symbol(letter))
     behind_option = None
-    for pattern, form in _OTHER_FORMS:
-        if match := pattern.fullmatch(notation.strip()):
-            try:
+    whole = notation.strip()
+    characters = frozenset(whole)
+    for marks, pattern, form in _OTHER_FORMS:
+        if not characters.isdisjoint(marks) and (match := pattern.fullmatch(whole)):
+            with contextlib.suppress(Unreadable):
                 node = parse_notation(standard_notation(match.expand(form)))
                 readings.append(node)
                 if pattern is _AFTER_OPTION and not contains(node, Words):
                     behind_option = node
-            except Unreadable:
-                pass
     digits = with_digits(text) if worded else text
     for spelt in (spelt_number(text), digits if digits != text and _AMOUNT.fullmatch(digits) else None):
         if spelt:
@@ -226,7 +228,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             if found.readings and not (
                 isinstance(found.readings[0], Words) and candidate.text.count(" ") > 6
             ):
-                return replace(found, stated=first.compact)
+                return found if found is first else replace(found, stated=first.compact)
             if position >= MAX_CANDIDATES:
                 break
         return first or NoAnswer("no_answer", "no answer is stated")

@@ -86,7 +86,6 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         )
 
     def _compare_values(self, wanted: Quantity, found: Quantity) -> tuple[bool, str]:
-        factor = Fraction(1)
         if self.config.units == "same" and wanted.unit != found.unit:
             return False, "different_unit"
         if self.config.units == "convert" and (wanted.unit or found.unit):
@@ -97,11 +96,13 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
                 return False, "different_unit"
             return (True, "equal") if self._near(wanted.value, converted) else (False, "different")
         for a, b in percent_readings(wanted, found, self.config.percent):
-            if self._near(a, b * factor):
+            if self._near(a, b):
                 return True, "equal"
         return False, "different"
 
     def _near(self, wanted: Fraction, found: Fraction) -> bool:
+        if wanted == found or not (self.config.rel_tol or self.config.abs_tol):
+            return wanted == found
         allowed = max(Fraction(self.config.rel_tol) * abs(wanted), Fraction(self.config.abs_tol))
         return abs(wanted - found) <= allowed
 

@@ -14,6 +14,8 @@ def best_assignment(weight: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     if not weight or not weight[0]:
         return []
     rows, columns = len(weight), len(weight[0])
+    if rows == 1:
+        return [(0, max(range(columns), key=weight[0].__getitem__))]
     if rows > columns:
         turned = [[weight[r][c] for r in range(rows)] for c in range(columns)]
         return sorted((r, c) for c, r in best_assignment(turned))

@@ -151,6 +151,8 @@ def visible(text: str) -> str:
     """`text` without the tokens that end a turn and without characters that print nothing. Linear."""
     if not text.isascii():
         text = text.translate(_INVISIBLE)
+    if not (text[-1:].isspace() or text.endswith((">", "]"))):
+        return text
     tail = text[-_MAX_TAIL:]
     return text[: len(text) - len(tail)] + _END_TOKENS.sub("", tail)
 

@@ -18,6 +18,7 @@ _NUMERAL = re.compile(
     rf"[0-9][0-9.,'’_{_SPACES}]*[0-9]\.?|[0-9]\.?|\.[0-9]+",
     re.ASCII,
 )
+_PLAIN = re.compile(r"(-?)([0-9]{1,30})(?:\.([0-9]{1,30}))?")
 _TIMES_TEN = r"\s*(?:[x×*·⋅]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*[{(]?\s*([-+]?[0-9]{1,6})\s*[})]?"
 _EXPONENT = re.compile(rf"[eE]([-+]?[0-9]{{1,6}})(?![0-9.])|{_TIMES_TEN}")
 _POWER = re.compile(r"\s*(?:\^|\*\*)\s*(?:\{\s*([-+]?[0-9]{1,4})\s*\}|([-+]?[0-9]{1,4}))(?![0-9.^*])")
@@ -120,6 +121,8 @@ def read_quantity(text: str, letters: str = "k") -> Quantity | None:
     `10⁶`, `3.2 million`, `1.5k` (one of `letters`, close behind), `minus 5`, Unicode digits and minus signs.
     What stands behind must be a unit or a counted noun (`unit_text.is_unit`).
     """
+    if plain := _PLAIN.fullmatch(text):
+        return _of_digits(*plain.groups(""))
     if len(text) > 4 * MAX_DIGITS:
         return None
     body = _without_brackets(_plain_text(text))
@@ -129,6 +132,12 @@ def read_quantity(text: str, letters: str = "k") -> Quantity | None:
         return None
     value, places, digits, rest = found
     return _with_unit(sign * value, places, digits, prefix, rest, letters)
+
+
+def _of_digits(sign: str, whole: str, decimals: str) -> Quantity:
+    digits = whole + decimals
+    value = Fraction(int(sign + digits), 10 ** len(decimals))
+    return Quantity(value, "", False, len(decimals), max(1, len(digits.lstrip("0"))))
 
 
 def _before(body: str) -> tuple[int, str, str]:

@@ -206,7 +206,9 @@ class AtomParser(FunctionParser):
         exponent = int(power or 0)
         if abs(exponent) > 2_000:
             raise LimitExceeded(f"a number with exponent {exponent}")
-        value = Fraction(int(digits or "0"), 10 ** len(decimals)) * Fraction(10) ** exponent
+        value = Fraction(int(digits or "0"), 10 ** len(decimals))
+        if exponent:
+            value *= Fraction(10) ** exponent
         significant = digits.lstrip("0")
         number = Number(value, len(decimals), max(1, len(significant)))
         if decimals and self.kind() == "dots":

@@ -28,7 +28,7 @@ def with_chinese_fractions(text: str) -> str:
 
 def with_chinese_numbers(text: str) -> str:
     """`text` with 十五 as 15 and 一半 as 1/2, where they count: before a measure word, behind 有 or 是, or alone."""
-    if not _ANY.search(text):
+    if text.isascii() or not _ANY.search(text):
         return text
     text = _FRACTION.sub(_plain_fraction, text)
     text = _HALF.sub("1/2", text)

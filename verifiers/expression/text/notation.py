@@ -122,27 +122,34 @@ def standard_notation(text: str) -> str:
         text = _FOREIGN_LINK.sub(_foreign_link, text)
     if "/-" in text:
         text = text.replace("+/-", r"\pm ")
-    text = _LATIN_LINK.sub(_latin_link, text)
-    if _LONE_LINK.search(text) and _ONLY_NUMBERS.fullmatch(text):
-        text = _LONE_LINK.sub(_latin_link, text)
+    if " " in text:
+        text = _LATIN_LINK.sub(_latin_link, text)
+        if _LONE_LINK.search(text) and _ONLY_NUMBERS.fullmatch(text):
+            text = _LONE_LINK.sub(_latin_link, text)
     if "mod" in text:
         text = _MODULUS.sub(r" \\pmod{\1}", text)
     if "choose" in text:
         text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
     if "log" in text:
         text = _LOG_BASE.sub(r"\\log_{\1}(", text)
-    text = _with_set_braces(text)
-    text = _UNIT_VECTOR.sub(r"\\hat{\1}", text)
-    text = _DIGIT_COMMA.sub("", text)
-    text = _TIGHT_COMMA.sub("", text)
-    text = _REPEATING.sub(_repeating, text)
-    text = _STYLE.sub(" ", text)
+    if "{" in text:
+        text = _with_set_braces(text)
+        text = _UNIT_VECTOR.sub(r"\\hat{\1}", text)
+        text = _DIGIT_COMMA.sub("", text)
+    if "\\!" in text:
+        text = _TIGHT_COMMA.sub("", text)
+    if "." in text:
+        text = _REPEATING.sub(_repeating, text)
+    if "\\" in text:
+        text = _STYLE.sub(" ", text)
     if "]" in text or "[" in text:
         text = _OPEN_BOTH.sub(r"(\1)", text)
         text = _OPEN_RIGHT.sub(r"[\1)", text)
         text = _OPEN_LEFT.sub(r"\1(\2]", text)
-    text = _SPACING.sub(" ", text).replace("~", " ")
-    return _BLANK_GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
+    if "\\" in text:
+        text = _SPACING.sub(" ", text)
+    text = text.replace("~", " ")
+    return _BLANK_GROUPS.sub(lambda match: match.group().replace(" ", ""), text) if " " in text else text
 
 
 def _with_set_braces(text: str) -> str:

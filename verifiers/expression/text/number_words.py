@@ -67,6 +67,7 @@ _OTHER = {
 } | {"seis": 6, "sete": 7, "nove": 9, "dos": 2, "três": 3, "два": 2, "три": 3, "пять": 5}
 _NOT_COUNTED = set("this that the no which each every any another some no-one other first last next".split())
 _ANY_WORD = re.compile(r"[^\W\d_]{2}")
+_WORD_FIRST = re.compile(r"[\s.$*]*(?:[^\W\d_]{2}|a |\\(?:text|mathrm|mbox))")
 _PIECE = re.compile(r"([^\W\d_]+)")
 _JOINS = re.compile(r"\s+|-")
 _SIGNED = re.compile(r"(?<![\w)])(?:minus|negative)\s+(?=[\d.])", re.IGNORECASE)
@@ -78,7 +79,7 @@ _MAX_CHARS = 120
 
 def spelt_number(text: str) -> str | None:
     """`8 hours` for `eight hours`, `\\frac{2}{3}` for `two thirds`; None where no number in words leads the text."""
-    if len(text) > _MAX_CHARS or not re.search(r"[^\W\d_]{2}", text):
+    if len(text) > _MAX_CHARS or not _WORD_FIRST.match(text):
         return None
     text = re.sub(r"^there (?:are|is|were|will be) (?:exactly )?", "", text, flags=re.IGNORECASE)
     words = _WRAPPED.sub(r" \1 ", text).casefold().strip(" .$*").split()

@@ -40,6 +40,11 @@ _TAIL = re.compile(
 )
 
 
+# A text that begins and ends like this has no outer marks.
+_BARE_START = re.compile(r"[-+]?[\d(\[{]|\\(?:[dt]?frac|sqrt)\b")
+_BARE_ENDS = frozenset("0123456789)]}")
+
+
 def content(match: re.Match[str]) -> str:
     """What stands between the marks: the group of several that matched."""
     return next(group for group in match.groups() if group is not None)
@@ -47,6 +52,9 @@ def content(match: re.Match[str]) -> str:
 
 def cleaned(text: str) -> str:
     """Without outer marks: white space, markdown, quotes, dollar signs, a final full stop."""
+    text = text.strip()
+    if text[-1:] in _BARE_ENDS and _BARE_START.match(text) and "<" not in text:
+        return text
     text = _HTML.sub("", text).strip()
     for _ in range(4):
         before = text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from verifiers.expression.text.chinese_number import with_chinese_numbers
@@ -16,36 +17,43 @@ MAX_READ = 50_000  # of a longer final answer only the end is read: what is stat
 MAX_SHORT = 400
 MAX_PHRASE = 8_000
 
-_PHRASES = (
-    r"(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s*(?:is|are|equals|will\s+be|would\s+be|:|=|：)+",
-    r"\*{0,2}(?:final\s+)?answer\*{0,2}\s*[:=：]\s*\*{0,2}",
-    r"(?:^|\n)[#* \t]{0,12}(?:final\s+)?answer\s+[-–—]\s+(?=[\d$\\(])",
-    r"(?:the\s+)?(?:correct\s+)?(?:solutions?(?:\s+set)?|option|choice)\s+(?:is|are)\s*:?",
-    r"(?:final\s+)?(?:answer|result)\s*(?:->|=>|→|⇒|⟹)", r"####",
-    r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*",
-    r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)",
-    r"(?:故|因此|所以|应|應)?(?:选|選)(?:择|项|擇|項)?\s*[:：]?\s*(?=[A-J](?![A-Za-z]))", r"解答\s*(?:为|是|：|:)+",
-    r"答え\s*(?:は|：|:)*", r"(?:정답|답)\s*(?:은|는|이|：|:)+",
-    r"(?:la\s+)?respuesta\s+(?:final\s+|correcta\s+)?(?:es|:)+|respuesta\s*(?:final)?\s*:",
-    r"(?:la\s+)?r[ée]ponse\s+(?:finale\s+|correcte\s+)?(?:est|:)+|r[ée]ponse\s*:",
-    r"(?:die\s+)?(?:endg[üu]ltige\s+)?antwort\s*(?:ist|lautet|:)+", r"(?:das\s+)?ergebnis\s*(?:ist|lautet|:)+",
-    r"(?:la\s+)?risposta\s+(?:finale\s+|corretta\s+)?(?:è|e'|:)+|risposta\s*:",
-    r"(?:a\s+)?resposta\s+(?:final\s+|correta\s+)?(?:é|e|:)+|resposta\s*:",
-    r"(?:окончательный\s+)?ответ\s*(?:—|-|–|:|есть|равен)*", r"відповідь\s*(?:—|-|:)*",
-    r"(?:الإجابة|الجواب)\s*(?:النهائية|النهائي|الصحيحة)?\s*(?:هي|هو|:)*", r"(?:अंतिम\s+)?उत्तर\s*(?:है|:|=)*",
-    r"(?:het\s+)?antwoord\s*(?:is|:)+", r"odpowied[źz]\s*(?:to|:|jest)+", r"(?:son\s+)?cevap\s*:?",
-    r"đáp\s+(?:án|số)\s*(?:là|:)*",
-    r"jawaban(?:nya|\s+akhir)?\s*(?:adalah|:)+", r"svar(?:et)?\s*(?:är|:)+", r"คำตอบ\s*(?:คือ|:)*",
-    r"(?:die\s+)?lösung\s*(?:ist|lautet|:)+", r"(?:la\s+)?soluci[óo]n\s*(?:es|:)+", r"(?:le\s+)?résultat\s*(?:est|:)+",
-    r"(?:il\s+)?risultato\s*(?:è|:)+", r"(?:el\s+|o\s+)?resultado\s*(?:es|é|:)+", r"результат\s*(?:равен|:|—|-)*",
-    r"(?:^|\n)[#* \t]{0,12}(?:final|output|ans|sonuç|wynik)\**\s*[.:=：]+",
-    r"odpověď\s*(?:je|:)+", r"válasz\s*:", r"răspuns(?:ul)?\s*(?:este|:)+", r"vastaus\s*(?:on|:)+",
-
-    r"উত্তর\s*(?:হল|হলো|:)*", r"సమాధానం\s*:?", r"jibu\s*(?:ni|:)+",
-    r"(?:^|\n)[#* \t]{0,12}(?:final\s+)?answer\**\s*\n", r"απάντηση\s*(?:είναι|:)*",
-    r"תשובה\s*(?:היא|:)*", r"(?:answer\s+)?choice\s+(?:is|:)",
+# Each with words of which one stands in it wherever it matches, in lower case.
+_PHRASES: tuple[tuple[str, str], ...] = (
+    ("answer result",
+     r"(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s*(?:is|are|equals|will\s+be|would\s+be|:|=|：)+"),
+    ("answer", r"\*{0,2}(?:final\s+)?answer\*{0,2}\s*[:=：]\s*\*{0,2}"),
+    ("answer", r"(?:^|\n)[#* \t]{0,12}(?:final\s+)?answer\s+[-–—]\s+(?=[\d$\\(])"),
+    ("solution option choice", r"(?:the\s+)?(?:correct\s+)?(?:solutions?(?:\s+set)?|option|choice)\s+(?:is|are)\s*:?"),
+    ("answer result", r"(?:final\s+)?(?:answer|result)\s*(?:->|=>|→|⇒|⟹)"), ("####", r"####"),
+    ("答案", r"(?:最终|最終)?答案\s*(?:是|为|為|等于|就是|：|:|=)*"),
+    ("答 结果", r"(?:故|所以|因此)?(?:答|结果)(?:为|是|：|:)"),
+    ("选 選", r"(?:故|因此|所以|应|應)?(?:选|選)(?:择|项|擇|項)?\s*[:：]?\s*(?=[A-J](?![A-Za-z]))"),
+    ("解答", r"解答\s*(?:为|是|：|:)+"),
+    ("答え", r"答え\s*(?:は|：|:)*"), ("답", r"(?:정답|답)\s*(?:은|는|이|：|:)+"),
+    ("respuesta", r"(?:la\s+)?respuesta\s+(?:final\s+|correcta\s+)?(?:es|:)+|respuesta\s*(?:final)?\s*:"),
+    ("ponse", r"(?:la\s+)?r[ée]ponse\s+(?:finale\s+|correcte\s+)?(?:est|:)+|r[ée]ponse\s*:"),
+    ("antwort", r"(?:die\s+)?(?:endg[üu]ltige\s+)?antwort\s*(?:ist|lautet|:)+"),
+    ("ergebnis", r"(?:das\s+)?ergebnis\s*(?:ist|lautet|:)+"),
+    ("risposta", r"(?:la\s+)?risposta\s+(?:finale\s+|corretta\s+)?(?:è|e'|:)+|risposta\s*:"),
+    ("resposta", r"(?:a\s+)?resposta\s+(?:final\s+|correta\s+)?(?:é|e|:)+|resposta\s*:"),
+    ("ответ", r"(?:окончательный\s+)?ответ\s*(?:—|-|–|:|есть|равен)*"), ("відповідь", r"відповідь\s*(?:—|-|:)*"),
+    ("الإجابة الجواب", r"(?:الإجابة|الجواب)\s*(?:النهائية|النهائي|الصحيحة)?\s*(?:هي|هو|:)*"),
+    ("उत्तर", r"(?:अंतिम\s+)?उत्तर\s*(?:है|:|=)*"), ("antwoord", r"(?:het\s+)?antwoord\s*(?:is|:)+"),
+    ("odpowied", r"odpowied[źz]\s*(?:to|:|jest)+"), ("cevap", r"(?:son\s+)?cevap\s*:?"),
+    ("đáp", r"đáp\s+(?:án|số)\s*(?:là|:)*"), ("jawaban", r"jawaban(?:nya|\s+akhir)?\s*(?:adalah|:)+"),
+    ("svar", r"svar(?:et)?\s*(?:är|:)+"), ("คำตอบ", r"คำตอบ\s*(?:คือ|:)*"),
+    ("lösung", r"(?:die\s+)?lösung\s*(?:ist|lautet|:)+"), ("soluci", r"(?:la\s+)?soluci[óo]n\s*(?:es|:)+"),
+    ("résultat", r"(?:le\s+)?résultat\s*(?:est|:)+"), ("risultato", r"(?:il\s+)?risultato\s*(?:è|:)+"),
+    ("resultado", r"(?:el\s+|o\s+)?resultado\s*(?:es|é|:)+"), ("результат", r"результат\s*(?:равен|:|—|-)*"),
+    ("final output ans sonuç wynik", r"(?:^|\n)[#* \t]{0,12}(?:final|output|ans|sonuç|wynik)\**\s*[.:=：]+"),
+    ("odpověď", r"odpověď\s*(?:je|:)+"), ("válasz", r"válasz\s*:"), ("răspuns", r"răspuns(?:ul)?\s*(?:este|:)+"),
+    ("vastaus", r"vastaus\s*(?:on|:)+"), ("উত্তর", r"উত্তর\s*(?:হল|হলো|:)*"), ("సమాధానం", r"సమాధానం\s*:?"),
+    ("jibu", r"jibu\s*(?:ni|:)+"), ("answer", r"(?:^|\n)[#* \t]{0,12}(?:final\s+)?answer\**\s*\n"),
+    ("απάντηση", r"απάντηση\s*(?:είναι|:)*"), ("תשובה", r"תשובה\s*(?:היא|:)*"),
+    ("choice", r"(?:answer\s+)?choice\s+(?:is|:)"),
 )  # fmt: skip
-_PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)
+_PHRASE_WORDS = tuple(dict.fromkeys(word for words, _ in _PHRASES for word in words.split()))
+_ASCII_WORDS = tuple(filter(str.isascii, _PHRASE_WORDS))
 _LINE_MARK = re.compile(r"^(?:[-*•+]|#{1,6}|>)\s+(?=\S)")
 # ### Answer, and the answer alone on the line below
 _HEADING = re.compile(
@@ -58,6 +66,7 @@ _OPTION_WORD = re.compile(
     r"^\W*(?:(?:the|la|die|el|[ao])\s+|l'|)(?:option|choice|opción|opção|opzione|вариант|选项)\s*",
     re.IGNORECASE,
 )
+_LETTER = re.compile("[A-J]")
 _OPTION = re.compile(r"^\W{0,3}\(?([A-J])[).:\]]\)?\s+(?!or\b|and\b)\S")
 _ANY_OPTION = re.compile(r"(?<![A-Za-z])\(?([A-J])[).:\]](?:\s|$)")
 
@@ -89,7 +98,7 @@ def candidates(text: str) -> Iterator[Candidate]:
             yield Candidate(inner, True)
         return
     if tagged is not None:
-        phrase = after_phrase(tagged) if _PHRASE.match(tagged.lstrip("*# \n")) else None
+        phrase = after_phrase(tagged) if _phrases(tagged).match(tagged.lstrip("*# \n")) else None
         yield Candidate(phrase or cleaned(tagged), True)
     phrase = after_phrase(body)
     if phrase is not None:
@@ -121,11 +130,24 @@ def _joined_boxes(text: str, found: list[tuple[int, int, str]]) -> str:
     return ", ".join(reversed([part.strip() for part in parts]))
 
 
+def _phrases(text: str) -> re.Pattern[str]:
+    """The phrases that can stand in `text`, by their words: all of them at every place are slow."""
+    folded = text.casefold()
+    words = _ASCII_WORDS if folded.isascii() else _PHRASE_WORDS
+    return _any_phrase(frozenset(word for word in words if word in folded))
+
+
+@lru_cache(maxsize=512)
+def _any_phrase(words: frozenset[str]) -> re.Pattern[str]:
+    found = [phrase for of_phrase, phrase in _PHRASES if not words.isdisjoint(of_phrase.split())]
+    return re.compile("|".join(f"(?:{phrase})" for phrase in found) or r"(?!)", re.IGNORECASE)
+
+
 def after_phrase(text: str) -> str | None:
     """What follows the last `the answer is` (in any of the languages), to the end of its sentence."""
     last = None
     tail = text[-MAX_PHRASE:]
-    for match in _PHRASE.finditer(tail):
+    for match in _phrases(tail).finditer(tail):
         if not _NO_PHRASE.search(tail[max(0, match.start() - 20) : match.start()]):
             last = match
     if last is None:
@@ -162,7 +184,7 @@ def stated_texts(stated: str) -> list[str]:
         texts.append(stated[:-1])
     tail = stated[-MAX_LINE:].strip()
     line = _LINE_MARK.sub("", tail.rsplit("\n", 1)[-1])
-    match = _PHRASE.match(line.lstrip("*_# "))
+    match = _phrases(line).match(line.lstrip("*_# "))
     if match is not None:
         rest = line.lstrip("*_# ")[match.end() :].strip()
         texts.append((rest[:-1] if rest.endswith((".", "。")) else rest).strip(" *_:：`"))
@@ -220,6 +242,8 @@ def _whole_words(text: str) -> str:
 
 def option_letter(text: str) -> str | None:
     """`C` of `(C) 42` or `C. blue`, unless another option is named as well."""
+    if not _LETTER.search(text):
+        return None
     text = _OPTION_WORD.sub("", text)
     text = re.sub(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1 ", text).replace("\\", " ")
     if bare := re.fullmatch(r"\(?([A-J])\)?", text.strip()):

@@ -38,6 +38,7 @@ _MONTHS = {
     )
     for name in names.split()
 }
+_YEAR = re.compile(r"\d{4}")
 _ISO_DATE = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 _SHORT_DATE = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})")
 _DAY_FIRST = re.compile(r"(?:the )?(\d{1,2})(?:st|nd|rd|th)?(?: of)? ([a-z]{3,9})\.?,? (\d{4})")
@@ -64,12 +65,12 @@ def with_signs(text: str) -> str:
         text = _OHM.sub(lambda match: f" \\text{{{match.group(1) or match.group(2) or ''}ohm}}", text)
     if "\\mu" in text or "µ" in text or "μ" in text:
         text = _MICRO.sub(lambda match: f" \\text{{u{match.group(1) or match.group(2)}}}", text)
-    return _SQUARE_METRES.sub(r"\1 \\text{m}", text)
+    return _SQUARE_METRES.sub(r"\1 \\text{m}", text) if "m" in text else text
 
 
 def without_approximation(text: str) -> str:
     """`36\\pi` of `36\\pi (about 113.1)`."""
-    return _ABOUT.sub("", text)
+    return _ABOUT.sub("", text) if "(" in text else text
 
 
 def _degrees(match: re.Match[str]) -> str:
@@ -79,6 +80,8 @@ def _degrees(match: re.Match[str]) -> str:
 
 def date_words(text: str) -> str | None:
     """One form of a date (`date 2020-3-5`), so that nobody subtracts its parts; `5/3/2020` keeps its order, unread."""
+    if not _YEAR.search(text):
+        return None
     plain = " ".join(text.strip(" .").split()).casefold()
     if match := _ISO_DATE.fullmatch(plain):
         year, month, day = match.group(1), match.group(3), match.group(4)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeAlias
+from itertools import chain
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,29 +154,22 @@ Node: TypeAlias = (
 )  # fmt: skip
 
 
+# By type how to get at the nodes below; a `match` over the types takes three times as long.
+_BELOW: dict[type, Callable[[Any], tuple[Node, ...]]] = {
+    **dict.fromkeys((Sum, Product, Ratio, Sequence, SetOperation), attrgetter("items")),
+    **dict.fromkeys((PlusMinus, Percent, Measure), lambda node: (node.item,)),
+    Quotient: attrgetter("top", "bottom"),
+    Power: attrgetter("base", "exponent"),
+    Call: attrgetter("arguments"),
+    Matrix: lambda node: tuple(chain.from_iterable(node.rows)),
+    Relation: attrgetter("operands"),
+}
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below."""
-    match node:
-        case Sum(items) | Product(items) | Ratio(items):
-            return items
-        case Sequence(_, items) | SetOperation(_, items):
-            return items
-        case Quotient(top, bottom):
-            return (top, bottom)
-        case Power(base, exponent):
-            return (base, exponent)
-        case Call(_, arguments):
-            return arguments
-        case PlusMinus(item, _) | Measure(item, _):
-            return (item,)
-        case Percent(item):
-            return (item,)
-        case Matrix(rows):
-            return tuple(cell for row in rows for cell in row)
-        case Relation():
-            return node.operands
-        case _:
-            return ()
+    below = _BELOW.get(type(node))
+    return below(node) if below is not None else ()
 
 
 def symbols(node: Node) -> frozenset[str]:

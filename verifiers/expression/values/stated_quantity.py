@@ -60,7 +60,8 @@ _NAMED = re.compile(r"[^\d=]{1,60}=\s*([^=]{1,60})")
 
 def stated_quantity(stated: str, letters: str = "k") -> Quantity | None:
     """The number; None where there is none, several, or words around it that change it or take it back."""
-    stated = re.sub(r"(?<=\*\*)[!！]|(?<=`)[!！]", "", stated)  # **5**! is no factorial
+    if "!" in stated or "！" in stated:
+        stated = re.sub(r"(?<=\*\*)[!！]|(?<=`)[!！]", "", stated)  # **5**! is no factorial
     if (found := read_quantity(_marked(stated), letters)) is not None:
         return None if DENIAL_BEHIND.match(" " + found.unit) else found
     phrase = after_phrase(stated)
