@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from recipes.report.record.picture import Picture
-from recipes.report.record.shown_prompt import ShownPrompt
+from recipes.report.picture import Picture
+from recipes.report.shown_prompt import ShownPrompt
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.endpoint_judge import _question
 from rl.engines.odd_pictures import odd_pictures
