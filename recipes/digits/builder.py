@@ -13,14 +13,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recipes.digits.options import DigitsOptions
-from recipes.digits.picture import DigitBank, DigitPicture, digit_banks, draw_picture
-from recipes.digits.question import QUESTION_TYPES, DigitQuestion, ask
+from recipes.digits.picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
+from recipes.digits.question import QUESTION_TYPES, WORDINGS, DigitQuestion, ask
 from sampler.data.data_builder import takes_fields_of
 from sampler.data.prompt_dataset import save_prompts
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
-from verifiers.errors import BadInput
+from verifiers.errors import BadInput, near_name
 
 SOURCE = "digits"
 MAX_DRAWS = 500  # for one more distinct prompt: runs out only when far more are asked for than there are
@@ -43,6 +42,50 @@ class DigitsShape:
             question = ask(picture, question_type, rng)
             if question is not None:
                 return prompt_of(picture, question), question
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitsOptions:
+    """How many prompts and rows, which questions, how good the cold start is, and which handwriting is held out.
+
+    ``cold_start_question_types`` are asked in turn in the cold start where they differ from ``question_types``; a type
+    named twice has twice the rows. For ``easy_frac``, ``broken_frac`` and ``transcribe_frac`` see
+    ``cold_start_rows``. Which handwriting is held out hangs on ``split_seed`` alone, not on ``seed``.
+
+    Raises: BadInput for an option out of range.
+    """
+
+    seed: int = 0
+    num_train_prompts: int = 4000
+    num_heldout_prompts: int = 400
+    num_cold_start_rows: int = 12000
+    question_types: Sequence[str] = QUESTION_TYPES
+    cold_start_question_types: Sequence[str] | None = None
+    min_digits: int = 2
+    max_digits: int = 4
+    random_cells: bool = False
+    easy_frac: float = 0.5
+    broken_frac: float = 0.05
+    transcribe_frac: float = 0.2
+    heldout_frac: float = 0.2
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.question_types:
+            raise BadInput("question_types is empty")
+        for name in (*self.question_types, *(self.cold_start_question_types or ())):
+            if name not in WORDINGS:
+                raise BadInput(f"unknown question type {name!r}{near_name(name, WORDINGS)}")
+        if not 1 <= self.min_digits <= self.max_digits <= NUM_CELLS:
+            given = f"got {self.min_digits} to {self.max_digits}"
+            raise BadInput(f"digits in a picture: 1 <= min_digits <= max_digits <= {NUM_CELLS}, {given}")
+        for name, value in vars(self).items():
+            if name.startswith("num_") and value < 1:
+                raise BadInput(f"{name} is at least 1, got {value}")
+            if name.endswith("_frac") and not 0 <= value <= 1:
+                raise BadInput(f"{name} is between 0 and 1, got {value}")
+        if self.heldout_frac in (0, 1):
+            raise BadInput("heldout_frac leaves both splits something: it is between 0 and 1")
 
 
 @takes_fields_of(DigitsOptions)
@@ -144,19 +187,6 @@ def cold_start_rows(
         response = question.broken_response(rng, easy=easy) if broken else question.response(easy=easy)
         rows.append(SftRow(prompt, response))
     return rows
-
-
-def tokenizer_corpus(num_texts: int = 4000, *, seed: int = 0) -> list[str]:
-    """Questions and responses in the proportions a run sees: what the demo's tokenizer is trained on."""
-    rng = random.Random(f"digits corpus {seed}")
-    train_bank, _ = digit_banks(0.2, 0)
-    shape = DigitsShape()
-    texts: list[str] = []
-    while len(texts) < num_texts:
-        question_type = (*QUESTION_TYPES, "transcribe")[len(texts) // 2 % (len(QUESTION_TYPES) + 1)]
-        prompt, question = shape.draw(train_bank, question_type, rng)
-        texts += [prompt.text, question.response(easy=rng.random() < 0.5)]
-    return texts[:num_texts]
 
 
 def prompt_of(picture: DigitPicture, question: DigitQuestion) -> Prompt:

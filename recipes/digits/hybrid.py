@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.digits.builder import draw_digits, prompt_of, save_sets
+from recipes.digits.builder import DigitsOptions, draw_digits, prompt_of, save_sets
 from recipes.digits.description import (
     COMPLETE,
     FALSE,
@@ -24,7 +24,6 @@ from recipes.digits.description import (
     draw_grade,
     falsified,
 )
-from recipes.digits.options import DigitsOptions
 from recipes.digits.picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
 from reward_models.preference import PreferenceList, save_preferences
 from sampler.data.data_builder import takes_fields_of
@@ -141,12 +140,9 @@ def build_description_preferences(
     `false_frac` of the training lists are a true description and the same words of another picture; held-out lists have
     all grades.
     """
-    banks = dict(zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True))
-    numbers = {"train": num_train_prompts, "heldout": num_heldout_prompts}
     written = {}
-    for name, bank in banks.items():
-        rng = random.Random(f"description preferences {name} {seed}")
-        drawn = Descriptions(bank, GRADE_WEIGHTS, rng)
-        lists = drawn.preferences(numbers[name], false_frac if name == "train" else 0.0)
-        written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)
+    for name, bank in zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True):
+        drawn = Descriptions(bank, GRADE_WEIGHTS, random.Random(f"description preferences {name} {seed}"))
+        num, false = (num_train_prompts, false_frac) if name == "train" else (num_heldout_prompts, 0.0)
+        written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", drawn.preferences(num, false))
     return written

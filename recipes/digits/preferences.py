@@ -28,12 +28,9 @@ def build_preferences(
 ) -> dict[str, Path]:
     """Write `train.parquet` and `heldout.parquet`; returns their paths. Held-out handwriting is never trained on."""
     shape = DigitsShape(tuple(question_types), min_digits, max_digits)
-    train_bank, heldout_bank = digit_banks(heldout_frac, split_seed)
     written = {}
-    for name, bank, num in (
-        ("train", train_bank, num_train_prompts),
-        ("heldout", heldout_bank, num_heldout_prompts),
-    ):
+    banks = zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True)
+    for (name, bank), num in zip(banks, (num_train_prompts, num_heldout_prompts), strict=True):
         prompts = distinct_prompts(bank, shape, num, random.Random(f"preferences {name} {seed}"))
         lists = synthetic_preferences(prompts, seed=seed)
         written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)

@@ -144,7 +144,7 @@ class Algorithm:
     def check(self, prompts: Sequence[Prompt]) -> None:
         """Raises: BadInput for names that nobody has, settings that the named ones would not follow, and prompts that
         are sampled once where the responses of a prompt are compared."""
-        from rl.algorithm.policy_loss import policy_loss_function
+        from rl.algorithm.losses import policy_loss_function
 
         policy_loss_function(self.policy_loss.name)
         _require_importance(self.config)

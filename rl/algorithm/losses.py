@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from rl.algorithm.policy_loss import policy_loss_function
-from rl.algorithm.value_loss import linear_loss, value_loss
+from rl.algorithm.estimator import PLUG_INS
 from rl.data.batch import StepCounts
+from verifiers.errors import BadInput, near_name
+from verifiers.plug_in import load_object, plug_in_path
 
 SFT_LOSS = "sft"
 VALUE_LOSS = "value"
@@ -108,6 +109,26 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     return loss, metrics
 
 
+def policy_loss_function(name: str) -> Any:
+    """(old_log_prob, log_prob, advantages, response_mask, loss_agg_mode, config, rollout_is_weights) -> (the rank's
+    share of the loss, metrics), as verl's ``register_policy_loss`` has it; matrices are [sequences, longest response].
+
+    Raises: BadInput for a name that neither verl nor an entry point of ``hone.algorithms`` has.
+    """
+    from verl.trainer.ppo.core_algos import POLICY_LOSS_REGISTRY
+
+    if name in POLICY_LOSS_REGISTRY:
+        return POLICY_LOSS_REGISTRY[name]
+    path = plug_in_path(PLUG_INS, name)
+    if path is not None:
+        return load_object(path, f"rl.loss.policy_loss={name!r}")
+    known = sorted(POLICY_LOSS_REGISTRY)
+    raise BadInput(
+        f"rl.loss.policy_loss={name!r} is unknown{near_name(name, known)} (known: {', '.join(known)}; or "
+        "package.module:function)"
+    )
+
+
 def importance_weights(
     old_logprobs: torch.Tensor, sample_logprobs: torch.Tensor, how: str, cap: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -133,6 +154,56 @@ def _critic_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     return value_loss(
         values, old_values, columns["returns"], inputs.mask, spec.value_clip, inputs.verl_counts
     )
+
+
+def value_loss(
+    values: torch.Tensor,
+    old_values: torch.Tensor | None,
+    returns: torch.Tensor,
+    mask: torch.Tensor,
+    clip: float | None,
+    counts: Mapping[str, int],
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """0.5 max((V - R)^2, (clamp(V, V_old - clip, V_old + clip) - R)^2), token mean over the optimizer step.
+
+    Matrices are [sequences, tokens]; without ``clip`` the first square alone; ``counts`` are those of verl's
+    ``agg_loss``. Metrics are sums over the micro-batch's loss tokens, of which ``explained_variance`` takes the means.
+    """
+    from verl.trainer.ppo.core_algos import agg_loss
+
+    squares = (values - returns) ** 2
+    clipped = torch.zeros_like(mask)
+    if clip is not None:
+        assert old_values is not None
+        near_old = torch.clamp(values, old_values - clip, old_values + clip)
+        clipped_squares = (near_old - returns) ** 2
+        clipped = (clipped_squares > squares).to(mask.dtype)
+        squares = torch.maximum(squares, clipped_squares)
+    wide, error = returns.double(), (returns - values).double()
+    metrics = {
+        "value_clip_frac_sum": _sum(clipped.double(), mask),
+        "value_sum": _sum(values.double(), mask),
+        "return_sum": _sum(wide, mask),
+        "return_squared_sum": _sum(wide**2, mask),
+        "value_error_sum": _sum(error, mask),
+        "value_error_squared_sum": _sum(error**2, mask),
+    }
+    return 0.5 * agg_loss(squares, mask, "token-mean", **counts), metrics
+
+
+def linear_loss(
+    values: torch.Tensor, coefficients: torch.Tensor, mask: torch.Tensor, data_parallel: int
+) -> torch.Tensor:
+    """Sum of coefficient x value over the optimizer step: carries a gradient that was found outside the trainer, such
+    as ``preference_loss.score_gradients``. Scaled so that the mean over ranks is the sum."""
+    return (values * coefficients * mask).sum() * data_parallel
+
+
+def explained_variance(means: Mapping[str, float]) -> float:
+    """1 - Var(R - V) / Var(R) from the step's means of ``value_loss``'s metrics; 0 where all returns are alike."""
+    error = means["value_error_squared"] - means["value_error"] ** 2
+    whole = means["return_squared"] - means["return"] ** 2
+    return 1.0 - error / whole if whole > 1e-12 else 0.0
 
 
 def _policy_loss(

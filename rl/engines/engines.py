@@ -14,8 +14,7 @@ from rl.engines.odd_pictures import odd_pictures
 from rl.engines.placement import Placement
 from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge, asking, scoring
-from rl.families.checkpoint_check import forbidden_token_ids
-from rl.families.family import load_family
+from rl.families.family import forbidden_token_ids, load_family
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.ray_session import ray_for

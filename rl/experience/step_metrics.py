@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rl.algorithm.value_loss import explained_variance
+from rl.algorithm.losses import explained_variance
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
 from rl.experience.judge import JudgedRollout

@@ -6,6 +6,7 @@ trainer itself never names a model. Outside packages add a family through the en
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,3 +173,34 @@ def load_family(name: str) -> ModelFamily:
     except (ImportError, AttributeError, ValueError) as why:
         raise BadInput(f"model family {name!r} cannot be imported from {target!r}: {why}") from why
     return family
+
+
+def forbidden_token_ids(hub: Path, family: ModelFamily) -> tuple[int, ...]:
+    """What the policy at this checkpoint must never sample. Raises: BadInput where there is no tokenizer."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    if not hub.is_dir():
+        raise BadInput(
+            f"model.path={hub} is not a directory: give a checkpoint in the hub layout, or leave it out for a tiny "
+            "random model"
+        )
+    if not (hub / "config.json").is_file():
+        raise BadInput(
+            f"model.path={hub} holds no config.json: give a checkpoint directory in the hub layout"
+        )
+    try:
+        architectures = json.loads((hub / "config.json").read_text()).get("architectures") or []
+    except (ValueError, AttributeError) as why:
+        raise BadInput(f"model.path={hub}: its config.json is not a JSON object: {why}") from None
+    if not set(architectures) & set(family.architectures):
+        raise BadInput(
+            f"model.path={hub} is a {', '.join(architectures) or 'model without a name'}, but "
+            f"model.family={family.name} wants {', '.join(family.architectures)}"
+        )
+    if not any(hub.glob("*.safetensors")):
+        raise BadInput(f"model.path={hub} holds no .safetensors file: its weights are missing")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(hub)
+    except (OSError, ValueError) as why:
+        raise BadInput(f"model.path={hub}: its tokenizer cannot be loaded: {why}") from why
+    return family.forbidden_token_ids(tokenizer, AutoConfig.from_pretrained(hub))

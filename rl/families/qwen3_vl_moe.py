@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rl.families.family import HubTensor, ModelFamily, VisionTensors
-from rl.families.tiny_qwen3_vl_moe import TINY_SIZES, tiny_config, tiny_processor, tiny_sizes
-from rl.families.tiny_tokenizer import train_tiny_tokenizer
+from rl.families.tiny_qwen3_vl_moe import (
+    TINY_SIZES,
+    tiny_config,
+    tiny_processor,
+    tiny_sizes,
+    train_tiny_tokenizer,
+)
 from sampler.data.video import VideoClip, processed_clip
 from sampler.image import ImageLimits
 

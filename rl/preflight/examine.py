@@ -20,8 +20,7 @@ from rl.engines.odd_pictures import odd_pictures
 from rl.experience.judge import require_reward_model, reward_model_path
 from rl.experience.prompt_source import FixedSource
 from rl.experience.source import ExperienceSource
-from rl.families.checkpoint_check import forbidden_token_ids
-from rl.families.family import load_family
+from rl.families.family import forbidden_token_ids, load_family
 from rl.preflight.check import Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.environment import check_environment

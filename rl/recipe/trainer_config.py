@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -72,6 +73,14 @@ class ScheduleConfig(Section):
     lr: float = Field(gt=0, description="learning rate after the warm-up")
     min_lr: float = Field(0.0, ge=0, description="learning rate of the last step")
     warmup_frac: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+
+    def rate(self, step: int, num_steps: int) -> float:
+        """Of a step, which counts from 0; the first one already moves (no rate of 0)."""
+        warmup = round(self.warmup_frac * num_steps)
+        if step < warmup:
+            return self.lr * (step + 1) / warmup
+        progress = (step - warmup) / max(1, num_steps - warmup)
+        return self.min_lr + (self.lr - self.min_lr) * 0.5 * (1 + math.cos(math.pi * progress))
 
     @model_validator(mode="after")
     def _falls(self) -> ScheduleConfig:

@@ -1,18 +1,32 @@
-"""The boundary where other people's errors (Ray, vLLM, DeepSpeed, torch) become one line that says where to look."""
+"""The boundary where errors of others (Ray, vLLM, DeepSpeed, the operating system) become one line that says what to
+change or where to look."""
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rl.run.unusable_path import FULL, refusal
 from verifiers.errors import HoneError
 
 MAX_SHOWN = 300
 LOGS_OF_ACTOR = {"TrainerRank": "trainer-rank-*.log", "RolloutWorker": "rollout-worker-*.log"}
+FULL = (errno.ENOSPC, errno.EDQUOT)
+_WHY = {
+    errno.EACCES: "this user may not write there",
+    errno.EPERM: "this user may not write there",
+    errno.EROFS: "it is on a read-only file system",
+    errno.ENOTDIR: "it is, or is below, a file",
+    errno.EEXIST: "it is, or is below, a file",
+    errno.EISDIR: "it is a folder",
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the disk quota is used up: free some space",
+    errno.ENOENT: "there is no such file or folder",
+}
 _DEAD_ACTOR = re.compile(r"class_name: (?P<name>\w+).*?pid: (?P<pid>\d+)", re.DOTALL)
 
 
@@ -56,3 +70,10 @@ def words_for(error: BaseException, log: Path) -> str:
     text = " ".join(str(cause).split())
     shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
     return f"{type(cause).__name__}{': ' if shown else ''}{shown} (traceback in {log})"
+
+
+def refusal(error: OSError) -> str:
+    """Why a file or folder is refused, in a clause, with the path if the system named one."""
+    why = _WHY.get(error.errno or 0) or (os.strerror(error.errno) if error.errno else str(error))
+    path = error.filename2 or error.filename  # of a renaming: what it was to become
+    return f"{path}: {why}" if path is not None else why

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Literal
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -82,17 +82,13 @@ class StageProgress:
 
     def progress_items(self) -> list[str]:
         """What is known now, most important first: a narrow line drops from the end."""
-        progress_items = []
-        if self.total_steps is not None:
-            progress_items.append(f"{self.step}/{self.total_steps}")
-        elif self.step:
-            progress_items.append(f"step {self.step}")
+        steps = f"{self.step}/{self.total_steps}" if self.total_steps is not None else f"step {self.step}"
+        items = [steps] if self.step or self.total_steps is not None else []
         names = sorted(self.values, key=lambda name: name != "reward")
-        progress_items += [_value_words(name, self.values[name]) for name in names]
+        items += [_value_words(name, self.values[name]) for name in names]
         left = self.eta_s
-        time_words = f"ETA {_clock_words(left)}" if left is not None else _clock_words(self.elapsed_s)
-        progress_items.insert(min(2, len(progress_items)), time_words)
-        return progress_items
+        items.insert(2, f"ETA {_clock_words(left)}" if left is not None else _clock_words(self.elapsed_s))
+        return items
 
 
 class ProgressDisplay:
@@ -121,7 +117,7 @@ class ProgressDisplay:
             # log file (rl/run/output.py) the console has a stream of its own, and sys.stdout is left alone.
             shares_stdout = self.console.file is sys.stdout
             self._live = Live(
-                _LiveLine(self),
+                get_renderable=lambda: self.live_line(self.console.width),
                 console=self.console,
                 refresh_per_second=5,
                 transient=True,
@@ -183,23 +179,19 @@ class ProgressDisplay:
         ascii_only = not self.console.encoding.startswith("utf")
         frames = SPINNER_ASCII if ascii_only else SPINNER
         head = f"{frames[int(stage.elapsed_s * 8) % len(frames)]} {self.spell(stage.title)}"
-        progress_items = [self.spell(fact) for fact in stage.progress_items()]
-        while progress_items and cell_len(head) + sum(2 + cell_len(fact) for fact in progress_items) > width:
-            progress_items.pop()
+        items = [self.spell(f"  {item}") for item in stage.progress_items()]
+        while items and cell_len(head + "".join(items)) > width:
+            items.pop()
         line = Text(head, style="bold", no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
-        room = width - cell_len(head) - sum(2 + cell_len(fact) for fact in progress_items) - 2
+        room = width - cell_len(head + "".join(items)) - 2
         if stage.total_steps and room >= 8:
-            line.append("  ")
-            line.append_text(self._bar(stage.step / stage.total_steps, min(room, 24)))
-        for fact in progress_items:
-            line.append(f"  {fact}", style="not bold")
+            length = min(room, 24)
+            num_full = min(max(round(stage.step / stage.total_steps * length), 0), length)
+            line.append("  " + self.spell("━") * num_full, style="not bold cyan")
+            line.append(self.spell("─") * (length - num_full), style="not bold dim")
+        line.append("".join(items), style="not bold")
         line.truncate(width)
         return line
-
-    def _bar(self, fraction: float, width: int) -> Text:
-        num_full = min(max(round(fraction * width), 0), width)
-        bar = Text(self.spell("━") * num_full, style="not bold cyan")
-        return bar.append(self.spell("─") * (width - num_full), style="not bold dim")
 
     def _end_stage(self, mark: str, style: str, words: str) -> None:
         assert self._stage is not None
@@ -229,16 +221,6 @@ class ProgressDisplay:
             self._last_plain_line_at = now
             words = ["…"] if at_once else self._stage.progress_items()
             self._print(Text(self.spell("   ".join([f"  {self._stage.title}", *words]))))
-
-
-class _LiveLine:
-    """The renderable that rich redraws: it asks the display for the line at the width of the moment."""
-
-    def __init__(self, display: ProgressDisplay) -> None:
-        self._display = display
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._display.live_line(options.max_width)
 
 
 def duration_words(seconds: float) -> str:

@@ -20,10 +20,10 @@ from pydantic import ValidationError
 
 from rl.recipe.recipe import Recipe
 from rl.recipe.run_config import MetricsConfig
+from rl.run.engine_failure import refusal
 from rl.run.metrics_log import MetricsLog, sinks_of
 from rl.run.run_record import read_manifests
 from rl.run.stage_directory import MANIFEST, StageDirectory
-from rl.run.unusable_path import refusal
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput
 

@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal, TypeVar
 
 import yaml
+from pydantic_core import from_json, to_json
 
 from rl.recipe.run_config import EvaluationConfig
 from rl.run.metrics_log import read_metrics, stage_order
@@ -57,14 +59,19 @@ class RunRecord:
             raise BadInput(f"no run directory at {run}")
         if not (run / "stages").is_dir() and not (run / "summary.json").is_file():
             raise BadInput(f"{run} is not a run directory: it has neither summary.json nor stages/")
-        recipe = run / "recipe.yaml"
         return cls(
             path=run,
             summary=build_summary(run, run_status(run)),
             manifests=tuple(read_manifests(run)),
             metrics=tuple(read_metrics(run)),
-            recipe_text=recipe.read_text(encoding="utf-8", errors="replace") if recipe.is_file() else "",
-            unfinished=tuple(_unfinished(run)),
+            recipe_text=_recipe_text(run),
+            unfinished=tuple(
+                sorted(
+                    stage.name
+                    for stage in run.glob("stages/[!.]*/")
+                    if not (stage / "manifest.json").exists()
+                )
+            ),
         )
 
     @property
@@ -83,11 +90,7 @@ class RunRecord:
 
     def evaluation_setting(self, name: str) -> float | None:
         """A number from the recipe's section `evaluation`; None where there is none."""
-        try:
-            recipe = yaml.safe_load(self.recipe_text)
-        except yaml.YAMLError:
-            return None
-        section = recipe.get("evaluation") if isinstance(recipe, dict) else None
+        section = _recipe(self.recipe_text).get("evaluation")
         value = section.get(name) if isinstance(section, dict) else None
         return float(value) if isinstance(value, (int, float)) else None
 
@@ -125,39 +128,33 @@ def write_summary(run_dir: str | Path, status: RunStatus | None = None) -> Json:
 
 def build_summary(run_dir: Path, status: RunStatus) -> Json:
     """The same without writing it, as `hone report` does for a run still in progress."""
-    recipe = _read_recipe(run_dir / "recipe.yaml")
+    recipe = _recipe(_recipe_text(run_dir))
     manifests = read_manifests(run_dir)
     rl_steps = [line for line in read_metrics(run_dir) if line.get("kind") == "rl"]
     mismatch_kls = [value for line in rl_steps if (value := _metric(line, "train/mismatch_kl")) is not None]
-    summary: Json = _finite(
-        {
-            "name": recipe.get("name") or run_dir.name,
-            "seed": recipe.get("seed"),
-            "status": status,
-            "heldout": [_heldout(manifest) for manifest in manifests if manifest.get("kind") == "evaluate"],
-            "wall_s": sum(float(manifest.get("wall_s") or 0.0) for manifest in manifests),
-            "stages": [
-                {
-                    field: manifest.get(field)
-                    for field in ("stage", "kind", "round", "title", "wall_s", "phase_s")
-                }
-                for manifest in manifests
-            ],
-            "throughput": {
-                "rollout_tokens_per_s": _time_weighted_mean(
-                    rl_steps, "rollout/tokens_per_s", "time/generate_s"
-                ),
-                "train_tokens_per_s": _time_weighted_mean(rl_steps, "train/tokens_per_s", "time/train_s"),
-            },
-            "mismatch_kl": {
-                "max": max(mismatch_kls, default=None),
-                "mean": sum(mismatch_kls) / len(mismatch_kls) if mismatch_kls else None,
-            },
-            "versions": _newest(manifests, "packages"),
-            "hardware": _newest(manifests, "hardware"),
-        }
-    )
-    return summary
+    of_stage = ("stage", "kind", "round", "title", "wall_s", "phase_s")
+    rates = {
+        "rollout_tokens_per_s": _time_weighted_mean(rl_steps, "rollout/tokens_per_s", "time/generate_s"),
+        "train_tokens_per_s": _time_weighted_mean(rl_steps, "train/tokens_per_s", "time/train_s"),
+    }
+    summary = {
+        "name": recipe.get("name") or run_dir.name,
+        "seed": recipe.get("seed"),
+        "status": status,
+        "heldout": [_heldout(manifest) for manifest in manifests if manifest.get("kind") == "evaluate"],
+        "wall_s": sum(float(manifest.get("wall_s") or 0.0) for manifest in manifests),
+        "stages": [{field: manifest.get(field) for field in of_stage} for manifest in manifests],
+        "throughput": rates,
+        "mismatch_kl": {
+            "max": max(mismatch_kls, default=None),
+            "mean": fmean(mismatch_kls) if mismatch_kls else None,
+        },
+        "versions": _newest(manifests, "packages"),
+        "hardware": _newest(manifests, "hardware"),
+    }
+    # JSON has no NaN and no infinity: they become null, which a reader sees as "not known".
+    finite: Json = from_json(to_json(summary, inf_nan_mode="null"))
+    return finite
 
 
 def read_manifests(run_dir: Path) -> list[Json]:
@@ -173,19 +170,6 @@ def results_of(run_dir: Path) -> list[StageResult]:
     return [result_of(manifest, run_dir) for manifest in read_manifests(run_dir)]
 
 
-def _unfinished(run: Path) -> list[str]:
-    stages = run / "stages"
-    if not stages.is_dir():
-        return []
-    return sorted(
-        directory.name
-        for directory in stages.iterdir()
-        if directory.is_dir()
-        and not directory.name.startswith(".")
-        and not (directory / "manifest.json").exists()
-    )
-
-
 def _measured(evaluation: Json) -> bool:
     """Whether a verifier or a reward model judged anything."""
     compared = (evaluation.get("general") or {}).get("against_reference") or {}
@@ -193,8 +177,17 @@ def _measured(evaluation: Json) -> bool:
     return verified or compared.get("win_rate") is not None
 
 
-def _read_recipe(path: Path) -> Json:
-    recipe = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+def _recipe_text(run: Path) -> str:
+    file = run / "recipe.yaml"
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _recipe(text: str) -> Json:
+    """Empty where it is none."""
+    try:
+        recipe = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
     return recipe if isinstance(recipe, dict) else {}
 
 
@@ -228,14 +221,3 @@ def _time_weighted_mean(lines: Iterable[Json], rate: str, seconds: str) -> float
     known = [(value, weight if weight is not None else 1.0) for value, weight in pairs if value is not None]
     total_s = sum(weight for _, weight in known)
     return sum(value * weight for value, weight in known) / total_s if total_s > 0 else None
-
-
-def _finite(value: Any) -> Any:  # JSON in, JSON out
-    """JSON has no NaN and no infinity: they become null, which a reader sees as "not known"."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return value

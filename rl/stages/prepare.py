@@ -11,8 +11,7 @@ from rl.data.preference_pairs import better_first, comparison_rows, training_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData, build_data, load, long_prompts, refuse_leaks, without
 from rl.data.token_limits import longest_prompt, require_positions
-from rl.families.checkpoint_check import forbidden_token_ids
-from rl.families.family import load_family
+from rl.families.family import forbidden_token_ids, load_family
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory

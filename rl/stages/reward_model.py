@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from reward_models.preference_report import judged_pair, pair_report
 from rl.data.preference_pairs import better_first, training_of
@@ -16,11 +13,8 @@ from rl.engines.engines import EngineName
 from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
-from rl.run.progress import StageProgress
-from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import RewardModelResult
-from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
 from rl.stages.sft import epochs_words
@@ -28,9 +22,6 @@ from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics
 from verifiers.counted import counted
 from verifiers.errors import HoneError
-
-if TYPE_CHECKING:
-    from rl.trainer.trainer import Trainer
 
 
 class RewardStage(Stage[RewardModelResult]):
@@ -79,21 +70,12 @@ class RewardStage(Stage[RewardModelResult]):
                 PromptEncoder(context.engines.base.hub, serving.sampler.chat_template_kwargs),
                 max_tokens=serving.sampler.max_model_len,
             )
-        training = RewardTraining(
-            config,
-            context.recipe.seed,
-            context.run,
-            context.directory,
-            trainer,
-            context.progress,
-            context.watch,
-            self.round_index,
-        )
-        loss = training.fit(objective, context.policy.hub)
+        checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
+        loss = self.fit(context, objective, checkpoint)
         model = context.directory.path / "model"
         with context.watch("save"):
             objective.export(trainer, context.engines.base.hub, model)
-            training.checkpoint.finish()
+            checkpoint.finish()
         with context.watch("start"):
             if not self.keeps_trainer:
                 context.engines.stop_trainer()
@@ -115,6 +97,31 @@ class RewardStage(Stage[RewardModelResult]):
             report=report,
         )
 
+    def fit(self, context: StageContext, objective: RewardObjective, checkpoint: StageCheckpoint) -> float:
+        """The steps that are left, several a call, from the context's policy, which the trainer holds. Returns the last
+        loss."""
+        config, trainer = training_of(context.recipe), context.engines.trainer
+        objective.begin(trainer, context.policy.hub)
+        calls = step_calls(
+            objective.draws(f"{context.recipe.seed} reward model"),
+            num_steps=num_reward_steps(config, objective.num_items),
+            batch_size=config.batch_size,
+            schedule=config.schedule,
+            trainer=trainer,
+            checkpoint=checkpoint,
+            progress=context.progress,
+        )
+        for call in calls:
+            with context.watch("train"):
+                outcomes = objective.steps(trainer, call.batches, call.rates)
+            for step, rate, outcome in zip(call.steps, call.rates, outcomes, strict=True):
+                of_scores = {
+                    f"reward_model/{name}": outcome[name] for name in SCALAR_METRICS if name in outcome
+                }
+                context.log_metrics(step, step_metrics(outcome, rate) | of_scores)
+            context.progress.advance(len(outcomes), loss=outcomes[-1]["loss"])
+        return context.directory.metrics()[-1]["train/loss"]
+
     def summary(self, result: RewardModelResult) -> str:
         return result.report.summary if result.report else f"loss {result.final_loss:.3f}"
 
@@ -122,51 +129,3 @@ class RewardStage(Stage[RewardModelResult]):
 def num_reward_steps(config: RewardTrainingConfig, num_items: int) -> int:
     """Whole batches that cover the epochs."""
     return max(1, math.ceil(config.epochs * num_items / config.batch_size))
-
-
-@dataclass
-class RewardTraining:
-    """An objective's steps, with a checkpoint to go on from inside ``stage``."""
-
-    config: RewardTrainingConfig
-    seed: int
-    run: RunDirectory
-    stage: StageDirectory
-    trainer: Trainer
-    progress: StageProgress
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    round_index: int = 0
-
-    def __post_init__(self) -> None:
-        self.checkpoint = StageCheckpoint(self.stage, every_steps=self.config.checkpoint_every_steps)
-
-    def fit(self, objective: RewardObjective, base: Path) -> float:
-        """The steps that are left, several a call, from the policy at ``base``, which the trainer holds. Returns the
-        last loss. ``checkpoint.finish`` is the caller's."""
-        objective.begin(self.trainer, base)
-        calls = step_calls(
-            objective.draws(f"{self.seed} reward model"),
-            num_steps=num_reward_steps(self.config, objective.num_items),
-            batch_size=self.config.batch_size,
-            schedule=self.config.schedule,
-            trainer=self.trainer,
-            checkpoint=self.checkpoint,
-            progress=self.progress,
-        )
-        for call in calls:
-            with self.watch("train"):
-                outcomes = objective.steps(self.trainer, call.batches, call.rates)
-            for step, rate, outcome in zip(call.steps, call.rates, outcomes, strict=True):
-                self._log(step, rate, outcome)
-            self.progress.advance(len(outcomes), loss=outcomes[-1]["loss"])
-        return self.stage.metrics()[-1]["train/loss"]
-
-    def _log(self, step: int, rate: float, outcome: Mapping[str, float]) -> None:
-        of_scores = {f"reward_model/{name}": outcome[name] for name in SCALAR_METRICS if name in outcome}
-        self.run.metrics.append(
-            stage=self.stage.name,
-            kind="reward-model",
-            round_index=self.round_index,
-            step=step,
-            metrics=step_metrics(outcome, rate) | of_scores,
-        )

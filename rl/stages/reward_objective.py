@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
 
+SCALAR_METRICS = ("pair_accuracy_frac", "score_mean", "score_std")  # of a step, beside loss and gradient norm
+
+
 class RewardObjective(Protocol):
     """``num_items``: what an epoch goes through and a batch is made of; ``num_dropped``: those that were too long."""
 
@@ -131,12 +134,6 @@ class ScalarObjective:
 
     def export(self, trainer: Trainer, base: Path, target: Path) -> None:
         export_critic(trainer, base, target)
-
-
-SCALAR_METRICS = ("pair_accuracy_frac", "score_mean", "score_std")  # of a step, beside loss and gradient norm
-
-if TYPE_CHECKING:
-    from rl.trainer.trainer import Trainer
 
 
 def preference_step(trainer: Trainer, batch: Batch, pairs: Ints, rate: float) -> dict[str, float]:

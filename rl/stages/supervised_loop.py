@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from rl.algorithm.schedule import learning_rate
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.progress import StageProgress
 from rl.stages.checkpoint import StageCheckpoint
@@ -52,7 +51,7 @@ def step_calls(
         end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps)
         steps = range(step, end)
         batches = [list(islice(draws, batch_size)) for _ in steps]
-        rates = [learning_rate(i, num_steps=num_steps, **schedule.model_dump()) for i in steps]
+        rates = [schedule.rate(i, num_steps) for i in steps]
         yield StepCall(steps, batches, rates)
         checkpoint.save(trainer, end)
         step = end

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.losses import LossSpec
-from rl.algorithm.schedule import learning_rate
 from rl.experience.experience import Experience
 from rl.experience.prompt_source import UniformSource
 from rl.experience.source import ExperienceSource
@@ -143,7 +142,7 @@ class TrainingStep:
 
     def _update(self, loss: LossSpec, schedule: ScheduleConfig) -> tuple[float, list[dict[str, float]]]:
         """The learning rate and each mini-batch's figures."""
-        rate = learning_rate(self.experience.step, num_steps=self.num_steps, **schedule.model_dump())
+        rate = schedule.rate(self.experience.step, self.num_steps)
         return rate, self.held.update(self.batch, [rate] * len(self.parts), loss)
 
     def finish(self) -> dict[str, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -23,13 +25,18 @@ from rl.data.preference_pairs import (
     preference_paths,
 )
 from rl.data.prompt_encoder import PromptEncoder
+from rl.data.run_data import RunData
+from rl.engines.engines import Engines
 from rl.families.family import load_family
 from rl.recipe.data_config import PreferenceDataConfig
 from rl.recipe.recipe import RewardRecipe
+from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
-from rl.stages.reward_model import RewardTraining
+from rl.stages.checkpoint import StageCheckpoint
+from rl.stages.reward_model import RewardStage
 from rl.stages.reward_objective import reward_objective
+from rl.stages.stage import StageContext
 from rl.trainer.trainer import Trainer
 from verifiers.errors import BadInput
 
@@ -97,13 +104,18 @@ def test_a_scalar_model_goes_on_after_a_kill_and_a_critic_starts_from_it(
             """Steps up to `stop`, then as a kill would leave it; or to the end and exported."""
             run = RunDirectory(tmp_path / name)
             run.open("x: 1\n")
-            training = RewardTraining(recipe, 1, run, run.stage("01-x"), trainer, progress)
+            directory, engines = run.stage("01-x"), cast(Engines, SimpleNamespace(trainer=trainer))
+            context = StageContext(
+                recipe.as_recipe(), run, directory, engines, RunData((), (), ()), PolicyState(0, base, "base"),
+                progress, "reward-model", 0,
+            )  # fmt: skip
+            checkpoint = StageCheckpoint(directory, every_steps=recipe.checkpoint_every_steps)
             if stop is not None:
-                training.checkpoint.save = stopping_at(stop, training.checkpoint.save)  # type: ignore[method-assign]
+                checkpoint.save = stopping_at(stop, checkpoint.save)  # type: ignore[method-assign]
                 with pytest.raises(KeyboardInterrupt):
-                    training.fit(objective, base)
+                    RewardStage().fit(context, objective, checkpoint)
             else:
-                training.fit(objective, base)
+                RewardStage().fit(context, objective, checkpoint)
                 objective.export(trainer, base, run.path / "model")
             run.close()
             return run.path / "model"

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from recipes.digits.builder import build_digits, tokenizer_corpus
+from recipes.digits.builder import build_digits
 from recipes.digits.picture import cell_box, digit_banks, draw_picture
 from recipes.digits.question import QUESTION_TYPES, ask
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts
@@ -194,25 +194,6 @@ def test_boxes_follow_random_cells():
         if picture.digits[0] != picture.digits[1]:
             assert picture.box(picture.digits[1]) == cell_box(picture.cells[1])
     assert seen == {0, 1, 2, 3}
-
-
-def test_tokenizer_corpus_has_every_question_and_both_kinds_of_answer():
-    texts = tokenizer_corpus(500)
-    joined = "\n".join(texts)
-    assert len(texts) == 500
-    assert texts == tokenizer_corpus(500)
-    for piece in (
-        "<think>",
-        "</think>",
-        "\\boxed{",
-        "<bbox>",
-        "</bbox>",
-        "sum",
-        "largest",
-        "even",
-        *"0123456789",
-    ):
-        assert piece in joined
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.algorithm.losses import LossInputs, LossSpec, compute_loss, importance_weights
-from rl.algorithm.value_loss import explained_variance, value_loss
+from rl.algorithm.losses import (
+    LossInputs,
+    LossSpec,
+    compute_loss,
+    explained_variance,
+    importance_weights,
+    value_loss,
+)
 from rl.data.batch import StepCounts
 
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0

@@ -10,8 +10,7 @@ from tokenizers import AddedToken, Tokenizer, models
 from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from rl.families import family as family_module
-from rl.families.checkpoint_check import forbidden_token_ids
-from rl.families.family import load_family
+from rl.families.family import forbidden_token_ids, load_family
 
 PUBLISHED = Path(family_module.__file__).parent / "configs" / "qwen3_vl_30b_a3b"
 # Of Qwen3-VL-30B-A3B-Instruct's tokenizer_config.json, ids 151643 to 151668 in order; the second group is not special.

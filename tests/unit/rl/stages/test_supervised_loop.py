@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from rl.algorithm.schedule import learning_rate
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
@@ -61,9 +60,7 @@ def test_every_step_has_its_items_and_rate(tmp_path: Path) -> None:
         assert call.batches == [
             list(range(BATCH_SIZE * step, BATCH_SIZE * (step + 1))) for step in call.steps
         ]
-        assert call.rates == [
-            learning_rate(step, num_steps=NUM_STEPS, **SCHEDULE.model_dump()) for step in call.steps
-        ]
+        assert call.rates == [SCHEDULE.rate(step, NUM_STEPS) for step in call.steps]
 
 
 def test_no_call_goes_past_a_checkpoint(tmp_path: Path) -> None:

@@ -10,31 +10,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.algorithm.schedule import learning_rate
 from rl.data.epochs import epochs_of
 from rl.recipe.sft_config import SftConfig
 from rl.recipe.trainer_config import ScheduleConfig
 
 
 def test_by_hand() -> None:
-    rates = [learning_rate(i, num_steps=10, lr=4.0, min_lr=1.0, warmup_frac=0.2) for i in range(10)]
+    schedule = ScheduleConfig(lr=4.0, min_lr=1.0, warmup_frac=0.2)
+    rates = [schedule.rate(i, 10) for i in range(10)]
     cosine = [1 + 1.5 * (1 + math.cos(math.pi * k / 8)) for k in range(8)]
     assert rates == pytest.approx([2.0, 4.0, *cosine])
     assert rates[6] == pytest.approx(2.5)  # half way down: the mean of 4 and 1
 
 
 def test_without_warm_up_the_first_step_has_the_full_rate() -> None:
-    assert learning_rate(0, num_steps=7, lr=3e-4, min_lr=0.0, warmup_frac=0.0) == 3e-4
+    assert ScheduleConfig(lr=3e-4, warmup_frac=0.0).rate(0, 7) == 3e-4
 
 
 @given(st.integers(1, 500), st.floats(0, 0.99), st.floats(0, 1))
 def test_never_zero_at_the_start_nor_out_of_range(
     num_steps: int, warmup_frac: float, min_frac: float
 ) -> None:
-    rates = [
-        learning_rate(i, num_steps=num_steps, lr=1.0, min_lr=min_frac, warmup_frac=warmup_frac)
-        for i in range(num_steps)
-    ]
+    schedule = ScheduleConfig(lr=1.0, min_lr=min_frac, warmup_frac=warmup_frac)
+    rates = [schedule.rate(i, num_steps) for i in range(num_steps)]
     warmup = round(warmup_frac * num_steps)
     assert rates[0] > 0
     assert max(rates) <= 1 + 1e-12
