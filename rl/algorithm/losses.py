@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from rl.algorithm.estimator import PLUG_INS
-from rl.data.batch import StepCounts
+from rl.data.batch import Batch, StepCounts
 from verifiers.errors import BadInput, near_name
 from verifiers.plug_in import load_object, plug_in_path
 
@@ -23,6 +25,9 @@ SFT_LOSS = "sft"
 VALUE_LOSS = "value"
 LINEAR_LOSS = "linear"  # sum of coefficient x value: a gradient found elsewhere
 CRITIC_LOSSES = (VALUE_LOSS, LINEAR_LOSS)
+# A gradient is a multiple of the advantage and the step's counts normalise it. Not so: covariance picks among the
+# tokens there are, geo_mean counts the sequences there are, dro squares the log-ratio.
+SILENT_AT_ZERO = frozenset({"vanilla", "dppo_tv", "dppo_kl", "gspo", "sapo", "gpg", "cispo"})
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     """The rank's share of the loss, scaled so that the mean over ranks is the global value, and metrics.
 
     A policy's loss is L_policy + kl_coef KL(policy, reference) + positive_nll_coef NLL(right) - entropy_coef H.
-    Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by the step's count.
+    Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by their number. The
+    others are this micro-batch's share of the step's figure.
     """
     if spec.name in CRITIC_LOSSES:
         return _critic_loss(spec, inputs)
@@ -97,10 +103,7 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     if spec.positive_nll_coef:
         nll = _positive_nll(logprobs, inputs)
         loss = loss + spec.positive_nll_coef * nll
-        # Divided by the step's loss tokens later, like all sums: a mean over the right tokens comes out.
-        metrics["positive_nll_sum"] = (
-            float(nll.detach()) / inputs.data_parallel * inputs.counts.num_loss_tokens
-        )
+        metrics["positive_nll"] = float(nll.detach()) / inputs.data_parallel
     if spec.entropy_coef:
         assert inputs.entropy is not None
         loss = loss - spec.entropy_coef * _aggregated(inputs.entropy, spec, inputs)
@@ -127,6 +130,19 @@ def policy_loss_function(name: str) -> Any:
         f"rl.loss.policy_loss={name!r} is unknown{near_name(name, known)} (known: {', '.join(known)}; or "
         "package.module:function)"
     )
+
+
+def has_signal(spec: LossSpec, batch: Batch) -> npt.NDArray[np.bool_]:
+    """[n]: which sequences move the policy. The gradient of the others is exactly 0: no token has an advantage, and no
+    KL, entropy or likelihood counts. All, for a loss that is not known to be silent there."""
+    if spec.name not in SILENT_AT_ZERO or spec.entropy_coef:
+        return np.ones(len(batch), bool)
+    signal = np.array([row.any() for row in batch.rows(batch.column("advantages"))], bool)
+    if "ref_logprobs" in batch.columns:
+        signal |= batch.scalars["kl_coef"] != 0
+    if spec.positive_nll_coef:
+        signal |= batch.scalars["is_right"] > 0
+    return signal
 
 
 def importance_weights(

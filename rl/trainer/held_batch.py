@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.losses import LossSpec, has_signal
 from rl.data.batch import Batch, StepCounts
 from rl.data.failed_batch import require_finite
 from rl.data.token_sequence import Floats
@@ -18,7 +18,7 @@ from rl.trainer.layout import ParallelLayout
 from rl.trainer.micro_batch import Plan, balanced, cut_micro_batches
 from rl.trainer.rank_work import RankStep, RankWork
 
-COUNTED_PER_STEP = ("loss",)  # already normalised; every other ``*_sum`` is divided by the step's loss tokens
+COUNTED_PER_STEP = ("loss", "positive_nll")  # already normalised: the ranks' shares are added
 NO_COUNTS = StepCounts(0, 0)
 
 _keys = count()
@@ -54,7 +54,7 @@ class HeldBatch:
             for step in map(list, steps)
         ]
         parts = [sorted(chain.from_iterable(of_rank)) for of_rank in zip(*shares, strict=True)]
-        self._plans = [self._cut(of_step) for of_step in shares]
+        self._shares = shares
         self._whole = self._cut(parts)
         self._parts = [part or [0] for part in parts]  # a rank without work runs along on the first sequence
 
@@ -69,16 +69,24 @@ class HeldBatch:
         return self._in_order(self._call("values", [(self._whole, NO_COUNTS, 0.0)]))
 
     def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
-        """The optimizer steps, in order, on ``batch``: the same sequences with the columns that the loss reads.
-        Returns each step's metrics, averaged over its loss tokens.
+        """The optimizer steps, in order, on ``batch``: the same sequences with the columns that the loss reads. Those
+        without a gradient are not computed, but count: the step is that of all. Returns each step's metrics, averaged
+        over the loss tokens computed, with ``no_signal_frac``, the share of sequences that were not.
 
         Raises: HoneError where a loss or a gradient norm is no number, whatever is being trained.
         """
         assert batch.sequence_ids == self._batch.sequence_ids
         self._batch = batch
+        signal = has_signal(loss, batch)
+        computed = [[[i for i in share if signal[i]] for share in of_step] for of_step in self._shares]
         counts = [batch.select(step).counts for step in self._steps]
-        outputs = self._call("update", list(zip(self._plans, counts, rates, strict=True)), loss)
-        metrics = [_joined(ranks, of) for ranks, of in zip(zip(*outputs, strict=True), counts, strict=True)]
+        plans = [self._cut(of_step) for of_step in computed]
+        outputs = self._call("update", list(zip(plans, counts, rates, strict=True)), loss)
+        metrics = []
+        for step, of_step, ranks in zip(self._steps, computed, zip(*outputs, strict=True), strict=True):
+            indices = list(chain.from_iterable(of_step))
+            figures = _joined(ranks, batch.select(indices).counts.num_loss_tokens)
+            metrics.append(figures | {"no_signal_frac": 1 - len(indices) / len(step)})
         require_finite(metrics, batch, self._steps, self._log_dir, f"{loss.name} loss")
         return metrics
 
@@ -127,13 +135,13 @@ class HeldBatch:
         return np.concatenate(rows)
 
 
-def _joined(rank_metrics: Sequence[Mapping[str, float]], counts: StepCounts) -> dict[str, float]:
-    """Sums over ranks, divided by the step's loss tokens; norms and seconds are the same everywhere or the slowest."""
+def _joined(rank_metrics: Sequence[Mapping[str, float]], num_tokens: int) -> dict[str, float]:
+    """Sums over ranks, divided by the tokens they are of; norms and seconds are the same everywhere or the slowest."""
     joined: dict[str, float] = {}
     for name in sorted({name for metrics in rank_metrics for name in metrics}):
         values = [metrics[name] for metrics in rank_metrics if name in metrics]
         if name.endswith("_sum"):
-            joined[name.removesuffix("_sum")] = sum(values) / max(1, counts.num_loss_tokens)
+            joined[name.removesuffix("_sum")] = sum(values) / max(1, num_tokens)
         else:
             joined[name] = sum(values) if name in COUNTED_PER_STEP else max(values)
     return joined

@@ -37,11 +37,11 @@ def cut_micro_batches(
     """Cut each rank's share of a batch whose sequences have these lengths.
 
     Every rank gets the same number of micro-batches, because gathers and reductions are collective; where a rank has
-    fewer sequences than that, its list is padded with empty micro-batches. A micro-batch holds at most
-    ``micro_batch_tokens`` tokens, padding included, or a single longer sequence.
+    fewer sequences than that, its list is padded with empty micro-batches; where no rank has any, each has an empty
+    one. A micro-batch holds at most ``micro_batch_tokens`` tokens, padding included, or a single longer sequence.
     """
     cut = [_by_budget(lengths, share, micro_batch_tokens, packed) for share in shares]
-    most = max(len(micro_batches) for micro_batches in cut)
+    most = max(1, *map(len, cut))
     return [micro_batches + [[] for _ in range(most - len(micro_batches))] for micro_batches in cut]
 
 

@@ -147,6 +147,27 @@ def test_grpo_loss_and_gradient(
     assert num_micro_batches == 1 if settings.get("micro_batch_tokens") == 10**6 else num_micro_batches > 1
 
 
+@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 1), (2, 3)])
+def test_sequences_without_a_signal_count_but_are_not_computed(
+    trainer: Callable[..., Any], batch: Any, reference: Reference, num_ranks: int, zero_stage: int
+) -> None:
+    """No advantage, no KL: loss and gradient are those of the whole batch. Without any signal both are 0, and no rank
+    waits for another."""
+    engine = trainer(num_ranks, zero_stage=zero_stage)
+    silent = np.arange(len(batch)) % 3 > 0
+    moved = np.repeat(~silent, batch.loss_lengths).astype(np.float32)
+    quiet = batch.with_columns(advantages=batch.column("advantages") * moved)
+    quiet = quiet.with_scalars(kl_coef=np.where(silent, 0, batch.scalars["kl_coef"]).astype(np.float32))
+    loss = reference.grpo_loss(quiet)
+    metrics = engine.update([quiet], [0.0], grpo())[0]
+    assert metrics["no_signal_frac"] == pytest.approx(silent.mean())
+    assert metrics["loss"] == pytest.approx(float(loss.detach()), rel=RELATIVE)
+    assert metrics["grad_norm"] == pytest.approx(reference.gradient_norm(loss), rel=RELATIVE)
+    nothing = quiet.with_columns(advantages=0 * moved).with_scalars(kl_coef=0 * quiet.scalars["kl_coef"])
+    metrics = engine.update([nothing], [0.0], grpo())[0]
+    assert (metrics["no_signal_frac"], metrics["loss"], metrics["grad_norm"]) == (1.0, 0.0, 0.0)
+
+
 def test_metrics_of_the_loss(trainer: Callable[..., Any], batch: Any, reference: Reference) -> None:
     """Means over the step's loss tokens, not over micro-batches: clip fraction, KL to the reference, likelihood."""
     metrics = trainer(2, zero_stage=1).update([batch], [0.0], grpo())[0]

@@ -13,14 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.algorithm.losses import (
+    SILENT_AT_ZERO,
     LossInputs,
     LossSpec,
     compute_loss,
     explained_variance,
+    has_signal,
     importance_weights,
     value_loss,
 )
-from rl.data.batch import StepCounts
+from rl.data.batch import Batch, StepCounts
+from rl.data.token_sequence import TokenSequence
 
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
 PPO = LossSpec("vanilla", clip_low=CLIP_LOW, clip_high=CLIP_HIGH)
@@ -232,7 +235,7 @@ def test_positive_nll_is_a_mean_over_right_tokens_whatever_the_rest() -> None:
     right = (given.mask * given.scalars["is_right"][:, None]).numpy() > 0
     mean = -given.logprobs.numpy()[right].mean()
     assert float(loss - plain) == pytest.approx(0.7 * mean)
-    assert sums["positive_nll_sum"] / given.counts.num_loss_tokens == pytest.approx(mean)
+    assert sums["positive_nll"] == pytest.approx(mean)
 
 
 def test_no_right_response_adds_nothing() -> None:
@@ -279,3 +282,57 @@ def test_equal_sampler_and_trainer_need_no_correction() -> None:
     same = dataclasses.replace(given, columns=columns)
     for name in ("truncated", "masked"):
         assert compute_loss(SPECS[name], same)[0] == compute_loss(PPO, same)[0]
+
+
+AGGREGATIONS = ["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"]
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize("name", sorted(SILENT_AT_ZERO))
+def test_without_an_advantage_a_loss_is_silent(name: str, aggregation: str) -> None:
+    """In float64, with ratios past every clip: the rows without an advantage have a gradient of exactly 0, and that of
+    the others is the same without them."""
+    given = inputs(LENGTHS)
+    silent = [0, 2, 4]
+    given.columns["advantages"][silent] = 0.0
+    del given.columns["ref_logprobs"]
+    now = given.logprobs.clone().requires_grad_()
+    spec = LossSpec(name, clip_low=CLIP_LOW, clip_high=CLIP_HIGH, aggregation=aggregation)
+
+    def gradient(whole: LossInputs, logprobs: torch.Tensor) -> torch.Tensor:
+        loss, _ = compute_loss(spec, dataclasses.replace(whole, logprobs=logprobs))
+        return torch.autograd.grad(loss, logprobs)[0]
+
+    whole = gradient(given, now)
+    assert whole[silent].abs().max() == 0.0
+    rest = [index for index in range(len(LENGTHS)) if index not in silent]
+    kept = each_tensor(given, lambda each: each[rest])
+    alone = gradient(kept, now.detach()[rest].requires_grad_())
+    assert (alone - whole[rest]).abs().max() <= 1e-12 * whole.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("spec", "columns", "expected"),
+    [
+        (PPO, {}, [False, True, False]),
+        (PPO, {"ref_logprobs": [0.0] * 6}, [True, True, False]),
+        (dataclasses.replace(PPO, positive_nll_coef=0.1), {}, [False, True, True]),
+        (dataclasses.replace(PPO, entropy_coef=0.1), {}, [True] * 3),
+        (LossSpec("kl_cov"), {}, [True] * 3),
+        (LossSpec("mine.losses:odd"), {}, [True] * 3),
+        (LossSpec(), {}, [True] * 3),
+        (LossSpec("value"), {}, [True] * 3),
+    ],
+)
+def test_which_sequences_move_the_policy(
+    spec: LossSpec, columns: dict[str, list[float]], expected: list[bool]
+) -> None:
+    batch = Batch.of(
+        [
+            TokenSequence.of_response(f"r{i}", "p", [1], [2, 3], scalars={"kl_coef": kl, "is_right": right})
+            for i, (kl, right) in enumerate([(0.1, 0.0), (0.0, 0.0), (0.0, 1.0)])
+        ]
+    )
+    given = {name: np.float32(values) for name, values in columns.items()}
+    batch = batch.with_columns(advantages=np.float32([0, 0, 0, -0.5, 0, 0]), **given)
+    assert has_signal(spec, batch).tolist() == expected

@@ -31,9 +31,10 @@ def trainer_of(log_dir: Path, *losses: float) -> Trainer:
 
 
 def batches(num: int) -> list[Batch]:
-    return [
+    made = [
         Batch.of([TokenSequence.of_response(f"s{i}", f"p{i}", [0, 1], np.arange(2 + i))]) for i in range(num)
     ]
+    return [batch.with_columns(advantages=np.ones(batch.counts.num_loss_tokens)) for batch in made]
 
 
 @pytest.mark.parametrize("loss", [SFT_LOSS, VALUE_LOSS, "vanilla", "a user's own"])
