@@ -15,13 +15,14 @@ from typing import Any
 import pyarrow as pa
 
 from sampler.atomic_file import written_whole
-from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.prompt_messages import checked_text
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
-from sampler.data.wrong_rows import WrongRows
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
+from sampler.rows.dataset_rows import dataset_rows
+from sampler.rows.row import DatasetRow
+from sampler.rows.wrong_rows import WrongRows
 from sampler.vision_input import data_url
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
@@ -58,7 +59,7 @@ class PreferenceList:
     source: str = ""
 
     def __post_init__(self) -> None:
-        _check_reference(self.prompt.reference)
+        _check_reference(self.prompt.reference_text)
         _check_answers(self.answers)
         _check_grades(self.grades, self.answers)
 
@@ -125,7 +126,7 @@ def load_preferences(
         with wrong.collected(row.location):
             prompt = reader.read(row)
             with _at(row, (columns or {}).get("reference", "reference")):
-                _check_reference(prompt.reference)
+                _check_reference(prompt.reference_text)
             lists.append(_preference_list(row, prompt, own))
         if len(lists) == limit:
             break

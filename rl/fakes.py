@@ -101,7 +101,7 @@ class FakeSampler:
 
 def half_right(prompt: Prompt, seed: int) -> str:
     """The reference for every other seed."""
-    return f"<think>{seed % 97}</think>{prompt.reference if seed % 2 else 'something else'}"
+    return f"<think>{seed % 97}</think>{prompt.reference_text if seed % 2 else 'something else'}"
 
 
 class FakeTrainer:

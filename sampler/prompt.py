@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PromptKind = Literal["verifiable", "general"]
+Reference = str | list[Any] | dict[str, Any]
 PROMPT_KINDS: tuple[PromptKind, ...] = ("verifiable", "general")
 
 
@@ -30,7 +31,7 @@ class Prompt:
     `messages` go to a chat template as they are; the n-th `{"type": "image"}` part stands for `images[n]`, the n-th
     `{"type": "video"}` part for `videos[n]`. A prompt names them by hash; they are read when an engine needs them. The
     first tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged; the
-    policy never sees them.
+    policy never sees them. A reference is text, or where a verifier asks for more a list or a mapping of plain JSON.
     """
 
     prompt_id: str
@@ -40,7 +41,7 @@ class Prompt:
     kind: PromptKind = "verifiable"
     verifier: str | None = None
     verifier_options: dict[str, Any] = field(default_factory=dict)
-    reference: str = ""
+    reference: Reference = ""
     source: str = ""
     tags: tuple[str, ...] = ()
 
@@ -54,7 +55,7 @@ class Prompt:
         kind: PromptKind = "verifiable",
         verifier: str | None = None,
         verifier_options: Mapping[str, Any] | None = None,
-        reference: str = "",
+        reference: Reference = "",
         source: str = "",
         tags: Sequence[str] = (),
         prompt_id: str | None = None,
@@ -75,6 +76,11 @@ class Prompt:
             source=source,
             tags=tuple(tags),
         )
+
+    @property
+    def reference_text(self) -> str:
+        """The reference in one text: a list or a mapping as JSON. For people, logs and reward models."""
+        return self.reference if isinstance(self.reference, str) else _as_json(self.reference)
 
     @property
     def question_type(self) -> str:
@@ -115,6 +121,7 @@ class Prompt:
 
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _vision_inputs(kind: VisionKind, files: Sequence[VisionInput | bytes]) -> tuple[VisionInput, ...]:
@@ -126,7 +133,7 @@ def content_id(
     images: Sequence[VisionInput],
     videos: Sequence[VisionInput],
     verifier: str | None,
-    reference: str,
+    reference: Reference,
 ) -> str:
     """16 hex digits of SHA-256 over what is asked, shown and expected: the same on every machine and day.
 

@@ -30,6 +30,12 @@ def plain_value(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} ({repr(value)[:80]}) is no plain JSON value")
 
 
+def number_text(value: float) -> str:
+    """The shortest text of a number: `3` for 3.0, as nobody would answer it otherwise."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return str(int(value) if whole else value)
+
+
 def plain_number(value: Any, name: str) -> float:
     """``value``, called ``name`` in the message, as a Python number. Raises `TypeError`."""
     number = plain_value(value) if hasattr(value, "tolist") else value

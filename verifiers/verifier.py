@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.options import build_config
+from verifiers.plain_value import number_text
 from verifiers.verdict import Verdict
 
 PreparedT = TypeVar("PreparedT")
@@ -236,7 +237,7 @@ def reference_text(reference: Any, kind: str) -> str:
     finite = not isinstance(reference, float) or math.isfinite(reference)
     if isinstance(reference, bool) or not isinstance(reference, (str, int, float)) or not finite:
         raise BadReference(f"a reference of {kind!r} is text or a number, got {shown(repr(reference), 80)}")
-    text = str(reference).strip("\x00 \n\t\r")
+    text = (reference if isinstance(reference, str) else number_text(reference)).strip("\x00 \n\t\r")
     if not text:
         raise BadReference(f"a reference of {kind!r} is empty")
     return text

@@ -16,9 +16,9 @@ from sampler.data.data_builder import build_data as call_builder
 from sampler.data.packed_rows import PackedRows, in_processes
 from sampler.data.prompt_dataset import load_prompt_dataset
 from sampler.data.sft_row import SftRow, load_sft_dataset
-from sampler.data.unread_column import UnreadColumn
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
+from sampler.rows.unread_column import UnreadColumn
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -40,23 +40,35 @@ PART_SIZE = 4096  # prompts that a process looks at in one go
 
 @dataclass(frozen=True)
 class LoadedSet:
-    """``locations`` names file and line of a prompt by its id; only prompt sets have them. ``num_not_decoded`` of the
-    pictures and videos were looked at by their header only."""
+    """``locations`` names file and line of a prompt by its id, ``row_locations`` of the rows of a cold start in their
+    order. ``num_not_decoded`` of the pictures and videos were looked at by their header only; ``remarks`` are what is
+    odd about rows, in a line each."""
 
     rows: Sequence[Any]
     locations: Mapping[str, str] = field(default_factory=dict)
     unread_columns: Sequence[UnreadColumn] = ()
     num_not_decoded: int = 0
+    row_locations: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
 
 def read_set(name: str, path: str, limits: ImageLimits = ANY_MODEL) -> LoadedSet:
     """The set of that name (a key of ``NOUNS``). Raises: BadInput naming file, row and column."""
     if name in ("train", "heldout"):
         prompts = load_prompt_dataset(path, limits=limits, max_decoded=MAX_DECODED)
-        return LoadedSet(prompts.prompts, prompts.locations, prompts.unread_columns, prompts.num_not_decoded)
+        return LoadedSet(
+            prompts.prompts,
+            prompts.locations,
+            prompts.unread_columns,
+            prompts.num_not_decoded,
+            (),
+            prompts.remarks,
+        )
     if name == "cold_start":
         rows = load_sft_dataset(path, limits=limits, max_decoded=MAX_DECODED)
-        return LoadedSet(rows.rows, {}, rows.unread_columns, rows.num_not_decoded)
+        return LoadedSet(
+            rows.rows, {}, rows.unread_columns, rows.num_not_decoded, rows.locations, rows.remarks
+        )
     return LoadedSet(load_preferences(path, limits=limits, max_decoded=MAX_DECODED))
 
 
@@ -65,13 +77,15 @@ class RunData:
     """Prompts to train on, prompts never trained on, the cold-start rows, and where the run trains a reward model the
     preferences it learns from (`train`) and is reported on with (`heldout`).
 
-    ``places`` says by set and prompt id where a prompt stands, as far as that is known."""
+    ``locations`` says by set and prompt id where a prompt stands, as far as that is known; ``remarks`` are what is odd
+    about rows of any set."""
 
     train: Sequence[Prompt]
     heldout: Sequence[Prompt]
     cold_start: Sequence[SftRow]
     preferences: Mapping[str, Sequence[PreferenceList]] = field(default_factory=dict)
     locations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     @classmethod
     def of(cls, sets: Mapping[str, LoadedSet]) -> RunData:
@@ -86,6 +100,7 @@ class RunData:
             rows.get("cold_start", ()),
             preferences,
             {name: one.locations for name, one in sets.items()},
+            [remark for one in sets.values() for remark in one.remarks],
         )
 
     def location_of(self, prompt_id: str, *names: str) -> str:

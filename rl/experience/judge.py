@@ -144,7 +144,7 @@ class Judge:
         if prompt.verifier is None:
             assert self._scorer is not None, "check() comes before judge()"
             return self._scorer.submit(
-                AnswerComparison(rollout_id, prompt, answer, FinalAnswer(prompt.reference))
+                AnswerComparison(rollout_id, prompt, answer, FinalAnswer(prompt.reference_text))
             )
         return self._service.submit(
             Case(rollout_id, prompt.verifier, prompt.verifier_options, prompt.reference, answer)

@@ -113,7 +113,7 @@ def _row(one: JudgedRollout) -> dict[str, object]:
         "kind": one.prompt.kind,
         "tags": list(one.prompt.tags),
         "verifier": one.prompt.verifier,
-        "reference": one.prompt.reference,
+        "reference": one.prompt.reference_text,
         "index": rollout.index,
         "response": rollout.text,
         "thought": one.thought,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rl.run.progress import Outcome
-from sampler.data.wrong_rows import BadRows
+from sampler.rows.wrong_rows import BadRows
 from verifiers.counted import counted
 from verifiers.errors import HoneError
 

@@ -12,8 +12,8 @@ from rl.families.family import load_family
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.recipe.recipe import Recipe
-from sampler.data.unread_column import UnreadColumn
 from sampler.image import ImageLimits
+from sampler.rows.unread_column import UnreadColumn
 from verifiers.counted import counted
 
 MOST_LEAKS = 10
@@ -58,13 +58,13 @@ def unread_words(names: Iterable[str]) -> str:
 
 def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, limits: ImageLimits) -> Finding:
     loaded = read_set(name, path, limits)
-    sets[name] = loaded if is_own else replace(loaded, locations={})
+    sets[name] = loaded if is_own else replace(loaded, locations={}, row_locations=())
     summary = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
     if loaded.num_not_decoded:
         summary += f"; {loaded.num_not_decoded:,} of their pictures and videos by the header only"
     slips = [_slip(column) for column in loaded.unread_columns if column.meant is not None]
-    if slips:
-        return Finding("warning", f"{summary}; {'; '.join(slips)}")
+    if slips or loaded.remarks:
+        return Finding("warning", "; ".join([summary, *slips]), loaded.remarks)
     extra = ", ".join(column.name for column in loaded.unread_columns)
     return Finding("ok", f"{summary}; not read: {extra}" if extra else summary)
 

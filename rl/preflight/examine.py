@@ -207,7 +207,7 @@ def _comparisons(
     asked = [
         one
         if reads_one_answer(recipe)
-        else AnswerComparison("", one, FinalAnswer(""), FinalAnswer(one.reference)).to_prompt()
+        else AnswerComparison("", one, FinalAnswer(""), FinalAnswer(one.reference_text)).to_prompt()
         for one in general
     ]
     return measured_comparison_room(recipe, max(len(encoder(one)) for one in asked))

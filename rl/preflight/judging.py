@@ -52,7 +52,9 @@ def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -
     """References of general prompts against those of others, in both orders: the winner must not hang on the place."""
     general = [one for one in prompts if one.verifier is None and one.reference][: PAIRS + 1]
     comparisons = [
-        AnswerComparison(f"bias-{index}", one, FinalAnswer(one.reference), FinalAnswer(other.reference))
+        AnswerComparison(
+            f"bias-{index}", one, FinalAnswer(one.reference_text), FinalAnswer(other.reference_text)
+        )
         for index, (one, other) in enumerate(pairwise(general))
     ]
     scores = engines.judge.compare(comparisons)

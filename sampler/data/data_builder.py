@@ -64,7 +64,8 @@ def named_function(key: str, path: str) -> Callable[..., Any]:
         raise BadInput(f"{key} {path!r}: {why}") from None
     function = getattr(module, name, None)
     if not callable(function):
-        raise BadInput(f"{key} {path!r}: no function {name!r} in {module_name}{near_name(name, dir(module))}")
+        functions = [known for known, found in vars(module).items() if inspect.isfunction(found)]
+        raise BadInput(f"{key} {path!r}: no function {name!r} in {module_name}{near_name(name, functions)}")
     return function
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sampler.data.dataset_rows import DatasetRow, RowAddress
+from sampler.rows.row import DatasetRow, RowAddress
 from sampler.vision_input import MediaSource, VisionKind, media_type
 from verifiers.errors import BadInput
 
@@ -46,9 +46,15 @@ class MediaCell(NamedTuple):
         """The encoded bytes as they are now. Raises `BadInput`."""
         value = self.row.value(self.column)
         try:
-            return encoded_bytes(value[self.item] if isinstance(value, list) else value, None, kind)
+            return encoded_bytes(media_items(value)[self.item], None, kind)
         except (BadInput, IndexError) as why:
             raise BadInput(f"{self}: {why}") from None
+
+
+def media_items(value: Any) -> list[Any]:
+    """What a column holds: a list of pictures or videos, or a single one, whose bytes may be a list of numbers."""
+    single = not isinstance(value, list) or (len(value) > 8 and isinstance(value[0], int))
+    return [value] if single else value
 
 
 def media_source(value: Any, row: DatasetRow, column: str, index: int) -> MediaSource | None:
@@ -61,10 +67,18 @@ def media_source(value: Any, row: DatasetRow, column: str, index: int) -> MediaS
 
 def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind) -> bytes:
     """The bytes of `value`: bytes, `{"bytes": ..., "path": ...}` (how `datasets` stores its `Image` and `Video`
-    features), a base64 data URI, or a path, relative to `folder`. Raises `BadInput` with the reason."""
+    features), bytes as a list of numbers, a base64 data URI, or a path, relative to `folder`. Raises `BadInput` with
+    the reason."""
     word, max_bytes = _WORD[kind], MAX_BYTES[kind]
     if isinstance(value, Mapping):
         value = _held(value, word)
+    if isinstance(value, list):
+        try:
+            value = bytes(value)
+        except (TypeError, ValueError):
+            raise BadInput(
+                f"a {word} that is a list of numbers has one from 0 to 255 for each byte"
+            ) from None
     if isinstance(value, (bytes, bytearray, memoryview)):
         encoded = bytes(value)
     elif not isinstance(value, str):

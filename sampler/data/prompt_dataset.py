@@ -10,16 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sampler.data.dataset_rows import DatasetRow, dataset_parts
 from sampler.data.packed_rows import PackedRows, in_processes, packed, unpacked
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
-from sampler.data.unread_column import UnreadColumn, UnreadColumns
-from sampler.data.wrong_rows import WrongRows
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt, PromptKind, content_id
+from sampler.rows.dataset_rows import dataset_parts
+from sampler.rows.row import DatasetRow
+from sampler.rows.unread_column import UnreadColumn, UnreadColumns
+from sampler.rows.wrong_rows import RowRemarks, WrongRows
 from verifiers.counted import counted
 from verifiers.errors import BadInput
+from verifiers.verifier import shown
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +31,14 @@ class PromptDataset:
     """The different prompts of a set, in order, and how many rows said what an earlier row had said.
 
     `locations` says by prompt id where each stands (`prompts.jsonl, line 3`); `num_not_decoded` of the pictures and
-    videos were looked at by their header only."""
+    videos were looked at by their header only; `remarks` are what is odd about rows, in a line each."""
 
     prompts: Sequence[Prompt]
     num_duplicates: int
     locations: Mapping[str, str] = field(default_factory=dict)
     unread_columns: tuple[UnreadColumn, ...] = ()
     num_not_decoded: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def num_rows(self) -> int:
@@ -65,7 +68,7 @@ def load_prompt_dataset(
     `columns` maps these names to the set's own; `limit` stops after so many different prompts; the first `max_decoded`
     pictures and videos are decoded (None: all), of the others the header is read. Raises `BadRows` naming file, row and
     column of rows that are wrong: nothing is dropped but rows that repeat an earlier prompt, which are counted, with
-    one line in the log.
+    one line in the log. So is each remark, also of rows that ask the same with different references.
     """
     if limit is not None and limit < 1:
         raise BadInput(f"limit is at least 1, got {limit}")
@@ -84,10 +87,12 @@ def load_prompt_dataset(
     indices: dict[str, int] = {}
     locations: dict[str, str] = {}
     num_duplicates = num_not_decoded = 0
-    wrong, unread = WrongRows(), UnreadColumns(COLUMNS, columns)
+    asked: dict[int, int] = {}  # by question the first prompt that asks it
+    wrong, unread, remarks = WrongRows(), UnreadColumns(COLUMNS, columns), RowRemarks()
     for part in in_processes(read, parts) if limit is None else map(read, parts):
         unread.add(part.unread_columns)
         num_not_decoded += part.num_not_decoded
+        remarks.merge(part.remarks)
         for location, row in wrong.reading(part.rows()):
             if len(prompts) == limit:
                 break
@@ -100,19 +105,24 @@ def load_prompt_dataset(
                 else:
                     locations[row.prompt_id] = location
                     prompts.append_packed(row.packed)
+                    if (first := asked.setdefault(row.question_id, index)) < index:
+                        _remark_conflict(remarks, location, row.prompt(), prompts[first], locations)
         if len(prompts) == limit:
             break
     wrong.raise_any()
     if not prompts:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
+    for remark in remarks.named():
+        log.warning("%s", remark)
     if num_duplicates:
         dropped, num_rows = counted(num_duplicates, "duplicate"), len(prompts) + num_duplicates
         log.warning("%s: dropped %s of %s", path_or_hub_id, dropped, counted(num_rows, "row"))
-    return PromptDataset(prompts, num_duplicates, locations, unread.found, num_not_decoded)
+    return PromptDataset(prompts, num_duplicates, locations, unread.found, num_not_decoded, remarks.named())
 
 
 class _ReadRow(NamedTuple):
     prompt_id: str
+    question_id: int
     packed: bytes
 
     def prompt(self) -> Prompt:
@@ -137,7 +147,8 @@ class _ReadPart:
                 except BadInput as why:
                     self._rows.append((row.location, why))
                     continue
-                self._rows.append((row.location, _ReadRow(prompt.prompt_id, packed(prompt))))
+                question_id = int(prompt.question_id, 16)
+                self._rows.append((row.location, _ReadRow(prompt.prompt_id, question_id, packed(prompt))))
                 if limit is not None:
                     prompt_ids.add(prompt.prompt_id)
                     if len(prompt_ids) == limit:
@@ -145,6 +156,7 @@ class _ReadPart:
         except BadInput as why:
             self._end = why
         self.unread_columns, self.num_not_decoded = unread.found, reader.num_not_decoded
+        self.remarks = reader.remarks
 
     def rows(self) -> Iterator[tuple[str, _ReadRow | BadInput]]:
         """Each with its location. Raises: BadInput where the part could not be read on."""
@@ -165,6 +177,16 @@ def _require_same(prompt: Prompt, location: str, earlier: Prompt, earlier_locati
             f"{location}, column 'prompt_id': {prompt.prompt_id[:60]!r} is also the id of {earlier_location}, whose "
             "content differs"
         )
+
+
+def _remark_conflict(
+    remarks: RowRemarks, location: str, prompt: Prompt, earlier: Prompt, locations: Mapping[str, str]
+) -> None:
+    """Where the same rule judges the same question by another reference."""
+    if (prompt.verifier, prompt.verifier_options) == (earlier.verifier, earlier.verifier_options):
+        first, second = (shown(one.reference_text, 40) for one in (earlier, prompt))
+        asked = f": asks the same as {locations[earlier.prompt_id]} with another reference"
+        remarks.add(location, f"{asked} ({second!r} instead of {first!r})")
 
 
 def _same_content(one: Prompt, other: Prompt) -> bool:

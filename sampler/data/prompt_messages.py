@@ -2,68 +2,143 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sampler.vision_input import VISION_KINDS
+from sampler.vision_input import VISION_KINDS, VisionKind
 from verifiers.errors import BadInput
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
+SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "system": "system", "observation": "tool"}
+TURN_KEYS = ("tool_calls", "tool_call_id", "function_call")  # which say something that the content does not
 
 _MARK = re.compile("|".join(f"<({kind})>" for kind in VISION_KINDS))
-_VISUAL_PARTS = [{"type": kind} for kind in VISION_KINDS]
+# <Image>, <image_1>, <img>, [image], <|image|>: to a reader the same as <image>, here words
+_NEAR_MARK = re.compile(
+    r"<\s?\|?\s?/?\s?(?!(?-i:image|video)>)(?:image|img|picture|video)s?[ _-]?(?:\d{1,3}|here|token)?\s?/?\|?\s?>"
+    r"|\[\s?(?:image|img|video)[ _-]?\d{0,3}\s?\]",
+    re.IGNORECASE,
+)
+_CONTROL_TOKEN = re.compile(r"<\|\w{1,40}\|>")
+_PLACEHOLDER_TOKEN = re.compile(r"<\|(?:image|video|vision)_\w{1,20}\|>")
+_HELD = (*VISION_KINDS, *(f"{kind}_url" for kind in VISION_KINDS), "url", "path", "bytes", "data", "source")
 
 
-def read_messages(value: Any, num_images: int, num_videos: int = 0) -> tuple[dict[str, Any], ...]:
+class Conversation(NamedTuple):
+    """`answer` is what the assistant's last turn says, which is no part of a prompt; `remarks` are what is odd."""
+
+    messages: tuple[dict[str, Any], ...]
+    answer: str | None
+    remarks: tuple[str, ...]
+
+
+def read_messages(value: Any, num_images: int, num_videos: int = 0) -> Conversation:
     """Messages whose content is a list of parts: texts, one image or video part for each there is. Raises `BadInput`.
 
     Content may be a plain string, in which each `<image>` stands for a picture and each `<video>` for a video (verl's
-    way), or a list of parts, or a plain string for the whole conversation (one user message). Where no message marks a
-    picture, all of them stand before the first user message's text; videos likewise, after these pictures.
+    way), or a list of parts, or a plain string for the whole conversation (one user message); a list may also be JSON
+    text. In the texts of parts `<image>` stands for a picture where there are as many as pictures, and else is words.
+    Where no message marks a picture, all of them stand before the first user message's text; videos likewise, after
+    these pictures.
     """
+    value = _decoded(value, ("role", "from"))
     if isinstance(value, str):
         value = [{"role": "user", "content": value}]
     if not isinstance(value, list) or not value:
         raise BadInput(f"expected a list of messages with role and content, got {_kind(value)}")
-    messages = tuple(_message(message) for message in value)
+    messages = [_message(message) for message in value]
+    answer = None
+    if messages[-1]["role"] == "assistant":
+        answer = "".join(part.get("text", "") for part in messages.pop()["content"])
     users = [message for message in messages if message["role"] == "user"]
     if not users:
         raise BadInput("there is no user message")
-    if messages[-1]["role"] == "assistant":
-        raise BadInput("the last message is the assistant's: a prompt ends before the response")
+    remarks = []
     before: list[dict[str, Any]] = []
     for kind, count in zip(VISION_KINDS, (num_images, num_videos), strict=True):
-        num_marks = sum(part["type"] == kind for message in messages for part in message["content"])
-        if num_marks == 0:
+        if not _place(messages, kind, count):
             before += [{"type": kind} for _ in range(count)]
-        elif num_marks != count:
-            raise BadInput(f"{num_marks} {kind} marks in the messages, but {count} in column '{kind}s'")
+            if any(f"<{kind}>" in part["text"] for part in _texts(messages)):
+                remarks.append(f"<{kind}> is kept as words: the row has no {kind}")
     users[0]["content"][:0] = before
-    return messages
+    return Conversation(tuple(messages), answer, (*remarks, *_oddities(messages)))
+
+
+def _place(messages: Sequence[dict[str, Any]], kind: VisionKind, count: int) -> bool:
+    """Put parts where marks stand in the texts of parts. Whether the messages say where pictures stand."""
+    num_parts = sum(part["type"] == kind for message in messages for part in message["content"])
+    num_marks = sum(part["text"].count(f"<{kind}>") for part in _texts(messages))
+    if num_marks and num_parts + num_marks == count:
+        for message in messages:
+            message["content"] = [
+                piece
+                for part in message["content"]
+                for piece in (_parts_of_text(part["text"], kind) if part["type"] == "text" else [part])
+            ]
+    elif num_parts != count and (num_parts or (num_marks and count)):
+        raise BadInput(
+            f"{num_parts + num_marks} {kind} marks in the messages, but {count} in column '{kind}s'; to keep <{kind}> "
+            f"as words, give the content as parts: {{type: text, text: ...}}, and {{type: {kind}}} for each {kind}"
+        )
+    return bool(count and (num_parts or num_marks))
+
+
+def _texts(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [part for message in messages for part in message["content"] if part["type"] == "text"]
+
+
+def _oddities(messages: Sequence[dict[str, Any]]) -> list[str]:
+    """What a model will read otherwise than a person. Raises `BadInput` where that would be a picture."""
+    found: dict[str, None] = {}
+    for part in _texts(messages):
+        checked_words(part["text"])
+        for mark in _NEAR_MARK.findall(part["text"]):
+            found[f"{mark!r} is read as words: the mark of a picture is <image>, of a video <video>"] = None
+        for token in _CONTROL_TOKEN.findall(part["text"]):
+            found[f"the control token {token} is spelt out for the policy: {token[0]} {token[1:]}"] = None
+    return list(found)
 
 
 def _message(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"a message is a mapping with role and content, got {_kind(value)}")
-    role, content = value.get("role"), value.get("content")
+    role = value.get("role") or SHAREGPT_ROLES.get(str(value.get("from")), value.get("from"))
+    content = value.get("value") if value.get("content") is None else value["content"]
     if role not in ROLES:
         raise BadInput(f"a message's role is one of {', '.join(ROLES)}, got {str(role)[:40]!r}")
-    extra = [str(key) for key in value if key not in ("role", "content") and value[key] is not None]
-    if extra:
-        raise BadInput(f"a message has role and content only, got also {', '.join(extra)[:80]}")
+    turns = [key for key in TURN_KEYS if value.get(key)]
+    if turns:
+        raise BadInput(f"a message has role and content only, got also {', '.join(turns)}")
+    content = _decoded(content, ("type",))
     parts = _parts_of_text(content) if isinstance(content, str) else _parts(content)
     if not parts:
         raise BadInput(f"the {role} message is empty")
     return {"role": role, "content": parts}
 
 
-def _parts_of_text(text: str) -> list[dict[str, Any]]:
+def _decoded(value: Any, keys: Sequence[str]) -> Any:
+    """A list of mappings with one of these keys that is written as JSON text; anything else as it is. Raises
+    `BadInput` for what looks like one and is none."""
+    text = value.strip() if isinstance(value, str) else ""
+    key = f"[\"'](?:{'|'.join(keys)})[\"']"
+    if not (re.match(r"\[\s*\{", text) and text.endswith("]") and re.search(rf"[{{,]\s*{key}\s*:", text)):
+        return value
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as why:
+        raise BadInput(f"the text looks like a JSON list, but is not valid JSON: {why}") from None
+
+
+def _parts_of_text(text: str, only: VisionKind | None = None) -> list[dict[str, Any]]:
+    """The text cut at the marks (of one kind), each of which becomes a part."""
     parts: list[dict[str, Any]] = []
     end = 0
     for mark in _MARK.finditer(text):
-        parts += _text_parts(text[end : mark.start()])
-        parts.append({"type": mark[0][1:-1]})
-        end = mark.end()
+        if only is None or mark[0] == f"<{only}>":
+            parts += [*_text_parts(text[end : mark.start()]), {"type": mark[0][1:-1]}]
+            end = mark.end()
     return parts + _text_parts(text[end:])
 
 
@@ -78,20 +153,24 @@ def _parts(value: Any) -> list[dict[str, Any]]:
 
 
 def _part(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         raise BadInput(f"a content part is a mapping with a type, got {_kind(value)}")
-    # Arrow fills absent keys with null.
-    given = {key: item for key, item in value.items() if item is not None}
-    if given in _VISUAL_PARTS:
-        return given
-    if given.keys() == {"type", "text"} and given["type"] == "text" and isinstance(given["text"], str):
-        return {"type": "text", "text": checked_text(given["text"])}
-    kind = str(given.get("type"))[:40]
-    if kind in VISION_KINDS:
-        held = "an image part holds no picture" if kind == "image" else "a video part holds no video"
-        raise BadInput(f"{held} itself: put it into column '{kind}s'")
+    kind = value.get("type")
+    if kind == "text" and isinstance(value.get("text"), str):
+        return {"type": "text", "text": checked_text(value["text"])}
+    for known in VISION_KINDS:
+        if kind in (known, f"{known}_url"):
+            if kind == known and not any(value.get(key) for key in _HELD):
+                return {"type": known}
+            raise BadInput(
+                f"{'an' if known == 'image' else 'a'} {known} part holds no {_WORD[known]} itself: put it into column "
+                f"'{known}s', and {{type: {known}}} here"
+            )
     allowed = "{type: text, text: ...}, {type: image} or {type: video}"
-    raise BadInput(f"a content part is {allowed}, got type {kind!r}")
+    raise BadInput(f"a content part is {allowed}, got type {str(kind)[:40]!r}")
+
+
+_WORD = {"image": "picture", "video": "video"}
 
 
 def checked_text(text: str) -> str:
@@ -100,6 +179,17 @@ def checked_text(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise BadInput("the text holds half a surrogate pair, which is not valid Unicode") from None
+    return text
+
+
+def checked_words(text: str) -> str:
+    """The text, which holds no token that a model takes for a picture. Raises `BadInput`."""
+    if found := _PLACEHOLDER_TOKEN.search(text):
+        token = found[0]
+        raise BadInput(
+            f"the text holds {token}, which a model takes for a picture: write <image> where one stands, or "
+            f"'{token[0]} {token[1:]}' to keep it as words"
+        )
     return text
 
 

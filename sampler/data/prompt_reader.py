@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from sampler.data.dataset_rows import DatasetRow, column_value
-from sampler.data.media_bytes import encoded_bytes, media_source
+from sampler.data.media_bytes import encoded_bytes, media_items, media_source
+from sampler.data.prepared_reference import PreparedReferences, options_text
 from sampler.data.prompt_messages import checked_text, read_messages
+from sampler.data.reference import is_missing, read_reference, reference_of_json
 from sampler.data.video import check_video
 from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
-from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind
+from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind, Reference
+from sampler.rows.known_format import KnownFormat, known_format
+from sampler.rows.row import DatasetRow, column_value
+from sampler.rows.wrong_rows import RowRemarks
 from sampler.vision_input import VisionInput, VisionKind
 from verifiers.errors import BadInput, near_name, slip_of
-from verifiers.registry import load_verifier
-from verifiers.verifier import Verifier
 
 COLUMNS = (
     "prompt_id",
@@ -27,13 +28,15 @@ COLUMNS = (
     "verifier",
     "verifier_options",
     "reference",
+    "reference_json",
     "source",
     "tags",
 )
 
 
 class PromptReader:
-    """Holds what all rows of a set share: column names, defaults, and the verifiers loaded so far."""
+    """Holds what all rows of a set share: column names, defaults, and the verifiers loaded so far. `remarks` are what
+    was odd about rows that were read."""
 
     def __init__(
         self,
@@ -44,12 +47,14 @@ class PromptReader:
         default_verifier_options: Mapping[str, Any] | None = None,
         default_source: str = "",
         needs_reference: bool = True,
+        takes_answer: bool = False,
         limits: ImageLimits = ANY_MODEL,
         max_decoded: int | None = None,
     ) -> None:
         """`columns` maps Hone's names to the set's (`{"reference": "reward_model.ground_truth"}`: dots go inside).
 
-        `needs_reference=False` is for supervised rows, which nobody judges; `limits` are the model's. The first
+        `needs_reference=False` is for supervised rows, which nobody judges; with `takes_answer` their messages may end
+        in the assistant's, which is then `answer` and no part of the prompt. `limits` are the model's. The first
         `max_decoded` pictures and videos are decoded (None: all); of the others the header is read, and whether a
         picture is cut short.
         """
@@ -64,12 +69,15 @@ class PromptReader:
         self._default_options = dict(default_verifier_options or {})
         self._default_source = default_source
         self._needs_reference = needs_reference
+        self._takes_answer = takes_answer
         self._limits = limits
         self._max_decoded = max_decoded
         self._num_vision_inputs = 0
         self._column = ""  # looked at last: where an error is
-        self._verifiers: dict[tuple[str, str], Verifier[Any, Any]] = {}
-        self._prepared: set[tuple[str, str, str]] = set()
+        self._references = PreparedReferences()
+        self._theirs: KnownFormat | None = None  # of the row at work
+        self.remarks = RowRemarks()
+        self.answer: str | None = None  # of the row read last
 
     @property
     def num_not_decoded(self) -> int:
@@ -81,13 +89,24 @@ class PromptReader:
         try:
             return self._prompt(row)
         except BadInput as why:
-            name = self._columns.get(self._column, self._column)
+            name = self._name_of(self._column, row)
             raise BadInput(f"{row.location}, column {name!r}: {' '.join(str(why).split())}") from why
 
     def _prompt(self, row: DatasetRow) -> Prompt:
+        self._theirs = None if "messages" in self._columns else known_format(row.values)
+        for remark in (*row.remarks, *([str(self._theirs)] if self._theirs else [])):
+            self.remarks.add(row.location, f": {remark}")
         images = self._vision_inputs(row, "images", "image")
         videos = self._vision_inputs(row, "videos", "video")
-        messages = read_messages(self._required(row, "messages"), len(images), len(videos))
+        messages, self.answer, remarks = read_messages(
+            self._required(row, "messages"), len(images), len(videos)
+        )
+        for remark in remarks:
+            self._remark(row, remark)
+        if self.answer is not None and not self._takes_answer:
+            if self._theirs is None:
+                raise BadInput("the last message is the assistant's: a prompt ends before the response")
+            self._remark(row, "the assistant's last turn is left out of the prompt")
         kind = self._kind(row)
         verifier, options = self._verifier(row, kind)
         reference = self._reference(row, kind, verifier, options)
@@ -108,8 +127,7 @@ class PromptReader:
         value = self._value(row, column)
         if value is None:
             return []
-        given = value if isinstance(value, list) else [value]
-        found = []
+        given, found = media_items(value), []
         for index, item in enumerate(given):
             try:
                 found.append(self._vision_input(item, row, column, index, kind))
@@ -128,7 +146,7 @@ class PromptReader:
             self._limits.check_aspect(*size)
         else:
             check_video(encoded, self._limits, decode=decode)
-        source = media_source(value, row, self._columns.get(column, column), index)
+        source = media_source(value, row, self._name_of(column, row), index)
         return VisionInput.of(kind, encoded, source, size)
 
     def _kind(self, row: DatasetRow) -> PromptKind:
@@ -142,7 +160,10 @@ class PromptReader:
 
     def _verifier(self, row: DatasetRow, kind: PromptKind) -> tuple[str | None, dict[str, Any]]:
         given = self._text(row, "verifier") or None
-        name = given or (self._default_verifier if kind == "verifiable" else None)
+        default = self._default_verifier or (self._theirs.verifier if self._theirs else None)
+        name = given or (default if kind == "verifiable" else None)
+        if given is None and name is not None and name != self._default_verifier:
+            self._remark(row, f"none is named, so {name!r} judges")
         if name is None:
             if kind == "verifiable" and self._needs_reference:
                 self._required(row, "verifier")
@@ -151,7 +172,7 @@ class PromptReader:
         if options is None:
             options = self._default_options if given in (None, self._default_verifier) else {}
         self._column = "verifier"
-        self._load(name, options)
+        self._references.load(name, options)
         return name, dict(options)
 
     def _options(self, row: DatasetRow) -> dict[str, Any] | None:
@@ -168,49 +189,34 @@ class PromptReader:
                 f"verifier options are a mapping (or JSON text of one), got {type(value).__name__}"
             )
         options = {name: item for name, item in value.items() if item is not None}
-        _as_json(options, "verifier options")
+        options_text(options)
         return options
 
     def _reference(
         self, row: DatasetRow, kind: PromptKind, verifier: str | None, options: Mapping[str, Any]
-    ) -> str:
-        value = self._value(row, "reference")
-        missing = value is None or (isinstance(value, str) and not value.strip())
-        if missing:
+    ) -> Reference:
+        reference = None if (text := self._text(row, "reference_json")) == "" else reference_of_json(text)
+        if reference is None:
+            reference = read_reference(self._value(row, "reference"), is_typed=row.is_typed)
+        if reference is None:
             if kind == "verifiable" and self._needs_reference:
                 self._required(row, "reference")
                 raise BadInput("the reference is empty")
             return ""
-        reference = checked_text(value if isinstance(value, str) else _as_json(value, "a reference"))
         if verifier is not None:
-            self._prepare(verifier, options, reference)
+            self._references.prepare(verifier, options, reference)
+            if self._references.takes_list_for_text(verifier, options, reference):
+                self._remark(
+                    row,
+                    "the list is one text: for a list of accepted answers give a list, or 'reference_json'",
+                )
+        elif self._needs_reference and not isinstance(reference, str):
+            raise BadInput(f"without a verifier a reference is one text, got a {type(reference).__name__}")
         return reference
 
-    def _load(self, name: str, options: Mapping[str, Any]) -> Verifier[Any, Any]:
-        key = (name, _as_json(options, "verifier options"))
-        if key not in self._verifiers:
-            try:
-                self._verifiers[key] = load_verifier(name, options)
-            except BadInput:
-                raise
-            except Exception as why:
-                raise BadInput(f"verifier {name!r} failed to load: {type(why).__name__}: {why}") from why
-        return self._verifiers[key]
-
-    def _prepare(self, name: str, options: Mapping[str, Any], reference: str) -> None:
-        """Let the verifier refuse the reference now rather than an hour into the run."""
-        key = (name, _as_json(options, "verifier options"), reference)
-        if key in self._prepared:
-            return
-        try:
-            self._load(name, options).prepare(reference)
-        except BadInput:
-            raise
-        except Exception as why:
-            raise BadInput(
-                f"verifier {name!r} failed on this reference: {type(why).__name__}: {why}"
-            ) from why
-        self._prepared.add(key)
+    def _remark(self, row: DatasetRow, remark: str) -> None:
+        """Of the column that was looked at last."""
+        self.remarks.add(row.location, f", column {self._name_of(self._column, row)!r}: {remark}")
 
     def _tags(self, row: DatasetRow) -> tuple[str, ...]:
         value = self._value(row, "tags")
@@ -230,28 +236,32 @@ class PromptReader:
     def _value(self, row: DatasetRow, column: str) -> Any:
         """The column's value, or None where the row has none; a mapped name may lead into a struct by dots."""
         self._column = column
-        return column_value(row.values, self._columns.get(column, column))
+        value = column_value(row.values, self._name_of(column, row))
+        return None if is_missing(value) else value
+
+    def _name_of(self, column: str, row: DatasetRow) -> str:
+        """What the set calls Hone's column."""
+        if column not in self._columns and self._theirs is not None and column not in row.values:
+            return self._theirs.columns.get(column, column)
+        return self._columns.get(column, column)
 
     def _required(self, row: DatasetRow, column: str) -> Any:
         value = self._value(row, column)
         if value is not None:
             return value
-        name = self._columns.get(column, column)
+        name = self._name_of(column, row)
         if name in row.values:
-            raise BadInput("the row has no value here")
+            nan = "" if row.values[name] is None else " (NaN)"
+            raise BadInput(f"the row has no value here{nan}")
         have = [str(key) for key in row.values]
-        raise BadInput(
-            f"there is no such column{slip_of(name, have)} (columns: {', '.join(have)[:200] or 'none'})"
-        )
+        wrapped = [key for key, held in row.values.items() if _holds_rows(held, name)]
+        if wrapped:
+            raise BadInput(
+                f"the rows lie in a list under {wrapped[0]!r}: write that list alone, or one row a line"
+            )
+        hint = slip_of(name, [key for key in have if key not in COLUMNS])
+        raise BadInput(f"there is no such column{hint} (columns: {', '.join(have)[:200] or 'none'})")
 
 
-def _as_json(value: Any, what: str) -> str:
-    """Numbers, lists and mappings as JSON text. Raises `BadInput` for what JSON cannot say."""
-    if value == {}:
-        return "{}"
-    if isinstance(value, Decimal):
-        return str(value)
-    try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    except (TypeError, ValueError, RecursionError) as why:
-        raise BadInput(f"{what} must be text or JSON: {why}") from None
+def _holds_rows(value: Any, column: str) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and column in value[0]

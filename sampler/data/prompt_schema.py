@@ -38,6 +38,7 @@ PROMPT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("verifier", pa.string()),
     ("verifier_options", pa.string()),  # JSON: options differ from verifier to verifier
     ("reference", pa.string()),
+    ("reference_json", pa.string()),  # lists and mappings
     ("source", pa.string()),
     ("tags", pa.list_(pa.string())),
 )
@@ -45,6 +46,10 @@ PROMPT_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
 
 def prompt_columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
     """One list per column of `PROMPT_FIELDS`."""
+    texts = [prompt.reference if isinstance(prompt.reference, str) else None for prompt in prompts]
+    as_json = [
+        prompt.reference_text if text is None else None for prompt, text in zip(prompts, texts, strict=True)
+    ]
     return {
         "prompt_id": [prompt.prompt_id for prompt in prompts],
         "messages": [list(prompt.messages) for prompt in prompts],
@@ -53,7 +58,8 @@ def prompt_columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
         "kind": [prompt.kind for prompt in prompts],
         "verifier": [prompt.verifier for prompt in prompts],
         "verifier_options": [json.dumps(prompt.verifier_options, sort_keys=True) for prompt in prompts],
-        "reference": [prompt.reference for prompt in prompts],
+        "reference": texts,
+        "reference_json": as_json,
         "source": [prompt.source for prompt in prompts],
         "tags": [list(prompt.tags) for prompt in prompts],
     }

@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.packed_rows import PackedRows
-from sampler.data.prompt_messages import checked_text
+from sampler.data.prompt_messages import checked_text, checked_words
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
-from sampler.data.unread_column import UnreadColumn, UnreadColumns
-from sampler.data.wrong_rows import WrongRows
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
+from sampler.rows.dataset_rows import dataset_rows
+from sampler.rows.row import DatasetRow
+from sampler.rows.unread_column import UnreadColumn, UnreadColumns
+from sampler.rows.wrong_rows import WrongRows
 from verifiers.errors import BadInput, slip_of
 
 ValueT = TypeVar("ValueT")
@@ -55,11 +56,14 @@ class SftRow:
 
 @dataclass(frozen=True)
 class SftDataset:
-    """Supervised rows in order, and the columns of their set that nothing reads."""
+    """Supervised rows in order with where each stands, the columns of their set that nothing reads, and what is odd
+    about rows, in a line each."""
 
     rows: Sequence[SftRow]
+    locations: Sequence[str] = ()
     unread_columns: tuple[UnreadColumn, ...] = ()
     num_not_decoded: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 def save_sft_rows(path: str | os.PathLike[str], rows: Iterable[SftRow]) -> Path:
@@ -92,7 +96,8 @@ def load_sft_dataset(
     limits: ImageLimits = ANY_MODEL,
     max_decoded: int | None = None,
 ) -> SftDataset:
-    """Read and check supervised rows; a row needs `messages` and `response`, all else is optional.
+    """Read and check supervised rows; a row needs `messages` and `response`, all else is optional. Where there is no
+    response, it is the assistant's last message.
 
     Nobody judges these rows, so a reference is not needed; one that is there is still checked. Raises `BadRows`
     naming file, row and column of rows that are wrong.
@@ -102,30 +107,41 @@ def load_sft_dataset(
         columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
         default_kind="general",
         needs_reference=False,
+        takes_answer=True,
         limits=limits,
         max_decoded=max_decoded,
     )
     rows: PackedRows[SftRow] = PackedRows()
+    locations: list[str] = []
     wrong, unread = WrongRows(), UnreadColumns([*COLUMNS, *LINEAGE_COLUMNS], columns)
     for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
         if limit is not None and len(rows) >= limit:
             break
         unread.see(row)
         with wrong.collected(row.location):
-            rows.append(_sft_row(row, reader.read(row), own))
+            rows.append(_sft_row(row, reader, own))
+            locations.append(row.location)
     wrong.raise_any()
     if not rows:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
-    return SftDataset(rows, unread.found, reader.num_not_decoded)
+    return SftDataset(rows, locations, unread.found, reader.num_not_decoded, reader.remarks.named())
 
 
-def _sft_row(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]) -> SftRow:
-    response = _optional(row, columns["response"], str)
-    if not response:
+def _sft_row(row: DatasetRow, reader: PromptReader, columns: Mapping[str, str]) -> SftRow:
+    prompt, name = reader.read(row), columns["response"]
+    response = _optional(row, name, str)
+    if response and reader.answer:
         raise BadInput(
-            f"{row.location}, column {columns['response']!r}: a supervised row needs the response to learn"
-            f"{slip_of(columns['response'], [name for name in row.values if name != columns['response']])}"
+            f"{row.location}, column {name!r}: the messages end in an assistant's too: keep one of them"
         )
+    response = response or reader.answer
+    if not response:
+        hint = slip_of(name, [key for key in row.values if key not in (*COLUMNS, *LINEAGE_COLUMNS)])
+        raise BadInput(f"{row.location}, column {name!r}: a supervised row needs the response to learn{hint}")
+    try:
+        checked_words(response)
+    except BadInput as why:
+        raise BadInput(f"{row.location}, column {name!r}: {why}") from None
     return SftRow(
         prompt=prompt,
         response=response,

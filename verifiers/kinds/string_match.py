@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.expression.text.statement import stated_texts
+from verifiers.plain_value import number_text
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
 from verifiers.reading.plain_text import normalise
 from verifiers.verdict import Verdict
@@ -32,9 +32,9 @@ class StringOptions:
 class StringVerifier(Verifier[tuple[str, ...], str]):
     """Score 1 when the stated answer equals the reference, or one of its aliases, as a whole.
 
-    Reference: a text, or a list of accepted texts (also as JSON text). The answer is the last box, else the
-    last `<answer>` tag, else what an answer phrase (`Answer:`) states at its end, else the whole final answer;
-    other words around it make it wrong.
+    Reference: a text, or a list of accepted texts; a text that looks like a list is a text. The answer is the last
+    box, else the last `<answer>` tag, else what an answer phrase (`Answer:`) states at its end, else the whole final
+    answer; other words around it make it wrong.
     """
 
     kind = "string"
@@ -76,14 +76,7 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
 
 
 def alias_list(reference: Any, kind: str) -> list[str]:
-    """A reference that is one text, a list of texts, or a JSON list of texts. Raises `BadReference`."""
-    if isinstance(reference, str) and reference.lstrip().startswith("["):
-        try:
-            decoded = json.loads(reference)
-        except ValueError:
-            decoded = None
-        if isinstance(decoded, list):
-            reference = decoded
+    """A reference that is one text or number, or a list of them. Raises `BadReference`."""
     items = reference if isinstance(reference, (list, tuple)) else [reference]
     if not items:
         raise BadReference(f"a reference of {kind!r} is an empty list")
@@ -97,4 +90,4 @@ def alias_list(reference: Any, kind: str) -> list[str]:
             raise BadReference(
                 f"a reference of {kind!r} is text or a list of texts, got {shown(repr(item), 60)}"
             )
-    return [str(item).strip() for item in items]
+    return [(item if isinstance(item, str) else number_text(item)).strip() for item in items]

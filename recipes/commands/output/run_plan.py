@@ -21,7 +21,7 @@ from rl.program import program_of
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
 from rl.stages.runner import plan_of
-from sampler.data.dataset_rows import SUFFIXES
+from sampler.rows.dataset_rows import SUFFIXES
 from verifiers.counted import counted
 from verifiers.errors import near_name
 

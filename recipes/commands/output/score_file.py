@@ -11,8 +11,9 @@ from reward_models.score import Score
 from reward_models.scoring_service import Compare
 from rl.experience.evaluation import win_rate
 from sampler.atomic_file import write_atomically
-from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.prompt_reader import PromptReader
+from sampler.rows.dataset_rows import dataset_rows
+from sampler.rows.row import DatasetRow
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
 from verifiers.errors import BadInput
@@ -36,7 +37,7 @@ def read_comparisons(file: Path, *, expects_thought: bool = True) -> list[Answer
             raise BadInput(f"{row.location}, column 'id': {name!r} stands twice")
         seen.add(name)
         comparisons.append(
-            AnswerComparison(name, prompt, _answer(row, expects_thought), FinalAnswer(prompt.reference))
+            AnswerComparison(name, prompt, _answer(row, expects_thought), FinalAnswer(prompt.reference_text))
         )
     if not comparisons:
         raise BadInput(f"{file}: the set has no rows")

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sampler.data.dataset_rows import dataset_parts
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
-from sampler.data.wrong_rows import BadRows
 from sampler.prompt import Prompt
+from sampler.rows.dataset_rows import dataset_parts
+from sampler.rows.wrong_rows import BadRows
 from verifiers.errors import BadInput
 
 
@@ -170,7 +170,7 @@ def test_beyond_a_number_of_pictures_only_headers_are_read_and_counted(tmp_path)
 
 def test_a_large_set_is_read_in_parts_by_several_processes(tmp_path, monkeypatch):
     """As by one: rows in order, each fault by its row, a repeated prompt counted, each unread column once."""
-    monkeypatch.setattr("sampler.data.dataset_rows._PART_ROWS", 3)
+    monkeypatch.setattr("sampler.rows.arrow_table._PART_ROWS", 3)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     path = parquet(tmp_path)
     assert len(dataset_parts(path)) == 3

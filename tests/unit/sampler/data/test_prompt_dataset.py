@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sampler.data.dataset_rows import DatasetRow, dataset_rows
 from sampler.data.media_bytes import encoded_bytes
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
 from sampler.image import ImageLimits, decode_image, image_size
 from sampler.prompt import Prompt
+from sampler.rows.dataset_rows import dataset_rows
+from sampler.rows.row import DatasetRow
 from sampler.vision_input import VisionInput
 from verifiers.errors import BadInput
 
@@ -167,9 +168,9 @@ def test_messages_in_every_form(tmp_path, messages, num_images, expected):
     assert contents(prompt) == expected
 
 
-def test_references_that_are_not_text_become_json(tmp_path):
+def test_references_that_are_not_text_arrive_as_they_are(tmp_path):
     assert load_one(tmp_path, reference=9).reference == "9"
-    assert load_one(tmp_path, verifier="string", reference=["a", "b"]).reference == '["a", "b"]'
+    assert load_one(tmp_path, verifier="string", reference=["a", "b"]).reference == ["a", "b"]
 
 
 def test_columns_are_mapped_and_dots_lead_into_structs(tmp_path):

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sampler.data.dataset_rows import DatasetRow
+from sampler.rows.known_format import known_format
+from sampler.rows.row import DatasetRow
 
 # High, since other columns are welcome: `image` is meant as `images`, `source_url` is not meant as `source`.
 ALIKE = 0.85
@@ -14,7 +15,7 @@ ALIKE = 0.85
 
 @dataclass(frozen=True)
 class UnreadColumn:
-    """``place`` is the first row that has it; ``meant`` the column which that row lacks and which is spelt alike."""
+    """``location`` is of the first row that has it; ``meant`` the column which that row lacks, spelt alike."""
 
     name: str
     location: str
@@ -43,9 +44,12 @@ class UnreadColumns:
 
     def see(self, row: DatasetRow) -> None:
         """Note what nobody reads in this row; a name close to one that the row lacks is what was meant."""
+        known, theirs = self._known, known_format(row.values)
+        if theirs is not None:
+            known |= {name.partition(".")[0] for name in theirs.columns.values()}
         for name in row.values:
-            if name not in self._known and name not in self._found:
-                lacking = [known for known in sorted(self._known) if not row.values.get(known)]
+            if name not in known and name not in self._found:
+                lacking = [column for column in sorted(self._known) if not row.values.get(column)]
                 close = difflib.get_close_matches(name.strip().casefold(), lacking, n=1, cutoff=ALIKE)
                 self._found[name] = UnreadColumn(name, row.location, close[0] if close else None)
 

@@ -6,7 +6,7 @@ import pytest
 
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts
 from sampler.data.sft_row import load_sft_dataset, load_sft_rows
-from sampler.data.wrong_rows import BadRows
+from sampler.rows.wrong_rows import BadRows
 
 GOOD = {"messages": "What is 4+5?", "verifier": "math", "reference": "9"}
 

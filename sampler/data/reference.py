@@ -1,0 +1,61 @@
+"""A reference as it lies in a data set, turned into what verifiers are given."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+from typing import Any
+
+from sampler.data.prompt_messages import checked_text
+from sampler.prompt import Reference
+from verifiers.errors import BadInput
+from verifiers.plain_value import number_text
+
+
+def is_missing(value: Any) -> bool:
+    """Whether there is no value: nothing, or the NaN that tables have where nothing is."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def read_reference(value: Any, *, is_typed: bool = False) -> Reference | None:
+    """Text as it is, also where it looks like a list; a number as its shortest text; a list or a mapping as plain JSON.
+    None where there is none. Raises `BadInput`.
+
+    `is_typed`: the row's mappings all have the same keys, so one that is null is absent.
+
+    >>> read_reference(3.0), read_reference("[1, 2]"), read_reference([1, 2])
+    ('3', '[1, 2]', [1, 2])
+    """
+    if is_missing(value) or value == [] or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, str):
+        return checked_text(value)
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, (int, float, Decimal)):
+        if not math.isfinite(value):
+            raise BadInput(f"a reference is a finite number, got {value}: write it as text, such as \\infty")
+        return str(value) if isinstance(value, Decimal) else number_text(value)
+    try:
+        text = json.dumps(_without_null(value) if is_typed else value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as why:
+        raise BadInput(f"a reference is text, a number, or a list or mapping of plain JSON: {why}") from None
+    plain: Reference = json.loads(checked_text(text))
+    return plain
+
+
+def reference_of_json(text: str) -> Reference | None:
+    """Of a column that holds JSON text, since its file has one type a column. Raises `BadInput`."""
+    try:
+        return read_reference(json.loads(text)) if text.strip() else None
+    except (ValueError, RecursionError) as why:
+        if isinstance(why, BadInput):
+            raise
+        raise BadInput(f"not valid JSON: {why}") from None
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_null(item) for key, item in value.items() if item is not None}
+    return [_without_null(item) for item in value] if isinstance(value, list) else value

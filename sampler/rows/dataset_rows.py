@@ -1,0 +1,206 @@
+"""Rows of a data set, wherever it lies: JSON lines, JSON, Parquet, a folder of such files, or a hub set."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sampler.rows.arrow_table import hub_table, plain_rows, row_group_parts
+from sampler.rows.row import DatasetRow, RowAddress, one_line
+from verifiers.errors import BadInput
+
+SUFFIXES = (".jsonl", ".json", ".parquet")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+_HUB_NOTES = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
+_SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
+_BATCH_ROWS = 256
+
+ItemT = TypeVar("ItemT")
+
+
+def dataset_rows(path_or_hub_id: str | os.PathLike[str], split: str | None = None) -> Iterator[DatasetRow]:
+    """Rows of all parts of a set."""
+    return chain.from_iterable(part() for part in dataset_parts(path_or_hub_id, split))
+
+
+def dataset_parts(
+    path_or_hub_id: str | os.PathLike[str], split: str | None = None
+) -> list[Callable[[], Iterator[DatasetRow]]]:
+    """The parts of a set, each of which a process of its own can read: a JSONL or JSON file, some row groups of a
+    Parquet file; all such files of a directory (sorted); or a hub data set.
+
+    `split` chooses a hub split (default `train`), or the files of a directory that are named for it
+    (`train.parquet`, `train-00000-of-00002.parquet`). Local files are read here rather than by `datasets`, whose
+    JSON reader names no row and whose every read leaves a copy in the cache. Raises `BadInput`.
+    """
+    name = os.fspath(path_or_hub_id)
+    path = Path(name)
+    if path.exists():
+        return [part for file in dataset_files(path, split) for part in _file_parts(file)]
+    if _HUB_ID.fullmatch(name) and path.suffix not in SUFFIXES:
+        return [partial(_hub_rows, name, split or "train")]
+    raise BadInput(f"no such file: {name}{_near_file(path)}")
+
+
+def dataset_files(path: Path, split: str | None = None) -> list[Path]:
+    """The file itself, or the data files of a folder, also where it is laid out as on the hub: files in `data/`, notes
+    beside it, and where files are named for splits and none is asked for, those of `train`. Raises `BadInput`."""
+    if not path.is_dir():
+        if split is not None:
+            raise BadInput(f"{path}: a single file has no splits, so split={split!r} cannot be chosen")
+        return [path]
+    files = next(filter(None, map(_files_in, (path, path / "data", path / (split or "train")))), [])
+    if not files:
+        saved = any(path.rglob("*.arrow"))
+        hint = (
+            ": a set that `save_to_disk` wrote is read once it is written with `to_parquet`" if saved else ""
+        )
+        raise BadInput(f"{path}: no file that ends in {', '.join(SUFFIXES)}{hint}")
+    if files[0].parent == path / (split or "train"):
+        return files
+    named = {file: match[1] for file in files if (match := _SPLIT.fullmatch(file.stem))}
+    if split is None:
+        return [
+            file for file in files if named.get(file, "train") == "train" or "train" not in named.values()
+        ]
+    chosen = [file for file in files if re.fullmatch(re.escape(split) + r"(-\d.*)?", file.stem)]
+    if not chosen:
+        raise BadInput(f"{path}: no file of split {split!r} among {', '.join(f.name for f in files[:8])}")
+    return chosen
+
+
+def _files_in(folder: Path) -> list[Path]:
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(
+        file
+        for file in files
+        if file.suffix in SUFFIXES and not file.name.startswith(".") and file.name not in _HUB_NOTES
+    )
+
+
+def _near_file(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" (nor is there a directory {path.parent})"
+    names = [entry.name for entry in path.parent.iterdir() if entry.suffix in SUFFIXES or entry.is_dir()]
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f"; did you mean {str(path.with_name(close[0]))!r}?" if close else ""
+
+
+def _file_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
+    if file.suffix == ".parquet":
+        return [partial(_parquet_rows, file, groups, first) for groups, first in row_group_parts(file)]
+    if file.suffix in (".json", ".jsonl"):
+        return [partial(_json_rows, file)]
+    raise BadInput(f"{file}: a data file ends in {', '.join(SUFFIXES)}")
+
+
+def _parquet_rows(file: Path, groups: list[int] | None, number: int) -> Iterator[DatasetRow]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = str(file.absolute())
+    try:
+        parquet = pq.ParquetFile(file, pre_buffer=False)
+        for batch in _made_ahead(parquet.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)):
+            for values in plain_rows(batch):
+                number += 1
+                yield DatasetRow(f"{file}, row {number}", values, file.parent, RowAddress(name, number - 1))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as why:
+        where = f" after row {number}" if number else ""
+        raise BadInput(f"{file}: not a readable Parquet file{where}: {one_line(why)}") from None
+
+
+def _made_ahead(items: Iterator[ItemT]) -> Iterator[ItemT]:
+    """The items, the next one made in a thread while one is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
+
+
+def _json_rows(file: Path) -> Iterator[DatasetRow]:
+    """JSON Lines, one JSON list, or one object over several lines: the beginning tells which."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+            stream.seek(0)
+            first = next((line for line in stream if line.strip()), b"")
+        if head.startswith(b"[") or (head.startswith(b"{") and not _is_json(first)):
+            yield from _rows_of_whole(file, is_list=head.startswith(b"["))
+            return
+        name, begin = str(file.absolute()), 0
+        with file.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                location, address = f"{file}, line {number}", RowAddress(name, begin)
+                begin += len(line)
+                if line.strip():
+                    values, twice = _parse(line, location)
+                    yield _json_row(location, values, file, address, chain.from_iterable(twice.values()))
+    except OSError as why:
+        raise BadInput(f"{file}: cannot be read: {one_line(why)}") from None
+
+
+def _rows_of_whole(file: Path, *, is_list: bool) -> Iterator[DatasetRow]:
+    found, twice = _parse(file.read_bytes(), str(file) if is_list else f"{file}, line 1")
+    for number, values in enumerate(found if isinstance(found, list) else [found], 1):
+        yield _json_row(f"{file}, row {number}", values, file, None, twice.get(id(values), ()))
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _parse(text, "")
+    except BadInput:
+        return False
+    return True
+
+
+def _parse(text: bytes, location: str) -> tuple[Any, dict[int, list[str]]]:
+    """The value, and by the identity of an object in it the keys that stand in it twice."""
+    twice: dict[int, list[str]] = {}
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice[id(found)] = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        return found
+
+    try:
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=object_of), twice
+    except (ValueError, RecursionError) as why:
+        raise BadInput(
+            f"{location}: not valid JSON: {one_line(why)}; a row is one JSON object a line"
+        ) from None
+
+
+def _json_row(
+    location: str, values: Any, file: Path, address: RowAddress | None, twice: Iterable[str]
+) -> DatasetRow:
+    if not isinstance(values, dict):
+        raise BadInput(
+            f"{location}: a row is a JSON object with the columns as keys, got {type(values).__name__}"
+        )
+    remarks = tuple(f"the key {key!r} stands twice, and the last one counts" for key in twice)
+    return DatasetRow(location, values, file.parent, address, remarks)
+
+
+def _hub_rows(hub_id: str, split: str) -> Iterator[DatasetRow]:
+    try:
+        table = hub_table(hub_id, split)
+    except Exception as why:  # noqa: BLE001 - network, cache, builder: one cannot be told from another
+        raise BadInput(f"{hub_id}: neither a local file nor a hub data set: {one_line(why)}") from None
+    number = 0
+    for batch in table.iter(batch_size=_BATCH_ROWS):
+        for values in plain_rows(batch):
+            number += 1
+            location, address = f"{hub_id}[{split}], row {number}", RowAddress(hub_id, number - 1, split)
+            yield DatasetRow(location, values, None, address)
