@@ -24,6 +24,10 @@ class LearntReward:
     def value(self) -> float:
         return sum(self.penalties.values(), self.weight * self.score)
 
+    @property
+    def parts(self) -> dict[str, float]:
+        return {"weight": self.weight, **self.penalties}
+
 
 def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> float:
     """0 up to max - cache tokens, then down a line to -1 at max (DAPO, 2503.14476, equation 13). No cache: always 0.

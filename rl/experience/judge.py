@@ -44,10 +44,9 @@ class Reward:
     learnt: LearntReward | None = None
 
     @property
-    def why(self) -> str:
-        """The judge's reason."""
-        judged = self.score if self.verdict is None else self.verdict
-        return judged.reason if judged is not None else "broken format"
+    def judged(self) -> Verdict | Score | None:
+        """What the judge said; None of a broken format, which no judge is asked about."""
+        return self.score if self.verdict is None else self.verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +150,15 @@ class Judge:
         )
 
     def _split(self, rollout: Rollout) -> tuple[str, FinalAnswer]:
-        thought, answer = split_response(
+        open_tag, close_tag = self.thinking_tags
+        return split_response(
             rollout.text,
             finish_reason=rollout.finish_reason,
             prefilled_think=self.config.prefilled_think,
             expects_thought=self.config.expects_thought,
-            open_tag=self.thinking_tags[0],
-            close_tag=self.thinking_tags[1],
+            open_tag=open_tag,
+            close_tag=close_tag,
         )
-        return thought, answer
 
     def require_judged(self, judged: Sequence[JudgedRollout]) -> None:
         """Raises: HoneError naming the worst cases when too many rollouts have no decision."""
@@ -167,7 +166,8 @@ class Judge:
         if len(missing) <= self.config.max_unjudged_frac * len(judged):
             return
         cases = "; ".join(
-            f"{one.rollout.rollout_id} ({one.prompt.verifier or 'reward model'}: {one.reward.why})"
+            f"{one.rollout.rollout_id} ({one.prompt.verifier or 'reward model'}: "
+            f"{getattr(one.reward.judged, 'reason', '')})"
             for one in missing[:3]
         )
         raise HoneError(

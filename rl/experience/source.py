@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from rl.algorithm.algorithm import Algorithm
@@ -33,6 +33,7 @@ class Sampler(Protocol):
     def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]: ...
 
 
+@dataclass(eq=False)
 class ExperienceSource(Iterator[Experience]):
     """An iterator of `Experience`, one a step, in the order in which the steps' prompts were drawn.
 
@@ -46,25 +47,16 @@ class ExperienceSource(Iterator[Experience]):
     ``reward.learnt``, and other prompts are drawn for those that teach it nothing.
     """
 
-    def __init__(
-        self,
-        sampler: Sampler,
-        judge: Judge,
-        prompts: PromptSource,
-        plan: SamplingPlan,
-        *,
-        step_size: int = 0,
-        num_steps: int | None = None,
-        algorithm: Algorithm | None = None,
-    ) -> None:
-        self.sampler = sampler
-        self.judge = judge
-        self.prompts = prompts
-        self.plan = plan
-        self.step_size = step_size
-        self.num_steps = num_steps
-        self.algorithm = algorithm
-        self.step = plan.step
+    sampler: Sampler
+    judge: Judge
+    prompts: PromptSource
+    plan: SamplingPlan
+    step_size: int = 0
+    num_steps: int | None = None
+    algorithm: Algorithm | None = None
+
+    def __post_init__(self) -> None:
+        self.step = self.plan.step
 
     def __next__(self) -> Experience:
         """Raises: HoneError where too many rollouts have no decision, or none can be learnt from."""
@@ -100,15 +92,9 @@ class ExperienceSource(Iterator[Experience]):
         rollouts = judged.in_order_of(prompts)
         self.judge.require_judged(rollouts)
         assert self.sampler.stats is not None, "counted by every call"
-        return Experience(
-            self.step,
-            tuple(rollouts),
-            {},
-            self.sampler.stats,
-            seconds - judged.wait_s,
-            judged.wait_s,
-            judged.num_late,
-        )
+        generate_s, wait_s = seconds - judged.wait_s, judged.wait_s
+        stats = self.sampler.stats
+        return Experience(self.step, tuple(rollouts), {}, stats, generate_s, wait_s, judged.num_late)
 
     def _refilled(self, experience: Experience, prompts: Sequence[Prompt]) -> Experience:
         """What is learnt from, after other prompts were drawn for those that teach nothing, as often as is allowed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from rl.data.run_data import RunData
@@ -56,18 +56,18 @@ class HarvestStage(Stage[HarvestResult]):
         probed = self._sample(context, 0, candidates, config.probe_samples, first_index=0)
         hard = hard_prompts(probed, candidates, config)
         context.progress.advance()
-        more = (
-            self._sample(context, 1, hard, config.samples_per_prompt, first_index=config.probe_samples)
-            if hard
-            else []
-        )
+        num_more, probes = config.samples_per_prompt, config.probe_samples
+        more = self._sample(context, 1, hard, num_more, first_index=probes) if hard else []
         context.progress.advance()
         hard_ids = {prompt.prompt_id for prompt in hard}
         tried = [one for one in (*probed, *more) if one.prompt.prompt_id in hard_ids]
         right = [
             one for one in tried if one.reward.value is not None and one.reward.value >= config.min_score
         ]
-        harvest = harvest_rule(config).apply([_candidate(one) for one in right])
+        rule = HarvestRule(
+            config.max_response_tokens, config.max_repeats, config.max_per_prompt, config.balance_ratio
+        )
+        harvest = rule.apply([_candidate(one) for one in right])
         rows = [
             SftRow(
                 prompt=one.prompt,
@@ -132,25 +132,13 @@ def hard_prompts(
     probed: Sequence[JudgedRollout], candidates: Sequence[Prompt], config: HarvestConfig
 ) -> list[Prompt]:
     """Prompts with min_pass_frac < pass rate <= max_pass_frac over the decided samples."""
-    decided: Counter[str] = Counter()
-    right: Counter[str] = Counter()
+    right: dict[str, list[bool]] = defaultdict(list)
     for one in probed:
         if one.reward.value is not None:
-            decided[one.prompt.prompt_id] += 1
-            right[one.prompt.prompt_id] += one.reward.value >= config.min_score
-    rates = {prompt_id: right[prompt_id] / count for prompt_id, count in decided.items()}
-    return [
-        prompt
-        for prompt in candidates
-        if config.min_pass_frac < rates.get(prompt.prompt_id, 0.0) <= config.max_pass_frac
-    ]
-
-
-def harvest_rule(config: HarvestConfig) -> HarvestRule:
-    """The recipe's filters as the sampler floor applies them."""
-    return HarvestRule(
-        config.max_response_tokens, config.max_repeats, config.max_per_prompt, config.balance_ratio
-    )
+            right[one.prompt.prompt_id].append(one.reward.value >= config.min_score)
+    rates = {prompt_id: sum(of_prompt) / len(of_prompt) for prompt_id, of_prompt in right.items()}
+    low, high = config.min_pass_frac, config.max_pass_frac
+    return [prompt for prompt in candidates if low < rates.get(prompt.prompt_id, 0.0) <= high]
 
 
 def _candidate(one: JudgedRollout) -> Candidate:

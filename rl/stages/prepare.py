@@ -107,12 +107,10 @@ def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
     """The checkpoint at ``model.path``, or a tiny random instance whose tokenizer knows the data's texts."""
     if recipe.model.path is not None:
         hub = Path(recipe.model.path).absolute()
-        require_positions(recipe, hub)
-        return PolicyState(0, hub, directory.name)
-    hub = directory / "policy"
-    load_family(recipe.model.family).build_tiny(
-        hub, seed=recipe.seed, corpus=_corpus(recipe, data), sizes=recipe.model.tiny
-    )
+    else:
+        hub = directory / "policy"
+        family, corpus = load_family(recipe.model.family), _corpus(recipe, data)
+        family.build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
     require_positions(recipe, hub)
     return PolicyState(0, hub, directory.name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -94,7 +95,7 @@ class SftStage(Stage[SftResult]):
             checkpoint.finish()
         return SftResult(
             policy=policy,
-            num_rows=_rows_by_source(rows),
+            num_rows=dict(Counter(row.source for row in rows)),
             num_dropped_too_long=num_dropped,
             final_loss=loss,
             proof=proof,
@@ -168,10 +169,3 @@ def schedule_of_round(config: SftConfig, round_index: int) -> ScheduleConfig:
 
 def epochs_words(number: float) -> str:
     return f"{number:g} epoch{'' if number == 1 else 's'}"
-
-
-def _rows_by_source(rows: Sequence[SftRow]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.source] = counts.get(row.source, 0) + 1
-    return counts
