@@ -11,7 +11,7 @@ back what was saved; weights are worth nothing but differ as soon as one update 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from reward_models.score import Score
 from rl.algorithm.losses import CRITIC_LOSSES, LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
-from rl.engines.engines import Engines
+from rl.engines.engines import EngineName, Engines
 from rl.experience.judge import Judge, Judgement
 from rl.recipe.judging_config import JudgingConfig
 from rl.recipe.recipe import Recipe
@@ -266,6 +266,8 @@ class FakeEngines(Engines):
         self.forbidden_token_ids = ()
 
     def _start_ray(self) -> None: ...
+
+    def warm_up(self, needs: Collection[EngineName]) -> None: ...
 
     def _start_sampler(self) -> None:
         self._sampler: Any = self.fakes[0]

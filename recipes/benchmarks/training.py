@@ -65,6 +65,7 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds
     import ray
 
     from rl.algorithm.losses import LossSpec
+    from rl.run.ray_session import free_port
     from rl.trainer.deepspeed_model import deepspeed_config
     from rl.trainer.micro_batch import cut_micro_batches
     from rl.trainer.trainer import rank_environment
@@ -76,7 +77,7 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds
         "WORLD_SIZE": "1",
         "LOCAL_RANK": "0",
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": _free_port(),
+        "MASTER_PORT": str(free_port()),
     }
     settings = deepspeed_config(config, dtype="float32", device="cpu")
     bare = (
@@ -130,11 +131,3 @@ def _bare_tensors(part: Batch, model_path: Path) -> dict[str, np.ndarray]:
         "pixel_values": np.asarray(pictures["pixel_values"], np.float32),
         "image_grid_thw": np.asarray(pictures["image_grid_thw"], np.int64),
     }
-
-
-def _free_port() -> str:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return str(probe.getsockname()[1])

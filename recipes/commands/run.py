@@ -33,8 +33,17 @@ def run(
 
         summary = run_program(settings, run_directory, display)
         if report:
-            from recipes.report.page import write_report
-
-            display.note(f"report: {write_report(run_directory.path)}")
+            display.note(f"report: {_report(run_directory)}")
         for line in rate_chains(summary["heldout"]):
             display.note(line)
+
+
+def _report(run: RunDirectory) -> Path:
+    """The run's page; written again only where a stage has ended since."""
+    page = run.path / "report.html"
+    manifests = [file.stat().st_mtime for file in run.path.glob("stages/*/manifest.json")]
+    if not page.is_file() or page.stat().st_mtime < max(manifests, default=0.0):
+        from recipes.report.page import write_report
+
+        write_report(run.path)
+    return page

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from rl.algorithm.estimator import PLUG_INS
 from rl.data.batch import Batch, StepCounts
 from verifiers.errors import BadInput, near_name
 from verifiers.plug_in import load_object, plug_in_path
+
+if TYPE_CHECKING:
+    import torch
 
 SFT_LOSS = "sft"
 VALUE_LOSS = "value"
@@ -153,7 +155,7 @@ def importance_weights(
     ``truncate``: min(w, cap), truncated importance sampling (fengyao.notion.site/off-policy-rl). ``mask``: w within
     [1 / cap, cap] and 0 outside, as IcePop does (2510.18855). No gradient flows through a weight.
     """
-    weights = torch.exp(torch.clamp(old_logprobs - sample_logprobs, -20.0, 20.0)).detach()
+    weights = (old_logprobs - sample_logprobs).clamp(-20.0, 20.0).exp().detach()
     if how == "truncate":
         return weights.clamp(max=cap), (weights > cap).to(weights.dtype)
     assert how == "mask", how
@@ -188,13 +190,13 @@ def value_loss(
     from verl.trainer.ppo.core_algos import agg_loss
 
     squares = (values - returns) ** 2
-    clipped = torch.zeros_like(mask)
+    clipped = mask.new_zeros(mask.shape)
     if clip is not None:
         assert old_values is not None
-        near_old = torch.clamp(values, old_values - clip, old_values + clip)
+        near_old = values.clamp(old_values - clip, old_values + clip)
         clipped_squares = (near_old - returns) ** 2
         clipped = (clipped_squares > squares).to(mask.dtype)
-        squares = torch.maximum(squares, clipped_squares)
+        squares = squares.maximum(clipped_squares)
     wide, error = returns.double(), (returns - values).double()
     metrics = {
         "value_clip_frac_sum": _sum(clipped.double(), mask),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from rl.data.token_sequence import Floats, Ints
 
@@ -24,6 +23,8 @@ def score_gradients(scores: Floats, pairs: Ints) -> Floats:
     They make a loss that is linear in the scores, sum of gradient x score, with the same gradient for every weight
     as long as the weights are those that gave ``scores``: and a sum may be cut anywhere, which pairs may not.
     """
+    from scipy.special import expit
+
     pull = expit(-_margins(scores, pairs)) / len(pairs)  # probability given to the wrong order
     gradients = np.zeros(len(scores))
     np.add.at(gradients, pairs[:, 0], -pull)

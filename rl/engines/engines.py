@@ -50,16 +50,21 @@ class Engines:
         self.recipe = recipe
         self.base = base
         self.log_dir = log_dir
-        self.probe = [prompt for prompt in probe if prompt.vision_inputs] or list(probe)
+        self.prove_on(probe)
         self.family = load_family(recipe.model.family)
         self.reward_model = reward_model
         self._held = base
         self._sampler: SamplerPool | None = None
+        self._warm_sampler: SamplerPool | None = None
         self._trainer: Trainer | None = None
         self._judge: Judge | None = None
         self._scorer: ScoringService | None = None
         self._weight_sync: WeightSync | None = None
         self._stack = ExitStack()
+
+    def prove_on(self, probe: Sequence[Prompt]) -> None:
+        """Prompts to prove a sync on: those with pictures, where there are any."""
+        self.probe = [prompt for prompt in probe if prompt.vision_inputs] or list(probe)
 
     def __enter__(self) -> Engines:
         return self
@@ -105,6 +110,13 @@ class Engines:
         """Tokens that may never be sampled. Raises: BadInput where the checkpoint cannot be a policy."""
         return forbidden_token_ids(self.base.hub, self.family)
 
+    def warm_up(self, needs: Collection[EngineName]) -> None:
+        """Start what takes long and needs no checkpoint yet: Ray, and the sampler's processes, which import vLLM."""
+        if "sampler" in needs:
+            self._start_ray()
+            self._warm_sampler = self._new_sampler()
+            self._warm_sampler.warm_up()
+
     def start(self, needs: Collection[EngineName] = ("sampler", "trainer", "judge")) -> None:
         """Start what of ``needs`` does not run yet, sampler and trainer side by side, with the policy that is held.
 
@@ -132,9 +144,13 @@ class Engines:
     def _start_ray(self) -> None:
         self._stack.enter_context(ray_for(self.recipe))  # does nothing where Ray runs already
 
+    def _new_sampler(self) -> SamplerPool:
+        pool = SamplerPool(self._held.hub, self.recipe.sampler, self.log_dir, self._held.version)
+        self._stack.callback(pool.shutdown)
+        return pool
+
     def _start_sampler(self) -> None:
-        self._sampler = SamplerPool(self._held.hub, self.recipe.sampler, self.log_dir, self._held.version)
-        self._stack.callback(self._sampler.shutdown)
+        self._sampler, self._warm_sampler = self._warm_sampler or self._new_sampler(), None
         self._sampler.start()
 
     def _start_trainer(self) -> None:
@@ -189,9 +205,10 @@ class Engines:
                 if self._weight_sync is not None:
                     self._weight_sync.sync(policy.version)
                     self._weight_sync.prove()
-            elif self._sampler is not None:
-                self._sampler.shutdown()
-                self._sampler = None
+            else:
+                for pool in filter(None, (self._sampler, self._warm_sampler)):
+                    pool.shutdown()
+                self._sampler = self._warm_sampler = None
             self._held = policy
         self.start(needs)
 

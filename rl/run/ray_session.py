@@ -65,6 +65,13 @@ def require_reachable(address: str) -> None:
         ) from None
 
 
+def free_port() -> int:
+    """A TCP port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
 def _join_or_start(num_cpus: int, object_store_mib: int) -> None:
     import ray
 

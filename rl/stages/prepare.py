@@ -47,7 +47,7 @@ class PrepareStage(Stage[PrepareResult]):
         self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None
     ) -> PrepareResult:
         return PrepareResult(
-            policy=PolicyState(0, directory.path / "policy", directory.name),
+            policy=PolicyState(0, _base_path(recipe, directory.path), directory.name),
             num_cold_start_rows=int(recipe.data.has_cold_start),
         )
 
@@ -67,6 +67,7 @@ class PrepareStage(Stage[PrepareResult]):
         with context.watch("load"):
             data = load(paths, run_path, family.image_limits)
             refuse_leaks(data)
+        context.engines.warm_up(context.needs)  # beside what follows, which has one core busy
         if data.train:
             algorithm_of(recipe.rl).check(data.train)
         with context.watch("model"):
@@ -105,14 +106,16 @@ def prepared_data(result: PrepareResult, run_path: Path) -> RunData:
 
 def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
     """The checkpoint at ``model.path``, or a tiny random instance whose tokenizer knows the data's texts."""
-    if recipe.model.path is not None:
-        hub = Path(recipe.model.path).absolute()
-    else:
-        hub = directory / "policy"
+    hub = _base_path(recipe, directory)
+    if recipe.model.path is None:
         family, corpus = load_family(recipe.model.family), _corpus(recipe, data)
         family.build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
     require_positions(recipe, hub)
     return PolicyState(0, hub, directory.name)
+
+
+def _base_path(recipe: Recipe, directory: Path) -> Path:
+    return directory / "policy" if recipe.model.path is None else Path(recipe.model.path).absolute()
 
 
 def _corpus(recipe: Recipe, data: RunData) -> list[str]:

@@ -24,6 +24,7 @@ from rl.run.stopwatch import Stopwatch
 from rl.stages.prepare import PrepareStage, prepared_data
 from rl.stages.stage import ResultT, Stage, StageContext
 from sampler.atomic_file import point_to
+from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 
 
@@ -139,6 +140,10 @@ class StageRunner(Runner):
         self.plan = plan
         self._make_engines = make_engines
         self._stack = ExitStack()
+        self._load: Callable[[], RunData] | None = None
+        self._base: PolicyState | None = None
+        judge = recipe.judging.reward_model
+        self._reward_model = Path(judge.path) if judge is not None and judge.path is not None else None
         self._data: RunData | None = None
         self._engines: Engines | None = None
 
@@ -150,27 +155,37 @@ class StageRunner(Runner):
 
     @property
     def data(self) -> RunData:
-        assert self._data is not None, "a program begins with PrepareStage, or is given its data"
+        """Read when a stage first works on it: a program that was done before reads none."""
+        if self._data is None:
+            assert self._load is not None, "a program begins with PrepareStage, or is given its data"
+            self._data = self._load()
         return self._data
 
     @property
     def engines(self) -> Engines:
-        assert self._engines is not None, "a program begins with PrepareStage, or is given its base policy"
+        if self._engines is None:
+            self._engines = self._engines_of(self._base, self.data.heldout)
         return self._engines
 
-    def begin(self, data: RunData, base: PolicyState, reward_model: Path | None = None) -> None:
-        """What stages work on, and the policy that all others are made from: as the first stage prepared them, or as a
-        program is given them, whose stages then are numbered from 1 all the same."""
-        self.num_stages = max(1, self.num_stages)
-        judge = self.recipe.judging.reward_model
-        if reward_model is None and judge is not None and judge.path is not None:
-            reward_model = Path(judge.path)
-        self._data = data
-        self._engines = self._stack.enter_context(
-            self._make_engines(
-                self.recipe, base, self.directory.logs, probe=data.heldout, reward_model=reward_model
-            )
+    def _engines_of(self, base: PolicyState | None, probe: Sequence[Prompt]) -> Engines:
+        assert base is not None, "a program begins with PrepareStage, or is given its base policy"
+        engines = self._make_engines(
+            self.recipe, base, self.directory.logs, probe=probe, reward_model=self._reward_model
         )
+        return self._stack.enter_context(engines)
+
+    def begin(
+        self, data: RunData | Callable[[], RunData], base: PolicyState, reward_model: Path | None = None
+    ) -> None:
+        """What stages work on (or how to read it), and the policy that all others are made from: as the first stage
+        prepared them, or as a program is given them, whose stages then are numbered from 1 all the same."""
+        self.num_stages = max(1, self.num_stages)
+        self._load, self._data = data if callable(data) else lambda: data, None
+        self._reward_model = reward_model or self._reward_model
+        if self._engines is not None and self._base == base:  # they have warmed up
+            self._engines.prove_on(self.data.heldout)
+        else:
+            self._base, self._engines = base, None
 
     def _found(self, stage: Stage[ResultT], directory: StageDirectory, result: ResultT) -> None:
         self.display.done_before(f"{self._title(stage)}: {stage.summary(result)}")
@@ -178,14 +193,19 @@ class StageRunner(Runner):
 
     def _run(self, stage: Stage[ResultT], directory: StageDirectory, policy: PolicyState | None) -> ResultT:
         started_at, watch = time.time(), Stopwatch()
-        num_steps = None if self._data is None else stage.num_steps(self.recipe, self._data)
+        num_steps = None if self._load is None else stage.num_steps(self.recipe, self.data)
         with self.display.stage(self._title(stage), total_steps=num_steps) as progress:
+            needs = self._needs_from(stage)
             if policy is not None:
                 with watch("start"):
-                    self.engines.load_policy(policy, self._needs_from(stage))
+                    self.engines.load_policy(policy, needs)
+            else:
+                self._base = cast(PrepareResult, stage.expected(self.recipe, directory, None)).policy
+                self._engines = self._engines_of(self._base, ())
             context = StageContext(
                 self.recipe, self.directory, directory, cast(Engines, self._engines), cast(RunData, self._data),
-                cast(PolicyState, policy), progress, stage.kind, stage.round_index, watch,
+                cast(PolicyState, policy), progress, stage.kind, stage.round_index, needs,
+                watch,
             )  # fmt: skip
             left = stage.run(context)
             inputs = {} if policy is None else {"policy": policy.to_json(self.directory.path)}
@@ -211,9 +231,12 @@ class StageRunner(Runner):
     def _take_up(self, result: StageResult, data: RunData | None) -> None:
         """What the stages after it find: data and a base policy, a reward model."""
         if isinstance(result, PrepareResult):
-            self.begin(data or prepared_data(result, self.directory.path), result.policy)
+            run_path = self.directory.path
+            self.begin(data or (lambda: prepared_data(result, run_path)), result.policy)
         elif isinstance(result, RewardModelResult) and result.model is not None:
-            self.engines.use_reward_model(result.model)
+            self._reward_model = result.model
+            if self._engines is not None:
+                self._engines.use_reward_model(result.model)
             point_to(self.directory.path / REWARD_MODEL_LINK, result.model)
 
     def _title(self, stage: Stage[ResultT]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -27,7 +27,8 @@ ResultT = TypeVar("ResultT", bound=StageResult)
 class StageContext:
     """A stage's surroundings. ``policy`` is what it starts from; phases are timed with ``watch``.
 
-    The stage that prepares finds no engines, no data and no policy."""
+    The stage that prepares finds no data and no policy; its engines are those that may warm up meanwhile. ``needs`` are
+    the engines of this stage and those after it."""
 
     recipe: Recipe
     run: RunDirectory
@@ -38,6 +39,7 @@ class StageContext:
     progress: StageProgress
     kind: str
     round_index: int
+    needs: Collection[EngineName] = ()
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def plan(self, *, stage: str | None = None, **options: Any) -> SamplingPlan:

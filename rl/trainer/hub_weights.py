@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
 from rl.families.family import ModelFamily
+from rl.run.ray_session import free_port
 
 
 class HubWeights(WeightSource):
@@ -60,7 +60,7 @@ def open_transfer(
         init_info = NCCLTrainerInitInfo(
             rank=rank,
             master_address=get_node_ip_address(),
-            master_port=_free_port(),
+            master_port=free_port(),
             world_size=1 + num_inference_ranks,
         )
     else:
@@ -68,9 +68,3 @@ def open_transfer(
 
         init_info = IPCTrainerInitInfo(rank=rank)
     return WeightTransferTrainerFactory.trainer_init(init_info, client=client, source=source)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])

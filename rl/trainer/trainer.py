@@ -16,6 +16,7 @@ from rl.algorithm.losses import LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
+from rl.run.ray_session import free_port
 from rl.trainer.held_batch import HeldBatch
 from rl.trainer.rank import TrainerRank
 from rl.trainer.rank_work import TrainerSetup
@@ -47,6 +48,7 @@ class Trainer:
             ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)),
             device_name=device,
             worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
+            **_rendezvous(),
         )
         self.model_sizes: dict[str, Any] = self._call(
             "build", TrainerSetup(str(model_path), model, config, str(log_dir), device)
@@ -131,6 +133,14 @@ class Trainer:
             ray.kill(worker)
         for group in self._pool.pgs or ():
             ray.util.remove_placement_group(group)
+
+
+def _rendezvous() -> dict[str, str]:
+    """Where the ranks of a single machine meet. On several, verl asks the first rank's: a process that imports all of
+    verl to answer, 8 s of CPU time."""
+    if len(ray.nodes()) > 1:
+        return {}
+    return {"master_addr": "127.0.0.1", "master_port": str(free_port())}
 
 
 def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str, str]:

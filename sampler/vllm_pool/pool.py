@@ -65,13 +65,21 @@ class SamplerPool:
 
     # Life
 
-    def start(self) -> None:
-        """Start all workers and wait until each can sample."""
+    def warm_up(self) -> None:
+        """Make the workers' processes, which import vLLM in the meantime; the checkpoint need not be there yet."""
         assert not self._slots, "the pool is running"
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        self._slots = [WorkerSlot(number) for number in range(self.config.num_workers)]
+        self._slots = [
+            WorkerSlot(number, self._new_actor(number)) for number in range(self.config.num_workers)
+        ]
+
+    def start(self) -> None:
+        """Start all workers and wait until each can sample."""
+        if not self._slots:
+            self.warm_up()
+        assert not self.worker_infos, "the pool is running"
         for slot in self._slots:
-            slot.begin(self._new_actor(slot.number), self._weights)
+            slot.begin(slot.actor, self._weights)
         try:
             self.wait_until_ready()
         except BaseException:

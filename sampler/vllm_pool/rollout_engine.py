@@ -242,6 +242,12 @@ class RolloutEngine:
         self._engine.engine_core.shutdown()
 
 
+def import_vllm() -> None:
+    """What an engine will need, most of the time that it takes to start."""
+    import vllm.entrypoints.llm
+    import vllm.v1.engine.core  # noqa: F401
+
+
 def sampling_params(plan: SamplingPlan, seed: int) -> Any:
     """vLLM's parameters for one rollout: final output only, text left to the caller."""
     from vllm import SamplingParams

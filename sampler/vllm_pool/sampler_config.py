@@ -95,6 +95,9 @@ def engine_environment(config: SamplerConfig) -> dict[str, str]:
             "OMP_WAIT_POLICY": "PASSIVE",
             "KMP_BLOCKTIME": "0",
         }
+        if config.enforce_eager:
+            # Else vLLM compiles one function, which counts ranks that nobody reads: 10 s, and a C++ compiler.
+            environment["TORCHDYNAMO_DISABLE"] = "1"
     return environment
 
 

@@ -28,12 +28,6 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferInitInfo,
     WeightTransferUpdateInfo,
 )
-from vllm.model_executor.layers.attention import is_deferred_attention_layer
-from vllm.model_executor.model_loader.reload import (
-    finalize_layerwise_reload,
-    initialize_layerwise_reload,
-)
-from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
 
 from sampler.vllm_pool.weight_segment import (
     SegmentManifest,
@@ -99,6 +93,12 @@ class SharedMemoryWeightTransferEngine(WeightTransferEngine[SharedMemoryInitInfo
         Raises WeightTransferError before the model is touched for names or shapes that are not the checkpoint's, a
         tensor sent twice, a segment that is gone or damaged; and afterwards for a module that no tensor filled.
         """
+        # Here, because a trainer rank sends and has no use for vLLM's models: they take 5 s to import.
+        from vllm.model_executor.model_loader.reload import (
+            finalize_layerwise_reload,
+            initialize_layerwise_reload,
+        )
+
         manifest = SegmentManifest.from_dict({"path": update_info.path, "entries": update_info.entries})
         check_layout({entry.name: entry.shape for entry in manifest.entries}, self._layout)
         names = [entry.name for entry in manifest.entries]
@@ -134,6 +134,9 @@ def unfilled_modules(model: torch.nn.Module) -> set[str]:
 
     Modules with buffers alone (rotary tables) are not loaded, and attention layers are filled at the end.
     """
+    from vllm.model_executor.layers.attention import is_deferred_attention_layer
+    from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
+
     unfilled = set()
     for name, module in model.named_modules():
         info = get_layerwise_info(module)

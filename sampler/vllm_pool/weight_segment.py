@@ -16,11 +16,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from verifiers.errors import HoneError
+
+if TYPE_CHECKING:
+    import torch
 
 _ALIGNMENT = 64
 _PREFIX = "hone-weights"
@@ -116,6 +117,8 @@ class SegmentWriter:
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
         """Copy the next tensor, from any device, with its checksum; its bytes are as announced."""
+        import torch
+
         plain = tensor.detach().to("cpu").contiguous()
         content = memoryview(plain.reshape(-1).view(torch.uint8).numpy())
         offset = self._offsets[len(self._entries)]
@@ -168,6 +171,8 @@ def open_segment(manifest: SegmentManifest) -> Iterator[list[tuple[str, torch.Te
 
 
 def _read(mapped: mmap.mmap, entry: TensorEntry) -> torch.Tensor:
+    import torch
+
     dtype = getattr(torch, entry.dtype)
     num_elements = entry.num_bytes // dtype.itemsize
     if torch.Size(entry.shape).numel() != num_elements:

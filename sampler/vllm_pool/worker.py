@@ -69,6 +69,7 @@ class RolloutWorker:
         self._failure: BaseException | None = None
         self._weights = WeightState(policy_version=0)
         self._engine: RolloutEngine | None = None
+        self._checkpoint_is_there = threading.Event()
         self._started: Future[float] = Future()
         self._thread = threading.Thread(
             target=self._own_engine, args=(model_path, config, pooling), daemon=True
@@ -79,6 +80,7 @@ class RolloutWorker:
         """Wait for the engine and bring it to `weights`; raises what its construction raised."""
         import ray
 
+        self._checkpoint_is_there.set()
         start_s = self._started.result()
         self._in_engine_thread(lambda: self._running_engine().set_policy_version(weights.policy_version))
         self._weights = WeightState(weights.policy_version)
@@ -160,8 +162,10 @@ class RolloutWorker:
         try:
             # They import vLLM: the environment must be complete by now.
             from sampler.vllm_pool.pooling_engine import PoolingEngine
-            from sampler.vllm_pool.rollout_engine import RolloutEngine
+            from sampler.vllm_pool.rollout_engine import RolloutEngine, import_vllm
 
+            import_vllm()
+            self._checkpoint_is_there.wait()
             self._engine = (PoolingEngine if pooling else RolloutEngine)(model_path, config)
             gc.freeze()  # what start-up left behind is never garbage: keep the collector out of it
         except BaseException as error:  # noqa: BLE001 - kept, and raised by the call that waits for it

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class WorkerSlot:
-    """`info` is None while the worker starts; `call` is then its start, otherwise an `exchange`, or None when idle."""
+    """`info` is None while the worker starts; `call` is then its start (None before that is asked for), otherwise an
+    `exchange`, or None when idle."""
 
     number: int
     actor: Any = None
