@@ -1,9 +1,11 @@
 # `make demo` runs the whole program on one machine; `make test` runs the tests. Both set up .venv first.
 #   PROFILE=cpu|cuda   which lock .venv is made from      PYTHON=...   which Python makes it
 #   ARGS="..."         more arguments for the command     UPGRADE=1    with `make lock`: newest of everything
+#   RECIPE=digits_try  with `make demo`: every stage in little, in three minutes
 .PHONY: setup demo test lint format types contract lock clean
 .NOTPARALLEL:
 ARGS ?=
+RECIPE ?= digits_cpu
 export PROFILE PYTHON UPGRADE
 # A run starts a dozen processes; without cached byte code each compiles torch and vLLM again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,7 +14,7 @@ setup:
 	@tools/setup.sh
 
 demo: setup
-	@.venv/bin/hone run recipes/digits/digits_cpu.yaml $(ARGS); code=$$?; \
+	@.venv/bin/hone run $(RECIPE) $(ARGS); code=$$?; \
 	report=$$(ls -t runs/*/report.html 2>/dev/null | head -n 1); \
 	if [ $$code -eq 0 ] && [ -n "$$report" ]; then echo "report: $$report"; fi; exit $$code
 

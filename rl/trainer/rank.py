@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from verl.single_controller.base import Worker
@@ -23,9 +24,11 @@ class TrainerRank(Worker):
     def build(self, setup: TrainerSetup) -> dict[str, Any]:
         """Start the engine. Returns facts of the model."""
         send_output_to(f"{setup.log_dir}/trainer-rank-{self.rank}.log")
+        gc.disable()  # it would take a fifth of the time of these imports
         from rl.trainer.rank_models import RankModels
 
         self.engine = RankModels(setup)
+        gc.enable()
         return self.engine.model_sizes
 
     @register(dispatch_mode=Dispatch.ONE_TO_ALL)

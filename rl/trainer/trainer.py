@@ -48,7 +48,7 @@ class Trainer:
             ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)),
             device_name=device,
             worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
-            **_rendezvous(),
+            **rendezvous(),
         )
         self.model_sizes: dict[str, Any] = self._call(
             "build", TrainerSetup(str(model_path), model, config, str(log_dir), device)
@@ -135,7 +135,7 @@ class Trainer:
             ray.util.remove_placement_group(group)
 
 
-def _rendezvous() -> dict[str, str]:
+def rendezvous() -> dict[str, str]:
     """Where the ranks of a single machine meet. On several, verl asks the first rank's: a process that imports all of
     verl to answer, 8 s of CPU time."""
     if len(ray.nodes()) > 1:

@@ -160,6 +160,7 @@ class RolloutWorker:
     def _own_engine(self, model_path: str, config: SamplerConfig, pooling: bool) -> None:
         began = time.perf_counter()
         try:
+            gc.disable()  # it would take a fifth of the time of these imports
             # They import vLLM: the environment must be complete by now.
             from sampler.vllm_pool.pooling_engine import PoolingEngine
             from sampler.vllm_pool.rollout_engine import RolloutEngine, import_vllm
@@ -168,6 +169,7 @@ class RolloutWorker:
             self._checkpoint_is_there.wait()
             self._engine = (PoolingEngine if pooling else RolloutEngine)(model_path, config)
             gc.freeze()  # what start-up left behind is never garbage: keep the collector out of it
+            gc.enable()
         except BaseException as error:  # noqa: BLE001 - kept, and raised by the call that waits for it
             self._failure = travelling(error)
             self._started.set_exception(self._failure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,19 @@ def test_metrics_of_every_step_show_one_policy_in_sampler_and_trainer(undisturbe
 def test_the_same_command_again_does_nothing_and_says_so(undisturbed: Any) -> None:
     before = {file: file.stat().st_mtime_ns for file in undisturbed.run_dir.rglob("*/manifest.json")}
     metrics = (undisturbed.run_dir / "metrics.jsonl").read_bytes()
+    report = (undisturbed.run_dir / "report.html").stat().st_mtime_ns
+    spent = -cpu_seconds_of_children()
     again = type(undisturbed)(undisturbed.run_dir)
     assert again.start().wait() == 0, again.text
+    assert spent + cpu_seconds_of_children() < 5, (
+        "2.3 s on a quiet machine; Ray and torch would take it to 10"
+    )
+    assert (undisturbed.run_dir / "report.html").stat().st_mtime_ns == report
     assert again.text.count("(done before)") == len(STAGES)
     assert {file: file.stat().st_mtime_ns for file in undisturbed.run_dir.rglob("*/manifest.json")} == before
     assert (undisturbed.run_dir / "metrics.jsonl").read_bytes() == metrics
+
+
+def cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

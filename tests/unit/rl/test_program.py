@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.console import Console
 from recipes.programs import reward_model_only, reward_model_then_ppo, rl_only, sft_only
 from recipes.programs.evaluate_policies import evaluate_policies
 from recipes.settings.recipe_file import load_recipe
-from rl.fakes import FakeSampler, FakeTrainer, fake_engines
+from rl.fakes import FakeEngines, FakeSampler, FakeTrainer, fake_engines
 from rl.program import Program, Runner, program_of, rounds, run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
@@ -224,6 +224,43 @@ def test_only_what_is_needed_starts(new_run: Callable[..., RunDirectory]) -> Non
     done = len(sampler.asked)
     run_whole(recipe, run, sft_only.program, sampler=sampler, trainer=trainer)
     assert len(sampler.asked) == done
+
+
+def test_a_program_that_is_done_reads_no_data_and_makes_no_engines(
+    new_run: Callable[..., RunDirectory],
+) -> None:
+    recipe, run = recipe_of(*EASY), new_run()
+    names = run_whole(recipe, run)
+    shutil.rmtree(run.path / "stages" / "00-prepare" / "data")
+
+    def no_engines(*_: Any, **__: Any) -> NoReturn:
+        raise AssertionError("nothing is left to do")
+
+    summary = run_program(recipe, run, display(), make_engines=no_engines)
+    assert summary["status"] == "complete" and [one.stage for one in results_of(run.path)] == names
+
+
+def train_alone(run: Runner) -> None:
+    run(SftStage(), run(PrepareStage()).policy)
+
+
+@pytest.mark.parametrize(("program", "warm"), [(rounds, True), (train_alone, False)])
+def test_a_sampler_warms_up_while_the_data_is_prepared(tmp_path: Path, program: Program, warm: bool) -> None:
+    """The engines that are asked to are those that the program then works with, from the policy that was made."""
+    asked: list[tuple[FakeEngines, bool, bool]] = []
+
+    class Engines(FakeEngines):
+        def warm_up(self, needs: Collection[str]) -> None:
+            asked.append((self, "sampler" in needs, self.base.hub.exists()))
+
+    run = RunDirectory(tmp_path / "run")
+    with StageRunner(
+        recipe_of(*EASY), run, display(), plan=plan_of(program, recipe_of(*EASY), run), make_engines=Engines
+    ) as runner:
+        prepared = runner(PrepareStage())
+        assert asked == [(runner.engines, warm, False)]
+        assert runner.engines.base == prepared.policy and prepared.policy.hub.exists()
+        assert runner.engines.probe == list(runner.data.heldout)
 
 
 def test_a_sampler_alone_starts_anew_from_another_policy(

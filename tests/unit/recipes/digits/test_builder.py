@@ -47,7 +47,18 @@ def test_banks_are_ucis_digits_split_by_image_and_stratified():
     table = Path(picture.__file__).with_name("handwriting.csv.gz")
     assert hashlib.sha256(gzip.decompress(table.read_bytes())).hexdigest().startswith("6ebb3d2fee246a4e")
     train, heldout = digit_banks(0.2, 0)
-    published = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # images of each digit, by scikit-learn's manual
+    published = [
+        178,
+        182,
+        177,
+        183,
+        181,
+        182,
+        181,
+        179,
+        174,
+        180,
+    ]  # images of each digit, by scikit-learn's manual
     for digit, number in enumerate(published):
         both = len(train.cells[digit]) + len(heldout.cells[digit])
         assert both == number

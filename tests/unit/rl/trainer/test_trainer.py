@@ -13,7 +13,7 @@ from rl.data.batch import Batch
 from rl.data.failed_batch import BATCH_FILE, load_batch
 from rl.data.token_sequence import TokenSequence
 from rl.recipe.trainer_config import TrainerConfig
-from rl.trainer.trainer import Trainer
+from rl.trainer.trainer import Trainer, rendezvous
 from verifiers.errors import HoneError
 
 
@@ -45,3 +45,11 @@ def test_a_loss_that_is_no_number_stops_every_kind_of_training(tmp_path: Path, l
     with pytest.raises(HoneError, match=f"{loss} loss, mini-batch 1: loss is nan.*{BATCH_FILE}"):
         trainer_of(tmp_path, 0.5, float("nan"), 0.125).update(steps, [1e-3] * 3, LossSpec(loss))
     assert load_batch(tmp_path / BATCH_FILE).sequence_ids == ("s1",)
+
+
+@pytest.mark.parametrize("num_machines", [1, 2])
+def test_the_ranks_of_one_machine_meet_without_a_process_that_asks_where(
+    monkeypatch: pytest.MonkeyPatch, num_machines: int
+) -> None:
+    monkeypatch.setattr("ray.nodes", lambda: [{}] * num_machines)
+    assert set(rendezvous()) == ({"master_addr", "master_port"} if num_machines == 1 else set())
