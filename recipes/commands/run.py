@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recipes.commands.arguments import Overrides, RecipeName
+
+if TYPE_CHECKING:
+    from rl.run.run_directory import RunDirectory
 
 DRY_RUN = "Show the plan, check recipe and data files; run nothing. Exit status 1 when a check fails."
 
