@@ -66,7 +66,7 @@ class TokenSequence:
         [0.0, 0.0, 1.0, 0.0, 1.0, 1.0]
         """
         parts = [np.asarray(part, np.int32) for turn in turns for part in turn]
-        said = np.concatenate([np.full(len(part), index % 2 == 1) for index, part in enumerate(parts)])
+        said = np.repeat(np.arange(len(parts)) % 2 == 1, [len(part) for part in parts])
 
         def where_said(values: npt.ArrayLike) -> Floats:
             column = np.zeros(len(said), np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.losses import LossSpec
 from rl.experience.experience import Experience
@@ -85,12 +87,15 @@ class TrainingStep:
         with self.watch("judge"):
             right_score = context.recipe.evaluation.pass_score
             self.batch = packed_rollouts(experience.usable, algorithm.config, right_score=right_score)
-            context.log_rollouts(experience.step, experience.rollouts)
         self.parts = mini_batches(
             self.batch.prompt_ids, algorithm.config.num_mini_batches, seed=f"{seed} {experience.step}"
         )
         self.held = context.engines.trainer.hold(self.batch, self.parts)
-        self._prepare()
+        with ThreadPoolExecutor(1) as writer:  # the disk is written to while the trainer works
+            logged = writer.submit(context.log_rollouts, experience.step, experience.rollouts)
+            self._prepare()
+            with self.watch("judge"):
+                logged.result()
 
     def _prepare(self) -> None:
         """Log-probabilities, the reference's, the critic's values, advantages: what the algorithm needs of them."""

@@ -73,9 +73,9 @@ def parquet_cell(file: str, position: int, column: str) -> dict[str, Any]:
     """One column of one row; the row group it lies in is kept, since the next row asked for may lie there too."""
     stat = Path(file).stat()
     parquet = _parquet_file(file, (stat.st_ino, stat.st_mtime_ns))  # a file written anew is another file
-    starts = _row_group_starts(parquet)
+    starts, names = _layout(parquet)
     group = bisect_right(starts, position) - 1
-    name = column if column in parquet.schema_arrow.names else column.partition(".")[0]
+    name = column if column in names else column.partition(".")[0]
     return {name: _row_group(parquet, group, name)[position - starts[group]].as_py()}
 
 
@@ -87,9 +87,10 @@ def _parquet_file(file: str, version: tuple[int, int]) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _row_group_starts(parquet: Any) -> list[int]:
+def _layout(parquet: Any) -> tuple[list[int], frozenset[str]]:
+    """The rows at which row groups start, and the columns' names, which Arrow makes anew whenever it is asked."""
     sizes = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
-    return list(accumulate(sizes, initial=0))[:-1]
+    return list(accumulate(sizes, initial=0))[:-1], frozenset(parquet.schema_arrow.names)
 
 
 @lru_cache(maxsize=4)
