@@ -8,6 +8,7 @@ from typing import Protocol
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
+from sampler.chat_text import spelt_out
 
 
 class RewardModel(Protocol):
@@ -33,13 +34,7 @@ def escape_control_tokens(comparison: AnswerComparison, control_tokens: Sequence
     Else an answer could end its turn and speak to the judge in another one.
     """
     first, second = (
-        replace(answer, text=_spelt_out(answer.text, control_tokens))
+        replace(answer, text=spelt_out(answer.text, control_tokens))
         for answer in (comparison.first, comparison.second)
     )
     return replace(comparison, first=first, second=second)
-
-
-def _spelt_out(text: str, control_tokens: Sequence[str]) -> str:
-    for token in control_tokens:
-        text = text.replace(token, f"{token[:1]} {token[1:]}")
-    return text

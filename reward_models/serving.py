@@ -14,6 +14,7 @@ from reward_models.pairwise import PairwiseRewardModel
 from reward_models.preference import holds_thought
 from reward_models.scalar import ScalarRewardModel
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head, load_value_head
+from sampler.chat_text import control_tokens
 from sampler.vllm_pool.pool import SamplerPool
 from sampler.vllm_pool.sampler_config import SamplerConfig
 from verifiers.errors import BadInput
@@ -34,21 +35,21 @@ def served(
     if not (path / "config.json").is_file():
         raise BadInput(f"judging.reward_model.path={path} is no checkpoint directory in the hub layout")
     tokenizer = AutoTokenizer.from_pretrained(path)
-    control_tokens = control_tokens_of(tokenizer)
+    never_obeyed = control_tokens_of(tokenizer)
     if has_value_head(path):
         head = checked_head(path)
         with SamplerPool(path, sampler, log_dir, pooling=True) as pool:
-            yield ScalarRewardModel(pool, head, control_tokens=control_tokens)
+            yield ScalarRewardModel(pool, head, control_tokens=never_obeyed)
     else:
         indicator_ids = indicator_token_ids(tokenizer)
         with SamplerPool(path, sampler, log_dir) as pool:
-            yield PairwiseRewardModel(pool, indicator_ids, control_tokens=control_tokens)
+            yield PairwiseRewardModel(pool, indicator_ids, control_tokens=never_obeyed)
 
 
 def control_tokens_of(tokenizer: Any) -> tuple[str, ...]:
     """The texts that a tokenizer reads as a turn's end, a picture, a thought and the like."""
-    added = [(str(token), token.special) for token in tokenizer.added_tokens_decoder.values()]
-    return tuple(text for text, special in added if special or holds_thought(text))
+    added = map(str, tokenizer.added_tokens_decoder.values())
+    return (*control_tokens(tokenizer), *filter(holds_thought, added))
 
 
 def checked_head(path: Path) -> Mapping[str, torch.Tensor]:

@@ -85,13 +85,24 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
     return options
 
 
+def _rows(file: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row number from 1, row), read as a run reads a prompt set, with the reference as its verifier gets it."""
+    from sampler.data.reference import row_reference
+    from sampler.rows.dataset_rows import dataset_rows
+
+    for row in dataset_rows(file):
+        values = dict(row.values)
+        if columns.reference in values or "reference_json" in values:
+            values[columns.reference] = row_reference(row, columns.reference)
+        yield int(row.location.rpartition(" ")[2]), values
+
+
 def _check_references(file: Path, columns: Columns, verifier: str | None, options: dict[str, Any]) -> None:
     from rich.table import Table
 
     from recipes.commands.output.console import plain_console
     from verifiers.counted import counted
     from verifiers.errors import BadInput
-    from verifiers.files.case_file import read_rows
     from verifiers.files.dataset_check import check_references
 
     num_rows = 0
@@ -100,7 +111,7 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
         nonlocal num_rows
         from verifiers.files.case_file import case_of
 
-        for number, row in read_rows(file):
+        for number, row in _rows(file, columns):
             num_rows += 1
             case = case_of({**row, columns.answer: "-"}, number, columns, verifier, options)
             yield number, case.verifier, dict(case.options), case.reference
@@ -134,14 +145,14 @@ def _judge_file(
 
     from recipes.commands.output.verdict_file import VerdictFile
     from verifiers.errors import BadInput
-    from verifiers.files.case_file import case_of, read_rows
+    from verifiers.files.case_file import case_of
     from verifiers.service.service import VerifierService
 
     waiting: deque[tuple[Case, Future[Verdict]]] = deque()
     seen: set[str] = set()
     thinking = False
     with VerdictFile(out) as verdicts, VerifierService(num_workers=workers, timeout_s=timeout_s) as service:
-        for number, row in read_rows(file):
+        for number, row in _rows(file, columns):
             case = case_of(row, number, columns, verifier, options)
             if case.case_id in seen:
                 raise BadInput(f"row {number}: the id {case.case_id!r} stands twice in column {columns.id!r}")

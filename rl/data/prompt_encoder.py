@@ -61,7 +61,7 @@ class PromptEncoder:
             if num_marks != len(files):
                 raise BadInput(
                     f"prompt {prompt.prompt_id} has {len(files)} {kind}s and its text {num_marks} placeholders: "
-                    f"a text must not contain {placeholder}"
+                    f"the chat template must write {placeholder} for each"
                 )
         return text
 
@@ -82,7 +82,10 @@ class PromptEncoder:
         return written
 
     def response(self, text: str) -> np.ndarray:
-        """[response tokens] int32, the end-of-turn token last, as the sampler would have drawn it."""
+        """[response tokens] int32, the end-of-turn token last, as the sampler would have drawn it; a text that ends in
+        it has it once."""
+        end = self.tokenizer.eos_token
+        text = text.rstrip().removesuffix(end) if text.rstrip().endswith(end) else text
         ids = [*self.tokenizer.encode(text, add_special_tokens=False), self.tokenizer.eos_token_id]
         return np.asarray(ids, np.int32)
 

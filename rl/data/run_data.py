@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -102,6 +103,12 @@ class RunData:
             {name: one.locations for name, one in sets.items()},
             [remark for one in sets.values() for remark in one.remarks],
         )
+
+    @property
+    def prompts_hash(self) -> str:
+        """SHA-256 of the prompts' ids in order: of what is asked, shown and expected, where ids are not one's own."""
+        ids = chain.from_iterable(self.locations.get(name, ()) for name in ("train", "heldout"))
+        return hashlib.sha256("\n".join(ids).encode()).hexdigest()
 
     def location_of(self, prompt_id: str, *names: str) -> str:
         """Where to find a prompt: its file and line in one of these sets (or in any), else its id."""

@@ -21,10 +21,11 @@ from rl.experience.judge import require_reward_model, reward_model_path
 from rl.experience.prompt_source import FixedSource
 from rl.experience.source import ExperienceSource
 from rl.families.family import forbidden_token_ids, load_family
-from rl.preflight.check import Check, Finding, not_asked, some_of
+from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.environment import check_environment
 from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
+from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
@@ -35,7 +36,7 @@ from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
 from verifiers.errors import HoneError
-from verifiers.registry import load_verifier
+from verifiers.files.dataset_check import ReferenceCheck
 
 SAMPLE = 200  # prompts looked at by the checks that tokenise
 
@@ -72,6 +73,7 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
     if not policies:
         yield not_asked("its tokenizer and engines", "there is no policy to start from")
         return
+    yield from check_thoughts(recipe, sets, policies[0].hub)
     yield from check_tokens(recipe, data, policies[0], run.path)
     if not quick:
         with Engines(
@@ -132,23 +134,17 @@ def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, policies: lis
 def _references(data: RunData) -> Finding:
     """Every reference, written as its verifier would accept it, must score 1 against itself."""
     prompts = [*data.train, *data.heldout]
-    failing, seen = [], set()
+    check, failing, seen = ReferenceCheck(), dict[str, str](), set()
     for prompt in prompts:
-        if prompt.verifier is None:
-            continue
-        key = (prompt.verifier, repr(sorted(prompt.verifier_options.items())), prompt.reference)
-        if key in seen:
+        key = (prompt.verifier, repr(sorted(prompt.verifier_options.items())), repr(prompt.reference))
+        if prompt.verifier is None or key in seen:
             continue
         seen.add(key)
-        verifier = load_verifier(prompt.verifier, prompt.verifier_options)
-        for answer in verifier.reference_answers(prompt.reference):
-            if verifier.judge(prompt.reference, FinalAnswer(answer)).score != 1.0:
-                failing.append(data.location_of(prompt.prompt_id))
-                break
+        if problem := check.problem(prompt.verifier, prompt.verifier_options, prompt.reference):
+            failing[data.location_of(prompt.prompt_id)] = problem
     if failing:
-        return Finding(
-            "failed", f"{counted(len(failing), 'reference')} wrong by their own verifier: {some_of(failing)}"
-        )
+        summary = f"{counted(len(failing), 'reference')} wrong by their own verifier: {some_of([*failing])}"
+        return Finding("failed", summary, [f"{where}: {why}" for where, why in failing.items()][:MOST_NAMED])
     return Finding("ok", f"{counted(len(seen), 'different reference')} of {counted(len(prompts), 'prompt')}")
 
 

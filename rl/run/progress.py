@@ -57,6 +57,7 @@ class StageProgress:
         self._clock = clock
         self._started_at = clock()
         self.on_advance: Callable[[], None] = lambda: None
+        self.note: Callable[[str], None] = lambda words: None
 
     def advance(self, num_steps: int = 1, **values: float | None) -> None:
         """Count steps done and show the newest values (`reward`, `tokens_per_s`); None keeps the last."""
@@ -143,7 +144,7 @@ class ProgressDisplay:
         """Show a stage for the length of the `with` block; `done_steps` were done by an earlier session."""
         assert self._stage is None, "one stage at a time"
         stage = StageProgress(title, total_steps, done_steps, self._clock)
-        stage.on_advance = self._tell_plainly
+        stage.on_advance, stage.note = self._tell_plainly, self.note
         self._stage = stage
         self._tell_plainly(at_once=True)
         try:

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic.dataclasses import dataclass
+
 
 @cache
 def describe_hardware() -> dict[str, Any]:
@@ -55,6 +57,29 @@ def content_hash(file: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as it was: the hash is asked only where size or time differ, which a copy changes too."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, file: Path) -> FileState:
+        stat = file.stat()
+        return cls(stat.st_size, stat.st_mtime_ns, content_hash(file))
+
+    def is_of(self, file: Path) -> bool:
+        """Whether the file has this content still."""
+        try:
+            stat = file.stat()
+            unmoved = (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
+            return unmoved or (stat.st_size == self.size and content_hash(file) == self.sha256)
+        except OSError:
+            return False
 
 
 @cache

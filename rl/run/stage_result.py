@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from reward_models.preference_report import PairReport
 from rl.run.policy_state import PolicyState, RunPath
+from rl.run.provenance import FileState
 from verifiers.errors import HoneError
 
 VERSION = 1  # of the records below; manifests before 2026-11-29 name none, which is 0
@@ -74,6 +75,8 @@ class PrepareResult(StageResult):
     kind = "prepare"
     policy: PolicyState
     paths: dict[str, str] = {}
+    files: dict[str, FileState] = {}  # the user's own data files
+    prompts_hash: str = ""
     num_train_prompts: int = 0
     num_heldout_prompts: int = 0
     num_cold_start_rows: int = 0

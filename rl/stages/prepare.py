@@ -9,15 +9,18 @@ from typing import Any
 from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import better_first, comparison_rows, training_of
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.run_data import RunData, build_data, load, long_prompts, refuse_leaks, without
+from rl.data.run_data import RunData, build_data, load, long_prompts, own_sets, refuse_leaks, without
 from rl.data.token_limits import longest_prompt, require_positions
 from rl.families.family import forbidden_token_ids, load_family
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
+from rl.run.provenance import FileState
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PrepareResult
 from rl.stages.stage import Stage, StageContext
+from sampler.rows.dataset_rows import dataset_files
 from verifiers.counted import counted
+from verifiers.errors import BadInput
 
 CORPUS_PAIRS = 4000  # comparisons from which a tiny tokenizer learns their words
 
@@ -67,6 +70,8 @@ class PrepareStage(Stage[PrepareResult]):
         with context.watch("load"):
             data = load(paths, run_path, family.image_limits)
             refuse_leaks(data)
+        for remark in data.remarks:
+            context.progress.note(f"! {remark}")
         context.engines.warm_up(context.needs)  # beside what follows, which has one core busy
         if data.train:
             algorithm_of(recipe.rl).check(data.train)
@@ -87,6 +92,13 @@ class PrepareStage(Stage[PrepareResult]):
             num_heldout_prompts=len(self.data.heldout),
             num_cold_start_rows=len(self.data.cold_start),
             too_long={"limit_tokens": limit, "prompt_ids": too_long},
+            files={
+                str(file.absolute()): FileState.of(file)
+                for path in own_sets(recipe).values()
+                if Path(path).exists()
+                for file in dataset_files(Path(path))
+            },
+            prompts_hash=data.prompts_hash,
         )
 
     def summary(self, result: PrepareResult) -> str:
@@ -100,8 +112,20 @@ class PrepareStage(Stage[PrepareResult]):
 
 
 def prepared_data(result: PrepareResult, run_path: Path) -> RunData:
-    """Read again what an earlier process prepared."""
-    return without(load(result.paths, run_path), result.too_long.get("prompt_ids", ()))
+    """Read again what an earlier process prepared. Raises: BadInput where it is no longer what it was."""
+    for name, state in result.files.items():
+        if not state.is_of(Path(name)):
+            raise _changed(name, run_path)
+    data = load(result.paths, run_path)
+    if result.prompts_hash not in ("", data.prompts_hash):
+        raise _changed("a picture or video of the prompts", run_path)
+    return without(data, result.too_long.get("prompt_ids", ()))
+
+
+def _changed(what: str, run_path: Path) -> BadInput:
+    return BadInput(
+        f"{what} has changed since run {run_path.name} began: take back what it was, or give the run another name="
+    )
 
 
 def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:

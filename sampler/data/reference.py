@@ -9,6 +9,7 @@ from typing import Any
 
 from sampler.data.prompt_messages import checked_text
 from sampler.prompt import Reference
+from sampler.rows.row import DatasetRow, column_value
 from verifiers.errors import BadInput
 from verifiers.plain_value import number_text
 
@@ -43,6 +44,17 @@ def read_reference(value: Any, *, is_typed: bool = False) -> Reference | None:
         raise BadInput(f"a reference is text, a number, or a list or mapping of plain JSON: {why}") from None
     plain: Reference = json.loads(checked_text(text))
     return plain
+
+
+def row_reference(row: DatasetRow, column: str) -> Reference | None:
+    """Of a row whose references are in this column, or in `reference_json`. Raises `BadInput` naming the row."""
+    as_json = row.values.get("reference_json")
+    try:
+        if as_json is not None:
+            return reference_of_json(as_json)
+        return read_reference(column_value(row.values, column), is_typed=row.is_typed)
+    except BadInput as why:
+        raise BadInput(f"{row.location}, column {column!r}: {why}") from None
 
 
 def reference_of_json(text: str) -> Reference | None:

@@ -18,7 +18,7 @@ from sampler.rows.arrow_table import hub_table, plain_rows, row_group_parts
 from sampler.rows.row import DatasetRow, RowAddress, one_line
 from verifiers.errors import BadInput
 
-SUFFIXES = (".jsonl", ".json", ".parquet")
+SUFFIXES = (".jsonl", ".json", ".parquet", ".ndjson")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _HUB_NOTES = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
@@ -98,7 +98,7 @@ def _near_file(path: Path) -> str:
 def _file_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
     if file.suffix == ".parquet":
         return [partial(_parquet_rows, file, groups, first) for groups, first in row_group_parts(file)]
-    if file.suffix in (".json", ".jsonl"):
+    if file.suffix in SUFFIXES:
         return [partial(_json_rows, file)]
     raise BadInput(f"{file}: a data file ends in {', '.join(SUFFIXES)}")
 

@@ -1,11 +1,10 @@
-"""Cases read from a JSONL or Parquet file, row by row."""
+"""Cases of the rows of a file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from verifiers.answer import FinalAnswer
@@ -29,48 +28,6 @@ class Columns:
     expects_thought: bool = True
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row number from 1, row) of a JSONL or Parquet file. Raises `BadInput` naming the line."""
-    if not path.is_file():
-        raise BadInput(f"no such file: {path}")
-    if path.suffix == ".parquet":
-        yield from _parquet_rows(path)
-    elif path.suffix in (".jsonl", ".ndjson", ".json"):
-        yield from _jsonl_rows(path)
-    else:
-        raise BadInput(f"{path.name}: expected a .jsonl or .parquet file")
-
-
-def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as why:
-                raise BadInput(f"{path.name}, line {number}: not JSON ({why})") from None
-            if not isinstance(row, dict):
-                raise BadInput(
-                    f"{path.name}, line {number}: expected a JSON object, got {type(row).__name__}"
-                )
-            yield number, row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow as arrow
-    from pyarrow import parquet
-
-    number = 0
-    try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except arrow.ArrowException as why:
-        raise BadInput(f"{path.name}: not a readable Parquet file ({why})") from None
-
-
 def case_of(
     row: Mapping[str, Any], number: int, columns: Columns, verifier: str | None, options: Mapping[str, Any]
 ) -> Case:
@@ -86,7 +43,8 @@ def case_of(
     if not isinstance(name, str):
         raise BadInput(f"{where}: no verifier; pass --verifier or give the row a {columns.verifier!r} column")
     merged = dict(options) if name == verifier else {}
-    merged.update(_row_options(row.get(columns.options), where, columns.options))
+    column = columns.options if columns.options in row else "verifier_options"  # as a prompt set has it
+    merged.update(_row_options(row.get(column), where, column))
     raw_id = row.get(columns.id)
     return Case(
         case_id=str(number if raw_id is None else raw_id),

@@ -16,6 +16,7 @@ from rl.engines.placement import Placement
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
 from rl.preflight.environment import check_environment
+from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import comparison_room, response_room
 from rl.program import program_of
 from rl.recipe.recipe import Recipe
@@ -62,6 +63,8 @@ def _checks(recipe: Recipe, *, learns_policy: bool) -> Iterator[Check]:
     yield from check_environment(recipe)
     if learns_policy:
         yield Check("responses are compared in groups", partial(_groups, recipe, sets))
+    hub = None if recipe.model.path is None else Path(recipe.model.path)
+    yield from check_thoughts(recipe, sets, hub)
     yield Check("prompts and responses fit", partial(response_room, recipe))
     if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
         yield Check("comparisons fit the reward model", partial(comparison_room, recipe))
