@@ -55,10 +55,13 @@ def compute_advantages(
     if estimator.needs_critic and values is None:
         raise BadInput(f"rl.advantage={estimator.name!r} needs a critic's values, and there is no critic")
     dtype = torch.float64 if estimator.needs_critic else torch.float32  # sums over a whole response
-    by_std = config.normalize_by_std
+    by_std, lengths = config.normalize_by_std, torch.tensor(response_lengths)
+    added = token_rewards or [np.zeros(length, np.float32) for length in response_lengths]
+    at_tokens = _padded(added, response_lengths, dtype)
+    at_tokens[torch.arange(len(lengths)), lengths - 1] += torch.tensor(rewards, dtype=dtype)
     offered = {
-        "token_level_rewards": _rewards_at_tokens(rewards, token_rewards, response_lengths, dtype),
-        "response_mask": _response_mask(response_lengths, dtype),
+        "token_level_rewards": at_tokens,
+        "response_mask": (torch.arange(max(response_lengths)) < lengths[:, None]).to(dtype),
         "index": np.asarray(group_ids, dtype=object),
         "config": AlgoConfig(
             adv_estimator=estimator.name, gamma=config.gamma, norm_adv_by_std_in_grpo=by_std
@@ -103,30 +106,6 @@ def _check_groups(name: str, group_ids: Sequence[str]) -> None:
             f"rl.advantage={name!r} compares responses of one prompt, but prompt {ids[counts.argmin()]} "
             "has a single judged response: raise rl.samples_per_prompt or use another estimator"
         )
-
-
-def _rewards_at_tokens(
-    rewards: Sequence[float],
-    token_rewards: Sequence[Floats] | None,
-    lengths: Sequence[int],
-    dtype: torch.dtype,
-) -> torch.Tensor:
-    """``token_rewards`` plus each response's reward on its last token, [responses, longest response]."""
-    import torch
-
-    if token_rewards is None:
-        at_tokens = torch.zeros(len(lengths), max(lengths), dtype=dtype)
-    else:
-        at_tokens = _padded(token_rewards, lengths, dtype)
-    at_tokens[torch.arange(len(lengths)), torch.tensor(lengths) - 1] += torch.tensor(rewards, dtype=dtype)
-    return at_tokens
-
-
-def _response_mask(lengths: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-    """1 at a response's tokens and 0 behind them, [responses, longest response]."""
-    import torch
-
-    return (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(dtype)
 
 
 def _padded(rows: Sequence[Floats], lengths: Sequence[int], dtype: torch.dtype) -> torch.Tensor:

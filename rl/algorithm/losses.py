@@ -99,7 +99,9 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     loss, policy_metrics = _policy_loss(spec, inputs, logprobs)
     metrics |= policy_metrics
     if "ref_logprobs" in inputs.columns:  # its KL is reported for samples without a coefficient too
-        kl = _reference_kl(logprobs, inputs.columns["ref_logprobs"], spec.kl_estimator)
+        from verl.trainer.ppo.core_algos import kl_penalty  # see http://joschu.net/blog/kl-approx.html
+
+        kl = kl_penalty(logprobs, inputs.columns["ref_logprobs"], spec.kl_estimator)
         loss = loss + _aggregated(kl * inputs.scalars["kl_coef"][:, None], spec, inputs)
         metrics["ref_kl_sum"] = _sum(kl, mask)
     if spec.positive_nll_coef:
@@ -247,14 +249,6 @@ def _policy_loss(
     num_tokens = float(inputs.mask.sum())
     sums = {f"{name.removeprefix('actor/')}_sum": float(mean) * num_tokens for name, mean in means.items()}
     return loss, metrics | sums
-
-
-def _reference_kl(logprobs: torch.Tensor, ref_logprobs: torch.Tensor, estimator: str) -> torch.Tensor:
-    """KL(policy, reference) estimated at each token (http://joschu.net/blog/kl-approx.html)."""
-    from verl.trainer.ppo.core_algos import kl_penalty
-
-    kl: torch.Tensor = kl_penalty(logprobs, ref_logprobs, estimator)
-    return kl
 
 
 def _positive_nll(logprobs: torch.Tensor, inputs: LossInputs) -> torch.Tensor:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -89,9 +90,7 @@ class AnswerPairs:
     num_dropped: int
 
     @classmethod
-    def of(
-        cls, comparisons: Sequence[AnswerComparison], encoder: PromptEncoder, *, max_tokens: int
-    ) -> AnswerPairs:
+    def of(cls, comparisons: Sequence[AnswerComparison], encoder: PromptEncoder, *, max_tokens: int) -> Self:
         """From comparisons whose first answer is the better one. Raises: BadInput for a text with a placeholder."""
         sequences: list[TokenSequence] = []
         index_of: dict[str, int | None] = {}  # None: too long

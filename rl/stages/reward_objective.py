@@ -59,7 +59,7 @@ def reward_objective(
     """From pairs whose first answer is the better one. Raises: BadInput where all are longer than ``max_tokens``."""
     objective: RewardObjective
     if kind == "scalar":
-        objective = ScalarObjective(AnswerPairs.of(pairs, encoder, max_tokens=max_tokens))
+        objective = ScalarObjective.of(pairs, encoder, max_tokens=max_tokens)
     else:
         objective = PairwiseObjective(*sft_sequences(comparison_rows(pairs), encoder, max_tokens=max_tokens))
     if not objective.num_items:
@@ -102,33 +102,26 @@ class PairwiseObjective:
         export_policy(trainer, base, target)
 
 
-@dataclass(frozen=True, eq=False)
-class ScalarObjective:
+class ScalarObjective(AnswerPairs):
     """The Bradley-Terry likelihood; items are pairs, those of one prompt together, so that an answer is read once for
     all of them (Ouyang et al., 2203.02155, section 3.5). It trains the trainer's critic; the policy stays."""
 
-    pairs: AnswerPairs
-
     @property
     def num_items(self) -> int:
-        return self.pairs.num_pairs
-
-    @property
-    def num_dropped(self) -> int:
-        return self.pairs.num_dropped
+        return self.num_pairs
 
     def begin(self, trainer: Trainer, base: Path) -> None:
         trainer.load_critic(base)
 
     def draws(self, seed: str) -> Iterator[tuple[int, int]]:
-        for index in epochs_of(len(self.pairs.lists), seed=seed):
-            yield from self.pairs.lists[index]
+        for index in epochs_of(len(self.lists), seed=seed):
+            yield from self.lists[index]
 
     def steps(
         self, trainer: Trainer, batches: Sequence[Sequence[tuple[int, int]]], rates: Sequence[float]
     ) -> list[dict[str, float]]:
         return [
-            preference_step(trainer, *self.pairs.batch(batch), rate)
+            preference_step(trainer, *self.batch(batch), rate)
             for batch, rate in zip(batches, rates, strict=True)
         ]
 
