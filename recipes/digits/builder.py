@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.digits.picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
@@ -23,25 +23,6 @@ from verifiers.errors import BadInput, near_name
 
 SOURCE = "digits"
 MAX_DRAWS = 500  # for one more distinct prompt: runs out only when far more are asked for than there are
-
-
-@dataclass(frozen=True)
-class DigitsShape:
-    """Which questions are asked, about pictures of how many digits, and where the digits stand."""
-
-    question_types: tuple[str, ...] = QUESTION_TYPES
-    min_digits: int = 2
-    max_digits: int = 4
-    random_cells: bool = False
-
-    def draw(self, bank: DigitBank, question_type: str, rng: random.Random) -> tuple[Prompt, DigitQuestion]:
-        """A random picture of this shape with a question of that type."""
-        while True:
-            num_digits = rng.randint(self.min_digits, self.max_digits)
-            picture = draw_picture(bank, rng, num_digits, random_cells=self.random_cells)
-            question = ask(picture, question_type, rng)
-            if question is not None:
-                return prompt_of(picture, question), question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +68,15 @@ class DigitsOptions:
         if self.heldout_frac in (0, 1):
             raise BadInput("heldout_frac leaves both splits something: it is between 0 and 1")
 
+    def draw(self, bank: DigitBank, question_type: str, rng: random.Random) -> tuple[Prompt, DigitQuestion]:
+        """A random picture with a question of that type."""
+        while True:
+            num_digits = rng.randint(self.min_digits, self.max_digits)
+            picture = draw_picture(bank, rng, num_digits, random_cells=self.random_cells)
+            question = ask(picture, question_type, rng)
+            if question is not None:
+                return prompt_of(picture, question), question
+
 
 @takes_fields_of(DigitsOptions)
 def build_digits(out_dir: str | os.PathLike[str], options: DigitsOptions) -> dict[str, Path]:
@@ -100,26 +90,15 @@ def build_digits(out_dir: str | os.PathLike[str], options: DigitsOptions) -> dic
 
 def draw_digits(options: DigitsOptions) -> tuple[list[Prompt], list[Prompt], list[SftRow]]:
     """Train prompts, held-out prompts and cold-start rows. Raises `BadInput` when there are not so many prompts."""
-    types = options.question_types
-    shape = DigitsShape(tuple(types), options.min_digits, options.max_digits, options.random_cells)
     train_bank, heldout_bank = digit_banks(options.heldout_frac, options.split_seed)
 
     def rng(of: str) -> random.Random:
         return random.Random(f"digits {of} {options.seed}")
 
-    train = distinct_prompts(train_bank, shape, options.num_train_prompts, rng("train"))
-    heldout = distinct_prompts(heldout_bank, shape, options.num_heldout_prompts, rng("heldout"))
-    rows = cold_start_rows(
-        train_bank,
-        replace(shape, question_types=tuple(options.cold_start_question_types or types)),
-        options.num_cold_start_rows,
-        rng("cold start"),
-        easy_frac=options.easy_frac,
-        broken_frac=options.broken_frac,
-        transcribe_frac=options.transcribe_frac,
-        exclude={prompt.prompt_id for prompt in train},
-    )
-    return train, heldout, rows
+    train = distinct_prompts(train_bank, options, options.num_train_prompts, rng("train"))
+    heldout = distinct_prompts(heldout_bank, options, options.num_heldout_prompts, rng("heldout"))
+    seen = {prompt.prompt_id for prompt in train}
+    return train, heldout, cold_start_rows(train_bank, options, rng("cold start"), exclude=seen)
 
 
 def save_sets(
@@ -137,13 +116,13 @@ def save_sets(
     }
 
 
-def distinct_prompts(bank: DigitBank, shape: DigitsShape, num: int, rng: random.Random) -> list[Prompt]:
+def distinct_prompts(bank: DigitBank, options: DigitsOptions, num: int, rng: random.Random) -> list[Prompt]:
     """`num` different prompts, question types in turn. Raises `BadInput` when there are not so many."""
     prompts: dict[str, Prompt] = {}
     while len(prompts) < num:
-        question_type = shape.question_types[len(prompts) % len(shape.question_types)]
+        question_type = options.question_types[len(prompts) % len(options.question_types)]
         for _ in range(MAX_DRAWS):
-            prompt, _question = shape.draw(bank, question_type, rng)
+            prompt, _question = options.draw(bank, question_type, rng)
             if prompt.prompt_id not in prompts:
                 prompts[prompt.prompt_id] = prompt
                 break
@@ -155,35 +134,28 @@ def distinct_prompts(bank: DigitBank, shape: DigitsShape, num: int, rng: random.
 
 
 def cold_start_rows(
-    bank: DigitBank,
-    shape: DigitsShape,
-    num: int,
-    rng: random.Random,
-    *,
-    easy_frac: float,
-    broken_frac: float,
-    transcribe_frac: float,
-    exclude: Collection[str] = (),
+    bank: DigitBank, options: DigitsOptions, rng: random.Random, *, exclude: Collection[str]
 ) -> list[SftRow]:
     """SFT rows of mixed quality, question types in turn.
 
     `transcribe_frac` of all rows ask for the digits themselves, which brings reading forward; of the others,
     `easy_frac` have an empty thought and, independently, `broken_frac` a broken format.
     """
+    types = options.cold_start_question_types or options.question_types
     rows: list[SftRow] = []
     num_questions = 0
-    while len(rows) < num:
-        transcribe = rng.random() < transcribe_frac
-        question_type = shape.question_types[num_questions % len(shape.question_types)]
-        prompt, question = shape.draw(bank, "transcribe" if transcribe else question_type, rng)
+    while len(rows) < options.num_cold_start_rows:
+        transcribe = rng.random() < options.transcribe_frac
+        question_type = "transcribe" if transcribe else types[num_questions % len(types)]
+        prompt, question = options.draw(bank, question_type, rng)
         if prompt.prompt_id in exclude:
             continue
         if transcribe:
             rows.append(SftRow(prompt, question.response()))
             continue
         num_questions += 1
-        easy = rng.random() < easy_frac
-        broken = rng.random() < broken_frac
+        easy = rng.random() < options.easy_frac
+        broken = rng.random() < options.broken_frac
         response = question.broken_response(rng, easy=easy) if broken else question.response(easy=easy)
         rows.append(SftRow(prompt, response))
     return rows

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes.digits.builder import DigitsShape, distinct_prompts
+from recipes.digits.builder import DigitsOptions, distinct_prompts
 from recipes.digits.picture import digit_banks
 from recipes.digits.question import QUESTION_TYPES
 from reward_models.preference import save_preferences
@@ -27,11 +27,11 @@ def build_preferences(
     split_seed: int = 0,
 ) -> dict[str, Path]:
     """Write `train.parquet` and `heldout.parquet`; returns their paths. Held-out handwriting is never trained on."""
-    shape = DigitsShape(tuple(question_types), min_digits, max_digits)
+    options = DigitsOptions(question_types=question_types, min_digits=min_digits, max_digits=max_digits)
     written = {}
     banks = zip(("train", "heldout"), digit_banks(heldout_frac, split_seed), strict=True)
     for (name, bank), num in zip(banks, (num_train_prompts, num_heldout_prompts), strict=True):
-        prompts = distinct_prompts(bank, shape, num, random.Random(f"preferences {name} {seed}"))
+        prompts = distinct_prompts(bank, options, num, random.Random(f"preferences {name} {seed}"))
         lists = synthetic_preferences(prompts, seed=seed)
         written[name] = save_preferences(Path(out_dir) / f"{name}.parquet", lists)
     return written

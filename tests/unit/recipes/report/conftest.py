@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from recipes.digits.builder import DigitsShape
+from recipes.digits.builder import DigitsOptions
 from recipes.digits.picture import digit_banks
 from recipes.digits.question import DigitQuestion
 from sampler.data.prompt_dataset import save_prompts
@@ -45,7 +45,7 @@ RECIPE = "name: digits\nseed: 7\nrl:\n  steps: 30\n  learning_rate: 2.0e-4\neval
 
 def ask_many(num: int, seed: str, heldout: bool) -> list[Asked]:
     rng = random.Random(seed)
-    shape = DigitsShape()
+    shape = DigitsOptions()
     bank = digit_banks(0.2, 0)[heldout]
     types = shape.question_types
     return [shape.draw(bank, types[index % len(types)], rng) for index in range(num)]
