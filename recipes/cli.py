@@ -7,7 +7,9 @@ import importlib
 import importlib.util
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from typer.main import get_command
 FLOORS = ("recipes", "rl", "reward_models", "sampler", "verifiers")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED = 1, 2, 130, 141, 143
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,6 @@ COMMANDS: dict[str, CommandLine] = {
 }
 
 
-class ReaderGone(Exception):
-    """Whoever reads the output has closed the pipe, as `head` does."""
-
-
 class LazyGroup(TyperGroup):
     """Knows its commands by name and help line; imports one only when it is called or asked for its own help."""
 
@@ -93,20 +91,13 @@ class LazyGroup(TyperGroup):
         try:
             return super().make_context(*arguments, **settings)
         except BrokenPipeError:
-            raise ReaderGone from None
+            raise SystemExit(EXIT_PIPE) from None
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            line = COMMANDS.get(ctx.invoked_subcommand or "")
-            print(
-                f"\nhone: interrupted{'; the same command resumes' if line and line.resumes else ''}",
-                file=sys.stderr,
-            )
-            raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:  # Typer would end with 1
-            raise ReaderGone from None
+            raise SystemExit(EXIT_PIPE) from None
 
 
 app = typer.Typer(
@@ -138,16 +129,20 @@ def hone(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line. Exit status: 0, 1 failed, 2 bad usage or input, 130 interrupted, 141 its reader has gone."""
+    """Run a command line. Exit status: 0, 1 failed, 2 bad usage or input, 130 interrupted, 141 its reader has gone, 143
+    terminated."""
     _expect_narrow_streams()
     gc.set_threshold(50_000)  # by default the collector takes a fifth of the time of all imports
+    if threading.current_thread() is threading.main_thread() and not signal.getsignal(signal.SIGTERM):
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does for itself later
     try:
         status = _run(arguments)
         sys.stdout.flush()
-        return status
-    except (BrokenPipeError, ReaderGone):
+    except BrokenPipeError:
+        status = EXIT_PIPE
+    if status == EXIT_PIPE:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes as it ends
-        return EXIT_PIPE
+    return status
 
 
 def _expect_narrow_streams() -> None:
@@ -172,6 +167,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _usage_error(why)
     except typer.Abort:
         return _fail("aborted", EXIT_FAILED)
+    except SystemExit as stop:
+        if stop.code == signal.SIGTERM:
+            return _stopped("terminated", given, EXIT_TERMINATED)
+        if stop.code != EXIT_PIPE:
+            raise
+        return EXIT_PIPE
     except HoneError as why:
         if os.environ.get("HONE_DEBUG", "0") not in ("", "0"):
             raise
@@ -185,6 +186,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         if debugging or (why.filename is None and why.errno not in FULL):
             raise
         return _fail(refusal(why), EXIT_BAD_INPUT)
+    if result == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C
+        return _stopped("interrupted", given, EXIT_INTERRUPTED)
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 
@@ -213,6 +216,12 @@ def _usage_error(why: typer.TyperException) -> int:
         return EXIT_BAD_INPUT
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
     return _fail(why.format_message().rstrip(".") + hint, EXIT_BAD_INPUT)
+
+
+def _stopped(how: str, arguments: Sequence[str], status: int) -> int:
+    line = COMMANDS.get(arguments[0]) if arguments else None
+    print(f"\nhone: {how}{'; the same command resumes' if line and line.resumes else ''}", file=sys.stderr)
+    return status
 
 
 def _fail(message: str, status: int) -> int:

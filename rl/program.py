@@ -67,7 +67,7 @@ def rounds(run: Runner) -> None:
             return
         harvest = run(HarvestStage(round_index), policy)
         if not harvest.num_hard:
-            run.note("no prompt is hard any more: the prompt pool is exhausted")
+            run.note("no prompt is hard: there is nothing to go on with")
             return
         harvests.append(harvest)
 

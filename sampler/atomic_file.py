@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,6 +28,15 @@ def write_atomically(path: Path, text: str) -> None:
     """The whole text or the file that was there before."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")
+
+
+def require_writable(path: Path) -> None:
+    """Raises: OSError now, and not at the end of the work, where ``path`` cannot be written."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with suppress(FileNotFoundError), written_whole(path) as temporary:
+        temporary.write_text("x")
+        temporary.unlink()
 
 
 def point_to(link: Path, target: Path) -> None:

@@ -16,5 +16,5 @@ RunPath = Annotated[
 FinishedRun = Annotated[
     Path, typer.Argument(help="A finished hybrid run: its SFT policy, reward model and data.")
 ]
-CaseTable = Annotated[str | None, typer.Option(help="Its case table (JSONL), if not in the usual place.")]
+CaseTable = Annotated[Path | None, typer.Option(help="Its case table (JSONL), if not in the usual place.")]
 VerifierName = Annotated[str, typer.Argument(help="Kind, plug-in name or package.module:Name.")]

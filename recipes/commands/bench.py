@@ -67,8 +67,7 @@ def ablation(
     samples: Annotated[int, typer.Option(min=1, help="Samples a held-out prompt.")] = 4,
 ) -> None:
     """Hybrid PPO with one part left out at a time, from one SFT policy: medians, a table and a page."""
-    from rich.console import Console
-
+    from recipes.commands.output.console import plain_console
     from rl.run.output import command_log
     from rl.run.progress import ProgressDisplay
 
@@ -76,7 +75,7 @@ def ablation(
         from recipes.benchmarks.ablation import run_ablation
         from recipes.benchmarks.ablation_page import page, table
 
-        with ProgressDisplay(Console(file=terminal)) as display:
+        with ProgressDisplay(plain_console(terminal)) as display:
             sizes = {"steps": steps, "rollouts": rollouts, "samples": samples}
             result = run_ablation(run, out, seeds=range(1, seeds + 1), **sizes, display=display)
         (out / "ablation.html").write_text(page(result, "Hybrid PPO, one part left out at a time"))
@@ -115,13 +114,13 @@ def verifiers(
 
         print(run_with_faults(faults))
         return
-    from rich.console import Console
     from rich.table import Table
 
+    from recipes.commands.output.console import plain_console
     from verifiers.bench.benchmark import compare_graders
     from verifiers.bench.service_scaling import measure_scaling
 
-    console = Console()
+    console = plain_console()
     columns = ("grader", "cases/s", "median ms", "p99 ms", "accuracy", "false positives")
     table = Table(*columns, title=f"{cases} cases, CPU time")
     measured = compare_graders(cases, rounds)

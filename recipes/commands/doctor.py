@@ -18,8 +18,7 @@ def doctor(
     """Preflight: what would fail in an hour fails in a minute. Exit status 1 when a check fails."""
     import tempfile
 
-    from rich.console import Console
-
+    from recipes.commands.output.console import plain_console
     from recipes.settings.recipe_file import load_recipe
     from rl.run.output import command_log
 
@@ -29,7 +28,9 @@ def doctor(
         from recipes.commands.output.console import all_pass
         from rl.preflight.examine import examine
 
-        is_sound = all_pass(examine(settings, Path(scratch), log.parent, quick=quick), Console(file=terminal))
+        is_sound = all_pass(
+            examine(settings, Path(scratch), log.parent, quick=quick), plain_console(terminal)
+        )
     if not is_sound:
         if log.exists():
             typer.echo(f"logs: {log.parent}")

@@ -37,16 +37,19 @@ def evaluate_policy(
     import json
 
     from recipes.settings.recipe_file import load_recipe
+    from sampler.atomic_file import require_writable, write_atomically
     from verifiers.errors import BadInput
 
     settings = load_recipe(recipe, overrides or [])
+    if out is not None:
+        require_writable(out)
     checkpoints = policy or [Path(settings.run_dir) / "policy"]
     for hub in checkpoints:
         if not (hub / "config.json").is_file():
             raise BadInput(f"no policy at {hub}: give --policy a checkpoint directory in the hub layout")
     figures = _evaluate(settings, [hub.resolve() for hub in checkpoints], prompts)
     if out is not None:
-        out.write_text(json.dumps(figures[0] if len(figures) == 1 else figures, indent=2))
+        write_atomically(out, json.dumps(figures[0] if len(figures) == 1 else figures, indent=2))
 
 
 def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None) -> list[dict[str, Any]]:
@@ -81,6 +84,8 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
             results = evaluate_policies(runner, checkpoints)
         for hub, result in zip(checkpoints, results, strict=True):
             print_figures(console, str(hub), result.to_json(run.path))
+            for warning in result.warnings:
+                console.print(f"! {warning}", highlight=False)
         for before, after in pairwise(results):
             console.print(_flipped(run.path, before.stage, after.stage, settings.evaluation.pass_score))
     return [result.to_json(run.path) for result in results]

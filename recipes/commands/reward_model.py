@@ -78,6 +78,7 @@ def score(
 
     from recipes.commands.output.score_file import read_comparisons
     from rl.experience.judge import require_reward_model
+    from sampler.atomic_file import require_writable
     from sampler.vllm_pool.sampler_config import SamplerConfig
     from verifiers.errors import BadInput
 
@@ -93,6 +94,8 @@ def score(
     except ValidationError as why:
         raise BadInput(f"--device {device!r}: {why.errors()[0]['msg']}") from None
     require_reward_model(model, "--model")
+    if out is not None:
+        require_writable(out)
     comparisons = read_comparisons(file, expects_thought=expects_thought)
     if not _score(comparisons, model.resolve(), sampler, out):
         raise typer.Exit(1)
@@ -102,8 +105,7 @@ def _score(
     comparisons: Sequence[AnswerComparison], model: Path, sampler: SamplerConfig, out: Path | None
 ) -> bool:
     """Whether every answer could be scored."""
-    from rich.console import Console
-
+    from recipes.commands.output.console import plain_console
     from recipes.commands.output.score_file import scored, words_of, write_scores
     from rl.run.output import command_log, scratch_with_logs
 
@@ -116,7 +118,7 @@ def _score(
         from rl.run.ray_session import ray_session
 
         rows = []
-        with ProgressDisplay(Console(file=terminal)) as display, ray_session(2, 512):
+        with ProgressDisplay(plain_console(terminal)) as display, ray_session(2, 512):
             with display.stage("score", total_steps=len(comparisons)) as progress:
                 with served(model, sampler, scratch / "logs") as reward_model:
                     for row in scored(comparisons, reward_model.compare):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,8 +41,6 @@ def check_verifier(
     ray: Annotated[bool, typer.Option(help="Judge in a Ray actor too (some seconds to start).")] = True,
 ) -> None:
     """Run the conformance kit on one verifier; exit status 1 when a check fails."""
-    from pathlib import Path
-
     from rich.table import Table
     from rich.text import Text
 
@@ -53,7 +52,7 @@ def check_verifier(
         from rl.experience.verifier_actor import judge_in_actor
 
         places["from a Ray actor"] = judge_in_actor
-    results = check_conformance(name, Path(cases) if cases else None, places)
+    results = check_conformance(name, cases, places)
     colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
     table = Table("check", "result", "seconds", "what to do", title=f"verifier {name}")
     for result in results:
@@ -70,28 +69,30 @@ def fuzz_verifier(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 60.0,
     seed: Annotated[int, typer.Option(help="Another seed tries other answers.")] = 0,
     cases: CaseTable = None,
-    out: Annotated[str | None, typer.Option(help="Write what was found as JSONL.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write what was found as JSONL.")] = None,
 ) -> None:
     """Judge answers bent out of its cases; exit status 1 when one hangs, crashes, fails or is slow."""
     import dataclasses
     import json
-    from pathlib import Path
 
     from rich.table import Table
     from rich.text import Text
 
     from recipes.commands.output.console import plain_console
+    from sampler.atomic_file import require_writable, write_atomically
     from verifiers.counted import counted
     from verifiers.kit.fuzz import fuzz
     from verifiers.verifier import shown
 
     console = plain_console()
+    if out is not None:
+        require_writable(out)
     with console.status(Text(f"fuzzing {name}")) as status:
         report = fuzz(
             name,
             seconds=seconds,
             seed=seed,
-            cases=Path(cases) if cases else None,
+            cases=cases,
             progress=lambda tried, found: status.update(
                 Text(f"fuzzing {name}: {counted(tried, 'answer')}, {counted(found, 'finding')}")
             ),
@@ -102,7 +103,7 @@ def fuzz_verifier(
     )
     if out is not None:
         rows = (json.dumps(dataclasses.asdict(finding)) + "\n" for finding in report.findings)
-        Path(out).write_text("".join(rows), encoding="utf-8")
+        write_atomically(out, "".join(rows))
     if report.findings:
         table = Table("problem", "answer", "reference")
         for finding in report.findings[:10]:

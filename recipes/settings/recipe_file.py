@@ -170,6 +170,8 @@ def _override(text: str) -> DictConfig:
     found = _OVERRIDE.fullmatch(text)
     if found is None:
         raise BadInput(f"override {text!r} is not of the form key=value, such as rl.steps=50")
+    if found["key"] == "name":  # whatever it looks like: a job's number, a date
+        return OmegaConf.create({"name": found["value"]})
     try:
         return OmegaConf.from_dotlist([text])
     except yaml.MarkedYAMLError as why:

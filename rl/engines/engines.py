@@ -14,7 +14,7 @@ from rl.engines.odd_pictures import odd_pictures
 from rl.engines.placement import Placement
 from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge, asking, scoring
-from rl.families.family import forbidden_token_ids, load_family
+from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.ray_session import ray_for
@@ -150,12 +150,14 @@ class Engines:
         return pool
 
     def _start_sampler(self) -> None:
+        require_whole(self._held.hub)
         self._sampler, self._warm_sampler = self._warm_sampler or self._new_sampler(), None
         self._sampler.start()
 
     def _start_trainer(self) -> None:
         from rl.trainer.trainer import Trainer
 
+        require_whole(self._held.hub)
         device = Placement.of(self.recipe).trainer_device
         self._trainer = Trainer(
             self.recipe.trainer, self.recipe.model, self._held.hub, self.log_dir, device=device

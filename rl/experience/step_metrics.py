@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.losses import explained_variance
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
@@ -77,6 +78,31 @@ def train_metrics(
         "train/entropy": entropy,
         "train/tokens_per_s": batch.num_tokens / max(1e-9, watch.seconds["train"]),
     }
+
+
+def warnings_of(steps: Sequence[Mapping[str, float]], algorithm: Algorithm) -> tuple[str, ...]:
+    """What makes all of these steps vain although none fails: no response ends, or no reward tells one from another."""
+
+    def always(name: str, value: float) -> bool:
+        return bool(steps) and all(metrics.get(name) == value for metrics in steps)
+
+    if always("rollout/answer_truncated_frac", 1.0):
+        return (every_response_cut(algorithm.config.max_response_tokens),)
+    who, alike = "all responses", always("rollout/reward_std", 0.0)
+    if algorithm.needs_groups:
+        who, alike = "the responses to a prompt", always("rollout/uniform_group_frac", 1.0)
+    if not alike or any(metrics[name] for metrics in steps for name in metrics if "_penalty_" in name):
+        return ()
+    mean = steps[-1]["rollout/reward_mean"]
+    vain = f"nothing can be learnt: {who} have one and the same reward ({mean:.2f} in the mean)"
+    return (f"{vain}; look at them with `hone view`, and give prompts that the policy solves sometimes",)
+
+
+def every_response_cut(max_tokens: int) -> str:
+    """The warning of a stage in which no response came to its end."""
+    return (
+        f"every response is cut at rl.max_response_tokens={max_tokens}: raise it, or teach the policy to end"
+    )
 
 
 def critic_metrics(batch: Batch, outcomes: Sequence[Mapping[str, float]], *, rate: float) -> dict[str, float]:

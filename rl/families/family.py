@@ -203,4 +203,20 @@ def forbidden_token_ids(hub: Path, family: ModelFamily) -> tuple[int, ...]:
         tokenizer = AutoTokenizer.from_pretrained(hub)
     except (OSError, ValueError) as why:
         raise BadInput(f"model.path={hub}: its tokenizer cannot be loaded: {why}") from why
+    require_whole(hub)
     return family.forbidden_token_ids(tokenizer, AutoConfig.from_pretrained(hub))
+
+
+def require_whole(hub: Path) -> None:
+    """By the headers of a checkpoint's weights. Raises: BadInput naming a file that is cut."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in sorted(hub.glob("*.safetensors")):
+        try:
+            with safe_open(file, "np"):
+                pass
+        except SafetensorError as why:
+            raise BadInput(
+                f"{file} is cut or damaged ({why}): copy it again; if a stage of the run wrote it, delete that stage's "
+                "directory and those after it, and the same command makes them anew"
+            ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rl.run.engine_failure import refusal
 from rl.run.progress import Outcome
 from sampler.rows.wrong_rows import BadRows
 from verifiers.counted import counted
@@ -37,6 +38,8 @@ class Check:
             return Finding("failed", f"{counted(error.num_rows, 'row')} cannot be read", error.named)
         except HoneError as error:
             return Finding("failed", str(error))
+        except OSError as error:
+            return Finding("failed", refusal(error))
 
 
 def not_asked(name: str, why: str) -> Check:

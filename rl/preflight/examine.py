@@ -12,6 +12,7 @@ import numpy as np
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.value_head import has_value_head
+from rl.algorithm.algorithm import algorithm_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
@@ -62,6 +63,8 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
     judge = recipe.judging.reward_model
     if judge is not None and judge.path is not None:
         yield Check("reward model", partial(_reward_model_is_there, Path(judge.path)))
+    if "train" in sets:
+        yield Check("algorithm", partial(_algorithm_is_there, recipe, sets["train"]))
     run = RunDirectory(Path(recipe.run_dir))
     yield from check_trained(recipe, run)
     if unread:
@@ -117,6 +120,12 @@ def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Find
     own = own_sets(recipe)
     made = ", ".join(f"{NOUNS[name]}s" for name in paths if name not in own)
     return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
+
+
+def _algorithm_is_there(recipe: Recipe, train: LoadedSet) -> Finding:
+    algorithm = algorithm_of(recipe.rl)
+    algorithm.check(train.rows)
+    return Finding("ok", str(algorithm))
 
 
 def _reward_model_is_there(path: Path) -> Finding:

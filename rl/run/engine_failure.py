@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,10 +16,13 @@ from verifiers.errors import HoneError
 
 MAX_SHOWN = 300
 LOGS_OF_ACTOR = {"TrainerRank": "trainer-rank-*.log", "RolloutWorker": "rollout-worker-*.log"}
+ALMOST_NOTHING = 1 << 16  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_UNFINISHED = re.compile(r"(?<=/)\.([^/]+)\.\d+\.tmp$")
 _WHY = {
-    errno.EACCES: "this user may not write there",
-    errno.EPERM: "this user may not write there",
+    errno.EACCES: "this user has no rights there",
+    errno.EPERM: "this user has no rights there",
     errno.EROFS: "it is on a read-only file system",
     errno.ENOTDIR: "it is, or is below, a file",
     errno.EEXIST: "it is, or is below, a file",
@@ -50,9 +54,9 @@ def failures_in_one_line(log: Path) -> Iterator[None]:
         cause = getattr(error, "cause", None)
         if isinstance(cause, HoneError):
             raise cause from error
-        refused = cause if isinstance(cause, OSError) else error
-        if isinstance(refused, OSError) and refused.errno in FULL:
-            raise EngineFailure(f"{refusal(refused)}; the same command resumes") from error
+        refused = _refusal_in(cause or error, log.parent)
+        if refused is not None:
+            raise EngineFailure(f"{refused}; the same command resumes") from error
         raise EngineFailure(words_for(error, log)) from error
 
 
@@ -72,8 +76,21 @@ def words_for(error: BaseException, log: Path) -> str:
     return f"{type(cause).__name__}{': ' if shown else ''}{shown} (traceback in {log})"
 
 
+def _refusal_in(error: BaseException, folder: Path) -> str | None:
+    """Why, where an engine failed because ``folder`` is full or something is somebody else's; libraries that write for
+    themselves (safetensors, torch, Arrow) have errors of their own for a full disk. Else None."""
+    if isinstance(error, OSError) and (error.errno in FULL or (error.errno in DENIED and error.filename)):
+        return refusal(error)
+    if os.strerror(errno.ENOSPC) in str(error) or shutil.disk_usage(folder).free < ALMOST_NOTHING:
+        return f"{folder}: {_WHY[errno.ENOSPC]}"
+    return None
+
+
 def refusal(error: OSError) -> str:
     """Why a file or folder is refused, in a clause, with the path if the system named one."""
     why = _WHY.get(error.errno or 0) or (os.strerror(error.errno) if error.errno else str(error))
     path = error.filename2 or error.filename  # of a renaming: what it was to become
-    return f"{path}: {why}" if path is not None else why
+    if path is None:
+        return why
+    named = _UNFINISHED.sub(r"\1", str(path))  # while a file is written it has another name
+    return f"{named}: {why}"

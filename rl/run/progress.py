@@ -53,6 +53,7 @@ class StageProgress:
         self.result: str | None = None
         self.outcome: Outcome = "ok"
         self.values: dict[str, float] = {}
+        self.warnings: list[str] = []
         self._done_at_start = done_steps
         self._clock = clock
         self._started_at = clock()
@@ -64,6 +65,12 @@ class StageProgress:
         self.step += num_steps
         self.values.update({name: float(value) for name, value in values.items() if value is not None})
         self.on_advance()
+
+    def warn(self, words: str) -> None:
+        """A line of its own, once however often it is said."""
+        if words not in self.warnings:
+            self.warnings.append(words)
+            self.note(f"! {self.title}: {words}")
 
     def finish(self, result: str, outcome: Outcome = "ok") -> None:
         """The words that stay on the line, such as "pass@1 48.2%". The stage ends with its `with` block."""

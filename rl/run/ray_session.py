@@ -94,10 +94,12 @@ def _join_or_start(num_cpus: int, object_store_mib: int) -> None:
                 logging_level="ERROR",
             )
             return
-        except Exception:  # Ray gives its own processes 30 s to start, which a busy machine may not
+        except (
+            BaseException
+        ) as why:  # Ray gives its own processes 30 s to start, which a busy machine may not
             ray.shutdown()
             for process in set(psutil.Process().children(recursive=True)) - earlier:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-            if attempt + 1 == START_TRIES:
+            if attempt + 1 == START_TRIES or not isinstance(why, Exception):
                 raise

@@ -105,6 +105,15 @@ class RunRecord:
         return [of.of(one, self.path) for one in self.manifests if kind_of(one) == of.kind]
 
     @property
+    def warnings(self) -> list[str]:
+        """What the complete stages warned of."""
+        return [
+            f"{one.get('title')}: {words}"
+            for one in self.manifests
+            for words in (one.get("result") or {}).get("warnings", ())
+        ]
+
+    @property
     def cold_start(self) -> Json | None:
         """The first evaluation after supervised fine-tuning; the first of all where there is none."""
         after_sft = [evaluation for evaluation in self.evaluations if evaluation.get("after") == "sft"]

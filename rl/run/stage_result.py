@@ -32,6 +32,7 @@ class StageResult(BaseModel):
 
     stage: str = Field("", exclude=True)
     round_index: int = Field(0, exclude=True)
+    warnings: tuple[str, ...] = ()  # what a person should know although the stage went on to its end
 
     def to_json(self, run_path: Path) -> dict[str, Any]:
         """As it stands in the manifest, beside ``VERSION``."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rl.run.stage_directory import StageDirectory
 from sampler.atomic_file import write_atomically
+from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
 
 CURSOR = "cursor.json"
+MAX_REASON = 200  # characters of an engine's own words
 
 
 class Resumable(Protocol):
@@ -33,16 +36,33 @@ class StageCheckpoint:
 
     def resume(self, trainer: Trainer, source: Resumable | None = None) -> int:
         """Load the checkpoint if there is one, into ``source`` too, and drop what came after it; the next step, 0 for a
-        new start."""
+        new start. Raises: HoneError where it is cut or damaged."""
         cursor = self.directory.path / CURSOR
         if not cursor.is_file():
             self.directory.begin()
             return 0
-        kept = json.loads(cursor.read_text())
-        trainer.load_checkpoint(self.directory.path / kept["checkpoint"])
-        next_step = int(kept["next_step"])
-        if source is not None:
-            source.restore(kept.get("source", {"step": next_step}))
+        damaged = cursor
+        try:
+            kept = json.loads(cursor.read_text())
+            damaged = self.directory.path / kept["checkpoint"]
+            trainer.load_checkpoint(damaged)
+            next_step = int(kept["next_step"])
+            if source is not None:
+                source.restore(kept.get("source", {"step": next_step}))
+        except (
+            RuntimeError,
+            ValueError,
+            KeyError,
+            TypeError,
+            OSError,
+            EOFError,
+            pickle.UnpicklingError,
+        ) as why:
+            reason = " ".join(str(getattr(why, "cause", None) or why).split())[:MAX_REASON]
+            raise HoneError(
+                f"the checkpoint {damaged} cannot be read ({reason}): delete {self.directory.path}, and the same "
+                "command begins this stage anew"
+            ) from why
         self.directory.rewind(next_step)
         return next_step
 

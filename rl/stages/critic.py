@@ -10,6 +10,7 @@ import numpy as np
 
 from rl.algorithm.algorithm import MonteCarlo, algorithm_of
 from rl.data.run_data import RunData
+from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig
 from rl.run.policy_state import PolicyState
@@ -86,6 +87,7 @@ class CriticStage(Stage[CriticResult]):
             critic=critic,
             num_steps=len(explained),
             explained_variance=float(np.mean(explained[-config.settle_window :])),
+            warnings=warnings_of(context.directory.metrics(), algorithm),
         )
 
     def summary(self, result: CriticResult) -> str:

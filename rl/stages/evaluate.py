@@ -11,6 +11,7 @@ from rl.experience.judge import JudgedRollout
 from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import read_answers
 from rl.experience.source import ExperienceSource
+from rl.experience.step_metrics import every_response_cut
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
@@ -81,6 +82,9 @@ class EvaluateStage(Stage[EvaluationResult]):
             after=self.after,
             num_dropped_prompts=len(experience.stats.dropped),
             tokens_per_s=experience.stats.response_tokens_per_s,
+            warnings=(every_response_cut(plan.max_response_tokens),)
+            if figures["answer_status"].get("truncated") == 1
+            else (),
         )
 
     def _against_opponent(self, context: StageContext, judged: Sequence[JudgedRollout]) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class HarvestStage(Stage[HarvestResult]):
             dropped=dict(harvest.dropped),
             by_tag=dict(Counter(row.prompt.question_type for row in rows)),
             policy_version=context.policy.version,
+            warnings=() if rows else (_why_no_rows(probed, hard, right, config),),
         )
 
     def _sample(
@@ -121,6 +122,23 @@ class HarvestStage(Stage[HarvestResult]):
 
     def summary(self, result: HarvestResult) -> str:
         return f"{counted(result.num_kept, 'row')} from {counted(result.num_hard, 'hard prompt')}"
+
+
+def _why_no_rows(
+    probed: Sequence[JudgedRollout],
+    hard: Sequence[Prompt],
+    right: Sequence[JudgedRollout],
+    config: HarvestConfig,
+) -> str:
+    if right:
+        return "every right response was dropped by the harvest's rules: the report says by which"
+    if hard:
+        return "not one response to the hard prompts is right: raise harvest.samples_per_prompt"
+    solved = sum(one.reward.value is not None and one.reward.value >= config.min_score for one in probed)
+    return (
+        f"no prompt is hard by harvest.min_pass_frac and max_pass_frac: {solved:,} of "
+        f"{counted(len(probed), 'response')} to the prompts tried are right"
+    )
 
 
 def draw_candidates(prompts: Sequence[Prompt], num: int, *, seed: str) -> list[Prompt]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.run_data import RunData
 from rl.engines.engines import Engines
+from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
@@ -113,6 +114,7 @@ class RlStage(Stage[RlResult]):
             mismatch_kl_max=max(metrics["train/mismatch_kl"] for metrics in logged),
             reward_mean_last=logged[-1]["rollout/reward_mean"],
             proof=proof,
+            warnings=warnings_of(logged, algorithm),
         )
 
     def summary(self, result: RlResult) -> str:

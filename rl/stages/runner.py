@@ -219,7 +219,9 @@ class StageRunner(Runner):
             )
             # As a process that resumes will read it, so that both go on with the same.
             result = stage.leaves.of(manifest, self.directory.path)
-            progress.finish(stage.summary(result))
+            for warning in result.warnings:
+                progress.warn(warning)
+            progress.finish(stage.summary(result), "warning" if progress.warnings else "ok")
         self._take_up(result, stage.data if isinstance(stage, PrepareStage) else None)
         write_summary(self.directory.path)
         return result

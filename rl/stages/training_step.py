@@ -16,6 +16,7 @@ from rl.experience.step_metrics import (
     rollout_metrics,
     time_metrics,
     train_metrics,
+    warnings_of,
 )
 from rl.experience.training_batch import mini_batches, packed_rollouts, with_advantages
 from rl.recipe.recipe import Recipe
@@ -154,5 +155,8 @@ class TrainingStep:
         """The step is over: its figures, which are logged, with the time of each phase, which counts for the stage."""
         self.context.watch.include(self.watch.seconds)
         self.metrics |= time_metrics(self.watch)
+        if not self.experience.step:  # the first one says it at once, all of them when the stage has ended
+            for warning in warnings_of([self.metrics], self.algorithm):
+                self.context.progress.warn(warning)
         self.context.log_metrics(self.experience.step, self.metrics)
         return self.metrics

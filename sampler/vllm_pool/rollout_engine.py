@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
+import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +17,7 @@ import numpy as np
 from sampler.chat_text import chat_text
 from sampler.data.video import clip_for
 from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan, Turn
+from sampler.vllm_pool.process_file import process_file, remove_dead
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments
 from verifiers.errors import BadInput
 
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
     from vllm.inputs import EngineInput
 
     from sampler.prompt import Prompt
+
+
+KIND = "engine"
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,15 @@ class RolloutEngine:
 
     def __init__(self, model_path: str, config: SamplerConfig) -> None:
         from vllm import LLM
+        from vllm.utils import network_utils
 
+        # vLLM leaves the file by which its ranks meet among the temporary files, for ever: here it has a folder that
+        # goes with the engine, or, where that was killed, when the next one starts.
+        temporary = Path(tempfile.gettempdir())
+        remove_dead(temporary, KIND)
+        self._folder = process_file(temporary, KIND)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        network_utils.tempfile = SimpleNamespace(gettempdir=lambda: str(self._folder))
         # Rendering on CPU sets a thread count that this logger refuses with a warning, once per request.
         logging.getLogger("vllm.v1.worker.cpu_worker").setLevel(logging.ERROR)
         self.config = config
@@ -240,6 +256,7 @@ class RolloutEngine:
 
     def shutdown(self) -> None:
         self._engine.engine_core.shutdown()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def import_vllm() -> None:

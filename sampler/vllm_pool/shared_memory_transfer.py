@@ -29,12 +29,13 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferUpdateInfo,
 )
 
+from sampler.vllm_pool.process_file import remove_dead
 from sampler.vllm_pool.weight_segment import (
+    KIND,
     SegmentManifest,
     SegmentWriter,
     WeightTransferError,
     open_segment,
-    remove_dead_segments,
     segment_directory,
 )
 
@@ -225,7 +226,7 @@ class SharedMemoryTrainerEngine(TrainerWeightTransferEngine[SharedMemoryTrainerI
             raise ValueError("the shared_memory backend needs a WeightSource")
         engine = cls(client=client, source=source, is_sender=init_info.is_sender)
         if engine.is_sender:
-            remove_dead_segments(segment_directory(0))
+            remove_dead(segment_directory(0), KIND)
             client.init_weight_transfer_engine({})
         return engine
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import re
 import shutil
 import tempfile
 import zlib
@@ -18,14 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sampler.vllm_pool.process_file import process_file
 from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
     import torch
 
 _ALIGNMENT = 64
-_PREFIX = "hone-weights"
-_NAME = re.compile(rf"{_PREFIX}-(?P<pid>\d+)-(?P<started>\d+)-\d+")
+KIND = "weights"
 
 
 class WeightTransferError(HoneError, ValueError):
@@ -78,17 +77,6 @@ def segment_directory(num_bytes: int) -> Path:
     )
 
 
-def remove_dead_segments(directory: Path) -> list[Path]:
-    """Remove the segments whose writing process is gone; return what was removed."""
-    removed = []
-    for path in directory.glob(f"{_PREFIX}-*"):
-        match = _NAME.fullmatch(path.name)
-        if match and process_start(int(match["pid"])) != int(match["started"]):
-            path.unlink(missing_ok=True)
-            removed.append(path)
-    return removed
-
-
 class SegmentWriter:
     """Writes one segment tensor by tensor, so that the sender never holds a second copy of the model.
 
@@ -101,8 +89,8 @@ class SegmentWriter:
         for size in sizes:
             self._offsets.append(end)
             end += -(-size // _ALIGNMENT) * _ALIGNMENT
-        pid = os.getpid()
-        self.path = segment_directory(end) / f"{_PREFIX}-{pid}-{process_start(pid)}-{sequence}"
+        own = process_file(segment_directory(end), KIND)
+        self.path = own.with_name(f"{own.name}-{sequence}")
         self._entries: list[TensorEntry] = []
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -187,15 +175,3 @@ def _read(mapped: mmap.mmap, entry: TensorEntry) -> torch.Tensor:
 
 def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def process_start(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None when there is no such process.
-
-    Ticks rather than a date: a date is derived from the wall clock and moves when that is set.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(stat.rpartition(")")[2].split()[19])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
@@ -15,8 +16,8 @@ TITLE_WIDTH = 36  # of a check
 
 class _PlainConsole(Console):
     def on_broken_pipe(self) -> None:
-        """As for every other write: the command line knows the exit status."""
-        raise BrokenPipeError
+        """Silently, as for every other write; no error, or it would be taken for an engine's."""
+        raise SystemExit(128 + signal.SIGPIPE)
 
 
 def plain_console(file: IO[str] | None = None) -> Console:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
+from recipes.commands.output.console import plain_console
 from recipes.settings.recipe_file import dump_recipe
 from rl.recipe.recipe import Recipe, RewardRecipe
 from rl.run.engine_failure import failures_in_one_line
@@ -24,7 +23,7 @@ def held_run(settings: Recipe | RewardRecipe) -> Iterator[tuple[RunDirectory, Pr
     log = run.logs / "driver.log"
     try:
         with quiet_third_party(log) as terminal, failures_in_one_line(log):
-            with ProgressDisplay(Console(file=terminal)) as display:
+            with ProgressDisplay(plain_console(terminal)) as display:
                 yield run, display
     finally:
         run.close()

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from recipes import cli
 from recipes.cli import REPOSITORY
@@ -177,7 +180,18 @@ def test_checkpoints_of_another_kind(refused, sets, tmp_path):
     )
     assert "holds no .safetensors file: its weights are missing" in refused(*arguments)
     (model / "model.safetensors").write_bytes(b"")
+    assert "model.safetensors is cut or damaged" in refused(*arguments)
+    save_file({"a": np.zeros(1)}, model / "model.safetensors")
     assert "cannot be loaded: " in refused(*arguments)
+
+
+def test_weights_that_are_cut_are_named(refused, sets, hub, tmp_path):
+    """As a copy leaves them that was interrupted, or a disk that was full."""
+    model = tmp_path / "model"
+    shutil.copytree(hub, model)
+    weights = model / "model.safetensors"
+    os.truncate(weights, weights.stat().st_size - 1)
+    assert f"{weights} is cut or damaged" in refused(TINY, *own_sets(sets), f"model.path={model}")
 
 
 def test_a_run_keeps_its_recipe_and_has_one_process(refused, tmp_path):

@@ -1,8 +1,10 @@
 """The command line: fast help, one-line errors with the right exit status, and no mixing up of packages."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,15 +132,19 @@ def test_a_bug_is_not_dressed_up(command):
         cli.main(["probe"])
 
 
+@pytest.mark.parametrize("resumes", [True, False])
 @pytest.mark.parametrize(
-    ("resumes", "told"), [(True, "hone: interrupted; the same command resumes"), (False, "hone: interrupted")]
+    ("number", "status", "how"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-def test_interrupt_is_130_and_says_whether_the_command_resumes(capsys, command, resumes, told):
+def test_a_stop_has_its_status_and_says_whether_the_command_resumes(
+    capsys, command, resumes, number, status, how
+):
     def probe() -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     command(probe, resumes)
-    assert cli.main(["probe"]) == 130
+    assert cli.main(["probe"]) == status
+    told = f"hone: {how}; the same command resumes" if resumes else f"hone: {how}"
     assert capsys.readouterr().err.strip() == told
 
 
@@ -216,3 +222,18 @@ def test_a_plug_in_in_the_current_folder_is_found_by_the_installed_script(tmp_pa
     )
     assert done.returncode == 0, done.stderr
     assert "mean score 1.0000" in done.stdout
+
+
+@pytest.mark.parametrize("moment_s", [0.05, 0.3, 0.7, 1.5])
+def test_a_termination_in_the_first_seconds_is_one_line_at_most(tmp_path, moment_s):
+    """As a scheduler sends it: before Python has come to Hone it ends the process, later Hone says so."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "recipes", "run", REPOSITORY / "tests/data/tiny_program.yaml", f"run_dir={tmp_path}/r"],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        time.sleep(moment_s)
+        process.terminate()
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told.strip()) in [
+        (-signal.SIGTERM, ""), (cli.EXIT_TERMINATED, "hone: terminated; the same command resumes"),
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Collection
@@ -153,6 +154,38 @@ def test_the_pool_is_exhausted_when_no_prompt_is_hard(new_run: Callable[..., Run
     recipe, run = recipe_of(*EASY, "harvest.max_pass_frac=0.0"), new_run()
     assert run_whole(recipe, run) == WHOLE[:7]
     assert [stage.name for stage in plan_of(rounds, recipe, run)] == WHOLE[:7]  # what is done is known
+
+
+VAIN = {
+    "every response is cut at rl.max_response_tokens=24": lambda prompt, seed: "<think>" + "1+" * 20,
+    "nothing can be learnt: the responses to a prompt have one and the same reward (0.00 in the mean)": (
+        lambda prompt, seed: "<think>1</think>no"
+    ),
+}
+
+
+@pytest.mark.parametrize("words", VAIN)
+def test_a_stage_that_is_in_vain_says_so(new_run: Callable[..., RunDirectory], words: str) -> None:
+    """At its first step, with its mark, and in the report; the harvest says why it has no rows."""
+    from recipes.report.page import render_report
+    from rl.run.run_record import RunRecord
+
+    run, terminal = new_run(), io.StringIO()
+    with ProgressDisplay(Console(file=terminal, width=300), live=False) as shown:
+        recipe = recipe_of("rl.max_response_tokens=24", "evaluation.num_prompts=4")
+        run_program(recipe, run, shown, make_engines=fake_engines(sampler=FakeSampler(VAIN[words])))
+    text = terminal.getvalue()
+    told = f"\n! 5/11 round 0 · RL: {words}"
+    assert text.count(told) == 1 and text.index(told) < text.index("\n! 5/11 round 0 · RL  ")
+    assert "no prompt is hard by harvest.min_pass_frac and max_pass_frac: 0 of 64 responses" in text
+    page = render_report(RunRecord.open(run.path))
+    assert page.count(f"<b>Warning.</b> round 0 · RL: {words}") == 1
+
+
+def test_a_stage_in_which_one_group_teaches_is_not_in_vain(new_run: Callable[..., RunDirectory]) -> None:
+    run = new_run()
+    run_whole(recipe_of(*EASY), run)
+    assert [result.stage for result in results_of(run.path) if result.warnings] == []
 
 
 def test_without_rows_there_is_nothing_to_fine_tune_on(new_run: Callable[..., RunDirectory]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -278,6 +280,25 @@ def test_checkpoints_of_a_stage_under_way(run: RunDirectory) -> None:
     checkpoint.finish()
     assert not list(stage.path.glob("checkpoint-*"))
     assert not (stage.path / CURSOR).exists()
+
+
+@pytest.mark.parametrize("cut", ["checkpoint-2/state", "checkpoint-2", CURSOR])
+def test_a_checkpoint_that_is_cut_is_named(run: RunDirectory, cut: str) -> None:
+    """With what to delete; and then the stage begins anew."""
+    trainer: Any = WeightsOnDisk()
+    stage = run.stage("02-rl-r0")
+    checkpoint = StageCheckpoint(stage, every_steps=2)
+    checkpoint.resume(trainer)
+    checkpoint.save(trainer, 2)
+    path = stage.path / cut
+    shutil.rmtree(path) if path.is_dir() else os.truncate(path, path.stat().st_size // 2)
+    named = stage.path / ("checkpoint-2" if cut != CURSOR else CURSOR)
+    with pytest.raises(
+        HoneError, match=f"the checkpoint {named} cannot be read .*: delete {stage.path}, and"
+    ):
+        checkpoint.resume(trainer)
+    shutil.rmtree(stage.path)
+    assert checkpoint.resume(trainer) == 0
 
 
 def test_no_checkpoints_unless_asked_for(run: RunDirectory) -> None:

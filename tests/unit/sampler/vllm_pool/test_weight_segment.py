@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +15,6 @@ from sampler.vllm_pool.weight_segment import (
     SegmentWriter,
     WeightTransferError,
     open_segment,
-    process_start,
-    remove_dead_segments,
-    segment_directory,
 )
 
 TENSORS = {
@@ -77,31 +73,6 @@ def test_damage_is_an_error(manifest: SegmentManifest, damage: str) -> None:
         message = "within one machine"
     with pytest.raises(WeightTransferError, match=message), open_segment(manifest):
         pass
-
-
-def test_segment_of_a_killed_writer_is_removed_and_of_a_living_one_kept(manifest: SegmentManifest) -> None:
-    directory = Path(manifest.path).parent
-    with subprocess.Popen(["sleep", "600"]) as writer:
-        started = process_start(writer.pid)
-        assert started is not None
-        segment = directory / f"hone-weights-{writer.pid}-{started}-0"
-        of_an_earlier_process_with_this_id = directory / f"hone-weights-{writer.pid}-{started - 1}-0"
-        segment.touch()
-        of_an_earlier_process_with_this_id.touch()
-        remove_dead_segments(directory)
-        assert segment.exists() and not of_an_earlier_process_with_this_id.exists()
-        writer.kill()
-    assert segment in remove_dead_segments(directory)
-    assert not segment.exists() and Path(manifest.path).exists()
-
-
-def test_files_of_others_are_left_alone() -> None:
-    directory = segment_directory(0)
-    for name in ("hone-weights-notes", "hone-weights-1-2-3-4"):
-        (directory / name).touch()
-        remove_dead_segments(directory)
-        assert (directory / name).exists()
-        (directory / name).unlink()
 
 
 def test_a_segment_that_cannot_fit_is_an_error_before_anything_is_written() -> None:
