@@ -166,18 +166,21 @@ def _size_of_whole(encoded: bytes) -> tuple[int, int] | None:
             return None
         width, height = struct.unpack_from(">II", encoded, 16)
     elif encoded.startswith(_JPEG[0]) and encoded.endswith(_JPEG[1]):
-        at, header = 2, Image.Image()
+        at, info = 2, {}
         while at + 9 < len(encoded) and encoded[at] == 0xFF and encoded[at + 1] not in _JPEG_FRAMES:
             end = at + 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
             if encoded[at + 1] == 0xE1:
                 named = "exif" if encoded.startswith(b"Exif\0\0", at + 4) else "xmp"
-                header.info.setdefault(named, encoded[at + 4 : end])
+                info.setdefault(named, encoded[at + 4 : end])
             at = end
         if at + 9 >= len(encoded) or encoded[at] != 0xFF:
             return None
         height, width = struct.unpack_from(">HH", encoded, at + 5)
-        if header.info and _orientation(header) in _SIDEWAYS:
-            width, height = height, width
+        if info:
+            header = Image.Image()
+            header.info.update(info)
+            if _orientation(header) in _SIDEWAYS:
+                width, height = height, width
     else:
         return None
     return (width, height) if width and height else None
