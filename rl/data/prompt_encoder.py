@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class PromptEncoder:
         self.tokenizer = self.processor.tokenizer
         self.placeholders = {kind: getattr(self.processor, f"{kind}_token", None) for kind in VISION_KINDS}
         self.chat_template_kwargs = dict(chat_template_kwargs or {})
+        self._tokens_of = lru_cache(4096)(self._num_tokens)  # of a picture, by height and width
 
     def __call__(self, prompt: Prompt) -> np.ndarray:
         """[prompt tokens] int32; equal to ``Rollout.prompt_token_ids`` of the same prompt."""
@@ -67,10 +69,11 @@ class PromptEncoder:
 
     def _image_tokens(self, prompt: Prompt) -> list[int]:
         sizes = [image.image_size()[::-1] for image in prompt.images]
-        if not sizes:
-            return []
-        counts: list[int] = self.processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]
-        return counts
+        return [self._tokens_of(size) for size in sizes]
+
+    def _num_tokens(self, size: tuple[int, int]) -> int:
+        (count,) = self.processor._get_num_multimodal_tokens(image_sizes=[size])["num_image_tokens"]
+        return int(count)
 
     def _videos(self, prompt: Prompt) -> list[str]:
         """Each as the processor writes it: for Qwen3-VL a frame is its time in words and its run of placeholders."""

@@ -38,9 +38,7 @@ def unpacked(row: bytes) -> Any:
 def _plain(prompt: Prompt) -> tuple[Any, ...]:
     values = vars(prompt)
     shown = [
-        tuple(
-            (one.kind, one.content_hash, _plain_source(one.source), one.size) for one in values[column]
-        )
+        tuple((one.kind, one.content_hash, _plain_source(one.source), one.size) for one in values[column])
         for column in ("images", "videos")
     ]
     return (*shown, *(values[name] for name in _VALUES))

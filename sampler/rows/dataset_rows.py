@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sampler.rows.arrow_table import hub_table, plain_rows, row_group_parts
+from sampler.rows.arrow_table import hub_table, open_parquet, plain_rows, row_group_parts, small_batches
 from sampler.rows.row import DatasetRow, RowAddress, one_line
 from verifiers.errors import BadInput
 
@@ -105,15 +105,13 @@ def _file_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
 
 def _parquet_rows(file: Path, groups: list[int] | None, number: int) -> Iterator[DatasetRow]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    name = str(file.absolute())
+    name, shown, folder = str(file.absolute()), str(file), file.parent
     try:
-        parquet = pq.ParquetFile(file, pre_buffer=False)
-        for batch in _made_ahead(parquet.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)):
+        for batch in _made_ahead(small_batches(open_parquet(file), groups)):
             for values in plain_rows(batch):
                 number += 1
-                yield DatasetRow(f"{file}, row {number}", values, file.parent, RowAddress(name, number - 1))
+                yield DatasetRow(f"{shown}, row {number}", values, folder, RowAddress(name, number - 1))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as why:
         where = f" after row {number}" if number else ""
         raise BadInput(f"{file}: not a readable Parquet file{where}: {one_line(why)}") from None
