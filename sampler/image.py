@@ -166,7 +166,8 @@ def _size_of_whole(encoded: bytes) -> tuple[int, int] | None:
             return None
         width, height = struct.unpack_from(">II", encoded, 16)
     elif encoded.startswith(_JPEG[0]) and encoded.endswith(_JPEG[1]):
-        at, info = 2, {}
+        at = 2
+        info: dict[str, bytes] = {}
         while at + 9 < len(encoded) and encoded[at] == 0xFF and encoded[at + 1] not in _JPEG_FRAMES:
             end = at + 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
             if encoded[at + 1] == 0xE1:
