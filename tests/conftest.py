@@ -59,8 +59,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Side by side (`pytest -n 2`) whole programs share one worker and all else that starts engines the other, so that
-    no run is started and no engine loaded twice; unit tests fill the gaps.
+    """Side by side (`pytest -n 2`) the programs that build on one undisturbed run share one worker and all else that
+    starts engines the other, so that no run is started and no engine loaded twice; programs that stand alone and unit
+    tests fill the gaps.
 
     By path: xdist's own groups are lost under pytest 9, whose items take no new id.
     """
@@ -68,7 +69,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFolder(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            folders = ("tests/integration/program", "tests/integration")
-            return next((folder for folder in folders if nodeid.startswith(folder)), nodeid)
+            program = "tests/integration/program"
+            alone = (f"{program}/test_hybrid.py", f"{program}/test_scalar_run.py")
+            scopes = (*alone, program, "tests/integration")
+            return next((scope for scope in scopes if nodeid.startswith(scope)), nodeid)
 
     return ByFolder(config, log)

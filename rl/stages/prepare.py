@@ -72,9 +72,6 @@ class PrepareStage(Stage[PrepareResult]):
             refuse_leaks(data)
         for remark in data.remarks:
             context.progress.note(f"! {remark}")
-        context.engines.warm_up(context.needs)  # beside what follows, which has one core busy
-        if data.train:
-            algorithm_of(recipe.rl).check(data.train)
         with context.watch("model"):
             policy = base_policy(recipe, directory.path, data)
         with context.watch("measure"):
@@ -85,6 +82,10 @@ class PrepareStage(Stage[PrepareResult]):
                 *long_prompts(data.heldout, encoder, limit),
             ]
             self.data = without(data, too_long)
+        # Nothing forks from here on. What follows imports verl, which has one core busy.
+        context.engines.warm_up(context.needs)
+        if data.train:
+            algorithm_of(recipe.rl).check(data.train)
         return PrepareResult(
             paths={name: _inside(path, run_path) for name, path in paths.items()},
             policy=policy,

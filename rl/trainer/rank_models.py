@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from transformers import AutoProcessor
 
 from reward_models.value_head import save_value_head
 from rl.algorithm.losses import CRITIC_LOSSES, LossInputs, LossSpec, compute_loss
-from rl.data.batch import StepCounts
+from rl.data.batch import Batch, StepCounts
 from rl.data.token_sequence import Floats
 from rl.families.family import load_family
 from rl.trainer.collator import Collator
@@ -163,9 +165,11 @@ class RankModels:
         assert model is not None, "load_critic comes before a loss of the critic's"
         self.held.receive(work)
         model.engine.train()
+        collated = self._collated([indices for step in work.steps for indices in step.micro_batches])
         return [
             model.step(
-                [partial(self._loss, indices, step.counts, loss) for indices in step.micro_batches], step.rate
+                [partial(self._loss, indices, step.counts, loss, collated) for indices in step.micro_batches],
+                step.rate,
             )
             for step in work.steps
         ]
@@ -194,10 +198,13 @@ class RankModels:
         return {"state": self.policy} | ({"critic": self.critic} if self.critic is not None else {})
 
     def _loss(
-        self, indices: Sequence[int], counts: StepCounts, loss: LossSpec
+        self,
+        indices: Sequence[int],
+        counts: StepCounts,
+        loss: LossSpec,
+        collated: Iterator[tuple[Batch, MicroBatch]],
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        micro_batch = self.held.micro_batch(indices)
-        tensors = self.collate(micro_batch)
+        micro_batch, tensors = next(collated)
         of_critic, entropy = loss.name in CRITIC_LOSSES, None
         if of_critic:
             assert self.critic is not None
@@ -223,6 +230,22 @@ class RankModels:
             values=tensors.matrix(output) if of_critic else None,
         )
         return compute_loss(loss, inputs)
+
+    def _collated(self, parts: Sequence[Sequence[int]]) -> Iterator[tuple[Batch, MicroBatch]]:
+        """Each micro-batch with its tensors, in order: made by a thread while the one before is computed."""
+
+        def make(indices: Sequence[int]) -> tuple[Batch, MicroBatch]:
+            micro_batch = self.held.micro_batch(indices)
+            return micro_batch, self.collate(micro_batch)
+
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            coming = deque[Future[tuple[Batch, MicroBatch]]]()
+            for indices in parts:
+                coming.append(thread.submit(make, indices))
+                if len(coming) == 2:
+                    yield coming.popleft().result()
+            if coming:
+                yield coming.popleft().result()
 
     def _tensors(self, indices: Sequence[int]) -> MicroBatch:
         return self.collate(self.held.micro_batch(indices))
