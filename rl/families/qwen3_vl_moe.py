@@ -105,10 +105,14 @@ class Qwen3VLMoeFamily(ModelFamily):
     def load_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
         from transformers import Qwen3VLMoeForConditionalGeneration
 
-        model: nn.Module = Qwen3VLMoeForConditionalGeneration.from_pretrained(
+        from rl.families.vision_batches import attend_in_batches
+
+        model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
             path, dtype=dtype, attn_implementation=attention
         )
-        return model
+        attend_in_batches(model.model.visual)
+        loaded: nn.Module = model
+        return loaded
 
     def empty_model(self, path: Path) -> nn.Module:
         import torch
@@ -185,8 +189,13 @@ class Qwen3VLMoeFamily(ModelFamily):
         return Patches(torch.cat(pixel_values), torch.cat(grids), parts[0].merge_size)
 
     def vision_features(self, model: Any, vision: Patches) -> VisionFeatures:
+        from rl.families.vision_batches import position_tables
+
         visual, grid_thw = model.model.visual, vision.grid_thw
-        output = visual(vision.pixel_values.to(visual.dtype), grid_thw=grid_thw, return_dict=True)
+        tables = position_tables(
+            grid_thw, side=visual.num_grid_per_side, merge_size=visual.spatial_merge_size
+        )
+        output = visual(vision.pixel_values.to(visual.dtype), grid_thw=grid_thw, return_dict=True, **tables)
         tokens = (grid_thw.prod(-1) // visual.spatial_merge_size**2).tolist()
         return VisionFeatures(output.pooler_output, list(output.deepstack_features), tokens)
 
