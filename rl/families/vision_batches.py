@@ -42,11 +42,11 @@ def _attention(
     output = query.new_empty(query.shape[2], query.shape[1], query.shape[3])
     for length in lengths.unique().tolist():
         own = torch.repeat_interleave(lengths == length, lengths).nonzero().squeeze(1)
-        batch = [
+        q, k, v = (
             whole[0].index_select(1, own).unflatten(1, (-1, length)).transpose(0, 1)
             for whole in (query, key, value)
-        ]
-        attended = scaled_dot_product_attention(*batch, dropout_p=dropout, scale=scaling)
+        )
+        attended = scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
         output = output.index_copy(0, own, attended.transpose(1, 2).flatten(0, 1))
     return output[None], None
 

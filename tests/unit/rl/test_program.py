@@ -280,18 +280,18 @@ def train_alone(run: Runner) -> None:
 @pytest.mark.parametrize(("program", "warm"), [(rounds, True), (train_alone, False)])
 def test_a_sampler_warms_up_while_the_data_is_prepared(tmp_path: Path, program: Program, warm: bool) -> None:
     """The engines that are asked to are those that the program then works with, from the policy that was made."""
-    asked: list[tuple[FakeEngines, bool, bool]] = []
+    asked: list[tuple[FakeEngines, bool]] = []
 
     class Engines(FakeEngines):
         def warm_up(self, needs: Collection[str]) -> None:
-            asked.append((self, "sampler" in needs, self.base.hub.exists()))
+            asked.append((self, "sampler" in needs))
 
     run = RunDirectory(tmp_path / "run")
     with StageRunner(
         recipe_of(*EASY), run, display(), plan=plan_of(program, recipe_of(*EASY), run), make_engines=Engines
     ) as runner:
         prepared = runner(PrepareStage())
-        assert asked == [(runner.engines, warm, False)]
+        assert asked == [(runner.engines, warm)]
         assert runner.engines.base == prepared.policy and prepared.policy.hub.exists()
         assert runner.engines.probe == list(runner.data.heldout)
 
