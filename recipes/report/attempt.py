@@ -113,7 +113,6 @@ class Attempt:
     verdict_score: float | None
     score: ShownScore | None
     verifier: str
-    extracted: str
     num_response_tokens: int
 
     @property
@@ -162,7 +161,6 @@ class Attempt:
             verdict_score=row.get("verdict_score"),
             score=ShownScore.from_row(row) if compared else None,
             verifier=str(row.get("verifier") or ""),
-            extracted=ShownText.of(row.get("verdict_extracted"), limit=300).text,
             num_response_tokens=int(row.get("num_response_tokens") or 0),
         )
 

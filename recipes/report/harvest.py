@@ -95,6 +95,6 @@ def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:
             "compared": not row.get("verifier"),
             "reward": verdict.get("score"),
             "verifier": row.get("verifier"),
-            **{f"verdict_{name}": verdict.get(name) for name in ("score", "reason", "extracted")},
+            **{f"verdict_{name}": verdict.get(name) for name in ("score", "reason")},
         }
     )

@@ -9,15 +9,20 @@ from pydantic import Field, model_validator
 from rl.recipe.section import Section
 
 
-class DataConfig(Section):
-    """Where prompts and supervised rows come from. Paths may be local files or hub ids."""
+class BuiltDataConfig(Section):
+    """Data that a function makes where files of one's own are not named."""
 
     builder: str | None = Field(
-        None, description="package.module:function(out_dir, seed=..., **options) -> paths"
+        None, description="package.module:function(out_dir, seed=..., **options) -> paths by name"
     )
     builder_options: dict[str, Any] = Field(
         default_factory=dict, description="what the builder is called with"
     )
+
+
+class DataConfig(BuiltDataConfig):
+    """Where prompts and supervised rows come from. Paths may be local files or hub ids."""
+
     train_prompts: str | None = Field(
         None, description="prompt set that RL and rejection sampling draw from; none: the builder's"
     )
@@ -41,16 +46,9 @@ class DataConfig(Section):
         return self
 
 
-class PreferenceDataConfig(Section):
+class PreferenceDataConfig(BuiltDataConfig):
     """Where the preference lists come from: files of one's own, or a builder's."""
 
-    builder: str | None = Field(
-        None,
-        description="package.module:function(out_dir, seed=..., **options) -> paths of train and heldout",
-    )
-    builder_options: dict[str, Any] = Field(
-        default_factory=dict, description="what the builder is called with"
-    )
     train: str | None = Field(None, description="lists to learn from; none: the builder's")
     heldout: str | None = Field(None, description="lists to be reported on; none: the builder's")
 

@@ -14,14 +14,19 @@ from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from sampler.vllm_pool.sampler_config import SamplerConfig
 
 
-class Recipe(Section):
-    """One run. ``hone run RECIPE`` reads it; the resolved form is kept in the run directory."""
+class NamedRun(Section):
+    """What says which run it is."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9._-]+$", coerce_numbers_to_str=True, description="letters, digits and . _ -"
     )
     seed: int = Field(1, ge=0, description="of data, weights, shuffles and samples")
     run_dir: str = Field("runs/${name}", description="where everything goes; the same again resumes")
+
+
+class Recipe(NamedRun):
+    """One run. ``hone run RECIPE`` reads it; the resolved form is kept in the run directory."""
+
     model: ModelConfig = ModelConfig()
     data: DataConfig
     sampler: SamplerConfig = SamplerConfig()
@@ -56,14 +61,9 @@ class Recipe(Section):
         return self
 
 
-class RewardRecipe(RewardTrainingConfig):
+class RewardRecipe(NamedRun, RewardTrainingConfig):
     """`hone reward-model train RECIPE` reads it; the resolved form is kept in the run directory."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9._-]+$", coerce_numbers_to_str=True, description="letters, digits and . _ -"
-    )
-    seed: int = Field(1, ge=0, description="of data, weights and shuffles")
-    run_dir: str = Field("runs/${name}", description="where everything goes; the same again resumes")
     model: ModelConfig = ModelConfig()
     trainer: TrainerConfig = TrainerConfig()
     sampler: SamplerConfig = Field(SamplerConfig(), description="the workers that serve it for the report")
