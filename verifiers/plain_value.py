@@ -38,6 +38,8 @@ def number_text(value: float) -> str:
 
 def plain_number(value: Any, name: str) -> float:
     """``value``, called ``name`` in the message, as a Python number. Raises `TypeError`."""
+    if type(value) is float:
+        return value
     number = plain_value(value) if hasattr(value, "tolist") else value
     if not isinstance(number, (int, float)):
         raise TypeError(f"{name} is a number, got a {type(value).__name__} ({repr(value)[:80]})")

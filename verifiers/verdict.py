@@ -114,6 +114,14 @@ class Verdict:
         """A copy with some fields replaced."""
         return replace(self, **fields)
 
+    def timed(self, seconds: float) -> Verdict:
+        """A copy that took so long; its other fields have been checked."""
+        copy = object.__new__(Verdict)
+        for name in Verdict.__slots__:
+            object.__setattr__(copy, name, getattr(self, name))
+        object.__setattr__(copy, "seconds", seconds)
+        return copy
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `Verdict.from_json` gives the same verdict back."""
         return {

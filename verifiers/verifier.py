@@ -140,7 +140,7 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
             verdict = Verdict.scored(0.0, answer.status, _BROKEN_FORMAT[answer.status])
         else:
             verdict = self._judge_text(prepared, answer)
-        return verdict.with_fields(seconds=time.perf_counter() - started)
+        return verdict.timed(time.perf_counter() - started)
 
     def _judge_text(self, prepared: PreparedT, answer: FinalAnswer) -> Verdict:
         method = "extract"

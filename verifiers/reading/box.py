@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any, Literal, NamedTuple
 
@@ -41,8 +40,7 @@ class Box(NamedTuple):
     @property
     def proper(self) -> bool:
         """Finite, not inverted, and with an area."""
-        finite = all(map(math.isfinite, self)) and max(map(abs, self)) < 1e9
-        return finite and self.x2 > self.x1 and self.y2 > self.y1
+        return -1e9 < self.x1 < self.x2 < 1e9 and -1e9 < self.y1 < self.y2 < 1e9
 
     def scaled(self, x: float, y: float) -> Box:
         """Coordinates times x and y."""

@@ -29,12 +29,15 @@ _OUTER = " *\"'“”‘’.。\n\t{}<>✓✔✅☑👉➡🎯→⇒\ufe0f"
 _ALIKE = str.maketrans("АВСЕΑΒΕ", "ABCEABE")
 _WRAP = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _UNSPACED = re.compile(r"(?<=\d)\s+(?=[a-z°%µ])")
+_BARE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ,;:-]*[A-Za-z0-9])?")  # without markup
 ALTERNATIVE = re.compile(r"\bor\b")
 
 
 def plain_text(text: str) -> str:
     """Without markup; a letter in bold or in backticks stands in brackets."""
     text = unicodedata.normalize("NFKC", text)
+    if _BARE.fullmatch(text):
+        return text
     while (unwrapped := _WRAP.sub(r"\1", text)) != text:
         text = unwrapped
     text = re.sub(r"\\[()\[\]]|\\[,;! ]|\\q?quad|[$`]|\\left|\\right", " ", text)

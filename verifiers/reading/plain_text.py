@@ -17,6 +17,7 @@ _TYPOGRAPHY = str.maketrans(
 # A formula between dollar signs, as pandoc tells it from two amounts of money.
 _DOLLARS = re.compile(r"\$(?=\S)([^$\n]{1,400}?)(?<=\S)\$(?!\d)|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]")
 _WRAPPED = re.compile(r"^(\*{1,3}|_{2}|`{1,3}|[\"'])(?![*`])(.+)(?<![*`])\1$|^«(.+)»$|^「(.+)」$", re.DOTALL)
+_WRAPPERS = frozenset("*_`\"'«「")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
 _SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
 _COLOUR = re.compile(r"\\(?:text)?color\s*(?:\[[a-zA-Z]{1,8}\])?\s*\{[^{}]{0,40}\}")
@@ -36,13 +37,19 @@ def normalise(text: str, match: str = "normalised") -> str:
     if match == "exact":
         return text.strip()
     text = folded(text)
-    while (unwrapped := _TEXT_WRAP.sub(r"\1", text)) != text:
+    while "\\" in text and (unwrapped := _TEXT_WRAP.sub(r"\1", text)) != text:
         text = unwrapped
-    text = _DOLLARS.sub(_formula, text)
+    if "$" in text or "\\" in text:
+        text = _DOLLARS.sub(_formula, text)
     text = " ".join(text.split()).casefold()
     for _ in range(3):
-        text = re.sub(r"[.。]$", "", text).strip()
-        text = _WRAPPED.sub(_inside, text).strip()
+        before = text
+        if text.endswith((".", "。")):
+            text = text[:-1].strip()
+        if text[:1] in _WRAPPERS:
+            text = _WRAPPED.sub(_inside, text).strip()
+        if text == before:
+            break
     if match == "loose":
         text = _without_punctuation(text)
         text = " ".join(_ARTICLE.sub("", text).split())
