@@ -81,7 +81,7 @@ _PLAIN_LETTERS = re.compile(
 _SHORT_WORD = re.compile(
     r"(?<![A-Za-z\\])(?!(?:sin|cos|tan|log|ln|exp|gcd|lcm|max|min|pi|or|and|not|is)\b)[a-z]{2,3}(?![A-Za-z])"
 )
-_VERB = re.compile(r"\b(?:is|are|was|were|gives|equals|becomes)\b")
+_VERB = re.compile(r"\b(?:is|are|was|were|has|have|gives|equals|becomes)\b")
 _AMOUNT = re.compile(
     r"-?\d{1,15}(?: \d{1,3})?(?:/\d{1,4})?(?: [a-z]{2,14}){0,2}"
 )  # 2 1/2 hours, of two and a half hours

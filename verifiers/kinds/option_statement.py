@@ -44,6 +44,8 @@ _CALLED = re.compile(
 _ONLY = re.compile(
     rf"(?i:\bonly\s(?:{OPTION_NOUN}\s)?)({LETTER_LIST})\s(?i:fits?|works?|satisf\w+|match\w*|remains?|is\sleft|makes\ssense)\b"
     rf"|^({LETTER_LIST})\sit\sis$"
+    rf"|\b(?i:it|this)\s(?i:must|has\sto|can\sonly)\sbe\s({LETTER_LIST})(?=[.!]?\s*$)"
+    r"|\b(?i:so|thus|hence|therefore),?\s(?i:it|this|that)(?:\sis|['’]s)\s(\([A-Z]\))"
 )
 _CHINESE = re.compile(
     r"(?<![不非误錯错])(?:答案|正解は|选择|选项|選項|选|選)\s{0,3}(?:应该?是|应为|是|为|為|：|:)*\s{0,3}[（(]?([A-Z](?:[\s,、和]{0,3}[A-Z])*)(?![A-Za-z])"
@@ -61,15 +63,16 @@ _NO_CLOSING = re.compile(
 )
 _DENIED = re.compile(
     r"(?:\b(?:not|never|wrong|incorrect|false|previous|initial|first|tempting|neither|nor|or|if|might|may|could|cannot|doubt\w*"
-    r"|exclude|eliminate|students?|people|some|they)|n['’]t)\b[^.!?\n]{0,16}$",
+    r"|exclude|eliminate|students?|people|some|they)|n['’]t)\b[^.!?;\n]{0,16}$",
     re.IGNORECASE,
 )
 _HEDGED = re.compile(
     r"(?:\b(?:but|though|although|however|or|actually|wait|maybe|perhaps|possibly|alternatively|hmm|no|also)\b[^.!?\n]{0,40}?"
     r"(?<![A-Za-z])\(?([A-Z])\)?(?=[.!?,;)]|\s*$)"
     r"|(?<![A-Za-z])\(?([A-Z])\)?,?\s(?:is|are|could\sbe|may\sbe|might\sbe|would\sbe|seems?|looks?|works?|fits?)\s?"
-    r"(?:also|too|equally|just\sas|as\swell)?\s?(?:correct|possible|plausible|valid|acceptable|too|also|as\swell)\b"
-    r"|(?<![A-Za-z])\(?([A-Z])\)?\s(?:is|seems|looks)\s(?:also|equally)\s(?:right|true|good|fine)\b)",
+    r"(?:also|too|equally|just\sas|as\swell)?\s?(?:correct|possible|plausible|valid|acceptable|too(?!\s\w)|also|as\swell)\b"
+    r"|(?<![A-Za-z])\(?([A-Z])\)?\s(?:is|seems|looks)\s(?:also|equally)\s(?:right|true|good|fine)\b"
+    r"|(?<![A-Za-z])\(?([A-Z])\)?\s(?:also|equally|might|may)\s(?:work|fit|appl|hold|be|make|seem|look|match|satisf))",
     re.IGNORECASE,
 )
 _PREDICATE = re.compile(

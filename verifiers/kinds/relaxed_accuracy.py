@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
+from verifiers.expression.text.hedge import HEDGE
 from verifiers.expression.text.outer_mark import MAX_LINE
 from verifiers.expression.text.statement import stated_texts
 from verifiers.expression.values.stated_quantity import stated_quantity
@@ -22,7 +23,16 @@ from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, show
 _SCALE_LETTERS = "kKMBT"
 _ITEMS = re.compile(r"\s*(?:,\s+|;\s*|,(?!\d{3}(?!\d))|\n|\band\b|&)\s*")
 _YES_NO = re.compile(r"(yes|no)[,.;:]\s+(?!.*\b(?:yes|no)\b).+", re.IGNORECASE | re.DOTALL)
-_IDENTIFIER = re.compile(r"0\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|.*[A-Za-z]\d.*")
+_IDENTIFIER = re.compile(r"0\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|(?:\S{1,40} ){0,2}\S*[A-Za-z]\d\S*")
+_NOT_ONE = re.compile(
+    r"[.;:!?\n]|n['’]t\b|\b(?:and|but|while|not|no|than|wrong|incorrect|false)\b", re.IGNORECASE
+)
+# The highest is Peru, Peru has the highest bar: the one thing that a sentence names
+_IS = re.compile(r"[^\n]{1,200}?\b(?:is|are|was|were)\s+(?:the\s+)?(\S[^\n]{0,60})", re.IGNORECASE)
+_HAS_MOST = re.compile(
+    r"(\S[^\n]{0,60}?)\s+(?:is|are|was|were|has|have|had|shows|reached)\s+the\s+(?:\w{2,12}est|most|least)\b[^\n]{0,100}",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -120,10 +130,21 @@ def _chart_number(text: str, number: Quantity | None) -> Quantity | None:
 def _same_text(wanted: str, stated: str) -> bool:
     """Equal as texts; `Yes, it does.` is yes."""
     form = normalise(wanted)
-    if any(normalise(text) == form for text in stated_texts(stated)):
+    if any(normalise(text) == form for text in (*stated_texts(stated), *_named(stated))):
         return True
     led = _YES_NO.fullmatch(stated.strip("* ").replace("**", "")) if form in ("yes", "no") else None
     return led is not None and led.group(1).lower() == form
+
+
+def _named(stated: str) -> list[str]:
+    """What a single sentence is about or says of it; nothing where it denies, hedges or names two things."""
+    sentence = stated.strip().rstrip(".").replace("**", "")
+    if len(sentence) > 300 or _NOT_ONE.search(sentence) or HEDGE.search(sentence):
+        return []
+    if most := _HAS_MOST.fullmatch(sentence):
+        return [most.group(1), re.sub(r"^(?:the|a)\s", "", most.group(1), flags=re.IGNORECASE)]
+    said = _IS.fullmatch(sentence)
+    return [said.group(1)] if said and not re.search(r"\b(?:is|are|was|were)\b", said.group(1)) else []
 
 
 def _items(text: str) -> list[str]:
@@ -143,12 +164,17 @@ class CountOptions:
 
 # none, no dogs, there are no dogs in the picture; not no idea
 _NONE = re.compile(
-    r"(?:(?:there (?:are|is|were|was)|i (?:can )?(?:see|count)|the answer is|answer:)\s+)?(?:none|nil|nothing|zero|"
+    r"(?:no, (?=there))?(?:(?:there (?:are|is|were|was)|i (?:can )?(?:see|count)|the answer is|answer:)\s+)?"
+    r"(?:none|nil|nothing|zero"
+    r"|none of the [^\W\d_]{2,20}(?: [^\W\d_]{2,20})? (?:are|is|have|has|wears?)(?: [^\W\d_]{1,20}){1,5}|"
     r"no\s+(?!(?:idea|answer|clue|way|information|number|one|single|doubt|need|more|fewer|less|problem|longer|sign|matter"
     r"|comment|result|data|count|image|picture|evidence|response|output|content|reason)\b)"
     r"[^\W\d_]{2,20}(?:\s+[^\W\d_]{2,20}){0,6})|(?:没有|沒有)[^\W\d_]{0,12}"
 )
-_NOT_NONE = re.compile(r"\b(?:but|except|other|than|or|of the above|of these|not sure|idea|only|without)\b")
+_NOT_NONE = re.compile(
+    r"\b(?:but|except|other|than|or|of the (?:above|options|answers|choices|information)|of these|not sure|idea|only"
+    r"|without)\b"
+)
 
 
 class CountVerifier(Verifier[int, int]):

@@ -18,6 +18,7 @@ OPTION_NOUN = r"(?:options?|choices?|letters?|answers?)"
 LED = re.compile(r"\(?([A-Z])(?:[).:：、]\)?\s*|\s?[-–—]\s|,\s|\)?\s(?=(?:a|an|the)\s))(?!\s)(.+)", re.DOTALL)
 _OTHER = re.compile(
     r"(?<![A-Za-z])\(?([A-Z])[).:]|\b(?:option|or)\s+\(?([A-Z])\b|\band\s+\(?([A-Z])(?=[.,;]|\)|$)"
+    r"|\b(?:wait|actually|rather|no),?\s+\(?([A-Z])(?=[.,;]|\)|$)"
 )
 VERB = re.compile(
     r"(?:is|are|was|can|could|does|has|have|shows?|would|looks?|seems?|and|or|cannot|must|although|though|but|not|since"

@@ -27,3 +27,16 @@ def test_golden_cases(kind):
         if verdict.score != pytest.approx(case.score, abs=1e-6):
             wrong.append((case.reference, case.answer[:80], case.score, verdict.score, verdict.reason))
     assert wrong == []
+
+
+def test_answers_as_vision_language_models_write_them():
+    """Written in their style before they were judged: the first 209 in one go, the others against what that mended."""
+    rows = [json.loads(line) for line in (TABLES.parent / "vlm_answers.jsonl").read_text().splitlines()]
+    assert len(rows) >= 279
+    wrong = [
+        (row, verdict.reason)
+        for row in rows
+        for verdict in [load_verifier(row["verifier"], row["options"]).judge(row["reference"], row["answer"])]
+        if verdict.score != pytest.approx(row["score"], abs=1e-6)
+    ]
+    assert wrong == []

@@ -19,11 +19,11 @@ _LABEL = re.compile(
     r"\s*[:：]\s*\}?\s*(?=[-$\\(\[\d])"
 )
 _NO_LABEL = re.compile(
-    r"wrong|incorrect|not|guess|hint|example|note|step|except|option|choice|previous|bound|attempt|initial",
+    r"wrong|incorrect|not|guess|hint|example|note|step|except|option|choice|previous|bound|attempt|initial|lambda|else",
     re.IGNORECASE,
 )
 _LEADING = re.compile(
-    r"^(?:\s|[✅✔✓☑➡👉🎯]\ufe0f?|\*|`|:|=>|->|=|：|≈|~|∴|→|⇒|⟹"
+    r"^(?:\s|>\s(?=\*\*)|[✅✔✓☑➡👉🎯]\ufe0f?|\*|`|:|=>|->|=|：|≈|~|∴|→|⇒|⟹"
     r"|\\(?:therefore|Rightarrow|implies|Longrightarrow|rightarrow|to)(?![A-Za-z])"
     r"|(?:approx\.?|ca\.|circa|etwa|environ|约|大约|大概)\s*(?=[\d$€£.-])"
     r"|(?:approximately|about|roughly|simply|just|equal to|exactly"

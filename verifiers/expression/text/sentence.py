@@ -58,6 +58,18 @@ _SCALE_BEHIND = re.compile(
     rf"\s{{0,3}}(?:dozen|hundred|thousand|million|billion|trillion|lakh|crore|{'|'.join(PLURAL_PARTS)})(?![^\W\d_])",
     re.IGNORECASE,
 )
+# 180 miles: a number's unit is part of it
+_UNIT_BEHIND = re.compile(
+    r"\s{0,3}(?:(?:(?:kilo|centi|milli)?(?:met(?:er|re)|gram|lit(?:er|re))|mile|yard|pound|ounce|second|minute|hour"
+    r"|day|week|month|year|degree|cent|dollar|euro|inche|square (?:met(?:er|re)|inche))s?|feet|foot|inch"
+    r"|[ckm]m[²³]?|m[²³]|kg|mg|mL|km/h|mph|m/s²?|°[CF]?)(?![\w²³/])",
+    re.IGNORECASE,
+)
+# $1:4$, since the sides are $1:2$: what follows is no answer
+_BECAUSE = re.compile(
+    r"(?<=[$)\]\d]),?\s+(?:because|since|given that|due to|based on|according to)\s[^,\n]{1,200}$",
+    re.IGNORECASE,
+)
 _NO_VALUE = re.compile(  # Wrong guess: 12
     r"\b(?:wrong|incorrect|not|guess|hint|example|note|step|except|option|choice|previous|bound|attempt|initial"
     r"|at least|at most)"
@@ -119,6 +131,14 @@ def _emphasised(sentence: str) -> str | None:
     return cleaned(", ".join(reversed(parts)))
 
 
+def without_reason(text: str) -> str:
+    """`text` without a reason that ends its last sentence."""
+    reason = _BECAUSE.search(text[-MAX_LINE:])
+    if reason is None or HEDGE.search(reason.group()) or len(_SENTENCES.split(reason.group())) > 1:
+        return text
+    return text[: len(text) - len(reason.group())]
+
+
 def listed(text: str) -> str | None:
     """Equations or points on lines of their own, with or without bullets, as one list."""
     lines = [_BULLET.sub("", line).strip().strip("$").strip() for line in text.strip().split("\n")]
@@ -156,6 +176,6 @@ def last_number(text: str) -> tuple[str | None, int]:
         number = f"-{number}"
     if re.fullmatch(r"\D*\d+,\d+\D*", number) and not re.search(r"\d,\d{3}(?!\d)", number):
         number = number.replace(",", ".")  # 2,74: a number on its own, not a list
-    if scale := _SCALE_BEHIND.match(tail, found[-1].end()):
-        number += scale.group()
+    if behind := _SCALE_BEHIND.match(tail, found[-1].end()) or _UNIT_BEHIND.match(tail, found[-1].end()):
+        number += behind.group()
     return number, skipped + found[-1].end()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from verifiers.expression.text.chinese_number import with_chinese_numbers
 from verifiers.expression.text.hedge import BOUND, DENIAL_BEHIND, HEDGE
 from verifiers.expression.text.outer_mark import LINK, MAX_LINE, SEGMENT, cleaned, content
-from verifiers.expression.text.sentence import PROSE, in_sentence, last_number, listed
+from verifiers.expression.text.sentence import PROSE, in_sentence, last_number, listed, without_reason
 from verifiers.reading.final_line import boxes, tagged_answer, unboxed, visible
 
 MAX_READ = 50_000  # of a longer final answer only the end is read: what is stated last counts
@@ -112,6 +112,7 @@ def candidates(text: str) -> Iterator[Candidate]:
         yield Candidate(cleaned(body), True)
     for part in in_sentence(body):
         yield Candidate(part, False, words=False)
+    body = without_reason(body)
     formula, formula_end = _last_formula(body)
     number, number_end = last_number(body) if PROSE.search(_whole_words(body)) else (None, -1)
     if formula is not None and formula_end >= number_end:

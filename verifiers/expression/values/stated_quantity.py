@@ -55,6 +55,13 @@ _VERB_BEHIND = re.compile(
     r"(?:\s+[^\W\d_]{2,20}){1,4}\s+(?:is|are|was|were|can|have|has|agreed?|chose|said|prefer\w*)\b|\s*%?\s*of\s",
     re.IGNORECASE,
 )
+_BELOW_ZERO = re.compile(
+    r"(?<![-−\d.])(\d{1,9}(?:\.\d{1,9})?\s?(?:°\s?[CF]?|degrees?(?: [CF][a-z]*)?)?) below zero", re.IGNORECASE
+)
+_OF_SOME = re.compile(r"\W{0,3}(\d{1,9}) (?:out )?of (?:the|these|those) \d{1,9} [^\W\d_]{2,20} (?!\D*\d)")
+_IN_YEAR = re.compile(
+    r"\W{0,3}(?:in|by|during|since|as of)\s(?:the year\s)?(?:1[89]|20)\d\d,?\s(?=.*\d)", re.IGNORECASE
+)
 _NAMED = re.compile(r"[^\d=]{1,60}=\s*([^=]{1,60})")
 
 
@@ -62,6 +69,7 @@ def stated_quantity(stated: str, letters: str = "k") -> Quantity | None:
     """The number; None where there is none, several, or words around it that change it or take it back."""
     if "!" in stated or "！" in stated:
         stated = re.sub(r"(?<=\*\*)[!！]|(?<=`)[!！]", "", stated)  # **5**! is no factorial
+    stated = _BELOW_ZERO.sub(r"-\1", stated) if "below zero" in stated else stated
     if (found := read_quantity(_marked(stated), letters)) is not None:
         return None if DENIAL_BEHIND.match(" " + found.unit) else found
     phrase = after_phrase(stated)
@@ -168,6 +176,9 @@ def _of_plain(text: str, letters: str) -> Quantity | None:
     """The number of a sentence without marks, digits for number words."""
     if HEDGE.search(text):
         return None
+    if some := _OF_SOME.match(text):
+        return read_quantity(some.group(1))
+    text = _IN_YEAR.sub("Then ", text, count=1) if _IN_YEAR.match(text) else text
     if "=" in text:
         return _behind_equals(text, letters)
     found = list(_NUMERAL.finditer(text))
