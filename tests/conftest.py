@@ -54,7 +54,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if folder in ("integration", "gpu"):
         item.add_marker(folder)
     if item.get_closest_marker("gpu") and not HAS_GPU:
-        item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+        item.add_marker(pytest.mark.skip(reason="no GPU: neither /dev/nvidia0 nor nvidia-smi is here"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -147,8 +147,8 @@ class ModelFamily(ABC):
         """
 
     @abstractmethod
-    def lm_head(self, model: nn.Module) -> nn.Module:
-        """The module that turns hidden states into logits."""
+    def lm_head(self, model: nn.Module) -> nn.Linear:
+        """The linear layer, without a bias, that turns hidden states into logits."""
 
 
 FAMILIES: dict[str, str] = {

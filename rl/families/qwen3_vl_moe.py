@@ -105,10 +105,15 @@ class Qwen3VLMoeFamily(ModelFamily):
     def load_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
         from transformers import Qwen3VLMoeForConditionalGeneration
 
+        from rl.families import varlen_attention
         from rl.families.vision_batches import attend_in_batches
 
+        implementation: str | dict[str, str] = attention
+        if attention == varlen_attention.NAME:  # for texts: the vision tower has none
+            varlen_attention.register()
+            implementation = {"text_config": attention, "vision_config": "sdpa", "": "sdpa"}
         model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-            path, dtype=dtype, attn_implementation=attention
+            path, dtype=dtype, attn_implementation=implementation
         )
         attend_in_batches(model.model.visual)
         loaded: nn.Module = model
@@ -267,6 +272,6 @@ class Qwen3VLMoeFamily(ModelFamily):
         ).last_hidden_state
         return hidden
 
-    def lm_head(self, model: Any) -> nn.Module:
-        head: nn.Module = model.lm_head
+    def lm_head(self, model: Any) -> nn.Linear:
+        head: nn.Linear = model.lm_head
         return head

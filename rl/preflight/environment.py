@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from importlib.util import find_spec
 
 from rl.experience.judge import asked_model
 from rl.preflight.check import Check, Finding
@@ -17,6 +18,8 @@ def check_environment(recipe: Recipe) -> Iterator[Check]:
     """Nothing for a recipe that asks for nothing."""
     if recipe.metrics.wandb_project is not None:
         yield Check("wandb", _wandb)
+    if recipe.model.attention != "sdpa":
+        yield Check("attention", partial(_attention, recipe))
     model = recipe.judging.reward_model
     if model is not None and not model.has_checkpoint:
         yield Check("judge's endpoint" if model.endpoint else "reward model", partial(_asked, model))
@@ -32,6 +35,24 @@ def _asked(config: RewardModelConfig) -> Finding:
         return Finding("ok", str(config.name))
     key = f", key from {endpoint.api_key_env}" if endpoint.api_key_env else ""
     return Finding("ok", f"{endpoint.model} at {endpoint.url}{key}")
+
+
+def _attention(recipe: Recipe) -> Finding:
+    """What transformers and torch would say in each rank, an hour later."""
+    name, on_cpu = recipe.model.attention, recipe.sampler.device == "cpu"
+    package = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}.get(name)
+    if package is not None and find_spec(package) is None:
+        return Finding(
+            "failed",
+            f"model.attention={name} needs the package {package}, which is not installed: set torch_varlen, which "
+            "torch brings, or sdpa",
+        )
+    if name == "torch_varlen" and (on_cpu or recipe.model.dtype != "bfloat16"):
+        return Finding(
+            "failed",
+            "model.attention=torch_varlen is for model.dtype=bfloat16 on CUDA: set model.attention=sdpa",
+        )
+    return Finding("ok", name)
 
 
 def _wandb() -> Finding:

@@ -24,7 +24,14 @@ class ModelConfig(Section):
         description="sizes of the tiny instance that differ from the family's own, listed by `hone recipe keys model`",
     )
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="of the trainer's weights")
-    attention: str = Field("sdpa", description="transformers' attention implementation in the trainer")
+    attention: str = Field(
+        "sdpa",
+        description="transformers' attention implementation in the trainer, or torch_varlen: torch's flash kernels "
+        "for packed rows on a GPU",
+    )
+    float32_head: bool = Field(
+        False, description="the trainer multiplies by the head in float32; see sampler.float32_head"
+    )
 
 
 class TrainerConfig(Section):
@@ -51,9 +58,12 @@ class TrainerConfig(Section):
     adam_betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's decay of both moments")
     adam_eps: float = Field(1e-8, gt=0, description="AdamW's epsilon")
     weight_decay: float = Field(0.1, ge=0, description="AdamW's decoupled weight decay")
+    float32_gradients: bool = Field(
+        False, description="add up the gradients of micro-batches in float32 where weights are in bfloat16"
+    )
     image_cache_mib: int = Field(512, ge=0, description="processed pictures a rank keeps")
     deepspeed: dict[str, Any] = Field(
-        default_factory=dict, description="merged over the DeepSpeed configuration"
+        default_factory=dict, description="merged over the DeepSpeed configuration, section by section"
     )
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import deepspeed
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
+from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from rl.families.family import ModelFamily
@@ -160,7 +161,10 @@ def _decay_groups(module: torch.nn.Module, weight_decay: float) -> Iterator[dict
 
 
 def deepspeed_config(config: TrainerConfig, *, dtype: str, device: str) -> dict[str, Any]:
-    """The DeepSpeed configuration of a trainer section; ``trainer.deepspeed`` is merged over it."""
+    """The DeepSpeed configuration of a trainer section; ``trainer.deepspeed`` is merged over it, mapping by mapping.
+
+    AdamW is torch's, on a GPU its fused kernel: DeepSpeed's own is compiled at start, for which nvcc must be there.
+    """
     zero: dict[str, Any] = {"stage": config.zero_stage}
     if config.offload != "none":
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": device != "cpu"}
@@ -171,14 +175,18 @@ def deepspeed_config(config: TrainerConfig, *, dtype: str, device: str) -> dict[
         "betas": list(config.adam_betas),
         "eps": config.adam_eps,
         "weight_decay": config.weight_decay,
+        "torch_adam": True,
+        "fused": device != "cpu",
     }
-    return {
+    settings = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,  # the boundary is set by hand: steps differ in micro-batches
         "gradient_clipping": config.clip_grad_norm,
         "zero_optimization": zero,
-        "optimizer": {"type": "AdamW", "params": {**adam, "torch_adam": device == "cpu"}},
+        "optimizer": {"type": "AdamW", "params": adam},
         "bf16": {"enabled": dtype == "bfloat16"},
+        "data_types": {"grad_accum_dtype": "fp32" if config.float32_gradients else None},
         "steps_per_print": 10**9,
-        **config.deepspeed,
     }
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(settings, config.deepspeed))
+    return merged

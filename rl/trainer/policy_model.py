@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
+from torch.nn.functional import linear
 
 from rl.families.family import ModelFamily, VisionTensors
 
 LOGITS_PER_CHUNK = 2**25  # float32 logits held at a time: 128 MiB
+
+Columns = tuple[torch.Tensor, ...]  # [rows] each
+Compute = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Columns]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +51,18 @@ class PolicyModel(nn.Module):
     are masked out exactly as in the sampler, and the temperature divides before normalising.
     """
 
-    def __init__(self, family: ModelFamily, model: nn.Module, forbidden_ids: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        family: ModelFamily,
+        model: nn.Module,
+        forbidden_ids: tuple[int, ...],
+        *,
+        float32_head: bool = False,
+    ) -> None:
         super().__init__()
         self.family = family
         self.model = model
-        self.register_buffer("forbidden_ids", torch.tensor(forbidden_ids, dtype=torch.long), persistent=False)
+        self.head = LogprobHead(family.lm_head(model), forbidden_ids, in_float32=float32_head)
 
     def forward(
         self, batch: MicroBatch, temperature: float = 1.0, with_entropy: bool = False
@@ -62,34 +74,102 @@ class PolicyModel(nn.Module):
         hidden = self.family.hidden_states(
             self.model, batch.input_ids, batch.position_ids, vision, batch.vision_rows
         )
-        return self._logprobs(
-            hidden.flatten(0, 1)[batch.predictors], batch.targets, temperature, with_entropy
-        )
+        picked = hidden.flatten(0, 1)[batch.predictors]
+        logprobs, entropy = self.head(picked, batch.targets, temperature, with_entropy)
+        return logprobs, entropy
 
-    def _logprobs(
+
+class LogprobHead(nn.Module):
+    """Log-probabilities of targets under hidden states, and the entropies of the distributions.
+
+    One call a micro-batch: under ZeRO-3 a module's weight is gathered by all ranks together, so a module that is called
+    once a chunk makes ranks with fewer tokens wait for ever. The weight is the model's own, and the checkpoint's under
+    the model's name alone. ``in_float32`` multiplies in float32 whatever the weights are in; what comes after is in
+    float32 anyway (float64 stays).
+    """
+
+    def __init__(
+        self, lm_head: nn.Linear, forbidden_ids: tuple[int, ...], *, in_float32: bool = False
+    ) -> None:
+        super().__init__()
+        assert lm_head.bias is None, "a head is a matrix"
+        self.weight = lm_head.weight
+        self.in_float32 = in_float32
+        self.register_buffer("forbidden_ids", torch.tensor(forbidden_ids, dtype=torch.long), persistent=False)
+
+    def forward(
         self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float, with_entropy: bool
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        head = self.family.lm_head(self.model)
+        """hidden: [R, hidden]; targets: [R]; both results [R]."""
+        weight = self.weight
+        if self.in_float32:
+            weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
+        compute = partial(
+            _columns, forbidden=self.forbidden_ids, temperature=temperature, with_entropy=with_entropy
+        )
+        rows = max(1, LOGITS_PER_CHUNK // len(weight))
+        logprobs, *entropy = _InChunks.apply(hidden.to(weight.dtype), weight, targets, compute, rows)
+        return logprobs, entropy[0] if with_entropy else None
 
-        def chunk(part: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            logits = head(part).float()
-            logits = logits.index_fill(1, self.forbidden_ids, float("-inf")) / temperature
-            logprobs = torch.log_softmax(logits, dim=-1)
-            picked = logprobs.gather(1, wanted[:, None]).squeeze(1)
-            if not with_entropy:
-                return picked, picked.detach()
-            finite = logprobs.masked_fill(torch.isneginf(logprobs), 0.0)  # 0 log 0 = 0, in the gradient too
-            return picked, -(logprobs.exp() * finite).sum(-1)
+    def _save_to_state_dict(self, *_: Any) -> None:
+        """Nothing: the model saves the weight."""
 
-        vocab_size = self.model.config.get_text_config().vocab_size
-        rows = max(1, LOGITS_PER_CHUNK // vocab_size)
-        if len(hidden) <= rows:
-            parts = [chunk(hidden, targets)]
-        else:
-            parts = [
-                checkpoint(chunk, part, wanted, use_reentrant=False)
-                for part, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)
-            ]
-        logprobs = torch.cat([part[0] for part in parts])
-        entropy = torch.cat([part[1] for part in parts]) if with_entropy else None
-        return logprobs, entropy
+    def _load_from_state_dict(self, *_: Any) -> None:
+        """Nothing, likewise."""
+
+
+def _columns(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    forbidden: torch.Tensor,
+    temperature: float,
+    with_entropy: bool,
+) -> Columns:
+    """Log-probabilities of the targets, and entropies (nats) where asked for, over the tokens that are allowed."""
+    logits = linear(hidden, weight)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = logits.index_fill(1, forbidden, float("-inf")) / temperature
+    logprobs = torch.log_softmax(logits, dim=-1)
+    picked = logprobs.gather(1, targets[:, None]).squeeze(1)
+    if not with_entropy:
+        return (picked,)
+    finite = logprobs.masked_fill(torch.isneginf(logprobs), 0.0)  # 0 log 0 = 0, in the gradient too
+    return picked, -(logprobs.exp() * finite).sum(-1)
+
+
+class _InChunks(torch.autograd.Function):
+    """``compute`` over ``rows`` at a time, and again in the backward pass; the weight's gradient adds up in float32."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        targets: torch.Tensor,
+        compute: Compute,
+        rows: int,
+    ) -> Columns:
+        ctx.save_for_backward(hidden, weight, targets)
+        ctx.compute, ctx.rows = compute, rows
+        parts = [
+            compute(part, weight, wanted)
+            for part, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)
+        ]
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden, weight, targets = ctx.saved_tensors
+        of_weight = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
+        of_hidden = []
+        columns = [column.split(ctx.rows) for column in (targets, *gradients)]
+        for part, wanted, *given in zip(hidden.split(ctx.rows), *columns, strict=True):
+            with torch.enable_grad():
+                inputs = part.detach().requires_grad_(), weight.detach().requires_grad_()
+                outputs = ctx.compute(*inputs, wanted)
+            of_part, added = torch.autograd.grad(outputs, inputs, given)
+            of_hidden.append(of_part)
+            of_weight += added
+        return torch.cat(of_hidden), of_weight.to(weight.dtype), None, None, None

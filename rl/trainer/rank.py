@@ -82,6 +82,10 @@ class TrainerRank(Worker):
         return self.engine.send_weights(backend, client, num_inference_ranks)
 
     @register(dispatch_mode=Dispatch.ONE_TO_ALL)
+    def weight_checksums(self) -> dict[str, int]:
+        return self.engine.weight_checksums()
+
+    @register(dispatch_mode=Dispatch.ONE_TO_ALL)
     def close(self) -> None:
         """Let go of what outlives the process: the weights in shared memory."""
         if hasattr(self, "engine"):

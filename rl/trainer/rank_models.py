@@ -26,6 +26,7 @@ from rl.trainer.deepspeed_model import DeepSpeedModel
 from rl.trainer.hub_weights import open_transfer
 from rl.trainer.policy_model import MicroBatch, PolicyModel
 from rl.trainer.rank_work import HeldPart, RankWork, TrainerSetup
+from sampler.vllm_pool.weight_segment import tensor_checksum
 
 
 class RankModels:
@@ -50,8 +51,8 @@ class RankModels:
         self.family = load_family(setup.model.family)
         processor = AutoProcessor.from_pretrained(setup.model_path)
         model = self._load(setup.model_path)
-        forbidden = self.family.forbidden_token_ids(processor.tokenizer, model.config)
-        policy = PolicyModel(self.family, model, forbidden)
+        self.forbidden = self.family.forbidden_token_ids(processor.tokenizer, model.config)
+        policy = self._policy(model)
         self.policy = DeepSpeedModel(policy, self.family, setup)
         self.critic: DeepSpeedModel | None = None
         self.reference: PolicyModel | None = None
@@ -104,8 +105,7 @@ class RankModels:
     def load_reference(self, directory: str) -> None:
         """Hold a frozen copy of a checkpoint as the reference policy of the KL term."""
         model = self._load(directory).requires_grad_(False).eval()
-        self.reference = PolicyModel(self.family, model, tuple(self.policy.module.forbidden_ids.tolist()))
-        self.reference.to(self.device)
+        self.reference = self._policy(model).to(self.device)
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         """Send the current weights to every sampler worker behind ``client``. Returns the seconds it took."""
@@ -121,6 +121,11 @@ class RankModels:
         self.transfer.client = client
         self.transfer.send_weights()
         return time.perf_counter() - start
+
+    def weight_checksums(self) -> dict[str, int]:
+        """Of the policy's tensors by hub name, on rank 0; the other ranks take part in the gathering."""
+        first = self.policy.rank == 0
+        return {name: tensor_checksum(one) if first else 0 for name, one in self.policy.hub_weights}
 
     # --- the critic -------------------------------------------------------------------------------------
 
@@ -249,6 +254,9 @@ class RankModels:
 
     def _tensors(self, indices: Sequence[int]) -> MicroBatch:
         return self.collate(self.held.micro_batch(indices))
+
+    def _policy(self, model: torch.nn.Module) -> PolicyModel:
+        return PolicyModel(self.family, model, self.forbidden, float32_head=self.setup.model.float32_head)
 
     def _load(self, path: str) -> torch.nn.Module:
         dtype = getattr(torch, self.setup.model.dtype)

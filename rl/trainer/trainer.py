@@ -114,6 +114,11 @@ class Trainer:
         """Send the weights to the sampler; seconds of the slowest rank."""
         return float(max(self._call("send_weights", backend, client, num_inference_ranks)))
 
+    def weight_checksums(self) -> dict[str, int]:
+        """Of the policy's tensors by hub name, as ``SamplerPool.weight_checksums`` has them of the sampler's."""
+        found: dict[str, int] = self._call("weight_checksums")[0]
+        return found
+
     def _call(self, method: str, *arguments: Any) -> Any:
         """A method on all ranks. Where one failed because another died, the death is the error that is raised."""
         try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
@@ -26,6 +30,7 @@ from rl.trainer.rank_work import TrainerSetup
 from sampler.vision_input import VisionInput
 
 KEY = b"hone-tests"
+ANSWER_WITHIN_S = 120.0  # ranks that wait for each other never answer
 EACH_ITS_OWN = (
     "logprobs",
     "values",
@@ -188,22 +193,41 @@ def png(image: Image.Image) -> bytes:
 
 
 class LocalRanks:
-    """Stands where verl's `RayWorkerGroup` stands in a `Trainer`: hands calls to ranks and collects their results."""
+    """Stands where verl's `RayWorkerGroup` stands in a `Trainer`: hands calls to ranks and collects their results.
 
-    def __init__(self, connections: list[Connection]) -> None:
+    Ranks that do not answer in time are ended, and the call fails. `pids` are theirs."""
+
+    def __init__(self, connections: list[Connection], pids: list[int]) -> None:
         self.connections = connections
+        self.pids = pids
+        self.answer_within_s = ANSWER_WITHIN_S
 
     def __getattr__(self, method: str) -> Callable[..., list[Any]]:
         def call(*arguments: Any) -> list[Any]:
             for rank, connection in enumerate(self.connections):
                 own = tuple(each[rank] for each in arguments) if method in EACH_ITS_OWN else arguments
                 connection.send((method, own))
-            answers = [connection.recv() for connection in self.connections]
+            answers = self.answers(method)
             for _, error in answers:
                 assert error is None, error
             return [result for result, _ in answers]
 
         return call
+
+    def answers(self, method: str) -> list[Any]:
+        """One a rank. Raises: TimeoutError, once the ranks are ended, where one does not come in time."""
+        deadline = time.monotonic() + self.answer_within_s
+        for rank, connection in enumerate(self.connections):
+            if not connection.poll(max(0.0, deadline - time.monotonic())):
+                self.end()
+                raise TimeoutError(f"rank {rank} did not answer {method} within {self.answer_within_s:g} s")
+        return [connection.recv() for connection in self.connections]
+
+    def end(self) -> None:
+        for pid in self.pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.pids = []
 
     def close(self) -> None:
         for connection in self.connections:
@@ -227,7 +251,7 @@ def start_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
     def start(num_ranks: int) -> LocalRanks:
         port = _free_port()
-        connections = []
+        connections, pids = [], []
         for rank in range(num_ranks):
             with Listener(str(directory / f"{len(started)}-{rank}"), authkey=KEY) as rank_listener:
                 control.send(
@@ -244,7 +268,8 @@ def start_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
                     )
                 )
                 connections.append(rank_listener.accept())
-        started.append(LocalRanks(connections))
+                pids.append(connections[-1].recv())
+        started.append(LocalRanks(connections, pids))
         return started[-1]
 
     yield start
@@ -259,10 +284,16 @@ def start_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 def make_trainer(
     start_ranks: Callable[[int], LocalRanks], tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Any]:
-    """Makes a `Trainer` on the tiny model: `make_trainer(num_ranks, zero_stage=3, ...)`."""
+    """Makes a `Trainer` on the tiny model: `make_trainer(num_ranks, zero_stage=3, ...)`. ZeRO-3 partitions every
+    parameter, unless `keeps_small` leaves it its threshold, under which all of the tiny model's lie."""
     from rl.trainer.trainer import Trainer
 
-    def make(num_ranks: int = 1, *, dtype: str = "float32", **settings: Any) -> Any:
+    def make(
+        num_ranks: int = 1, *, dtype: str = "float32", keeps_small: bool = False, **settings: Any
+    ) -> Any:
+        if settings.get("zero_stage") == 3 and not keeps_small:
+            whole = {"zero_optimization": {"stage3_param_persistence_threshold": 0}}
+            settings["deepspeed"] = settings.get("deepspeed", {}) | whole
         config = TrainerConfig(
             ranks_per_node=num_ranks, **{"threads_per_rank": 1, "micro_batch_tokens": 256, **settings}
         )

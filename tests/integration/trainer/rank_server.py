@@ -3,7 +3,8 @@
     python rank_server.py ADDRESS
 
 Started by `conftest.py`, which sends `(environment, address)` down the control connection for each rank it wants.
-The rank connects to that address and serves calls `(method, arguments)` on one `RankModels`, made by `build`.
+The rank connects to that address, says its process id, and serves calls `(method, arguments)` on one `RankModels`, made
+by `build`; `patch` sets a module's name to a value, and `partitioned` counts parameters that this rank holds a part of.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 import traceback
+from importlib import import_module
 from multiprocessing.connection import Client, Connection
 from typing import Any
 
@@ -32,11 +34,23 @@ def serve(connection: Connection) -> None:
             if method == "build":
                 engine = RankModels(*arguments)
                 result = engine.model_sizes
+            elif method == "patch":
+                module, name, value = arguments
+                result = setattr(import_module(module), name, value)
+            elif method == "partitioned":
+                result = _num_partitioned(engine.policy.module)
             else:
                 result = getattr(engine, method)(*arguments)
             connection.send((result, None))
         except Exception:  # noqa: BLE001 - the test that called shall see it
             connection.send((None, traceback.format_exc()))
+
+
+def _num_partitioned(module: Any) -> tuple[int, int]:
+    """Of a module's parameters those that are not here whole between two steps, and all."""
+    parameters = list(module.parameters())
+    parts = [one for one in parameters if getattr(one, "ds_numel", one.numel()) != one.numel()]
+    return len(parts), len(parameters)
 
 
 def main(address: str) -> None:
@@ -58,6 +72,7 @@ def main(address: str) -> None:
                 control.close()
                 os.environ.update(environment)
                 with Client(rank_address, authkey=KEY) as connection:
+                    connection.send(os.getpid())
                     serve(connection)
                 os._exit(0)
 

@@ -58,7 +58,23 @@ def truth(tiny_model: Path, case: Any) -> dict[str, torch.Tensor]:
     return plain_steps(tiny_model, case)
 
 
-@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 1), (2, 2), (2, 3)])
+FUSED = {
+    "deepspeed": {"optimizer": {"params": {"fused": True}}}
+}  # as on a GPU, where the fused kernel is chosen
+
+
+@pytest.mark.parametrize(
+    ("num_ranks", "settings"),
+    [
+        (1, {"zero_stage": 1}),
+        (2, {"zero_stage": 1}),
+        (2, {"zero_stage": 2}),
+        (2, {"zero_stage": 3}),
+        pytest.param(2, {"zero_stage": 1, **FUSED}, id="2-fused"),
+        pytest.param(2, {"zero_stage": 3, **FUSED}, id="2-zero3-fused"),
+        pytest.param(2, {"zero_stage": 2, "offload": "optimizer", **FUSED}, id="2-fused-offload"),
+    ],
+)
 def test_parameters_after_steps_are_those_of_torch_adamw(
     new_trainer: Callable[..., Any],
     case: Any,
@@ -66,10 +82,11 @@ def test_parameters_after_steps_are_those_of_torch_adamw(
     tiny_model: Path,
     tmp_path: Path,
     num_ranks: int,
-    zero_stage: int,
+    settings: dict[str, Any],
 ) -> None:
-    """Three steps with clipping, decay on matrices alone and a rate of their own."""
-    trainer = new_trainer(num_ranks, zero_stage=zero_stage, **ADAM)
+    """Three steps with clipping, decay on matrices alone and a rate of their own; what a recipe adds to DeepSpeed's
+    optimizer section leaves the rest of it as it was."""
+    trainer = new_trainer(num_ranks, **settings, **ADAM)
     trainer.update([case.batch] * len(RATES), RATES, LossSpec())
     got, start = exported(trainer, tmp_path / "after"), load_file(tiny_model / "model.safetensors")
     assert got.keys() == truth.keys()
@@ -110,17 +127,20 @@ def test_export_loads_in_transformers(
     assert np.abs(found[1] - wanted[sample.index]).max() > 1e-2  # it did move
 
 
-@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 3)])
+@pytest.mark.parametrize(
+    ("num_ranks", "settings"),
+    [(1, {"zero_stage": 1}), (2, {"zero_stage": 3}), (2, {"zero_stage": 3, "keeps_small": True})],
+)
 def test_load_weights_gives_the_same_bits(
     new_trainer: Callable[..., Any],
     case: Any,
     tmp_path: Path,
     tiny_model: Path,
     num_ranks: int,
-    zero_stage: int,
+    settings: dict[str, Any],
 ) -> None:
     """Export, go on training, load: log-probabilities are those of the export, bit for bit, and so is a step after."""
-    trainer = new_trainer(num_ranks, zero_stage=zero_stage)
+    trainer = new_trainer(num_ranks, **settings)
     trainer.update([case.batch], [3e-3], LossSpec())
     export_policy(trainer, tiny_model, tmp_path / "policy")
     wanted, _ = trainer.logprobs(case.batch)
@@ -193,6 +213,7 @@ def test_learning_reduces_the_loss(new_trainer: Callable[..., Any], case: Any) -
     assert losses[-1] < 0.2 * losses[0]
 
 
+@pytest.mark.parametrize("float32_gradients", [False, True])
 @pytest.mark.parametrize("zero_stage", [1, 3])
 def test_bfloat16(
     new_trainer: Callable[..., Any],
@@ -200,9 +221,11 @@ def test_bfloat16(
     tiny_model: Path,
     tmp_path: Path,
     zero_stage: int,
+    float32_gradients: bool,
 ) -> None:
     """Steps too small for bfloat16 itself add up in the master copy; loaded weights reach the master copy too."""
-    trainer = new_trainer(1, zero_stage=zero_stage, dtype="bfloat16", adam_eps=1e-4)
+    settings = {"zero_stage": zero_stage, "float32_gradients": float32_gradients}
+    trainer = new_trainer(1, dtype="bfloat16", adam_eps=1e-4, **settings)
     start = load_file(tiny_model / "model.safetensors")
     trainer.load_weights(tiny_model)
     trainer.update([case.batch] * 20, [3e-5] * 20, LossSpec())
@@ -220,3 +243,19 @@ def test_bfloat16(
         metrics = trainer.update([case.batch], [1e-3], LossSpec())[0]
         found.append((metrics["loss"], metrics["grad_norm"], trainer.logprobs(case.batch)[0].tobytes()))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("zero_stage", [1, 2, 3])
+def test_gradients_add_up_in_float32(new_trainer: Callable[..., Any], case: Any, zero_stage: int) -> None:
+    """Of the same sequence 300 times over, the mean gradient is that of one; in bfloat16 the later terms are lost in
+    rounding, or rounded up."""
+    one, copies = case.batch.select([3]), case.batch.select([3] * 300)
+    settings = {"zero_stage": zero_stage, "dtype": "bfloat16", "micro_batch_tokens": 1}
+    norms = []
+    for float32_gradients in (True, False):
+        trainer = new_trainer(1, float32_gradients=float32_gradients, **settings)
+        wanted, got = (trainer.update([each], [0.0], LossSpec())[0]["grad_norm"] for each in (one, copies))
+        norms.append(got / wanted)
+    print(f"norm of 300 summed over norm of one: {norms[0]:.3f} in float32, {norms[1]:.3f} in bfloat16")
+    assert abs(norms[0] - 1) < 0.005
+    assert abs(norms[1] - 1) > 0.015

@@ -12,11 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-import rl.trainer.policy_model
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.trainer.collator import Collator, VisionCache
-from rl.trainer.policy_model import MicroBatch, PolicyModel
+from rl.trainer.policy_model import PolicyModel
 from sampler.vision_input import VisionInput
 
 TEMPERATURE = 0.7
@@ -253,84 +252,9 @@ def test_padding_and_places_by_hand(tiny: Any) -> None:
     assert packed.predictors.tolist() == [1, 2, 4]
 
 
-@pytest.mark.parametrize("rows", [1, 3, 7])
-def test_chunks_of_logits(
-    tiny: Any, policy: PolicyModel, sequences: Any, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Logits computed a few rows at a time, and again in the backward pass: the same values and gradients."""
-    batch = collator(tiny)(Batch.of(sequences[0][:4]))
-    found = []
-    for chunked in (False, True):
-        if chunked:
-            monkeypatch.setattr(
-                rl.trainer.policy_model, "LOGITS_PER_CHUNK", rows * tiny.model.config.text_config.vocab_size
-            )
-        tiny.model.zero_grad()
-        logprobs, entropy = policy(batch, TEMPERATURE, True)
-        weights = torch.linspace(-1, 1, len(logprobs))
-        (logprobs @ weights + 0.3 * entropy.sum()).backward()
-        grads = [
-            parameter.grad.clone() for parameter in tiny.model.parameters() if parameter.grad is not None
-        ]
-        found.append((logprobs.detach(), entropy.detach(), grads))
-    (plain, plain_entropy, plain_grads), (chunks, chunks_entropy, chunks_grads) = found
-    torch.testing.assert_close(chunks, plain, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(chunks_entropy, plain_entropy, atol=1e-6, rtol=1e-6)
-    assert len(chunks_grads) == len(plain_grads)
-    for one, other in zip(chunks_grads, plain_grads, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
-    tiny.model.zero_grad()
-
-
-class Head(torch.nn.Module):
-    """A family and model in one, for the head alone: hidden states are its parameters."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.hidden = torch.nn.Parameter(torch.randn(6, 5, dtype=torch.float64))
-        self.head = torch.nn.Linear(5, 9, bias=False).double()
-
-    config = type("Config", (), {"get_text_config": lambda self: type("Text", (), {"vocab_size": 9})})()
-
-    def hidden_states(self, model: Any, *_: Any) -> torch.Tensor:
-        return self.hidden[None]
-
-    def lm_head(self, model: Any) -> torch.nn.Module:
-        return self.head
-
-
-@pytest.mark.parametrize("of_entropy", [False, True])
-def test_gradients_by_finite_differences(of_entropy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With tokens forbidden (probability 0, logarithm minus infinity) every gradient is finite and right.
-
-    ``float()`` in the head is lifted to float64, so that the differences mean something.
-    """
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    head = Head()
-    policy = PolicyModel(head, head, (1, 4))  # type: ignore[arg-type]
-    index = torch.arange(6)
-    batch = MicroBatch(
-        input_ids=torch.zeros(1, 6, dtype=torch.long),
-        position_ids=torch.zeros(4, 1, 6),
-        predictors=index,
-        targets=torch.tensor([0, 2, 3, 5, 8, 8]),
-        rows=torch.zeros(6, dtype=torch.long),
-        columns=index,
-        shape=(1, 6),
-    )
-
-    def value(hidden: torch.Tensor) -> torch.Tensor:
-        head.hidden.data = hidden.detach()
-        return policy(batch, TEMPERATURE, True)[int(of_entropy)].sum()
-
-    value(head.hidden.data).backward()
-    gradient = head.hidden.grad.clone()
-    assert torch.isfinite(gradient).all()
-    start = head.hidden.data.clone()
-    for row, column in np.ndindex(6, 5):
-        step = torch.zeros_like(start)
-        step[row, column] = 1e-6
-        with torch.no_grad():
-            slope = (value(start + step) - value(start - step)) / 2e-6
-        assert gradient[row, column].item() == pytest.approx(slope.item(), abs=1e-7)
+def test_a_checkpoint_has_the_head_once(tiny: Any, policy: PolicyModel) -> None:
+    """Under the model's own name: the module that computes log-probabilities saves nothing."""
+    saved = policy.state_dict()
+    assert set(saved) == {f"model.{name}" for name in tiny.model.state_dict()}
+    policy.load_state_dict(saved)
+    assert len(list(policy.parameters())) == len(list(tiny.model.parameters()))

@@ -15,6 +15,7 @@ from sampler.vllm_pool.weight_segment import (
     SegmentWriter,
     WeightTransferError,
     open_segment,
+    tensor_checksum,
 )
 
 TENSORS = {
@@ -78,3 +79,21 @@ def test_damage_is_an_error(manifest: SegmentManifest, damage: str) -> None:
 def test_a_segment_that_cannot_fit_is_an_error_before_anything_is_written() -> None:
     with pytest.raises(WeightTransferError, match="no room for"):
         SegmentWriter([2**60], sequence=0)
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_checksum_is_of_every_bit_in_its_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bit flipped anywhere, or any two elements exchanged, give another; how a tensor lies in memory does not."""
+    tensor = TENSORS[name]
+    checksum = tensor_checksum(tensor)
+    assert tensor_checksum(tensor.clone(memory_format=torch.contiguous_format)) == checksum
+    monkeypatch.setattr("sampler.vllm_pool.weight_segment._CHECKED_AT_A_TIME", 2)  # a row at a time
+    assert tensor_checksum(tensor) == checksum
+    for index in range(tensor.numel()):
+        flipped = tensor.clone(memory_format=torch.contiguous_format)
+        flipped.view(-1).view(torch.uint8)[index * tensor.itemsize] ^= 1
+        assert tensor_checksum(flipped) != checksum
+        exchanged = tensor.clone(memory_format=torch.contiguous_format)
+        other = (index + 1 + index % 3) % tensor.numel()
+        exchanged.view(-1)[[index, other]] = exchanged.view(-1)[[other, index]]
+        assert index == other or tensor_checksum(exchanged) != checksum
