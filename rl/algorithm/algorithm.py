@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from rl.algorithm.estimator import DECOUPLED_GAE, PLUG_INS, Estimator
@@ -58,9 +58,9 @@ class Algorithm:
     def needs_critic(self) -> bool:
         return self.estimator.needs_critic
 
-    @property
-    def needs_reference(self) -> bool:
-        return bool(self.config.loss.kl_coef_verifiable or self.config.loss.kl_coef_general)
+    def needs_reference(self, kinds: Collection[PromptKind]) -> bool:
+        """Whether the reference policy is asked about prompts of these kinds."""
+        return any(self.config.loss.kl_coef(kind) for kind in kinds)
 
     @property
     def max_refills(self) -> int:

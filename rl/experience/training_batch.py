@@ -19,13 +19,12 @@ from sampler.rollout import Rollout
 def packed_rollouts(judged: Sequence[JudgedRollout], config: RlConfig, *, right_score: float = 0.5) -> Batch:
     """One packed batch in the order of ``judged``, without advantages. A response to a verifiable prompt is right
     from a score of ``right_score`` on."""
-    kl_coef = {"verifiable": config.loss.kl_coef_verifiable, "general": config.loss.kl_coef_general}
     return Batch.of(
         [
             rollout_sequence(
                 one.rollout,
                 one.prompt,
-                kl_coef=kl_coef[one.prompt.kind],
+                kl_coef=config.loss.kl_coef(one.prompt.kind),
                 is_right=float(one.prompt.kind == "verifiable" and _score(one) >= right_score),
             )
             for one in judged

@@ -47,6 +47,10 @@ class LossConfig(Section):
         None, gt=0, description="how far a value may move from the old one; none: as far as it likes"
     )
 
+    def kl_coef(self, kind: str) -> float:
+        """Of prompts of a kind."""
+        return self.kl_coef_general if kind == "general" else self.kl_coef_verifiable
+
 
 class RlConfig(Section):
     """Online RL after the SFT of a round."""

@@ -88,7 +88,7 @@ class RlStage(Stage[RlResult]):
     def _load_models(self, context: StageContext, algorithm: Algorithm) -> None:
         """What learns and what it is held against; the trainer's weights have no name from now on."""
         engines: Engines = context.engines
-        if algorithm.needs_reference:
+        if algorithm.needs_reference({prompt.kind for prompt in context.data.train}):
             engines.trainer.load_reference(context.policy.hub)
         if algorithm.needs_critic:
             engines.trainer.load_critic(self.critic or initial_checkpoint(context))

@@ -115,10 +115,11 @@ class TrainingStep:
         old, entropy = self.held.logprobs(temperature)
         self.batch = self.batch.with_columns(old_logprobs=old)
         self.entropy = float(entropy.mean())
-        if self.algorithm.needs_reference:
+        kinds = [one.prompt.kind for one in self.experience.usable]
+        if self.algorithm.needs_reference(set(kinds)):
             reference, _ = self.held.logprobs(temperature, of_reference=True)
             self.batch = self.batch.with_columns(ref_logprobs=reference)
-            self.metrics |= kl_metrics(self.batch, [one.prompt.kind for one in self.experience.usable])
+            self.metrics |= kl_metrics(self.batch, kinds)
         self.mismatch = Mismatch.between(self.batch.column("sample_logprobs"), old)
         self._require_match()
 

@@ -1,64 +1,40 @@
-"""A sampler and a judge without engines, who go by a prompt's name."""
+"""The shipped fakes, made to go by a prompt's name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from rl.experience.judge import Judge, JudgedBatch
-from rl.recipe.judging_config import JudgingConfig
+from rl.experience.judge import JudgedBatch
+from rl.fakes import FakeJudge, FakeSampler
 from sampler.prompt import Prompt
-from sampler.rollout import DroppedPrompt, Rollout, RolloutGroup, SamplingPlan, Turn
-from sampler.vllm_pool.sample_stats import SampleTally
+from sampler.rollout import DroppedPrompt, RolloutGroup, SamplingPlan
 
 REWARDS = {"mixed": (1.0, 0.0), "right": (1.0, 1.0), "wrong": (0.0, 0.0), "half": (1.0, None)}
 
 
-class NamedSampler:
-    """Rollouts in another order than asked for; prompts named ``long`` are dropped."""
+class NamedSampler(FakeSampler):
+    """Drops prompts named ``long``."""
 
     def __init__(self) -> None:
-        self.asked: list[list[str]] = []
-        self.steps: list[int] = []
+        super().__init__(lambda prompt, seed: "text")
+        self.policy_version = 3
 
     def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
-        self.asked.append([one.prompt_id for one in prompts])
-        self.steps.append(plan.step)
-        tally = SampleTally()
-        for one in reversed(prompts):
-            if one.prompt_id.startswith("long"):
-                tally.dropped.append(DroppedPrompt(one.prompt_id, "prompt_too_long", 9, 8))
-                continue
-            group = RolloutGroup(one, tuple(self.rollout(one, plan, i) for i in plan.indices_for(one)))
-            tally.count(group)
-            yield group
-        self.stats = tally.stats()
-
-    def rollout(self, prompt: Prompt, plan: SamplingPlan, index: int) -> Rollout:
-        turn = Turn(
-            np.arange(2, dtype=np.int32),
-            np.arange(4, dtype=np.int32),
-            np.zeros(4, np.float32),
-            "stop",
-            ((3, 4),),
-        )
-        return Rollout(
-            plan.rollout_id(prompt.prompt_id, index),
-            prompt.prompt_id,
-            index,
-            (turn,),
-            "text",
-        )
+        long = [one for one in prompts if one.prompt_id.startswith("long")]
+        yield from super().sample([one for one in prompts if one not in long], plan)
+        dropped = tuple(DroppedPrompt(one.prompt_id, "prompt_too_long", 9, 8) for one in long)
+        self.stats = replace(self.stats, dropped=dropped)
 
 
-class NamedJudge(Judge):
-    """Judges by the prompt's name, taking half a second that it only claims."""
+class NamedJudge(FakeJudge):
+    """Takes half a second that it only claims."""
 
     def __init__(self, judged: Callable[..., Any], max_unjudged_frac: float = 1.0) -> None:
-        self.config = JudgingConfig(max_unjudged_frac=max_unjudged_frac)
+        super().__init__(max_unjudged_frac=max_unjudged_frac)
         self.judged = judged
 
     def judge(self, groups: Any) -> JudgedBatch:

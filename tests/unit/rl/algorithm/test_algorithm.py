@@ -79,3 +79,11 @@ def test_what_an_estimator_needs_is_what_verls_function_takes() -> None:
         assert Estimator.named(name).needs_critic == (name in ("gae", "decoupled_gae"))
         assert not Estimator.named(name).needs_critic or "values" in parameters
         assert not Estimator.named(name).needs_groups or "index" in parameters
+
+
+def test_the_reference_is_needed_where_a_coefficient_meets_a_prompt() -> None:
+    general_only = Algorithm(RlConfig(loss=LossConfig(kl_coef_general=1e-5, kl_coef_verifiable=0.0)))
+    assert general_only.needs_reference({"general", "verifiable"})
+    assert not general_only.needs_reference({"verifiable"}) and not general_only.needs_reference(set())
+    neither = Algorithm(RlConfig(loss=LossConfig(kl_coef_general=0.0)))
+    assert not neither.needs_reference({"general", "verifiable"})

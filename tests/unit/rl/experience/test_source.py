@@ -104,14 +104,14 @@ def test_refills_replace_prompts_that_teach_nothing(prompt: Any, source_of: Any)
     prompts = [prompt(f"{'mixed' if i % 2 else 'right'}-{i}") for i in range(12)]
     source, sampler = source_of(UniformSource(prompts, seed="s"), dynamic_sampling=True, max_refills=9)
     experience = next(source)
-    everything = [name for batch in sampler.asked for name in batch]
+    everything = [name for _, names in sampler.asked for name in names]
     assert len(everything) == len(set(everything)), "a prompt was sampled twice in one step"
     assert len(experience.rollouts) == 2 * len(everything)
     assert len({one.prompt.prompt_id for one in experience.usable}) == 4
     assert set(experience.left_out.values()) == {"uniform_group"}
     assert experience.wait_s == 0.5 * len(sampler.asked) and experience.num_late == 3 * len(sampler.asked)
     assert experience.stats.num_rollouts == len(experience.rollouts)
-    assert set(sampler.steps) == {0}
+    assert {plan.step for plan, _ in sampler.asked} == {0}
 
     again, same = source_of(UniformSource(prompts, seed="s"), dynamic_sampling=True, max_refills=9)
     next(again)
@@ -138,8 +138,8 @@ def test_no_refill_where_the_data_is_used_up(named: Any, source_of: Any) -> None
     prompts = UniformSource(named("mixed right right right right right"), seed="s")
     source, sampler = source_of(prompts, dynamic_sampling=True, max_refills=9)
     next(source)
-    assert max(map(len, sampler.asked)) == 4
-    assert len({name for batch in sampler.asked for name in batch}) == 6
+    assert max(len(names) for _, names in sampler.asked) == 4
+    assert len({name for _, names in sampler.asked for name in names}) == 6
 
 
 class Watching(UniformSource):
@@ -169,7 +169,7 @@ def test_a_restored_source_goes_on_with_the_same_steps(prompt: Any, source_of: A
 
     whole, sampler = make()
     rollouts = [[one.rollout.rollout_id for one in experience.rollouts] for experience in whole]
-    assert len(rollouts) == 5 and sorted(set(sampler.steps)) == [0, 1, 2, 3, 4]
+    assert len(rollouts) == 5 and sorted({plan.step for plan, _ in sampler.asked}) == [0, 1, 2, 3, 4]
 
     killed, _ = make()
     before = [[one.rollout.rollout_id for one in next(killed).rollouts] for _ in range(stopped_at)]

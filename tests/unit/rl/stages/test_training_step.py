@@ -9,91 +9,49 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rl.algorithm.losses import VALUE_LOSS
+from rl.fakes import FakeEngines, FakeTrainer
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import Proof
 from rl.stages.critic import CriticStage
 from rl.stages.rl import RlStage
 from rl.stages.stage import StageContext
-from sampler.rollout import SamplingPlan
 from verifiers.errors import HoneError
 
 
-class Engines:
-    """Sampler and judge by the prompts' names, a trainer that counts calls; ``fails`` names a loss that is NaN."""
+class Failing(FakeTrainer):
+    """Fails at the loss that ``fails`` names, as the trainer does at one that is NaN."""
 
-    def __init__(self, sampler: Any, judge: Any) -> None:
-        self.calls: list[str] = []
-        self.fails: str | None = None
-        self.sampler, self.judge = sampler, judge
-        judge.check = lambda prompts: None
-        self.trainer = self.weight_sync = self
-        self.base = PolicyState(0, Path("base"), "00-prepare")
+    fails: str | None = None
 
-    def plan(self, *, seed: int, **settings: Any) -> SamplingPlan:
-        return SamplingPlan(run_seed=seed, step=0, **settings)
-
-    def hold(self, batch: Any, steps: Any) -> Any:
-        self.held, self.num_steps = batch, len(steps)
-        return self
-
-    def logprobs(self, temperature: float) -> Any:
-        self.calls.append("logprobs")
-        sampled = self.held.column("sample_logprobs")
-        return sampled, np.ones_like(sampled)
-
-    def values(self) -> Any:
-        self.calls.append("values")
-        return np.full_like(self.held.column("sample_logprobs"), 0.25)
-
-    def update(self, batch: Any, rates: Any, loss: Any) -> list[dict[str, float]]:
-        self.calls.append("critic" if loss.name == VALUE_LOSS else "policy")
-        if loss.name == self.fails:  # as the trainer does
+    def step(self, batch: Any, rate: float, loss: Any) -> dict[str, float]:
+        figures = super().step(batch, rate, loss)
+        if loss.name == self.fails:
             raise HoneError(f"{loss.name} loss, mini-batch 0: loss is nan")
-        return [{"loss": 0.5, "grad_norm": 1.0, "value_clip_frac": 0.0}] * self.num_steps
-
-    def sync(self, version: int) -> None:
-        self.calls.append(f"sync {version}")
-
-    def mark_held(self, policy: PolicyState) -> Any:
-        return Proof(0.0, 1)
-
-    def save_checkpoint(self, directory: Path) -> None:
-        directory.mkdir()
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: self.calls.append(name)
-
-
-@pytest.fixture
-def engines(named_sampler: Any, named_judge: Any) -> Engines:
-    return Engines(named_sampler(), named_judge())
+        return figures
 
 
 @pytest.fixture
 def stage_context(
-    tmp_path: Path, prompt: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, engines: Engines
+    tmp_path: Path, prompt: Callable[..., Any], named_sampler: Any, named_judge: Any
 ) -> Iterator[Callable[..., StageContext]]:
-    monkeypatch.setattr("rl.stages.rl.export_policy", lambda *_: None)
-    for stage in ("rl", "critic"):
-        monkeypatch.setattr(f"rl.stages.{stage}.export_critic", lambda *_: None)
     run = RunDirectory(tmp_path / "run")
     run.open("name: x\n")
     prompts = [prompt(f"{'mixed' if i % 2 else 'right'}-{i}") for i in range(10)]
+    base = PolicyState(0, tmp_path / "base", "00-prepare")
+    base.hub.mkdir()
 
-    def make(kind: str, engines: Any = engines, **settings: Any) -> StageContext:
+    def make(kind: str, *, kl_coef_general: float = 0.0, **settings: Any) -> StageContext:
         rl = {
             "steps": 3,
             "prompts_per_step": 4,
             "samples_per_prompt": 2,
             "num_mini_batches": 2,
             "advantage": "decoupled_gae",
-            "loss": {"kl_coef_general": 0.0},
+            "loss": {"kl_coef_general": kl_coef_general},
             **settings,
         }
         recipe = Recipe.model_validate(
@@ -104,13 +62,24 @@ def stage_context(
                 "critic": {"pretrain_steps": 3, "settle_window": 0 if kind == "rl" else 1},
             }
         )
+        engines = FakeEngines(
+            recipe,
+            base,
+            run.logs,
+            probe=prompts,
+            sampler=named_sampler(),
+            trainer=Failing(),
+            judge=named_judge(),
+        )
+        engines.start()
+        engines.trainer.calls.clear()
         return StageContext(
             recipe,
             run,
             run.stage(f"02-{kind}-r0"),
             engines,
             SimpleNamespace(train=prompts),  # type: ignore[arg-type]
-            PolicyState(4, tmp_path, "01-sft-r0"),
+            PolicyState(4, tmp_path / "base", "01-sft-r0"),
             SimpleNamespace(advance=lambda *_, **__: None),  # type: ignore[arg-type]
             kind,
             0,
@@ -120,26 +89,47 @@ def stage_context(
     run.close()
 
 
-def test_a_step_of_ppo_in_its_order(stage_context: Any, engines: Engines, tmp_path: Path) -> None:
+def calls_of(context: StageContext) -> list[str]:
+    """What the trainer was asked for."""
+    trainer: Any = context.engines.trainer
+    return trainer.calls
+
+
+def test_a_step_of_ppo_in_its_order(stage_context: Any) -> None:
     context = stage_context("rl")
     result = RlStage().run(context)
-    step = ["logprobs", "values", "critic", "policy"]
-    assert engines.calls == [
-        "load_critic", "reset_optimizer", "invalidate",
-        *step, "sync 5", *step, "sync 6", *step, "sync 7",
-    ]  # fmt: skip
-    assert result.policy.version == 7 and result.critic is not None
+    step = ["logprobs", "values", *["update value"] * 2, *["update vanilla"] * 2, "send_weights"]
+    proof = ["logprobs"]
+    assert calls_of(context) == ["load_critic", "reset_optimizer", *step * 3, *proof]
+    assert result.policy.version == context.engines.sampler.policy_version == 7
+    assert result.critic is not None
     assert len(context.directory.metrics()) == 3
+
+
+def test_the_reference_is_loaded_only_for_prompts_that_are_held_to_it(
+    stage_context: Any, prompt: Any
+) -> None:
+    """The coefficient is of general prompts: without any nobody holds a second model, and a step that drew none asks
+    for nothing."""
+    context = stage_context("rl", kl_coef_general=0.1)
+    RlStage().run(context)
+    assert "load_reference" not in calls_of(context) and "reference" not in calls_of(context)
+    context = stage_context("rl", kl_coef_general=0.1, steps=5)
+    general = replace(prompt("mixed-x"), kind="general")
+    context = replace(context, data=SimpleNamespace(train=[*context.data.train, general]))
+    RlStage().run(context)
+    calls = calls_of(context)
+    assert calls.count("load_reference") == 1 and 0 < calls.count("reference") < 5
 
 
 @pytest.mark.parametrize("round_before", [None, "last"])
 def test_a_critic_that_is_not_pretrained_starts_from_the_checkpoint_it_is_given(
-    stage_context: Any, engines: Engines, tmp_path: Path, round_before: str | None
+    stage_context: Any, round_before: str | None
 ) -> None:
     """By `critic.init_from` in the first round, and by the last round's critic later."""
     loaded: list[Path] = []
-    engines.load_critic = loaded.append  # type: ignore[attr-defined]
     context = stage_context("rl")
+    context.engines.trainer.load_critic = loaded.append
     settings = context.recipe.critic.model_copy(update={"pretrain_steps": 0, "init_from": "checkpoints/rm"})
     context = replace(context, recipe=context.recipe.model_copy(update={"critic": settings}))
     start = Path(round_before) if round_before else None
@@ -147,15 +137,15 @@ def test_a_critic_that_is_not_pretrained_starts_from_the_checkpoint_it_is_given(
     assert loaded == [start or Path("checkpoints/rm")]
 
 
-def test_value_pretraining_moves_the_critic_alone(
-    stage_context: Any, engines: Engines, tmp_path: Path
-) -> None:
-    result = CriticStage().run(stage_context("critic"))
-    assert engines.calls == ["load_critic", *["values", "critic"] * 2]  # settled: nothing is gained
+def test_value_pretraining_moves_the_critic_alone(stage_context: Any) -> None:
+    context = stage_context("critic")
+    result = CriticStage().run(context)
+    step = ["values", *["update value"] * 2]
+    assert calls_of(context) == ["load_critic", *step * 2]  # settled: nothing is gained
     assert result.num_steps == 2
 
 
-def test_waiting_for_verdicts_is_judging(stage_context: Any, tmp_path: Path) -> None:
+def test_waiting_for_verdicts_is_judging(stage_context: Any) -> None:
     """The judge of this test claims to have been waited for half a second a step, in both stages."""
     for kind, stage in {"rl": RlStage, "critic": CriticStage}.items():
         context = stage_context(kind)
@@ -167,45 +157,43 @@ def test_waiting_for_verdicts_is_judging(stage_context: Any, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("kind", "loss", "before"),
-    [("critic", VALUE_LOSS, []), ("rl", VALUE_LOSS, []), ("rl", "vanilla", ["critic"])],
+    [("critic", VALUE_LOSS, []), ("rl", VALUE_LOSS, []), ("rl", "vanilla", ["update value"] * 2)],
 )
 def test_a_loss_that_is_no_number_stops_the_stage(
-    stage_context: Any, engines: Engines, tmp_path: Path, kind: str, loss: str, before: list[str]
+    stage_context: Any, kind: str, loss: str, before: list[str]
 ) -> None:
     """Nothing is learnt or logged after it."""
-    engines.fails = loss
     stage = {"rl": RlStage, "critic": CriticStage}[kind]
     context = stage_context(kind)
+    context.engines.trainer.fails = loss
     with pytest.raises(HoneError, match=f"{loss} loss, mini-batch 0: loss is nan"):
         stage().run(context)
-    updates = [call for call in engines.calls if call in ("critic", "policy")]
+    updates = [call for call in calls_of(context) if call.startswith("update")]
     assert updates[:-1] == before
     assert not context.directory.metrics()
 
 
-def test_a_killed_stage_goes_on_from_the_sources_state(
-    stage_context: Any, named_sampler: Any, named_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_stage_goes_on_from_the_sources_state(stage_context: Any, tmp_path: Path) -> None:
     settings = {"steps": 6, "checkpoint_every_steps": 2, "dynamic_sampling": True}
 
-    def run_on(sampler: Any, fails_at: int | None = None) -> Any:
-        engines = Engines(sampler, named_judge())
-        context = stage_context("rl", engines, **settings)
-        if fails_at is not None:
-            sync = engines.sync
-            engines.sync = lambda version: 1 / 0 if version == fails_at else sync(version)  # type: ignore
-        return RlStage().run(context), context
+    def run(fails_at: int | None = None) -> list[Any]:
+        """What was asked of the sampler."""
+        context = stage_context("rl", **settings)
+        sync = context.engines.weight_sync.sync
+        context.engines.weight_sync.sync = lambda version: 1 / 0 if version == fails_at else sync(version)
+        try:
+            RlStage().run(context)
+        except ZeroDivisionError:
+            assert fails_at is not None
+        return [(plan, names) for plan, names in context.engines.sampler.asked if plan.stage != "probe"]
 
-    with pytest.raises(ZeroDivisionError):
-        run_on(named_sampler(), fails_at=4 + 4)
+    run(fails_at=4 + 4)
     cursor = json.loads((tmp_path / "run/stages/02-rl-r0/cursor.json").read_text())
     assert cursor["next_step"] == cursor["source"]["step"] == 2
     assert set(cursor["source"]["prompts"]) == {"num_draws", "num_taken"}
-    resumed = named_sampler()
-    run_on(resumed)
+    resumed = run()
 
     (tmp_path / "run/metrics.jsonl").unlink()
-    whole = named_sampler()
-    run_on(whole)
-    assert resumed.steps == [step for step in whole.steps if step >= 2]
-    assert resumed.asked == whole.asked[-len(resumed.asked) :]
+    whole = run()
+    assert resumed == [(plan, names) for plan, names in whole if plan.step >= 2]
+    assert len(resumed) < len(whole)
