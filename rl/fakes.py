@@ -92,6 +92,9 @@ class FakeSampler:
     def commit_weights(self, policy_version: int) -> None:
         self.policy_version = policy_version
 
+    def weight_checksums(self, dtype: str) -> list[dict[str, int]]:
+        return []  # of each vLLM process, and there is none
+
     def revive(self) -> int:
         return 0
 
@@ -134,12 +137,8 @@ class FakeTrainer:
             learnt = self.critic = _hashed(self.critic, trained)
         else:
             learnt = self.weights = _hashed(self.weights, trained)
-        return {
-            "loss": int(learnt[:8], 16) / 2**32,
-            "grad_norm": 1.0,
-            "value_clip_frac": 0.0,
-            "seconds": 1e-3,
-        }
+        figures = {"grad_norm": 1.0, "value_clip_frac": 0.0, "seconds": 1e-3}
+        return {"loss": int(learnt[:8], 16) / 2**32, **figures}
 
     def save_checkpoint(self, directory: Path) -> None:
         self.export(directory)
@@ -172,6 +171,9 @@ class FakeTrainer:
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         self.calls.append("send_weights")
         return 0.0
+
+    def weight_checksums(self) -> dict[str, int]:
+        return {}
 
     def reset_optimizer(self) -> None:
         self.calls.append("reset_optimizer")
@@ -259,14 +261,11 @@ class FakeEngines(Engines):
         **options: Any,
     ) -> None:
         super().__init__(recipe, base, log_dir, **options)
-        self.fakes = (
-            sampler or FakeSampler(), trainer or FakeTrainer(), judge or FakeJudge(recipe.judging),
-            scorer or FakeScorer(),
-        )  # fmt: skip
+        trainer, scorer = trainer or FakeTrainer(), scorer or FakeScorer()
+        self.fakes = (sampler or FakeSampler(), trainer, judge or FakeJudge(recipe.judging), scorer)
         self.forbidden_token_ids = ()
 
-    def _start_ray(self) -> None: ...
-
+    def _start_ray(self, needs: Any = ()) -> None: ...
     def warm_up(self, needs: Collection[EngineName]) -> None: ...
 
     def _start_sampler(self) -> None:

@@ -76,7 +76,7 @@ def measure_generation(
         ray.remote(BareEngine)
         .options(
             num_cpus=config.num_cpus_per_worker,
-            num_gpus=config.num_gpus_per_worker,
+            num_gpus=config.reserved_gpus,
             runtime_env={"env_vars": engine_environment(config)},
         )
         .remote(str(engines.base.hub), config, str(engines.log_dir / "bare-engine.log"))

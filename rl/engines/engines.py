@@ -17,7 +17,7 @@ from rl.experience.judge import Judge, asking, scoring
 from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
 from rl.run.policy_state import PolicyState
-from rl.run.ray_session import ray_for
+from rl.run.ray_session import cluster_gpus, ray_for
 from rl.run.stage_result import Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
@@ -128,7 +128,7 @@ class Engines:
             assert (
                 self.forbidden_token_ids is not None
             )  # a checkpoint that is none fails before engines start
-            self._start_ray()
+            self._start_ray(needs)
             with ThreadPoolExecutor(max_workers=1) as starter:
                 started = starter.submit(self._start_sampler) if new_sampler else None
                 if new_trainer:
@@ -141,8 +141,12 @@ class Engines:
             if self.scorer is not None:
                 self.judge.score_with(self.scorer)
 
-    def _start_ray(self) -> None:
+    def _start_ray(self, needs: Collection[str] = ()) -> None:
+        """Raises: BadInput where what runs and what is needed beside it want more GPUs than there are."""
         self._stack.enter_context(ray_for(self.recipe))  # does nothing where Ray runs already
+        parts = {"sampler": self._sampler, "trainer": self._trainer, "judge": self._scorer}
+        running = {name for name, part in parts.items() if part is not None}
+        Placement.of(self.recipe).require(cluster_gpus(), {*needs, *running})
 
     def _new_sampler(self) -> SamplerPool:
         pool = SamplerPool(self._held.hub, self.recipe.sampler, self.log_dir, self._held.version)
@@ -175,7 +179,7 @@ class Engines:
         if not config.has_checkpoint:
             self._scorer = self._stack.enter_context(asking(config))
         elif self.reward_model is not None:
-            self._start_ray()
+            self._start_ray({"judge"})
             self._scorer = self._stack.enter_context(scoring(self.reward_model, config.sampler, self.log_dir))
 
     def _connect(self) -> None:
@@ -188,6 +192,7 @@ class Engines:
             self._sampler,
             self.probe,
             tolerance=Tolerance.of(self.recipe.sync, self.recipe.model.dtype, self.recipe.sampler.dtype),
+            dtype=self.recipe.model.dtype,
             forbidden_token_ids=self.forbidden_token_ids,
             seed=self.recipe.seed,
         )

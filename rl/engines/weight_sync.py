@@ -17,6 +17,7 @@ from rl.run.stage_result import Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
+from verifiers.counted import counted
 from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ BFLOAT16 = Tolerance(median_difference=0.1, kl=0.05)
 
 class WeightSync:
     """Moves weights and proves it. A sync counts only when the engine reports the version and, where a proof is asked
-    for, the log-probabilities of a fixed probe set with pictures agree within the tolerance."""
+    for, every tensor's checksum and the log-probabilities of a fixed probe set with pictures agree. ``dtype`` is of the
+    trainer's weights."""
 
     def __init__(
         self,
@@ -87,11 +89,13 @@ class WeightSync:
         probe: Sequence[Prompt],
         *,
         tolerance: Tolerance,
+        dtype: str,
         forbidden_token_ids: tuple[int, ...],
         seed: int,
     ) -> None:
         self.config = config
         self.tolerance = tolerance
+        self.dtype = dtype
         self.trainer = trainer
         self.sampler = sampler
         self.probe = list(probe)[: config.probe_prompts]
@@ -124,9 +128,10 @@ class WeightSync:
         self.sampler.commit_weights(policy_version)
 
     def prove(self, *more: Prompt) -> Proof:
-        """Sample the probe prompts, and ``more``, and compare each token's log-probability with the trainer's.
+        """Compare the checksum of each tensor, which shows that the weights arrived; then sample the probe prompts, and
+        ``more``, and compare each token's log-probability with the trainer's: both compute the same of them.
 
-        Raises: SyncError when they differ by more than the tolerance.
+        Raises: SyncError when a tensor is another, or when log-probabilities differ by more than the tolerance.
         """
         plan = SamplingPlan(
             num_samples=1,
@@ -136,6 +141,7 @@ class WeightSync:
             stage="probe",
             forbidden_token_ids=self.forbidden_token_ids,
         )
+        self._require_arrival()
         groups = sorted(
             self.sampler.sample([*self.probe, *more], plan), key=lambda group: group.prompt.prompt_id
         )
@@ -155,3 +161,14 @@ class WeightSync:
                 f"{exceeded} (sync.tolerance, policy version {self.sampler.policy_version})"
             )
         return Proof(mismatch.max_difference, batch.counts.num_loss_tokens)
+
+    def _require_arrival(self) -> None:
+        """No limit is needed here, and nothing that moved is too small: a step at a rate of 1e-6 shows."""
+        sent = self.trainer.weight_checksums()
+        for held in self.sampler.weight_checksums(self.dtype):
+            others = sorted(name for name, checksum in sent.items() if held.get(name) != checksum)
+            if others:
+                raise SyncError(
+                    f"the weight sync did not take: {len(others)} of {counted(len(sent), 'tensor')} are not the "
+                    f"trainer's in the sampler, {others[0]} among them (policy version {self.sampler.policy_version})"
+                )

@@ -61,3 +61,7 @@ class RayConfig(Section):
 
     num_cpus: int | None = Field(None, ge=1, description="none: those of the machine")
     object_store_mib: int = Field(512, ge=100, description="shared memory for what processes hand each other")
+    environment: dict[str, str] = Field(
+        default_factory=dict,
+        description="environment variables of every process that Ray starts; what Hone sets for an engine wins",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -33,18 +33,21 @@ def ray_for(recipe: Recipe) -> AbstractContextManager[None]:
     """The session a recipe asks for."""
     # Placement groups want whole CPUs; on a small machine there are fewer than there are ranks and workers.
     num_cpus = recipe.ray.num_cpus or max(os.cpu_count() or 1, recipe.trainer.num_ranks + 1)
-    return ray_session(num_cpus, recipe.ray.object_store_mib)
+    return ray_session(num_cpus, recipe.ray.object_store_mib, recipe.ray.environment)
 
 
 @contextmanager
-def ray_session(num_cpus: int, object_store_mib: int) -> Iterator[None]:
-    """Ray inside the block. One that this process has already started or joined is used, and left as it is."""
+def ray_session(
+    num_cpus: int, object_store_mib: int, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Ray inside the block, whose processes have this environment. One that this process has already started or joined
+    is used, and left as it is."""
     import ray
 
     if ray.is_initialized():
         yield
         return
-    _join_or_start(num_cpus, object_store_mib)
+    _join_or_start(num_cpus, object_store_mib, environment)
     try:
         yield
     finally:
@@ -72,13 +75,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _join_or_start(num_cpus: int, object_store_mib: int) -> None:
+def cluster_gpus() -> float:
+    """GPUs of the cluster, whoever uses them."""
     import ray
 
+    return float(ray.cluster_resources().get("GPU", 0))
+
+
+def _join_or_start(num_cpus: int, object_store_mib: int, environment: Mapping[str, str] | None) -> None:
+    import ray
+
+    runtime_env = {"env_vars": dict(environment)} if environment else None
     address = os.environ.get("RAY_ADDRESS")
     if address:
         require_reachable(address)
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, runtime_env=runtime_env, log_to_driver=False, logging_level="ERROR")
         return
     for name, value in OWN_CLUSTER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -90,6 +101,7 @@ def _join_or_start(num_cpus: int, object_store_mib: int) -> None:
                 num_cpus=num_cpus,
                 object_store_memory=object_store_mib << 20,
                 include_dashboard=False,
+                runtime_env=runtime_env,
                 log_to_driver=False,
                 logging_level="ERROR",
             )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayActorError
 
-from sampler.rollout import PromptLength, RolloutGroup, SamplingPlan
+from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.remote_result import remote_result
 from sampler.vllm_pool.sample_stats import SampleStats, SampleTally
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_environment
@@ -36,10 +37,6 @@ class SamplerPool:
     returns finished groups, so load balances itself. When a worker dies, the groups it owed go back to the front
     of the queue and a new worker starts, which serves only after it holds the current weights; seeds belong to
     rollouts, so the results are those of an undisturbed run. Used from one thread.
-
-        with SamplerPool(checkpoint, config, log_dir) as pool:
-            for group in pool.sample(prompts, plan):
-                ...
     """
 
     def __init__(
@@ -69,9 +66,7 @@ class SamplerPool:
         """Make the workers' processes, which import vLLM in the meantime; the checkpoint need not be there yet."""
         assert not self._slots, "the pool is running"
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        self._slots = [
-            WorkerSlot(number, self._new_actor(number)) for number in range(self.config.num_workers)
-        ]
+        self._slots = [WorkerSlot(i, self._new_actor(i)) for i in range(self.config.num_workers)]
 
     def start(self) -> None:
         """Start all workers and wait until each can sample."""
@@ -216,12 +211,6 @@ class SamplerPool:
                 ray.kill(slot.actor)
                 self._replace(slot, deque(), None)
 
-    def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[PromptLength]:
-        """Token counts as the engine sees the prompts, pictures included; for preflight and curation."""
-        self.wait_until_ready()
-        lengths: list[PromptLength] = remote_result(self._slots[0].actor.lengths.remote(list(prompts)))
-        return lengths
-
     # Weights
 
     def weight_sync_client(self, policy_version: int) -> PoolWeightSyncClient:
@@ -237,13 +226,7 @@ class SamplerPool:
 
         Raises SamplerError when a living worker serves another version.
         """
-        states: dict[int, WeightState] = {}
-        dead: list[WorkerSlot] = []
-        for slot in self._slots:
-            try:
-                states[slot.number] = ray.get(slot.actor.weight_state.remote())
-            except RayActorError:
-                dead.append(slot)
+        states, dead = self._living_and_dead()
         if not states:
             raise SamplerError("every rollout worker died during the weight sync")
         for number, state in states.items():
@@ -257,17 +240,21 @@ class SamplerPool:
             self._replace(slot, deque(), None)
         self.wait_until_ready()
 
+    def weight_checksums(self, dtype: str) -> list[dict[str, int]]:
+        """Of the weights that each vLLM process was given last, by hub name; a checkpoint's are found in ``dtype``."""
+        self.wait_until_ready()
+        found: list[dict[str, int]] = []
+        for call in [slot.actor.weight_checksums.remote(dtype) for slot in self._slots]:
+            with suppress(RayActorError):  # one that has died is replaced before it is sampled from
+                found += remote_result(call)
+        return found
+
     def revive(self) -> int:
         """After a sync that failed: replace the workers that have died; how many there were.
 
         The new ones hold their checkpoint's weights: nothing may be sampled before the next sync has succeeded.
         """
-        dead = []
-        for slot in self._slots:
-            try:
-                ray.get(slot.actor.weight_state.remote())
-            except RayActorError:
-                dead.append(slot)
+        _, dead = self._living_and_dead()
         if dead:  # what the last sync left in shared memory may be gone by now
             self._weights = WeightState(self._weights.policy_version, self._weights.init_info)
         for slot in dead:
@@ -275,6 +262,14 @@ class SamplerPool:
         return len(dead)
 
     # Workers that die
+
+    def _living_and_dead(self) -> tuple[dict[int, WeightState], list[WorkerSlot]]:
+        """The states of the workers that answer, by number; the places of those that have died."""
+        states: dict[int, WeightState] = {}
+        for slot in self._slots:
+            with suppress(RayActorError):
+                states[slot.number] = ray.get(slot.actor.weight_state.remote())
+        return states, [slot for slot in self._slots if slot.number not in states]
 
     def _replace(self, slot: WorkerSlot, waiting: deque[Prompt], death: BaseException | None) -> None:
         """Put the worker's unfinished prompts back in front and start another in its place."""
@@ -293,13 +288,12 @@ class SamplerPool:
         slot.begin(self._new_actor(slot.number), self._weights)
 
     def _new_actor(self, number: int) -> Any:
-        options: dict[str, Any] = {
-            "num_cpus": self.config.num_cpus_per_worker,
-            "num_gpus": self.config.num_gpus_per_worker,
-            "max_concurrency": 4,  # an exchange that waits must not hold up a cancel
-            "runtime_env": {"env_vars": engine_environment(self.config)},
-        }
-        actor_class = ray.remote(RolloutWorker).options(**options)
+        actor_class: Any = ray.remote(RolloutWorker).options(
+            num_cpus=self.config.num_cpus_per_worker,
+            num_gpus=self.config.reserved_gpus,
+            max_concurrency=4,  # an exchange that waits must not hold up a cancel
+            runtime_env={"env_vars": engine_environment(self.config)},
+        )
         return actor_class.remote(self._model_path, self.config, str(self._log_path(number)), self._pooling)
 
     def _log_path(self, number: int) -> Path:

@@ -228,6 +228,7 @@ class RolloutEngine:
     # Weights
 
     def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
+        self._llm.collective_rpc("watch_weights")
         self._llm.init_weight_transfer_engine({"init_info": init_info})
 
     def start_weight_update(self) -> None:
@@ -253,6 +254,11 @@ class RolloutEngine:
         """Name the version of the weights loaded from the checkpoint."""
         self._llm.update_weight_version(str(policy_version))
         self.policy_version = policy_version
+
+    def weight_checksums(self, dtype: str) -> list[dict[str, int]]:
+        """Of each vLLM process, by hub name: see `VllmExtension`."""
+        found: list[dict[str, int]] = self._llm.collective_rpc("weight_checksums", args=(dtype,))
+        return found
 
     def shutdown(self) -> None:
         self._engine.engine_core.shutdown()

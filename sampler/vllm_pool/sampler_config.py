@@ -26,6 +26,11 @@ class SamplerConfig(BaseModel):
     )
 
     dtype: str = Field(default="float32", description="of weights and arithmetic, by torch's name")
+    float32_head: bool = Field(
+        default=False,
+        description="multiply by the head in float32 whatever the dtype: log-probabilities come closer to a trainer's "
+        "that does the same (model.float32_head)",
+    )
     max_model_len: int = Field(
         default=1024, ge=2, description="tokens of the longest prompt with its response"
     )
@@ -59,7 +64,9 @@ class SamplerConfig(BaseModel):
     num_cpus_per_worker: float = Field(
         default=0.0, ge=0, description="what Ray reserves; 0 never waits for a core"
     )
-    num_gpus_per_worker: float = Field(default=0.0, ge=0, description="what Ray reserves")
+    num_gpus_per_worker: float | None = Field(
+        default=None, ge=0, description="what Ray reserves; None: tensor_parallel_size on cuda, else 0"
+    )
 
     max_in_flight_rollouts: int | None = Field(
         default=None, ge=1, description="sent to one worker and not yet back; None: twice max_num_seqs"
@@ -68,6 +75,13 @@ class SamplerConfig(BaseModel):
         default=3, ge=0, description="workers replaced in the pool's lifetime before it gives up"
     )
     start_timeout_s: float = Field(default=600.0, gt=0, description="for one engine to start")
+
+    @property
+    def reserved_gpus(self) -> float:
+        """GPUs that Ray reserves for one worker: without a reservation workers would share the first."""
+        if self.num_gpus_per_worker is not None:
+            return self.num_gpus_per_worker
+        return self.tensor_parallel_size if self.device == "cuda" else 0
 
     @property
     def in_flight_limit(self) -> int:
@@ -117,8 +131,10 @@ def engine_arguments(model_path: str, config: SamplerConfig) -> dict[str, Any]:
         # An image is processed once per prompt by this floor; a second cache would only have to be kept in step.
         "mm_processor_cache_gb": 0,
         "weight_transfer_config": {"backend": config.weight_transfer_backend},
-        "worker_extension_cls": "sampler.vllm_pool.shared_memory_transfer.WeightTransferExtension",
+        "worker_extension_cls": "sampler.vllm_pool.vllm_extension.VllmExtension",
     }
+    if config.float32_head:
+        arguments["hf_overrides"] = {"head_dtype": "float32"}
     if config.kv_cache_gib is not None:
         arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gib * 2**30)
     if config.device == "cpu":

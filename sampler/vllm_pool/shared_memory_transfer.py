@@ -1,7 +1,7 @@
 """vLLM weight transfer through shared memory: the backend for CPU, and for one machine in general.
 
-Importing this module registers the backend "shared_memory" with both of vLLM's factories. vLLM imports it in each of
-its worker processes because the sampler names `WeightTransferExtension` as worker extension.
+Importing this module registers the backend "shared_memory" with both of vLLM's factories. Each of vLLM's worker
+processes imports it with `vllm_extension`.
 
     trainer rank 0   writes every tensor into a new segment (all ranks iterate the source: a ZeRO-3 gather is
                      a collective), then sends the manifest to the workers
@@ -281,10 +281,6 @@ class SharedMemoryTrainerEngine(TrainerWeightTransferEngine[SharedMemoryTrainerI
         if self._live_segment is not None:
             self._live_segment.unlink(missing_ok=True)
             self._live_segment = None
-
-
-class WeightTransferExtension:
-    """Named as vLLM's worker extension so that every worker process imports, and so registers, this backend."""
 
 
 def register() -> None:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan
+from sampler.rollout import DroppedPrompt, Rollout, SamplingPlan
 from sampler.vllm_pool.sampler_config import SamplerConfig
 
 if TYPE_CHECKING:
@@ -115,11 +115,6 @@ class RolloutWorker:
             self._num_in_flight -= len(groups)
         return WorkerResults(groups, tuple(dropped))
 
-    def lengths(self, prompts: Sequence[Prompt]) -> list[PromptLength]:
-        """Token counts of prompts, without sampling them."""
-        engine = self._running_engine()
-        return [engine.render(prompt).length for prompt in prompts]
-
     def cancel(self) -> None:
         """Forget all prompts handed over; used when a sampling call is given up half-way."""
 
@@ -151,6 +146,9 @@ class RolloutWorker:
 
     def weight_state(self) -> WeightState:
         return self._weights
+
+    def weight_checksums(self, dtype: str) -> list[dict[str, int]]:
+        return self._in_engine_thread(lambda: self._running_engine().weight_checksums(dtype))
 
     def stop(self) -> None:
         self._in_engine_thread(lambda: self._running_engine().shutdown())

@@ -43,13 +43,13 @@ def print_plan(recipe: Recipe) -> bool:
         work = _data(recipe) if stage.kind == "prepare" else stage.work
         table.add_row(stage.title, work, *(["done" if stage.is_done else "to do"] if has_begun else []))
     judge = recipe.judging.reward_model
-    console, placement = plain_console(), Placement.of(recipe)
+    console, num_gpus = plain_console(), sum(Placement.of(recipe).gpus.values())
     console.print(table)
     console.print(
         f"engines: {counted(recipe.trainer.num_ranks, 'trainer rank')} (ZeRO-{recipe.trainer.zero_stage}), "
         f"{counted(recipe.sampler.num_workers, 'rollout worker')} on {recipe.sampler.device}"
         + (f", {judge.sampler.num_workers} of the reward model" if judge and judge.has_checkpoint else "")
-        + (f"; {placement.num_gpus:g} GPUs at once" if placement.num_gpus else "")
+        + (f"; {num_gpus:g} GPUs at once" if num_gpus else "")
     )
     return all_pass(_checks(recipe, learns_policy=any(stage.kind == "rl" for stage in stages)), console)
 

@@ -16,7 +16,7 @@ def test_a_dead_address_answers_within_ten_seconds(monkeypatch, form):
         monkeypatch.setenv("RAY_ADDRESS", form.format(taken.getsockname()[1]))
         begun = time.monotonic()
         with pytest.raises(BadInput, match=r"no Ray cluster answers at RAY_ADDRESS=.*unset RAY_ADDRESS"):
-            ray_session._join_or_start(1, 64)
+            ray_session._join_or_start(1, 64, None)
         assert time.monotonic() - begun < 10
 
 

@@ -37,3 +37,6 @@ def test_engine_arguments() -> None:
     assert engine_arguments("model", SamplerConfig(max_model_len=9000))["max_num_batched_tokens"] == 9000
     assert "max_num_batched_tokens" not in engine_arguments("model", SamplerConfig(device="cuda"))
     assert "kv_cache_memory_bytes" not in engine_arguments("model", SamplerConfig(kv_cache_gib=None))
+    assert "hf_overrides" not in arguments
+    in_float32 = engine_arguments("model", SamplerConfig(float32_head=True))
+    assert in_float32["hf_overrides"] == {"head_dtype": "float32"}
