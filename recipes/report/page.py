@@ -11,8 +11,7 @@ from recipes.report.comparison import Comparison, compare
 from recipes.report.curve import percent, short_number
 from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k, win_rate
 from recipes.report.harvest import harvests
-from recipes.report.headline import headline
-from recipes.report.held_out import held_out_curve, held_out_tables
+from recipes.report.held_out import headline, held_out_curve, held_out_tables
 from recipes.report.picture import box_of
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.stage_time import stage_times

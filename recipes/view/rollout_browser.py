@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.comparison import Attempts
 from recipes.report.page import template
 from recipes.report.rollout_table import RolloutTable, attempt_columns
-from recipes.view.rollout_filter import PAGE_SIZE, RolloutFilter
 from rl.run.run_record import RunRecord
 from verifiers.errors import BadInput
 
 FOLDER = Path(__file__).parent
 LOOPBACK = "127.0.0.1"
+PAGE_SIZE = 20
 MAX_PROMPT_PAGE_CHARS = 8000
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -28,6 +31,44 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+
+class RolloutFilter(BaseModel):
+    """Which rollouts a reader asked to see: untrusted text in an address. Empty means all; `page` counts from 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str = ""
+    type: str = ""
+    verdict: str = ""
+    min_reward: FiniteFloat | None = None
+    max_reward: FiniteFloat | None = None
+    page: Annotated[int, AfterValidator(lambda page: max(page, 1))] = Field(1, ge=0, lt=10**9)
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, Sequence[str]]) -> RolloutFilter:
+        """From `urllib.parse.parse_qs`. Raises `ValueError` with the name of what is wrong."""
+        given = {name: query[name][0].strip() for name in cls.model_fields if query.get(name)}
+        try:
+            return cls.model_validate({name: text for name, text in given.items() if text})
+        except ValidationError as why:
+            raise ValueError(f"{why.errors()[0]['loc'][0]}: {why.errors()[0]['msg']}") from None
+
+    def where(self) -> tuple[str, list[Any]]:
+        """A condition over the view `rollouts` and its parameters."""
+        parts = (
+            ("stage = ?", self.stage or None),
+            ("question_type = ?", self.type or None),
+            ("word = ?", self.verdict or None),
+            ("reward >= ?", self.min_reward),
+            ("reward <= ?", self.max_reward),
+        )
+        asked = [(condition, value) for condition, value in parts if value is not None]
+        return " AND ".join(condition for condition, _ in asked) or "true", [value for _, value in asked]
+
+    def query_string(self, page: int) -> str:
+        """The same filter at another page, for a link."""
+        return urlencode(self.model_dump(exclude_defaults=True) | {"page": page})
 
 
 @dataclass(frozen=True)

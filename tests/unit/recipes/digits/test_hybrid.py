@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from recipes.digits.description import CELL_NAMES, COUNT_WORDS, NUM_DIGITS, describe, falsified
-from recipes.digits.hybrid import build_description_preferences, build_hybrid
+from recipes.digits.hybrid import (
+    CELL_NAMES,
+    COUNT_WORDS,
+    NUM_DIGITS,
+    build_description_preferences,
+    build_hybrid,
+    describe,
+    falsified,
+)
 from reward_models.preference import load_preferences
 from sampler.data.prompt_dataset import load_prompts
 from sampler.data.sft_row import load_sft_rows

@@ -9,8 +9,7 @@ import pytest
 
 from recipes.report.page import render_report
 from recipes.report.rollout_table import RolloutTable
-from recipes.view.rollout_browser import RolloutPages
-from recipes.view.rollout_filter import RolloutFilter
+from recipes.view.rollout_browser import RolloutFilter, RolloutPages
 from rl.run.run_record import RunRecord, write_summary
 from rl.run.stage_result import HarvestResult
 

@@ -15,8 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from recipes.view.rollout_browser import RolloutBrowser
-from recipes.view.rollout_filter import PAGE_SIZE, RolloutFilter
+from recipes.view.rollout_browser import PAGE_SIZE, RolloutBrowser, RolloutFilter
 from verifiers.errors import BadInput
 
 NUM_ROLLOUTS = 5 * 24 * 4  # evaluations, prompts, samples

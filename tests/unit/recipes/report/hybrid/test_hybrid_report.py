@@ -17,13 +17,11 @@ import pytest
 from recipes.report.attempt import ShownScore, probability_words
 from recipes.report.comparison import compare
 from recipes.report.evaluation import rate_chains
-from recipes.report.headline import headline
-from recipes.report.held_out import held_out_curve, held_out_tables
+from recipes.report.held_out import headline, held_out_curve, held_out_tables
 from recipes.report.page import write_report
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.step_curves import step_curves
-from recipes.view.rollout_browser import RolloutPages
-from recipes.view.rollout_filter import RolloutFilter
+from recipes.view.rollout_browser import RolloutFilter, RolloutPages
 from rl.run.run_record import RunRecord
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
