@@ -82,6 +82,7 @@ _SHORT_WORD = re.compile(
     r"(?<![A-Za-z\\])(?!(?:sin|cos|tan|log|ln|exp|gcd|lcm|max|min|pi|or|and|not|is)\b)[a-z]{2,3}(?![A-Za-z])"
 )
 _VERB = re.compile(r"\b(?:is|are|was|were|has|have|gives|equals|becomes)\b")
+_CLAUSE = re.compile(r" .* |[\u4e00-\u9fff]{4}", re.DOTALL)
 _AMOUNT = re.compile(
     r"-?\d{1,15}(?: \d{1,3})?(?:/\d{1,4})?(?: [a-z]{2,14}){0,2}"
 )  # 2 1/2 hours, of two and a half hours
@@ -169,7 +170,7 @@ def computes_with_words(node: Node) -> bool:
     ):
         return True
     if isinstance(node, Sequence) and not all(isinstance(item, Words) for item in node.items):
-        if any(isinstance(item, Words) and item.text.count(" ") >= 2 for item in node.items):
+        if any(isinstance(item, Words) and _CLAUSE.search(item.text) for item in node.items):
             return True  # 8, because the end is left out
     if isinstance(node, Relation) and any(
         isinstance(i, Words) and _VERB.search(i.text) for i in node.operands

@@ -195,6 +195,9 @@ def _hedges(rest: str, named: set[str]) -> set[str]:
 def _closing(sentence: str, texts: Mapping[str, str]) -> set[str]:
     """The letters that a last sentence ends in: `So (B).`, `The next figure is D`."""
     sentence = sentence.strip(" .!*")
+    own = re.search(r"\b([A-Z])\s\(([^()]{2,80})\)$", sentence)
+    if own and texts and not other_content(*own.groups(), texts):
+        sentence = sentence[: own.end(1)]
     match = _CLOSED.search(sentence)
     if match is None or len(sentence) > MAX_SENTENCE:
         return set()

@@ -168,7 +168,7 @@ _NONE = re.compile(
     r"(?:none|nil|nothing|zero"
     r"|none of the [^\W\d_]{2,20}(?: [^\W\d_]{2,20})? (?:are|is|have|has|wears?)(?: [^\W\d_]{1,20}){1,5}|"
     r"no\s+(?!(?:idea|answer|clue|way|information|number|one|single|doubt|need|more|fewer|less|problem|longer|sign|matter"
-    r"|comment|result|data|count|image|picture|evidence|response|output|content|reason)\b)"
+    r"|comment|result|data|count|image|picture|evidence|response|output|content|reason|clear|good|relevant|obvious)\b)"
     r"[^\W\d_]{2,20}(?:\s+[^\W\d_]{2,20}){0,6})|(?:没有|沒有)[^\W\d_]{0,12}"
 )
 _NOT_NONE = re.compile(
@@ -219,7 +219,9 @@ class CountVerifier(Verifier[int, int]):
 def _count(text: str) -> int | None:
     """The count that a text states, or None."""
     plain = normalise(text[-MAX_LINE:]).replace("*", "")
-    plain = re.sub(r"^there (are|is)(?:n't| not) any\b", r"there \1 no", plain)
+    plain = re.sub(r"^there (are|is)(?:n't| not) (?:any|an?)\b", r"there \1 no", plain)
+    plain = re.sub(r"^i (?:do not|don't|cannot|can't) see (?:any|an?)\b", "i see no", plain)
+    text = re.sub(r"^(there is (?:only )?)a single\b", r"\g<1>one", text.strip(), flags=re.IGNORECASE)
     if _NONE.fullmatch(plain) and not _NOT_NONE.search(plain):
         return 0
     return _whole(stated_quantity(text))

@@ -63,6 +63,9 @@ def bare_options(text: str, texts: Mapping[str, str], boxed: bool = False) -> se
         text[bare.end() :].rstrip(")"), texts.get(bare.group(1), "")
     ):
         return {bare.group(1)}
+    small = re.match(r"\(?([a-h])[).:]\s*", text)
+    if small and _same(text[small.end() :], texts.get(small.group(1).upper(), "")):
+        return {small.group(1).upper()}
     led = LED.fullmatch(text)
     if led is None or len(led.group(2)) > 2_000 or "\n" in led.group(2):
         return set()

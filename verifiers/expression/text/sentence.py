@@ -22,18 +22,24 @@ _SENTENCES = re.compile(r"(?<=[\w)\]}$*%][.!?。])\s+(?=[A-Z*$\\\u4e00-\u9fff])|
 _REASON = re.compile(
     r",\s+(?:reached|attained|obtained|achieved|as|so|with)\b|,?\s+(?:because|since"
     r"|as (?:the|it|we|there|they|this|that)|so that|found by|where the|given that|when|due to|thanks to|based on"
-    r"|according to|assuming|by (?:the|using|adding))\b",
+    r"|according to|assuming|by (?:the(?! vector)|using|adding))\b",
     re.IGNORECASE,
 )
 _SHARE = re.compile(
     r"^\W{0,3}((?:\d+(?:\.\d+)?|\.\d+)\s?(?:\\?%|percent))\s+of\s+(?:the |all |our )?[a-z][^\d]*$",
     re.IGNORECASE,
 )
+# all x with -4 < x <= 2; moved by the vector (3, -1)
+_AT_END = re.compile(
+    r"\s(?:((?:[-−]?[\d./√π]{1,12}\s?(?:[<≤]|<=)\s?)?[a-z]\s?(?:[<>≤≥]|[<>]=)\s?[-−]?[\d./√π]{0,11}[\dπ]"
+    r"(?:\s(?:or|and)\s[a-z]\s?(?:[<>≤≥]|[<>]=)\s?[-−]?[\d./√π]{0,11}[\dπ])?)"
+    r"|(?:vector|point|pair|coordinates)\s(\([^()]{3,60}\)))\.?$"
+)
 # The value stands behind: is, equals, gives, 是; at and about stand between them
 _VERB = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|yields?|reads?|measures?|shows?|est|ist|es|è|é)\b|是|为|は)"
     r"(?:\s+(?:then|now|therefore|thus|simply|just|exactly|about|approximately|roughly|around|equal to|given by"
-    r"|(?:located |centered |centred )?at|the point|the|represented by)(?![^\W\d_]))*\s*:?\s*",
+    r"|(?:located |centered |centred )?at|by|the point|the|represented by)(?![^\W\d_]))*\s*:?\s*",
     re.IGNORECASE,
 )
 _DIRECTION = re.compile(
@@ -89,6 +95,8 @@ def in_sentence(text: str) -> Iterator[str]:
         if not HEDGE.search(plain[reason.start() :]):
             plain = plain[: reason.start()]
             yield cleaned(plain)
+    if at_end := _AT_END.search(plain):
+        yield content(at_end)
     if share := _SHARE.match(plain):
         yield share.group(1)
     verbs = list(_VERB.finditer(plain))
