@@ -112,6 +112,8 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
         from verifiers.files.case_file import case_of
 
         for number, row in _rows(file, columns):
+            if row.get("kind") == "general" and not (verifier or row.get(columns.verifier)):
+                continue  # a reward model judges it
             num_rows += 1
             case = case_of({**row, columns.answer: "-"}, number, columns, verifier, options)
             yield number, case.verifier, dict(case.options), case.reference

@@ -68,7 +68,7 @@ def load_prompt_dataset(
     `columns` maps these names to the set's own; `limit` stops after so many different prompts; the first `max_decoded`
     pictures and videos are decoded (None: all), of the others the header is read. Raises `BadRows` naming file, row and
     column of rows that are wrong: nothing is dropped but rows that repeat an earlier prompt, which are counted, with
-    one line in the log. So is each remark, also of rows that ask the same with different references.
+    one line in the log. Rows that ask the same with different references are among the remarks.
     """
     if limit is not None and limit < 1:
         raise BadInput(f"limit is at least 1, got {limit}")
@@ -112,8 +112,6 @@ def load_prompt_dataset(
     wrong.raise_any()
     if not prompts:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
-    for remark in remarks.named():
-        log.warning("%s", remark)
     if num_duplicates:
         dropped, num_rows = counted(num_duplicates, "duplicate"), len(prompts) + num_duplicates
         log.warning("%s: dropped %s of %s", path_or_hub_id, dropped, counted(num_rows, "row"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sampler.vision_input import VISION_KINDS, VisionKind
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -17,7 +18,7 @@ TURN_KEYS = ("tool_calls", "tool_call_id", "function_call")  # which say somethi
 _MARK = re.compile("|".join(f"<({kind})>" for kind in VISION_KINDS))
 # <Image>, <image_1>, <img>, [image], <|image|>: to a reader the same as <image>, here words
 _NEAR_MARK = re.compile(
-    r"<\s?\|?\s?/?\s?(?!(?-i:image|video)>)(?:image|img|picture|video)s?[ _-]?(?:\d{1,3}|here|token)?\s?/?\|?\s?>"
+    r"(?!<(?-i:image|video)>)<\s?\|?\s?/?\s?(?:image|img|picture|video)s?[ _-]?(?:\d{1,3}|here|token)?\s?/?\|?\s?>"
     r"|\[\s?(?:image|img|video)[ _-]?\d{0,3}\s?\]",
     re.IGNORECASE,
 )
@@ -78,9 +79,10 @@ def _place(messages: Sequence[dict[str, Any]], kind: VisionKind, count: int) -> 
                 for piece in (_parts_of_text(part["text"], kind) if part["type"] == "text" else [part])
             ]
     elif num_parts != count and (num_parts or (num_marks and count)):
+        marks = counted(num_parts + num_marks, f"{kind} mark")
         raise BadInput(
-            f"{num_parts + num_marks} {kind} marks in the messages, but {count} in column '{kind}s'; to keep <{kind}> "
-            f"as words, give the content as parts: {{type: text, text: ...}}, and {{type: {kind}}} for each {kind}"
+            f"{marks} in the messages, but {count} in column '{kind}s'; to keep <{kind}> as words, give the content as "
+            f"parts: {{type: text, text: ...}}, and {{type: {kind}}} for each {kind}"
         )
     return bool(count and (num_parts or num_marks))
 

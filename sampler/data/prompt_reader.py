@@ -203,6 +203,8 @@ class PromptReader:
                 self._required(row, "reference")
                 raise BadInput("the reference is empty")
             return ""
+        if str(reference).strip().casefold() in ("nan", "none", "null", "<na>"):
+            self._remark(row, f"the reference is the text {reference!r}: is there none?")
         if verifier is not None:
             self._references.prepare(verifier, options, reference)
             if self._references.takes_list_for_text(verifier, options, reference):

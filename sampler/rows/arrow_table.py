@@ -26,7 +26,7 @@ _BATCH_BYTES = 8 * 2**20
 
 
 def plain_rows(table: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
-    """A row a mapping. A float of 16 or 32 bits becomes the number that its shortest text says: 0.1, not
+    """A row a mapping. A float of 32 bits becomes the number that its shortest text says: 0.1, not
     0.10000000149011612."""
     columns = [
         column if wide == column.type else column.cast(_with_floats(column.type, pa.string())).cast(wide)
@@ -40,7 +40,7 @@ def plain_rows(table: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
 
 def _with_floats(dtype: pa.DataType, wanted: pa.DataType) -> pa.DataType:
     """The type with its short floats, however deep, as ``wanted``."""
-    if pa.types.is_float16(dtype) or pa.types.is_float32(dtype):
+    if pa.types.is_float32(dtype):
         return wanted
     if pa.types.is_struct(dtype):
         return pa.struct([field.with_type(_with_floats(field.type, wanted)) for field in dtype])

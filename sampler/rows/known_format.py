@@ -31,11 +31,14 @@ FORMATS = (
 
 def known_format(values: Mapping[str, Any]) -> KnownFormat | None:
     """The first format whose messages are in the row, which has no `messages`; and whose references, where it has a
-    name of its own for them."""
+    name of its own for them. Its columns are those that the row has under the format's names alone."""
     if "messages" in values:
         return None
     for one in FORMATS:
         needed = (one.columns["messages"], one.columns.get("reference", "").partition(".")[0])
         if all(name in values for name in needed if name):
-            return one
+            theirs = {ours: name for ours, name in one.columns.items() if ours not in values}
+            return one._replace(
+                columns={ours: name for ours, name in theirs.items() if name.partition(".")[0] in values}
+            )
     return None
