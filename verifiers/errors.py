@@ -45,5 +45,5 @@ def slip_of(wanted: str, given: Iterable[str]) -> str:
 
 def near_name(name: str, known: Iterable[str]) -> str:
     """A hint such as `; did you mean 'math'?`, or an empty string when nothing is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

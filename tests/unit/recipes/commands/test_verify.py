@@ -148,6 +148,29 @@ def test_reference_check_lists_what_fails(app, tmp_path):
     )
 
 
+def test_a_prompt_set_is_checked_as_a_run_reads_it(app, tmp_path):
+    """Its own names of columns, floats of 32 bits, lists as JSON text; a reward model's rows are none of it."""
+    rows = [
+        {"verifier": "number", "verifier_options": '{"rel_tol": 0.1}', "reference": 0.1, "answer": "0.105"},
+        {"verifier": "string", "reference": 0.1, "answer": "0.1"},
+        {"verifier": "string", "reference_json": '["a", "b"]', "answer": "b"},
+        {"kind": "general", "answer": "-"},
+    ]
+    schema = pa.schema([
+        *((name, pa.string()) for name in ("kind", "verifier", "verifier_options", "reference_json", "answer")),
+        ("reference", pa.float32()),
+    ])  # fmt: skip
+    path = tmp_path / "set.parquet"
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    checked = runner.invoke(app, ["verify", str(path), "--check-references"])
+    assert (checked.exit_code, checked.output) == (0, "3 references, each scores 1 against itself\n")
+    out = tmp_path / "v.jsonl"
+    parquet.write_table(pa.Table.from_pylist(rows[:3], schema=schema), path)
+    done = runner.invoke(app, ["verify", str(path), "--out", str(out), "--workers", "0"])
+    assert done.exit_code == 0, done.output
+    assert [json.loads(line)["score"] for line in out.read_text().splitlines()] == [1.0, 1.0, 1.0]
+
+
 def test_option_values():
     assert parse_options(["a=1", "b=x", "c=[1, 2]", "d=true"]) == {"a": 1, "b": "x", "c": [1, 2], "d": True}
 

@@ -43,6 +43,7 @@ def test_options_reach_the_function_with_the_runs_seed(tmp_path):
         ("recipes.digitz:build_digits", {}, "No module named 'recipes.digitz'"),
         ("recipes.digits:build_digit", {}, "no function 'build_digit' .*; did you mean 'build_digits'"),
         ("recipes.digits:SOURCE", {}, "no function 'SOURCE'"),
+        ("recipes.digits.builder:notations", {}, "no function 'notations' in recipes.digits.builder$"),
         ("os:getcwd", {}, "takes no 'seed'"),
     ],
 )

@@ -55,15 +55,32 @@ def test_a_row_needs_messages_and_a_response_only(tmp_path):
         ({"verdict": "{"}, "verdict", "not valid JSON"),
         ({"verdict": "[1]"}, "verdict", "a JSON object, got list"),
         ({"messages": 3}, "messages", "expected a list"),
+        ({"response": "see <|image_pad|>"}, "response", r"the text holds <\|image_pad\|>"),
+        ({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}, "response",
+         "the messages end in an assistant's too"),
         ({"verifier": "number", "reference": "many"}, "reference", "one number"),
     ],
-)
+)  # fmt: skip
 def test_each_wrong_row_is_named(tmp_path, changes, column, message):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"messages": "Hi", "response": "Hello", **changes}) + "\n")
     with pytest.raises(BadInput, match=message) as caught:
         load_sft_rows(path)
     assert str(caught.value).startswith(f"{path}, line 1, column {column!r}: ")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": RESPONSE}]},
+        {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": RESPONSE}]},
+    ],
+)
+def test_the_assistants_last_message_is_the_response(tmp_path, row):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    (found,) = load_sft_rows(path)
+    assert (found.prompt.text, found.response, len(found.prompt.messages)) == ("Hi", RESPONSE, 1)
 
 
 def test_a_set_without_rows(tmp_path):
