@@ -196,7 +196,7 @@ def _closing(sentence: str, texts: Mapping[str, str]) -> set[str]:
     """The letters that a last sentence ends in: `So (B).`, `The next figure is D`."""
     sentence = sentence.strip(" .!*")
     own = re.search(r"\b([A-Z])\s\(([^()]{2,80})\)$", sentence)
-    if own and texts and not other_content(*own.groups(), texts):
+    if own and texts and not other_content(own.group(1), own.group(2), texts):
         sentence = sentence[: own.end(1)]
     match = _CLOSED.search(sentence)
     if match is None or len(sentence) > MAX_SENTENCE:
