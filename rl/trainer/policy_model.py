@@ -107,8 +107,11 @@ class LogprobHead(nn.Module):
         compute = partial(
             _columns, forbidden=self.forbidden_ids, temperature=temperature, with_entropy=with_entropy
         )
-        rows = max(1, LOGITS_PER_CHUNK // len(weight))
-        logprobs, *entropy = _InChunks.apply(hidden.to(weight.dtype), weight, targets, compute, rows)
+        hidden, rows = hidden.to(weight.dtype), max(1, LOGITS_PER_CHUNK // len(weight))
+        if len(hidden) <= rows:  # nothing is saved by computing it twice
+            logprobs, *entropy = compute(hidden, weight, targets)
+        else:
+            logprobs, *entropy = _InChunks.apply(hidden, weight, targets, compute, rows)
         return logprobs, entropy[0] if with_entropy else None
 
     def _save_to_state_dict(self, *_: Any) -> None:
