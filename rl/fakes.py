@@ -28,7 +28,7 @@ from rl.engines.engines import EngineName, Engines
 from rl.experience.judge import Judge, Judgement
 from rl.recipe.judging_config import JudgingConfig
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
+from rl.run.stage_result import PolicyState
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup, SamplingPlan, Turn
 from sampler.vllm_pool.sample_stats import SampleStats, SampleTally

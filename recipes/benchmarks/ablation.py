@@ -20,10 +20,9 @@ from recipes.benchmarks.hybrid_run import HybridRun
 from recipes.settings.recipe_file import dump_recipe
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import EvaluationResult
+from rl.run.stage_result import EvaluationResult, PolicyState
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.rl import RlStage

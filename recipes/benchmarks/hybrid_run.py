@@ -10,9 +10,8 @@ from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, load
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PrepareResult, RewardModelResult, SftResult, result_of
+from rl.run.stage_result import PolicyState, PrepareResult, RewardModelResult, SftResult, result_of
 from verifiers.errors import BadInput
 
 

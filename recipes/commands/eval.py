@@ -69,9 +69,9 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
         from recipes.programs.evaluate_policies import evaluate_policies
         from rl.data.run_data import RunData
         from rl.experience.judge import reward_model_path
-        from rl.run.policy_state import PolicyState
         from rl.run.progress import ProgressDisplay
         from rl.run.run_directory import RunDirectory
+        from rl.run.stage_result import PolicyState
         from rl.stages.runner import StageRunner
 
         run, console = RunDirectory(Path(scratch)), plain_console(terminal)

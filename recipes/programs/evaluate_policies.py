@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl.program import EvaluateStage, Runner
-from rl.run.policy_state import PolicyState
-from rl.run.stage_result import EvaluationResult
+from rl.run.stage_result import EvaluationResult, PolicyState
 
 STREAM = "eval"  # of random numbers
 

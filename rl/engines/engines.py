@@ -16,9 +16,8 @@ from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge, asking, scoring
 from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.ray_session import cluster_gpus, ray_for
-from rl.run.stage_result import Proof
+from rl.run.stage_result import PolicyState, Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool

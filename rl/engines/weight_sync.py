@@ -76,31 +76,20 @@ FLOAT32 = Tolerance(max_difference=1e-4)
 BFLOAT16 = Tolerance(median_difference=0.1, kl=0.05)
 
 
+@dataclass(eq=False)
 class WeightSync:
     """Moves weights and proves it. A sync counts only when the engine reports the version and, where a proof is asked
     for, every tensor's checksum and the log-probabilities of a fixed probe set with pictures agree. ``dtype`` is of the
     trainer's weights."""
 
-    def __init__(
-        self,
-        config: SyncConfig,
-        trainer: Trainer,
-        sampler: SamplerPool,
-        probe: Sequence[Prompt],
-        *,
-        tolerance: Tolerance,
-        dtype: str,
-        forbidden_token_ids: tuple[int, ...],
-        seed: int,
-    ) -> None:
-        self.config = config
-        self.tolerance = tolerance
-        self.dtype = dtype
-        self.trainer = trainer
-        self.sampler = sampler
-        self.probe = list(probe)[: config.probe_prompts]
-        self.forbidden_token_ids = forbidden_token_ids
-        self.seed = seed
+    config: SyncConfig
+    trainer: Trainer
+    sampler: SamplerPool
+    probe: Sequence[Prompt]
+    tolerance: Tolerance
+    dtype: str
+    forbidden_token_ids: tuple[int, ...]
+    seed: int
 
     def sync(self, policy_version: int) -> float:
         """Make ``policy_version``, the trainer's current weights, what the sampler samples from; seconds it took.
@@ -143,7 +132,8 @@ class WeightSync:
         )
         self._require_arrival()
         groups = sorted(
-            self.sampler.sample([*self.probe, *more], plan), key=lambda group: group.prompt.prompt_id
+            self.sampler.sample([*self.probe[: self.config.probe_prompts], *more], plan),
+            key=lambda group: group.prompt.prompt_id,
         )
         if not groups:
             raise SyncError(

@@ -29,9 +29,9 @@ from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
 from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.progress import Outcome
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PolicyState
 from rl.stages.prepare import base_policy
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer

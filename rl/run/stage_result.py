@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic.dataclasses import dataclass
 
 from reward_models.preference_report import PairReport
-from rl.run.policy_state import PolicyState, RunPath
 from rl.run.provenance import FileState
 from verifiers.errors import HoneError
 
@@ -19,6 +29,33 @@ KINDS_BEFORE = {"collect": "harvest"}  # version 0, before 2026-11-28
 ROWS_FILES_BEFORE = ("harvest_rows.parquet", "rft_rows.parquet")  # version 0 did not name the file
 
 Figures = Mapping[str, Any]
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    return path if info.context is None else Path(info.context) / path
+
+
+def _inside(path: Path, info: SerializationInfo) -> str:
+    run_path = info.context
+    return str(path.relative_to(run_path) if run_path and path.is_relative_to(run_path) else path)
+
+
+# Kept relative in the files of a run (the context is its directory) where it lies inside, so that a run can be moved.
+RunPath = Annotated[Path, AfterValidator(_absolute), PlainSerializer(_inside)]
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyState:
+    """A policy at the end of a stage. ``hub`` is its checkpoint directory in the hub layout."""
+
+    version: int
+    hub: RunPath
+    stage: str
+
+    def to_json(self, run_path: Path) -> dict[str, Any]:
+        """As it stands in a manifest."""
+        found: dict[str, Any] = TypeAdapter(PolicyState).dump_python(self, mode="json", context=run_path)
+        return found
 
 
 class StageResult(BaseModel):

@@ -13,9 +13,8 @@ from rl.data.run_data import RunData
 from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig
-from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import CriticResult
+from rl.run.stage_result import CriticResult, PolicyState
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source

@@ -13,9 +13,8 @@ from rl.experience.rollout_log import read_answers
 from rl.experience.source import ExperienceSource
 from rl.experience.step_metrics import every_response_cut
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import EvaluationResult
+from rl.run.stage_result import EvaluationResult, PolicyState
 from rl.stages.stage import Stage, StageContext
 from verifiers.counted import counted
 

@@ -12,9 +12,8 @@ from rl.experience.prompt_source import FixedSource
 from rl.experience.source import ExperienceSource
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
-from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import HarvestResult
+from rl.run.stage_result import HarvestResult, PolicyState
 from rl.stages.stage import Stage, StageContext
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt

@@ -13,10 +13,9 @@ from rl.data.run_data import RunData, build_data, load, long_prompts, own_sets, 
 from rl.data.token_limits import longest_prompt, require_positions
 from rl.families.family import forbidden_token_ids, load_family
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.provenance import FileState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PrepareResult
+from rl.run.stage_result import PolicyState, PrepareResult
 from rl.stages.stage import Stage, StageContext
 from sampler.rows.dataset_rows import dataset_files
 from verifiers.counted import counted

@@ -12,9 +12,8 @@ from rl.data.run_data import RunData
 from rl.engines.engines import EngineName
 from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import RewardModelResult
+from rl.run.stage_result import PolicyState, RewardModelResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
 from rl.stages.sft import epochs_words

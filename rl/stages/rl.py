@@ -9,9 +9,8 @@ from rl.data.run_data import RunData
 from rl.engines.engines import Engines
 from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import RlResult
+from rl.run.stage_result import PolicyState, RlResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.critic import initial_checkpoint
 from rl.stages.stage import Stage, StageContext

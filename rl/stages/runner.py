@@ -14,12 +14,11 @@ from rl.data.run_data import RunData
 from rl.engines.engines import EngineName, Engines
 from rl.experience.judge import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import write_summary
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PrepareResult, RewardModelResult, StageResult
+from rl.run.stage_result import PolicyState, PrepareResult, RewardModelResult, StageResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.prepare import PrepareStage, prepared_data
 from rl.stages.stage import ResultT, Stage, StageContext

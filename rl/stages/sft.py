@@ -18,9 +18,8 @@ from rl.engines.engines import EngineName
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import SftConfig
 from rl.recipe.trainer_config import ScheduleConfig
-from rl.run.policy_state import PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import HarvestResult, SftResult
+from rl.run.stage_result import HarvestResult, PolicyState, SftResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics

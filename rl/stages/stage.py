@@ -12,11 +12,10 @@ from rl.engines.engines import EngineName, Engines
 from rl.experience.judge import JudgedRollout
 from rl.experience.rollout_log import write_rollouts
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import StageResult
+from rl.run.stage_result import PolicyState, StageResult
 from rl.run.stopwatch import Stopwatch
 from sampler.rollout import SamplingPlan
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from rl.data.token_sequence import Ints
 
 Plan = list[list[list[int]]]  # [rank][micro-batch] -> indices into the batch
@@ -78,8 +76,3 @@ def _fill(lengths: Ints, ordered: list[int], budget: int, packed: bool) -> list[
         used = after
     micro_batches.append(current)
     return micro_batches
-
-
-def padded_tokens(lengths: Ints, micro_batches: list[list[int]]) -> int:
-    """Tokens computed in the padded layout, padding included."""
-    return int(sum(np.max(lengths[indices]) * len(indices) for indices in micro_batches if indices))

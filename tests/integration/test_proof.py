@@ -17,7 +17,7 @@ from rl.engines.engines import Engines
 from rl.engines.weight_sync import SyncError
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
+from rl.run.stage_result import PolicyState
 from sampler.prompt import Prompt
 
 NORM = "model.language_model.layers.1.input_layernorm.weight"

@@ -30,9 +30,9 @@ from rl.engines.engines import Engines
 from rl.families.family import load_family
 from rl.recipe.data_config import PreferenceDataConfig
 from rl.recipe.recipe import RewardRecipe
-from rl.run.policy_state import PolicyState
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PolicyState
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.reward_model import RewardStage
 from rl.stages.reward_objective import reward_objective

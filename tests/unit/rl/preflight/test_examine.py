@@ -16,7 +16,7 @@ from rl.data.run_data import RunData
 from rl.preflight.check import Check, Finding
 from rl.preflight.examine import _pictures_matter, check_tokens, examine
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
+from rl.run.stage_result import PolicyState
 from sampler.prompt import Prompt
 from verifiers.errors import HoneError
 

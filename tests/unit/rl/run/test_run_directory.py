@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from rl.run.policy_state import PolicyState
 from rl.run.provenance import content_hash
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import RlResult, SftResult
+from rl.run.stage_result import PolicyState, RlResult, SftResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import CURSOR, StageCheckpoint
 from rl.trainer.export import export_policy

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from reward_models.preference_report import CalibrationBin, PairReport
-from rl.run.policy_state import PolicyState
 from rl.run.stage_result import (
     RESULTS,
     VERSION,
     EvaluationResult,
     HarvestResult,
+    PolicyState,
     PrepareResult,
     Proof,
     RewardModelResult,

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from rl.recipe.rl_config import LossConfig, RlConfig
-from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import Proof
+from rl.run.stage_result import PolicyState, Proof
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.rl import RlStage
 

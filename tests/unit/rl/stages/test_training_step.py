@@ -14,8 +14,8 @@ import pytest
 from rl.algorithm.losses import VALUE_LOSS
 from rl.fakes import FakeEngines, FakeTrainer
 from rl.recipe.recipe import Recipe
-from rl.run.policy_state import PolicyState
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PolicyState
 from rl.stages.critic import CriticStage
 from rl.stages.rl import RlStage
 from rl.stages.stage import StageContext

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.trainer.micro_batch import Plan, balanced, cut_micro_batches, padded_tokens, sequence_cost
+from rl.trainer.micro_batch import Plan, balanced, cut_micro_batches, sequence_cost
 
 
 def plan_of(lengths: list[int], num_ranks: int, micro_batch_tokens: int, *, packed: bool = False) -> Plan:
@@ -69,7 +69,3 @@ def test_no_small_rest_at_the_end() -> None:
 
 def test_sequence_cost_by_hand() -> None:
     assert sequence_cost(np.array([1, 100])) == [24577, 2467600]
-
-
-def test_padded_tokens_by_hand() -> None:
-    assert padded_tokens(np.array([5, 3, 9, 2]), [[2, 0], [1, 3], []]) == 18 + 6
