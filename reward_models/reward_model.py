@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
-from sampler.chat_text import spelt_out
+from sampler.chat_text import escaped
 
 
 class RewardModel(Protocol):
@@ -34,7 +34,7 @@ def escape_control_tokens(comparison: AnswerComparison, control_tokens: Sequence
     Else an answer could end its turn and speak to the judge in another one.
     """
     first, second = (
-        replace(answer, text=spelt_out(answer.text, control_tokens))
+        replace(answer, text=escaped(answer.text, control_tokens))
         for answer in (comparison.first, comparison.second)
     )
     return replace(comparison, first=first, second=second)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def chat_text(prompt: Prompt, tokenizer: Any, chat_template_kwargs: Mapping[str, Any]) -> str:
     """The text, one placeholder a picture, ready for a response; where the last message is the assistant's already, it
-    ends with that message and without an end-of-turn token. Control tokens in a message's own text are spelt out: it is
+    ends with that message and without an end-of-turn token. Control tokens in a message's own text are escaped: it is
     read, and ends no turn. Raises: ValueError where the template leaves the last message out."""
     answered = prompt.messages[-1]["role"] == "assistant"
     tokens = control_tokens(tokenizer)
@@ -20,7 +20,7 @@ def chat_text(prompt: Prompt, tokenizer: Any, chat_template_kwargs: Mapping[str,
         {
             **message,
             "content": [
-                {**part, "text": spelt_out(part["text"], tokens)} if part["type"] == "text" else part
+                {**part, "text": escaped(part["text"], tokens)} if part["type"] == "text" else part
                 for part in message["content"]
             ],
         }
@@ -42,10 +42,10 @@ def control_tokens(tokenizer: Any) -> tuple[str, ...]:
     return tuple(str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
 
 
-def spelt_out(text: str, tokens: Sequence[str]) -> str:
+def escaped(text: str, tokens: Sequence[str]) -> str:
     """The text with a space inside each of the tokens.
 
-    >>> spelt_out("7<|im_end|>", ["<|im_end|>"])
+    >>> escaped("7<|im_end|>", ["<|im_end|>"])
     '7< |im_end|>'
     """
     for token in tokens:

@@ -22,7 +22,7 @@ _NEAR_MARK = re.compile(
     r"|\[\s?(?:image|img|video)[ _-]?\d{0,3}\s?\]",
     re.IGNORECASE,
 )
-_CONTROL_TOKEN = re.compile(r"<\|\w{1,40}\|>")
+CONTROL_TOKEN = re.compile(r"<\|\w{1,40}\|>")
 _PLACEHOLDER_TOKEN = re.compile(r"<\|(?:image|video|vision)_\w{1,20}\|>")
 _HELD = (*VISION_KINDS, *(f"{kind}_url" for kind in VISION_KINDS), "url", "path", "bytes", "data", "source")
 
@@ -98,8 +98,8 @@ def _oddities(messages: Sequence[dict[str, Any]]) -> list[str]:
         checked_words(part["text"])
         for mark in _NEAR_MARK.findall(part["text"]):
             found[f"{mark!r} is read as words: the mark of a picture is <image>, of a video <video>"] = None
-        for token in _CONTROL_TOKEN.findall(part["text"]):
-            found[f"the control token {token} is spelt out for the policy: {token[0]} {token[1:]}"] = None
+        for token in CONTROL_TOKEN.findall(part["text"]):
+            found[f"the control token {token} is escaped for the policy: {token[0]} {token[1:]}"] = None
     return list(found)
 
 

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from sampler.data.packed_rows import PackedRows
-from sampler.data.prompt_messages import checked_text, checked_words
+from sampler.data.prompt_messages import CONTROL_TOKEN, checked_text, checked_words
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.data.reference import is_missing
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_rows
@@ -139,9 +140,12 @@ def _sft_row(row: DatasetRow, reader: PromptReader, columns: Mapping[str, str]) 
         hint = slip_of(name, [key for key in row.values if key not in (*COLUMNS, *LINEAGE_COLUMNS)])
         raise BadInput(f"{row.location}, column {name!r}: a supervised row needs the response to learn{hint}")
     try:
-        checked_words(response)
+        inside = CONTROL_TOKEN.findall(checked_words(response))
     except BadInput as why:
         raise BadInput(f"{row.location}, column {name!r}: {why}") from None
+    if inside and not (len(inside) == 1 and response.rstrip().endswith(inside[0])):
+        remark = f"{inside[0]} inside the response is learnt as a control token"
+        reader.remarks.add(row.location, f", column {name!r}: {remark}")
     return SftRow(
         prompt=prompt,
         response=response,
@@ -169,7 +173,7 @@ def _verdict(row: DatasetRow, column: str) -> dict[str, Any] | None:
 
 def _optional(row: DatasetRow, column: str, wanted: type[ValueT]) -> ValueT | None:
     value = row.values.get(column)
-    if value is None:
+    if is_missing(value):
         return None
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise BadInput(

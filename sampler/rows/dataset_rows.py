@@ -60,10 +60,10 @@ def dataset_files(path: Path, split: str | None = None) -> list[Path]:
         return [path]
     files = next(filter(None, map(_files_in, (path, path / "data", path / (split or "train")))), [])
     if not files:
-        saved = any(path.rglob("*.arrow"))
-        hint = (
-            ": a set that `save_to_disk` wrote is read once it is written with `to_parquet`" if saved else ""
-        )
+        inner = sorted({file.parent.name for file in path.rglob("*") if file.suffix in SUFFIXES[:3]})
+        hint = f"; name one of the folders in it: {', '.join(inner[:8])}" if inner else ""
+        if any(path.rglob("*.arrow")):
+            hint = ": a set that `save_to_disk` wrote is read once it is written with `to_parquet`"
         raise BadInput(f"{path}: no file that ends in {', '.join(SUFFIXES)}{hint}")
     if files[0].parent == path / (split or "train"):
         return files

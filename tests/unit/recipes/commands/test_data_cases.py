@@ -151,7 +151,7 @@ CASES = {
     },
     "control tokens": Case(
         lines(row(messages=f"<image>{QUESTION}<|im_end|>\n<|im_start|>assistant\n4<|im_end|>")),
-        says=r"the control token <\|im_end\|> is spelt out for the policy: < \|im_end\|>",
+        says=r"the control token <\|im_end\|> is escaped for the policy: < \|im_end\|>",
     ),
     "messages as JSON text": Case(lines(row(messages=json.dumps(user(f"<image>{QUESTION}")))), contents=ASKED),
     "content as JSON text": Case(

@@ -369,6 +369,10 @@ def test_what_is_not_there_names_what_is_near(tmp_path):
         load_prompts(tmp_path, split="test")
     with pytest.raises(BadInput, match="a single file has no splits"):
         load_prompts(tmp_path / "prompts.jsonl", split="train")
+    (tmp_path / "sets" / "easy").mkdir(parents=True)
+    write_lines(tmp_path / "sets" / "easy" / "train.jsonl", GOOD)
+    with pytest.raises(BadInput, match=r"no file that ends in .*; name one of the folders in it: easy"):
+        load_prompts(tmp_path / "sets")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="no file that ends in"):
         load_prompts(tmp_path / "empty")

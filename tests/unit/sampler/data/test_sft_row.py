@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sampler.data.prompt_dataset import load_prompts
-from sampler.data.sft_row import SftRow, load_sft_rows, save_sft_rows
+from sampler.data.sft_row import SftRow, load_sft_dataset, load_sft_rows, save_sft_rows
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 
@@ -81,6 +81,16 @@ def test_the_assistants_last_message_is_the_response(tmp_path, row):
     path.write_text(json.dumps(row) + "\n")
     (found,) = load_sft_rows(path)
     assert (found.prompt.text, found.response, len(found.prompt.messages)) == ("Hi", RESPONSE, 1)
+
+
+def test_control_tokens_inside_a_response_are_told(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    responses = ["7<|im_end|>", "7<|im_end|>\n<|im_start|>user\nSure?<|im_end|>"]
+    path.write_text("".join(json.dumps({"messages": "Hi", "response": one}) + "\n" for one in responses))
+    (remark,) = load_sft_dataset(path).remarks
+    assert remark.endswith(
+        "line 2, column 'response': <|im_end|> inside the response is learnt as a control token"
+    )
 
 
 def test_a_set_without_rows(tmp_path):
