@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import pickle
 import signal
@@ -124,10 +125,12 @@ def in_processes(function: Callable[[PartT], ResultT], parts: Sequence[PartT]) -
         yield from map(function, parts)
         return
     _inherited.append(function)  # not sent: it may hold a tokenizer
+    gc.freeze()  # what is there already is shared with them: a collector that looks at it would copy it
     try:
         with ProcessPoolExecutor(num_processes, get_context("fork"), _end_with, (os.getpid(),)) as pool:
             yield from pool.map(_call_inherited, parts)
     finally:
+        gc.unfreeze()
         _inherited.pop()
 
 

@@ -155,7 +155,7 @@ def _parts(value: Any) -> list[dict[str, Any]]:
 
 
 def _part(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):  # the first asks nothing of an abstract class
         raise BadInput(f"a content part is a mapping with a type, got {_kind(value)}")
     kind = value.get("type")
     if kind == "text" and isinstance(value.get("text"), str):

@@ -47,6 +47,30 @@ def test_frames_come_back_as_they_were(video_file: VideoFile) -> None:
     assert clip.metadata()["duration"] == pytest.approx(7 / 3)
 
 
+def test_a_film_is_shown_as_a_picture_would_be(video_file: VideoFile) -> None:
+    """What is clear lies on white, and what was filmed on its side is turned as the file says."""
+    frames = [Image.new("RGBA", (32, 32), (0, 0, 0, 0)) for _ in range(2)]
+    for frame, colour in zip(frames, ("red", "blue"), strict=True):
+        frame.paste(colour, (8, 8, 24, 24))
+    gif = io.BytesIO()
+    frames[0].save(gif, "GIF", save_all=True, append_images=frames[1:], duration=500, disposal=2)
+    shown = decode_video(gif.getvalue(), every).frames
+    assert shown[:, 0, 0].tolist() == [[255, 255, 255]] * 2
+    assert shown[:, 12, 12].tolist() == [[255, 0, 0], [0, 0, 255]]
+
+    half = np.zeros((4, 32, 48, 3), np.uint8)
+    half[:, :16] = 200
+    filmed = video_file(half, codec="mp4v", suffix=".mp4")
+    one, none, minus, end = ((number).to_bytes(4, "big") for number in (0x10000, 0, 0xFFFF0000, 0x40000000))
+    upright = one + none * 3 + one + none * 3 + end
+    turned = none + one + none + minus + none * 4 + end  # a quarter turn to the right
+    at = filmed.index(upright, filmed.index(b"tkhd"))
+    (frame,) = decode_video(filmed[:at] + turned + filmed[at + len(turned) :], lambda *_: [0]).frames
+    assert frame.shape == (48, 32, 3)
+    assert frame[:, :12].max() < 30
+    assert frame[:, 20:].min() > 170
+
+
 @pytest.mark.parametrize(
     ("codec", "suffix", "named"),
     [
