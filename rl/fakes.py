@@ -11,6 +11,7 @@ back what was saved; weights are worth nothing but differ as soon as one update 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -31,7 +32,7 @@ from rl.recipe.recipe import Recipe
 from rl.run.stage_result import PolicyState
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup, SamplingPlan, Turn
-from sampler.vllm_pool.sample_stats import SampleStats, SampleTally
+from sampler.vllm_pool.sample_stats import SampleStats
 from sampler.vllm_pool.sampler_config import SamplerConfig
 from verifiers.answer import FinalAnswer
 from verifiers.registry import load_verifier
@@ -56,14 +57,14 @@ class FakeSampler:
     def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
         """One group a prompt, the last prompt's first."""
         self.asked.append((plan, [prompt.prompt_id for prompt in prompts]))
-        tally = SampleTally()
+        stats, began = SampleStats(), time.perf_counter()
         for prompt in reversed(prompts):
             group = RolloutGroup(
                 prompt, tuple(self._rollout(prompt, plan, i) for i in plan.indices_for(prompt))
             )
-            tally.count(group)
+            stats.count(group, time.perf_counter() - began)
             yield group
-        self.stats = tally.stats()
+        self.stats = stats
 
     def _rollout(self, prompt: Prompt, plan: SamplingPlan, index: int) -> Rollout:
         text = self.answers.get(prompt.prompt_id)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from reward_models.scoring_service import ScoringService
 from rl.engines.odd_pictures import odd_pictures
@@ -243,29 +243,8 @@ class Engines:
         if self._judge is not None and self.scorer is not None:
             self._judge.score_with(self.scorer)
 
-    def plan(
-        self,
-        *,
-        stage: str,
-        step: int = 0,
-        num_samples: int,
-        max_response_tokens: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        first_index: int = 0,
-        seed: int | None = None,
-        num_samples_by_kind: Mapping[str, int] | None = None,
-    ) -> SamplingPlan:
-        """A sampling plan without the tokens that are forbidden; of the recipe's seed, unless another is given."""
-        return SamplingPlan(
-            num_samples=num_samples,
-            max_response_tokens=max_response_tokens,
-            run_seed=self.recipe.seed if seed is None else seed,
-            step=step,
-            stage=stage,
-            temperature=temperature,
-            top_p=top_p,
-            first_index=first_index,
-            num_samples_by_kind=num_samples_by_kind or {},
-            forbidden_token_ids=self.forbidden_token_ids,
-        )
+    def plan(self, *, seed: int | None = None, step: int = 0, **settings: Any) -> SamplingPlan:
+        """A sampling plan without the tokens that are forbidden, of the recipe's seed, unless another is given;
+        ``settings`` as in `SamplingPlan`."""
+        run_seed, forbidden = self.recipe.seed if seed is None else seed, self.forbidden_token_ids
+        return SamplingPlan(run_seed=run_seed, step=step, forbidden_token_ids=forbidden, **settings)

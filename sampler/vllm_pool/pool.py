@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from ray.exceptions import RayActorError
 
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.remote_result import remote_result
-from sampler.vllm_pool.sample_stats import SampleStats, SampleTally
+from sampler.vllm_pool.sample_stats import SampleStats
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_environment
 from sampler.vllm_pool.weight_sync_client import PoolWeightSyncClient
 from sampler.vllm_pool.worker import RolloutWorker, WeightState, WorkerInfo, WorkerResults
@@ -143,21 +144,21 @@ class SamplerPool:
     def _sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
         self._sampling = True
         waiting = deque(prompts)
-        tally, restarts_before = SampleTally(), self.num_restarts
+        stats, began, restarts_before = SampleStats(), time.perf_counter(), self.num_restarts
         try:
             while waiting or any(slot.owed for slot in self._slots):
                 self._hand_out(waiting, plan)
                 for slot in self._answered():
-                    groups = self._take_in(slot, waiting, plan, tally)
+                    groups = self._take_in(slot, waiting, plan, stats)
                     # New prompts leave before the caller's work on these groups begins.
                     self._hand_out(waiting, plan)
                     for group in groups:
-                        tally.count(group)
+                        stats.count(group, time.perf_counter() - began)
                         yield group
         finally:
             self._sampling = False
-            tally.num_restarts = self.num_restarts - restarts_before
-            self.stats = tally.stats()
+            stats.num_restarts = self.num_restarts - restarts_before
+            self.stats = stats
             self._cancel_unfinished()
 
     def _hand_out(self, waiting: deque[Prompt], plan: SamplingPlan) -> None:
@@ -188,7 +189,7 @@ class SamplerPool:
         return [slot_of[call] for call in answered]
 
     def _take_in(
-        self, slot: WorkerSlot, waiting: deque[Prompt], plan: SamplingPlan, tally: SampleTally
+        self, slot: WorkerSlot, waiting: deque[Prompt], plan: SamplingPlan, stats: SampleStats
     ) -> list[RolloutGroup]:
         """The groups a call brought back; none from a worker that has just started or died."""
         call, slot.call = slot.call, None
@@ -201,7 +202,7 @@ class SamplerPool:
             slot.info = answer
             return []
         assert isinstance(answer, WorkerResults)
-        tally.dropped += answer.dropped
+        stats.dropped += answer.dropped
         return slot.settle(answer, plan)
 
     def _cancel_unfinished(self) -> None:
