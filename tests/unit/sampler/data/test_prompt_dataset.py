@@ -419,21 +419,45 @@ def test_a_look_at_the_header_finds_a_picture_cut_short(form):
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=40)
-    | st.sampled_from(["<image>", "user", "image", "text", "math", "number", "bbox_iou", "general", "\ud800"])
+    | st.sampled_from(["<image>", "user", "image", "text", "math", "number", "bbox_iou", "general", "\ud800", "gpt"])
+    | st.sampled_from(["human", '[{"role": "user"}]', '["a"]', "<|im_end|>", "<|image_pad|>", "<Image>", "nan"])
     | st.sampled_from([RED, BOMB, data_uri(RED)]),
     lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["role", "content", "type", "text", "bytes", "path"]), inner, max_size=4),
+    | st.dictionaries(
+        st.sampled_from(["role", "content", "type", "text", "bytes", "path", "from", "value"]), inner, max_size=4
+    ),
     max_leaves=12,
 )  # fmt: skip
 names = st.sampled_from(
-    ["messages", "images", "kind", "verifier", "verifier_options", "reference", "tags", "prompt_id", "videos"]
+    [
+        "messages",
+        "images",
+        "kind",
+        "verifier",
+        "verifier_options",
+        "reference",
+        "reference_json",
+        "tags",
+        "prompt_id",
+        "videos",
+        "conversations",
+        "problem",
+        "answer",
+        "prompt",
+        "reward_model",
+    ]
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes=st.dictionaries(names, anything, max_size=3))
 def test_hostile_rows_raise_nothing_but_bad_input(changes):
-    row = DatasetRow("set, row 1", {**GOOD, **changes}, Path("/nowhere"))
+    kept = {
+        key: value
+        for key, value in GOOD.items()
+        if key != "messages" or not {"prompt", "problem"} & set(changes)
+    }
+    row = DatasetRow("set, row 1", {**kept, **changes}, Path("/nowhere"))
     try:
         prompt = PromptReader().read(row)
     except BadInput as why:
