@@ -209,12 +209,3 @@ class DroppedPrompt:
         return (
             f"prompt {self.prompt_id} dropped: {self.reason} ({self.num_tokens} tokens, limit {self.limit})"
         )
-
-
-@dataclass(frozen=True)
-class PromptLength:
-    """What a prompt costs once tokenised: all of it, and its largest picture or video."""
-
-    prompt_id: str
-    num_tokens: int
-    num_vision_tokens_max: int

@@ -16,7 +16,7 @@ import numpy as np
 
 from sampler.chat_text import chat_text
 from sampler.data.video import clip_for
-from sampler.rollout import DroppedPrompt, PromptLength, Rollout, SamplingPlan, Turn
+from sampler.rollout import DroppedPrompt, Rollout, SamplingPlan, Turn
 from sampler.vllm_pool.process_file import process_file, remove_dead
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments
 from verifiers.errors import BadInput
@@ -32,11 +32,13 @@ KIND = "engine"
 
 @dataclass(frozen=True)
 class RenderedPrompt:
-    """A prompt as vLLM takes it: tokenised, placeholders expanded, visuals through the processor once."""
+    """A prompt as vLLM takes it: tokenised, placeholders expanded, visuals through the processor once; its tokens, and
+    those of its largest picture or video."""
 
     prompt_id: str
     engine_input: EngineInput
-    length: PromptLength
+    num_tokens: int
+    num_vision_tokens_max: int
 
 
 @dataclass
@@ -115,12 +117,9 @@ class RolloutEngine:
         except (ValueError, OSError, KeyError, TypeError) as error:
             raise BadInput(f"prompt {prompt.prompt_id} cannot be rendered: {error}") from error
         places = engine_input.get("mm_placeholders", {}).values()
-        length = PromptLength(
-            prompt.prompt_id,
-            num_tokens=len(engine_input["prompt_token_ids"]),
-            num_vision_tokens_max=max((one.get_num_embeds() for place in places for one in place), default=0),
-        )
-        return RenderedPrompt(prompt.prompt_id, engine_input, length)
+        largest = max((one.get_num_embeds() for place in places for one in place), default=0)
+        num_tokens = len(engine_input["prompt_token_ids"])
+        return RenderedPrompt(prompt.prompt_id, engine_input, num_tokens, largest)
 
     def _decoded(self, prompt: Prompt) -> dict[str, Any]:
         """Pictures, and videos as the frames that the model's processor chooses, in vLLM's terms."""
@@ -145,15 +144,18 @@ class RolloutEngine:
         """The prompt as text, one placeholder per picture or video."""
         return chat_text(prompt, self._tokenizer, self.config.chat_template_kwargs)
 
-    def why_dropped(self, length: PromptLength, plan: SamplingPlan) -> DroppedPrompt | None:
+    def why_dropped(self, rendered: RenderedPrompt, plan: SamplingPlan) -> DroppedPrompt | None:
         """The rule: prompt and longest response fit the model's length, each visual the vision encoder's budget."""
-        limit = self.config.max_model_len - plan.max_response_tokens
-        if length.num_tokens > limit:
-            return DroppedPrompt(length.prompt_id, "prompt_too_long", length.num_tokens, limit)
-        if length.num_vision_tokens_max > self._visual_tokens_limit:
-            return DroppedPrompt(
-                length.prompt_id, "visual_too_large", length.num_vision_tokens_max, self._visual_tokens_limit
-            )
+        prompt_id, num_tokens, largest = (
+            rendered.prompt_id,
+            rendered.num_tokens,
+            rendered.num_vision_tokens_max,
+        )
+        limit, visual_limit = self.config.max_model_len - plan.max_response_tokens, self._visual_tokens_limit
+        if num_tokens > limit:
+            return DroppedPrompt(prompt_id, "prompt_too_long", num_tokens, limit)
+        if largest > visual_limit:
+            return DroppedPrompt(prompt_id, "visual_too_large", largest, visual_limit)
         return None
 
     def add(self, rendered: RenderedPrompt, plan: SamplingPlan, indices: range) -> None:

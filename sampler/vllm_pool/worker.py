@@ -98,7 +98,7 @@ class RolloutWorker:
         dropped = []
         for prompt in prompts:
             rendered = engine.render(prompt)
-            reason = engine.why_dropped(rendered.length, plan)
+            reason = engine.why_dropped(rendered, plan)
             if reason is not None:
                 dropped.append(reason)
                 continue
