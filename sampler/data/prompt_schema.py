@@ -83,13 +83,14 @@ def write_parquet(
         written_whole(target) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        remaining, group = iter(rows), schema.empty_table()
+        remaining, group, num_bytes = iter(rows), [schema.empty_table()], 0
         while part := list(islice(remaining, _ROWS_AT_ONCE)):
-            group = pa.concat_tables([group, pa.table(columns(part), schema=schema)])
-            if group.nbytes >= GROUP_BYTES:
-                writer.write_table(group.combine_chunks())
-                group = schema.empty_table()
-        writer.write_table(group.combine_chunks())
+            group.append(pa.table(columns(part), schema=schema))
+            num_bytes += group[-1].nbytes
+            if num_bytes >= GROUP_BYTES:
+                writer.write_table(pa.concat_tables(group).combine_chunks())
+                group, num_bytes = [schema.empty_table()], 0
+        writer.write_table(pa.concat_tables(group).combine_chunks())
     return target
 
 
