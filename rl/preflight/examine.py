@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.value_head import has_value_head
-from rl.algorithm.algorithm import algorithm_of
+from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
@@ -63,10 +63,11 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
     judge = recipe.judging.reward_model
     if judge is not None and judge.path is not None:
         yield Check("reward model", partial(_reward_model_is_there, Path(judge.path)))
-    if "train" in sets:
-        yield Check("algorithm", partial(_algorithm_is_there, recipe, sets["train"]))
+    algorithms: list[Algorithm] = []
+    yield Check("algorithm", partial(_algorithm_is_there, recipe, sets, algorithms))
     run = RunDirectory(Path(recipe.run_dir))
-    yield from check_trained(recipe, run)
+    if algorithms:
+        yield from check_trained(recipe, run)
     if unread:
         yield not_asked("policy, its tokenizer and engines", unread_words(unread))
         return
@@ -122,9 +123,12 @@ def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Find
     return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
 
 
-def _algorithm_is_there(recipe: Recipe, train: LoadedSet) -> Finding:
+def _algorithm_is_there(
+    recipe: Recipe, sets: Mapping[str, LoadedSet], algorithms: list[Algorithm]
+) -> Finding:
     algorithm = algorithm_of(recipe.rl)
-    algorithm.check(train.rows)
+    algorithm.check(sets["train"].rows if "train" in sets else ())
+    algorithms.append(algorithm)
     return Finding("ok", str(algorithm))
 
 
