@@ -11,7 +11,6 @@ from rl.algorithm.reward_shaping import (
     LearntReward,
     overlong_penalty,
     reward_weight,
-    unparseable_penalty,
 )
 from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import RlConfig
@@ -86,7 +85,7 @@ class Algorithm:
         overlong = overlong_penalty(
             num_tokens, max_tokens=config.max_response_tokens, cache_tokens=config.overlong_cache_tokens
         )
-        unparseable = unparseable_penalty(verdict_status, config.unparseable_penalty)
+        unparseable = -config.unparseable_penalty if verdict_status == "unparseable" else 0.0
         return LearntReward(score, weight, {"unparseable": unparseable, "overlong": overlong})
 
     def estimate(

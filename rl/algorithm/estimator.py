@@ -20,16 +20,7 @@ PLUG_INS = "hone.algorithms"
 DECOUPLED_GAE = "decoupled_gae"  # rl.algorithm.gae
 _OF_A_CRITIC = frozenset({"gae", DECOUPLED_GAE})
 _OF_GROUPS = frozenset(
-    {
-        "grpo",
-        "grpo_vectorized",
-        "grpo_passk",
-        "rloo",
-        "rloo_vectorized",
-        "opo",
-        "gpg",
-        "reinforce_plus_plus_baseline",
-    }
+    "grpo grpo_vectorized grpo_passk rloo rloo_vectorized opo gpg reinforce_plus_plus_baseline".split()
 )
 
 
@@ -91,20 +82,8 @@ class Estimator:
 
 
 OFFERED = frozenset(
-    {
-        "token_level_rewards",
-        "response_mask",
-        "index",
-        "values",
-        "config",
-        "norm_adv_by_std_in_grpo",
-        "gamma",
-        "lam",
-        "lambda_actor",
-        "lambda_critic",
-        "length_adaptive_alpha",
-        "whiten",
-    }
+    "token_level_rewards response_mask index values config norm_adv_by_std_in_grpo gamma lam lambda_actor "
+    "lambda_critic length_adaptive_alpha whiten".split()
 )
 
 

@@ -40,11 +40,6 @@ def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> 
     return min(0.0, max(-1.0, (max_tokens - cache_tokens - num_tokens) / cache_tokens))
 
 
-def unparseable_penalty(verdict_status: str | None, penalty: float) -> float:
-    """-penalty where the verifier's own answer format was missed (a verdict ``unparseable``), else 0."""
-    return -penalty if verdict_status == "unparseable" else 0.0
-
-
 def reward_weight(weights: Mapping[str, float], *, kind: str, verifier: str | None) -> float:
     """The weight of a prompt's score: its verifier's, else its kind's, else 1.
 

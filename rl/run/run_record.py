@@ -24,18 +24,9 @@ RunStatus = Literal["running", "complete"]
 ResultT = TypeVar("ResultT", bound=StageResult)
 
 HELDOUT_FIELDS = (
-    "policy_version",
-    "after",
-    "num_prompts",
-    "samples_per_prompt",
-    "pass_at_1",
-    "pass_at_k",
-    "by_tag",
-    "by_verifier",
-    "by_kind",
-    "general",
-    "answer_status",
-)
+    "policy_version after num_prompts samples_per_prompt pass_at_1 pass_at_k "
+    "by_tag by_verifier by_kind general answer_status"
+).split()
 
 
 @dataclass(frozen=True)

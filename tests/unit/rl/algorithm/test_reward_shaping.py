@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.algorithm.reward_shaping import overlong_penalty, reward_weight, unparseable_penalty
+from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.reward_shaping import overlong_penalty, reward_weight
+from rl.recipe.rl_config import RlConfig
 
 
 def dapo(length: int, longest: int, cache: int) -> float:
@@ -37,9 +39,18 @@ def test_no_cache_no_penalty() -> None:
 
 
 def test_only_an_unreadable_answer_is_penalised() -> None:
-    assert unparseable_penalty("unparseable", 0.25) == -0.25
-    for status in ("scored", "timeout", "error", None):
-        assert unparseable_penalty(status, 0.25) == 0.0
+    algorithm = Algorithm(RlConfig(unparseable_penalty=0.25))
+    for status, penalty in (
+        ("unparseable", -0.25),
+        ("scored", 0.0),
+        ("timeout", 0.0),
+        ("error", 0.0),
+        (None, 0.0),
+    ):
+        learnt = algorithm.reward(
+            1.0, kind="verifiable", verifier="math", verdict_status=status, num_tokens=1
+        )
+        assert learnt.penalties["unparseable"] == penalty
 
 
 def test_a_verifiers_weight_goes_before_its_kinds() -> None:
