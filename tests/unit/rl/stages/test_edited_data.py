@@ -1,4 +1,4 @@
-"""A run goes on with the data it began with, or says which file is another one."""
+"""A run says what is odd about its data, and goes on with the data it began with or says which file is another one."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ def write_rows(path: Path, *rows: dict[str, object]) -> None:
     path.write_text("".join(json.dumps({"verifier": "number", **row}) + "\n" for row in rows))
 
 
+def recipe_over(folder: Path, hub: Path) -> Recipe:
+    return Recipe.model_validate({
+        "name": "kept", "run_dir": str(folder / "kept"), "model": {"path": str(hub)},
+        "data": {f"{name}_prompts": str(folder / f"{name}.jsonl") for name in ("train", "heldout")},
+        "sampler": {"max_model_len": 128}, "rl": {"max_response_tokens": 40},
+    })  # fmt: skip
+
+
 @pytest.fixture
 def resumed(hub: Path, tmp_path: Path) -> Callable[[], list[str]]:
     """A run whose data are prepared; called, it goes on, and gives the stages that are done."""
@@ -50,11 +58,7 @@ def resumed(hub: Path, tmp_path: Path) -> Callable[[], list[str]]:
         tmp_path / "train.jsonl", {"messages": "How many lamps?", "images": "lamp.png", "reference": "1"}
     )
     write_rows(tmp_path / "heldout.jsonl", {"messages": "2+3?", "reference": "5"})
-    recipe = Recipe.model_validate({
-        "name": "kept", "run_dir": str(tmp_path / "kept"), "model": {"path": str(hub)},
-        "data": {f"{name}_prompts": str(tmp_path / f"{name}.jsonl") for name in ("train", "heldout")},
-        "sampler": {"max_model_len": 128}, "rl": {"max_response_tokens": 40},
-    })  # fmt: skip
+    recipe = recipe_over(tmp_path, hub)
     run, display = RunDirectory(tmp_path / "kept"), ProgressDisplay(Console(quiet=True), live=False)
     run_program(recipe, run, display, prepare, make_engines=fake_engines())
 
@@ -90,3 +94,15 @@ def test_a_file_that_is_gone_stops_it(resumed: Callable[[], list[str]], tmp_path
     (tmp_path / "heldout.jsonl").unlink()
     with pytest.raises(BadInput, match=r"heldout\.jsonl has changed"):
         resumed()
+
+
+def test_what_is_odd_about_a_row_is_said_by_the_run(hub: Path, tmp_path: Path) -> None:
+    write_rows(
+        tmp_path / "train.jsonl", *({"messages": "3+4?", "reference": reference} for reference in ("7", "8"))
+    )
+    write_rows(tmp_path / "heldout.jsonl", {"messages": "2+3?", "reference": "5"})
+    told = io.StringIO()
+    display = ProgressDisplay(Console(file=told, width=300), live=False)
+    recipe, run = recipe_over(tmp_path, hub), RunDirectory(tmp_path / "kept")
+    run_program(recipe, run, display, prepare, make_engines=fake_engines())
+    assert "line 2: asks the same as" in told.getvalue()
