@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class SyncError(HoneError):
-    """A sync that did not take: the sampler does not compute what the trainer computes."""
+    """The sampler does not hold what the trainer holds, or does not compute what it computes."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Tolerance:
     """How far sampler and trainer may be apart on the probe: of a token's log-probability (nats) the largest and the
     median difference, and the mean KL (k3, nats a token). None bounds nothing.
 
-    float32 rounds to 4e-5 at most, so 1e-4 for every token finds what a sync left out. In bfloat16 no limit of the
-    largest difference means anything: one token whose experts a rounding has changed is off by 1.5. Measured on the
-    tiny model (1,400 tokens, weights six times as large, so that predictions are peaked): synced, the median is 0.013
-    to 0.020 and the KL 1.7e-3 to 2.7e-3; with weights that moved by 1, 3 and 10% of their spread and were not sent
-    0.06, 0.16 and 0.51, and 0.013, 0.047 and 0.27. 48 layers instead of 2 make 2.5 times the median and 3 times the KL,
-    and the KL of Qwen3-30B-A3B between two engines is published as 1.5e-3. Hence a median of 0.1, which lone tokens do
-    not move, and for faults of few tokens the KL with which RL itself goes on (``rl.max_mismatch_kl``). Weights that
-    moved by less than rounding does, as in a step of RL at 1e-6, no proof can tell from those before.
+    It is about arithmetic: that the weights arrived, checksums show. float32 rounds to 4e-5 at most, so 1e-4 for every
+    token. In bfloat16 no limit of the largest difference means anything: one token whose experts a rounding has changed
+    is off by 1.5. Measured on the tiny model (1,400 tokens, weights six times as large, so that predictions are
+    peaked): with the same weights the median is 0.012 to 0.020 and the KL 1.2e-3 to 2.7e-3; with weights that moved by
+    1, 3 and 10% of their spread 0.06, 0.16 and 0.51, and 0.013, 0.047 and 0.27. 48 layers instead of 2 make 2.5 times
+    the median and 3 times the KL, and the KL of Qwen3-30B-A3B between two engines is published as 1.5e-3. Hence a
+    median of 0.1, which lone tokens do not move, and for faults of few tokens the KL with which RL itself goes on
+    (``rl.max_mismatch_kl``).
     """
 
     max_difference: float | None = None
@@ -147,13 +147,13 @@ class WeightSync:
         exceeded = self.tolerance.exceeded_by(mismatch)
         if exceeded:
             raise SyncError(
-                f"the weight sync did not take: between sampler and trainer on {len(groups)} probe prompts "
+                f"sampler and trainer do not compute the same of the same weights: on {len(groups)} probe prompts "
                 f"{exceeded} (sync.tolerance, policy version {self.sampler.policy_version})"
             )
         return Proof(mismatch.max_difference, batch.counts.num_loss_tokens)
 
     def _require_arrival(self) -> None:
-        """No limit is needed here, and nothing that moved is too small: a step at a rate of 1e-6 shows."""
+        """Nothing that moved is too small: the smallest step of RL shows."""
         sent = self.trainer.weight_checksums()
         for held in self.sampler.weight_checksums(self.dtype):
             others = sorted(name for name, checksum in sent.items() if held.get(name) != checksum)

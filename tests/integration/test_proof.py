@@ -132,6 +132,28 @@ def test_a_tensor_that_changed_on_its_way(engines: Engines) -> None:
     engines.weight_sync.prove()
 
 
+def test_weights_that_are_held_and_not_used(engines: Engines) -> None:
+    """vLLM's CPU kernels want experts packed again after a reload: the weights are there, and give something else."""
+
+    def sabotage(worker: Any) -> None:
+        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module.kept, module.prepack_cpu_experts = module.prepack_cpu_experts, lambda model: 0
+
+    def repair(worker: Any) -> None:
+        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module.prepack_cpu_experts = module.kept
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    actor = engines.sampler._slots[0].actor
+    ray.get(actor.__ray_call__.remote(sabotage))
+    engines.weight_sync.sync(4)
+    ray.get(actor.__ray_call__.remote(repair))
+    with pytest.raises(SyncError, match="do not compute the same of the same weights"):
+        engines.weight_sync.prove()
+    engines.weight_sync.sync(5)
+    engines.weight_sync.prove()
+
+
 def test_the_sampler_multiplies_by_the_head_in_float32(engines: Engines) -> None:
     """As the recipe asks: the layer of vLLM that does it says so."""
 
