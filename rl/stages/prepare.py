@@ -118,7 +118,7 @@ def prepared_data(result: PrepareResult, run_path: Path) -> RunData:
             raise _changed(name, run_path)
     data = load(result.paths, run_path)
     if result.prompts_hash not in ("", data.prompts_hash):
-        raise _changed("a picture or video of the prompts", run_path)
+        raise _changed("a prompt set (a picture, a video or a file in its folder)", run_path)
     return without(data, result.too_long.get("prompt_ids", ()))
 
 

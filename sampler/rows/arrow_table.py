@@ -45,12 +45,11 @@ def _with_floats(dtype: pa.DataType, wanted: pa.DataType) -> pa.DataType:
         return wanted
     if pa.types.is_struct(dtype):
         return pa.struct([field.with_type(_with_floats(field.type, wanted)) for field in dtype])
-    if pa.types.is_list(dtype):
-        return pa.list_(dtype.value_field.with_type(_with_floats(dtype.value_type, wanted)))
-    if pa.types.is_large_list(dtype):
-        return pa.large_list(dtype.value_field.with_type(_with_floats(dtype.value_type, wanted)))
-    if pa.types.is_fixed_size_list(dtype):
-        return pa.list_(dtype.value_field.with_type(_with_floats(dtype.value_type, wanted)), dtype.list_size)
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype) or pa.types.is_fixed_size_list(dtype):
+        item = dtype.value_field.with_type(_with_floats(dtype.value_type, wanted))
+        if pa.types.is_fixed_size_list(dtype):
+            return pa.list_(item, dtype.list_size)
+        return pa.large_list(item) if pa.types.is_large_list(dtype) else pa.list_(item)
     return dtype
 
 

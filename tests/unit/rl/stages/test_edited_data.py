@@ -86,7 +86,9 @@ def test_another_reference_stops_it(resumed: Callable[[], list[str]], tmp_path: 
 
 def test_another_picture_stops_it(resumed: Callable[[], list[str]], tmp_path: Path) -> None:
     (tmp_path / "lamp.png").write_bytes(picture("teal"))
-    with pytest.raises(BadInput, match="a picture or video of the prompts has changed since run kept began"):
+    with pytest.raises(
+        BadInput, match=r"a prompt set \(a picture, a video .*\) has changed since run kept began"
+    ):
         resumed()
 
 
