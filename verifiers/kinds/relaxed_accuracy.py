@@ -149,7 +149,7 @@ def _named(stated: str) -> list[str]:
 
 def _items(text: str) -> list[str]:
     """The values of a list, with or without brackets."""
-    bare = text.strip()
+    bare = re.sub(r"[^\S\n]+", " ", text.strip())
     if len(bare) > 1 and bare[0] + bare[-1] in ("[]", "()", "{}"):
         bare = bare[1:-1]
     return [part.strip(" '\"*") for part in _ITEMS.split(bare[:MAX_LINE])] if len(bare) <= MAX_LINE else []
