@@ -146,9 +146,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _expect_narrow_streams() -> None:
-    """What a terminal's encoding lacks is written as `?`, not raised."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    """What a terminal's encoding lacks is written as `?`, not raised; a stream that is closed (`>&-`) goes nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 

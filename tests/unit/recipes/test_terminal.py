@@ -64,6 +64,18 @@ def test_a_closed_pipe_ends_a_command_silently(tmp_path):
         assert (arguments, done.returncode, done.stderr) == (arguments, cli.EXIT_PIPE, "")
 
 
+def test_a_stream_that_is_closed_changes_nothing(tmp_path):
+    """As a scheduler may start a command: `>&-`."""
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        for words in ("recipe keys", "verifiers list"):
+            done = subprocess.run(
+                ["/bin/sh", "-c", f'"$0" -m recipes {words} {closed}', sys.executable],
+                cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
+                check=False, timeout=120,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (0, ""), (words, closed)
+
+
 def test_a_narrow_terminal_gets_question_marks(tmp_path):
     write_rows(tmp_path / "a.jsonl", 2, id="é✓")
     narrow = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

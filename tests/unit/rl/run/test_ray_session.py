@@ -1,9 +1,12 @@
 """A Ray address that leads nowhere is said at once."""
 
+import signal
 import socket
+import subprocess
 import time
 
 import pytest
+import ray
 
 from rl.run import ray_session
 from verifiers.errors import BadInput
@@ -28,3 +31,20 @@ def test_an_address_that_only_ray_resolves_is_left_to_it():
 def test_whoever_listens_is_reachable():
     with socket.create_server(("127.0.0.1", 0)) as server:
         ray_session.require_reachable(f"127.0.0.1:{server.getsockname()[1]}")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_start_that_is_stopped_leaves_no_process(monkeypatch, stop):
+    """Ctrl-C or SIGTERM while Ray's own processes come up: nobody else would end them."""
+    started = []
+
+    def init(**_):
+        started.append(subprocess.Popen(["sleep", "600"]))
+        raise stop
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with pytest.raises(stop):
+        ray_session._join_or_start(1, 64, {})
+    assert [process.wait(10) for process in started] == [-signal.SIGKILL]
