@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(1800)  # the run itself, and a server
 REPOSITORY = Path(__file__).parents[3]
 SECTION = (
     (REPOSITORY / "docs" / "operating.md").read_text().partition("## Use what a run leaves elsewhere")[2]
@@ -74,7 +75,6 @@ def test_the_policy_in_plain_transformers(in_transformers: dict[str, Any]) -> No
     assert in_transformers["said"] and in_transformers["row"]["images"]
 
 
-@pytest.mark.timeout(900)
 def test_the_policy_under_vllm_s_openai_server(
     server: None, blocks: list[str], in_transformers: dict[str, Any]
 ) -> None:
