@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import pickle
 import re
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
+from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_parts
 from sampler.rows.wrong_rows import BadRows
@@ -159,6 +161,24 @@ def test_saved_pictures_stand_in_small_row_groups(tmp_path, monkeypatch):
     path = save_prompts(tmp_path / "set.parquet", PROMPTS)
     assert pq.ParquetFile(path).num_row_groups > 1
     assert load_prompts(path) == PROMPTS
+
+
+def test_saving_holds_a_row_group_at_a_time(tmp_path):
+    """Prompts and supervised rows from a generator, whose pictures are eight row groups."""
+    large = os.urandom(2**20)
+
+    def drawn(held):
+        for number in range(64):
+            held.append((pa.total_allocated_bytes(), sum(file.stat().st_size for file in tmp_path.iterdir())))
+            yield ask(number, large + bytes([number]))
+
+    for save, made in ((save_prompts, lambda one: one), (save_sft_rows, lambda one: SftRow(one, "9"))):
+        held = []
+        path = save(tmp_path / "set.parquet", map(made, drawn(held)))
+        assert (len(held), pq.read_metadata(path).num_rows) == (64, 64)
+        (before, _), (_, written) = held[0], held[-1]
+        assert max(bytes_held for bytes_held, _ in held) - before < 40 * 2**20 < written
+        path.unlink()
 
 
 def test_beyond_a_number_of_pictures_only_headers_are_read_and_counted(tmp_path):
