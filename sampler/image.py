@@ -33,6 +33,7 @@ _PNG, _JPEG = (
     (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"IEND\xaeB`\x82"),
     (b"\xff\xd8\xff", b"\xff\xd9"),
 )  # start, end
+_EXIF = b"Exif\0\0"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a frame's header
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -170,9 +171,11 @@ def _size_of_whole(encoded: bytes) -> tuple[int, int] | None:
         info: dict[str, bytes] = {}
         while at + 9 < len(encoded) and encoded[at] == 0xFF and encoded[at + 1] not in _JPEG_FRAMES:
             end = at + 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
-            if encoded[at + 1] == 0xE1:
-                named = "exif" if encoded.startswith(b"Exif\0\0", at + 4) else "xmp"
-                info.setdefault(named, encoded[at + 4 : end])
+            segment = encoded[at + 4 : end] if encoded[at + 1] == 0xE1 else b""
+            if segment.startswith(_EXIF):
+                info["exif"] = info.get("exif", _EXIF) + segment[len(_EXIF) :]
+            elif segment.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+                info["xmp"] = segment
             at = end
         if at + 9 >= len(encoded) or encoded[at] != 0xFF:
             return None

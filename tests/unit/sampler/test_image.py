@@ -57,6 +57,8 @@ def test_a_tag_in_xmp_turns_too_and_a_broken_one_does_not() -> None:
     for exif in (b"Exif\0\0junk", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0"):
         broken = saved(image, "JPEG", exif=exif)
         assert decode_image(broken).size == image_size(broken) == (9, 6)
+    unknown = saved(image, "JPEG", xmp=xmp).replace(b"http://ns.adobe.com/xap", b"http://ns.adobe.c\x01m/xap")
+    assert decode_image(unknown).size == image_size(unknown) == (9, 6)  # found by fuzzing
 
 
 def test_what_is_clear_lies_on_white() -> None:
