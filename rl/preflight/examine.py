@@ -36,7 +36,7 @@ from rl.stages.prepare import base_policy
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
-from verifiers.errors import HoneError
+from verifiers.errors import BadInput, HoneError
 from verifiers.files.dataset_check import ReferenceCheck
 
 SAMPLE = 200  # prompts looked at by the checks that tokenise
@@ -178,16 +178,11 @@ def _lengths(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
 
 def _placeholders(encoder: PromptEncoder, data: RunData, prompts: Sequence[Prompt]) -> Finding:
     """A chat template that forgets pictures trains a blind model without an error."""
-    marks = [mark for mark in encoder.placeholders.values() if mark]
-    ids = encoder.tokenizer.convert_tokens_to_ids(marks)
-    blind = [
-        data.location_of(one.prompt_id)
-        for one in prompts
-        if one.vision_inputs and not np.isin(encoder(one), ids).any()
-    ]
-    if blind:
-        summary = f"the chat template drops the pictures of {counted(len(blind), 'prompt')}: {some_of(blind)}"
-        return Finding("failed", summary)
+    for one in prompts:
+        try:
+            encoder(one)
+        except BadInput as why:
+            return Finding("failed", f"{data.location_of(one.prompt_id)}: {why}")
     with_visuals = sum(bool(prompt.vision_inputs) for prompt in prompts)
     return Finding("ok", f"{with_visuals} of {counted(len(prompts), 'prompt')} with pictures or videos")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,24 @@ def test_what_is_wrong_is_named_by_file_and_line(
     assert (
         short.outcome == "failed"
         and "a.jsonl, line 1; a.jsonl, line 2; raise data.max_prompt_tokens" in short.summary
+    )
+
+
+def test_a_template_that_forgets_pictures_is_told_with_the_row(
+    hub: Path, tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    shutil.copytree(hub, tmp_path / "blind")
+    template = tmp_path / "blind" / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|image_pad|>", ""))
+    parts = [{"type": "image"}, {"type": "text", "text": "the sum?"}]
+    one = Prompt.build(messages=[{"role": "user", "content": parts}], images=[picture(0)])
+    data = RunData([one], [], [], locations={"train": {one.prompt_id: "a.jsonl, line 1"}})
+    base = PolicyState(0, tmp_path / "blind", "x")
+    checks = {check.name: check for check in check_tokens(recipe(), data, base, tmp_path)}
+    found = checks["pictures are in the prompt"].run()
+    assert found.outcome == "failed"
+    assert (
+        found.summary.startswith("a.jsonl, line 1: ") and "must write <|image_pad|> for each" in found.summary
     )
 
 
