@@ -16,6 +16,7 @@ from verifiers.expression.text.chemical_formula import same_formula
 from verifiers.expression.text.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.text.notation import standard_notation
 from verifiers.expression.text.number_words import spelt_number, with_digits
+from verifiers.expression.text.sentence import is_prose
 from verifiers.expression.text.statement import candidates, option_letter
 from verifiers.expression.text.written_sign import date_words, without_approximation
 from verifiers.expression.tree.math_options import MathOptions
@@ -226,9 +227,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             if not candidate.words and all(contains(node, Words) for node in found.readings):
                 continue
             first = first or found
-            if found.readings and not (
-                isinstance(found.readings[0], Words) and candidate.text.count(" ") > 6
-            ):
+            if found.readings and not (isinstance(found.readings[0], Words) and is_prose(candidate.text)):
                 return found if found is first else replace(found, stated=first.compact)
             if position >= MAX_CANDIDATES:
                 break

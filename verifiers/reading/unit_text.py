@@ -42,7 +42,12 @@ def is_unit(text: str) -> bool:
     text = re.sub(r"^\s*\([^()\d]{1,40}\)|\([^()\d]{1,40}\)\s*$", "", text).strip(" .,")
     if not text or _MARK.fullmatch(text):
         return True
-    if len(text) > MAX_UNIT_CHARS or re.search(r"[=<>≈~;:|\\!?+√π]", text) or _DENIES.search(text):
+    if (
+        len(text) > MAX_UNIT_CHARS
+        or text.startswith(("'s ", "’s "))
+        or re.search(r"[=<>≈~;:|\\!?+√π]", text)
+        or _DENIES.search(text)
+    ):
         return False
     if text[0] in CURRENCIES or text[-1] in CURRENCIES:
         return text.strip(CURRENCIES + " ") == "" or is_unit(text.strip(CURRENCIES + " "))

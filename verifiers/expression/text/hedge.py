@@ -11,7 +11,8 @@ HEDGE = re.compile(
 )
 # `not 42`, and 42ではありません, where the denial stands behind
 DENIED = re.compile(
-    r"(?:\b(?:not|never|neither|cannot|pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
+    r"(?:\b(?:not|never|neither|cannot|(?:all|nothing|(?:any|every)[^\W\d_]*) (?:but|except)|"
+    r"pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
     r"|не|nie|niet|inte|ikke|değil|(?:wrong|incorrect|false) (?:answer|value|result|number))"
     r"|n't|n’t|不是|不等于|不為|不为|并非|ليس|नहीं)(?![^\W\d_])[^.\n\d,;:。，]{0,24}$"
     r"|\b(?:maybe|perhaps|possibly|(?:might|could|may) be)\s{1,4}(?:[^\W\d_]{1,20}\s{1,4})?[$*(\\]*$",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from verifiers.expression.text.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE
-from verifiers.expression.text.number_words import PLURAL_PARTS
+from verifiers.expression.text.number_words import PLURAL_PARTS, has_cardinal
 from verifiers.expression.text.outer_mark import LINK, MAX_LINE, cleaned, content
 
 PROSE = re.compile(
@@ -139,6 +139,11 @@ def _emphasised(sentence: str) -> str | None:
     return cleaned(", ".join(reversed(parts)))
 
 
+def is_prose(text: str) -> bool:
+    """Whether words say more than a name: many of them, or a few with a number."""
+    return text.count(" ") > 6 or (text.count(" ") > 2 and has_cardinal(text))
+
+
 def without_reason(text: str) -> str:
     """`text` without a reason that ends its last sentence."""
     reason = _BECAUSE.search(text[-MAX_LINE:])
@@ -173,6 +178,8 @@ def last_number(text: str) -> tuple[str | None, int]:
         return None, -1
     if DENIAL_BEHIND.match(tail, found[-1].end()):
         return None, -1
+    if re.match(r"['’]s\s|-(?:fold|ish|gon|sided|ary)\b", tail[found[-1].end() :]):
+        return None, -1  # 12's complement
     if re.search(r"\w\([^()]{0,40}$", before):  # sys.exit(42)
         return None, -1
     number = found[-1].group().rstrip(",")
