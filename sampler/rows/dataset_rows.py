@@ -23,6 +23,9 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _HUB_NOTES = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
 _BATCH_ROWS = 256
+_MAX_OBJECT_BYTES = (
+    2**28
+)  # of one object over several lines; a larger file is lines, the first of them broken
 
 ItemT = TypeVar("ItemT")
 
@@ -133,7 +136,8 @@ def _json_rows(file: Path) -> Iterator[DatasetRow]:
             head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
             stream.seek(0)
             first = next((line for line in stream if line.strip()), b"")
-        if head.startswith(b"[") or (head.startswith(b"{") and not _is_json(first)):
+        spread = head.startswith(b"{") and not _is_json(first) and file.stat().st_size <= _MAX_OBJECT_BYTES
+        if head.startswith(b"[") or spread:
             yield from _rows_of_whole(file, is_list=head.startswith(b"["))
             return
         name, begin = str(file.absolute()), 0
