@@ -52,7 +52,8 @@ def quiet_third_party(log_path: str | Path, *, native: bool = True) -> Iterator[
     try:
         yield terminal
     finally:
-        terminal.flush()
+        with suppress(OSError):  # its reader has gone, which whoever wrote to it has found
+            terminal.flush()
         log.flush()
         sys.stdout, sys.stderr = stdout, stderr
         for handler, stream in moved_handlers:

@@ -134,3 +134,17 @@ with quiet_third_party({str(log)!r}):
     done = run_python(code)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "a warning of ray" in log.read_text()
+
+
+def test_a_reader_that_has_gone_does_not_keep_the_streams_in_the_log(tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+from rl.run.output import quiet_third_party
+stdout = sys.stdout
+read_end, write_end = os.pipe()
+os.dup2(write_end, 1); os.close(write_end); os.close(read_end)
+with quiet_third_party({str(tmp_path / "log")!r}) as terminal:
+    terminal.write("half a line")
+os.write(2, str(sys.stdout is stdout).encode())
+"""
+    assert run_python(code).stderr == "True"
