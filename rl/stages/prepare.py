@@ -9,7 +9,16 @@ from typing import Any
 from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import better_first, comparison_rows, training_of
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.run_data import RunData, build_data, load, long_prompts, own_sets, refuse_leaks, without
+from rl.data.run_data import (
+    PART_SIZE,
+    RunData,
+    build_data,
+    load,
+    long_prompts,
+    own_sets,
+    refuse_leaks,
+    without,
+)
 from rl.data.token_limits import longest_prompt, require_positions
 from rl.families.family import forbidden_token_ids, load_family
 from rl.recipe.recipe import Recipe
@@ -71,6 +80,12 @@ class PrepareStage(Stage[PrepareResult]):
             refuse_leaks(data)
         for remark in data.remarks:
             context.progress.note(f"! {remark}")
+        if data.train:
+            algorithm_of(recipe.rl).check(data.train)
+        if (
+            len(data.train) <= PART_SIZE
+        ):  # more are measured by forks of this process, in which Ray must not run
+            context.engines.warm_up(context.needs)
         with context.watch("model"):
             policy = base_policy(recipe, directory.path, data)
         with context.watch("measure"):
@@ -81,10 +96,6 @@ class PrepareStage(Stage[PrepareResult]):
                 *long_prompts(data.heldout, encoder, limit),
             ]
             self.data = without(data, too_long)
-        # Nothing forks from here on. What follows imports verl, which has one core busy.
-        context.engines.warm_up(context.needs)
-        if data.train:
-            algorithm_of(recipe.rl).check(data.train)
         return PrepareResult(
             paths={name: _inside(path, run_path) for name, path in paths.items()},
             policy=policy,

@@ -41,6 +41,7 @@ def refused(tmp_path, capfd, monkeypatch):
         from rl.engines.engines import Engines
 
         monkeypatch.setattr(Engines, "start", engines_start)
+        monkeypatch.setattr(Engines, "warm_up", lambda *_: None)  # it holds nothing up, and starts Ray
         assert cli.main(["run", *map(str, arguments), f"run_dir={tmp_path / 'run'}"]) == status
         told = capfd.readouterr().err
         assert told.startswith("hone: error: ")
