@@ -50,7 +50,7 @@ class ShownPrompt:
             pictures=tuple(made((one or {}).get("bytes")) for made, one in vision_inputs[:MAX_PICTURES]),
             question_type=str(tags[0] if tags else row.get("kind") or ""),
             verifier=str(row.get("verifier") or ""),
-            reference=ShownText.of(row.get("reference"), limit=limit),
+            reference=ShownText.of(row.get("reference_json") or row.get("reference"), limit=limit),
         )
 
 
@@ -108,6 +108,7 @@ def _row(prompt: Prompt) -> dict[str, Any]:
     encoded = {"images": prompt.images, "videos": prompt.videos}
     return {
         **vars(prompt),
+        "reference": prompt.reference_text,
         **{name: [{"bytes": one.read()} for one in files] for name, files in encoded.items()},
     }
 
