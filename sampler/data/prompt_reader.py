@@ -238,12 +238,13 @@ class PromptReader:
     def _value(self, row: DatasetRow, column: str) -> Any:
         """The column's value, or None where the row has none; a mapped name may lead into a struct by dots."""
         self._column = column
-        value = column_value(row.values, self._name_of(column, row))
-        return None if is_missing(value) else value
+        name = self._name_of(column, row)
+        value = row.values[name] if name in row.values else column_value(row.values, name)
+        return None if value is None or is_missing(value) else value
 
     def _name_of(self, column: str, row: DatasetRow) -> str:
         """What the set calls Hone's column."""
-        if column not in self._columns and self._theirs is not None and column not in row.values:
+        if self._theirs is not None and column not in self._columns and column not in row.values:
             return self._theirs.columns.get(column, column)
         return self._columns.get(column, column)
 
