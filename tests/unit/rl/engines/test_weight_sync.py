@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from recipes.settings.recipe_file import load_recipe
-from rl.engines.weight_sync import BFLOAT16, FLOAT32, Tolerance
+from rl.engines.odd_pictures import odd_pictures
+from rl.engines.weight_sync import BFLOAT16, FLOAT32, SyncError, Tolerance, WeightSync
 from rl.experience.step_metrics import Mismatch
 from rl.recipe.run_config import SyncConfig
+from sampler.prompt import Prompt
 
 NUM_TOKENS = 128  # what the recipe's default probe compares
 
@@ -57,3 +61,38 @@ def test_bfloat16_stops_a_sync_that_did_not_arrive(seed: int) -> None:
 def test_not_a_number_is_too_large() -> None:
     for tolerance in (FLOAT32, BFLOAT16):
         assert tolerance.exceeded_by(apart([float("nan")] * 4))
+
+
+def test_the_proof_before_a_run_asks_for_odd_pictures_too() -> None:
+    """And is asked of the sampler beside the probe, each under an id of its own."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 4), "red").save(buffer, "PNG")
+    shown = Prompt.build(
+        messages=[{"role": "user", "content": [{"type": "image"}]}], images=[buffer.getvalue()]
+    )
+    asked: list[Prompt] = []
+
+    class Sampler:
+        def sample(self, prompts: list[Prompt], plan: Any) -> list[Any]:
+            asked.extend(prompts)
+            return []
+
+        def weight_checksums(self, *_: str) -> dict[str, int]:
+            return {}
+
+    sampler: Any = Sampler()
+    sync = WeightSync(
+        SyncConfig(),
+        sampler,
+        sampler,
+        [shown],
+        tolerance=FLOAT32,
+        dtype="float32",
+        forbidden_token_ids=(),
+        seed=1,
+    )
+    with pytest.raises(SyncError, match="no probe prompt fits"):
+        sync.prove(*odd_pictures([shown]))
+    named = [prompt.prompt_id.removeprefix(shown.prompt_id) for prompt in asked]
+    assert named == ["", "-turned", "-clear", "-16-bit"]
+    assert {prompt.pil_images()[0].size for prompt in asked} == {(8, 4)}
