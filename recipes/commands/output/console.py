@@ -1,12 +1,14 @@
-"""A console that takes every text literally: what comes out of data, plug-ins and errors is never markup."""
+"""A console that takes texts literally: what comes out of data, plug-ins and errors neither marks up nor steers."""
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 if TYPE_CHECKING:
     from rl.preflight.check import Check
@@ -14,7 +16,15 @@ if TYPE_CHECKING:
 TITLE_WIDTH = 36  # of a check
 
 
+_STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters but tab and line feed
+
+
 class _PlainConsole(Console):
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """No text steers the terminal; rich's own controls do."""
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(_STEERS.sub("?", part.text), part.style)
+
     def on_broken_pipe(self) -> None:
         """Silently, as for every other write; no error, or it would be taken for an engine's."""
         raise SystemExit(128 + signal.SIGPIPE)

@@ -10,6 +10,8 @@ import sys
 import pytest
 
 from recipes import cli
+from recipes.commands.output.console import plain_console
+from rl.run.progress import ProgressDisplay
 from tests.unit.recipes.test_cli import REPOSITORY
 
 TINY = REPOSITORY / "tests/data/tiny_program.yaml"
@@ -111,6 +113,19 @@ def test_markup_in_data_is_shown_as_it_stands(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
     done = hone("verify", "a.jsonl", "--check-references", cwd=tmp_path, COLUMNS="200")
     assert "[/]7" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_no_text_steers_the_terminal(tmp_path, capsys):
+    """An escape sequence in an id, a verifier's name, an answer; also in a line of progress and in a table."""
+    steering = "\x1b]0;title\x07\x1b[2Jx\x9b31m"
+    row = {"id": f"a{steering}", "answer": "7", "reference": "7", "verifier": f"number{steering}"}
+    write_jsonl(tmp_path / "a.jsonl", [row])
+    assert cli.main(["verify", str(tmp_path / "a.jsonl")]) == 1
+    told = capsys.readouterr()
+    with ProgressDisplay(plain_console(), live=False) as display:
+        display.note(steering)
+    said = told.out + told.err + capsys.readouterr().out
+    assert "a?]0;title" in said and not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", said)
 
 
 MARKUP = "[bold]a[/bold][/][link=file:///etc]b[red"
