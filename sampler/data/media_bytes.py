@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sampler.data.prompt_messages import held_media
 from sampler.rows.row import DatasetRow, RowAddress
 from sampler.vision_input import MediaSource, VisionKind, media_type
 from verifiers.errors import BadInput
@@ -33,7 +34,8 @@ class MediaFile(NamedTuple):
 
 
 class MediaCell(NamedTuple):
-    """A picture or a video inside a row of a data set: the column's value, or where that is a list one of its items."""
+    """A picture or a video inside a row of a data set: the column's value, where that is a list one of its items, of
+    messages what one of their parts holds."""
 
     row: RowAddress
     column: str
@@ -46,7 +48,7 @@ class MediaCell(NamedTuple):
         """The encoded bytes as they are now. Raises `BadInput`."""
         value = self.row.value(self.column)
         try:
-            return encoded_bytes(media_items(value)[self.item], None, kind)
+            return encoded_bytes((held_media(value, kind) or media_items(value))[self.item], None, kind)
         except (BadInput, IndexError) as why:
             raise BadInput(f"{self}: {why}") from None
 

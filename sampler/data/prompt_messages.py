@@ -67,6 +67,20 @@ def read_messages(value: Any, num_images: int, num_videos: int = 0) -> Conversat
     return Conversation(tuple(messages), answer, (*remarks, *_oddities(messages)))
 
 
+def held_media(value: Any, kind: VisionKind) -> list[Any]:
+    """What the parts of messages hold themselves, in order: `{type: image_url, image_url: {url: ...}}` as OpenAI has
+    it, `{type: image, image: ...}` as Qwen does. Of what is no list of messages, nothing."""
+    messages, found = _decoded(value, ("role", "from")), []
+    for message in messages if isinstance(messages, list) else []:
+        content = message.get("content") if isinstance(message, Mapping) else None
+        content = _decoded(content, ("type",))
+        for part in content if isinstance(content, list) else []:
+            if isinstance(part, Mapping) and part.get("type") in (kind, f"{kind}_url"):
+                held = next((part[key] for key in _HELD if part.get(key)), None)
+                found.append(held["url"] if isinstance(held, Mapping) and held.get("url") else held)
+    return [held for held in found if held is not None]
+
+
 def _place(messages: Sequence[dict[str, Any]], kind: VisionKind, count: int) -> bool:
     """Put parts where marks stand in the texts of parts. Whether the messages say where pictures stand."""
     num_parts = sum(part["type"] == kind for message in messages for part in message["content"])
@@ -162,17 +176,9 @@ def _part(value: Any) -> dict[str, Any]:
         return {"type": "text", "text": checked_text(value["text"])}
     for known in VISION_KINDS:
         if kind in (known, f"{known}_url"):
-            if kind == known and not any(value.get(key) for key in _HELD):
-                return {"type": known}
-            raise BadInput(
-                f"{'an' if known == 'image' else 'a'} {known} part holds no {_WORD[known]} itself: put it into column "
-                f"'{known}s', and {{type: {known}}} here"
-            )
+            return {"type": known}
     allowed = "{type: text, text: ...}, {type: image} or {type: video}"
     raise BadInput(f"a content part is {allowed}, got type {str(kind)[:40]!r}")
-
-
-_WORD = {"image": "picture", "video": "video"}
 
 
 def checked_text(text: str) -> str:

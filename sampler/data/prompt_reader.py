@@ -8,7 +8,7 @@ from typing import Any
 
 from sampler.data.media_bytes import encoded_bytes, media_items, media_source
 from sampler.data.prepared_reference import PreparedReferences, options_text
-from sampler.data.prompt_messages import checked_text, read_messages
+from sampler.data.prompt_messages import checked_text, held_media, read_messages
 from sampler.data.reference import is_missing, read_reference, reference_of_json
 from sampler.data.video import check_video
 from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
@@ -98,9 +98,11 @@ class PromptReader:
             self.remarks.add(row.location, f": {remark}")
         images = self._vision_inputs(row, "images", "image")
         videos = self._vision_inputs(row, "videos", "video")
-        messages, self.answer, remarks = read_messages(
-            self._required(row, "messages"), len(images), len(videos)
-        )
+        asked = self._required(row, "messages")
+        try:
+            messages, self.answer, remarks = read_messages(asked, len(images), len(videos))
+        except BadInput as why:
+            raise BadInput(f"{why}{self._slip(row, 'images')}") from None
         for remark in remarks:
             self._remark(row, remark)
         if self.answer is not None and not self._takes_answer:
@@ -111,7 +113,7 @@ class PromptReader:
         verifier, options = self._verifier(row, kind)
         reference = self._reference(row, kind, verifier, options)
         return Prompt.build(
-            prompt_id=self._text(row, "prompt_id") or None,
+            prompt_id=self._id(row),
             messages=messages,
             images=images,
             videos=videos,
@@ -124,10 +126,12 @@ class PromptReader:
         )
 
     def _vision_inputs(self, row: DatasetRow, column: str, kind: VisionKind) -> list[VisionInput]:
+        held = held_media(self._value(row, "messages"), kind)
         value = self._value(row, column)
-        if value is None:
-            return []
-        given, found = media_items(value), []
+        if held and value is not None:
+            raise BadInput(f"the parts of the messages hold {kind}s too: give each {kind} once")
+        column = self._column = "messages" if held else column
+        given, found = held or ([] if value is None else media_items(value)), []
         for index, item in enumerate(given):
             try:
                 found.append(self._vision_input(item, row, column, index, kind))
@@ -216,6 +220,11 @@ class PromptReader:
             raise BadInput(f"without a verifier a reference is one text, got a {type(reference).__name__}")
         return reference
 
+    def _id(self, row: DatasetRow) -> str | None:
+        """Text, or a whole number's digits."""
+        value = self._value(row, "prompt_id")
+        return str(value) if type(value) is int else self._text(row, "prompt_id") or None
+
     def _remark(self, row: DatasetRow, remark: str) -> None:
         """Of the column that was looked at last."""
         self.remarks.add(row.location, f", column {self._name_of(self._column, row)!r}: {remark}")
@@ -262,8 +271,17 @@ class PromptReader:
             raise BadInput(
                 f"the rows lie in a list under {wrapped[0]!r}: write that list alone, or one row a line"
             )
-        hint = slip_of(name, [key for key in have if key not in COLUMNS])
+        hint = self._slip(row, column)
         raise BadInput(f"there is no such column{hint} (columns: {', '.join(have)[:200] or 'none'})")
+
+    def _slip(self, row: DatasetRow, column: str) -> str:
+        """What may be a slip of a column that the row lacks, as a hint."""
+        name = self._name_of(column, row)
+        return (
+            ""
+            if name in row.values
+            else slip_of(name, [key for key in map(str, row.values) if key not in COLUMNS])
+        )
 
 
 def _holds_rows(value: Any, column: str) -> bool:

@@ -22,6 +22,7 @@ from sampler.data.prompt_dataset import load_prompts
 
 QUESTION = "How many lamps are lit?"
 ASKED = [["IMAGE", QUESTION]]
+SAID = {"type": "text", "text": QUESTION}
 
 
 def png() -> bytes:
@@ -171,9 +172,16 @@ CASES = {
     "keys that say something": Case(
         lines(row(messages=user(QUESTION, tool_calls=[{}]))), says="got also tool_calls", fails=True
     ),
-    "a picture inside a part": Case(
-        lines(row(messages=user([{"type": "image_url", "image_url": {"url": "lamps.png"}}]))),
-        says="put it into column 'images', and {type: image} here",
+    "a picture inside OpenAI's part": Case(
+        lines(row(messages=user([{"type": "image_url", "image_url": {"url": "lamps.png"}}, SAID]), images=...)),
+        contents=ASKED,
+    ),
+    "a picture inside Qwen's part": Case(
+        lines(row(messages=user([{"type": "image", "image": "lamps.png"}, SAID]), images=...)), contents=ASKED
+    ),
+    "a picture inside a part and in the column": Case(
+        lines(row(messages=user([{"type": "image", "image": "lamps.png"}]), images=["lamps.png"])),
+        says="the parts of the messages hold images too: give each image once",
         fails=True,
     ),
     # other trainers

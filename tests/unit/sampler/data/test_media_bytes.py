@@ -66,8 +66,31 @@ def json_lines(tmp_path, of_image):
     return tmp_path / "set.jsonl"
 
 
+def data_url(image):
+    return f"data:image/png;base64,{base64.b64encode(image).decode()}"
+
+
 def data_urls(tmp_path):
-    return json_lines(tmp_path, lambda _, image: f"data:image/png;base64,{base64.b64encode(image).decode()}")
+    return json_lines(tmp_path, lambda _, image: data_url(image))
+
+
+def openai_parts(tmp_path):
+    """Pictures inside the messages; in Parquet the messages have one type, with null where a part says nothing."""
+    rows = []
+    for one in PROMPTS:
+        row = row_of(one, [])
+        del row["images"]
+        pictures = iter(one.images)
+        (turn,) = one.messages
+        content = [
+            {"type": "text", "text": part["text"]}
+            if part["type"] == "text"
+            else {"type": "image_url", "image_url": {"url": data_url(next(pictures).read())}}
+            for part in turn["content"]
+        ]
+        rows.append(row | {"messages": [{"role": "user", "content": content}]})
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "set.parquet")
+    return tmp_path / "set.parquet"
 
 
 def files(tmp_path):
@@ -78,7 +101,7 @@ def files(tmp_path):
     return json_lines(tmp_path, file)
 
 
-@pytest.mark.parametrize("written", [parquet, data_urls, files])
+@pytest.mark.parametrize("written", [parquet, data_urls, openai_parts, files])
 def test_prompts_hold_no_bytes_and_read_them_again(written, tmp_path):
     """In any order, also in another process; ids are those of prompts made from the bytes."""
     loaded = load_prompts(written(tmp_path))
