@@ -22,8 +22,8 @@ MAX_COMPARED_CHARS = 20_000
 
 
 class OverlapVerifier(Verifier[tuple[str, ...], str]):
-    """Best score over the accepted texts. Reference: a text or a list of texts; the answer is the last box, else the
-    last `<answer>` tag, else what an answer phrase states at the end, else the whole final answer.
+    """Best score over the accepted texts. Reference: a text or a list of texts; the answer is what the last `<answer>`
+    tag holds, else the last box, else what an answer phrase states at the end, else the whole final answer.
     """
 
     def prepare(self, reference: Any) -> tuple[str, ...]:
