@@ -37,8 +37,8 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
     """Score 1 when the answer is the reference's number, compared as exact rationals (never as floats).
 
     Reference: a number or its text (`"1,234.5"`, `"12%"`, `"5 km/h"`, `"3/4"`). The answer is what the last
-    `<answer>` tag holds, else the last box, else the whole final answer; it must be one number, with a unit at most, in words
-    or digits, alone, behind `the answer is`, or the only number of a sentence.
+    `<answer>` tag holds, else the last box, else the whole final answer; it must be one number, with a unit at
+    most, in words or digits, alone, behind `the answer is`, or the only number of a sentence.
     """
 
     kind = "number"

@@ -33,8 +33,8 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
     """Score 1 when the stated answer equals the reference, or one of its aliases, as a whole.
 
     Reference: a text, or a list of accepted texts; a text that looks like a list is a text. The answer is what
-    the last `<answer>` tag holds, else the last box, else what an answer phrase (`Answer:`) states at its end, else the whole final
-    answer; other words around it make it wrong.
+    the last `<answer>` tag holds, else the last box, else what an answer phrase (`Answer:`) states at its end, else the
+    whole final answer; other words around it make it wrong.
     """
 
     kind = "string"

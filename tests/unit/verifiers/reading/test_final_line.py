@@ -14,7 +14,7 @@ from verifiers import load_verifier
         (r"<answer>3</answer> so \boxed{4}", "3"),
         (r"\boxed{4} so <answer>3</answer>", "3"),
         (r"\boxed{4}, <answer>so \boxed{3}</answer>", "3"),
-        (r"\boxed{4} or \boxed{3}", "3"),
+        ("\\boxed{4}. Wait, I counted one twice.\n\nIt is \\boxed{3}", "3"),
         ("<answer>4</answer> no, <answer>3</answer>", "3"),
     ],
 )
