@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from reward_models.scoring_service import ScoringService
-from rl.engines.odd_pictures import odd_pictures
 from rl.engines.placement import Placement
+from rl.engines.probe_pictures import odd_pictures
 from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge, asking, scoring
 from rl.families.family import forbidden_token_ids, load_family, require_whole

@@ -16,7 +16,7 @@ from recipes.report.picture import Picture
 from recipes.report.shown_prompt import ShownPrompt
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.endpoint_judge import _question
-from rl.engines.odd_pictures import odd_pictures
+from rl.engines.probe_pictures import odd_pictures
 from rl.trainer.collator import VisionCache
 from sampler.prompt import Prompt
 from sampler.vllm_pool.rollout_engine import RolloutEngine

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from recipes.settings.recipe_file import load_recipe
-from rl.engines.odd_pictures import odd_pictures
+from rl.engines.probe_pictures import odd_pictures
 from rl.engines.weight_sync import BFLOAT16, FLOAT32, SyncError, Tolerance, WeightSync
 from rl.experience.step_metrics import Mismatch
 from rl.recipe.run_config import SyncConfig
