@@ -43,6 +43,17 @@ def command(monkeypatch):
     return install
 
 
+@pytest.fixture
+def own_signals():
+    """Signals as a command finds them, whatever Ray has set in this process, also where a shell ignores Ctrl-C."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_help_lists_every_command_with_its_line(capsys):
     for arguments in ([], ["--help"], ["-h"]):
         assert cli.main(arguments) == 0
@@ -136,6 +147,7 @@ def test_a_bug_is_not_dressed_up(command):
 @pytest.mark.parametrize(
     ("number", "status", "how"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
+@pytest.mark.usefixtures("own_signals")
 def test_a_stop_has_its_status_and_says_whether_the_command_resumes(
     capsys, command, resumes, number, status, how
 ):
