@@ -138,7 +138,7 @@ class FakeTrainer:
             learnt = self.critic = _hashed(self.critic, trained)
         else:
             learnt = self.weights = _hashed(self.weights, trained)
-        figures = {"grad_norm": 1.0, "value_clip_frac": 0.0, "seconds": 1e-3}
+        figures = {"grad_norm": 1.0, "value_clip_frac": 0.0, "seconds": 1e-3, "num_tokens": batch.num_tokens}
         return {"loss": int(learnt[:8], 16) / 2**32, **figures}
 
     def save_checkpoint(self, directory: Path) -> None:

@@ -17,7 +17,7 @@ from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
-from rl.engines.odd_pictures import odd_pictures
+from rl.engines.probe_pictures import odd_pictures
 from rl.experience.judge import require_reward_model, reward_model_path
 from rl.experience.prompt_source import FixedSource
 from rl.experience.source import ExperienceSource

@@ -143,9 +143,7 @@ class TrainingStep:
         """Its optimizer steps on the mini-batches."""
         with self.watch("train"):
             rate, outcomes = self._update(self.algorithm.policy_loss, schedule)
-        self.metrics |= train_metrics(
-            self.batch, outcomes, self.mismatch, self.watch, rate=rate, entropy=self.entropy
-        )
+        self.metrics |= train_metrics(outcomes, self.mismatch, self.watch, rate=rate, entropy=self.entropy)
 
     def _update(self, loss: LossSpec, schedule: ScheduleConfig) -> tuple[float, list[dict[str, float]]]:
         """The learning rate and each mini-batch's figures."""

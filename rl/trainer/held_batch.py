@@ -71,7 +71,8 @@ class HeldBatch:
     def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
         """The optimizer steps, in order, on ``batch``: the same sequences with the columns that the loss reads. Those
         without a gradient are not computed, but count: the step is that of all. Returns each step's metrics, averaged
-        over the loss tokens computed, with ``no_signal_frac``, the share of sequences that were not.
+        over the loss tokens computed, with ``num_tokens``, the tokens computed, and ``no_signal_frac``, the share of
+        sequences that were not.
 
         Raises: HoneError where a loss or a gradient norm is no number, whatever is being trained.
         """
@@ -85,8 +86,10 @@ class HeldBatch:
         metrics = []
         for step, of_step, ranks in zip(self._steps, computed, zip(*outputs, strict=True), strict=True):
             indices = list(chain.from_iterable(of_step))
-            figures = _joined(ranks, batch.select(indices).counts.num_loss_tokens)
-            metrics.append(figures | {"no_signal_frac": 1 - len(indices) / len(step)})
+            part = batch.select(indices)
+            figures = _joined(ranks, part.counts.num_loss_tokens)
+            figures |= {"num_tokens": part.num_tokens, "no_signal_frac": 1 - len(indices) / len(step)}
+            metrics.append(figures)
         require_finite(metrics, batch, self._steps, self._log_dir, f"{loss.name} loss")
         return metrics
 
