@@ -82,9 +82,8 @@ class PrepareStage(Stage[PrepareResult]):
             context.progress.note(f"! {remark}")
         if data.train:
             algorithm_of(recipe.rl).check(data.train)
-        if (
-            len(data.train) <= PART_SIZE
-        ):  # more are measured by forks of this process, in which Ray must not run
+        # More are measured by forks of this process, in which Ray must not run.
+        if len(data.train) <= PART_SIZE:
             context.engines.warm_up(context.needs)
         with context.watch("model"):
             policy = base_policy(recipe, directory.path, data)

@@ -83,39 +83,54 @@ def load_prompt_dataset(
         "max_decoded": max_decoded if max_decoded is None else -(-max_decoded // max(1, len(parts))),
     }
     read = partial(_ReadPart, options, limit)
-    prompts: PackedRows[Prompt] = PackedRows()
-    indices: dict[str, int] = {}
-    locations: dict[str, str] = {}
-    num_duplicates = num_not_decoded = 0
-    asked: dict[int, int] = {}  # by question the first prompt that asks it
-    wrong, unread, remarks = WrongRows(), UnreadColumns(COLUMNS, columns), RowRemarks()
+    found, wrong, unread = _Found(), WrongRows(), UnreadColumns(COLUMNS, columns)
+    num_not_decoded = 0
     for part in in_processes(read, parts) if limit is None else map(read, parts):
         unread.add(part.unread_columns)
         num_not_decoded += part.num_not_decoded
-        remarks.merge(part.remarks)
+        found.remarks.merge(part.remarks)
         for location, row in wrong.reading(part.rows()):
-            if len(prompts) == limit:
+            if len(found.prompts) == limit:
                 break
             with wrong.collected(location):
-                if isinstance(row, BadInput):
-                    raise row
-                if (index := indices.setdefault(row.prompt_id, len(prompts))) < len(prompts):
-                    _require_same(row.prompt(), location, prompts[index], locations[row.prompt_id])
-                    num_duplicates += 1
-                else:
-                    locations[row.prompt_id] = location
-                    prompts.append_packed(row.packed)
-                    if (first := asked.setdefault(row.question_id, index)) < index:
-                        _remark_conflict(remarks, location, row.prompt(), prompts[first], locations)
-        if len(prompts) == limit:
+                found.add(location, row)
+        if len(found.prompts) == limit:
             break
     wrong.raise_any()
-    if not prompts:
+    num_prompts, num_duplicates = len(found.prompts), found.num_duplicates
+    if not num_prompts:
         raise BadInput(f"{path_or_hub_id}: the set has no rows")
     if num_duplicates:
-        dropped, num_rows = counted(num_duplicates, "duplicate"), len(prompts) + num_duplicates
+        dropped, num_rows = counted(num_duplicates, "duplicate"), num_prompts + num_duplicates
         log.warning("%s: dropped %s of %s", path_or_hub_id, dropped, counted(num_rows, "row"))
-    return PromptDataset(prompts, num_duplicates, locations, unread.found, num_not_decoded, remarks.named())
+    return PromptDataset(
+        found.prompts, num_duplicates, found.locations, unread.found, num_not_decoded, found.remarks.named()
+    )
+
+
+class _Found:
+    """What the rows of all parts come to: each different prompt once, where it stands, and what is odd."""
+
+    def __init__(self) -> None:
+        self.prompts: PackedRows[Prompt] = PackedRows()
+        self.locations: dict[str, str] = {}
+        self.remarks = RowRemarks()
+        self.num_duplicates = 0
+        self._indices: dict[str, int] = {}
+        self._asked: dict[int, int] = {}  # by question the first prompt that asks it
+
+    def add(self, location: str, row: _ReadRow | BadInput) -> None:
+        """Raises: BadInput for a row that could not be read, and for an id that two prompts have."""
+        if isinstance(row, BadInput):
+            raise row
+        if (index := self._indices.setdefault(row.prompt_id, len(self.prompts))) < len(self.prompts):
+            _require_same(row.prompt(), location, self.prompts[index], self.locations[row.prompt_id])
+            self.num_duplicates += 1
+            return
+        self.locations[row.prompt_id] = location
+        self.prompts.append_packed(row.packed)
+        if (first := self._asked.setdefault(row.question_id, index)) < index:
+            _remark_conflict(self.remarks, location, row.prompt(), self.prompts[first], self.locations)
 
 
 class _ReadRow(NamedTuple):

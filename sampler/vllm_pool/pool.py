@@ -251,10 +251,8 @@ class SamplerPool:
         return found
 
     def revive(self) -> int:
-        """After a sync that failed: replace the workers that have died; how many there were.
-
-        The new ones hold their checkpoint's weights: nothing may be sampled before the next sync has succeeded.
-        """
+        """After a sync that failed: replace the workers that have died; how many there were. The new ones hold their
+        checkpoint's weights: nothing may be sampled before the next sync has succeeded."""
         _, dead = self._living_and_dead()
         if dead:  # what the last sync left in shared memory may be gone by now
             self._weights = WeightState(self._weights.policy_version, self._weights.init_info)

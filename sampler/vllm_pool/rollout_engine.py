@@ -18,7 +18,7 @@ from sampler.chat_text import chat_text
 from sampler.data.video import clip_for
 from sampler.rollout import DroppedPrompt, Rollout, SamplingPlan, Turn
 from sampler.vllm_pool.process_file import process_file, remove_dead
-from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments
+from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments, sampling_params
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
@@ -285,25 +285,3 @@ def import_vllm() -> None:
     """What an engine will need, most of the time that it takes to start."""
     import vllm.entrypoints.llm
     import vllm.v1.engine.core  # noqa: F401
-
-
-def sampling_params(plan: SamplingPlan, seed: int) -> Any:
-    """vLLM's parameters for one rollout: final output only, text left to the caller."""
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
-    return SamplingParams(
-        n=1,
-        seed=seed,
-        temperature=plan.temperature,
-        top_p=plan.top_p,
-        max_tokens=plan.max_response_tokens,
-        stop_token_ids=list(plan.stop_token_ids),
-        logit_bias={token: float("-inf") for token in plan.forbidden_token_ids} or None,
-        allowed_token_ids=list(plan.allowed_token_ids) or None,
-        logprobs=0,
-        flat_logprobs=True,
-        detokenize=False,
-        skip_clone=True,
-        output_kind=RequestOutputKind.FINAL_ONLY,
-    )

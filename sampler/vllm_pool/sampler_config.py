@@ -1,10 +1,13 @@
-"""The recipe's `sampler` section: how many vLLM workers there are and how each engine is built."""
+"""The recipe's `sampler` section, how many vLLM workers there are and how each engine is built, in vLLM's terms."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from sampler.rollout import SamplingPlan
 
 CPU_BATCHED_TOKENS = 4096  # tokens of one forward pass, where the recipe does not say
 
@@ -146,3 +149,25 @@ def engine_arguments(model_path: str, config: SamplerConfig) -> dict[str, Any]:
         if getattr(config, name) is not None:
             arguments[name] = getattr(config, name)
     return arguments | config.vllm_arguments
+
+
+def sampling_params(plan: SamplingPlan, seed: int) -> Any:
+    """vLLM's parameters for one rollout: final output only, text left to the caller."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        n=1,
+        seed=seed,
+        temperature=plan.temperature,
+        top_p=plan.top_p,
+        max_tokens=plan.max_response_tokens,
+        stop_token_ids=list(plan.stop_token_ids),
+        logit_bias={token: float("-inf") for token in plan.forbidden_token_ids} or None,
+        allowed_token_ids=list(plan.allowed_token_ids) or None,
+        logprobs=0,
+        flat_logprobs=True,
+        detokenize=False,
+        skip_clone=True,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
