@@ -1,0 +1,93 @@
+"""Distillation's two forms against formulas written out in float64, against each other, and where they are silent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rl.algorithm.distillation import reverse_kl, teacher_advantages
+
+ROWS, VOCAB = 7, 12
+FORBIDDEN = [3, 8]
+
+
+def drawn(seed: int, spread: float = 1.0) -> torch.Tensor:
+    """Logits [rows, vocabulary] in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    return spread * torch.randn(ROWS, VOCAB, generator=generator, dtype=torch.float64)
+
+
+def logprobs_of(logits: torch.Tensor) -> torch.Tensor:
+    return torch.log_softmax(logits.index_fill(1, torch.tensor(FORBIDDEN), -torch.inf), dim=-1)
+
+
+def by_hand(policy: torch.Tensor, teacher: torch.Tensor, top_k: int) -> np.ndarray:
+    """Token by token: the k likeliest, then what is left of both distributions."""
+    found = []
+    for p, q in zip(policy.exp().numpy(), teacher.exp().numpy(), strict=True):
+        order = np.argsort(-p)
+        kept, others = order[:top_k], order[top_k:]
+        pairs = [(p[i], q[i]) for i in kept] + [(p[others].sum(), q[others].sum())]
+        found.append(sum(a * np.log(a / b) for a, b in pairs if a > 0))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 2, 5, VOCAB - 3, VOCAB - 1, VOCAB, VOCAB + 3])
+def test_values_by_hand(top_k: int | None) -> None:
+    policy, teacher = logprobs_of(drawn(1)), logprobs_of(drawn(2))
+    found = reverse_kl(policy, teacher, top_k).numpy()
+    np.testing.assert_allclose(found, by_hand(policy, teacher, min(top_k or VOCAB, VOCAB)), rtol=1e-12)
+    whole = reverse_kl(policy, teacher).numpy()
+    assert (found <= whole + 1e-12).all() and (found > 0).all()
+
+
+@pytest.mark.parametrize("top_k", [None, 3, VOCAB - 1])
+def test_gradients_by_finite_differences(top_k: int | None) -> None:
+    """Of the policy's logits, with tokens forbidden; none reaches the teacher's where it holds none."""
+    teacher = logprobs_of(drawn(2))
+    logits = drawn(1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: reverse_kl(logprobs_of(z), teacher, top_k), (logits,))
+
+
+def test_the_sampled_form_descends_the_same_kl() -> None:
+    """Over all tokens that the policy may say, each as often as it says it: the policy gradient of the advantages is
+    the gradient of the KL, and their mean is minus the KL."""
+    logits, teacher = drawn(1).requires_grad_(), logprobs_of(drawn(2))
+    policy = logprobs_of(logits)
+    allowed = [token for token in range(VOCAB) if token not in FORBIDDEN]
+    now = policy.detach()[:, allowed]
+    advantages = torch.from_numpy(teacher_advantages(now.numpy(), teacher[:, allowed].numpy()))
+    np.testing.assert_allclose((now.exp() * advantages).sum(-1), -reverse_kl(policy, teacher).detach())
+    (of_sampled,) = torch.autograd.grad(
+        -(now.exp() * advantages * policy[:, allowed]).sum(), logits, retain_graph=True
+    )
+    (of_kl,) = torch.autograd.grad(reverse_kl(policy, teacher).sum(), logits)
+    np.testing.assert_allclose(of_sampled, of_kl, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("top_k", [None, 4])
+def test_a_teacher_that_is_the_policy_is_silent(top_k: int | None) -> None:
+    """Exactly 0 everywhere: mean and spread of the advantages, the KL, and its gradient to rounding."""
+    logits = drawn(1).float().requires_grad_()
+    policy = logprobs_of(logits)
+    said = policy.detach().max(-1).values.numpy()
+    assert not teacher_advantages(said, said.copy()).any()
+    kl = reverse_kl(policy, policy.detach(), top_k)
+    assert not kl.detach().any()
+    kl.sum().backward()
+    assert logits.grad is not None and float(logits.grad.abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-1, 1.0])
+def test_a_teacher_that_is_not_the_policy_has_a_spread(size: float) -> None:
+    """A perturbed copy: sampled advantages scatter, and their mean is -KL within four standard errors."""
+    logits = drawn(1)
+    policy, teacher = logprobs_of(logits), logprobs_of(logits + drawn(2, size))
+    tokens = torch.multinomial(
+        policy.exp(), 4000, replacement=True, generator=torch.Generator().manual_seed(3)
+    )
+    advantages = teacher_advantages(policy.gather(1, tokens).numpy(), teacher.gather(1, tokens).numpy())
+    assert advantages.std() > 0.1 * size
+    error = advantages.mean() + float(reverse_kl(policy, teacher).mean())
+    assert abs(error) < 4 * advantages.std() / np.sqrt(advantages.size)
