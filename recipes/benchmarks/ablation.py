@@ -8,20 +8,13 @@ pre-training is shared by the arms that use it, one critic a seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from omegaconf import OmegaConf
-
+from recipes.benchmarks.arm import ArmRunner, Changes
 from recipes.benchmarks.hybrid_run import HybridRun
-from recipes.settings.recipe_file import dump_recipe
-from rl.engines.engines import Engines
-from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
-from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import EvaluationResult, PolicyState
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage
@@ -30,7 +23,7 @@ from rl.stages.runner import StageRunner
 
 FULL = "full"
 # What each arm changes in the full recipe, section by section.
-ARMS: Mapping[str, Mapping[str, Any]] = {
+ARMS: Mapping[str, Changes] = {
     FULL: {},
     "no value pre-training": {"critic": {"pretrain_steps": 0}},
     "one lambda (0.95)": {"rl": {"lambda_critic": 0.95, "lambda_actor": 0.95}},
@@ -92,40 +85,15 @@ def run_ablation(
     runs, start = [], {}
     with shared.engines(out / "logs") as engines:
         engines.start()
+        arm = ArmRunner(shared.recipe, shared.data, shared.policy, engines, out, display)
         for seed in seeds:
-            display.note(f"seed {seed}: the start, and the critic that arms share")
-            with _arm(shared, engines, out, "start", {"seed": seed}, display) as run:
+            with arm("start", seed, {}) as run:
                 start[seed] = _figures(run(EvaluateStage(), shared.policy))
                 critic = run(CriticStage(), shared.policy).critic
             for name, change in ARMS.items():
-                display.note(f"seed {seed}: {name}")
-                with _arm(shared, engines, out, name, {"seed": seed, **change}, display) as run:
+                with arm(name, seed, change) as run:
                     runs.append(_trained(run, name, shared.policy, critic))
     return Ablation(start, runs)
-
-
-@contextmanager
-def _arm(
-    shared: HybridRun,
-    engines: Engines,
-    out: Path,
-    name: str,
-    change: Mapping[str, Any],
-    display: ProgressDisplay,
-) -> Iterator[StageRunner]:
-    """One run directory, an arm under a seed, with the engines that all arms share."""
-    slug = "".join(c if c.isalnum() else "-" for c in name) + f"-s{change['seed']}"
-    recipe = _changed(shared.recipe, {"name": slug, **change})
-    directory = RunDirectory(out / slug)
-    directory.open(dump_recipe(recipe))
-    try:
-        with StageRunner(
-            recipe, directory, display, make_engines=lambda *_, **__: nullcontext(engines)
-        ) as run:
-            run.begin(shared.data, shared.policy)
-            yield run
-    finally:
-        directory.close()
 
 
 def _trained(run: StageRunner, name: str, policy: PolicyState, shared_critic: Path) -> AblationRun:
@@ -149,9 +117,3 @@ def _trained(run: StageRunner, name: str, policy: PolicyState, shared_critic: Pa
 
 def _figures(evaluation: EvaluationResult) -> tuple[float, float]:
     return evaluation.pass_at_1, evaluation.general["against_reference"]["win_rate"]
-
-
-def _changed(recipe: Recipe, change: Mapping[str, Any]) -> Recipe:
-    """The recipe with some keys, nested, set anew and validated."""
-    merged = OmegaConf.merge(recipe.model_dump(mode="json"), dict(change))
-    return Recipe.model_validate(OmegaConf.to_container(merged))

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 from recipes.benchmarks.ablation import ARMS, Ablation, AblationRun
+from recipes.benchmarks.dots import dots
 from recipes.report.curve import Curve, Series, percent
 from recipes.report.page import template
 
@@ -43,24 +44,8 @@ def page(ablation: Ablation, title: str) -> str:
 
 
 def _dots(title: str, ablation: Ablation, figure: Figure, start: Sequence[float]) -> Curve:
-    """A small dot a seed, a large one for the median, and where all of them began as a dashed line."""
-    before = median(start)
-    series = [Series("before RL", ((-0.5, before), (len(ARMS) - 0.5, before)), tone=2, dashed=True)]
-    for x, arm in enumerate(ARMS):
-        figures = [figure(run) for run in ablation.of(arm)]
-        series += [
-            Series(f"seed {seed}", ((float(x), value),), tone=1, dots=True)
-            for seed, value in zip(sorted(ablation.start), figures, strict=True)
-        ]
-        series.append(Series("median", ((float(x), median(figures)),), bold=True))
-    values = [before, *map(figure, ablation.runs)]
-    return Curve(
-        f"{title} (dashed: before RL)",
-        tuple(series),
-        x_labels=tuple((float(x), _short(arm)) for x, arm in enumerate(ARMS)),
-        y_range=(max(0.0, min(values) - 0.02), min(1.0, max(values) + 0.02)),
-        is_frac=True,
-    )
+    figures = {_short(arm): {f"seed {run.seed}": figure(run) for run in ablation.of(arm)} for arm in ARMS}
+    return dots(title, figures, ("before RL", median(start)))
 
 
 def _rewards(ablation: Ablation) -> Curve:

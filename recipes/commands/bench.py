@@ -10,6 +10,7 @@ import typer
 from recipes.commands.arguments import FinishedRun, Overrides, RecipeName
 
 ABLATION = Path("runs/ablation")
+ROUNDS = Path("runs/rounds")
 FAULTS = "Only this: so many cases through the service, 1% hang, 1% crash."
 
 app = typer.Typer(help="How close Hone comes to the bare engines and graders.", no_args_is_help=True)
@@ -80,6 +81,46 @@ def ablation(
             result = run_ablation(run, out, seeds=range(1, seeds + 1), **sizes, display=display)
         (out / "ablation.html").write_text(page(result, "Hybrid PPO, one part left out at a time"))
         print(table(result), file=terminal)
+
+
+@app.command()
+def rounds(
+    run: Annotated[Path, typer.Argument(help="A run that has finished its first RL.")],
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="Runs go here; the same again goes on.")] = ROUNDS,
+    records: Annotated[Path, typer.Option(help="A small file an arm and seed goes here.")] = ROUNDS
+    / "records",
+    arms: Annotated[list[str] | None, typer.Option("--arm", help="Only this one; may be repeated.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=0, help="Seeds of each arm; 0: only the page of the records.")
+    ] = 8,
+    rollouts: Annotated[
+        int, typer.Option(min=1, help="Rollouts of each arm, its harvest's included.")
+    ] = 24576,
+) -> None:
+    """From one RL policy several second rounds with equal rollouts: a table with intervals, and a page."""
+    from recipes.commands.output.console import plain_console
+    from rl.run.output import command_log
+    from rl.run.progress import ProgressDisplay
+
+    with command_log(out / "logs" / "driver.log") as terminal:
+        from recipes.benchmarks.rounds import ARMS, read_records, run_rounds
+        from recipes.benchmarks.rounds_page import page, table
+
+        with ProgressDisplay(plain_console(terminal)) as display:
+            run_rounds(
+                run,
+                out,
+                records,
+                arms=arms or list(ARMS),
+                seeds=range(1, seeds + 1),
+                num_rollouts=rollouts,
+                overrides=overrides or [],
+                display=display,
+            )
+        done = read_records(records)
+        (out / "rounds.html").write_text(page(done, "What the second round is for"))
+        print(table(done), file=terminal)
 
 
 @app.command()

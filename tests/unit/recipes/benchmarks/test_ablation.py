@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from recipes.benchmarks.ablation import ARMS, FULL, Ablation, AblationRun, _changed
+from recipes.benchmarks.ablation import ARMS, FULL, Ablation, AblationRun
 from recipes.benchmarks.ablation_page import page, table
+from recipes.benchmarks.arm import changed_recipe
 from recipes.settings.recipe_file import load_recipe
 
 
@@ -22,7 +23,7 @@ def leaves(tree: Any, key: str = "") -> dict[str, Any]:
 def test_each_arm_changes_its_own_keys() -> None:
     full = load_recipe("hybrid_cpu")
     for name, change in ARMS.items():
-        before, after = leaves(full.model_dump()), leaves(_changed(full, change).model_dump())
+        before, after = leaves(full.model_dump()), leaves(changed_recipe(full, change).model_dump())
         changed = {key for key in before if before[key] != after[key]}
         assert changed <= set(leaves(dict(change))), name
         assert bool(changed) == (name != FULL), f"{name} changes nothing in hybrid_cpu"

@@ -1,0 +1,188 @@
+"""What a second round is for: from one RL policy several ways on, each with the same number of rollouts.
+
+    hone bench rounds runs/digits_cpu
+
+An arm under a seed leaves a record, a small JSON file. Table, plot and document are made of records alone, so those of
+other days and machines count too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from recipes.benchmarks.arm import ArmRunner, Changes, changed_recipe, slug_of
+from recipes.settings.recipe_file import load_recipe
+from rl.data.run_data import RunData, load
+from rl.engines.engines import Engines
+from rl.recipe.recipe import Recipe
+from rl.run.progress import ProgressDisplay
+from rl.run.provenance import code_version
+from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PolicyState, PrepareResult, RlResult, result_of
+from rl.stages.evaluate import EvaluateStage
+from rl.stages.harvest import HarvestStage
+from rl.stages.rl import RlStage
+from rl.stages.runner import StageRunner
+from rl.stages.sft import SftStage
+from sampler.atomic_file import write_atomically
+from verifiers.errors import BadInput, near_name
+
+STREAM = "rounds"  # of random numbers: every evaluation asks the same
+
+
+@dataclass(frozen=True)
+class FirstRound:
+    """A finished run up to the end of its first RL: ``base`` is what its SFT began from, ``policy`` what RL left."""
+
+    recipe: Recipe
+    base: PolicyState
+    policy: PolicyState
+    data: RunData
+
+    @classmethod
+    def of(cls, path: Path, overrides: Sequence[str]) -> FirstRound:
+        """Of the run at ``path``, its recipe with ``overrides``. Raises: BadInput where no RL was done."""
+        path = path.absolute()
+        results = [result_of(manifest, path) for manifest in RunDirectory(path).manifests()]
+        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
+        trained = next((one for one in results if isinstance(one, RlResult)), None)
+        if prepared is None or trained is None:
+            raise BadInput(f"{path.name} has not finished its first RL: run it to there")
+        recipe = load_recipe(path / "recipe.yaml", overrides)
+        return cls(recipe, prepared.policy, trained.policy, load(prepared.paths, path))
+
+
+@dataclass(frozen=True)
+class Between:
+    """What an arm did before its RL: the policy it left, and what it took."""
+
+    policy: PolicyState
+    num_rollouts: int = 0
+    num_steps: int = 0
+    num_rows: int = 0
+
+
+def nothing(run: StageRunner, policy: PolicyState) -> Between:
+    return Between(policy)
+
+
+def sft_on_harvest(run: StageRunner, policy: PolicyState) -> Between:
+    """As ``rl.program.rounds`` goes from one round to the next."""
+    harvest = run(HarvestStage(), policy)
+    trained = run(SftStage(1, [harvest]), policy)
+    num_steps = len(run.directory.metrics.of_stage(trained.stage))
+    return Between(trained.policy, harvest.num_rollouts, num_steps, sum(trained.num_rows.values()))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way from the RL policy on: keys of the recipe set anew, and what comes before RL."""
+
+    changes: Changes = field(default_factory=dict)
+    between: Callable[[StageRunner, PolicyState], Between] = nothing
+
+
+GO_ON = "RL goes on"
+ARMS: Mapping[str, Arm] = {
+    GO_ON: Arm(),
+    "SFT on the harvest": Arm(between=sft_on_harvest),
+    "SFT from the base": Arm(
+        {"sft": {"start_from": "base", "later_epochs": None, "later_lr": None, "later_cold_start_frac": 1.0}},
+        sft_on_harvest,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One arm under one seed. Figures are held-out pass@1: of the policy all arms start from, before RL, at the end."""
+
+    run: str
+    arm: str
+    seed: int
+    start: float
+    before_rl: float
+    end: float
+    end_by_type: Mapping[str, float]
+    num_rollouts: int
+    num_optimizer_steps: int
+    num_rows: int
+    code_version: str
+
+    def save(self, directory: Path) -> None:
+        """As ``RUN-ARM-sSEED.json``."""
+        file = directory / f"{self.run}-{slug_of(self.arm, self.seed)}.json"
+        write_atomically(file, json.dumps(asdict(self), indent=1) + "\n")
+
+
+def read_records(directory: Path) -> list[RoundRecord]:
+    """Every record there is, in the order of their files."""
+    files = sorted(directory.glob("*.json"))
+    return [RoundRecord(**json.loads(file.read_text())) for file in files]
+
+
+def run_rounds(
+    source: Path,
+    out: Path,
+    records: Path,
+    *,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    num_rollouts: int,
+    overrides: Sequence[str],
+    display: ProgressDisplay,
+) -> None:
+    """Run every arm under every seed that has no record yet. Each samples ``num_rollouts``, those of a harvest
+    included; what a harvest takes, RL has less. Raises: BadInput for an unknown arm, and where ``source`` has no RL
+    policy."""
+    for name in arms:
+        if name not in ARMS:
+            raise BadInput(f"there is no arm {name!r}{near_name(name, ARMS)} (known: {', '.join(ARMS)})")
+    records.mkdir(parents=True, exist_ok=True)
+    done = {(one.run, one.arm, one.seed) for one in read_records(records)}
+    if all((source.name, name, seed) in done for name in arms for seed in seeds):
+        return
+    first = FirstRound.of(source, overrides)
+    with Engines(first.recipe, first.base, out / "logs", probe=first.data.heldout) as engines:
+        arm_of = ArmRunner(first.recipe, first.data, first.base, engines, out, display)
+        for seed in seeds:
+            missing = [name for name in arms if (source.name, name, seed) not in done]
+            if not missing:
+                continue
+            with arm_of("start", seed, {}) as run:
+                start = run(EvaluateStage(stream=STREAM), first.policy).pass_at_1
+            for name in missing:
+                with arm_of(name, seed, ARMS[name].changes) as run:
+                    record = _second_round(run, name, first.policy, start, num_rollouts)
+                replace(record, run=source.name).save(records)
+
+
+def _second_round(
+    run: StageRunner, name: str, policy: PolicyState, start: float, num_rollouts: int
+) -> RoundRecord:
+    """What the arm does between, RL on what is left of the rollouts, evaluations."""
+    between, before_rl = ARMS[name].between(run, policy), start
+    if between.policy is not policy:
+        before_rl = run(EvaluateStage(1, after="sft", stream=STREAM), between.policy).pass_at_1
+    rl = run.recipe.rl
+    of_a_step = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
+    steps = max(1, (num_rollouts - between.num_rollouts) // of_a_step)
+    run.recipe = changed_recipe(run.recipe, {"rl": {"steps": steps}})
+    trained = run(RlStage(1), between.policy)
+    end = run(EvaluateStage(1, after="rl", stream=STREAM), trained.policy)
+    return RoundRecord(
+        run=run.directory.path.name,
+        arm=name,
+        seed=run.recipe.seed,
+        start=start,
+        before_rl=before_rl,
+        end=end.pass_at_1,
+        end_by_type={name: figures["pass_at_1"] for name, figures in end.by_tag.items()},
+        num_rollouts=between.num_rollouts + steps * of_a_step,
+        num_optimizer_steps=between.num_steps + steps * rl.num_mini_batches,
+        num_rows=between.num_rows,
+        code_version=code_version(),
+    )

@@ -1,0 +1,65 @@
+"""Second rounds: records come back as they were saved; the table pairs by run and seed; intervals are Student's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recipes.benchmarks.arm import changed_recipe
+from recipes.benchmarks.rounds import ARMS, GO_ON, RoundRecord, read_records, run_rounds
+from recipes.benchmarks.rounds_page import interval, page, pairs_with_go_on, table
+from recipes.settings.recipe_file import load_recipe
+from rl.run.progress import ProgressDisplay
+from verifiers.errors import BadInput
+
+OTHER = "SFT on the harvest"
+ONE = RoundRecord("demo", GO_ON, 1, 0.88, 0.88, 0.90, {"sum": 0.8}, 25088, 196, 0, "abc")
+RECORDS = [
+    ONE,
+    replace(ONE, seed=2, end=0.91),
+    replace(ONE, arm=OTHER, before_rl=0.82, end=0.92, num_rows=900),
+    replace(ONE, arm=OTHER, seed=2, before_rl=0.84, end=0.94, num_rows=900),
+    replace(ONE, arm=OTHER, seed=3, before_rl=0.84, end=0.10, num_rows=900),  # its control is not there (yet)
+]
+
+
+def test_every_arm_is_a_valid_recipe() -> None:
+    for name, arm in ARMS.items():
+        assert changed_recipe(load_recipe("digits_cpu"), arm.changes), name
+
+
+def test_records_come_back(tmp_path: Path) -> None:
+    for one in RECORDS:
+        one.save(tmp_path)
+    assert sorted(read_records(tmp_path), key=str) == sorted(RECORDS, key=str)
+
+
+def test_table_and_page() -> None:
+    assert [(one.seed, control.seed) for one, control in pairs_with_go_on(RECORDS, OTHER)] == [(1, 1), (2, 2)]
+    control, other = table(RECORDS).splitlines()[2:]
+    assert control == "| RL goes on | 2 |  | 90.5% |  | 25,088 | 196 |"
+    # Before RL: -6, -4, -4: mean -4.67, s 1.155, t(0.975, 2) = 4.303. At the end: +2 and +3, t(0.975, 1) = 12.706.
+    assert other == (
+        "| SFT on the harvest | 3 | -4.7 (-7.5 to -1.8) | 65.3% | +2.5 (-3.9 to +8.9) | 25,088 | 196 |"
+    )
+    html = page(RECORDS, "<Rounds>")
+    assert "<Rounds>" not in html and html.count("<svg") == 2
+    assert "demo, seed 2, SFT on the harvest: 3.0%" in html
+
+
+def test_one_pair_has_no_interval() -> None:
+    assert interval([0.015]) == "+1.5" and interval([]) == ""
+
+
+def test_nothing_runs_where_all_records_are_there_or_an_arm_is_unknown(tmp_path: Path) -> None:
+    for one in RECORDS:
+        one.save(tmp_path)
+    asked = {"seeds": [1, 2], "num_rollouts": 25088, "overrides": [], "display": ProgressDisplay()}
+    run_rounds(Path("no/demo"), tmp_path / "out", tmp_path, arms=[GO_ON, OTHER], **asked)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(BadInput, match="RL goes on"):
+        run_rounds(Path("no/demo"), tmp_path, tmp_path, arms=["RL goes off"], **asked)
+    with pytest.raises(BadInput):
+        run_rounds(tmp_path / "none", tmp_path, tmp_path, arms=[GO_ON], **asked)
