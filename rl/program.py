@@ -36,8 +36,7 @@ def rounds(run: Runner) -> None:
     recipe = run.recipe
     prepared = run(PrepareStage())
     policy, harvests, critic = prepared.policy, list[HarvestResult](), None
-    evaluated = run(EvaluateStage(after="start"), policy)
-    best, opponent = evaluated.gate_figure, evaluated
+    best = opponent = run(EvaluateStage(after="start"), policy)
 
     for round_index in range(recipe.program.rounds):
         has_rows = bool(prepared.num_cold_start_rows or any(harvest.rows for harvest in harvests))
@@ -53,15 +52,18 @@ def rounds(run: Runner) -> None:
             critic = run(CriticStage(round_index, critic), policy).critic
         trained = run(RlStage(round_index, critic), policy)
         policy, critic = trained.policy, trained.critic
-        evaluated = opponent = run(EvaluateStage(round_index, after="rl", opponent=opponent), policy)
+        evaluated = opponent = run(
+            EvaluateStage(round_index, after="rl", opponent=opponent, best=best), policy
+        )
 
-        gain, best = evaluated.gate_figure - best, max(best, evaluated.gate_figure)
-        if gain < recipe.program.min_gain:
+        gain = evaluated.gain_over(best)
+        if gain and gain.high < recipe.program.min_gain:
             run.note(
-                f"round {round_index} gained {100 * gain:+.1f} points, under program.min_gain: stopping; "
-                "the released policy stays that of the round before"
+                f"round {round_index} gained {gain.in_points} points over {best.stage}, under program.min_gain: "
+                "stopping; the released policy stays that of the round before"
             )
             return
+        best = max(best, evaluated, key=lambda one: one.gate_figure)
         run.release(policy)
         if round_index + 1 == recipe.program.rounds and not recipe.program.harvest_after_last:
             return

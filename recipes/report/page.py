@@ -10,6 +10,7 @@ from typing import Any
 from recipes.report.comparison import Comparison, compare
 from recipes.report.curve import percent, short_number
 from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k, win_rate
+from recipes.report.exam_table import exam_tables
 from recipes.report.harvest import harvests
 from recipes.report.held_out import headline, held_out_curve, held_out_tables
 from recipes.report.picture import box_of
@@ -58,6 +59,7 @@ def render_report(run: RunRecord) -> str:
             story=_story(run),
             facts=_facts(run),
             tables=held_out_tables(run),
+            exam_tables=exam_tables(run),
             held_out_curve=held_out_curve(run),
             has_win_rate=any(win_rate(one) is not None for one in run.evaluations),
             curves=step_curves(run),

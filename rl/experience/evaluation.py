@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import comb
 from typing import Any
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import PARITY_TOLERANCE, Score
+from rl.experience.interval import mean_interval
 from rl.experience.judge import JudgedRollout
 from verifiers.answer import FinalAnswer
 
@@ -35,21 +38,19 @@ def evaluate(judged: Sequence[JudgedRollout], *, pass_at: Sequence[int], pass_sc
     counts = _counts(verified, pass_score)
     per_prompt = {one.prompt.prompt_id: one.prompt for one in verified}
 
-    def by(key: Callable[[Any], str]) -> dict[str, dict[str, float]]:
-        members: dict[str, list[str]] = defaultdict(list)
-        for prompt_id in counts:
-            members[key(per_prompt[prompt_id])].append(prompt_id)
-        return {
-            name: {"pass_at_1": _mean_pass(counts, ids, 1), "num_prompts": len(ids)}
-            for name, ids in sorted(members.items())
-        }
+    def by(key: Callable[[Any], str]) -> dict[str, dict[str, Any]]:
+        members: dict[str, PassCounts] = defaultdict(dict)
+        for prompt_id, count in counts.items():
+            members[key(per_prompt[prompt_id])][prompt_id] = count
+        return {name: _pass_figures(own) | {"num_prompts": len(own)} for name, own in sorted(members.items())}
 
     statuses = Counter(one.answer.status for one in judged)
     return {
         "num_prompts": len(counts),
         "samples_per_prompt": max((n for n, _ in counts.values()), default=0),
-        "pass_at_1": _mean_pass(counts, list(counts), 1),
-        "pass_at_k": {str(k): _mean_pass(counts, list(counts), k) for k in pass_at},
+        **_pass_figures(counts),
+        "pass_at_k": {str(k): _mean(_passes(counts, k)) or 0.0 for k in pass_at},
+        "pass_at_k_interval": {str(k): mean_interval(_passes(counts, k)) for k in pass_at},
         "by_tag": by(lambda prompt: prompt.question_type),
         "by_verifier": by(lambda prompt: prompt.verifier or "none"),
         "by_kind": by(lambda prompt: prompt.kind),
@@ -59,8 +60,32 @@ def evaluate(judged: Sequence[JudgedRollout], *, pass_at: Sequence[int], pass_sc
         },
         "answer_status": {status: count / len(judged) for status, count in sorted(statuses.items())},
         "unjudged_frac": sum(one.reward.value is None for one in judged) / max(1, len(judged)),
-        "response_tokens_mean": sum(one.rollout.num_response_tokens for one in judged) / max(1, len(judged)),
+        **form_figures(judged),
     }
+
+
+def form_figures(judged: Sequence[JudgedRollout]) -> dict[str, Any]:
+    """What may drift while the rewards rise: length, how sure the policy is, and the language it writes.
+
+    ``surprisal_mean`` is the mean of -log p over all sampled tokens, in nats: at temperature 1 an unbiased estimate of
+    the entropy of a token. ``scripts`` are the shares of letters by Unicode script, as names of letters begin: "latin".
+    """
+    num_tokens = sum(one.rollout.num_response_tokens for one in judged)
+    letters = Counter(
+        script for one in judged for letter in one.rollout.text if (script := _script(letter)) is not None
+    )
+    return {
+        "response_tokens_mean": num_tokens / max(1, len(judged)),
+        "surprisal_mean": -sum(float(one.rollout.sample_logprobs.sum()) for one in judged)
+        / max(1, num_tokens),
+        "scripts": {script: count / letters.total() for script, count in letters.most_common()},
+    }
+
+
+@lru_cache(4096)
+def _script(letter: str) -> str | None:
+    name = unicodedata.name(letter, "") if letter.isalpha() else ""
+    return name.split()[0].lower() if name else None
 
 
 def _counts(judged: Sequence[JudgedRollout], pass_score: float) -> PassCounts:
@@ -72,9 +97,14 @@ def _counts(judged: Sequence[JudgedRollout], pass_score: float) -> PassCounts:
     return counts
 
 
-def _mean_pass(counts: PassCounts, ids: Sequence[str], k: int) -> float:
-    values = [pass_at_k(*counts[prompt_id], k) for prompt_id in ids if counts[prompt_id][0] >= k]
-    return sum(values) / len(values) if values else 0.0
+def _pass_figures(counts: PassCounts) -> dict[str, Any]:
+    passes = _passes(counts, 1)
+    return {"pass_at_1": _mean(passes) or 0.0, "pass_at_1_interval": mean_interval(passes)}
+
+
+def _passes(counts: PassCounts, k: int) -> list[float]:
+    """pass@k of each prompt that has as many samples."""
+    return [pass_at_k(*count, k) for count in counts.values() if count[0] >= k]
 
 
 AnswerPlace = tuple[str, int]  # prompt id, index of the sample

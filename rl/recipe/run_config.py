@@ -51,7 +51,9 @@ class ProgramConfig(Section):
     )
     rounds: int = Field(4, ge=1, description="of SFT, RL and, between two rounds, rejection sampling")
     min_gain: float = Field(
-        -1.0, description="a round whose held-out pass@1 gains less over the best ends the program"
+        -1.0,
+        description="a round whose held-out pass@1 gains less over the best ends the program; less beyond noise: "
+        "the whole 95% interval of the gain, paired by prompt, is under it",
     )
     harvest_after_last: bool = Field(False, description="harvest after the last round too")
 

@@ -24,8 +24,8 @@ RunStatus = Literal["running", "complete"]
 ResultT = TypeVar("ResultT", bound=StageResult)
 
 HELDOUT_FIELDS = (
-    "policy_version after num_prompts samples_per_prompt pass_at_1 pass_at_k "
-    "by_tag by_verifier by_kind general answer_status"
+    "policy_version after num_prompts samples_per_prompt pass_at_1 pass_at_1_interval pass_at_k pass_at_k_interval "
+    "by_tag by_verifier by_kind general answer_status response_tokens_mean surprisal_mean scripts changes"
 ).split()
 
 

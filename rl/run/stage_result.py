@@ -107,6 +107,38 @@ class Proof:
     num_tokens: int
 
 
+@dataclass(frozen=True)
+class Interval:
+    """A mean and the bounds that hold it, at the level they were made for."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def in_points(self) -> str:
+        """Of a change of a rate, in percentage points: "-6.2 (-10.4 to -2.1)"."""
+        mean, low, high = (f"{100 * value:+.1f}" for value in (self.mean, self.low, self.high))
+        return f"{mean} ({low} to {high})"
+
+
+@dataclass(frozen=True)
+class ExamChange:
+    """How a policy's held-out results differ from those of one before. ``gain`` is of all prompts that a verifier
+    judges, or without such a prompt of those that a reward model does.
+
+    The intervals of ``by_type`` hold all together at the level of one (Bonferroni), so that among many question types
+    one does not seem to fall by chance."""
+
+    gain: Interval | None
+    by_type: dict[str, Interval]
+
+    @property
+    def fell(self) -> dict[str, Interval]:
+        """The question types that fell beyond noise."""
+        return {name: change for name, change in self.by_type.items() if change.high < 0}
+
+
 class PrepareResult(StageResult):
     """Where the data lies by set (see ``rl.data.run_data.NOUNS``), what is in it, and the policy to start from."""
 
@@ -172,7 +204,9 @@ class EvaluationResult(StageResult):
     num_prompts: int = 0
     samples_per_prompt: int = 0
     pass_at_1: float = 0.0
+    pass_at_1_interval: Interval | None = None
     pass_at_k: dict[str, float] = {}
+    pass_at_k_interval: dict[str, Interval | None] = {}
     by_tag: Figures = {}
     by_verifier: Figures = {}
     by_kind: Figures = {}
@@ -180,6 +214,9 @@ class EvaluationResult(StageResult):
     answer_status: dict[str, float] = {}
     unjudged_frac: float = 0.0
     response_tokens_mean: float = 0.0
+    surprisal_mean: float = float("nan")
+    scripts: dict[str, float] = {}
+    changes: dict[str, ExamChange] = {}  # by the stage of the evaluation before
     num_dropped_prompts: int = 0
     tokens_per_s: float = 0.0
 
@@ -189,6 +226,11 @@ class EvaluationResult(StageResult):
         if self.num_prompts or not self.general.get("num_prompts"):
             return self.pass_at_1
         return float(self.general["against_reference"]["win_rate"] or 0.0)
+
+    def gain_over(self, before: EvaluationResult) -> Interval | None:
+        """Of that figure, paired by prompt; None where the two were not compared, or on fewer than two prompts."""
+        change = self.changes.get(before.stage)
+        return change.gain if change else None
 
 
 class HarvestResult(StageResult):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl.experience.evaluation import against_answers, evaluate, win_rate
+from rl.experience.exam import exam_change, read_exam
 from rl.experience.judge import JudgedRollout
 from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import read_answers
@@ -14,7 +15,7 @@ from rl.experience.source import ExperienceSource
 from rl.experience.step_metrics import every_response_cut
 from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import EvaluationResult, PolicyState
+from rl.run.stage_result import EvaluationResult, ExamChange, PolicyState
 from rl.stages.stage import Stage, StageContext
 from verifiers.counted import counted
 
@@ -22,7 +23,8 @@ from verifiers.counted import counted
 class EvaluateStage(Stage[EvaluationResult]):
     """pass@1 as the mean of k samples, pass@k, and win rates; the same prompts and seeds' rule every time.
 
-    ``opponent`` is the evaluation of an earlier policy, whose answers to general prompts these are compared with.
+    ``opponent`` is the evaluation of an earlier policy, whose answers to general prompts these are compared with. What
+    changed since, and since the ``best`` evaluation, is told beyond noise; a question type that fell is warned of.
     """
 
     leaves = EvaluationResult
@@ -35,12 +37,14 @@ class EvaluateStage(Stage[EvaluationResult]):
         *,
         after: str = "start",
         opponent: EvaluationResult | None = None,
+        best: EvaluationResult | None = None,
         stream: str | None = None,
     ) -> None:
         """``after``: what came before it. ``stream`` of random numbers; none: one of its own."""
         super().__init__(round_index)
         self.after = after
         self.opponent = opponent
+        self.best = best
         self.stream = stream
 
     def work(self, recipe: Recipe) -> str:
@@ -54,7 +58,10 @@ class EvaluateStage(Stage[EvaluationResult]):
         return EvaluationResult(after=self.after, pass_at_1=math.nan)
 
     def inputs(self) -> Mapping[str, Any]:
-        return {"opponent": self.opponent.stage if self.opponent else None}
+        return {
+            "opponent": self.opponent.stage if self.opponent else None,
+            "best": self.best and self.best.stage,
+        }
 
     def run(self, context: StageContext) -> EvaluationResult:
         """Sample the held-out prompts, judge, compare. Before there is a reward model, general prompts wait for it."""
@@ -75,15 +82,41 @@ class EvaluateStage(Stage[EvaluationResult]):
         figures = evaluate(experience.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
         with context.watch("compare"):
             figures["general"] |= self._against_opponent(context, experience.rollouts)
+            changes = self._changes(context)
         return EvaluationResult(
             **figures,
+            changes=changes,
             policy_version=context.policy.version,
             after=self.after,
             num_dropped_prompts=len(experience.stats.dropped),
             tokens_per_s=experience.stats.response_tokens_per_s,
-            warnings=(every_response_cut(plan.max_response_tokens),)
-            if figures["answer_status"].get("truncated") == 1
-            else (),
+            warnings=(
+                *(
+                    [every_response_cut(plan.max_response_tokens)]
+                    if figures["answer_status"].get("truncated") == 1
+                    else []
+                ),
+                *self._regressions(changes),
+            ),
+        )
+
+    def _changes(self, context: StageContext) -> dict[str, ExamChange]:
+        """From the earlier evaluations to this one, prompt by prompt as the rollout log has them."""
+        logs, pass_score = context.run.path / "rollouts", context.recipe.evaluation.pass_score
+        after = read_exam(context.directory.rollouts, pass_score)
+        before = {one.stage for one in (self.opponent, self.best) if one is not None}
+        return {stage: exam_change(read_exam(logs / stage, pass_score), after) for stage in sorted(before)}
+
+    def _regressions(self, changes: Mapping[str, ExamChange]) -> list[str]:
+        """A line for each question type that fell beyond noise since the opponent's evaluation."""
+        change = changes.get(self.opponent.stage) if self.opponent else None
+        return (
+            [
+                f"{name} fell since {self.opponent.stage}: {one.in_points} points"
+                for name, one in change.fell.items()
+            ]
+            if self.opponent and change
+            else []
         )
 
     def _against_opponent(self, context: StageContext, judged: Sequence[JudgedRollout]) -> dict[str, Any]:
@@ -100,6 +133,8 @@ class EvaluateStage(Stage[EvaluationResult]):
 
     def summary(self, result: EvaluationResult) -> str:
         summary = [f"pass@1 {result.pass_at_1:.1%}"] if result.num_prompts else []
+        if self.opponent and (gain := result.gain_over(self.opponent)):
+            summary.append(f"{gain.in_points} points since {self.opponent.stage}")
         for name, opponent in (
             ("against_reference", "references"),
             ("against_previous", "the policy before"),

@@ -15,7 +15,7 @@ from rich.console import Console
 from recipes.programs import reward_model_only, reward_model_then_ppo, rl_only, sft_only
 from recipes.programs.evaluate_policies import evaluate_policies
 from recipes.settings.recipe_file import load_recipe
-from rl.fakes import FakeEngines, FakeSampler, FakeTrainer, fake_engines
+from rl.fakes import FakeEngines, FakeSampler, FakeTrainer, fake_engines, half_right
 from rl.program import Program, Runner, program_of, rounds, run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
@@ -185,7 +185,7 @@ def test_a_stage_that_is_in_vain_says_so(new_run: Callable[..., RunDirectory], w
 def test_a_stage_in_which_one_group_teaches_is_not_in_vain(new_run: Callable[..., RunDirectory]) -> None:
     run = new_run()
     run_whole(recipe_of(*EASY), run)
-    assert [result.stage for result in results_of(run.path) if result.warnings] == []
+    assert [(result.stage, result.warnings) for result in results_of(run.path) if result.warnings] == []
 
 
 def test_without_rows_there_is_nothing_to_fine_tune_on(new_run: Callable[..., RunDirectory]) -> None:
@@ -340,6 +340,30 @@ def test_a_figure_may_decide_what_comes_next(new_run: Callable[..., RunDirectory
     assert kinds[:3] == ["prepare", "evaluate", "sft"] and kinds[-1] == "evaluate"
     scores = [one.pass_at_1 for one in results_of(run.path) if isinstance(one, EvaluationResult)]
     assert scores == sorted(scores) and len(scores) > 2
+
+
+def test_a_question_type_that_falls_is_warned_of(new_run: Callable[..., RunDirectory]) -> None:
+    """From one policy to the next half right becomes all wrong: a line names the type, and the page shows it."""
+    from recipes.report.page import render_report
+    from rl.run.run_record import RunRecord
+
+    def twice(run: Runner) -> None:
+        policy = run(PrepareStage()).policy
+        before = run(EvaluateStage(stream="same"), policy)
+        run(EvaluateStage(after="rl", opponent=before, best=before, stream="same"), policy)
+
+    def forgets(prompt: Prompt, seed: int) -> str:
+        return half_right(prompt, seed if len(sampler.asked) == 1 else 0)
+
+    run, sampler = new_run(), FakeSampler(forgets)
+    run_whole(recipe_of(*EASY), run, twice, sampler=sampler)
+    first, second = (one for one in results_of(run.path) if isinstance(one, EvaluationResult))
+    change = second.changes[first.stage]
+    assert list(change.fell) == ["count"] and second.gain_over(first) == change.gain
+    assert change.gain is not None and change.gain.mean == pytest.approx(-first.pass_at_1)
+    words = change.fell["count"].in_points
+    assert second.warnings == (f"count fell since 01-evaluate-r0: {words} points",)
+    assert f'<td class="fell">{words}</td>' in render_report(RunRecord.open(run.path))
 
 
 def test_a_recipe_names_a_program(new_run: Callable[..., RunDirectory]) -> None:
