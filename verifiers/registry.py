@@ -23,6 +23,7 @@ BUILT_IN: dict[str, str] = {
     "token_f1": "verifiers.kinds.text_overlap:TokenF1Verifier",
     "count": "verifiers.kinds.relaxed_accuracy:CountVerifier",
     "bbox_iou": "verifiers.kinds.bbox_iou:BboxIouVerifier",
+    "polygon_iou": "verifiers.kinds.polygon_iou:PolygonIouVerifier",
     "point_in_box": "verifiers.kinds.point:PointInBoxVerifier",
     "point_distance": "verifiers.kinds.point:PointDistanceVerifier",
     "temporal_iou": "verifiers.kinds.point:TemporalIouVerifier",

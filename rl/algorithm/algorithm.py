@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, get_args
 
 from rl.algorithm.estimator import DECOUPLED_GAE, PLUG_INS, Estimator
 from rl.algorithm.informative_groups import LeftOut, left_out
+from rl.algorithm.response_form import language_mixing_frac, repetition_frac
 from rl.algorithm.reward_shaping import (
     LearntReward,
     overlong_penalty,
     reward_weight,
+    token_budget,
 )
 from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt, PromptKind
+from sampler.rollout import Rollout
 from verifiers.errors import BadInput, near_name
 from verifiers.plug_in import load_object, plug_in_path, plug_ins
 from verifiers.registry import verifier_names
@@ -87,6 +90,45 @@ class Algorithm:
         )
         unparseable = -config.unparseable_penalty if verdict_status == "unparseable" else 0.0
         return LearntReward(score, weight, {"unparseable": unparseable, "overlong": overlong})
+
+    def form_penalties(
+        self, group: Sequence[Rollout], prompt: Prompt, learnt: Sequence[LearntReward], *, step: int
+    ) -> list[dict[str, float]]:
+        """For each rollout of one prompt what the form of its response, thought included, adds to its reward (0 or
+        less), by name; nothing for what the recipe does not penalise. ``learnt``: what its score is worth."""
+        config = self.config
+        named: dict[str, list[float]] = {}
+        if config.language_mixing_penalty:
+            mixing = [language_mixing_frac(one.text, prompt.text) for one in group]
+            named["language_mixing"] = [-config.language_mixing_penalty * frac for frac in mixing]
+        if config.repetition_penalty:
+            n = config.repetition_ngram_tokens
+            repetition = [repetition_frac(one.response_token_ids, n) for one in group]
+            named["repetition"] = [-config.repetition_penalty * frac for frac in repetition]
+        if config.token_budget_penalty:
+            named["token_budget"] = self._over_budget(
+                [one.num_response_tokens for one in group], learnt, step
+            )
+        return [dict(zip(named, of_one, strict=True)) for of_one in zip(*named.values(), strict=True)] or [
+            {} for _ in group
+        ]
+
+    def _over_budget(self, lengths: Sequence[int], learnt: Sequence[LearntReward], step: int) -> list[float]:
+        """What responses of one group lose that are longer than its token budget."""
+        config, phase = self.config, self.config.token_budget_phase_steps
+        budget = token_budget(
+            [reward.score for reward in learnt],
+            lengths,
+            min_pass_frac=config.token_budget_min_pass_frac,
+            quantile=config.token_budget_quantile,
+        )
+        if budget is None or (phase is not None and step // phase % 2):
+            return [0.0] * len(lengths)
+        worth = [max(0.0, reward.weight * reward.score) for reward in learnt]
+        return [
+            -config.token_budget_penalty * value if length > budget else 0.0
+            for length, value in zip(lengths, worth, strict=True)
+        ]
 
     def estimate(
         self,

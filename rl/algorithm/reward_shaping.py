@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rl.recipe.rl_config import RlConfig
@@ -40,6 +41,24 @@ def overlong_penalty(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> 
     return min(0.0, max(-1.0, (max_tokens - cache_tokens - num_tokens) / cache_tokens))
 
 
+def token_budget(
+    scores: Sequence[float], lengths: Sequence[int], *, min_pass_frac: float, quantile: float
+) -> int | None:
+    """How many tokens a response of the group may have without a penalty; None where the group is not good enough.
+
+    Where the mean score reaches ``min_pass_frac``, it is the ``quantile`` of the lengths of the right responses (score
+    1). After Toggle of Kimi K2.5 (arXiv 2602.02276); the lengths are the group's own, so the budget follows the policy.
+
+    >>> token_budget([1, 1, 1, 0], [10, 30, 20, 90], min_pass_frac=0.75, quantile=0.5)
+    20
+    >>> token_budget([1, 0], [10, 90], min_pass_frac=0.75, quantile=0.5)
+    """
+    right = sorted(length for score, length in zip(scores, lengths, strict=True) if score >= 1.0)
+    if not right or sum(scores) < min_pass_frac * len(scores):
+        return None
+    return right[max(0, math.ceil(quantile * len(right)) - 1)]
+
+
 def reward_weight(weights: Mapping[str, float], *, kind: str, verifier: str | None) -> float:
     """The weight of a prompt's score: its verifier's, else its kind's, else 1.
 
@@ -59,4 +78,5 @@ def reward_range(config: RlConfig, *, kind: str, verifier: str | None) -> tuple[
     weight = reward_weight(config.reward_weights, kind=kind, verifier=verifier)
     penalties = config.unparseable_penalty if verifier is not None else 0.0
     penalties += 1.0 if config.overlong_cache_tokens else 0.0
+    penalties += config.language_mixing_penalty + config.repetition_penalty
     return min(0.0, weight) - penalties, max(0.0, weight)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.informative_groups import LeftOut
+from rl.algorithm.reward_shaping import LearntReward
 from rl.experience.judge import JudgedRollout
 from sampler.vllm_pool.sample_stats import SampleStats
 
@@ -50,9 +51,10 @@ class Experience:
             [one.reward.value for one in self.rollouts], [one.prompt.prompt_id for one in self.rollouts]
         )
         pairs = list(zip(self.rollouts, reasons, strict=True))
+        learnt = _learnt([one for one, reason in pairs if not reason], algorithm, self.step)
         return replace(
             self,
-            rollouts=tuple(one if reason else _learnt(one, algorithm) for one, reason in pairs),
+            rollouts=tuple(learnt.get(one.rollout.rollout_id, one) for one in self.rollouts),
             left_out={one.rollout.rollout_id: reason for one, reason in pairs if reason},
         )
 
@@ -69,14 +71,28 @@ class Experience:
         )
 
 
-def _learnt(one: JudgedRollout, algorithm: Algorithm) -> JudgedRollout:
+def _learnt(rollouts: Sequence[JudgedRollout], algorithm: Algorithm, step: int) -> dict[str, JudgedRollout]:
+    """By rollout id, with the reward that is learnt from."""
+    groups: dict[str, list[JudgedRollout]] = {}
+    for one in rollouts:
+        groups.setdefault(one.prompt.prompt_id, []).append(one)
+    found = {}
+    for group in groups.values():
+        rewards = [_weighed(one, algorithm) for one in group]
+        forms = algorithm.form_penalties([one.rollout for one in group], group[0].prompt, rewards, step=step)
+        for one, reward, form in zip(group, rewards, forms, strict=True):
+            learnt = replace(reward, penalties={**reward.penalties, **form})
+            found[one.rollout.rollout_id] = replace(one, reward=replace(one.reward, learnt=learnt))
+    return found
+
+
+def _weighed(one: JudgedRollout, algorithm: Algorithm) -> LearntReward:
     reward, verdict = one.reward, one.reward.verdict
     assert reward.value is not None, "undecided rollouts are left out"
-    learnt = algorithm.reward(
+    return algorithm.reward(
         reward.value,
         kind=one.prompt.kind,
         verifier=one.prompt.verifier,
         verdict_status=None if verdict is None else verdict.status,
         num_tokens=one.rollout.num_response_tokens,
     )
-    return replace(one, reward=replace(reward, learnt=learnt))

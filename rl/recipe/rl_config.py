@@ -91,6 +91,32 @@ class RlConfig(Section):
     overlong_cache_tokens: int = Field(
         0, ge=0, description="the last tokens before the limit, over which the reward falls by 1; 0: off"
     )
+    language_mixing_penalty: float = Field(
+        0.0,
+        ge=0,
+        description="taken off the reward, times the share of the response's words in scripts the prompt does not use",
+    )
+    repetition_penalty: float = Field(
+        0.0,
+        ge=0,
+        description="taken off the reward, times the share of the response's n-grams of tokens that stood before",
+    )
+    repetition_ngram_tokens: int = Field(20, ge=1, description="n of repetition_penalty")
+    token_budget_penalty: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of its score that a response over its group's token budget loses; 0: no budget",
+    )
+    token_budget_min_pass_frac: float = Field(
+        0.8, gt=0, le=1, description="a group has a budget where its mean score reaches this"
+    )
+    token_budget_quantile: float = Field(
+        0.5, gt=0, le=1, description="the budget: this quantile of the lengths of the group's right responses"
+    )
+    token_budget_phase_steps: int | None = Field(
+        None, ge=1, description="so many steps with a budget, then as many without, in turn; none: always"
+    )
     dynamic_sampling: bool = Field(
         False, description="groups of equal rewards are dropped and other prompts drawn for them"
     )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.reading.assignment import best_assignment
+from verifiers.reading.assignment import Several, best_assignment, matched_score
 from verifiers.reading.box import Box, Space, giou, iou, reference_boxes, tagged_boxes, written_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.verdict import Verdict
@@ -22,6 +22,8 @@ class BboxOptions:
                    (x2, y2)`, `x1=...`, whichever of these stands first in this list; `tag`: only `<bbox>`
     measure        `iou`, or `giou` clipped to [0, 1]
     threshold      None: the overlap itself is the score; a number in (0, 1]: 1 where a pair reaches it, else 0
+    several        what pairs are worth together: `max`: their sum / max(reference boxes, predicted boxes); `f1`:
+                   2 * sum / (reference boxes + predicted boxes), F1 of the matched boxes
     answer_space   the space of the answers: `same` as the reference, `norm1000` (0..999), `unit` (0..1) or `pixel`
     max_ratio      with more than this many predicted boxes per reference box the score is 0
     """
@@ -29,6 +31,7 @@ class BboxOptions:
     format: Literal["any", "tag"] = "any"
     measure: Literal["iou", "giou"] = "iou"
     threshold: float | None = None
+    several: Several = "max"
     answer_space: Literal["same", "norm1000", "unit", "pixel"] = "same"
     max_ratio: float = 2.0
 
@@ -47,12 +50,13 @@ class BoxTarget:
 
 
 class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
-    """One reference box: its overlap with the answer's one box (two or more boxes score 0).
+    """One reference box: its overlap with the answer's one box (two or more boxes score 0, unless `several: f1`).
 
     Several: boxes are paired one to one so that the sum of overlaps is largest, and
     `score = sum of paired overlaps / max(reference boxes, predicted boxes)`, so a missing and a superfluous
-    box cost the same. Area is continuous: a perfect box scores 1 in 0..999, 0..1 and pixels alike. A degenerate,
-    inverted or NaN box overlaps nothing. Source: Seed1.5-VL (arXiv 2505.07062) section 4, reward = IoU.
+    box cost the same; with `several: f1` it is the F1 of soft hits, or with a threshold of hits. Area is continuous: a
+    perfect box scores 1 in 0..999, 0..1 and pixels alike. A degenerate, inverted or NaN box overlaps nothing. Sources:
+    Seed1.5-VL (arXiv 2505.07062) section 4, reward = IoU; Kimi K2.5 (arXiv 2602.02276), F1 with soft matching.
     """
 
     kind = "bbox_iou"
@@ -80,16 +84,17 @@ class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
     def compare(self, prepared: BoxTarget, extracted: tuple[Box, ...]) -> Verdict:
         wanted, found = prepared.boxes, extracted
         text = shown("; ".join(" ".join(f"{v:g}" for v in box) for box in found[:16]))
-        allowed = 1 if len(wanted) == 1 else int(self.config.max_ratio * len(wanted))
+        strict = len(wanted) == 1 and self.config.several == "max"
+        allowed = 1 if strict else int(self.config.max_ratio * len(wanted))
         if len(found) > allowed:
             reason = f"{len(found)} boxes for {len(wanted)} wanted: at most {allowed} are allowed"
             return Verdict.scored(0.0, "too_many_boxes", reason, extracted=text, tier="structure")
         overlap = [[self._overlap(a, b) for b in found] for a in wanted]
         pairs = [overlap[i][j] for i, j in best_assignment(overlap)]
-        score = sum(pairs) / max(len(wanted), len(found))
+        score = matched_score(pairs, len(wanted), len(found), self.config.several)
         proper = sum(box.proper for box in found)
         return Verdict.scored(
-            min(1.0, score),
+            score,
             "overlap" if proper else "degenerate_box",
             f"{self.config.measure} {score:.3f} over {len(found)} of {len(wanted)} boxes",
             extracted=text,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.reading.assignment import best_assignment
+from verifiers.reading.assignment import Several, best_assignment, matched_score
 from verifiers.reading.box import Box, reference_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.reading.point import Point, tagged_points, written_points
@@ -28,20 +28,22 @@ class PointOptions:
                    `(x, y)`, `[x, y]`, `click(x=..., y=...)`, whichever stands first in this list; `tag`: only tags
     percent        what one percent is worth in `<point x="61.5" y="40.2">`, as Molmo writes: attributes with a decimal
                    point and at most 100 are percent of the picture; 0 takes every attribute as it stands
+    several        what pairs are worth together: `max`: their sum / max(wanted, found); `f1`: 2 sum / (wanted + found)
     """
 
     format: Literal["any", "tag"] = "any"
     percent: float = 10.0
+    several: Several = "max"
 
     def __post_init__(self) -> None:
         if not 0 <= self.percent < math.inf:
             raise ValueError(f"percent is 0 or more, got {self.percent}")
 
 
-def _matched_score(weights: list[list[float]], num_found: int) -> float:
-    """Sum of the best one-to-one matching over max(wanted, found): misses and extras cost the same."""
-    total = sum(weights[i][j] for i, j in best_assignment(weights))
-    return min(1.0, total / max(len(weights), num_found))
+def _best_score(weights: list[list[float]], several: Several = "max") -> float:
+    """Of the best one-to-one matching; weights: [wanted, found]."""
+    pairs = [weights[i][j] for i, j in best_assignment(weights)]
+    return matched_score(pairs, len(weights), len(weights[0]), several)
 
 
 class _PointVerifier(Verifier[tuple[Any, ...], tuple[Point | None, ...]]):
@@ -58,11 +60,12 @@ class _PointVerifier(Verifier[tuple[Any, ...], tuple[Point | None, ...]]):
         self, wanted: Sequence[Any], found: Sequence[Point | None], weight: Callable[[Any, Point], float]
     ) -> Verdict:
         text = shown("; ".join("?" if p is None else f"{p[0]:g} {p[1]:g}" for p in found[:16]))
-        if len(found) > (1 if len(wanted) == 1 else 2 * len(wanted)) or len(found) > MAX_FOUND:
+        strict = len(wanted) == 1 and self.config.several == "max"
+        if len(found) > (1 if strict else 2 * len(wanted)) or len(found) > MAX_FOUND:
             reason = f"{len(found)} points for {len(wanted)} wanted"
             return Verdict.scored(0.0, "too_many_points", reason, extracted=text, tier="structure")
         weights = [[0.0 if point is None else weight(item, point) for point in found] for item in wanted]
-        score = _matched_score(weights, len(found))
+        score = _best_score(weights, self.config.several)
         reason = f"{len(found)} points for {len(wanted)} wanted score {score:.3f}"
         return Verdict.scored(score, "points", reason, extracted=text, tier="structure")
 
@@ -92,13 +95,14 @@ class PointInBoxVerifier(_PointVerifier):
 
 @dataclass(frozen=True)
 class DistanceOptions(PointOptions):
-    """radius    the distance at which the score has fallen to 0, in the units of the coordinates
-    score     `linear`: 1 - distance / radius; `threshold`: 1 within the radius, else 0
-    format, percent: see `PointOptions`
+    """radius    in the units of the coordinates: where a linear score has fallen to 0; a Gaussian's standard deviation
+    score     `linear`: 1 - distance / radius; `threshold`: 1 within the radius, else 0; `gaussian`:
+              exp(-distance^2 / (2 radius^2)), which never loses its slope
+    format, percent, several: see `PointOptions`
     """
 
     radius: float = 50.0
-    score: Literal["linear", "threshold"] = "linear"
+    score: Literal["linear", "threshold", "gaussian"] = "linear"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,6 +113,7 @@ class DistanceOptions(PointOptions):
 class PointDistanceVerifier(_PointVerifier):
     """How near a point is: max(0, 1 - distance / radius), Euclidean; several points by optimal one-to-one pairing.
 
+    With `score: gaussian, several: f1` it is the pointing reward of Kimi K2.5 (arXiv 2602.02276).
     Reference: text in any form that an answer may have, `[x, y]`, `{"point_2d": [x, y]}`, or a list of such.
     """
 
@@ -130,6 +135,8 @@ class PointDistanceVerifier(_PointVerifier):
         distance = math.dist(wanted, found)
         if self.config.score == "threshold":
             return float(distance <= self.config.radius)
+        if self.config.score == "gaussian":
+            return math.exp(-0.5 * min(distance / self.config.radius, 1e3) ** 2)
         return max(0.0, 1 - distance / self.config.radius)
 
     def reference_answers(self, reference: Any) -> list[str]:
@@ -169,7 +176,7 @@ class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
             reason = f"{len(extracted)} spans for {len(prepared)} wanted"
             return Verdict.scored(0.0, "too_many_spans", reason, extracted=text, tier="structure")
         weights = [[span_iou(a, b) for b in extracted] for a in prepared]
-        score = _matched_score(weights, len(extracted))
+        score = _best_score(weights)
         reason = f"temporal IoU {score:.3f}"
         return Verdict.scored(score, "overlap", reason, extracted=text, tier="structure")
 

@@ -157,9 +157,17 @@ def _items(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class CountOptions:
-    """score    `exact`: 1 or 0; `relative`: 1 - |answer - reference| / max(reference, 1), not below 0"""
+    """score    `exact`: 1 or 0; `relative`: 1 - |answer - reference| / max(reference, 1), not below 0; `difference`:
+             1 - |answer - reference| / span, not below 0, so being off by one costs as much whatever the count
+    span     of `difference`: how far off is worth 0
+    """
 
-    score: Literal["exact", "relative"] = "exact"
+    score: Literal["exact", "relative", "difference"] = "exact"
+    span: int = 5
+
+    def __post_init__(self) -> None:
+        if self.span < 1:
+            raise ValueError(f"span is at least 1, got {self.span}")
 
 
 # none, no dogs, there are no dogs in the picture; not no idea
@@ -179,7 +187,8 @@ _NOT_NONE = re.compile(
 
 class CountVerifier(Verifier[int, int]):
     """How many: one whole number, in digits or words, alone, behind `Answer:` or in a sentence (`There are 3 dogs.`);
-    a counted noun may follow. `no dogs` and `none` are 0.
+    a counted noun may follow. `no dogs` and `none` are 0. A count that is near is worth something with `relative`
+    or `difference`, by the absolute difference as in Kimi K2.5 (arXiv 2602.02276).
     """
 
     kind = "count"
@@ -208,9 +217,10 @@ class CountVerifier(Verifier[int, int]):
 
     def compare(self, prepared: int, extracted: int) -> Verdict:
         off = abs(prepared - extracted)
-        score = float(off == 0)
-        if self.config.score == "relative":
-            score = float(max(Fraction(0), 1 - Fraction(off, max(prepared, 1))))
+        worthless = {"exact": 1, "relative": max(prepared, 1), "difference": self.config.span}[
+            self.config.score
+        ]
+        score = float(max(Fraction(0), 1 - Fraction(off, worthless)))
         code = "equal" if off == 0 else "different"
         written = shown(str(extracted), 40) if extracted < 10**40 else "a huge number"
         return Verdict.scored(score, code, f"{written} for {prepared}", extracted=written, tier="exact")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
+
+Several = Literal["max", "f1"]
 
 
 def best_assignment(weight: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
@@ -51,3 +54,17 @@ def best_assignment(weight: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
             matched_row[column] = matched_row[previous[column]]
             column = previous[column]
     return sorted((matched_row[j] - 1, j - 1) for j in range(1, columns + 1) if matched_row[j])
+
+
+def matched_score(pairs: Sequence[float], num_wanted: int, num_found: int, several: Several = "max") -> float:
+    """What the weights in [0, 1] of matched pairs are worth together, in [0, 1].
+
+    ``max``: sum / max(wanted, found). ``f1``: 2 sum / (wanted + found), the harmonic mean of the precision sum / found
+    and the recall sum / wanted; a weight is then how much of a hit a pair is (Kimi K2.5, arXiv 2602.02276: F1 with
+    soft matching by IoU or by Gaussian distance).
+
+    >>> matched_score([1.0], 1, 2), matched_score([1.0], 1, 2, "f1") == 2 / 3
+    (0.5, True)
+    """
+    whole = max(num_wanted, num_found) if several == "max" else (num_wanted + num_found) / 2
+    return min(1.0, sum(pairs) / whole)

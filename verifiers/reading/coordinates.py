@@ -44,14 +44,18 @@ class Group(NamedTuple):
     end: int
 
 
-def plain_numbers(text: str) -> tuple[float, ...] | None:
-    """Up to eight numbers with blanks, commas or semicolons between them, quoted or not; None for anything else."""
+def plain_numbers(text: str, most: int = 8) -> tuple[float, ...] | None:
+    """Numbers with blanks, commas or semicolons between them, quoted or not; None for more or for anything else."""
     text = text.replace('"', " ").replace("'", " ").strip(" \t\r\n,;")
     numbers: list[float] = []
     position = 0
     while position < len(text):
         match = _PLAIN.match(text, position)
-        if match is None or (numbers and match.end(0) - len(match.group(1)) == position) or len(numbers) == 8:
+        if (
+            match is None
+            or (numbers and match.end(0) - len(match.group(1)) == position)
+            or len(numbers) == most
+        ):
             return None
         numbers.append(float(match.group(1)))
         position = match.end()
