@@ -9,7 +9,9 @@ from typing import Any
 from rl.data.epochs import epochs_of
 from rl.experience.experience import Experience
 from rl.recipe.rl_config import RlConfig
+from sampler.data.data_builder import named_function
 from sampler.prompt import Prompt
+from verifiers.errors import BadInput
 
 
 class PromptSource(ABC):
@@ -32,6 +34,19 @@ class PromptSource(ABC):
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
         """Go on where ``state`` was taken, in a source made with the same arguments."""
+
+
+def prompt_source_of(prompts: Sequence[Prompt], config: RlConfig, *, seed: str) -> PromptSource:
+    """The recipe's own, called as `function(prompts, config, seed=...)`, else a `UniformSource`. Raises: BadInput where
+    it is not there, or does not take these prompts."""
+    if config.prompt_source is None:
+        return UniformSource.of(prompts, config, seed=seed)
+    source = named_function("rl.prompt_source", config.prompt_source)(prompts, config, seed=seed)
+    if not isinstance(source, PromptSource):
+        raise BadInput(
+            f"rl.prompt_source {config.prompt_source!r} makes a {type(source).__name__}, no PromptSource"
+        )
+    return source
 
 
 class FixedSource(PromptSource):

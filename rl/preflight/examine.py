@@ -19,7 +19,7 @@ from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
 from rl.engines.probe_pictures import odd_pictures
 from rl.experience.judge import require_reward_model, reward_model_path
-from rl.experience.prompt_source import FixedSource
+from rl.experience.prompt_source import FixedSource, prompt_source_of
 from rl.experience.source import ExperienceSource
 from rl.families.family import forbidden_token_ids, load_family
 from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
@@ -65,6 +65,8 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
         yield Check("reward model", partial(_reward_model_is_there, Path(judge.path)))
     algorithms: list[Algorithm] = []
     yield Check("algorithm", partial(_algorithm_is_there, recipe, sets, algorithms))
+    if recipe.rl.prompt_source is not None and "train" in sets:
+        yield Check("prompt source", partial(_prompt_source_is_there, recipe, sets["train"].rows))
     run = RunDirectory(Path(recipe.run_dir))
     if algorithms:
         yield from check_trained(recipe, run)
@@ -121,6 +123,10 @@ def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Find
     own = own_sets(recipe)
     made = ", ".join(f"{NOUNS[name]}s" for name in paths if name not in own)
     return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
+
+
+def _prompt_source_is_there(recipe: Recipe, prompts: Sequence[Prompt]) -> Finding:
+    return Finding("ok", type(prompt_source_of(prompts, recipe.rl, seed="doctor")).__name__)
 
 
 def _algorithm_is_there(

@@ -62,6 +62,11 @@ class RlConfig(Section):
         ge=1,
         description="instead of prompts_per_step: prompts are drawn until their samples are so many",
     )
+    prompt_source: str | None = Field(
+        None,
+        description="package.module:Class of a PromptSource, such as recipes.gym.adaptive_source:AdaptiveSource; "
+        "none: epochs in a seeded order",
+    )
     samples_per_prompt: int = Field(8, ge=1, description="of prompts that a rule verifies")
     samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")
     num_mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.losses import LossSpec
 from rl.experience.experience import Experience
-from rl.experience.prompt_source import UniformSource
+from rl.experience.prompt_source import prompt_source_of
 from rl.experience.source import ExperienceSource
 from rl.experience.step_metrics import (
     Mismatch,
@@ -42,7 +42,7 @@ def training_source(
     return ExperienceSource(
         engines.sampler,
         engines.judge,
-        UniformSource.of(context.data.train, config, seed=seed),
+        prompt_source_of(context.data.train, config, seed=seed),
         plan,
         step_size=config.rollouts_per_step or config.prompts_per_step,
         num_steps=num_steps,

@@ -1,0 +1,69 @@
+"""Three colours, no two neighbours alike."""
+
+from __future__ import annotations
+
+import random
+
+from recipes.gym.boards.drawn_graph import DrawnGraph
+from recipes.gym.exercise import Exercise, Question, between, boxed
+
+COLOURS = ("red", "green", "blue")
+FORM = "Answer as A: red, B: blue for all nodes."
+WORDINGS = (
+    f"Colour the nodes red, green or blue, so that no line joins two of one colour. {FORM}",
+    f"Give each node red, green or blue; neighbours must differ. {FORM}",
+    f"Colour this graph with red, green and blue, neighbours never alike. {FORM}",
+)
+
+
+def draw(rng: random.Random, difficulty: float, px: int) -> Question:
+    """More nodes and lines."""
+    num = between(difficulty, 3, 10)
+    while True:
+        graph = DrawnGraph.of(rng, num, 0.75)
+        colours = _coloured(graph, rng)
+        if colours is not None:
+            break
+    names = graph.names
+    solution = dict(sorted(zip(names, colours, strict=True)))
+    return Question(
+        text=rng.choice(WORDINGS),
+        reference={
+            "type": "graph_colouring",
+            "edges": [[names[a], names[b]] for a, b in graph.edges],
+            "nodes": sorted(names),
+            "colours": len(COLOURS),
+            "solution": solution,
+        },
+        answer=boxed(", ".join(f"{name}: {colour}" for name, colour in solution.items())),
+        load=len(graph.edges),
+        images=(graph.draw(px),),
+    )
+
+
+def _coloured(graph: DrawnGraph, rng: random.Random) -> list[str] | None:
+    """By backtracking; None where three colours do not do."""
+    neighbours: list[set[int]] = [set() for _ in graph.names]
+    for a, b in graph.edges:
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    colours: list[str] = []
+
+    def fill() -> bool:
+        node = len(colours)
+        if node == len(graph.names):
+            return True
+        for colour in rng.sample(COLOURS, len(COLOURS)):
+            if all(colours[other] != colour for other in neighbours[node] if other < node):
+                colours.append(colour)
+                if fill():
+                    return True
+                colours.pop()
+        return False
+
+    return colours if fill() else None
+
+
+GRAPH_COLOURING = Exercise(
+    "graph_colouring", "a colouring with three colours", "puzzle", draw, easy_px=112, hard_px=304
+)

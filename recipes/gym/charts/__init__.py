@@ -1,0 +1,1 @@
+"""Exercises that read a figure off something drawn: charts, tables, dials, receipts."""

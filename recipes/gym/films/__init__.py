@@ -1,0 +1,1 @@
+"""Exercises on films: which way, and from when to when."""

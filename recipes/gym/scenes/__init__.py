@@ -1,0 +1,1 @@
+"""Exercises that look for things: count, compare, measure, point."""
