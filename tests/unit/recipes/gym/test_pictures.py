@@ -143,6 +143,7 @@ def test_a_disc_moves_the_way_that_is_said() -> None:
 def test_a_lamp_is_on_when_it_is_said() -> None:
     for seed in SEEDS:
         question = made("time_span", seed, 0.0)
+        assert isinstance(question.reference, list)
         start, end = question.reference
         for index, frame in enumerate(frames_of(question)):
             lamp = frame[
@@ -150,7 +151,7 @@ def test_a_lamp_is_on_when_it_is_said() -> None:
                 int(0.46 * len(frame)) : int(0.54 * len(frame)),
             ]
             colourful = np.ptp(lamp.reshape(-1, 3).mean(axis=0)) > 30
-            assert colourful == (float(start) <= index / 2 < float(end))
+            assert colourful == (start <= index / 2 < end)
 
 
 def test_numbers_and_places_keep_their_distance() -> None:
