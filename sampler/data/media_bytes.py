@@ -61,10 +61,17 @@ def media_items(value: Any) -> list[Any]:
 
 def media_source(value: Any, row: DatasetRow, column: str, index: int) -> MediaSource | None:
     """Where to read again what `encoded_bytes` reads of a row's value; None where it lies in memory only."""
-    held = _held(value, "file") if isinstance(value, Mapping) else value
-    if isinstance(held, str) and not held.startswith("data:"):
-        return MediaFile(str(Path(row.folder or "", held).absolute()))
+    if (name := _named_file(value)) is not None:
+        return MediaFile(str(Path(row.folder or "", name).absolute()))
     return None if row.address is None else MediaCell(row.address, column, index)
+
+
+def refuse_name(value: Any, kind: VisionKind) -> None:
+    """Raises `BadInput` where a row of the hub holds a path: whose file that would be, its author cannot say."""
+    if (name := _named_file(value)) is not None:
+        raise BadInput(
+            f"a set of the hub holds its {kind}s, and {name[:60]!r} is a name: download the set, and give its folder"
+        )
 
 
 def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind) -> bytes:
@@ -102,6 +109,13 @@ def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind) -> bytes:
     return encoded
 
 
+def _named_file(value: Any) -> str | None:
+    """The path of a row's value that holds no bytes itself."""
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in ("bytes", "path") if value.get(key) is not None), None)
+    return value if isinstance(value, str) and not value.startswith("data:") else None
+
+
 def _held(value: Mapping[Any, Any], word: str) -> Any:
     for key in ("bytes", "path"):
         if value.get(key) is not None:
@@ -129,9 +143,10 @@ def _from_file(name: str, folder: Path | None, word: str, max_bytes: int) -> byt
             )
         if not path.is_file():  # a device and a pipe are no pictures either
             raise BadInput(f"no such {word} file: {shown!r}{_near_file(path)}")
-        if path.stat().st_size > max_bytes:
+        size = path.stat().st_size
+        if size > max_bytes:
             raise BadInput(f"the {word} file {shown!r} is larger than {max_bytes // 2**20} MiB")
-        return path.read_bytes()
+        return path.read_bytes() if size else b""  # files of the kernel say 0, and some are read without end
     except (OSError, ValueError) as why:
         if isinstance(why, BadInput):
             raise

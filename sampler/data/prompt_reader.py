@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sampler.data.media_bytes import encoded_bytes, media_items, media_source
+from sampler.data.media_bytes import encoded_bytes, media_items, media_source, refuse_name
 from sampler.data.prepared_reference import PreparedReferences, options_text
 from sampler.data.prompt_messages import checked_text, held_media, read_messages
-from sampler.data.reference import is_missing, read_reference, reference_of_json
+from sampler.data.reference import is_missing, read_reference, reference_of_json, require_shallow
 from sampler.data.video import check_video
 from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind, Reference
@@ -18,6 +18,7 @@ from sampler.rows.row import DatasetRow, column_value
 from sampler.rows.wrong_rows import RowRemarks
 from sampler.vision_input import VisionInput, VisionKind
 from verifiers.errors import BadInput, near_name, slip_of
+from verifiers.verifier import shown
 
 COLUMNS = (
     "prompt_id",
@@ -32,6 +33,9 @@ COLUMNS = (
     "source",
     "tags",
 )
+
+
+MAX_SAID_CHARS = 600  # of what is wrong with a row, which may quote it
 
 
 class PromptReader:
@@ -90,7 +94,8 @@ class PromptReader:
             return self._prompt(row)
         except BadInput as why:
             name = self._name_of(self._column, row)
-            raise BadInput(f"{row.location}, column {name!r}: {' '.join(str(why).split())}") from why
+            said = shown(" ".join(str(why).split()), MAX_SAID_CHARS)
+            raise BadInput(f"{row.location}, column {name!r}: {said}") from why
 
     def _prompt(self, row: DatasetRow) -> Prompt:
         self._theirs = None if "messages" in self._columns else known_format(row.values)
@@ -142,6 +147,8 @@ class PromptReader:
     def _vision_input(
         self, value: Any, row: DatasetRow, column: str, index: int, kind: VisionKind
     ) -> VisionInput:
+        if row.folder is None:
+            refuse_name(value, kind)
         encoded, size = encoded_bytes(value, row.folder, kind), None
         decode = self._max_decoded is None or self._num_vision_inputs < self._max_decoded
         self._num_vision_inputs += 1
@@ -171,6 +178,7 @@ class PromptReader:
         if name is None:
             if kind == "verifiable" and self._needs_reference:
                 self._required(row, "verifier")
+                raise BadInput("no verifier is named")
             return None, {}
         options = self._options(row)
         if options is None:
@@ -193,6 +201,7 @@ class PromptReader:
                 f"verifier options are a mapping (or JSON text of one), got {type(value).__name__}"
             )
         options = {name: item for name, item in value.items() if item is not None}
+        require_shallow(options)
         options_text(options)
         return options
 

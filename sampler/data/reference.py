@@ -13,6 +13,8 @@ from sampler.rows.row import DatasetRow, column_value
 from verifiers.errors import BadInput
 from verifiers.plain_value import number_text
 
+MAX_DEPTH = 50  # of lists and mappings in each other, far below what Python's own recursion bears
+
 
 def is_missing(value: Any) -> bool:
     """Whether there is no value: nothing, or the NaN that tables have where nothing is."""
@@ -35,15 +37,27 @@ def read_reference(value: Any, *, is_typed: bool = False) -> Reference | None:
     if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, (int, float, Decimal)):
-        if not math.isfinite(value):
+        if not isinstance(value, int) and not math.isfinite(value):
             raise BadInput(f"a reference is a finite number, got {value}: write it as text, such as \\infty")
         return str(value) if isinstance(value, Decimal) else number_text(value)
     try:
+        require_shallow(value)
         text = json.dumps(_without_null(value) if is_typed else value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as why:
+    except (TypeError, ValueError) as why:
         raise BadInput(f"a reference is text, a number, or a list or mapping of plain JSON: {why}") from None
     plain: Reference = json.loads(checked_text(text))
     return plain
+
+
+def require_shallow(value: Any) -> None:
+    """Raises `BadInput` for lists and mappings in each other so deep that the code that hands them on would fail."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        held = [one for one in level if isinstance(one, dict | list)]
+        level = [item for one in held for item in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return
+    raise BadInput(f"lists and mappings stand in each other more than {MAX_DEPTH} deep")
 
 
 def row_reference(row: DatasetRow, column: str) -> Reference | None:

@@ -15,7 +15,7 @@ from sampler.data.packed_rows import PackedRows
 from sampler.data.prompt_messages import CONTROL_TOKEN, checked_text, checked_words
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
-from sampler.data.reference import is_missing
+from sampler.data.reference import is_missing, require_shallow
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_rows
@@ -168,6 +168,10 @@ def _verdict(row: DatasetRow, column: str) -> dict[str, Any] | None:
         raise BadInput(
             f"{row.location}, column {column!r}: a verdict is a JSON object, got {type(value).__name__}"
         )
+    try:
+        require_shallow(value)
+    except BadInput as why:
+        raise BadInput(f"{row.location}, column {column!r}: {why}") from None
     return value
 
 
