@@ -39,7 +39,8 @@ def is_unit(text: str) -> bool:
 
     False for what changes the value or takes it back: a power, a factorial, a variable, `less than ten`.
     """
-    text = re.sub(r"^\s*\([^()\d]{1,40}\)|\([^()\d]{1,40}\)\s*$", "", text).strip(" .,")
+    text = re.sub(r"^\s*\([^()\d]{1,40}\)|\([^()\d]{1,40}\)\s*$", "", text)
+    text = " ".join(text.split()).strip(" .,")
     if not text or _MARK.fullmatch(text):
         return True
     if (
