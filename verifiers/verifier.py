@@ -236,7 +236,14 @@ def reference_text(reference: Any, kind: str) -> str:
     """A reference that must be one non-empty text or number, as text. Raises `BadReference`."""
     finite = not isinstance(reference, float) or math.isfinite(reference)
     if isinstance(reference, bool) or not isinstance(reference, (str, int, float)) or not finite:
-        raise BadReference(f"a reference of {kind!r} is text or a number, got {shown(repr(reference), 80)}")
+        several = (
+            f"; for a list of accepted answers use 'any_of' with the option verifier: {kind}"
+            if isinstance(reference, list)
+            else ""
+        )
+        raise BadReference(
+            f"a reference of {kind!r} is text or a number, got {shown(repr(reference), 80)}{several}"
+        )
     text = (reference if isinstance(reference, str) else number_text(reference)).strip("\x00 \n\t\r")
     if not text:
         raise BadReference(f"a reference of {kind!r} is empty")

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from sampler.rows.row import DatasetRow
     from verifiers.case import Case
     from verifiers.files.case_file import Columns
     from verifiers.verdict import Verdict
@@ -87,48 +88,65 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
 
 def _rows(file: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
     """(row number from 1, row), read as a run reads a prompt set, with the reference as its verifier gets it."""
-    from sampler.data.reference import row_reference
     from sampler.rows.dataset_rows import dataset_rows
 
     for row in dataset_rows(file):
-        values = dict(row.values)
-        if columns.reference in values or "reference_json" in values:
-            values[columns.reference] = row_reference(row, columns.reference)
-        yield int(row.location.rpartition(" ")[2]), values
+        yield _number(row), _values(row, columns)
+
+
+def _number(row: DatasetRow) -> int:
+    return int(row.location.rpartition(" ")[2])
+
+
+def _values(row: DatasetRow, columns: Columns) -> dict[str, Any]:
+    from sampler.data.reference import row_reference
+
+    values = dict(row.values)
+    if columns.reference in values or "reference_json" in values:
+        values[columns.reference] = row_reference(row, columns.reference)
+    return values
 
 
 def _check_references(file: Path, columns: Columns, verifier: str | None, options: dict[str, Any]) -> None:
-    from rich.table import Table
-
+    """Tell which references do not score 1 against themselves, rows that fail alike in one line, as a dry run does."""
     from recipes.commands.output.console import plain_console
+    from sampler.data.reference import row_reference
+    from sampler.rows.dataset_rows import dataset_rows
+    from sampler.rows.known_format import known_format
+    from sampler.rows.wrong_rows import WrongRows
     from verifiers.counted import counted
     from verifiers.errors import BadInput
-    from verifiers.files.dataset_check import check_references
+    from verifiers.files.case_file import case_of
+    from verifiers.files.dataset_check import ReferenceCheck
 
-    num_rows = 0
-
-    def rows() -> Iterator[tuple[int, str, dict[str, Any], Any]]:
-        nonlocal num_rows
-        from verifiers.files.case_file import case_of
-
-        for number, row in _rows(file, columns):
-            if row.get("kind") == "general" and not (verifier or row.get(columns.verifier)):
+    num_rows, check, wrong = 0, ReferenceCheck(), WrongRows()
+    for row in wrong.reading(dataset_rows(file)):
+        with wrong.collected(row.location):
+            if row.values.get("kind") == "general" and not (verifier or row.values.get(columns.verifier)):
                 continue  # a reward model judges it
             num_rows += 1
-            case = case_of({**row, columns.answer: "-"}, number, columns, verifier, options)
-            yield number, case.verifier, dict(case.options), case.reference
-
-    bad = check_references(rows())
+            values, theirs = _values(row, columns), known_format(row.values)
+            if theirs is not None and values.get(columns.reference) is None:
+                values |= {
+                    columns.reference: row_reference(row, theirs.columns.get("reference", "reference"))
+                }
+            judge = verifier or (theirs and theirs.verifier)
+            try:
+                case = case_of({**values, columns.answer: "-"}, _number(row), columns, judge, options)
+                problem = check.problem(case.verifier, case.options, case.reference)
+            except BadInput as why:
+                problem = str(why).removeprefix(f"row {_number(row)}: ")
+            if problem is not None:
+                raise BadInput(f"{row.location}: {problem}")
     if not num_rows:
         raise BadInput(f"{file.name} holds no rows")
     console = plain_console()
-    if not bad:
+    if not wrong:
         console.print(f"{counted(num_rows, 'reference')}, each scores 1 against itself")
         return
-    table = Table("row", "verifier", "problem", title=f"{len(bad)} of {counted(num_rows, 'reference')} fail")
-    for row in bad[:100]:
-        table.add_row(str(row.number), row.verifier, row.problem)
-    console.print(table)
+    console.print(f"{wrong.num_rows:,} of {counted(num_rows, 'reference')} fail", soft_wrap=True)
+    for line in wrong.named():
+        console.print(f"  {line}", soft_wrap=True)
     raise typer.Exit(1)
 
 

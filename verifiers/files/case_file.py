@@ -9,7 +9,7 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
-from verifiers.errors import BadInput, near_name
+from verifiers.errors import BadInput, near_name, slip_of
 from verifiers.reading.response import split_response
 
 
@@ -41,7 +41,10 @@ def case_of(
         raise BadInput(f"{where}: {_missing(columns.reference, row)}")
     name = row.get(columns.verifier) or verifier
     if not isinstance(name, str):
-        raise BadInput(f"{where}: no verifier; pass --verifier or give the row a {columns.verifier!r} column")
+        near = slip_of(columns.verifier, map(str, row))
+        raise BadInput(
+            f"{where}: no verifier; pass --verifier or give the row a {columns.verifier!r} column{near}"
+        )
     merged = dict(options) if name == verifier else {}
     column = columns.options if columns.options in row else "verifier_options"  # as a prompt set has it
     merged.update(_row_options(row.get(column), where, column))

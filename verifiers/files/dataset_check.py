@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from verifiers.errors import HoneError
 from verifiers.registry import load_verifier
 from verifiers.verifier import Verifier, shown
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row whose reference fails: `problem` says how, in one sentence."""
-
-    number: int
-    verifier: str
-    reference: Any
-    problem: str
 
 
 class ReferenceCheck:
@@ -42,16 +31,3 @@ class ReferenceCheck:
         except HoneError as why:
             return str(why)
         return None
-
-
-def check_references(
-    rows: Iterable[tuple[int, str, Mapping[str, Any], Any]],
-) -> list[BadRow]:
-    """Every (number, verifier, options, reference) row whose reference does not score 1 against itself."""
-    check = ReferenceCheck()
-    bad: list[BadRow] = []
-    for number, name, options, reference in rows:
-        problem = check.problem(name, options, reference)
-        if problem is not None:
-            bad.append(BadRow(number, name, reference, problem))
-    return bad

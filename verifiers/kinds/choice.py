@@ -36,6 +36,15 @@ class ChoiceKey:
     texts: Mapping[str, str]
 
 
+def _cure(item: Any, texts: Mapping[str, str]) -> str:
+    """How to give an answer that names no option by its letter."""
+    if str(item).strip().isdigit():
+        return "a number is no letter: the first option is A"
+    if texts:
+        return f"the letters are {', '.join(sorted(texts))}, and no option has this text"
+    return "for an option's text give a mapping {answer: ..., options: [...]}"
+
+
 class ChoiceVerifier(Verifier[ChoiceKey, str]):
     """Reference: a letter (`"B"`), several (`"AC"`, `"A, C"`, a list), or a mapping `{"answer": ..., "options":
     {"A": "blue", ...} or ["blue", ...]}`; then the option's text is accepted for its letter. Naming every option,
@@ -65,7 +74,10 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
         for item in items:
             found = named_options(str(item), texts)
             if not found or OTHER_CONTENT in found or (texts and not found <= set(texts)):
-                raise BadReference(f"the answer of a 'choice' reference is an option's letter, got {item!r}")
+                raise BadReference(
+                    f"the answer of a 'choice' reference is an option's letter, got {shown(repr(item), 60)}; "
+                    f"{_cure(item, texts)}"
+                )
             right |= found
         if not right:
             raise BadReference("a reference of 'choice' names no option")

@@ -148,6 +148,37 @@ def test_reference_check_lists_what_fails(app, tmp_path):
     )
 
 
+def test_reference_check_names_every_kind_of_fault_once(app, tmp_path):
+    rows = [
+        *({"verifier": "number", "reference": "birch"},) * 3,
+        {"verifier": "nmber", "reference": "3"},
+        {"verifer": "math", "reference": "3"},
+        {"verifier": "math", "refernce": "3"},
+        {"verifier": "math", "reference": "3", "verifier_options": {"tolerence": 1}},
+        {"verifier": "count", "reference": ["3", "4"]},
+        {"problem": "1 + 3?", "answer": "4"},  # EasyR1's, which a run reads too
+    ]
+    source = write_rows(tmp_path / "prompts.jsonl", rows)
+    done = runner.invoke(app, ["verify", str(source), "--check-references"])
+    assert done.exit_code == 1
+    head, *lines = done.output.splitlines()
+    assert head == "8 of 9 references fail"
+    told = (
+        ("line 1", "is one number, got 'birch' (and 2 more rows alike)"),
+        ("line 4", "unknown verifier 'nmber'; did you mean 'number'?"),
+        (
+            "line 5",
+            "no verifier; pass --verifier or give the row a 'verifier' column; is 'verifer' a slip of it?",
+        ),
+        ("line 6", "no column 'reference'; did you mean 'refernce'?"),
+        ("line 7", "has no option 'tolerence'; did you mean 'tolerance'?"),
+        ("line 8", "for a list of accepted answers use 'any_of' with the option verifier: count"),
+    )
+    assert len(lines) == len(told)
+    for line, (where, what) in zip(lines, told, strict=True):
+        assert f"prompts.jsonl, {where}: " in line and what in line
+
+
 def test_a_prompt_set_is_checked_as_a_run_reads_it(app, tmp_path):
     """Its own names of columns, floats of 32 bits, lists as JSON text; a reward model's rows are none of it."""
     rows = [

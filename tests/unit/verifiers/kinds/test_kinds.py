@@ -130,3 +130,30 @@ def test_a_part_without_a_score_is_no_zero():
 def test_impossible_puzzles_are_refused(spec):
     with pytest.raises(BadReference):
         load_verifier("puzzle").prepare(spec)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "cure"),
+    [
+        ("number", ["4", "four"], "use 'any_of' with the option verifier: number"),
+        ("count", [4, 5], "use 'any_of' with the option verifier: count"),
+        ("relaxed_accuracy", ["4", "four"], "use 'any_of' with the option verifier: relaxed_accuracy"),
+        ("choice", "birch", "give a mapping {answer: ..., options: [...]}"),
+        ("choice", ["A", "birch"], "give a mapping {answer: ..., options: [...]}"),
+        ("choice", 2, "a number is no letter: the first option is A"),
+        (
+            "choice",
+            {"answer": 1, "options": ["oak", "birch"]},
+            "a number is no letter: the first option is A",
+        ),
+        (
+            "choice",
+            {"answer": "elm", "options": ["oak", "birch"]},
+            "the letters are A, B, and no option has this text",
+        ),
+    ],
+)
+def test_a_refused_reference_says_what_to_write(kind, reference, cure):
+    with pytest.raises(BadReference) as refused:
+        load_verifier(kind, {}).prepare(reference)
+    assert str(refused.value).endswith(cure)
