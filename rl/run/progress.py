@@ -102,7 +102,8 @@ class StageProgress:
 class ProgressDisplay:
     """Shows the stages of a program, one at a time. A context manager; `console` defaults to standard output.
 
-    `live` is found out from the console: a line that redraws itself needs a terminal, and a CI log is none.
+    `live` is found out from the console: a line that redraws itself needs a terminal, and a CI log is none. There a
+    stage that `announces` itself has a line of its own when it begins.
     """
 
     def __init__(
@@ -111,12 +112,14 @@ class ProgressDisplay:
         *,
         live: bool | None = None,
         title_width: int = TITLE_WIDTH,
+        announces: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console or Console(highlight=False)
         on_terminal = self.console.is_interactive and not os.environ.get("CI")
         self._clock = clock
         self._title_width = title_width
+        self._announces = announces
         self._stage: StageProgress | None = None
         self._last_plain_line_at = clock()
         self._live: Live | None = None
@@ -153,7 +156,8 @@ class ProgressDisplay:
         stage = StageProgress(title, total_steps, done_steps, self._clock)
         stage.on_advance, stage.note = self._tell_plainly, self.note
         self._stage = stage
-        self._tell_plainly(at_once=True)
+        if self._announces:
+            self._tell_plainly(at_once=True)
         try:
             yield stage
         except BaseException as error:

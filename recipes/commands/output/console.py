@@ -36,12 +36,12 @@ def plain_console(file: IO[str] | None = None) -> Console:
 
 
 def all_pass(checks: Iterable[Check], console: Console) -> bool:
-    """Run checks in order, each before the next is asked for: named while it runs, its finding stays with its seconds.
-    Whether none has failed."""
+    """Run checks in order, each before the next is asked for: on a terminal named while it runs, its finding stays with
+    its seconds. Whether none has failed."""
     from rl.run.progress import ProgressDisplay
 
     outcomes = []
-    with ProgressDisplay(console, title_width=TITLE_WIDTH) as display:
+    with ProgressDisplay(console, title_width=TITLE_WIDTH, announces=False) as display:
         for check in checks:
             with display.stage(check.name) as progress:
                 finding = check.run()
