@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RECIPES = Path(__file__).resolve().parents[1]
 BASE_KEY = "base"
+PATH_KEYS = ("train_prompts", "heldout_prompts", "cold_start", "train", "heldout", "path")
 SUFFIXES = (".yaml", ".yml")
 RENAMED = {
     "program.collect_after_last": "program.harvest_after_last",
@@ -38,7 +39,22 @@ def load_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     """The validated recipe of a file, or of a bare name such as `digits_cpu`. Raises `BadInput`, one line each."""
     from rl.recipe.recipe import Recipe
 
-    return load_settings(path, overrides, Recipe)
+    recipe = load_settings(path, overrides, Recipe)
+    _refuse_beside(recipe.model_dump(), find_recipe(path).parent)
+    return recipe
+
+
+def _refuse_beside(section: dict[str, Any], folder: Path, key: str = "") -> None:
+    """Raises `BadInput` for a path that is nothing from here, and is there beside the recipe."""
+    for name, value in section.items():
+        if isinstance(value, dict):
+            _refuse_beside(value, folder, f"{key}{name}.")
+        elif name in PATH_KEYS and isinstance(value, str) and not Path(value).exists():
+            if (beside := folder / value).exists():
+                raise BadInput(
+                    f"{key}{name}={value}: not there; paths count from the folder that you run from, and one lies "
+                    f"beside the recipe: {beside}"
+                )
 
 
 def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model: type[ModelT]) -> ModelT:

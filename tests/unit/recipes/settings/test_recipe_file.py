@@ -94,6 +94,25 @@ def test_a_recipe_inherits_from_its_base(recipe, tmp_path):
     )
 
 
+def test_a_path_that_lies_beside_the_recipe_is_named(tmp_path, monkeypatch):
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "own.yaml").write_text(
+        "name: x\ndata: {train_prompts: sets/train.jsonl, heldout_prompts: owner/heldout}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert (
+        load_recipe("task/own.yaml").data.train_prompts == "sets/train.jsonl"
+    )  # said later: there is none at all
+    (tmp_path / "task" / "sets").mkdir()
+    (tmp_path / "task" / "sets" / "train.jsonl").touch()
+    with pytest.raises(
+        BadInput, match=r"data.train_prompts=sets/train.jsonl: not there; .*: task/sets/train.jsonl$"
+    ):
+        load_recipe("task/own.yaml")
+    monkeypatch.chdir(tmp_path / "task")
+    assert load_recipe("own.yaml").data.train_prompts == "sets/train.jsonl"
+
+
 def test_dump_and_load_give_an_equal_recipe(recipe):
     loaded = recipe(GOOD, "stage.limit.lr=3e-7", "sizes=[2,3]", "data.options={a: {b: [1, null, 'x: y']}}")
     assert recipe(dump_recipe(loaded), name="again.yaml") == loaded
