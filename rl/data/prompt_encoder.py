@@ -75,6 +75,13 @@ class PromptEncoder:
         (count,) = self.processor._get_num_multimodal_tokens(image_sizes=[size])["num_image_tokens"]
         return int(count)
 
+    def shrunk_size(self, width: int, height: int) -> tuple[int, int] | None:
+        """What a picture of more pixels than the processor takes is shrunk to, about; None where it is not."""
+        unit = self.processor.image_processor.patch_size * self.processor.image_processor.merge_size
+        whole = max(1, round(width / unit)) * max(1, round(height / unit))
+        scale = (self._tokens_of((height, width)) / whole) ** 0.5
+        return (round(width * scale), round(height * scale)) if scale < 1 else None
+
     def _videos(self, prompt: Prompt) -> list[str]:
         """Each as the processor writes it: for Qwen3-VL a frame is its time in words and its run of placeholders."""
         written = []

@@ -26,6 +26,7 @@ from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.environment import check_environment
 from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
+from rl.preflight.pictures import pictures_in_prompts
 from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
@@ -36,7 +37,7 @@ from rl.stages.prepare import base_policy
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
-from verifiers.errors import BadInput, HoneError
+from verifiers.errors import HoneError
 from verifiers.files.dataset_check import ReferenceCheck
 
 SAMPLE = 200  # prompts looked at by the checks that tokenise
@@ -98,7 +99,7 @@ def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Pat
     prompts = [*data.train, *data.heldout]
     yield Check("references judge themselves right", partial(_references, data))
     yield Check("prompts fit", partial(_lengths, recipe, encoder, data))
-    yield Check("pictures are in the prompt", partial(_placeholders, encoder, data, prompts[:SAMPLE]))
+    yield Check("pictures are in the prompt", partial(pictures_in_prompts, encoder, data, prompts[:SAMPLE]))
     yield Check("supervised responses fit", partial(_responses, recipe, encoder, data))
     if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
         model = reward_model_path(recipe.judging, run_path)
@@ -180,17 +181,6 @@ def _lengths(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
         f"{summary}, so {len(too_long):,} would be dropped: {some_of(too_long)}; raise data.max_prompt_tokens, or "
         "sampler.max_model_len over rl.max_response_tokens",
     )
-
-
-def _placeholders(encoder: PromptEncoder, data: RunData, prompts: Sequence[Prompt]) -> Finding:
-    """A chat template that forgets pictures trains a blind model without an error."""
-    for one in prompts:
-        try:
-            encoder(one)
-        except BadInput as why:
-            return Finding("failed", f"{data.location_of(one.prompt_id)}: {why}")
-    with_visuals = sum(bool(prompt.vision_inputs) for prompt in prompts)
-    return Finding("ok", f"{with_visuals} of {counted(len(prompts), 'prompt')} with pictures or videos")
 
 
 def _responses(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from recipes import cli
 from rl.data.run_data import RunData
@@ -63,7 +66,7 @@ def test_doctor_tells_each_check_and_removes_a_run_directory_in_which_nothing_is
     )
     assert cli.main(["doctor", "own.yaml", "--quick"]) == 1
     shown = capfd.readouterr().out
-    assert "  train prompts   …\n" in shown
+    assert shown.count("train prompts  ") == 1  # each check once, where no terminal shows it at work
     assert "1 row cannot be read" in shown and "train.jsonl, line 2" in shown
     assert not Path("runs").exists()
 
@@ -110,6 +113,30 @@ def test_what_is_wrong_is_named_by_file_and_line(
         short.outcome == "failed"
         and "a.jsonl, line 1; a.jsonl, line 2; raise data.max_prompt_tokens" in short.summary
     )
+
+
+def test_pictures_that_the_processor_shrinks_are_counted(
+    asked: Callable[..., dict[str, Finding]], picture: Callable[..., bytes]
+) -> None:
+    """The tiny processor takes 64 patches of 16 x 16 pixels."""
+
+    def png(width: int, height: int) -> bytes:
+        file = io.BytesIO()
+        Image.new("RGB", (width, height), "navy").save(file, "PNG")
+        return file.getvalue()
+
+    def found(*images: bytes) -> Finding:
+        parts = [*({"type": "image"} for _ in images), {"type": "text", "text": "the sum?"}]
+        one = Prompt.build(messages=[{"role": "user", "content": parts}], images=images)
+        return asked(recipe(), RunData([one], [], []))["pictures are in the prompt"]
+
+    assert found(png(128, 128), png(40, 24), png(9, 90)).outcome == "ok"
+    shrunk = found(png(512, 256), png(128, 128), png(256, 128))
+    assert shrunk.outcome == "warning"
+    words = re.search(r"2 of 3 pictures shrunk .* from 512 x 256 to (\d+) x (\d+) pixels", shrunk.summary)
+    assert words is not None, shrunk.summary
+    width, height = map(int, words.groups())
+    assert width * height <= 128 * 128 and width == pytest.approx(2 * height, abs=1)
 
 
 def test_a_template_that_forgets_pictures_is_told_with_the_row(
