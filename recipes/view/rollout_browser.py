@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -33,6 +33,14 @@ HEADERS = {
 }
 
 
+# The attempts that one step made at a prompt: how many, and how many of them were right.
+GROUPS = """
+    SELECT stage, step, prompt_id, count(*) AS num, CASE count(*) FILTER (word IN ('right', 'won'))
+        WHEN 0 THEN 'never' WHEN count(*) THEN 'always' ELSE 'sometimes' END AS attempts
+    FROM rollouts GROUP BY stage, step, prompt_id
+"""
+
+
 class RolloutFilter(BaseModel):
     """Which rollouts a reader asked to see: untrusted text in an address. Empty means all; `page` counts from 1."""
 
@@ -41,6 +49,7 @@ class RolloutFilter(BaseModel):
     stage: str = ""
     type: str = ""
     verdict: str = ""
+    attempts: Literal["", "sometimes", "always", "never"] = ""
     min_reward: FiniteFloat | None = None
     max_reward: FiniteFloat | None = None
     page: Annotated[int, AfterValidator(lambda page: max(page, 1))] = Field(1, ge=0, lt=10**9)
@@ -58,6 +67,10 @@ class RolloutFilter(BaseModel):
         """A condition over the view `rollouts` and its parameters."""
         parts = (
             ("stage = ?", self.stage or None),
+            (
+                f"(stage, step, prompt_id) IN (SELECT (stage, step, prompt_id) FROM ({GROUPS}) WHERE attempts = ?)",
+                self.attempts or None,
+            ),
             ("question_type = ?", self.type or None),
             ("word = ?", self.verdict or None),
             ("reward >= ?", self.min_reward),
@@ -93,7 +106,11 @@ class RolloutPages:
             prompts = log.prompts([row["prompt_id"] for row in rows])
             found = [(row["prompt_id"], prompts.get(row["prompt_id"]), Attempt.from_row(row)) for row in rows]
             columns = {"stage": "stage", "type": "question_type", "verdict": "word"}
-            choices = {name: _choices(log, column) for name, column in columns.items()}
+            choices = {
+                name: _choices(log, f"{column} AS name, 1 AS num FROM rollouts")
+                for name, column in columns.items()
+            }
+            choices["attempts"] = _choices(log, f"attempts AS name, num FROM ({GROUPS})")
         num_pages = max(-(-num // PAGE_SIZE), 1)
         page: str = template("rollouts.html.j2", FOLDER).render(
             name=self.name, wanted=wanted, found=found, choices=choices, num=num, num_pages=num_pages
@@ -120,9 +137,9 @@ class RolloutPages:
         return page
 
 
-def _choices(log: RolloutTable, column: str) -> list[tuple[str, int]]:
-    sql = f"SELECT {column} AS name, count(*) AS num FROM rollouts GROUP BY 1 ORDER BY 1"
-    return [(str(row["name"]), row["num"]) for row in log.query(sql) if row["name"] is not None]
+def _choices(log: RolloutTable, columns: str) -> list[tuple[str, int]]:
+    sql = f"SELECT name, sum(num) AS num FROM (SELECT {columns}) GROUP BY 1 ORDER BY 1"
+    return [(str(row["name"]), int(row["num"])) for row in log.query(sql) if row["name"] is not None]
 
 
 class RolloutBrowser(ThreadingHTTPServer):

@@ -102,6 +102,11 @@ def test_filters_narrow_and_add_up(client: Client) -> None:
         num_found(right) == num_found(client.show(min_reward=1)) == num_found(client.show(min_reward="0.5"))
     )
     assert num_found(right) + num_found(client.show(max_reward=0)) == NUM_ROLLOUTS
+    attempts = {how: num_found(client.show(attempts=how)) for how in ("sometimes", "always", "never")}
+    assert sum(attempts.values()) == NUM_ROLLOUTS and all(attempts.values())
+    assert all(num % 4 == 0 for num in attempts.values())  # whole groups
+    assert badges(client.show(attempts="always", stage="10-evaluate-r1")) <= {"right"}
+    assert "right" not in badges(client.show(attempts="never", stage="10-evaluate-r1"))
     both = client.show(verdict="truncated", stage="03-evaluate-r0")
     assert badges(both) <= {"truncated"}
     assert num_found(client.show(type="no such type")) == 0
