@@ -27,7 +27,11 @@ from rl.run.stage_directory import MANIFEST, StageDirectory
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput
 
-CHANGES_NOTHING = ("metrics.", "sync.tolerance")  # keys that have no hand in what a run learns
+CHANGES_NOTHING = (
+    "metrics.",
+    "sync.tolerance",
+    "run_dir",
+)  # keys with no hand in what a run learns; it may be moved
 
 
 class RunDirectory:
@@ -74,9 +78,10 @@ class RunDirectory:
         change = _first_change(kept.read_text(), recipe_yaml) if begun and kept.exists() else None
         if change is not None:
             self.close()
+            moved = " (a run that was moved is named by run_dir= alone)" if change.startswith("name ") else ""
             raise BadInput(
-                f"run {self.path.name} was started with another recipe ({change}): "
-                f"take the old value back, give the run another name=, or delete {self.path} to begin anew"
+                f"run {self.path.name} was started with another recipe ({change}): take the old value back{moved}, "
+                f"give the run another name=, or delete {self.path} to begin anew"
             )
         write_atomically(kept, recipe_yaml)
         self.metrics.send_to(sinks)

@@ -202,7 +202,9 @@ def test_a_run_keeps_its_recipe_and_has_one_process(refused, tmp_path):
     run.stage("00-prepare").begin()
     (run.stage("00-prepare").path / "manifest.json").write_text("{}")
     run.close()
-    assert "was started with another recipe (name was x and is now tiny_program)" in refused(TINY)
+    said = refused(TINY)
+    assert "was started with another recipe (name was x and is now tiny_program)" in said
+    assert "a run that was moved is named by run_dir= alone" in said
 
 
 def test_long_prompts_are_counted_and_dropped(sets, tmp_path, capfd):

@@ -56,6 +56,15 @@ def steps(run: RunDirectory) -> list[tuple[str, int]]:
     return [(read["stage"], read["step"]) for read in map(json.loads, lines)]
 
 
+def test_a_run_that_was_moved_goes_on(run: RunDirectory, tmp_path: Path) -> None:
+    finish(run.stage("03-rl-r0"))
+    run.close()
+    moved = RunDirectory((tmp_path / "run").rename(tmp_path / "elsewhere"))
+    moved.open("name: a\nseed: 1\nrun_dir: elsewhere\n")
+    policy = RlResult.of(moved.stage("03-rl-r0").manifest(), moved.path).policy
+    assert policy.hub == tmp_path / "elsewhere" / "stages" / "03-rl-r0" / "policy"
+
+
 def test_a_manifest_names_every_file_by_content(run: RunDirectory) -> None:
     stage = run.stage("03-rl-r0")
     stage.begin()
