@@ -190,9 +190,11 @@ class FakeHeldBatch:
         self.trainer, self.batch, self.steps = trainer, batch, steps
 
     def logprobs(self, temperature: float = 1.0, *, of_reference: bool = False) -> tuple[Floats, Floats]:
-        """The sampler's own, and entropies of ln 2."""
+        """The sampler's own where it drew them, else -1; and entropies of ln 2."""
         self.trainer.calls.append("reference" if of_reference else "logprobs")
-        sampled = self.batch.column("sample_logprobs")
+        drawn = "sample_logprobs" in self.batch.columns
+        learnt = int(self.batch.learnt.sum())
+        sampled = self.batch.column("sample_logprobs") if drawn else -np.ones(learnt, np.float32)
         return sampled, np.full_like(sampled, np.log(2))
 
     def values(self) -> Floats:

@@ -36,13 +36,15 @@ def rounds(run: Runner) -> None:
     recipe = run.recipe
     prepared = run(PrepareStage())
     policy, harvests, critic = prepared.policy, list[HarvestResult](), None
+    cold_started = policy
     best = opponent = run(EvaluateStage(after="start"), policy)
 
     for round_index in range(recipe.program.rounds):
         has_rows = bool(prepared.num_cold_start_rows or any(harvest.rows for harvest in harvests))
         needs_judge = trains_reward_model(recipe) and not round_index
         if has_rows:
-            policy = run(SftStage(round_index, harvests), policy).policy
+            policy = run(SftStage(round_index, harvests, cold_started), policy).policy
+            cold_started = policy if not round_index else cold_started
         if needs_judge:
             run(RewardStage(round_index), policy)
         if has_rows or needs_judge:

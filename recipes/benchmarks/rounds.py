@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from recipes.benchmarks.arm import ArmRunner, Changes, changed_recipe, slug_of
 from recipes.settings.recipe_file import load_recipe
@@ -21,7 +22,7 @@ from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState, PrepareResult, RlResult, result_of
+from rl.run.stage_result import HarvestResult, PolicyState, PrepareResult, RlResult, SftResult, result_of
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.harvest import HarvestStage
 from rl.stages.rl import RlStage
@@ -35,24 +36,27 @@ STREAM = "rounds"  # of random numbers: every evaluation asks the same
 
 @dataclass(frozen=True)
 class FirstRound:
-    """A finished run up to the end of its first RL: ``base`` is what its SFT began from, ``policy`` what RL left."""
+    """A finished run up to the end of its first RL: ``base`` is what its SFT began from, ``cold_started`` what that
+    left, ``policy`` what RL left."""
 
     recipe: Recipe
     base: PolicyState
+    cold_started: PolicyState
     policy: PolicyState
     data: RunData
 
     @classmethod
     def of(cls, path: Path, overrides: Sequence[str]) -> FirstRound:
-        """Of the run at ``path``, its recipe with ``overrides``. Raises: BadInput where no RL was done."""
+        """Of the run at ``path``, its recipe with ``overrides``. Raises: BadInput where no SFT and RL was done."""
         path = path.absolute()
         results = [result_of(manifest, path) for manifest in RunDirectory(path).manifests()]
         prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
+        cold_start = next((one for one in results if isinstance(one, SftResult)), None)
         trained = next((one for one in results if isinstance(one, RlResult)), None)
-        if prepared is None or trained is None:
-            raise BadInput(f"{path.name} has not finished its first RL: run it to there")
+        if prepared is None or cold_start is None or trained is None:
+            raise BadInput(f"{path.name} has not finished its first SFT and RL: run it to there")
         recipe = load_recipe(path / "recipe.yaml", overrides)
-        return cls(recipe, prepared.policy, trained.policy, load(prepared.paths, path))
+        return cls(recipe, prepared.policy, cold_start.policy, trained.policy, load(prepared.paths, path))
 
 
 @dataclass(frozen=True)
@@ -65,16 +69,25 @@ class Between:
     num_rows: int = 0
 
 
-def nothing(run: StageRunner, policy: PolicyState) -> Between:
-    return Between(policy)
+def nothing(run: StageRunner, first: FirstRound) -> Between:
+    return Between(first.policy)
 
 
-def sft_on_harvest(run: StageRunner, policy: PolicyState) -> Between:
+def sft_on_harvest(run: StageRunner, first: FirstRound) -> Between:
     """As ``rl.program.rounds`` goes from one round to the next."""
-    harvest = run(HarvestStage(), policy)
-    trained = run(SftStage(1, [harvest]), policy)
+    return _sft(run, first, run(HarvestStage(), first.policy))
+
+
+def sft_on_cold_start(run: StageRunner, first: FirstRound) -> Between:
+    """The same without a harvest: cold-start rows alone."""
+    return _sft(run, first, None)
+
+
+def _sft(run: StageRunner, first: FirstRound, harvest: HarvestResult | None) -> Between:
+    trained = run(SftStage(1, [harvest] if harvest else [], first.cold_started), first.policy)
     num_steps = len(run.directory.metrics.of_stage(trained.stage))
-    return Between(trained.policy, harvest.num_rollouts, num_steps, sum(trained.num_rows.values()))
+    num_rollouts = harvest.num_rollouts if harvest else 0
+    return Between(trained.policy, num_rollouts, num_steps, sum(trained.num_rows.values()))
 
 
 @dataclass(frozen=True)
@@ -82,15 +95,26 @@ class Arm:
     """A way from the RL policy on: keys of the recipe set anew, and what comes before RL."""
 
     changes: Changes = field(default_factory=dict)
-    between: Callable[[StageRunner, PolicyState], Between] = nothing
+    between: Callable[[StageRunner, FirstRound], Between] = nothing
+
+
+def _sft_keys(**keys: Any) -> Changes:
+    return {"sft": {"later_cold_start_min_ratio": None, **keys}}
 
 
 GO_ON = "RL goes on"
+LEFT_BY_RL = {"later_lr": 5e-4, "later_cold_start_frac": 1.0, "later_cold_start_min_ratio": 0.2}
+# Which settings an arm is about stand here, so that it stays what it is when a recipe's defaults move.
 ARMS: Mapping[str, Arm] = {
     GO_ON: Arm(),
-    "SFT on the harvest": Arm(between=sft_on_harvest),
+    "SFT on the harvest": Arm(_sft_keys(later_lr=5e-4, later_cold_start_frac=0.01), sft_on_harvest),
+    "SFT on what RL left of the cold start": Arm(_sft_keys(**LEFT_BY_RL), sft_on_cold_start),
+    "SFT on both": Arm(_sft_keys(**LEFT_BY_RL), sft_on_harvest),
+    "SFT on the cold start, all ways": Arm(
+        _sft_keys(later_lr=5e-4, later_cold_start_frac=0.5), sft_on_cold_start
+    ),
     "SFT from the base": Arm(
-        {"sft": {"start_from": "base", "later_epochs": None, "later_lr": None, "later_cold_start_frac": 1.0}},
+        _sft_keys(start_from="base", later_epochs=None, later_lr=None, later_cold_start_frac=1.0),
         sft_on_harvest,
     ),
 }
@@ -156,16 +180,16 @@ def run_rounds(
                 start = run(EvaluateStage(stream=STREAM), first.policy).pass_at_1
             for name in missing:
                 with arm_of(name, seed, ARMS[name].changes) as run:
-                    record = _second_round(run, name, first.policy, start, num_rollouts)
+                    record = _second_round(run, name, first, start, num_rollouts)
                 replace(record, run=source.name).save(records)
 
 
 def _second_round(
-    run: StageRunner, name: str, policy: PolicyState, start: float, num_rollouts: int
+    run: StageRunner, name: str, first: FirstRound, start: float, num_rollouts: int
 ) -> RoundRecord:
     """What the arm does between, RL on what is left of the rollouts, evaluations."""
-    between, before_rl = ARMS[name].between(run, policy), start
-    if between.policy is not policy:
+    between, before_rl = ARMS[name].between(run, first), start
+    if between.policy is not first.policy:
         before_rl = run(EvaluateStage(1, after="sft", stream=STREAM), between.policy).pass_at_1
     rl = run.recipe.rl
     of_a_step = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt

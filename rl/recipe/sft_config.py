@@ -28,6 +28,12 @@ class SftConfig(Section):
     later_cold_start_frac: float = Field(
         1.0, ge=0, le=1, description="cold-start rows that later rounds still train on, beside the harvests"
     )
+    later_cold_start_min_ratio: float | None = Field(
+        None,
+        gt=0,
+        description="of these, later rounds keep rows that are at least so many times as likely as right after the "
+        "first SFT: 0.2 drops ways of answering that RL has unlearnt; none: all",
+    )
     start_from: Literal["base", "previous"] = Field(
         "base", description="what rounds after the first start from"
     )

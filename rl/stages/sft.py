@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -21,6 +20,7 @@ from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, PolicyState, SftResult
 from rl.stages.checkpoint import StageCheckpoint
+from rl.stages.cold_start import cold_start_rows, rows_left_by_rl
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised_loop import step_calls, step_metrics
 from rl.trainer.export import export_policy
@@ -36,15 +36,23 @@ class SftStage(Stage[SftResult]):
     label = "SFT"
     needs: ClassVar[tuple[EngineName, ...]] = ("trainer",)
 
-    def __init__(self, round_index: int = 0, harvests: Sequence[HarvestResult] = ()) -> None:
+    def __init__(
+        self,
+        round_index: int = 0,
+        harvests: Sequence[HarvestResult] = (),
+        cold_started: PolicyState | None = None,
+    ) -> None:
+        """``cold_started``: the policy that the first SFT left, which ``sft.later_cold_start_min_ratio`` asks."""
         super().__init__(round_index)
         self.harvests = [harvest for harvest in harvests if harvest.rows is not None]
+        self.cold_started = cold_started
 
     def work(self, recipe: Recipe) -> str:
         sft, later = recipe.sft, self.round_index > 0
         epochs = sft.later_epochs if later and sft.later_epochs else sft.epochs
         unit = "sequence" if sft.pack_tokens is None else f"{sft.pack_tokens:,}-token pack"
         kept = f"{sft.later_cold_start_frac:.0%} of " if later else ""
+        kept = f"what RL left of {kept}" if later and sft.later_cold_start_min_ratio else kept
         cold_start = f"{kept}the cold-start rows" if recipe.data.has_cold_start else ""
         rows = " and ".join(filter(None, (cold_start, "all harvests" if self.harvests else "")))
         return f"{epochs_words(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step"
@@ -54,8 +62,9 @@ class SftStage(Stage[SftResult]):
         return SftResult(policy=PolicyState(version, directory.path / "policy", directory.name))
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int | None:
-        if recipe.sft.pack_tokens is not None:
-            return None  # known when the rows are tokenised
+        selects = self.round_index and recipe.sft.later_cold_start_min_ratio is not None
+        if recipe.sft.pack_tokens is not None or selects:
+            return None  # known when the rows are tokenised, and when they are chosen
         kept = cold_start_rows(data.cold_start, recipe, self.round_index)
         num_harvested = sum(harvest.num_kept for harvest in self.harvests)
         return num_sft_steps(recipe.sft, rows_seen(recipe.sft, self.round_index, len(kept) + num_harvested))
@@ -68,9 +77,13 @@ class SftStage(Stage[SftResult]):
         config, trainer = context.recipe.sft, context.engines.trainer
         context.engines.invalidate()
         with context.watch("encode"):
-            rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
-            rows += [row for harvest in self.harvests for row in load_sft_rows(str(harvest.rows))]
             encoder = PromptEncoder(context.engines.base.hub, context.recipe.sampler.chat_template_kwargs)
+            rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
+        if self.round_index and config.later_cold_start_min_ratio is not None:
+            with context.watch("select"):
+                rows = self._left_by_rl(context, rows, encoder)
+        with context.watch("encode"):
+            rows += [row for harvest in self.harvests for row in load_sft_rows(str(harvest.rows))]
             sequences, num_dropped = sft_sequences(
                 rows, encoder, max_tokens=context.recipe.sampler.max_model_len
             )
@@ -99,6 +112,16 @@ class SftStage(Stage[SftResult]):
             final_loss=loss,
             proof=proof,
         )
+
+    def _left_by_rl(self, context: StageContext, rows: list[SftRow], encoder: PromptEncoder) -> list[SftRow]:
+        """Raises: BadInput where the program did not say which policy the cold start had left."""
+        if self.cold_started is None:
+            raise BadInput("sft.later_cold_start_min_ratio needs SftStage(..., cold_started=policy)")
+        trainer, recipe = context.engines.trainer, context.recipe
+        trainer.load_reference(self.cold_started.hub)
+        min_ratio = recipe.sft.later_cold_start_min_ratio
+        assert min_ratio is not None
+        return rows_left_by_rl(trainer, rows, encoder, recipe.sampler.max_model_len, min_ratio)
 
     def _train(
         self, context: StageContext, sequences: Sequence[TokenSequence], checkpoint: StageCheckpoint
@@ -138,14 +161,6 @@ class SftStage(Stage[SftResult]):
 
     def summary(self, result: SftResult) -> str:
         return f"loss {result.final_loss:.3f} on {counted(sum(result.num_rows.values()), 'row')}"
-
-
-def cold_start_rows(rows: Sequence[SftRow], recipe: Recipe, round_index: int) -> list[SftRow]:
-    """All cold-start rows in the first round; later the share that the recipe keeps, drawn anew each round."""
-    if not round_index or recipe.sft.later_cold_start_frac == 1.0:
-        return list(rows)
-    num_kept = round(recipe.sft.later_cold_start_frac * len(rows))
-    return random.Random(f"{recipe.seed} cold start round {round_index}").sample(list(rows), num_kept)
 
 
 def rows_seen(config: SftConfig, round_index: int, num_rows: int) -> int:

@@ -273,6 +273,21 @@ def test_a_program_that_is_done_reads_no_data_and_makes_no_engines(
     assert summary["status"] == "complete" and [one.stage for one in results_of(run.path)] == names
 
 
+def test_later_rounds_ask_the_policy_of_the_first_sft_what_rl_has_left(
+    new_run: Callable[..., RunDirectory],
+) -> None:
+    asked: list[str] = []
+
+    class Spy(FakeTrainer):
+        def load_reference(self, directory: Path) -> None:
+            asked.append(directory.parent.name)
+
+    three = ["sft.later_cold_start_min_ratio=0.2", "sft.start_from=previous", "program.rounds=3"]
+    stages = run_whole(recipe_of(*EASY, *three), new_run(), trainer=Spy())
+    assert [name for name in stages if "sft" in name] == ["02-sft-r0", "07-sft-r1", "12-sft-r2"]
+    assert asked == ["02-sft-r0", "02-sft-r0"]
+
+
 def train_alone(run: Runner) -> None:
     run(SftStage(), run(PrepareStage()).policy)
 
