@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,12 @@ def test_one_pair_has_no_interval() -> None:
 def test_nothing_runs_where_all_records_are_there_or_an_arm_is_unknown(tmp_path: Path) -> None:
     for one in RECORDS:
         one.save(tmp_path)
-    asked = {"seeds": [1, 2], "num_rollouts": 25088, "overrides": [], "display": ProgressDisplay()}
+    asked: dict[str, Any] = {
+        "seeds": [1, 2],
+        "num_rollouts": 25088,
+        "overrides": [],
+        "display": ProgressDisplay(),
+    }
     run_rounds(Path("no/demo"), tmp_path / "out", tmp_path, arms=[GO_ON, OTHER], **asked)
     assert not (tmp_path / "out").exists()
     with pytest.raises(BadInput, match="RL goes on"):
