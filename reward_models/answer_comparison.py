@@ -25,6 +25,9 @@ class AnswerComparison:
     prompt: Prompt
     first: FinalAnswer
     second: FinalAnswer
+    against_reference: bool = (
+        False  # `second` is the prompt's: a judge that needs no second may leave it aside
+    )
 
     def swapped(self) -> AnswerComparison:
         """The same two answers in the other order."""
@@ -51,9 +54,9 @@ class AnswerComparison:
         )
 
 
-def indicator_token_ids(tokenizer: Any) -> tuple[int, int]:
+def indicator_token_ids(tokenizer: Any, words: tuple[str, str] = INDICATORS) -> tuple[int, int]:
     """The tokens a judge answers with. Raises: BadInput where one is not a single token of its own."""
-    ids = [tokenizer.encode(word, add_special_tokens=False) for word in INDICATORS]
+    ids = [tokenizer.encode(word, add_special_tokens=False) for word in words]
     if any(len(one) != 1 for one in ids) or ids[0] == ids[1]:
-        raise BadInput(f"the reward model's tokenizer has no single tokens for {' and '.join(INDICATORS)}")
+        raise BadInput(f"the reward model's tokenizer has no single tokens for {' and '.join(words)}")
     return ids[0][0], ids[1][0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from reward_models.thought_tags import holds_thought
 from sampler.atomic_file import written_whole
 from sampler.data.prompt_messages import checked_text
 from sampler.data.prompt_reader import PromptReader
@@ -34,10 +34,9 @@ PREFERENCE_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("answers", pa.list_(pa.string())),
     ("grades", pa.list_(pa.int64())),
     ("preference_source", pa.string()),  # `source` is the prompt's
+    ("met", pa.string()),  # JSON: a mapping for each answer
 )
 OWN_COLUMNS = tuple(name for name, _ in PREFERENCE_FIELDS[len(PROMPT_FIELDS) :])
-
-_THOUGHT_TAG = re.compile(r"[<◁]\s{0,8}/?\s{0,8}think(?:ing)?\s{0,8}[>▷]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,15 @@ class PreferenceList:
     answers: tuple[FinalAnswer, ...]
     grades: tuple[int, ...]
     source: str = ""
+    met: tuple[
+        Mapping[str, bool], ...
+    ] = ()  # of each answer the criteria of a rubric that are known, by name
 
     def __post_init__(self) -> None:
         _check_reference(self.prompt.reference_text)
         _check_answers(self.answers)
         _check_grades(self.grades, self.answers)
+        _check_met(self.met, self.answers)
 
     def pairs(self) -> Iterator[tuple[FinalAnswer, FinalAnswer, int]]:
         """(better, worse, difference of their grades) for all pairs of different grade, in list order."""
@@ -72,11 +75,6 @@ class PreferenceList:
                 yield one, other, grade - other_grade
             elif other_grade > grade:
                 yield other, one, other_grade - grade
-
-
-def holds_thought(text: str) -> bool:
-    """Whether a thought's tag stands in the text: such a text must not reach a judge."""
-    return _THOUGHT_TAG.search(text) is not None
 
 
 def save_preferences(path: str | os.PathLike[str], lists: Sequence[PreferenceList]) -> Path:
@@ -94,6 +92,7 @@ def _columns(lists: Sequence[PreferenceList]) -> dict[str, list[Any]]:
         "answers": [[answer.text for answer in one.answers] for one in lists],
         "grades": [list(one.grades) for one in lists],
         "preference_source": [one.source for one in lists],
+        "met": [json.dumps([dict(of) for of in one.met]) if one.met else None for one in lists],
     }
 
 
@@ -152,7 +151,15 @@ def _preference_list(row: DatasetRow, prompt: Prompt, columns: Mapping[str, str]
         source = row.values.get(columns["preference_source"])
         if source is not None and not isinstance(source, str):
             raise BadInput(f"expected text, got {type(source).__name__}")
-    return PreferenceList(prompt, answers, grades, checked_text(source or ""))
+    with _at(row, columns["met"]):
+        met = row.values.get(columns["met"])
+        try:
+            met = json.loads(met) if isinstance(met, str) else met
+        except (ValueError, RecursionError):
+            raise BadInput("not valid JSON") from None
+        truths = tuple(map(_known, met)) if isinstance(met, list) else met or ()
+        _check_met(truths, answers)
+    return PreferenceList(prompt, answers, grades, checked_text(source or ""), truths)
 
 
 def _listed(row: DatasetRow, column: str, what: str) -> list[Any]:
@@ -191,6 +198,21 @@ def _check_grades(grades: Sequence[Any], answers: Sequence[FinalAnswer]) -> None
     for answer, grade in zip(answers, grades, strict=True):
         if grade_of.setdefault(answer.text, grade) != grade:
             raise BadInput(f"the same answer has grades {grade_of[answer.text]} and {grade}")
+
+
+def _known(met: Any) -> Any:
+    """Without what a typed column fills in for what is not said."""
+    return {name: said for name, said in met.items() if said is not None} if isinstance(met, Mapping) else met
+
+
+def _check_met(met: Any, answers: Sequence[FinalAnswer]) -> None:
+    if not met:
+        return
+    sound = isinstance(met, tuple) and all(
+        isinstance(one, Mapping) and all(isinstance(said, bool) for said in one.values()) for one in met
+    )
+    if not sound or len(met) != len(answers):
+        raise BadInput("expected for each answer a mapping of criterion to true or false")
 
 
 def _check_reference(reference: str) -> None:

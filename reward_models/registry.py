@@ -1,4 +1,4 @@
-"""Reward models by name that need no checkpoint: the built-in line, the entry-point group `hone.reward_models`, or
+"""Reward models by name that need no checkpoint: the built-in lines, the entry-point group `hone.reward_models`, or
 `package.module:Class`. One with a checkpoint is trained and served (`reward_models.serving`)."""
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from verifiers.plug_in import load_object, plug_in_path, plug_ins
 
 ENTRY_POINT_GROUP = "hone.reward_models"
 
-BUILT_IN = {"endpoint": "reward_models.endpoint_judge:EndpointJudge"}
+BUILT_IN = {
+    "endpoint": "reward_models.endpoint_judge:EndpointJudge",
+    "rubric": "reward_models.rubric_judge:endpoint_rubric",
+}
 
 
 def load_reward_model(name: str, options: Mapping[str, Any]) -> RewardModel:

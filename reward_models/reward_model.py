@@ -8,6 +8,7 @@ from typing import Protocol
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
+from reward_models.thought_tags import holds_thought
 from sampler.chat_text import escaped
 
 
@@ -26,6 +27,18 @@ def without_asking(comparison: AnswerComparison) -> Score | None:
     if first == second:
         return Score.scored(0.5, reason="neither answer is sound")
     return Score.scored(float(first), reason=f"the {'second' if first else 'first'} answer is not sound")
+
+
+def unaskable(comparison: AnswerComparison) -> Score | None:
+    """What needs no judge: an answer that is not sound loses; a thought's tags, or nothing to show, is an error."""
+    answers = (comparison.first, comparison.second)
+    if not all(answer.ok for answer in answers):
+        return Score.scored((1 + answers[0].ok - answers[1].ok) / 2, reason="an answer is not sound")
+    if any(holds_thought(answer.text) for answer in answers):
+        return Score.failed("an answer or its reference holds a thought's tags, which no judge may see")
+    if not all(answer.text.strip() for answer in answers):
+        return Score.failed("an answer or its reference is empty")
+    return None
 
 
 def escape_control_tokens(comparison: AnswerComparison, control_tokens: Sequence[str]) -> AnswerComparison:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
@@ -71,9 +72,7 @@ class ScoringService:
             f"{index}/{comparison.comparison_id}": comparison for index, (comparison, _) in enumerate(batch)
         }
         try:
-            scores = self._compare(
-                [AnswerComparison(name, one.prompt, one.first, one.second) for name, one in named.items()]
-            )
+            scores = self._compare([replace(one, comparison_id=name) for name, one in named.items()])
         except Exception as why:  # noqa: BLE001 - the boundary where a plug-in model may fail
             return [Score.failed(f"the reward model raised {type(why).__name__}: {why}")] * len(batch)
         return [scores.get(name, Score.failed("the reward model gave no score")) for name in named]

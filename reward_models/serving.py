@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from reward_models.answer_comparison import indicator_token_ids
 from reward_models.pairwise import PairwiseRewardModel
-from reward_models.preference import holds_thought
+from reward_models.reward_model import RewardModel
+from reward_models.rubric import MET, Rubric
+from reward_models.rubric_judge import RubricJudge, ServedAsker
 from reward_models.scalar import ScalarRewardModel
+from reward_models.thought_tags import holds_thought
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head, load_value_head
 from sampler.chat_text import control_tokens
 from sampler.vllm_pool.pool import SamplerPool
@@ -27,16 +30,24 @@ WEIGHTS_INDEX = "model.safetensors.index.json"
 
 @contextmanager
 def served(
-    path: Path, sampler: SamplerConfig, log_dir: Path
-) -> Iterator[PairwiseRewardModel | ScalarRewardModel]:
-    """Ray must be running. Raises: BadInput for a checkpoint that cannot be served."""
+    path: Path, sampler: SamplerConfig, log_dir: Path, rubric: Rubric | None = None
+) -> Iterator[RewardModel]:
+    """Ray must be running. With a ``rubric`` it is asked about criteria. Raises: BadInput where that cannot be."""
     from transformers import AutoTokenizer
 
     if not (path / "config.json").is_file():
         raise BadInput(f"judging.reward_model.path={path} is no checkpoint directory in the hub layout")
     tokenizer = AutoTokenizer.from_pretrained(path)
     never_obeyed = control_tokens_of(tokenizer)
-    if has_value_head(path):
+    if rubric is not None:
+        if has_value_head(path):
+            raise BadInput(
+                f"{path} has a {VALUE_HEAD_FILE}: a scalar reward model answers no criterion of a rubric"
+            )
+        met_ids = indicator_token_ids(tokenizer, MET)
+        with SamplerPool(path, sampler, log_dir) as pool:
+            yield RubricJudge(ServedAsker(pool, met_ids, control_tokens=never_obeyed), rubric)
+    elif has_value_head(path):
         head = checked_head(path)
         with SamplerPool(path, sampler, log_dir, pooling=True) as pool:
             yield ScalarRewardModel(pool, head, control_tokens=never_obeyed)

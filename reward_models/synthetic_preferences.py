@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from reward_models.preference import PreferenceList, holds_thought
+from reward_models.preference import PreferenceList
+from reward_models.thought_tags import holds_thought
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput

@@ -30,8 +30,9 @@ class Prompt:
 
     `messages` go to a chat template as they are; the n-th `{"type": "image"}` part stands for `images[n]`, the n-th
     `{"type": "video"}` part for `videos[n]`. A prompt names them by hash; they are read when an engine needs them. The
-    first tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged; the
-    policy never sees them. A reference is text, or where a verifier asks for more a list or a mapping of plain JSON.
+    first tag is the question type. `verifier`, `verifier_options` and `reference` say how a final answer is judged (of
+    a prompt without a verifier the option `rubric` may); the policy never sees them. A reference is text, or where a
+    verifier asks for more a list or a mapping of plain JSON.
     """
 
     prompt_id: str

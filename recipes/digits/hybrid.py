@@ -69,6 +69,23 @@ def falsified(num_digits: int, grade: int, rng: random.Random) -> str:
     return told(range(rng.choice([other for other in NUM_DIGITS if other != num_digits])), grade)
 
 
+def truths(description: str, num_digits: int) -> dict[str, bool]:
+    """Which criteria of `digits_rubric_cpu` a description meets, of a picture with so many digits.
+
+    >>> truths("three digits: top left and top right.", 2)
+    {'true': False, 'counts': True, 'complete': True}
+    """
+    named = {cell for cell, name in enumerate(CELL_NAMES) if name in description}
+    counted = [COUNT_WORDS.index(word) for word in COUNT_WORDS if f"{word} digits:" in description]
+    there = set(range(num_digits))
+    says_all = description.startswith("The digits are") or bool(counted)
+    return {
+        "true": counted in ([], [num_digits]) and (named == there if says_all else named <= there),
+        "counts": bool(counted),
+        "complete": named >= there,
+    }
+
+
 def ask_for_description(picture: DigitPicture, grade: int, rng: random.Random) -> DigitQuestion:
     """The question in a random wording, with a description of that grade as reference and solution."""
     solution = describe(len(picture.digits), grade, rng)
@@ -143,7 +160,8 @@ class Descriptions:
                 grades = tuple(range(COMPLETE, FALSE - 1, -1))
                 texts = [describe(num_digits, grade, self.rng) for grade in grades]
             answers = tuple(map(FinalAnswer, texts))
-            lists.append(PreferenceList(prompt_of(picture, question), answers, grades, "descriptions"))
+            met = tuple(truths(text, num_digits) for text in texts)
+            lists.append(PreferenceList(prompt_of(picture, question), answers, grades, "descriptions", met))
         return lists
 
     def _picture(self) -> DigitPicture:

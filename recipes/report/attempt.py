@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from recipes.report.curve import short_number
+from reward_models.rubric import PART
 from reward_models.score import PARITY_TOLERANCE
 
 Outcome = Literal["right", "wrong", "won", "even", "lost", "unjudged"]
@@ -57,6 +58,10 @@ class ShownScore:
         """ "0.93 against the reference; shown first 0.95, shown second 0.91"."""
         if self.probability is None:
             return ""
+        met = {name.removeprefix(PART): part for name, part in self.parts.items() if name.startswith(PART)}
+        if met:
+            criteria = ", ".join(f"{name} {probability_words(part)}" for name, part in met.items())
+            return f"{probability_words(self.probability)} by its rubric: {criteria}"
         words = f"{probability_words(self.probability)} against the reference"
         if {"as_first", "as_second"} <= self.parts.keys():
             first, second = (probability_words(self.parts[name]) for name in ("as_first", "as_second"))

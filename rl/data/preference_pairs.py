@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,7 +13,9 @@ import numpy as np
 
 from reward_models.answer_comparison import INDICATORS, AnswerComparison
 from reward_models.preference import PreferenceList
+from reward_models.rubric import MET, PART, Rubric
 from reward_models.scalar import answered
+from reward_models.score import Score
 from rl.data.batch import Batch
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.token_sequence import Ints, TokenSequence
@@ -65,6 +67,51 @@ def comparison_rows(comparisons: Sequence[AnswerComparison]) -> list[SftRow]:
     ]
 
 
+def criterion_rows(lists: Sequence[PreferenceList], rubric: Rubric) -> list[SftRow]:
+    """Each criterion of an answer whose truth is known, with the reply that is right; one that sees the reference in
+    both orders."""
+    return [
+        SftRow(
+            criterion.query(
+                f"{name}/{criterion.name}/{turned}", one.prompt, answer, reference_first=turned
+            ).to_prompt(),
+            MET[not met[criterion.name]],
+        )
+        for name, one, answer, met in _judged_answers(lists)
+        for criterion in rubric.criteria(one.prompt)
+        if criterion.name in met
+        for turned in ((False, True) if "reference" in criterion.sees else (False,))
+    ]
+
+
+def criterion_truths(lists: Sequence[PreferenceList]) -> list[tuple[AnswerComparison, Mapping[str, bool]]]:
+    """Every answer of which something is known, to be judged by itself, and what is so of it."""
+    return [
+        (AnswerComparison(name, one.prompt, answer, FinalAnswer(one.prompt.reference_text), True), met)
+        for name, one, answer, met in _judged_answers(lists)
+    ]
+
+
+def agreement(scores: Sequence[Score], truths: Sequence[Mapping[str, bool]]) -> float | None:
+    """Share of the known criteria that a judge sees as they are; None where it judged none."""
+    right = [
+        (score.parts[f"{PART}{name}"] >= 0.5) == is_so
+        for score, met in zip(scores, truths, strict=True)
+        if score.judged
+        for name, is_so in met.items()
+        if f"{PART}{name}" in score.parts
+    ]
+    return sum(right) / len(right) if right else None
+
+
+def _judged_answers(
+    lists: Sequence[PreferenceList],
+) -> Iterator[tuple[str, PreferenceList, FinalAnswer, Mapping[str, bool]]]:
+    for number, one in enumerate(lists):
+        for index, (answer, met) in enumerate(zip(one.answers, one.met, strict=False)):
+            yield f"list-{number}-answer-{index}", one, answer, met
+
+
 def _renamed(comparison: AnswerComparison) -> AnswerComparison:
     return dataclasses.replace(comparison, comparison_id=f"{comparison.comparison_id}-swapped")
 
@@ -78,6 +125,12 @@ def training_of(recipe: Recipe) -> RewardTrainingConfig:
     """How the run trains its reward model."""
     assert recipe.judging.reward_model is not None and recipe.judging.reward_model.training is not None
     return recipe.judging.reward_model.training
+
+
+def rubric_of(recipe: Recipe) -> Rubric:
+    """By which the run's reward model judges."""
+    assert recipe.judging.reward_model is not None and recipe.judging.reward_model.rubric is not None
+    return recipe.judging.reward_model.rubric.rubric
 
 
 @dataclass(frozen=True, eq=False)

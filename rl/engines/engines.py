@@ -179,7 +179,7 @@ class Engines:
             self._scorer = self._stack.enter_context(asking(config))
         elif self.reward_model is not None:
             self._start_ray({"judge"})
-            self._scorer = self._stack.enter_context(scoring(self.reward_model, config.sampler, self.log_dir))
+            self._scorer = self._stack.enter_context(scoring(self.reward_model, config, self.log_dir))
 
     def _connect(self) -> None:
         """Once both are there: nothing is trained or sampled before they are proven to compute the same."""

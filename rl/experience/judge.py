@@ -21,7 +21,6 @@ from rl.recipe.judging_config import JudgingConfig, RewardModelConfig
 from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
-from sampler.vllm_pool.sampler_config import SamplerConfig
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.errors import BadInput, HoneError, near_name
@@ -74,6 +73,8 @@ class Judge:
         self.thinking_tags = thinking_tags
         self._scorer = scorer
         self._service = verifier_service(config)
+        asked = config.reward_model.rubric if config.reward_model is not None else None
+        self._rubric = None if asked is None else asked.rubric
 
     def __enter__(self) -> Judge:
         return self
@@ -113,7 +114,9 @@ class Judge:
                     f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
                     "reward model: nothing can judge it"
                 )
-            if not prompt.reference:
+            if self._rubric is not None:
+                self._rubric.criteria(prompt)
+            elif not prompt.reference:
                 raise BadInput(
                     f"prompt {prompt.prompt_id} ({prompt.kind}) has no reference for the reward model to compare with"
                 )
@@ -143,7 +146,9 @@ class Judge:
         if prompt.verifier is None:
             assert self._scorer is not None, "check() comes before judge()"
             return self._scorer.submit(
-                AnswerComparison(rollout_id, prompt, answer, FinalAnswer(prompt.reference_text))
+                AnswerComparison(
+                    rollout_id, prompt, answer, FinalAnswer(prompt.reference_text), against_reference=True
+                )
             )
         return self._service.submit(
             Case(rollout_id, prompt.verifier, prompt.verifier_options, prompt.reference, answer)
@@ -228,9 +233,13 @@ def reward_model_path(config: JudgingConfig, run_path: Path) -> Path | None:
 
 
 @contextmanager
-def scoring(path: Path, sampler: SamplerConfig, log_dir: Path) -> Iterator[ScoringService]:
+def scoring(path: Path, config: RewardModelConfig, log_dir: Path) -> Iterator[ScoringService]:
     """The reward model at ``path``, asked in the background."""
-    with served(path, sampler, log_dir / "reward-model") as model, ScoringService(model.compare) as service:
+    rubric = None if config.rubric is None else config.rubric.rubric
+    with (
+        served(path, config.sampler, log_dir / "reward-model", rubric) as model,
+        ScoringService(model.compare) as service,
+    ):
         yield service
 
 
@@ -252,8 +261,10 @@ def asked_model(config: RewardModelConfig) -> RewardModel:
     if config.endpoint is None:
         assert config.name is not None, "the others have a checkpoint"
         return load_reward_model(config.name, config.options)
-    options = config.endpoint.model_dump(exclude={"url"})
-    return load_reward_model("endpoint", {"base_url": config.endpoint.url, **options})
+    options = {"base_url": config.endpoint.url, **config.endpoint.model_dump(exclude={"url"})}
+    if config.rubric is None:
+        return load_reward_model("endpoint", options)
+    return load_reward_model("rubric", {**options, "criteria": config.rubric.criteria})
 
 
 def require_reward_model(path: Path, named: str) -> None:

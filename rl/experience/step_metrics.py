@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reward_models.rubric import PART
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.losses import explained_variance
 from rl.data.batch import Batch
@@ -51,6 +52,7 @@ def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict
         / len(judged),
         **_learnt_metrics(judged),
         **_reward_by_type(judged),
+        **criterion_metrics(judged),
         **kind_metrics(judged),
     }
 
@@ -158,6 +160,16 @@ def _reward_by_type(judged: Sequence[JudgedRollout]) -> dict[str, float]:
         if one.reward.value is not None:
             rewards.setdefault(one.prompt.question_type, []).append(one.reward.value)
     return {f"rollout/reward_{name}_mean": float(np.mean(values)) for name, values in sorted(rewards.items())}
+
+
+def criterion_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:
+    """``rubric/*_met_mean``: of each criterion the mean probability that it is met."""
+    met: dict[str, list[float]] = {}
+    for one in judged:
+        for name, value in one.reward.score.parts.items() if one.reward.score is not None else ():
+            if name.startswith(PART):
+                met.setdefault(name, []).append(value)
+    return {f"{name}_met_mean": float(np.mean(values)) for name, values in sorted(met.items())}
 
 
 @dataclass(frozen=True)

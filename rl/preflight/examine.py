@@ -27,6 +27,7 @@ from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.environment import check_environment
 from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
 from rl.preflight.pictures import pictures_in_prompts
+from rl.preflight.rubric import asked_of, check_probes
 from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
@@ -115,7 +116,10 @@ def check_engines(recipe: Recipe, engines: Engines, data: RunData) -> Iterator[C
     yield Check("pictures reach the sampler", partial(_pictures_matter, engines, data.heldout))
     yield Check("sampler and encoder tokenise alike", partial(_same_tokens, engines, data.heldout))
     yield Check("responses can be judged", partial(_judged, recipe, engines, data.heldout))
-    if engines.judge.has_reward_model:
+    judge = recipe.judging.reward_model
+    if engines.judge.has_reward_model and judge is not None and judge.rubric is not None:
+        yield from check_probes(judge, engines, data.heldout)
+    elif engines.judge.has_reward_model:
         yield Check(POSITION_BIAS, partial(position_bias, recipe, engines, data.heldout))
 
 
@@ -199,7 +203,9 @@ def _comparisons(
     recipe: Recipe, encoder: PromptEncoder, model: Path | None, prompts: Sequence[Prompt]
 ) -> Finding:
     """By the tokenizer of the reward model, which is the policy's where the run trains it."""
-    general = [one for one in prompts if one.verifier is None and one.reference][:SAMPLE]
+    config = recipe.judging.reward_model
+    asked_by = config.rubric.rubric if config is not None and config.rubric is not None else None
+    general = [one for one in prompts if one.verifier is None and (one.reference or asked_by)][:SAMPLE]
     if not general:
         return Finding("ok", "no general prompts to compare answers of")
     if model is not None:
@@ -210,6 +216,8 @@ def _comparisons(
         else AnswerComparison("", one, FinalAnswer(""), FinalAnswer(one.reference_text)).to_prompt()
         for one in general
     ]
+    if asked_by is not None:
+        asked = asked_of(asked_by, general)
     return measured_comparison_room(recipe, max(len(encoder(one)) for one in asked))
 
 

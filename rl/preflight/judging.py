@@ -14,6 +14,7 @@ from rl.algorithm.reward_shaping import reward_range
 from rl.data.preference_pairs import training_of
 from rl.data.run_data import RunData
 from rl.preflight.check import Check, Finding, some_of
+from rl.preflight.rubric import without_criteria
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import CriticResult, RewardModelResult, result_of
@@ -95,7 +96,15 @@ def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
             "give judging.reward_model.path=CHECKPOINT, or .training with data, or .endpoint; "
             f"{_places(data, general)}",
         )
-    bare = [prompt for prompt in general if not prompt.reference]
+    asked = recipe.judging.reward_model.rubric if recipe.judging.reward_model is not None else None
+    if asked is not None and (unjudged := without_criteria(asked.rubric, general)):
+        why = unjudged[0][1]
+        return Finding(
+            "failed",
+            f"{counted(len(unjudged), 'general prompt')} that the rubric cannot judge, the first because {why}; "
+            f"{_places(data, [prompt for prompt, _ in unjudged])}",
+        )
+    bare = [prompt for prompt in general if not prompt.reference and asked is None]
     if bare:
         return Finding(
             "failed",

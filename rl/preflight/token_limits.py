@@ -41,9 +41,11 @@ def measured_comparison_room(recipe: Recipe, longest: int) -> Finding:
 
 
 def reads_one_answer(recipe: Recipe) -> bool:
-    """Whether the reward model is scalar, as far as the recipe and the checkpoint it names can tell."""
+    """Whether it is scalar, or its rubric shows no reference, as far as the recipe and its checkpoint tell."""
     config = recipe.judging.reward_model
     assert config is not None
+    if config.rubric is not None:
+        return not any("reference" in one.sees for of in config.rubric.rubric.by_type.values() for one in of)
     if config.training is not None:
         return config.training.kind == "scalar"
     return config.path is not None and has_value_head(Path(config.path))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from reward_models.rubric import Rubric
 from rl.recipe.data_config import PreferenceDataConfig
 from rl.recipe.section import Section
 from rl.recipe.trainer_config import ScheduleConfig
 from sampler.vllm_pool.sampler_config import SamplerConfig
 
-RewardModelKind = Literal["pairwise", "scalar"]
+RewardModelKind = Literal["pairwise", "scalar", "rubric"]
 
 
 class RewardTrainingConfig(Section):
@@ -19,7 +20,8 @@ class RewardTrainingConfig(Section):
 
     kind: RewardModelKind = Field(
         "pairwise",
-        description="pairwise: asked which of two answers is better; scalar: a Bradley-Terry score for each answer",
+        description="pairwise: asked which of two answers is better; scalar: a Bradley-Terry score for each answer; "
+        "rubric: asked whether a criterion is met, learnt from the column `met`",
     )
     data: PreferenceDataConfig
     epochs: float = Field(1.0, gt=0, description="passes over the pairs")
@@ -47,6 +49,33 @@ class EndpointConfig(Section):
     )
 
 
+class RubricConfig(Section):
+    """Criteria by which a reward model judges one answer, one criterion a question."""
+
+    criteria: dict[str, list[dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="by question type, else by kind: lists of {name, text, weight, must, sees}; a prompt's own, in "
+        "`verifier_options: {rubric: [...]}` of its row, go before them",
+    )
+    max_verbosity_gain: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="what an answer may gain by being said twice, in the mean; above it `hone doctor` fails",
+    )
+
+    @property
+    def rubric(self) -> Rubric:
+        """The criteria, read."""
+        return Rubric.of(self.criteria)
+
+    @field_validator("criteria")
+    @classmethod
+    def _sound(cls, given: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+        Rubric.of(given)
+        return given
+
+
 class RewardModelConfig(Section):
     """What judges general prompts: a checkpoint, of the kind that it is, on workers of its own; an
     endpoint; or code of the user's own."""
@@ -64,6 +93,10 @@ class RewardModelConfig(Section):
     options: dict[str, Any] = Field(
         default_factory=dict, description="what the one with that name is made with"
     )
+    rubric: RubricConfig | None = Field(
+        None,
+        description="of a checkpoint or an endpoint: asked about criteria, not which of two answers is better",
+    )
     sampler: SamplerConfig = SamplerConfig()
     max_position_bias_frac: float = Field(
         0.1,
@@ -76,6 +109,18 @@ class RewardModelConfig(Section):
     def has_checkpoint(self) -> bool:
         """Whether it is served on workers of its own."""
         return self.endpoint is None and self.name is None
+
+    @model_validator(mode="after")
+    def _rubric_is_asked(self) -> RewardModelConfig:
+        if self.rubric is not None and self.name is not None:
+            raise ValueError(
+                "reward_model.rubric is for .path, .training or .endpoint; one of your own has .options"
+            )
+        if self.training is not None and (self.training.kind == "rubric") != (self.rubric is not None):
+            raise ValueError(
+                "reward_model.training.kind=rubric and reward_model.rubric belong together: give both"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_origin(self) -> RewardModelConfig:

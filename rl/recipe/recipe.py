@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from rl.recipe.data_config import DataConfig
-from rl.recipe.judging_config import JudgingConfig, RewardModelConfig, RewardTrainingConfig
+from rl.recipe.judging_config import JudgingConfig, RewardModelConfig, RewardTrainingConfig, RubricConfig
 from rl.recipe.rl_config import CriticConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig, MetricsConfig, ProgramConfig, RayConfig, SyncConfig
 from rl.recipe.section import Section
@@ -67,6 +67,7 @@ class RewardRecipe(NamedRun, RewardTrainingConfig):
     model: ModelConfig = ModelConfig()
     trainer: TrainerConfig = TrainerConfig()
     sampler: SamplerConfig = Field(SamplerConfig(), description="the workers that serve it for the report")
+    rubric: RubricConfig | None = Field(None, description="the criteria of kind rubric")
     metrics: MetricsConfig = MetricsConfig()
     ray: RayConfig = RayConfig()
 
@@ -74,9 +75,10 @@ class RewardRecipe(NamedRun, RewardTrainingConfig):
         """The same as a run's recipe, of a program that only trains a reward model: there are no prompts."""
         fields = RewardTrainingConfig.model_fields
         training = RewardTrainingConfig(**{name: getattr(self, name) for name in fields})
+        judge = RewardModelConfig(training=training, sampler=self.sampler, rubric=self.rubric)
         shared = ("name", "seed", "run_dir", "model", "trainer", "sampler", "metrics", "ray")
         return Recipe.model_construct(
             data=DataConfig.model_construct(),
-            judging=JudgingConfig(reward_model=RewardModelConfig(training=training, sampler=self.sampler)),
+            judging=JudgingConfig(reward_model=judge),
             **{name: getattr(self, name) for name in shared},
         )

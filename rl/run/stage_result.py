@@ -173,6 +173,7 @@ class RewardModelResult(StageResult):
     num_dropped_too_long: int = 0
     final_loss: float = float("nan")
     report: PairReport | None = None
+    criteria_right_frac: float | None = None  # of a rubric: held-out criteria judged as they are
 
 
 class CriticResult(StageResult):

@@ -6,7 +6,14 @@ import math
 from typing import ClassVar
 
 from reward_models.preference_report import judged_pair, pair_report
-from rl.data.preference_pairs import better_first, training_of
+from rl.data.preference_pairs import (
+    agreement,
+    better_first,
+    criterion_rows,
+    criterion_truths,
+    rubric_of,
+    training_of,
+)
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
 from rl.engines.engines import EngineName
@@ -48,6 +55,8 @@ class RewardStage(Stage[RewardModelResult]):
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         config = training_of(recipe)
+        if config.kind == "rubric":
+            return num_reward_steps(config, len(criterion_rows(data.preferences["train"], rubric_of(recipe))))
         pairs = better_first(data.preferences["train"], config, seed=recipe.seed)
         return num_reward_steps(config, num_items_of(config.kind, len(pairs)))
 
@@ -68,6 +77,9 @@ class RewardStage(Stage[RewardModelResult]):
                 train,
                 PromptEncoder(context.engines.base.hub, serving.sampler.chat_template_kwargs),
                 max_tokens=serving.sampler.max_model_len,
+                rows=criterion_rows(context.data.preferences["train"], rubric_of(context.recipe))
+                if config.kind == "rubric"
+                else (),
             )
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
         loss = self.fit(context, objective, checkpoint)
@@ -82,7 +94,11 @@ class RewardStage(Stage[RewardModelResult]):
             scorer = context.engines.scorer
         assert scorer is not None
         with context.watch("judge"):
-            scores = [asked.result() for asked in [scorer.submit(one) for one in heldout]]
+            truths = criterion_truths(context.data.preferences["heldout"]) if config.kind == "rubric" else []
+            scores, known = (
+                [asked.result() for asked in [scorer.submit(one) for one in comparisons]]
+                for comparisons in (heldout, [one for one, _ in truths])
+            )
         report = pair_report(map(judged_pair, scores))
         if report.accuracy is None:
             raise HoneError(
@@ -94,6 +110,7 @@ class RewardStage(Stage[RewardModelResult]):
             num_dropped_too_long=objective.num_dropped,
             final_loss=loss,
             report=report,
+            criteria_right_frac=agreement(known, [met for _, met in truths]),
         )
 
     def fit(self, context: StageContext, objective: RewardObjective, checkpoint: StageCheckpoint) -> float:
@@ -122,7 +139,12 @@ class RewardStage(Stage[RewardModelResult]):
         return context.directory.metrics()[-1]["train/loss"]
 
     def summary(self, result: RewardModelResult) -> str:
-        return result.report.summary if result.report else f"loss {result.final_loss:.3f}"
+        if result.report is None:
+            return f"loss {result.final_loss:.3f}"
+        right = result.criteria_right_frac
+        return result.report.summary + (
+            "" if right is None else f"; {right:.1%} of the criteria judged as they are"
+        )
 
 
 def num_reward_steps(config: RewardTrainingConfig, num_items: int) -> int:

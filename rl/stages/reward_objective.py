@@ -19,6 +19,7 @@ from rl.data.sft_batches import sft_sequences
 from rl.data.token_sequence import Ints, TokenSequence
 from rl.recipe.judging_config import RewardModelKind
 from rl.trainer.export import export_critic, export_policy
+from sampler.data.sft_row import SftRow
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -54,14 +55,25 @@ class RewardObjective(Protocol):
 
 
 def reward_objective(
-    kind: RewardModelKind, pairs: Sequence[AnswerComparison], encoder: PromptEncoder, *, max_tokens: int
+    kind: RewardModelKind,
+    pairs: Sequence[AnswerComparison],
+    encoder: PromptEncoder,
+    *,
+    max_tokens: int,
+    rows: Sequence[SftRow] = (),
 ) -> RewardObjective:
-    """From pairs whose first answer is the better one. Raises: BadInput where all are longer than ``max_tokens``."""
+    """From pairs whose first answer is the better one, or of a rubric from ``rows``, its questions with the right
+    replies. Raises: BadInput where there are none, or all are longer than ``max_tokens``."""
     objective: RewardObjective
     if kind == "scalar":
         objective = ScalarObjective.of(pairs, encoder, max_tokens=max_tokens)
     else:
-        objective = PairwiseObjective(*sft_sequences(comparison_rows(pairs), encoder, max_tokens=max_tokens))
+        asked = rows if kind == "rubric" else comparison_rows(pairs)
+        objective = PairwiseObjective(*sft_sequences(asked, encoder, max_tokens=max_tokens))
+    if kind == "rubric" and not rows:
+        raise BadInput(
+            "no answer of the preferences says what it meets: a rubric learns from their column `met`"
+        )
     if not objective.num_items:
         raise BadInput(
             f"all {counted(objective.num_dropped, 'comparison')} longer than the reward model's "

@@ -179,7 +179,8 @@ class PromptReader:
             if kind == "verifiable" and self._needs_reference:
                 self._required(row, "verifier")
                 raise BadInput("no verifier is named")
-            return None, {}
+            own = self._options(row) or {}
+            return None, {"rubric": own["rubric"]} if "rubric" in own else {}
         options = self._options(row)
         if options is None:
             options = self._default_options if given in (None, self._default_verifier) else {}

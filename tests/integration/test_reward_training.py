@@ -29,10 +29,12 @@ from rl.data.run_data import RunData
 from rl.engines.engines import Engines
 from rl.families.family import load_family
 from rl.recipe.data_config import PreferenceDataConfig
+from rl.recipe.judging_config import RubricConfig
 from rl.recipe.recipe import RewardRecipe
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState
+from rl.run.run_record import results_of
+from rl.run.stage_result import PolicyState, RewardModelResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.reward_model import RewardStage
 from rl.stages.reward_objective import reward_objective
@@ -80,6 +82,29 @@ def test_trained_reported_and_not_done_twice(
     losses = [one["train/loss"] for one in metrics]
     assert losses[-1] < losses[0]
     assert ("reward_model/pair_accuracy_frac" in metrics[0]) == (kind == "scalar")
+    run.close()
+
+
+def test_a_rubric_is_learnt_and_its_agreement_reported(
+    ray_session: None, recipe: RewardRecipe, tmp_path: Path
+) -> None:
+    criteria = [
+        {"name": "counts", "text": "It counts."},
+        {"name": "true", "text": "So.", "sees": ["answer", "images"]},
+    ]
+    data = recipe.data.model_copy(update={"builder": "recipes.digits.hybrid:build_description_preferences"})
+    recipe = recipe.model_copy(
+        update={"kind": "rubric", "rubric": RubricConfig(criteria={"general": criteria}), "data": data}
+    )
+    run = RunDirectory(tmp_path / "run")
+    run.open("kind: rubric\n")
+    with ProgressDisplay(Console(quiet=True)) as display:
+        report = train_reward_model(recipe, run, display)
+    assert report.num_failed == 0 and report.one_at_a_time
+    (result,) = (one for one in results_of(run.path) if isinstance(one, RewardModelResult))
+    assert result.criteria_right_frac is not None and 0 < result.criteria_right_frac <= 1
+    losses = [one["train/loss"] for one in run.metrics.of_stage("01-reward-model-r0")]
+    assert losses[-1] < losses[0]
     run.close()
 
 

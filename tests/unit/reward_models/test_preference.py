@@ -39,6 +39,12 @@ LISTS = [
         TEXT_PROMPT, tuple(map(FinalAnswer, ("\\boxed{9}", "\\boxed{8}", "8"))), (5, 3, 1), "synthetic"
     ),
     PreferenceList(PICTURE_PROMPT, (FinalAnswer("red"), FinalAnswer("Ein Röt 红")), (2, 4)),
+    PreferenceList(
+        PICTURE_PROMPT,
+        (FinalAnswer("red"), FinalAnswer("blue")),
+        (4, 2),
+        met=({"true": True, "short": True}, {}),
+    ),
 ]
 ROW = {"messages": "3+5+1?", "reference": "9", "answers": ["\\boxed{9}", "8"], "grades": [5, 1]}
 
@@ -111,6 +117,10 @@ def test_columns_may_have_other_names(tmp_path):
         ({"grades": [6, 1]}, "grades", "from 1 to 5, got '6'"),
         ({"grades": [5.0, 1]}, "grades", "a whole number"),
         ({"grades": [5, True]}, "grades", "a whole number"),
+        ({"met": "{"}, "met", "not valid JSON"),
+        ({"met": [{"true": True}]}, "met", "for each answer a mapping of criterion to true or false"),
+        ({"met": [{"true": True}, {"true": "no"}]}, "met", "to true or false"),
+        ({"met": '{"true": true}'}, "met", "to true or false"),
         ({"preference_source": 3}, "preference_source", "expected text, got int"),
     ],
 )

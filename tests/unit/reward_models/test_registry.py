@@ -96,7 +96,11 @@ def test_it_judges_general_prompts(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("loner", {}, "unknown reward model 'loner'; did you mean 'longer'? (known: endpoint, longer; or"),
+        (
+            "loner",
+            {},
+            "unknown reward model 'loner'; did you mean 'longer'? (known: endpoint, rubric, longer; or",
+        ),
         ("outside_judges:Longest", {}, "cannot be imported from 'outside_judges:Longest'"),
         ("longer", {"certain": 1}, "unexpected keyword argument 'certain'"),
         ("longer", {"certainty": 2}, "reward model 'longer': certainty must be in [0.5, 1], got 2"),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rl.engines.engines import Engines
+from rl.experience.judge import Judge
+from rl.experience.step_metrics import criterion_metrics
 from rl.preflight.environment import check_environment
+from rl.recipe.judging_config import RubricConfig
 from rl.recipe.recipe import Recipe
 from rl.run.stage_result import PolicyState
 from sampler.rollout import RolloutGroup
@@ -63,6 +67,63 @@ def test_a_recipe_s_endpoint_judges_general_prompts(
     assert [body["model"] for body in server.bodies] == ["judge-vl"] * 2
     assert {headers["Authorization"] for headers in server.headers} == {"Bearer sk-1"}
     assert "secret" not in repr(server.bodies)
+
+
+def test_a_recipe_s_rubric_is_asked_of_its_endpoint_and_its_parts_reach_the_figures(
+    chat_server: Callable[..., Any],
+    prompt: Callable[..., Any],
+    rollout: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv(KEY_ENV, "sk-1")
+    server = chat_server(
+        lambda body, number: (200, {"choices": [{"message": {"content": str(int("nine." in repr(body)))}}]})
+    )
+    made = recipe(server.url)
+    criteria = {
+        "general": [{"name": "nine", "text": "It says nine."}, {"name": "ten", "text": "Ten?", "weight": 3}]
+    }
+    assert made.judging.reward_model is not None
+    asked = made.judging.reward_model.model_copy(update={"rubric": RubricConfig(criteria=criteria)})
+    made = made.model_copy(update={"judging": made.judging.model_copy(update={"reward_model": asked})})
+    reward, why = judged(made, prompt, rollout, tmp_path)
+    assert (reward.value, why) == (0.25, "")
+    assert reward.parts == {"format": 1.0, "rubric/nine": 1.0, "rubric/ten": 0.0}
+    assert len(server.bodies) == 2 and "secret" not in repr(server.bodies)
+    assert criterion_metrics([SimpleNamespace(reward=reward)] * 2) == {  # type: ignore[list-item]
+        "rubric/nine_met_mean": 1.0,
+        "rubric/ten_met_mean": 0.0,
+    }
+
+
+def test_a_prompt_without_criteria_is_said_before_the_run(prompt: Callable[..., Any]) -> None:
+    made = recipe("http://h/v1", api_key_env=None)
+    assert made.judging.reward_model is not None
+    config = made.judging.model_copy(
+        update={"reward_model": made.judging.reward_model.model_copy(update={"rubric": RubricConfig()})}
+    )
+    with Judge(config, scorer=SimpleNamespace()) as judge:  # type: ignore[arg-type]
+        with pytest.raises(BadInput, match="neither its row nor the recipe has criteria"):
+            judge.check([general(prompt, "g")])
+        own = {"rubric": [{"name": "nine", "text": "It says nine."}]}
+        judge.check([replace(general(prompt, "g"), reference="", verifier_options=own)])
+
+
+@pytest.mark.parametrize(
+    ("reward_model", "message"),
+    [
+        ({"name": "a:b", "rubric": {}}, "one of your own has .options"),
+        ({"path": "x", "rubric": {"criteria": {"general": []}}}, "a rubric is a list of criteria"),
+        ({"training": {"data": {"builder": "a:b"}}, "rubric": {}}, "belong together"),
+        ({"training": {"data": {"builder": "a:b"}, "kind": "rubric"}}, "belong together"),
+    ],
+)
+def test_rubrics_that_do_not_fit_are_refused(reward_model: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recipe.model_validate(
+            {"name": "x", "data": {"builder": "a:b"}, "judging": {"reward_model": reward_model}}
+        )
 
 
 @pytest.mark.parametrize("reply", [lambda body, number: (500, b"down"), says("both are fine")])

@@ -200,6 +200,8 @@ def test_a_score_in_words() -> None:
         "just under 0.50",
         "1.00",
     ]
+    rubric = ShownScore.from_row({**row, "score_parts": '{"rubric/true": 1.0, "rubric/short": 0.86}'})
+    assert rubric is not None and rubric.words == "0.93 by its rubric: true 1.00, short 0.86"
     assert ShownScore.from_row({"score_status": None}) is None
 
 
