@@ -89,7 +89,7 @@ def _not_letters(name: str) -> bool:
 def _phrase(text: str) -> bool:
     """Words of a counted noun or a unit."""
     words = text.split()
-    if len(words) > _MAX_WORDS or not all(_WORD.fullmatch(word.strip(",'\"*_()")) for word in words):
+    if not 0 < len(words) <= _MAX_WORDS or not all(_WORD.fullmatch(word.strip(",'\"*_()")) for word in words):
         return False
     plain = [word.strip(",.'\"*_()").casefold() for word in words]
     first = plain[0]
