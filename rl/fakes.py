@@ -189,13 +189,18 @@ class FakeHeldBatch:
     def __init__(self, trainer: FakeTrainer, batch: Batch, steps: Sequence[Sequence[int]]) -> None:
         self.trainer, self.batch, self.steps = trainer, batch, steps
 
-    def logprobs(self, temperature: float = 1.0, *, of_reference: bool = False) -> tuple[Floats, Floats]:
-        """The sampler's own where it drew them, else -1; and entropies of ln 2."""
+    def logprobs(
+        self, temperature: float = 1.0, *, of_reference: bool = False, where: Any = None
+    ) -> tuple[Floats, Floats]:
+        """The sampler's own where it drew them, else -1; and entropies of ln 2. 0 for the sequences that ``where``
+        leaves out."""
         self.trainer.calls.append("reference" if of_reference else "logprobs")
         drawn = "sample_logprobs" in self.batch.columns
         learnt = int(self.batch.learnt.sum())
         sampled = self.batch.column("sample_logprobs") if drawn else -np.ones(learnt, np.float32)
-        return sampled, np.full_like(sampled, np.log(2))
+        asked = np.ones(len(self.batch), bool) if where is None else where
+        asked = np.repeat(asked, self.batch.loss_lengths)
+        return sampled * asked, np.float32(np.log(2)) * asked
 
     def values(self) -> Floats:
         self.trainer.calls.append("values")

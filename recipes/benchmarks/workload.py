@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from recipes.settings.recipe_file import load_recipe
 from rl.recipe.recipe import Recipe
 from rl.run.output import command_log, scratch_with_logs
+from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PolicyState, PrepareResult, result_of
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
+from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     from rl.data.batch import Batch
     from rl.data.run_data import RunData
     from rl.engines.engines import Engines
+    from rl.stages.stage import StageContext
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,6 @@ class Workload:
                 from rich.console import Console
 
                 from rl.run.progress import ProgressDisplay
-                from rl.run.run_directory import RunDirectory
                 from rl.stages.prepare import PrepareStage
                 from rl.stages.runner import StageRunner
 
@@ -70,3 +75,33 @@ class Workload:
         rows = self.data.cold_start[: rl.prompts_per_step * rl.samples_per_prompt // rl.num_mini_batches]
         encoder = PromptEncoder(self.engines.base.hub, sampler.chat_template_kwargs)
         return Batch.of(sft_sequences(rows, encoder, max_tokens=sampler.max_model_len)[0])
+
+
+@contextmanager
+def rl_workload(run: Path, policy: Path, overrides: Sequence[str]) -> Iterator[tuple[StageContext, TextIO]]:
+    """What an RL stage is given, and the terminal; engines' noise goes to a log and all ends with the block. ``policy``
+    is a checkpoint in the hub layout. Raises: BadInput where ``run`` has prepared no data."""
+    with (
+        scratch_with_logs("hone-bench-") as scratch,
+        command_log(scratch / "logs" / "driver.log") as terminal,
+    ):
+        from rl.data.run_data import load
+        from rl.engines.engines import Engines
+        from rl.run.progress import StageProgress
+        from rl.stages.stage import StageContext
+
+        run, here = run.absolute(), RunDirectory(scratch)
+        results = [result_of(manifest, run) for manifest in RunDirectory(run).manifests()]
+        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
+        if prepared is None:
+            raise BadInput(f"{run} has no prepared data: give the directory of a run that has trained")
+        recipe = load_recipe(run / "recipe.yaml", overrides)
+        data, state = load(prepared.paths, run), PolicyState(0, policy.absolute(), "benchmark")
+        here.open("name: benchmark\n")
+        try:
+            with Engines(recipe, state, here.logs, probe=data.heldout) as engines:
+                progress = StageProgress("RL", None, 0, lambda: 0.0)
+                directory = here.stage("benchmark")
+                yield StageContext(recipe, here, directory, engines, data, state, progress, "rl", 0), terminal
+        finally:
+            here.close()

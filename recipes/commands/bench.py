@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from recipes.commands.arguments import FinishedRun, Overrides, RecipeName
+from recipes.commands.arguments import FinishedRun, Overrides, RecipeName, RunPath
 
 ABLATION = Path("runs/ablation")
 ROUNDS = Path("runs/rounds")
+Policy = Annotated[Path, typer.Option(help="Checkpoint in the hub layout: an early one or a late one.")]
 FAULTS = "Only this: so many cases through the service, 1% hang, 1% crash."
 
 app = typer.Typer(help="How close Hone comes to the bare engines and graders.", no_args_is_help=True)
@@ -56,6 +58,46 @@ def step(run: Annotated[Path, typer.Argument(help="Directory of a run.")]) -> No
     from recipes.benchmarks.overhead import measure_overhead
 
     typer.echo(str(measure_overhead(run)))
+
+
+@app.command()
+def economy(
+    run: RunPath,
+    policy: Policy,
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option(min=1, help="Counted steps.")] = 10,
+) -> None:
+    """An RL step's training beside the same with nothing left out, on the same rollouts."""
+    from recipes.benchmarks.workload import rl_workload
+
+    with rl_workload(run, policy, overrides or []) as (context, terminal):
+        from recipes.benchmarks.economy import measure_economy
+
+        print(measure_economy(context, num_steps=steps), file=terminal)
+
+
+@app.command()
+def peer(
+    run: RunPath,
+    policy: Policy,
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option(min=1, help="Counted steps of each.")] = 9,
+    python: Annotated[Path, typer.Option(help="One that has TRL and Hone's packages.")] = Path(
+        sys.executable
+    ),
+) -> None:
+    """A GRPO step beside TRL's GRPOTrainer with transformers' generate, in turn."""
+    from recipes.benchmarks.workload import rl_workload
+
+    counted = [f"rl.steps={steps + 1}", "rl.checkpoint_every_steps=null", *(overrides or [])]
+    with rl_workload(run, policy, counted) as (context, terminal):
+        from recipes.benchmarks.peer_trl import Peer, Setting, measure_beside
+
+        forbidden = context.engines.forbidden_token_ids
+        prompts = context.data.train[: context.recipe.rl.prompts_per_step * (steps + 1)]
+        setting = Setting(policy.absolute(), prompts, context.recipe, forbidden, context.run.path)
+        with Peer(python, setting, context.run.logs / "trl.log") as trl:
+            print(measure_beside(context, trl), file=terminal)
 
 
 @app.command()

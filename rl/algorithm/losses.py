@@ -85,7 +85,8 @@ class LossInputs:
 def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
     """The rank's share of the loss, scaled so that the mean over ranks is the global value, and metrics.
 
-    A policy's loss is L_policy + kl_coef KL(policy, reference) + positive_nll_coef NLL(right) - entropy_coef H.
+    A policy's loss is L_policy + kl_coef KL(policy, reference) + positive_nll_coef NLL(right) - entropy_coef H. Without
+    a column ``old_logprobs`` the old policy is the one that computes: no weight has moved since it sampled.
     Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by their number. The
     others are this micro-batch's share of the step's figure.
     """
@@ -96,13 +97,16 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     metrics = {"nll_sum": _sum(-logprobs, mask)}
     if spec.name == SFT_LOSS:
         return _aggregated(-logprobs, spec, inputs), metrics
-    loss, policy_metrics = _policy_loss(spec, inputs, logprobs)
+    old = inputs.columns.get("old_logprobs", logprobs.detach())
+    loss, policy_metrics = _policy_loss(spec, inputs, logprobs, old)
     metrics |= policy_metrics
-    if "ref_logprobs" in inputs.columns:  # its KL is reported for samples without a coefficient too
+    if "ref_logprobs" in inputs.columns:
         from verl.trainer.ppo.core_algos import kl_penalty  # see http://joschu.net/blog/kl-approx.html
 
-        kl = kl_penalty(logprobs, inputs.columns["ref_logprobs"], spec.kl_estimator)
-        loss = loss + _aggregated(kl * inputs.scalars["kl_coef"][:, None], spec, inputs)
+        coef = inputs.scalars["kl_coef"][:, None]  # without one the reference may not have been asked
+        ref = inputs.columns["ref_logprobs"].where(coef != 0, logprobs.detach())
+        kl = kl_penalty(logprobs, ref, spec.kl_estimator)
+        loss = loss + _aggregated(kl * coef, spec, inputs)
         metrics["ref_kl_sum"] = _sum(kl, mask)
     if spec.positive_nll_coef:
         nll = _positive_nll(logprobs, inputs)
@@ -142,8 +146,7 @@ def has_signal(spec: LossSpec, batch: Batch) -> npt.NDArray[np.bool_]:
     if spec.name not in SILENT_AT_ZERO or spec.entropy_coef:
         return np.ones(len(batch), bool)
     signal = np.array([row.any() for row in batch.rows(batch.column("advantages"))], bool)
-    if "ref_logprobs" in batch.columns:
-        signal |= batch.scalars["kl_coef"] != 0
+    signal |= batch.scalars["kl_coef"] != 0
     if spec.positive_nll_coef:
         signal |= batch.scalars["is_right"] > 0
     return signal
@@ -227,18 +230,18 @@ def explained_variance(means: Mapping[str, float]) -> float:
 
 
 def _policy_loss(
-    spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor
+    spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor, old: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of that name on the advantages, each token by its importance weight where the recipe asks for one."""
     columns, weights, metrics = inputs.columns, None, {}
     if spec.importance != "none":
         weights, outside = importance_weights(
-            columns["old_logprobs"], columns["sample_logprobs"], spec.importance, spec.importance_cap
+            old, columns["sample_logprobs"], spec.importance, spec.importance_cap
         )
         metrics["importance_weight_sum"] = _sum(weights, inputs.mask)
         metrics["importance_outside_frac_sum"] = _sum(outside, inputs.mask)
     loss, means = policy_loss_function(spec.name)(
-        columns["old_logprobs"],
+        old,
         logprobs,
         columns["advantages"],
         inputs.mask,

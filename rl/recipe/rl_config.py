@@ -134,6 +134,11 @@ class RlConfig(Section):
         16384, ge=1, description="a longer response is cut off, which is broken format"
     )
     checkpoint_every_steps: int | None = Field(None, ge=1, description="for going on inside a stage")
+    old_log_probs: Literal["auto", "recompute", "sampler"] = Field(
+        "auto",
+        description="of the policy before the update: computed again for what is learnt from, or the sampler's; auto: "
+        "of the update's own pass with one mini-batch, the sampler's where it is shown to compute the same (float32)",
+    )
     max_mismatch_kl: float = Field(
         0.05, gt=0, description="above it, sampler and trainer disagree: the run stops"
     )
@@ -148,6 +153,15 @@ class RlConfig(Section):
         if given == "length_adaptive" or (isinstance(given, int | float) and 0 <= given <= 1):
             return given
         raise ValueError(f"{given!r} is neither a number from 0 to 1 nor length_adaptive")
+
+    @model_validator(mode="after")
+    def _sampler_serves(self) -> RlConfig:
+        if self.old_log_probs == "sampler" and (self.top_p < 1 or self.loss.importance != "none"):
+            raise ValueError(
+                "rl.old_log_probs=sampler: the ratio is then that of trainer to sampler, so it needs rl.top_p=1 and "
+                "leaves rl.loss.importance nothing to correct: set that to none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _cache_fits(self) -> RlConfig:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import numpy.typing as npt
+
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.losses import LossSpec, has_signal
+from rl.algorithm.old_logprobs import SAME, Source, checked_rollouts, old_logprobs_source
+from rl.data.token_sequence import Floats
 from rl.experience.experience import Experience
 from rl.experience.prompt_source import prompt_source_of
 from rl.experience.source import ExperienceSource
@@ -99,29 +104,68 @@ class TrainingStep:
                 logged.result()
 
     def _prepare(self) -> None:
-        """Log-probabilities, the reference's, the critic's values, advantages: what the algorithm needs of them."""
-        algorithm, experience = self.algorithm, self.experience
-        if algorithm.needs_logprobs:
-            with self.watch("logprobs"):
-                self._add_logprobs()
+        """The critic's values, advantages, log-probabilities, the reference's: what the algorithm needs of them."""
+        algorithm = self.algorithm
         with self.watch("values"):
             values = self.held.values() if algorithm.needs_critic else None
-            rewards = [one.reward.learnt.value for one in experience.usable if one.reward.learnt is not None]
+        of_reward = algorithm.config.loss.kl_in == "reward"  # the advantages then hang on log-probabilities
+        if algorithm.needs_logprobs and of_reward:
+            self._add_logprobs(np.ones(len(self.batch), bool))
+        with self.watch("values"):
+            rewards = [
+                one.reward.learnt.value for one in self.experience.usable if one.reward.learnt is not None
+            ]
             self.batch = with_advantages(self.batch, rewards, algorithm, values=values)
+        if algorithm.needs_logprobs and not of_reward:
+            self._add_logprobs(has_signal(algorithm.policy_loss, self.batch))
 
-    def _add_logprobs(self) -> None:
-        """Raises: HoneError where the trainer's are not those the sampler drew with."""
-        temperature = self.algorithm.config.temperature
-        old, entropy = self.held.logprobs(temperature)
-        self.batch = self.batch.with_columns(old_logprobs=old)
-        self.entropy = float(entropy.mean())
+    def _add_logprobs(self, needed: npt.NDArray[np.bool_]) -> None:
+        """Those of the policy before its update, of the sequences that are ``needed``, [n]; and the reference's.
+
+        Every eighth rollout is computed in any case: sampler and trainer are compared on these.
+
+        Raises: HoneError where the trainer's are not those the sampler drew with."""
+        config, batch = self.algorithm.config, self.batch
+        checked = checked_rollouts(len(batch), self.experience.step)
+        with self.watch("logprobs"):
+            old, entropy = self.held.logprobs(config.temperature, where=checked)
+            shown = np.repeat(checked, batch.loss_lengths)
+            self.entropy = float(entropy[shown].mean())
+            self.mismatch = Mismatch.between(batch.column("sample_logprobs")[shown], old[shown])
+            self._require_match()
+            known, source = checked, self._source()
+            if source == "sampler":
+                old, known = batch.column("sample_logprobs"), np.ones(len(batch), bool)
+            elif source == "trainer":
+                known = checked | needed
+                if (rest := known & ~checked).any():
+                    old = old + self.held.logprobs(config.temperature, where=rest)[0]
+            if source != "update":
+                self.batch = batch.with_columns(old_logprobs=old)
+            self.metrics["train/recomputed_frac"] = float(np.mean(known if source == "trainer" else checked))
+            self._add_reference(old, known, checked)
+
+    def _source(self) -> Source:
+        """Whose log-probabilities serve; not the sampler's by default where the check shows that they differ."""
+        config, recipe = self.algorithm.config, self.context.recipe
+        in_float32 = recipe.model.dtype == recipe.sampler.dtype == "float32"
+        in_float32 = in_float32 and self.mismatch.max_difference <= SAME
+        return old_logprobs_source(config, in_float32=in_float32)
+
+    def _add_reference(
+        self, old: Floats, known: npt.NDArray[np.bool_], checked: npt.NDArray[np.bool_]
+    ) -> None:
+        """The reference's log-probabilities of what is held to it; of other kinds the checked ones, for their figures.
+        ``old`` are those of the sequences that are ``known``."""
         kinds = [one.prompt.kind for one in self.experience.usable]
-        if self.algorithm.needs_reference(set(kinds)):
-            reference, _ = self.held.logprobs(temperature, of_reference=True)
-            self.batch = self.batch.with_columns(ref_logprobs=reference)
-            self.metrics |= kl_metrics(self.batch, kinds)
-        self.mismatch = Mismatch.between(self.batch.column("sample_logprobs"), old)
-        self._require_match()
+        if not self.algorithm.needs_reference(set(kinds)):
+            return
+        asked = checked | (self.batch.scalars["kl_coef"] != 0)
+        reference, _ = self.held.logprobs(self.algorithm.config.temperature, of_reference=True, where=asked)
+        compared = np.flatnonzero(known & asked)
+        both = self.batch.with_columns(old_logprobs=old, ref_logprobs=reference).select(compared.tolist())
+        self.metrics |= kl_metrics(both, [kinds[i] for i in compared])
+        self.batch = self.batch.with_columns(ref_logprobs=reference)
 
     def _require_match(self) -> None:
         """With nucleus sampling the two are not comparable: the sampler renormalises over the nucleus."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rl.algorithm.losses import LossSpec, has_signal
 from rl.data.batch import Batch, StepCounts
@@ -58,15 +59,25 @@ class HeldBatch:
         self._whole = self._cut(parts)
         self._parts = [part or [0] for part in parts]  # a rank without work runs along on the first sequence
 
-    def logprobs(self, temperature: float = 1.0, *, of_reference: bool = False) -> tuple[Floats, Floats]:
-        """Log-probabilities and entropies (nats) of the tokens learnt from, flat, in the batch's order."""
-        outputs = self._call("logprobs", [(self._whole, NO_COUNTS, 0.0)], temperature, of_reference)
+    def logprobs(
+        self,
+        temperature: float = 1.0,
+        *,
+        of_reference: bool = False,
+        where: npt.NDArray[np.bool_] | None = None,
+    ) -> tuple[Floats, Floats]:
+        """Log-probabilities and entropies (nats) of the tokens learnt from, flat, in the batch's order; 0 for the
+        sequences that ``where``, [n], leaves out."""
+        plan = self._whole
+        if where is not None:
+            plan = self._cut([[i for micro in rank for i in micro if where[i]] for rank in self._whole])
+        outputs = self._call("logprobs", [(plan, NO_COUNTS, 0.0)], temperature, of_reference)
         logprobs, entropies = zip(*outputs, strict=True)
-        return self._in_order(logprobs), self._in_order(entropies)
+        return self._in_order(plan, logprobs), self._in_order(plan, entropies)
 
     def values(self) -> Floats:
         """The critic's values of the states before the tokens learnt from, flat, in the batch's order."""
-        return self._in_order(self._call("values", [(self._whole, NO_COUNTS, 0.0)]))
+        return self._in_order(self._whole, self._call("values", [(self._whole, NO_COUNTS, 0.0)]))
 
     def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
         """The optimizer steps, in order, on ``batch``: the same sequences with the columns that the loss reads. Those
@@ -126,11 +137,11 @@ class HeldBatch:
             "scalars": {name: part.scalars[name] for name in scalars},
         }
 
-    def _in_order(self, outputs: Sequence[Sequence[Floats]]) -> Floats:
-        """Flat columns of each rank's micro-batches as one column in the order of the batch."""
-        rows: list[Any] = [None] * len(self._batch)
+    def _in_order(self, plan: Plan, outputs: Sequence[Sequence[Floats]]) -> Floats:
+        """Flat columns of each rank's micro-batches as one column in the order of the batch, 0 where none is."""
         loss_lengths = self._batch.loss_lengths
-        for rank_plan, rank_outputs in zip(self._whole, outputs, strict=True):
+        rows = [np.zeros(length, np.float32) for length in loss_lengths]
+        for rank_plan, rank_outputs in zip(plan, outputs, strict=True):
             for micro_batch, column in zip(filter(None, rank_plan), rank_outputs, strict=True):
                 ends = np.cumsum(loss_lengths[micro_batch])[:-1]
                 for index, row in zip(micro_batch, np.split(column, ends), strict=True):

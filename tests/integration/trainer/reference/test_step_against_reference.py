@@ -168,8 +168,23 @@ def test_sequences_without_a_signal_count_but_are_not_computed(
     assert (metrics["no_signal_frac"], metrics["loss"], metrics["grad_norm"]) == (1.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 1), (2, 3)])
+def test_one_optimizer_step_needs_no_old_log_probabilities(
+    trainer: Callable[..., Any], batch: Any, reference: Reference, num_ranks: int, zero_stage: int
+) -> None:
+    """Its own forward pass is that of the old policy: loss and gradient are those with the ratio at 1."""
+    with torch.no_grad():
+        now = reference.logprobs(TEMPERATURE).numpy()
+    loss = reference.grpo_loss(batch.with_columns(old_logprobs=now))
+    columns = {name: column for name, column in batch.columns.items() if name != "old_logprobs"}
+    unaided = dataclasses.replace(batch, columns=columns)
+    metrics = trainer(num_ranks, zero_stage=zero_stage).update([unaided], [0.0], grpo())[0]
+    assert metrics["loss"] == pytest.approx(float(loss.detach()), rel=RELATIVE)
+    assert metrics["grad_norm"] == pytest.approx(reference.gradient_norm(loss), rel=RELATIVE)
+
+
 def test_metrics_of_the_loss(trainer: Callable[..., Any], batch: Any, reference: Reference) -> None:
-    """Means over the step's loss tokens, not over micro-batches: clip fraction, KL to the reference, likelihood."""
+    """Means over the step's loss tokens, not over micro-batches: clips, likelihood, KL where it has a weight."""
     metrics = trainer(2, zero_stage=1).update([batch], [0.0], grpo())[0]
     with torch.no_grad():
         now = reference.logprobs(TEMPERATURE).numpy()
@@ -179,7 +194,8 @@ def test_metrics_of_the_loss(trainer: Callable[..., Any], batch: Any, reference:
     assert metrics["pg_clipfrac"] == pytest.approx(clipped.mean(), rel=1e-5)
     assert metrics["ppo_kl"] == pytest.approx((old - now).mean(), rel=1e-4)
     assert metrics["nll"] == pytest.approx(-now.mean(), rel=1e-5)
-    assert metrics["ref_kl"] == pytest.approx(kl.mean(), rel=1e-4)
+    held = np.repeat(batch.scalars["kl_coef"] > 0, batch.loss_lengths)
+    assert metrics["ref_kl"] == pytest.approx((kl * held).mean(), rel=1e-4)
 
 
 def test_entropy_bonus(trainer: Callable[..., Any], batch: Any, reference: Reference) -> None:

@@ -312,27 +312,76 @@ def test_without_an_advantage_a_loss_is_silent(name: str, aggregation: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("spec", "columns", "expected"),
+    ("spec", "expected"),
     [
-        (PPO, {}, [False, True, False]),
-        (PPO, {"ref_logprobs": [0.0] * 6}, [True, True, False]),
-        (dataclasses.replace(PPO, positive_nll_coef=0.1), {}, [False, True, True]),
-        (dataclasses.replace(PPO, entropy_coef=0.1), {}, [True] * 3),
-        (LossSpec("kl_cov"), {}, [True] * 3),
-        (LossSpec("mine.losses:odd"), {}, [True] * 3),
-        (LossSpec(), {}, [True] * 3),
-        (LossSpec("value"), {}, [True] * 3),
+        (PPO, [True, True, False, False]),
+        (dataclasses.replace(PPO, positive_nll_coef=0.1), [True, True, True, False]),
+        (dataclasses.replace(PPO, entropy_coef=0.1), [True] * 4),
+        (LossSpec("kl_cov"), [True] * 4),
+        (LossSpec("mine.losses:odd"), [True] * 4),
+        (LossSpec(), [True] * 4),
+        (LossSpec("value"), [True] * 4),
     ],
 )
-def test_which_sequences_move_the_policy(
-    spec: LossSpec, columns: dict[str, list[float]], expected: list[bool]
-) -> None:
+def test_which_sequences_move_the_policy(spec: LossSpec, expected: list[bool]) -> None:
+    """The first by its KL to the reference, the second by its advantages, the third by being right."""
     batch = Batch.of(
         [
             TokenSequence.of_response(f"r{i}", "p", [1], [2, 3], scalars={"kl_coef": kl, "is_right": right})
-            for i, (kl, right) in enumerate([(0.1, 0.0), (0.0, 0.0), (0.0, 1.0)])
+            for i, (kl, right) in enumerate([(0.1, 0.0), (0.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
         ]
     )
-    given = {name: np.float32(values) for name, values in columns.items()}
-    batch = batch.with_columns(advantages=np.float32([0, 0, 0, -0.5, 0, 0]), **given)
+    batch = batch.with_columns(advantages=np.float32([0, 0, 0, -0.5, 0, 0, 0, 0]))
     assert has_signal(spec, batch).tolist() == expected
+
+
+def gradient_of(spec: LossSpec, given: LossInputs) -> torch.Tensor:
+    assert given.logprobs is not None
+    now = given.logprobs.clone().requires_grad_()
+    loss, _ = compute_loss(spec, dataclasses.replace(given, logprobs=now))
+    return torch.autograd.grad(loss, now)[0]
+
+
+POLICY_LOSSES = [*sorted(SILENT_AT_ZERO), "geo_mean", "clip_cov", "kl_cov"]
+
+
+@pytest.mark.parametrize("importance", ["none", "truncate"])
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize("name", POLICY_LOSSES)
+def test_before_the_first_step_the_old_policy_is_the_one_that_computes(
+    name: str, aggregation: str, importance: str
+) -> None:
+    """In float64: without a column of old log-probabilities the gradient is that with the policy's own."""
+    spec = LossSpec(
+        name, clip_low=CLIP_LOW, clip_high=CLIP_HIGH, aggregation=aggregation, importance=importance
+    )
+    given = inputs(LENGTHS)
+    columns = dict(given.columns) | {"old_logprobs": given.logprobs}
+    torch.manual_seed(0)  # clip_cov draws the tokens that it leaves out
+    with_column = gradient_of(spec, dataclasses.replace(given, columns=columns))
+    del columns["old_logprobs"]
+    torch.manual_seed(0)
+    without = gradient_of(spec, dataclasses.replace(given, columns=columns))
+    assert with_column.abs().max() > 0 and torch.equal(without, with_column)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize("name", sorted(SILENT_AT_ZERO))
+def test_the_sampler_s_log_probabilities_change_a_gradient_by_no_more_than_they_differ(
+    name: str, aggregation: str
+) -> None:
+    """In float64, 4e-7 apart, as float32 rounds (``mismatch_kl`` 1e-13): 1e-6 of the gradient."""
+    spec = LossSpec(name, clip_low=CLIP_LOW, clip_high=CLIP_HIGH, aggregation=aggregation)
+    given, rng = inputs(LENGTHS), np.random.default_rng(3)
+    rounding = torch.from_numpy(rng.uniform(-4e-7, 4e-7, given.mask.shape))
+    of_sampler = dict(given.columns) | {"old_logprobs": given.columns["old_logprobs"] + rounding}
+    exact, close = gradient_of(spec, given), gradient_of(spec, dataclasses.replace(given, columns=of_sampler))
+    assert 0 < (close - exact).abs().max() <= 1e-6 * exact.abs().max() or name == "gpg"  # has no ratio
+
+
+def test_where_the_kl_has_no_coefficient_the_reference_need_not_be_asked() -> None:
+    given = inputs(LENGTHS)
+    given.scalars["kl_coef"][::2] = 0.0
+    asked = gradient_of(PPO, given)
+    given.columns["ref_logprobs"][::2] = 1000.0  # k3 of it is infinite
+    assert torch.equal(gradient_of(PPO, given), asked)

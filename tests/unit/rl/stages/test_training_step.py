@@ -9,10 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rl.algorithm.losses import VALUE_LOSS
-from rl.fakes import FakeEngines, FakeTrainer
+from rl.fakes import FakeEngines, FakeHeldBatch, FakeTrainer
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState
@@ -98,12 +99,50 @@ def calls_of(context: StageContext) -> list[str]:
 def test_a_step_of_ppo_in_its_order(stage_context: Any) -> None:
     context = stage_context("rl")
     result = RlStage().run(context)
-    step = ["logprobs", "values", *["update value"] * 2, *["update vanilla"] * 2, "send_weights"]
+    step = ["values", "logprobs", *["update value"] * 2, *["update vanilla"] * 2, "send_weights"]
     proof = ["logprobs"]
     assert calls_of(context) == ["load_critic", "reset_optimizer", *step * 3, *proof]
     assert result.policy.version == context.engines.sampler.policy_version == 7
     assert result.critic is not None
     assert len(context.directory.metrics()) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "off", "passes"),
+    [
+        ({}, 0.0, 1),  # the checked rollouts alone: the sampler's serve
+        ({}, 1e-3, 2),  # they do not: what is learnt from is computed too
+        ({"old_log_probs": "sampler"}, 1e-3, 1),
+        ({"old_log_probs": "recompute"}, 0.0, 2),
+        ({"num_mini_batches": 1}, 1e-3, 1),  # the update's own pass
+        ({"loss": {"importance": "truncate"}}, 0.0, 2),
+    ],
+)
+def test_what_is_computed_before_the_update(
+    stage_context: Any, monkeypatch: pytest.MonkeyPatch, settings: Any, off: float, passes: int
+) -> None:
+    """Every eighth rollout, and of the others those that are learnt from where no other log-probabilities serve."""
+    where: list[Any] = []
+    original = FakeHeldBatch.logprobs
+
+    def logprobs(self: Any, *arguments: Any, **options: Any) -> Any:
+        where.append(options.get("where"))
+        values, entropies = original(self, *arguments, **options)
+        return values + np.float32(off) * (values != 0), entropies
+
+    context = stage_context("rl", steps=1, prompts_per_step=10, advantage="grpo", **settings)
+    monkeypatch.setattr(FakeHeldBatch, "logprobs", logprobs)
+    context.engines.weight_sync.prove = lambda: None
+    RlStage().run(context)
+    (metrics,) = context.directory.metrics()
+    checked, *rest = where
+    assert len(where) == passes and checked.sum() == 3
+    assert metrics["train/mismatch_kl"] == pytest.approx(off**2 / 2, rel=0.01)
+    assert metrics["train/entropy"] == pytest.approx(np.log(2))
+    computed = checked if not rest else checked | rest[0]
+    assert metrics["train/recomputed_frac"] == pytest.approx(computed.mean())
+    if rest:  # groups that are all right teach nothing
+        assert not (checked & rest[0]).any() and rest[0].sum() <= 10
 
 
 def test_the_reference_is_loaded_only_for_prompts_that_are_held_to_it(

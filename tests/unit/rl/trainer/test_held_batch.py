@@ -125,6 +125,10 @@ def test_what_ranks_compute_comes_back_in_order(
     np.testing.assert_array_equal(logprobs, -learnt)
     np.testing.assert_array_equal(entropies, learnt)
     np.testing.assert_array_equal(held.values(), learnt / 2)
+    where = rng.random(len(batch)) < 0.4
+    asked = np.repeat(where, batch.loss_lengths)
+    np.testing.assert_array_equal(held.logprobs(where=where)[0], np.where(asked, -learnt, 0))
+    np.testing.assert_array_equal(held.logprobs(where=where)[1], np.where(asked, learnt, 0))
     for factor in (1.0, 2.0):  # the second time with columns and scalars that are new again
         batch = batch.with_columns(coefficients=factor * rng.normal(size=len(learnt)).astype(np.float32))
         batch = batch.with_scalars(weight=factor * batch.scalars["weight"])
