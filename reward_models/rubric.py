@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from reward_models.thought_tags import holds_thought
+from sampler.atomic_file import write_atomically
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput
 from verifiers.answer import FinalAnswer
@@ -18,6 +21,7 @@ from verifiers.verifier import shown
 Seen = Literal["question", "images", "answer", "reference"]
 SEEN: tuple[Seen, ...] = get_args(Seen)
 MET = ("1", "0")  # a judge's reply: the criterion is met, or not
+RUBRIC_FILE = "rubric.json"
 PART = "rubric/"  # before a criterion's name, in the parts of a score
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -163,6 +167,18 @@ class Rubric:
                     f"prompt {prompt.prompt_id} has {what} reference, which criterion {one.name!r} sees"
                 )
         return found
+
+
+def save_rubric(hub_directory: Path, rubric: Rubric) -> None:
+    """Beside the weights of a judge that learnt to answer it: whoever serves them knows what to ask."""
+    given = {name: [asdict(one) for one in criteria] for name, criteria in rubric.by_type.items()}
+    write_atomically(hub_directory / RUBRIC_FILE, json.dumps(given, indent=2, ensure_ascii=False) + "\n")
+
+
+def load_rubric(hub_directory: Path) -> Rubric | None:
+    """None where the checkpoint is no judge by rubric."""
+    file = hub_directory / RUBRIC_FILE
+    return Rubric.of(json.loads(file.read_text())) if file.is_file() else None
 
 
 def rubric_score(criteria: Sequence[Criterion], met: Mapping[str, float]) -> float:

@@ -1,5 +1,5 @@
 """A reward model's checkpoint on vLLM workers of its own. What kind it is, the checkpoint says: a value head beside the
-weights makes it scalar, and without one it answers with an indicator token."""
+weights makes it scalar, a rubric answers criteria, and without either it answers with an indicator token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reward_models.answer_comparison import indicator_token_ids
 from reward_models.pairwise import PairwiseRewardModel
 from reward_models.reward_model import RewardModel
-from reward_models.rubric import MET, Rubric
+from reward_models.rubric import MET, Rubric, load_rubric
 from reward_models.rubric_judge import RubricJudge, ServedAsker
 from reward_models.scalar import ScalarRewardModel
 from reward_models.thought_tags import holds_thought
@@ -32,13 +32,14 @@ WEIGHTS_INDEX = "model.safetensors.index.json"
 def served(
     path: Path, sampler: SamplerConfig, log_dir: Path, rubric: Rubric | None = None
 ) -> Iterator[RewardModel]:
-    """Ray must be running. With a ``rubric`` it is asked about criteria. Raises: BadInput where that cannot be."""
+    """Ray must be running. With a ``rubric``, or its own, it is asked criteria. Raises: BadInput where that cannot be."""
     from transformers import AutoTokenizer
 
     if not (path / "config.json").is_file():
         raise BadInput(f"judging.reward_model.path={path} is no checkpoint directory in the hub layout")
     tokenizer = AutoTokenizer.from_pretrained(path)
     never_obeyed = control_tokens_of(tokenizer)
+    rubric = rubric or load_rubric(path)
     if rubric is not None:
         if has_value_head(path):
             raise BadInput(

@@ -6,6 +6,7 @@ import math
 from typing import ClassVar
 
 from reward_models.preference_report import judged_pair, pair_report
+from reward_models.rubric import save_rubric
 from rl.data.preference_pairs import (
     agreement,
     better_first,
@@ -86,6 +87,8 @@ class RewardStage(Stage[RewardModelResult]):
         model = context.directory.path / "model"
         with context.watch("save"):
             objective.export(trainer, context.engines.base.hub, model)
+            if config.kind == "rubric":
+                save_rubric(model, rubric_of(context.recipe))
             checkpoint.finish()
         with context.watch("start"):
             if not self.keeps_trainer:

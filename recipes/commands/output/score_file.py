@@ -37,7 +37,13 @@ def read_comparisons(file: Path, *, expects_thought: bool = True) -> list[Answer
             raise BadInput(f"{row.location}, column 'id': {name!r} stands twice")
         seen.add(name)
         comparisons.append(
-            AnswerComparison(name, prompt, _answer(row, expects_thought), FinalAnswer(prompt.reference_text))
+            AnswerComparison(
+                name,
+                prompt,
+                _answer(row, expects_thought),
+                FinalAnswer(prompt.reference_text),
+                against_reference=True,
+            )
         )
     if not comparisons:
         raise BadInput(f"{file}: the set has no rows")

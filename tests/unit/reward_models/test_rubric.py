@@ -9,12 +9,22 @@ import random
 import typing
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.rubric import SEEN, Criterion, CriterionQuery, Rubric, criteria_of, rubric_score
+from reward_models.rubric import (
+    SEEN,
+    Criterion,
+    CriterionQuery,
+    Rubric,
+    criteria_of,
+    load_rubric,
+    rubric_score,
+    save_rubric,
+)
 from reward_models.rubric_judge import ORDERS_DISAGREE, CriterionAsker, RubricJudge
 from reward_models.score import Score
 from sampler.prompt import Prompt
@@ -145,6 +155,13 @@ def test_a_row_s_criteria_go_before_its_type_s_and_those_before_its_kind_s() -> 
         looks.criteria(prompt())
     with pytest.raises(BadInput, match="a thought's tags in its reference"):
         looks.criteria(prompt(reference="<think>9</think>9"))
+
+
+def test_a_checkpoint_keeps_what_it_learnt_to_answer(tmp_path: Path) -> None:
+    assert load_rubric(tmp_path) is None
+    rubric = Rubric({"general": (GOOD, TRUE), "describe": (SHORT,)})
+    save_rubric(tmp_path, rubric)
+    assert load_rubric(tmp_path) == rubric
 
 
 class Asker:
