@@ -6,14 +6,13 @@ in both orders takes away the bias for a position. How the two are combined is n
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.reward_model import RewardModel, escape_control_tokens, without_asking
 from reward_models.score import Score
-from sampler.rollout import Rollout, SamplingPlan
+from reward_models.served_choice import ServedChoice
 from sampler.vllm_pool.pool import SamplerPool
 from verifiers.errors import HoneError
 
@@ -21,8 +20,8 @@ from verifiers.errors import HoneError
 class PairwiseRewardModel:
     """Asks a pool of vLLM workers that hold the reward model's weights. Used from one thread, as the pool is.
 
-    Only the two indicator tokens can be sampled, so one token's log-probability gives the probability of both. The two
-    orders of a comparison share pictures and question, which the prefix cache keeps.
+    Only the two indicator tokens can be sampled. The two orders of a comparison share pictures and question, which the
+    prefix cache keeps.
     """
 
     def __init__(
@@ -33,11 +32,8 @@ class PairwiseRewardModel:
         control_tokens: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
-        self.pool = pool
+        self.choice = ServedChoice(pool, indicator_ids, seed=seed)
         self.control_tokens = control_tokens
-        self.indicator_ids = indicator_ids
-        self.seed = seed
-        self._num_calls = 0
 
     def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         """By comparison id the probability that ``first`` is the better answer, averaged over both orders.
@@ -54,7 +50,9 @@ class PairwiseRewardModel:
             if scores[one.comparison_id] is None
         }
         try:
-            first_wins = self._ask([one for each in asked.values() for one in _both_orders(each)])
+            first_wins = self.choice(
+                [one.to_prompt() for each in asked.values() for one in _both_orders(each)]
+            )
         except HoneError as why:
             failure = Score.failed(f"the reward model failed: {why}")
             return {name: failure if score is None else score for name, score in scores.items()}
@@ -69,26 +67,6 @@ class PairwiseRewardModel:
             parts = {"as_first": as_first, "as_second": 1.0 - other_first}
             scores[name] = Score.scored(sum(parts.values()) / 2, parts=parts, seconds=seconds)
         return {name: score for name, score in scores.items() if score is not None}
-
-    def _ask(self, comparisons: Sequence[AnswerComparison]) -> dict[str, float]:
-        """By comparison id the probability of the first indicator; what does not fit the model is left out."""
-        plan = SamplingPlan(
-            num_samples=1,
-            max_response_tokens=1,
-            run_seed=self.seed,
-            step=self._num_calls,
-            stage="reward-model",
-            allowed_token_ids=self.indicator_ids,
-        )
-        self._num_calls += 1
-        prompts = [one.to_prompt() for one in comparisons]
-        groups = self.pool.sample(prompts, plan) if prompts else ()
-        return {group.prompt.prompt_id: self._first_wins(group.rollouts[0]) for group in groups}
-
-    def _first_wins(self, rollout: Rollout) -> float:
-        probability = math.exp(min(0.0, float(rollout.sample_logprobs[0])))
-        said_first = int(rollout.response_token_ids[0]) == self.indicator_ids[0]
-        return probability if said_first else 1.0 - probability
 
 
 def best_of(model: RewardModel, candidates: Sequence[AnswerComparison]) -> dict[str, float]:

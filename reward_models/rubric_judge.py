@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,8 @@ from reward_models.chat_endpoint import (
 from reward_models.reward_model import unaskable
 from reward_models.rubric import MET, PART, Criterion, CriterionQuery, Rubric, rubric_score
 from reward_models.score import Score
+from reward_models.served_choice import ServedChoice
 from sampler.chat_text import escaped
-from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput, HoneError
@@ -137,30 +136,14 @@ def _compared(first: Score, second: Score | None = None) -> Score:
 
 
 class ServedAsker:
-    """vLLM workers that hold a judge's weights. Only the two reply tokens can be sampled, so whatever an answer says,
-    one token's log-probability is the reply."""
+    """vLLM workers that hold a judge's weights. Only the two reply tokens can be sampled, whatever an answer says."""
 
     def __init__(
-        self,
-        pool: SamplerPool,
-        met_ids: tuple[int, int],
-        *,
-        control_tokens: Sequence[str] = (),
-        seed: int = 0,
+        self, pool: SamplerPool, met_ids: tuple[int, int], *, control_tokens: Sequence[str] = ()
     ) -> None:
-        self.pool, self.met_ids, self.control_tokens, self.seed = pool, met_ids, control_tokens, seed
-        self._num_calls = 0
+        self.choice, self.control_tokens = ServedChoice(pool, met_ids), control_tokens
 
     def met(self, queries: Sequence[CriterionQuery]) -> dict[str, Score]:
-        plan = SamplingPlan(
-            num_samples=1,
-            max_response_tokens=1,
-            run_seed=self.seed,
-            step=self._num_calls,
-            stage="reward-model",
-            allowed_token_ids=self.met_ids,
-        )
-        self._num_calls += 1
         safe = [
             replace(
                 one,
@@ -169,18 +152,15 @@ class ServedAsker:
             )
             for one in queries
         ]
-        too_long = Score.failed("it is too long for the reward model's sampler.max_model_len")
+        unread = Score.failed("it is too long for the reward model's sampler.max_model_len")
         try:
-            groups = list(self.pool.sample([one.to_prompt() for one in safe], plan))
+            met = self.choice([one.to_prompt() for one in safe])
         except HoneError as why:
-            return {one.query_id: Score.failed(f"the reward model failed: {why}") for one in queries}
-        scores = dict.fromkeys((one.query_id for one in queries), too_long)
-        for group in groups:
-            (rollout,) = group.rollouts
-            probability = math.exp(min(0.0, float(rollout.sample_logprobs[0])))
-            said_met = int(rollout.response_token_ids[0]) == self.met_ids[0]
-            scores[group.prompt.prompt_id] = Score.scored(probability if said_met else 1.0 - probability)
-        return scores
+            met, unread = {}, Score.failed(f"the reward model failed: {why}")
+        return {
+            one.query_id: Score.scored(met[one.query_id]) if one.query_id in met else unread
+            for one in queries
+        }
 
 
 class EndpointAsker(ChatEndpoint):

@@ -32,7 +32,7 @@ WEIGHTS_INDEX = "model.safetensors.index.json"
 def served(
     path: Path, sampler: SamplerConfig, log_dir: Path, rubric: Rubric | None = None
 ) -> Iterator[RewardModel]:
-    """Ray must be running. With a ``rubric``, or its own, it is asked criteria. Raises: BadInput where that cannot be."""
+    """Ray must be running. With a ``rubric``, or its own, it is asked criteria. Raises: BadInput where it cannot."""
     from transformers import AutoTokenizer
 
     if not (path / "config.json").is_file():

@@ -43,7 +43,7 @@ def by_transformers(
     def probability(comparison: AnswerComparison) -> float:
         reference, inputs = in_float64(tiny_model, comparison.to_prompt())
         with torch.no_grad():
-            logits = reference(**inputs).logits[0, -1, list(model.indicator_ids)]
+            logits = reference(**inputs).logits[0, -1, list(model.choice.token_ids)]
         return float(torch.softmax(logits, dim=-1)[0])
 
     return probability
