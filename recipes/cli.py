@@ -67,6 +67,7 @@ COMMANDS: dict[str, CommandLine] = {
             "reward-model", "Train a reward model on preferences; score answers with one.", resumes=True
         ),
         CommandLine("gym", "Drawn questions of any difficulty: see some, build sets."),
+        CommandLine("prompts", "What runs know of their prompts; choose by it."),
         CommandLine("report", "Write a run's page: curves, before and after, rollouts."),
         CommandLine("view", "Look through a run's rollouts in a web browser."),
         CommandLine("bench", "How close generation and training come to the bare engines."),

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from recipes.report.attempt import Attempt
 from recipes.report.rollout_table import RolloutTable
-from recipes.report.shown_prompt import ShownPrompt, table_of
+from recipes.report.shown_prompt import ShownPrompt
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import HarvestResult
+from sampler.store.prompt_store import table_of
 from verifiers.reading.response import split_response
 
 ROWS_PER_TYPE = 2

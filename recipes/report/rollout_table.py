@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
-from recipes.report.shown_prompt import ShownPrompt, ShownPrompts, table_of
+from recipes.report.shown_prompt import ShownPrompt, ShownPrompts
 from reward_models.score import PARITY_TOLERANCE
+from sampler.store.prompt_store import table_of
 
 MAX_ATTEMPTS = 400
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recipes.report.attempt import MAX_SHOWN_CHARS, ShownText
 from recipes.report.picture import Picture
 from rl.run.run_record import read_manifests
+from sampler.store.prompt_store import table_of
 from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
@@ -121,9 +121,3 @@ def message_text(messages: Sequence[dict[str, Any]]) -> str:
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         words += [str(part.get("text") or "") for part in parts if part.get("type") == "text"]
     return "\n".join(words)
-
-
-def table_of(files: Sequence[Path]) -> str:
-    """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
-    names = ", ".join("'" + glob.escape(str(file)).replace("'", "''") + "'" for file in files)
-    return f"read_parquet([{names}], union_by_name = true)"

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 TITLE_WIDTH = 36  # of a check
 
 
-_STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters but tab and line feed
+# Control characters but tab and line feed, and those that turn the direction of what follows.
+_STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class _PlainConsole(Console):

@@ -1,0 +1,1 @@
+"""Rollout logs and prompt sets as tables to query, and prompts chosen by them. Never writes into a run."""

@@ -1,0 +1,185 @@
+"""The history of every prompt: DuckDB views over the rollout logs and prompt sets of one run or several."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sampler.data.prompt_dataset import load_prompts
+from verifiers.errors import BadInput
+
+EVEN = 1e-6  # as near to 0.5 a reward model's probability is a tie
+
+_PROMPT_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("prompt_id", "kind", "verifier", "reference", "source")]
+    + [("tags", pa.list_(pa.string())), ("question", pa.string()), ("num_pictures", pa.int64())]
+)
+
+_NO_PROMPT = pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_SCHEMA]).empty_table()
+
+# What a log may lack, because it is older or empty, and the two columns that a reader asks for most. A response that a
+# judge came to no decision on has no worth; right or won is worth 1, a tie half.
+_ROLLOUTS = """
+    WITH logged AS (
+        SELECT NULL::VARCHAR AS stage, NULL::BIGINT AS policy_version, NULL::VARCHAR AS prompt_id,
+               NULL::VARCHAR AS kind, NULL::VARCHAR[] AS tags, NULL::VARCHAR AS verifier, NULL::DOUBLE AS reward
+        WHERE false
+        UNION ALL BY NAME SELECT * FROM {table}
+    )
+    SELECT {run} AS run, *, coalesce(tags[1], kind) AS question_type,
+        CASE WHEN reward IS NULL THEN NULL
+             WHEN verifier IS NULL AND abs(reward - 0.5) <= {even} THEN 0.5
+             WHEN verifier IS NULL THEN (reward > 0.5)::DOUBLE
+             ELSE (reward >= {pass_score})::DOUBLE END AS worth
+    FROM logged
+"""
+# One row for each prompt, policy and judge; `spread` is what curation calls max - mean.
+_ATTEMPTS = """
+    CREATE VIEW attempts AS
+    SELECT run, policy_version, min(stage) AS stage, prompt_id, verifier, any_value(question_type) AS question_type,
+           count(worth) AS n, sum(worth) AS num_right, avg(worth) AS pass_rate, avg(reward) AS reward_mean,
+           max(reward) - avg(reward) AS spread, count(*) - count(worth) AS unjudged
+    FROM rollouts GROUP BY run, policy_version, prompt_id, verifier
+"""
+# From one policy that tried a prompt to the next that did. `repaired` is solved again after having been forgotten, and
+# `versions_lost` how many versions that took.
+_TURNOVER = """
+    CREATE VIEW turnover AS
+    WITH moves AS (
+        SELECT *, n > 0 AND pass_rate >= 0.5 AS solved, lag(pass_rate >= 0.5) OVER history AS was_solved,
+               lag(policy_version) OVER history AS version_before
+        FROM attempts WHERE n > 0
+        WINDOW history AS (PARTITION BY run, prompt_id, verifier ORDER BY policy_version)
+    ), named AS (
+        SELECT *, CASE WHEN was_solved IS NULL THEN 'first' WHEN solved AND NOT was_solved THEN 'newly solved'
+                       WHEN was_solved AND NOT solved THEN 'forgotten' ELSE 'same' END AS move,
+               max(CASE WHEN was_solved AND NOT solved THEN policy_version END) OVER (
+                   PARTITION BY run, prompt_id, verifier ORDER BY policy_version
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+               ) AS forgotten_at
+        FROM moves
+    )
+    SELECT run, prompt_id, verifier, question_type, version_before, policy_version,
+           CASE WHEN move = 'newly solved' AND forgotten_at IS NOT NULL THEN 'repaired' ELSE move END AS move,
+           CASE WHEN move = 'newly solved' THEN policy_version - forgotten_at END AS versions_lost
+    FROM named
+"""
+_PROMPTS_OF_FILE = """
+    SELECT prompt_id, kind, verifier, {reference} AS reference, source, tags, len(images) AS num_pictures,
+        array_to_string(list_transform(flatten(list_transform(messages, lambda m: m.content)), lambda p: p.text), ' ')
+        AS question
+    FROM {table}
+"""
+
+
+@dataclass(frozen=True)
+class StorePart:
+    """What one run gives: its rollout shards, its prompt sets by split, and from which score a response is right."""
+
+    run: str
+    rollout_files: Sequence[Path]
+    prompt_sets: Mapping[str, str]
+    pass_score: float = 0.5
+
+
+class PromptStore:
+    """A context manager. Reads only; the files it sees are those there when it was opened.
+
+    Views: ``prompts`` (run, split and what a set says of each; no pictures), ``rollouts`` (the log's columns with run,
+    question_type and worth), ``attempts`` (per prompt, policy and judge: n, num_right, pass_rate, spread) and
+    ``turnover`` (per prompt from one policy to the next: newly solved, forgotten, repaired).
+    """
+
+    def __init__(self, parts: Sequence[StorePart]) -> None:
+        """Raises: BadInput where two runs have one name, or no run has a rollout."""
+        import duckdb
+
+        self.parts = {part.run: part for part in parts}
+        if len(self.parts) < len(parts):
+            raise BadInput("two runs have the same name: give each once, or rename a directory")
+        if not any(part.rollout_files for part in parts):
+            raise BadInput("no rollout has been logged yet: let the run sample first")
+        self._db = duckdb.connect(config={"threads": 2})
+        self._view("rollouts", [_rollouts_of(part) for part in parts if part.rollout_files])
+        self._db.execute(_ATTEMPTS)
+        self._db.execute(_TURNOVER)
+        self._db.register("no_prompt", _NO_PROMPT)
+        prompts = [self._prompts_of(part, split) for part in parts for split in part.prompt_sets]
+        self._view("prompts", ["SELECT * FROM no_prompt", *prompts])
+
+    def __enter__(self) -> PromptStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Any SQL over the views. Raises: BadInput with DuckDB's own words where it is wrong."""
+        import duckdb
+
+        try:
+            return self._db.sql(sql, params=list(parameters)).to_arrow_table()
+        except duckdb.Error as why:
+            raise BadInput(f"the query cannot be answered: {str(why).splitlines()[0]}") from why
+
+    def _view(self, name: str, selects: Sequence[str]) -> None:
+        """A view takes no parameters: what differs stands in the selects as literals."""
+        self._db.execute(f"CREATE VIEW {name} AS {' UNION ALL BY NAME '.join(f'({sql})' for sql in selects)}")
+
+    def _prompts_of(self, part: StorePart, split: str) -> str:
+        location = part.prompt_sets[split]
+        columns = _parquet_columns(Path(location))
+        if {"prompt_id", "messages", "images"} <= columns:
+            reference = "coalesce(reference, reference_json)" if "reference_json" in columns else "reference"
+            source = _PROMPTS_OF_FILE.format(table=table_of([Path(location)]), reference=reference)
+        else:
+            source = f"set_{part.run.encode().hex()}_{split}"
+            self._db.register(source, _loaded(location))
+            source = f"SELECT * FROM {source}"
+        return f"SELECT {_literal(part.run)} AS run, {_literal(split)} AS split, * FROM ({source})"
+
+
+def table_of(files: Sequence[Path]) -> str:
+    """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
+    names = ", ".join(_literal(glob.escape(str(file))) for file in files)
+    return f"read_parquet([{names}], union_by_name = true)"
+
+
+def _rollouts_of(part: StorePart) -> str:
+    table, run = table_of(part.rollout_files), _literal(part.run)
+    return _ROLLOUTS.format(table=table, run=run, pass_score=float(part.pass_score), even=EVEN)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _parquet_columns(path: Path) -> set[str]:
+    return set(pq.read_schema(path).names) if path.suffix == ".parquet" and path.is_file() else set()
+
+
+def _loaded(location: str) -> pa.Table:
+    """A set of another form through the reader that the run itself used; its pictures stay where they are."""
+    rows = [
+        {
+            "prompt_id": prompt.prompt_id,
+            "kind": prompt.kind,
+            "verifier": prompt.verifier,
+            "reference": prompt.reference_text,
+            "source": prompt.source,
+            "tags": list(prompt.tags),
+            "question": prompt.text,
+            "num_pictures": len(prompt.images),
+        }
+        for prompt in load_prompts(location, max_decoded=0)
+    ]
+    return pa.Table.from_pylist(rows, schema=_PROMPT_SCHEMA)

@@ -1,0 +1,141 @@
+"""`hone prompts` on a run made by hand: what it prints, what it writes, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recipes.cli import main
+from sampler.data.prompt_dataset import load_prompts, save_prompts
+from sampler.prompt import Prompt
+from sampler.vision_input import VisionInput
+
+NAMES = [f"{kind}{i}" for kind in ("sum", "where") for i in range(4)]
+ESCAPE = "\x1b[2J<script>\u202e"
+
+
+def prompt_of(name: str, picture: bytes) -> Prompt:
+    parts = [{"type": "image"}, {"type": "text", "text": f"What is {name}?{ESCAPE}"}]
+    message = {"role": "user", "content": parts}
+    return Prompt(
+        name,
+        (message,),
+        (VisionInput.of("image", picture),),
+        tags=(name[:-1],),
+        verifier="math",
+        reference=str(int(name[-1]) % 2),
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path, picture: Callable[..., bytes]) -> Path:
+    """Eight prompts, of which six were tried by two policies: sums are learnt, places forgotten."""
+    path = tmp_path / "my run"
+    data = path / "stages" / "00-prepare" / "data"
+    data.mkdir(parents=True)
+    save_prompts(data / "train.parquet", [prompt_of(name, picture(i)) for i, name in enumerate(NAMES)])
+    paths = {"train": "stages/00-prepare/data/train.parquet"}
+    policy = {"version": 0, "hub": "base", "stage": "00-prepare"}
+    manifest = {"kind": "prepare", "result_version": 1, "result": {"paths": paths, "policy": policy}}
+    (data.parent / "manifest.json").write_text(json.dumps(manifest))
+    rows = [
+        {
+            "stage": f"0{version}-rl", "policy_version": version, "prompt_id": name, "kind": "verifiable",
+            "tags": [name[:-1]], "verifier": "math", "index": i, "answer": ESCAPE, "verdict_reason": "wrong",
+            "reward": float((name[:-1] == "sum") == (version == 2) and i < 4),
+        }
+        for name in NAMES if name[-1] != "3" for version in (1, 2) for i in range(5)
+    ]  # fmt: skip
+    (path / "rollouts" / "01-rl").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), path / "rollouts" / "01-rl" / "step-00000.parquet")
+    return path
+
+
+def test_stats(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prompts", "stats", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "8 train prompts, 6 tried" in said
+    cells = {
+        line.split("│")[1].strip(): [c.strip() for c in line.split("│")[2:-1]]
+        for line in said.splitlines()
+        if "│" in line
+    }
+    assert cells["sum"][:2] == ["3", "30"] and cells["all"][:2] == ["6", "60"]
+    assert cells["2"] == ["6", "3", "3", "0"]  # of six tried before three newly solved, three forgotten
+
+
+def test_select_writes_prompts_and_their_rule(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "forgotten.parquet"
+    command = [
+        "prompts",
+        "select",
+        str(run),
+        "--out",
+        str(out),
+        "--move",
+        "forgotten",
+        "--num",
+        "2",
+        "--seed",
+        "3",
+    ]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    chosen = load_prompts(out)
+    assert {one.question_type for one in chosen} == {"where"} and len(chosen) == 2
+    assert {one.reference for one in chosen} == {"0", "1"}  # evenly over references
+    assert all(one.images[0].read() for one in chosen)
+    provenance = json.loads(out.with_suffix(".selection.json").read_text())
+    assert provenance["rule"]["moves"] == ["forgotten"] and provenance["prompt_ids"] == [
+        one.prompt_id for one in chosen
+    ]
+    assert "left out, not tried: 2" in said and "! sum: no prompt is left, of 4 prompts" in said
+    first = out.read_bytes()
+    assert main(command) == 0 and out.read_bytes() == first
+
+
+def test_show_and_query_steer_no_terminal(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prompts", "show", "sum1", str(run)]) == 0
+    assert main(["prompts", "query", "SELECT answer, reward FROM rollouts", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "What is sum1?" in said and "reference '1'" in said
+    assert not {"\x1b", "\u202e"} & set(said)
+    out = tmp_path / "found.parquet"
+    assert (
+        main(["prompts", "query", "SELECT count(*) AS num FROM rollouts", str(run), "--out", str(out)]) == 0
+    )
+    assert pq.read_table(out).to_pylist() == [{"num": 60}]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["show", "nothing"], "no prompt has an id that begins with 'nothing'"),
+        (["show", "sum"], "several prompts have an id"),
+        (["query", "SELECT nothing"], "nothing"),
+        (["select", "--out", "x.jsonl"], "a .parquet file"),
+        (["select", "--out", "x.parquet", "--pass-rate", "0.99", "1"], "leaves no prompt (pass rate 6, not tried 2)"),
+        (["select", "--out", "x.parquet", "--standing", "good"], "'good' is no standing"),
+    ],
+)  # fmt: skip
+def test_refusals(
+    run: Path,
+    command: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(run.parent)
+    assert main(["prompts", *command, str(run)]) == 2
+    said = capsys.readouterr().err
+    assert words in " ".join(said.split()) and "Traceback" not in said
+    assert not list(run.parent.glob("x.*"))

@@ -1,0 +1,98 @@
+"""The views against counting by hand; runs beside each other; names and texts that would break a query."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sampler.store.prompt_store import PromptStore, StorePart
+from verifiers.errors import BadInput
+
+
+def test_attempts(store: Callable[..., PromptStore]) -> None:
+    with store([("a", 1, [1.0, 0.0, 0.6, None]), ("a", 2, [0.0, 0.0]), ("c", 1, [None])]) as opened:
+        rows = opened.query(
+            "SELECT * EXCLUDE (run, stage) FROM attempts ORDER BY prompt_id, policy_version"
+        ).to_pylist()
+    assert rows[0] == {
+        "policy_version": 1, "prompt_id": "a", "verifier": "math", "question_type": "sum", "n": 3, "num_right": 2.0,
+        "pass_rate": pytest.approx(2 / 3), "reward_mean": pytest.approx(1.6 / 3),
+        "spread": pytest.approx(1.0 - 1.6 / 3), "unjudged": 1,
+    }  # fmt: skip
+    assert (rows[1]["n"], rows[1]["pass_rate"], rows[1]["spread"]) == (2, 0.0, 0.0)
+    assert (rows[2]["n"], rows[2]["pass_rate"], rows[2]["unjudged"]) == (0, None, 1)
+
+
+def test_wins_and_ties_of_prompts_without_a_verifier(part: Callable[..., StorePart], tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rewards = [0.9, 0.5, 0.5 + 1e-8, 0.2]
+    rows = [
+        {"prompt_id": "a", "kind": "general", "policy_version": 0, "reward": reward} for reward in rewards
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "old.parquet")  # an older log: no verifier column
+    with PromptStore([StorePart("old", [tmp_path / "old.parquet"], {})]) as opened:
+        found = opened.query("SELECT n, num_right, question_type FROM attempts").to_pylist()
+        assert opened.query("SELECT * FROM prompts").num_rows == 0
+    assert found == [{"n": 4, "num_right": 2.0, "question_type": "general"}]
+
+
+def test_turnover(store: Callable[..., PromptStore]) -> None:
+    """Wrong, right, wrong, wrong, right: newly solved once, forgotten once, repaired after five versions."""
+    rates = {1: [0.0, 0.0], 3: [1.0, 0.0], 5: [0.0], 6: [0.0, 1.0, 0.0], 10: [1.0]}
+    with store([("b", version, rewards) for version, rewards in rates.items()]) as opened:
+        rows = opened.query(
+            "SELECT policy_version, version_before, move, versions_lost FROM turnover ORDER BY 1"
+        )
+    assert [tuple(row.values()) for row in rows.to_pylist()] == [
+        (1, None, "first", None),
+        (3, 1, "newly solved", None),
+        (5, 3, "forgotten", None),
+        (6, 5, "same", None),
+        (10, 6, "repaired", 5),
+    ]
+
+
+def test_prompts_of_any_form(part: Callable[..., StorePart], tmp_path: Path) -> None:
+    """Hone's Parquet is queried where it lies; another form goes through the reader; both say the same."""
+    of_parquet = part("one", [("a", 1, [1.0])])
+    rows = [
+        {"prompt_id": name, "messages": [{"role": "user", "content": f"What is {name}?"}], "tags": [kind, "all"],
+         "verifier": "math", "reference": ref, "source": "hand"}
+        for name, kind, ref in (("a", "sum", "1"), ("e", "where", "it's 5%"))
+    ]  # fmt: skip
+    lines = tmp_path / "set.jsonl"
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    of_lines = replace(of_parquet, run="two", prompt_sets={"heldout": str(lines)})
+    with PromptStore([of_parquet, of_lines]) as opened:
+        found = opened.query(
+            "SELECT * FROM prompts WHERE prompt_id IN ('a', 'e') ORDER BY run, prompt_id"
+        ).to_pylist()
+    assert [(row.pop("run"), row.pop("split")) for row in found] == [("one", "train")] * 2 + [
+        ("two", "heldout")
+    ] * 2
+    assert found[:2] == found[2:]
+    assert found[1]["reference"] == "it's 5%" and found[1]["question"] == "What is e?"
+
+
+def test_runs_are_told_apart_whatever_they_are_called(part: Callable[..., StorePart]) -> None:
+    names = ["it's", "a'; DROP VIEW rollouts; --"]
+    with PromptStore([part(name, [("a", 1, [1.0] * (1 + i))]) for i, name in enumerate(names)]) as opened:
+        found = opened.query("SELECT run, n FROM attempts ORDER BY n").to_pylist()
+    assert found == [{"run": names[0], "n": 1}, {"run": names[1], "n": 2}]
+
+
+def test_what_cannot_be_answered_is_one_line(part: Callable[..., StorePart]) -> None:
+    one = part("one", [("a", 1, [1.0])])
+    with pytest.raises(BadInput, match="same name"):
+        PromptStore([one, one])
+    with pytest.raises(BadInput, match="no rollout has been logged"):
+        PromptStore([replace(one, rollout_files=[])])
+    with PromptStore([one]) as opened, pytest.raises(BadInput, match="no_such_column") as why:
+        opened.query("SELECT no_such_column FROM prompts")
+    assert "\n" not in str(why.value)
