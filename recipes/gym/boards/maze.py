@@ -37,6 +37,7 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         reference={"type": "maze", "grid": ["".join(row) for row in grid], "solution": path},
         answer=boxed(path),
         load=side,
+        thought=f"green {start[0]},{start[1]} red {goal[0]},{goal[1]}",
         images=(canvas.png(),),
     )
 

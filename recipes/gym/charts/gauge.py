@@ -22,7 +22,7 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         dial.mark(_angle(tick), 0.1 if tick % 10 else 0.15, 5 if tick % 10 else 10)
         if tick % 20 == 0:
             canvas.text(dial.place(_angle(tick), 0.79 - 0.9 * text), str(tick))
-    dial.hand(_angle(value), 0.9, 12, rng.choice([COLOURS["red"], COLOURS["blue"], BLACK]))
+    dial.hand(_angle(value), 0.9, 18, rng.choice([COLOURS["red"], COLOURS["blue"], BLACK]))
     return Question(
         text=rng.choice(WORDINGS),
         reference=str(value),

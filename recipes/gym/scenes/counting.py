@@ -28,6 +28,9 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     radius = 95 - 40 * difficulty
     apart = radius * (2.3 - 0.75 * difficulty)
     places = scattered(rng, len(things), apart, (radius, radius, 1000 - radius, 1000 - radius))
+    in_reading_order = sorted(
+        (y, colour, shape) for (_, y), (shape, colour) in zip(places, things, strict=True)
+    )
     canvas = Canvas(px, tint(rng))
     for (one, its_colour), place in zip(things, places, strict=True):
         draw_shape(canvas, one, place, radius, COLOURS[its_colour])
@@ -36,6 +39,7 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         reference=str(count),
         answer=boxed(count),
         load=len(things),
+        thought=", ".join(" ".join(thing) for _, *thing in in_reading_order),
         images=(canvas.png(),),
     )
 

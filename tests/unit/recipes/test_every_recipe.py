@@ -45,15 +45,20 @@ def test_the_doctor_passes_a_shipped_recipe(
     assert any(line.startswith("✓ algorithm ") for line in told.out.splitlines())
 
 
-def test_the_doctor_names_an_algorithm_that_nobody_has(
+def test_the_doctor_names_an_algorithm_or_a_source_that_nobody_has(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for override, words in (
-        ("rl.advantage=grppo", "rl.advantage='grppo' is unknown; did you mean 'grpo'?"),
-        ("rl.loss.policy_loss=vanila", "rl.loss.policy_loss='vanila' is unknown; did you mean 'vanilla'?"),
-        ("rl.algorithm=nowhere.at_all:Mine", "nowhere.at_all:Mine"),
+    for override, name, words in (
+        ("rl.prompt_source=recipes.gym.adaptive_source:Mine", "prompt source", "no function 'Mine'"),
+        ("rl.advantage=grppo", "algorithm", "rl.advantage='grppo' is unknown; did you mean 'grpo'?"),
+        (
+            "rl.loss.policy_loss=vanila",
+            "algorithm",
+            "rl.loss.policy_loss='vanila' is unknown; did you mean 'vanilla'?",
+        ),
+        ("rl.algorithm=nowhere.at_all:Mine", "algorithm", "nowhere.at_all:Mine"),
     ):
         given = ["tests/data/tiny_program.yaml", override, f"run_dir={tmp_path / 'run'}"]
         assert cli.main(["doctor", *given, "--quick"]) == 1
         (line,) = (line for line in capfd.readouterr().out.splitlines() if line.startswith("✗"))
-        assert line.startswith("✗ algorithm ") and words in line
+        assert line.startswith(f"✗ {name} ") and words in line
