@@ -99,8 +99,10 @@ class Criterion:
 
     @classmethod
     def of(cls, given: Any) -> Criterion:
-        """From a mapping of a recipe or a row. Raises: BadInput."""
+        """From a mapping of a recipe or a row, where null is what is not said. Raises: BadInput."""
         names = [field.name for field in fields(cls)]
+        if isinstance(given, Mapping):
+            given = {name: value for name, value in given.items() if value is not None}
         if not isinstance(given, Mapping) or not {"name", "text"} <= given.keys():
             raise BadInput(f"a criterion has a name and a text, got {shown(repr(given), 80)}")
         for name in given:

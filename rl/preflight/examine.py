@@ -11,21 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.value_head import has_value_head
 from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
 from rl.engines.probe_pictures import odd_pictures
-from rl.experience.judge import require_reward_model, reward_model_path
+from rl.experience.judge import reward_model_path
 from rl.experience.prompt_source import FixedSource, prompt_source_of
 from rl.experience.source import ExperienceSource
 from rl.families.family import forbidden_token_ids, load_family
 from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.environment import check_environment
-from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias
+from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias, reward_model_is_there
 from rl.preflight.pictures import pictures_in_prompts
 from rl.preflight.rubric import asked_of, check_probes
 from rl.preflight.thought import check_thoughts
@@ -64,7 +63,9 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
     yield from check_sets(recipe, sets, unread)
     judge = recipe.judging.reward_model
     if judge is not None and judge.path is not None:
-        yield Check("reward model", partial(_reward_model_is_there, Path(judge.path)))
+        yield Check(
+            "reward model", partial(reward_model_is_there, Path(judge.path), judge.rubric is not None)
+        )
     algorithms: list[Algorithm] = []
     yield Check("algorithm", partial(_algorithm_is_there, recipe, sets, algorithms))
     if recipe.rl.prompt_source is not None and "train" in sets:
@@ -141,11 +142,6 @@ def _algorithm_is_there(
     algorithm.check(sets["train"].rows if "train" in sets else ())
     algorithms.append(algorithm)
     return Finding("ok", str(algorithm))
-
-
-def _reward_model_is_there(path: Path) -> Finding:
-    require_reward_model(path, "judging.reward_model.path")
-    return Finding("ok", f"{'scalar' if has_value_head(path) else 'pairwise'}: {path}")
 
 
 def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, policies: list[PolicyState]) -> Finding:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.preference_report import judged_pair, orders_disagree
+from reward_models.rubric import load_rubric
+from reward_models.value_head import has_value_head
 from rl.algorithm.algorithm import algorithm_of
 from rl.algorithm.reward_shaping import reward_range
 from rl.data.preference_pairs import training_of
 from rl.data.run_data import RunData
+from rl.experience.judge import require_reward_model
 from rl.preflight.check import Check, Finding, some_of
 from rl.preflight.rubric import without_criteria
 from rl.recipe.recipe import Recipe
@@ -69,6 +73,17 @@ def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -
     one_at_a_time = all(pair.one_at_a_time for pair in known)
     disagreeing = None if one_at_a_time else sum(map(orders_disagree, known)) / len(known)
     return _limited_bias(recipe, disagreeing, f"{counted(len(known), 'pair')} of references")
+
+
+def reward_model_is_there(path: Path, by_rubric: bool) -> Finding:
+    """Which kind it is. Raises: BadInput saying what is there instead."""
+    require_reward_model(path, "judging.reward_model.path")
+    kind = "scalar" if has_value_head(path) else "pairwise"
+    if by_rubric and kind == "scalar":
+        return Finding(
+            "failed", f"{path} is scalar and answers no criterion: leave out judging.reward_model.rubric"
+        )
+    return Finding("ok", f"{'by rubric' if by_rubric or load_rubric(path) else kind}: {path}")
 
 
 def same_source(recipe: Recipe) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
+import json
 import random
 import typing
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from reward_models.rubric import (
 )
 from reward_models.rubric_judge import ORDERS_DISAGREE, CriterionAsker, RubricJudge
 from reward_models.score import Score
+from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
@@ -155,6 +157,16 @@ def test_a_row_s_criteria_go_before_its_type_s_and_those_before_its_kind_s() -> 
         looks.criteria(prompt())
     with pytest.raises(BadInput, match="a thought's tags in its reference"):
         looks.criteria(prompt(reference="<think>9</think>9"))
+
+
+def test_a_row_s_criteria_reach_its_prompt(tmp_path: Path) -> None:
+    own = [{"name": "good", "text": "It is good.", "must": True, "weight": None}]
+    row = {"messages": "Describe it.", "kind": "general", "verifier_options": {"rubric": own, "other": 1}}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (read,) = load_prompts(tmp_path / "rows.jsonl")
+    (again,) = load_prompts(save_prompts(tmp_path / "set.parquet", [read]))
+    assert set(again.verifier_options) == {"rubric"} and again.verifier is None
+    assert Rubric.of({}).criteria(again) == (Criterion("good", "It is good.", must=True),)
 
 
 def test_a_checkpoint_keeps_what_it_learnt_to_answer(tmp_path: Path) -> None:
