@@ -13,7 +13,7 @@ from sampler.data.reference import is_missing, read_reference, reference_of_json
 from sampler.data.video import check_video
 from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind, Reference
-from sampler.rows.known_format import KnownFormat, known_format
+from sampler.rows.known_format import KnownFormat, known_format, odd_names, renaming, wrapping_column
 from sampler.rows.row import DatasetRow, column_value
 from sampler.rows.wrong_rows import RowRemarks
 from sampler.vision_input import VisionInput, VisionKind
@@ -80,6 +80,7 @@ class PromptReader:
         self._column = ""  # looked at last: where an error is
         self._references = PreparedReferences()
         self._theirs: KnownFormat | None = None  # of the row at work
+        self._is_guess = False  # whether its verifier is that format's
         self.remarks = RowRemarks()
         self.answer: str | None = None  # of the row read last
 
@@ -173,7 +174,8 @@ class PromptReader:
         given = self._text(row, "verifier") or None
         default = self._default_verifier or (self._theirs.verifier if self._theirs else None)
         name = given or (default if kind == "verifiable" else None)
-        if given is None and name is not None and name != self._default_verifier:
+        self._is_guess = given is None and name is not None and name != self._default_verifier
+        if self._is_guess:
             self._remark(row, f"none is named, so {name!r} judges")
         if name is None:
             if kind == "verifiable" and self._needs_reference:
@@ -219,6 +221,10 @@ class PromptReader:
             return ""
         if str(reference).strip().casefold() in ("nan", "none", "null", "<na>"):
             self._remark(row, f"the reference is the text {reference!r}: is there none?")
+        if self._is_guess and not isinstance(reference, str):
+            raise BadInput(
+                "the reference is a list or a mapping: name the verifier, such as bbox_iou for a box"
+            )
         if verifier is not None:
             self._references.prepare(verifier, options, reference)
             if self._references.takes_list_for_text(verifier, options, reference):
@@ -276,12 +282,13 @@ class PromptReader:
             nan = "" if row.values[name] is None else " (NaN)"
             raise BadInput(f"the row has no value here{nan}")
         have = [str(key) for key in row.values]
-        wrapped = [key for key, held in row.values.items() if _holds_rows(held, name)]
-        if wrapped:
+        if (wrapper := wrapping_column(row.values, name)) is not None:
             raise BadInput(
-                f"the rows lie in a list under {wrapped[0]!r}: write that list alone, or one row a line"
+                f"the rows lie in a list under {wrapper!r}: write that list alone, or one row a line"
             )
         hint = self._slip(row, column)
+        if column == "verifier" and not hint:
+            hint = "; name a rule, or set kind to 'general' where a reward model judges"
         raise BadInput(f"there is no such column{hint} (columns: {', '.join(have)[:200] or 'none'})")
 
     def _slip(self, row: DatasetRow, column: str) -> str:
@@ -290,9 +297,5 @@ class PromptReader:
         return (
             ""
             if name in row.values
-            else slip_of(name, [key for key in map(str, row.values) if key not in COLUMNS])
+            else renaming(row.values, name) or slip_of(name, odd_names(row.values, COLUMNS))
         )
-
-
-def _holds_rows(value: Any, column: str) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and column in value[0]

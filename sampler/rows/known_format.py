@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -20,13 +20,47 @@ class KnownFormat(NamedTuple):
 
 FORMATS = (
     KnownFormat("ShareGPT", {"messages": "conversations", "images": "image"}),
-    KnownFormat("EasyR1", {"messages": "problem", "reference": "answer"}, "math"),
+    KnownFormat("EasyR1", {"messages": "problem", "images": "image", "reference": "answer"}, "math"),
+    KnownFormat("R1-V", {"messages": "problem", "images": "image", "reference": "solution"}, "math"),
     KnownFormat(
         "verl",
         {"messages": "prompt", "reference": "reward_model.ground_truth", "source": "data_source"},
         "math",
     ),
 )
+
+# What sets of questions call Hone's columns, where nobody can say how they are to be judged.
+USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
+    "messages": ("question", "problem", "query", "instruction", "prompt", "text", "conversation"),
+    "images": ("image", "decoded_image", "image_1", "img", "picture", "image_path"),
+    "reference": ("answer", "answers", "label", "solution", "ground_truth", "target"),
+}
+
+
+def renaming(values: Mapping[str, Any], missing: str) -> str:
+    """A hint where a row lacks the column and has it by a usual name: which of its columns to rename. Else nothing."""
+    found = {
+        ours: name
+        for ours, usual in USUAL_NAMES.items()
+        if ours not in values and (name := next((one for one in usual if values.get(one) is not None), None))
+    }
+    if missing not in found:
+        return ""
+    return "; rename " + ", ".join(f"{name!r} to {ours!r}" for ours, name in found.items())
+
+
+def wrapping_column(values: Mapping[str, Any], column: str) -> str | None:
+    """The column under which whole rows lie in a list, by one that each of them has."""
+    for name, held in values.items():
+        if isinstance(held, list) and held and isinstance(held[0], dict) and column in held[0]:
+            return name
+    return None
+
+
+def odd_names(values: Mapping[str, Any], known: Iterable[str]) -> list[str]:
+    """Columns of a row that may be misspelt: neither known nor anybody's usual name for one."""
+    usual = {*known, *(name for names in USUAL_NAMES.values() for name in names)}
+    return [name for name in map(str, values) if name not in usual]
 
 
 def known_format(values: Mapping[str, Any]) -> KnownFormat | None:

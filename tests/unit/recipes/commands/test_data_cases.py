@@ -191,6 +191,32 @@ CASES = {
         contents=ASKED,
         references=["4"],
     ),
+    "R1-V": Case(
+        lines({"problem": QUESTION, "image": "lamps.png", "solution": "<answer> 4 </answer>"}),
+        says=r"R1-V's columns \(problem as messages, image as images, solution as reference\)[\s\S]*so 'math' judges",
+        contents=ASKED,
+        references=["<answer> 4 </answer>"],
+    ),
+    "R1-V with a box": Case(
+        lines({"problem": "Where is the lamp?", "image": "lamps.png", "solution": [4, 4, 30, 28]}),
+        says="column 'solution': the reference is a list or a mapping: name the verifier, such as bbox_iou for a box",
+        fails=True,
+    ),
+    "questions and answers of a benchmark": Case(
+        lines({"question": QUESTION, "options": "['3', '4']", "image_1": "lamps.png", "image_2": None, "answer": "B"}),
+        says="no such column; rename 'question' to 'messages', 'image_1' to 'images', 'answer' to 'reference' ",
+        fails=True,
+    ),
+    "a picture is no slip of the messages": Case(
+        lines({"image": "lamps.png", "caption": "Lamps.", "verifier": "string", "reference": "four"}),
+        says=r"column 'messages': there is no such column \(columns: image, caption, verifier, reference\)",
+        fails=True,
+    ),
+    "nobody to judge": Case(
+        lines(row(verifier=...)),
+        says="'verifier': there is no such column; name a rule, or set kind to 'general' where a reward model judges",
+        fails=True,
+    ),
     "verl": Case(
         lines({
             "data_source": "lamps", "prompt": user(f"<image>{QUESTION}"), "images": ["lamps.png"],
@@ -212,7 +238,7 @@ CASES = {
     ),
     "columns of nobody": Case(
         lines({"instruction": QUESTION, "images": ["lamps.png"]}),
-        says=r"column 'messages': there is no such column \(columns: instruction, images\)",
+        says="column 'messages': there is no such column; rename 'instruction' to 'messages'",
         fails=True,
     ),
     # references

@@ -270,7 +270,7 @@ def test_a_hub_id_is_read_through_datasets_without_decoding(tmp_path, monkeypatc
         ({"messages": [{"role": "user", "content": "x", "tool_calls": [1]}]}, "messages", "got also tool_calls"),
         ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "messages", "got type 'audio'"),
         ({"messages": [{"role": "user", "content": [{"type": "image", "image": 1}]}]}, "messages", "bytes, a path or"),
-        ({"messages": "<image>?", "image": "a.png"}, "messages", "is 'image' a slip of it"),
+        ({"messages": "<image>?", "image": "a.png"}, "messages", "rename 'image' to 'images'"),
         ({"messages": "half \ud800 of a pair"}, "messages", "not valid Unicode"),
         ({"messages": "<image> <image>", "images": [data_uri(RED)]}, "messages", "2 image marks .* but 1"),
         ({"messages": "<image>?"}, "messages", "1 image mark in the messages, but 0"),
