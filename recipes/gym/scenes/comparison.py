@@ -7,7 +7,8 @@ import random
 from recipes.gym.canvas import COLOURS, Canvas, tint
 from recipes.gym.exercise import Exercise, Question, between, boxed
 from recipes.gym.layout import scattered
-from recipes.gym.shapes import SHAPES, draw_shape
+from recipes.gym.scenes.thing import THINGS, Thing, listed
+from recipes.gym.shapes import draw_shape
 
 FORM = "Answer as red star."
 WORDINGS = (
@@ -17,32 +18,32 @@ WORDINGS = (
 )
 MARGIN = 110
 
-Thing = tuple[str, str]  # colour, shape
-
 
 def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     """More things, all different; from one picture to the next they change places."""
     num = between(difficulty, 2, 12)
-    *common, new = rng.sample([(colour, shape) for colour in COLOURS for shape in SHAPES], num + 1)
+    *common, new = rng.sample(THINGS, num + 1)
     second = [*common, new]
     rng.shuffle(second)
     background = tint(rng)
 
-    def picture(things: list[Thing]) -> bytes:
+    def picture(things: list[Thing]) -> tuple[bytes, str]:
+        """And the list of what it shows."""
         canvas = Canvas(px, background)
         radius = 100 - 30 * difficulty
         places = scattered(rng, len(things), 2.4 * radius, (MARGIN, MARGIN, 1000 - MARGIN, 1000 - MARGIN))
-        for (colour, shape), place in zip(things, places, strict=True):
-            draw_shape(canvas, shape, place, radius, COLOURS[colour])
-        return canvas.png()
+        for thing, place in zip(things, places, strict=True):
+            draw_shape(canvas, thing.shape, place, radius, COLOURS[thing.colour])
+        return canvas.png(), listed(things, places)
 
-    name = " ".join(new)
+    images, lists = zip(picture(common), picture(second), strict=True)
     return Question(
         text=rng.choice(WORDINGS),
-        reference=name,
-        answer=boxed(name),
+        reference=str(new),
+        answer=boxed(new),
         load=len(second),
-        images=(picture(common), picture(second)),
+        images=images,
+        thought=" then ".join(lists),
     )
 
 

@@ -7,39 +7,37 @@ import random
 from recipes.gym.canvas import COLOURS, Canvas, tint
 from recipes.gym.exercise import Exercise, Question, between, boxed
 from recipes.gym.layout import scattered
-from recipes.gym.shapes import SHAPES, draw_shape
+from recipes.gym.scenes.thing import THINGS, listed
+from recipes.gym.shapes import draw_shape
 
 WORDINGS = (
-    "How many {colour} {shapes} are there?",
-    "Count the {colour} {shapes}.",
-    "Number of {colour} {shapes}?",
+    "How many {things} are there?",
+    "Count the {things}.",
+    "Number of {things}?",
 )
 
 
 def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     """More of them, more others, of the same shape or colour too, and nearer: at most a third of one is covered."""
     count = rng.randint(1, between(difficulty, 4, 12))
-    shape, colour = rng.choice(SHAPES), rng.choice(list(COLOURS))
-    near = [(shape, other) for other in COLOURS if other != colour]
-    near += [(other, colour) for other in SHAPES if other != shape]
-    others = [rng.choice(near) for _ in range(between(difficulty, 1, 14))]
-    things = [*[(shape, colour)] * count, *others]
+    counted = rng.choice(THINGS)
+    near = [one for one in THINGS if (one.colour == counted.colour) != (one.shape == counted.shape)]
+    things = [*[counted] * count, *rng.choices(near, k=between(difficulty, 1, 14))]
     rng.shuffle(things)
     radius = 95 - 40 * difficulty
     apart = radius * (2.3 - 0.75 * difficulty)
     places = scattered(rng, len(things), apart, (radius, radius, 1000 - radius, 1000 - radius))
-    in_reading_order = sorted(
-        (y, colour, shape) for (_, y), (shape, colour) in zip(places, things, strict=True)
-    )
     canvas = Canvas(px, tint(rng))
-    for (one, its_colour), place in zip(things, places, strict=True):
-        draw_shape(canvas, one, place, radius, COLOURS[its_colour])
+    for thing, place in zip(things, places, strict=True):
+        draw_shape(canvas, thing.shape, place, radius, COLOURS[thing.colour])
     return Question(
-        text=rng.choice(WORDINGS).format(colour=colour, shapes=shape + ("es" if shape == "cross" else "s")),
+        text=rng.choice(WORDINGS).format(
+            things=f"{counted}es" if counted.shape == "cross" else f"{counted}s"
+        ),
         reference=str(count),
         answer=boxed(count),
         load=len(things),
-        thought=", ".join(" ".join(thing) for _, *thing in in_reading_order),
+        thought=listed(things, places),
         images=(canvas.png(),),
     )
 

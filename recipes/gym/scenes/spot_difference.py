@@ -7,6 +7,7 @@ import random
 from recipes.gym.canvas import COLOURS, Canvas, tint
 from recipes.gym.exercise import Exercise, Question, between
 from recipes.gym.layout import scattered
+from recipes.gym.scenes.thing import THINGS, Thing
 from recipes.gym.shapes import SHAPES, draw_shape
 
 FORM = (
@@ -19,14 +20,11 @@ WORDINGS = (
     f"Spot the differences. {FORM}",
 )
 
-Thing = tuple[str, str]  # colour, shape
-
 
 def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     """More things, more differences."""
     num, num_changed = between(difficulty, 3, 14), between(difficulty, 1, 4)
-    kinds = [(colour, shape) for colour in COLOURS for shape in SHAPES]
-    things: list[Thing] = rng.sample(kinds, num)
+    things = rng.sample(THINGS, num)
     radius = 100 - 30 * difficulty
     edge = radius + 15
     places = scattered(rng, num, 2.3 * radius, (edge, edge, 1000 - edge, 1000 - edge))
@@ -40,11 +38,11 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         canvas = Canvas(px, background)
         for thing, place in zip(shown, places, strict=True):
             if thing is not None:
-                draw_shape(canvas, thing[1], place, radius, COLOURS[thing[0]])
+                draw_shape(canvas, thing.shape, place, radius, COLOURS[thing.colour])
         return canvas.png()
 
     corners = [[round(at + side) for side in (-radius, radius) for at in place] for place in places]
-    differences = [{"text": " ".join(things[index]), "box": corners[index]} for index in changed]
+    differences = [{"text": str(things[index]), "box": corners[index]} for index in changed]
     lines = [f"{one['text']} <bbox>{' '.join(map(str, one['box']))}</bbox>" for one in differences]
     return Question(
         text=rng.choice(WORDINGS),
@@ -61,8 +59,8 @@ def _changed(rng: random.Random, thing: Thing) -> Thing | None:
     return rng.choice(
         (
             None,
-            (rng.choice([one for one in COLOURS if one != colour]), shape),
-            (colour, rng.choice([one for one in SHAPES if one != shape])),
+            Thing(rng.choice([one for one in COLOURS if one != colour]), shape),
+            Thing(colour, rng.choice([one for one in SHAPES if one != shape])),
         )
     )
 
