@@ -36,14 +36,14 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
             draw_shape(canvas, thing.shape, place, radius, COLOURS[thing.colour])
         return canvas.png(), listed(things, places)
 
-    images, lists = zip(picture(common), picture(second), strict=True)
+    (before, list_before), (after, list_after) = picture(common), picture(second)
     return Question(
         text=rng.choice(WORDINGS),
         reference=str(new),
         answer=boxed(new),
         load=len(second),
-        images=images,
-        thought=" then ".join(lists),
+        images=(before, after),
+        thought=f"{list_before} then {list_after}",
     )
 
 
