@@ -14,6 +14,7 @@ from rl.algorithm.reward_shaping import (
     reward_weight,
     token_budget,
 )
+from rl.algorithm.settled_groups import OF_ITS_GROUP
 from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt, PromptKind
@@ -192,6 +193,7 @@ class Algorithm:
         _require_importance(self.config)
         _require_weights(self.config.reward_weights)
         self._require_estimator()
+        self._require_cut_groups()
         self.require_groups(prompts)
 
     def _require_estimator(self) -> None:
@@ -203,6 +205,18 @@ class Algorithm:
             raise BadInput(
                 "rl.advantage='gae' has one lambda and always whitens: set rl.lambda_actor = rl.lambda_critic and "
                 "rl.whiten_advantages=true, or name 'decoupled_gae'"
+            )
+
+    def _require_cut_groups(self) -> None:
+        """What is cut must have had no gradient and no say in others', and the loss must grow with the advantage."""
+        from rl.algorithm.losses import SILENT_AT_ZERO
+
+        config = self.config
+        known = config.algorithm is None and config.advantage in OF_ITS_GROUP
+        if config.settled_after is not None and not (known and self.policy_loss.name in SILENT_AT_ZERO):
+            raise BadInput(
+                f"rl.settled_after cuts groups of equal rewards, which {self} may learn from: it goes with "
+                f"the advantages {', '.join(sorted(OF_ITS_GROUP))} and the losses {', '.join(sorted(SILENT_AT_ZERO))}"
             )
 
     def require_groups(self, prompts: Sequence[Prompt]) -> None:

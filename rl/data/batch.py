@@ -17,7 +17,8 @@ from sampler.vision_input import VisionInput
 class StepCounts:
     """Of a whole optimizer step, whatever ranks and micro-batches it is cut into: so every part is normalised alike.
 
-    ``num_right_tokens``: loss tokens of right responses, where there is a scalar ``is_right``.
+    ``num_right_tokens``: loss tokens of right responses, where there is a scalar ``is_right``. Where there is a scalar
+    ``count``, a sequence counts as so many.
     """
 
     num_loss_tokens: int
@@ -116,9 +117,10 @@ class Batch:
         """The batch as one whole optimizer step."""
         sums = self._sums(self.loss_mask)
         is_right = self.scalars.get("is_right", np.zeros_like(sums))
+        count = self.scalars.get("count", np.ones_like(sums))
         return StepCounts(
-            num_loss_tokens=round(float(self.loss_mask.sum())),
-            num_loss_sequences=int((sums > 0).sum()),
+            num_loss_tokens=round(float((sums * count).sum(dtype=np.float64))),
+            num_loss_sequences=round(float(((sums > 0) * count).sum())),
             num_right_tokens=round(float((sums * is_right).sum())),
         )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.informative_groups import LeftOut
 from rl.algorithm.reward_shaping import LearntReward
+from rl.algorithm.settled_groups import Share
 from rl.experience.judge import JudgedRollout
+from sampler.prompt import Prompt
 from sampler.vllm_pool.sample_stats import SampleStats
 
 
@@ -18,7 +20,8 @@ class Experience:
 
     ``left_out`` says by rollout id why a rollout is not learnt from; the others have a ``reward.learnt`` where an
     algorithm learns. ``generate_s`` is the time until the last rollout, ``wait_s`` how long verdicts and scores were
-    then waited for, and ``num_late`` how many.
+    then waited for, and ``num_late`` how many. ``shares`` say by rollout id what rollouts of groups are worth that were
+    drawn in two parts.
     """
 
     step: int
@@ -28,11 +31,35 @@ class Experience:
     generate_s: float
     wait_s: float
     num_late: int = 0
+    shares: Mapping[str, Share] = field(default_factory=dict)
 
     @property
     def usable(self) -> list[JudgedRollout]:
         """The rollouts that are learnt from."""
         return [one for one in self.rollouts if one.rollout.rollout_id not in self.left_out]
+
+    @property
+    def rewards_by_prompt(self) -> dict[str, list[float | None]]:
+        """Of each group the rewards, in the order of its rollouts."""
+        rewards: dict[str, list[float | None]] = {}
+        for one in self.rollouts:
+            rewards.setdefault(one.prompt.prompt_id, []).append(one.reward.value)
+        return rewards
+
+    def in_order_of(self, prompts: Sequence[Prompt]) -> Experience:
+        """By prompt as listed, then by index."""
+        order = {prompt.prompt_id: i for i, prompt in enumerate(prompts)}
+        ordered = sorted(self.rollouts, key=lambda one: (order[one.prompt.prompt_id], one.rollout.index))
+        return replace(self, rollouts=tuple(ordered))
+
+    @property
+    def counted(self) -> list[JudgedRollout]:
+        """Those that figures are of: of a group in two parts the first, since whether there are more hangs on it."""
+        return [one for one in self.rollouts if self.share(one).count]
+
+    def share(self, one: JudgedRollout) -> Share:
+        """What a rollout is worth."""
+        return self.shares.get(one.rollout.rollout_id, Share())
 
     @property
     def policy_versions(self) -> tuple[int, int]:
@@ -68,6 +95,7 @@ class Experience:
             self.generate_s + later.generate_s,
             self.wait_s + later.wait_s,
             self.num_late + later.num_late,
+            {**self.shares, **later.shares},
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.informative_groups import LeftOut
+from rl.algorithm.settled_groups import Share, coin_of, goes_on, is_cut_short, shares_of
 from rl.experience.experience import Experience
 from rl.experience.judge import Judge, judging_order
 from rl.experience.prompt_source import PromptSource
@@ -84,9 +85,36 @@ class ExperienceSource(Iterator[Experience]):
         self.step = state["step"]
 
     def _sample(self, prompts: Sequence[Prompt]) -> Experience:
+        """All of each group, or of those that may be cut short the first part, and of some then the rest."""
+        plan = replace(self.plan, step=self.step)
+        config = None if self.algorithm is None else self.algorithm.config
+        if config is None or config.settled_after is None:
+            return self._sampled(prompts, plan)
+        size, frac = config.settled_after, config.settled_go_on_frac
+        in_parts = [prompt for prompt in prompts if is_cut_short(config, prompt)]
+        first = self._sampled(prompts, replace(plan, num_samples=size))
+        rewards = first.rewards_by_prompt
+        rest = [
+            prompt
+            for prompt in in_parts
+            if prompt.prompt_id in rewards  # not dropped
+            and goes_on(rewards[prompt.prompt_id], frac, coin_of(plan, prompt))
+        ]
+        whole = first
+        if rest:
+            left = replace(plan, num_samples=plan.num_samples - size, first_index=size)
+            whole = first.joined(self._sampled(rest, left)).in_order_of(prompts)
+        drawn = whole.rewards_by_prompt
+        shares: dict[str, Share] = {}
+        for prompt_id in (prompt.prompt_id for prompt in in_parts if prompt.prompt_id in drawn):
+            of_group = shares_of(rewards[prompt_id], plan.num_samples, len(drawn[prompt_id]), frac)
+            shares |= {plan.rollout_id(prompt_id, i): share for i, share in enumerate(of_group)}
+        return replace(whole, shares=shares)
+
+    def _sampled(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Experience:
         """Sampled and judged at the same time."""
         start = time.perf_counter()
-        groups = self.sampler.sample(judging_order(prompts), replace(self.plan, step=self.step))
+        groups = self.sampler.sample(judging_order(prompts), plan)
         judged = self.judge.judge(groups)
         seconds = time.perf_counter() - start
         rollouts = judged.in_order_of(prompts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
 from rl.algorithm.advantages import kl_token_rewards
 from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.settled_groups import Share
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats, TokenSequence
 from rl.experience.judge import JudgedRollout
@@ -16,9 +18,15 @@ from sampler.prompt import Prompt
 from sampler.rollout import Rollout
 
 
-def packed_rollouts(judged: Sequence[JudgedRollout], config: RlConfig, *, right_score: float = 0.5) -> Batch:
+def packed_rollouts(
+    judged: Sequence[JudgedRollout],
+    config: RlConfig,
+    *,
+    right_score: float = 0.5,
+    shares: Mapping[str, Share] | None = None,
+) -> Batch:
     """One packed batch in the order of ``judged``, without advantages. A response to a verifiable prompt is right
-    from a score of ``right_score`` on."""
+    from a score of ``right_score`` on. ``shares`` are those of an `Experience`."""
     return Batch.of(
         [
             rollout_sequence(
@@ -26,6 +34,7 @@ def packed_rollouts(judged: Sequence[JudgedRollout], config: RlConfig, *, right_
                 one.prompt,
                 kl_coef=config.loss.kl_coef(one.prompt.kind),
                 is_right=float(one.prompt.kind == "verifiable" and _score(one) >= right_score),
+                **(asdict(shares.get(one.rollout.rollout_id, Share())) if shares else {}),
             )
             for one in judged
         ]
@@ -68,8 +77,11 @@ def with_advantages(
         values=None if values is None else batch.rows(values),
         token_rewards=token_rewards,
     )
+    advantages = np.concatenate(estimated.advantages)
+    if "weight" in batch.scalars:
+        advantages = advantages * np.repeat(batch.scalars["weight"], batch.loss_lengths)
     return batch.with_columns(
-        advantages=np.concatenate(estimated.advantages),
+        advantages=advantages,
         returns=np.concatenate(estimated.returns),
         **({} if values is None else {"old_values": values}),
     )

@@ -126,6 +126,15 @@ class RlConfig(Section):
         False, description="groups of equal rewards are dropped and other prompts drawn for them"
     )
     max_refills: int = Field(2, ge=0, description="further draws a step for groups that were dropped")
+    settled_after: int | None = Field(
+        None,
+        ge=2,
+        description="samples drawn first of a prompt that a rule verifies: where their rewards are alike, the others "
+        "are mostly not drawn (docs/operating.md); none: all at once",
+    )
+    settled_go_on_frac: float = Field(
+        0.25, gt=0, le=1, description="share of such prompts of which the others are drawn all the same"
+    )
     schedule: ScheduleConfig = ScheduleConfig(lr=6e-7, warmup_frac=0.0)
     loss: LossConfig = LossConfig()
     temperature: float = Field(1.0, gt=0, description="of sampling")
@@ -160,6 +169,24 @@ class RlConfig(Section):
             raise ValueError(
                 "rl.old_log_probs=sampler: the ratio is then that of trainer to sampler, so it needs rl.top_p=1 and "
                 "leaves rl.loss.importance nothing to correct: set that to none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_can_be_cut(self) -> RlConfig:
+        if self.settled_after is None:
+            return self
+        if self.settled_after >= self.samples_per_prompt:
+            raise ValueError(
+                f"rl.settled_after={self.settled_after} is not less than "
+                f"rl.samples_per_prompt={self.samples_per_prompt}"
+            )
+        loss = self.loss
+        terms = loss.entropy_coef or loss.positive_nll_coef or loss.kl_coef_verifiable
+        if terms or self.dynamic_sampling:
+            raise ValueError(
+                "rl.settled_after cuts groups that have no gradient: set entropy_coef, positive_nll_coef and "
+                "kl_coef_verifiable of rl.loss to 0 and rl.dynamic_sampling to false, or settled_after to null"
             )
         return self
 

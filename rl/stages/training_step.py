@@ -88,11 +88,13 @@ class TrainingStep:
         self.num_steps = num_steps
         self.watch = Stopwatch()
         self.watch.include(experience.seconds)
-        self.metrics = rollout_metrics(experience.rollouts, experience.stats)
+        self.metrics = rollout_metrics(experience.counted, experience.stats)
         self.metrics["rollout/left_out_frac"] = len(experience.left_out) / len(experience.rollouts)
         with self.watch("judge"):
             right_score = context.recipe.evaluation.pass_score
-            self.batch = packed_rollouts(experience.usable, algorithm.config, right_score=right_score)
+            self.batch = packed_rollouts(
+                experience.usable, algorithm.config, right_score=right_score, shares=experience.shares
+            )
         self.parts = mini_batches(
             self.batch.prompt_ids, algorithm.config.num_mini_batches, seed=f"{seed} {experience.step}"
         )

@@ -42,7 +42,7 @@ class NamedJudge(FakeJudge):
         for group in groups:
             rewards = REWARDS[group.prompt.prompt_id.partition("-")[0]]
             for rollout in group.rollouts:
-                one = self.judged(group.prompt, rollout.index, rewards[rollout.index])
+                one = self.judged(group.prompt, rollout.index, rewards[rollout.index % len(rewards)])
                 object.__setattr__(one, "rollout", rollout)
                 rollouts.append(one)
         return JudgedBatch(rollouts, 0.5, num_late=3)

@@ -161,6 +161,40 @@ def test_the_reference_is_loaded_only_for_prompts_that_are_held_to_it(
     assert calls.count("load_reference") == 1 and 0 < calls.count("reference") < 5
 
 
+def test_settled_groups_are_cut_short_and_count_whole(
+    stage_context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts that are always right are drawn twice instead of four times, but for some; figures are of the first two
+    samples, and what is learnt is divided by the tokens of whole groups."""
+    batches: list[Any] = []
+    original = FakeHeldBatch.update
+
+    def update(self: Any, batch: Any, *arguments: Any) -> Any:
+        batches.append(batch)
+        return original(self, batch, *arguments)
+
+    monkeypatch.setattr(FakeHeldBatch, "update", update)
+    settings = {"advantage": "grpo", "settled_after": 2, "settled_go_on_frac": 0.5}
+    context = stage_context("rl", prompts_per_step=10, samples_per_prompt=4, steps=2, **settings)
+    RlStage().run(context)
+    numbers = set()
+    for batch, metrics in zip(batches, context.directory.metrics(), strict=True):
+        groups: dict[str, list[int]] = {}
+        for index, prompt_id in enumerate(batch.prompt_ids):
+            groups.setdefault(prompt_id, []).append(index)
+        advantages = [row.any() for row in batch.rows(batch.column("advantages"))]
+        for prompt_id, members in groups.items():
+            weights = set(batch.scalars["weight"][members].tolist())
+            mixed = prompt_id.startswith("mixed")
+            assert weights == ({1.0} if mixed else {2.0} if len(members) == 4 else {0.0})
+            assert batch.scalars["count"][members].tolist() == [2.0, 2.0, 0.0, 0.0][: len(members)]
+            assert any(advantages[i] for i in members) == mixed
+            numbers.add((mixed, len(members)))
+        assert batch.counts.num_loss_sequences == 40
+        assert metrics["rollout/uniform_group_frac"] == 0.5
+    assert numbers == {(True, 4), (False, 2), (False, 4)}
+
+
 @pytest.mark.parametrize("round_before", [None, "last"])
 def test_a_critic_that_is_not_pretrained_starts_from_the_checkpoint_it_is_given(
     stage_context: Any, round_before: str | None
