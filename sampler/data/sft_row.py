@@ -183,6 +183,8 @@ def _optional(row: DatasetRow, column: str, wanted: type[ValueT]) -> ValueT | No
         raise BadInput(
             f"{row.location}, column {column!r}: expected {wanted.__name__}, got {type(value).__name__}"
         )
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadInput(f"{row.location}, column {column!r}: a whole number of at most 64 bits is wanted")
     if isinstance(value, str):
         try:
             checked_text(value)

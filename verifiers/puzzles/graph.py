@@ -15,7 +15,7 @@ from verifiers.reading.plain_text import normalise
 MAX_CHARS = 50_000
 _NODE_WORD = re.compile(r"^(?:node|vertex|city|station|country|region)\s+(?=\S)", re.IGNORECASE)
 _REMARK = re.compile(
-    r"\s*(?:\([a-z][^()\n]{0,40}\d[^()\n]{0,20}\)|[,;.]\s(?:with\s)?(?:an?\s)?(?:total\s)?(?:length|cost|weight|distance)\b[^\n]{0,60})$",
+    r"(?:\([a-z][^()\n]{0,40}\d[^()\n]{0,20}\)|[,;.]\s(?:with\s)?(?:an?\s)?(?:total\s)?(?:length|cost|weight|distance)\b[^\n]{0,60})$",
     re.IGNORECASE,
 )
 
@@ -75,7 +75,7 @@ class GraphPath(Puzzle):
     def check(self, text: str) -> str | None:
         if len(text) > MAX_CHARS:
             return "the path is too long"
-        path = _REMARK.sub("", without_bullets(text).strip()).strip("[]")
+        path = _REMARK.sub("", without_bullets(text).strip()).strip().strip("[]")
         words = [
             _NODE_WORD.sub("", w.strip(" '\"()"))
             for w in re.split(r"-{1,2}>|→|,|\n|;|\\to\b|=>|⇒|\s[-–—]\s", path)

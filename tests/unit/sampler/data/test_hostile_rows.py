@@ -358,10 +358,14 @@ def test_what_was_found(name: str, tmp_path: Path) -> None:
             load_prompts(path)
 
 
-def test_a_verdict_of_a_supervised_row_is_not_nested_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [("verdict", {"parts": NESTED}, "50 deep"), ("round", 10**400, "at most 64 bits")],
+)
+def test_what_was_found_of_supervised_rows(column: str, value: Any, said: str, tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
-    path.write_text(json.dumps({"messages": "How many?", "response": "4", "verdict": {"parts": NESTED}}))
-    with pytest.raises(BadInput, match=r"line 1, column 'verdict': .*50 deep"):
+    path.write_text(json.dumps({"messages": "How many?", "response": "4", column: value}))
+    with pytest.raises(BadInput, match=f"line 1, column '{column}': .*{said}"):
         load_sft_rows(path)
 
 

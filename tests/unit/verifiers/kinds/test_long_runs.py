@@ -43,3 +43,24 @@ def test_blanks_between_the_values_of_a_chart_are_skipped_in_linear_time():
     started = time.process_time()
     assert load_verifier("relaxed_accuracy").judge("5, 6", "1, 2" + " " * 3_900 + "3").score == 0
     assert time.process_time() - started < 0.2
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\r\n", "- ", ", "])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"type": "graph_path", "edges": [["A", "B", 1], ["B", "D", 1]], "start": "A", "goal": "D"},
+        {"type": "graph_colouring", "edges": [["A", "B"]], "colours": 2},
+        {"type": "sorting", "items": [3, 1, 2]},
+        {"type": "n_queens", "n": 4},
+    ],
+    ids=lambda reference: reference["type"],
+)
+def test_blanks_in_a_puzzle_are_skipped_in_linear_time(reference, blank):
+    """Found by fuzzing: 12 s for a path in whose answer 50,000 blanks stand."""
+    verifier = load_verifier("puzzle")
+    prepared = verifier.prepare(reference)
+    for text in ("A" + blank * 20_000 + "B", blank * 20_000, "A -> B" + blank * 20_000):
+        started = time.process_time()
+        assert verifier.judge_prepared(prepared, text).score == 0
+        assert time.process_time() - started < 0.3
