@@ -135,8 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminated."""
     _expect_narrow_streams()
     gc.set_threshold(50_000)  # by default the collector takes a fifth of the time of all imports
-    if threading.current_thread() is threading.main_thread() and not signal.getsignal(signal.SIGTERM):
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does for itself later
+    if threading.current_thread() is threading.main_thread():
+        if not signal.getsignal(signal.SIGTERM):
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does for itself later
+        if not signal.getsignal(signal.SIGINT):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = _run(arguments)
         sys.stdout.flush()

@@ -160,6 +160,20 @@ def test_a_stop_has_its_status_and_says_whether_the_command_resumes(
     assert capsys.readouterr().err.strip() == told
 
 
+def test_ctrl_c_before_the_command_line_is_there_says_nothing():
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'recipes.cli': signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "import recipes.__main__"
+    )
+    stopped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (stopped.returncode, stopped.stdout, stopped.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_exit_status_of_a_command(command):
     import typer
 
