@@ -20,4 +20,5 @@ def store_part(path: str | Path) -> StorePart:
         sorted((run.path / "rollouts").glob("**/*.parquet")),
         {split: str(place) if place.exists() else named[split] for split, place in inside.items()},
         run.pass_score,
+        run.path / "store" / "attempts.parquet",
     )

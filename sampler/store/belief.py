@@ -48,22 +48,25 @@ class Belief:
         Brown, Cai and DasGupta 2001 (section 4.3) advise for Jeffreys' interval."""
         from scipy.special import betaincinv
 
-        a, b = self.right + PRIOR, self.wrong + PRIOR
-        low = np.where(self.right > 0, betaincinv(a, b, (1 - level) / 2), 0.0)
-        high = np.where(self.wrong > 0, betaincinv(a, b, (1 + level) / 2), 1.0)
-        return low, high
+        # Many prompts have the same counts: each pair is worked out once.
+        pairs, place = np.unique(self.right + 1j * self.wrong, return_inverse=True)
+        right, wrong = pairs.real, pairs.imag
+        a, b = right + PRIOR, wrong + PRIOR
+        low = np.where(right > 0, betaincinv(a, b, (1 - level) / 2), 0.0)
+        high = np.where(wrong > 0, betaincinv(a, b, (1 + level) / 2), 1.0)
+        return low[place], high[place]
 
     @property
-    def standing(self) -> list[Standing]:
+    def standing(self) -> npt.NDArray[np.str_]:
         """Solved where the pass rate is surely at least 0.9, hopeless where it is surely at most 0.1, in between where
         it is surely neither; else unknown. So 0 of 4 is unknown, 0 of 30 hopeless."""
         low, high = self.interval()
-        surely: dict[Standing, npt.NDArray[np.bool_]] = {
+        surely: dict[str, npt.NDArray[np.bool_]] = {
             "hopeless": high <= HOPELESS,
             "solved": low >= SOLVED,
             "in between": (low > HOPELESS) & (high < SOLVED),
         }
-        return list(np.select(list(surely.values()), list(surely), "unknown"))
+        return np.select(list(surely.values()), list(surely), "unknown")
 
 
 def believed(store: PromptStore, run: str, *, half_life: float = 32.0, where: str = "true") -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sampler.data.prompt_dataset import load_prompts
+from sampler.store.attempt_summary import summarised
 from verifiers.errors import BadInput
 
 EVEN = 1e-6  # as near to 0.5 a reward model's probability is a tie
@@ -42,11 +43,12 @@ _ROLLOUTS = """
 """
 # One row for each prompt, policy and judge; `spread` is what curation calls max - mean.
 _ATTEMPTS = """
-    CREATE VIEW attempts AS
-    SELECT run, policy_version, min(stage) AS stage, prompt_id, verifier, any_value(question_type) AS question_type,
-           count(worth) AS n, sum(worth) AS num_right, avg(worth) AS pass_rate, avg(reward) AS reward_mean,
-           max(reward) - avg(reward) AS spread, count(*) - count(worth) AS unjudged
-    FROM rollouts GROUP BY run, policy_version, prompt_id, verifier
+    SELECT {run} AS run, policy_version, min(stage) AS stage, prompt_id, verifier,
+           any_value(question_type) AS question_type, sum(n)::BIGINT AS n, sum(num_right) AS num_right,
+           sum(num_right) / nullif(sum(n), 0) AS pass_rate,
+           sum(reward_sum) / nullif(sum(num_rewards), 0) AS reward_mean, max(reward_max) - reward_mean AS spread,
+           sum(num - n)::BIGINT AS unjudged
+    FROM {summary} GROUP BY policy_version, prompt_id, verifier
 """
 # From one policy that tried a prompt to the next that did. `repaired` is solved again after having been forgotten, and
 # `versions_lost` how many versions that took.
@@ -81,12 +83,24 @@ _PROMPTS_OF_FILE = """
 
 @dataclass(frozen=True)
 class StorePart:
-    """What one run gives: its rollout shards, its prompt sets by split, and from which score a response is right."""
+    """What one run gives: its rollout shards, its prompt sets by split, and from which score a response is right.
+
+    ``summary_file`` may be written, so that the shards need not be counted again: none, or where it does not matter."""
 
     run: str
     rollout_files: Sequence[Path]
     prompt_sets: Mapping[str, str]
     pass_score: float = 0.5
+    summary_file: Path | None = None
+
+    @property
+    def shards(self) -> dict[str, Path]:
+        """The rollout shards by what their counts hang on: name, size, time, and the score that is right."""
+        stats = {file: file.stat() for file in self.rollout_files}
+        return {
+            f"{file.parent.name}/{file.name} {stat.st_size} {stat.st_mtime_ns} {self.pass_score:g}": file
+            for file, stat in stats.items()
+        }
 
 
 class PromptStore:
@@ -107,8 +121,9 @@ class PromptStore:
         if not any(part.rollout_files for part in parts):
             raise BadInput("no rollout has been logged yet: let the run sample first")
         self._db = duckdb.connect(config={"threads": 2})
-        self._view("rollouts", [_rollouts_of(part) for part in parts if part.rollout_files])
-        self._db.execute(_ATTEMPTS)
+        logged = [part for part in parts if part.rollout_files]
+        self._view("rollouts", [_rollouts_of(part) for part in logged])
+        self._view("attempts", [self._attempts_of(part) for part in logged])
         self._db.execute(_TURNOVER)
         self._db.register("no_prompt", _NO_PROMPT)
         prompts = [self._prompts_of(part, split) for part in parts for split in part.prompt_sets]
@@ -131,9 +146,28 @@ class PromptStore:
         except duckdb.Error as why:
             raise BadInput(f"the query cannot be answered: {str(why).splitlines()[0]}") from why
 
+    def keep(self, name: str, sql: str, parameters: Mapping[str, Any], **tables: pa.Table) -> None:
+        """The answer to ``sql`` as a table of its own, for further queries; ``tables`` may be asked in it."""
+        for other, table in tables.items():
+            self._db.register(other, table)
+        self._db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", dict(parameters))
+        for other in tables:
+            self._db.unregister(other)
+
     def _view(self, name: str, selects: Sequence[str]) -> None:
         """A view takes no parameters: what differs stands in the selects as literals."""
         self._db.execute(f"CREATE VIEW {name} AS {' UNION ALL BY NAME '.join(f'({sql})' for sql in selects)}")
+
+    def _attempts_of(self, part: StorePart) -> str:
+        summary = f"summary_{part.run.encode().hex()}"
+        counts = summarised(
+            self._db,
+            part.shards,
+            lambda files: _rollouts_of(replace(part, rollout_files=files), "filename = true"),
+            part.summary_file,
+        )
+        self._db.register(summary, counts)
+        return _ATTEMPTS.format(run=_literal(part.run), summary=summary)
 
     def _prompts_of(self, part: StorePart, split: str) -> str:
         location = part.prompt_sets[split]
@@ -148,14 +182,14 @@ class PromptStore:
         return f"SELECT {_literal(part.run)} AS run, {_literal(split)} AS split, * FROM ({source})"
 
 
-def table_of(files: Sequence[Path]) -> str:
+def table_of(files: Sequence[Path], *options: str) -> str:
     """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
     names = ", ".join(_literal(glob.escape(str(file))) for file in files)
-    return f"read_parquet([{names}], union_by_name = true)"
+    return f"read_parquet([{names}], {', '.join(('union_by_name = true', *options))})"
 
 
-def _rollouts_of(part: StorePart) -> str:
-    table, run = table_of(part.rollout_files), _literal(part.run)
+def _rollouts_of(part: StorePart, *options: str) -> str:
+    table, run = table_of(part.rollout_files, *options), _literal(part.run)
     return _ROLLOUTS.format(table=table, run=run, pass_score=float(part.pass_score), even=EVEN)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import get_args
 
 from sampler.store.belief import Standing, believed
 from sampler.store.prompt_store import PromptStore
@@ -46,6 +45,39 @@ class Selection:
     warnings: tuple[str, ...] = ()
 
 
+# The first condition that a prompt does not meet; none where it meets all.
+_WEIGHED = """
+    WITH asked AS (
+        SELECT prompt_id, reference, coalesce(tags[1], kind) AS question_type
+        FROM prompts WHERE run = $run AND split = $split
+    ), moves AS (
+        SELECT prompt_id, list(DISTINCT move) AS moves
+        FROM turnover WHERE run = $run AND len($moves) > 0 GROUP BY prompt_id
+    )
+    SELECT asked.*, CASE
+        WHEN len($types) > 0 AND NOT list_contains($types, asked.question_type) THEN 'other question type'
+        WHEN n IS NULL THEN 'not tried'
+        WHEN n < $min_samples THEN 'too few samples'
+        WHEN mean < $low OR mean > $high THEN 'pass rate'
+        WHEN len($standings) > 0 AND NOT list_contains($standings, standing) THEN 'standing'
+        WHEN spread < $min_spread THEN 'spread'
+        WHEN len($moves) > 0 AND NOT coalesce(list_has_any(moves, $moves), false) THEN 'move'
+        END AS why
+    FROM asked LEFT JOIN beliefs USING (prompt_id) LEFT JOIN moves USING (prompt_id)
+"""
+# One of each question type in turn, within it one of each reference in turn; which comes first hangs on the seed.
+_EVENLY = """
+    WITH drawn AS (SELECT *, md5(prompt_id || $seed) AS draw FROM weighed WHERE why IS NULL), of_reference AS (
+        SELECT *, row_number() OVER (PARTITION BY question_type, reference ORDER BY draw) AS turn FROM drawn
+    ),
+    of_type AS (SELECT *, row_number() OVER (PARTITION BY question_type ORDER BY turn, draw) AS place FROM of_reference)
+    SELECT prompt_id, question_type, reference FROM of_type ORDER BY place, draw LIMIT $num
+"""
+_REFERENCES = (
+    "SELECT question_type, reference, count(*) AS num FROM {table} GROUP BY ALL ORDER BY num DESC, reference"
+)
+
+
 def select(
     store: PromptStore, run: str, rule: SelectionRule, *, num: int | None = None, seed: int = 0
 ) -> Selection:
@@ -53,122 +85,72 @@ def select(
 
     Raises: BadInput where the rule asks for evidence that the store does not have.
     """
-    if unknown := [one for one in rule.standings if one not in get_args(Standing)]:
-        raise BadInput(f"{unknown[0]!r} is no standing: choose of {', '.join(get_args(Standing))}")
-    prompts = store.query(
-        "SELECT prompt_id, reference, coalesce(tags[1], kind) AS question_type FROM prompts "
-        "WHERE run = ? AND split = ? ORDER BY prompt_id",
-        [run, rule.split],
-    ).to_pylist()
-    if not prompts:
-        raise BadInput(f"run {run} has no prompts of split {rule.split!r}")
-    evidence = {row["prompt_id"]: row for row in believed(store, run, half_life=rule.half_life).to_pylist()}
-    moved = _moved(store, run, rule.moves)
-    dropped: Counter[str] = Counter()
-    kept = []
-    for prompt in prompts:
-        why = _why_not(
-            rule, prompt["question_type"], evidence.get(prompt["prompt_id"]), moved.get(prompt["prompt_id"])
-        )
-        if why is None:
-            kept.append(prompt)
-        else:
-            dropped[why] += 1
-    if dropped["not tried"] + dropped["too few samples"] == len(prompts):
+    _check(store, run, rule)
+    beliefs = believed(store, run, half_life=rule.half_life).drop_columns(["question_type"])
+    low, high = rule.pass_rate
+    store.keep("weighed", _WEIGHED, {
+        "run": run, "split": rule.split, "types": list(rule.question_types), "min_samples": rule.min_samples,
+        "low": low, "high": high, "standings": list(rule.standings), "min_spread": rule.min_spread, "moves": list(rule.moves),
+    }, beliefs=beliefs)  # fmt: skip
+    counts = {
+        row["why"]: row["num"]
+        for row in store.query(
+            "SELECT why, count(*) AS num FROM weighed GROUP BY why ORDER BY num DESC, why"
+        ).to_pylist()
+    }
+    num_met = counts.pop(None, 0)
+    if not num_met and counts.keys() <= {"not tried", "too few samples"}:
         raise BadInput(
             f"no prompt of split {rule.split!r} has {counted(rule.min_samples, 'judged sample')} in run {run}: let a "
             "stage sample them, or ask for fewer"
         )
-    chosen = [kept[i] for i in evenly([(one["question_type"], one["reference"]) for one in kept], num, seed)]
-    if len(kept) > len(chosen):
-        dropped["more than asked for"] = len(kept) - len(chosen)
-    shares, warnings = _shift(prompts, chosen)
-    return Selection(tuple(one["prompt_id"] for one in chosen), dict(dropped), shares, tuple(warnings))
-
-
-def evenly(cells: Sequence[tuple[Hashable, Hashable]], num: int | None, seed: int) -> list[int]:
-    """Indices of ``num`` items: one of each outer cell in turn, within it one of each inner cell in turn.
-
-    Which item of a cell comes first hangs on the seed. All items, in that order, where ``num`` is none.
-    """
-    shuffled = list(range(len(cells)))
-    random.Random(seed).shuffle(shuffled)
-    return _in_turn(_in_turn(shuffled, lambda i: cells[i]), lambda i: cells[i][0])[:num]
-
-
-def _in_turn(items: Sequence[int], group: Callable[[int], Hashable]) -> list[int]:
-    """The first of each group, then the second of each; items of a group stay in their order."""
-    seen: Counter[Hashable] = Counter()
-    rank = {}
-    for item in items:
-        rank[item] = seen[group(item)]
-        seen[group(item)] += 1
-    return sorted(items, key=rank.__getitem__)
-
-
-def _moved(store: PromptStore, run: str, moves: Sequence[str]) -> Mapping[str, set[str]]:
-    """By prompt the moves it ever made. Raises: BadInput where there is no such move, or none was seen."""
-    if not moves:
-        return {}
-    if unknown := [move for move in moves if move not in MOVES]:
-        raise BadInput(f"{unknown[0]!r} is no move: choose of {', '.join(MOVES)}")
-    rows = store.query(
-        "SELECT DISTINCT prompt_id, move FROM turnover WHERE run = ? AND move <> 'first'", [run]
+    store.keep("chosen", _EVENLY, {"seed": f" {seed}", "num": num_met if num is None else num})
+    chosen = store.query("SELECT prompt_id FROM chosen")["prompt_id"].to_pylist()
+    if num_met > len(chosen):
+        counts["more than asked for"] = num_met - len(chosen)
+    return Selection(
+        tuple(chosen), counts, *_shift(*(_references(store, table) for table in ("weighed", "chosen")))
     )
-    if not rows.num_rows:
+
+
+def _check(store: PromptStore, run: str, rule: SelectionRule) -> None:
+    """Raises: BadInput where a word of the rule is none, or there is nothing to go by."""
+    for noun, given, known in (("standing", rule.standings, get_args(Standing)), ("move", rule.moves, MOVES)):
+        if unknown := [one for one in given if one not in known]:
+            raise BadInput(f"{unknown[0]!r} is no {noun}: choose of {', '.join(known)}")
+    if not store.query(
+        "SELECT 1 FROM prompts WHERE run = ? AND split = ? LIMIT 1", [run, rule.split]
+    ).num_rows:
+        raise BadInput(f"run {run} has no prompts of split {rule.split!r}")
+    moved = "SELECT 1 FROM turnover WHERE run = ? AND move <> 'first' LIMIT 1"
+    if rule.moves and not store.query(moved, [run]).num_rows:
         raise BadInput(f"no prompt of run {run} was tried by two policies: there are no moves to choose by")
-    found: dict[str, set[str]] = defaultdict(set)
-    for row in rows.to_pylist():
-        found[row["prompt_id"]].add(row["move"])
+
+
+def _references(store: PromptStore, table: str) -> dict[str, Counter[str]]:
+    """By question type how often each reference stands in a table."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in store.query(_REFERENCES.format(table=table)).to_pylist():
+        found[row["question_type"]][row["reference"]] = row["num"]
     return found
-
-
-def _why_not(
-    rule: SelectionRule, question_type: str, known: Mapping[str, Any] | None, moves: set[str] | None
-) -> str | None:
-    """The first condition that a prompt does not meet; None where it meets all."""
-    low, high = rule.pass_rate
-    if rule.question_types and question_type not in rule.question_types:
-        return "other question type"
-    if known is None:
-        return "not tried"
-    if known["n"] < rule.min_samples:
-        return "too few samples"
-    if not low <= known["mean"] <= high:
-        return "pass rate"
-    if rule.standings and known["standing"] not in rule.standings:
-        return "standing"
-    if known["spread"] < rule.min_spread:
-        return "spread"
-    if rule.moves and not (moves or set()) & set(rule.moves):
-        return "move"
-    return None
 
 
 def _shift(
-    before: Iterable[Mapping[str, str]], after: Iterable[Mapping[str, str]]
-) -> tuple[dict[str, float], list[str]]:
+    whole: Mapping[str, Counter[str]], chosen: Mapping[str, Counter[str]]
+) -> tuple[dict[str, float], tuple[str, ...]]:
     """How far the shares of references moved, by question type, and the references that were lost on the way."""
-    whole, chosen = _references(before), _references(after)
     moved, warnings = {}, []
-    for question_type, counts in chosen.items():
-        of_whole, total, num = whole[question_type], whole[question_type].total(), counts.total()
-        moved[question_type] = sum(abs(counts[ref] / num - of_whole[ref] / total) for ref in of_whole) / 2
+    for question_type, before in sorted(whole.items()):
+        total, after = before.total(), chosen.get(question_type)
+        if after is None:
+            warnings.append(f"{question_type}: no prompt is left, of {counted(total, 'prompt')}")
+            continue
+        moved[question_type] = (
+            sum(abs(after[ref] / after.total() - count / total) for ref, count in before.items()) / 2
+        )
         warnings += [
             f"{question_type}: no prompt with the reference {shown(ref, 40)!r} is left, which {count / total:.0%} have"
-            for ref, count in of_whole.most_common()
-            if count / total >= WARNED_SHARE and not counts[ref]
+            for ref, count in before.items()
+            if count / total >= WARNED_SHARE and not after[ref]
         ]
-    warnings += [
-        f"{name}: no prompt is left, of {counted(whole[name].total(), 'prompt')}"
-        for name in whole
-        if name not in chosen
-    ]
-    return moved, warnings
-
-
-def _references(prompts: Iterable[Mapping[str, str]]) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for prompt in prompts:
-        found[prompt["question_type"]][prompt["reference"]] += 1
-    return found
+    return moved, tuple(warnings)

@@ -25,7 +25,7 @@ def test_few_samples_decide_nothing() -> None:
     counts = {(0, 4): "unknown", (0, 30): "hopeless", (4, 0): "unknown", (30, 0): "solved", (3, 3): "in between",
               (1, 7): "unknown", (0, 0): "unknown"}  # fmt: skip
     right, wrong = np.array(list(counts), np.float64).T
-    assert Belief(right, wrong).standing == list(counts.values())
+    assert list(Belief(right, wrong).standing) == list(counts.values())
 
 
 def test_an_interval_reaches_the_end_that_nothing_speaks_against() -> None:

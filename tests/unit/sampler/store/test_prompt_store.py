@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,42 @@ def test_runs_are_told_apart_whatever_they_are_called(part: Callable[..., StoreP
     with PromptStore([part(name, [("a", 1, [1.0] * (1 + i))]) for i, name in enumerate(names)]) as opened:
         found = opened.query("SELECT run, n FROM attempts ORDER BY n").to_pylist()
     assert found == [{"run": names[0], "n": 1}, {"run": names[1], "n": 2}]
+
+
+def test_a_shard_is_counted_once(part: Callable[..., StorePart], tmp_path: Path) -> None:
+    """Counts are kept; a new shard is added, one written anew counted anew, another score counts all anew."""
+
+    def rates(of: StorePart) -> list[float]:
+        with PromptStore([of]) as opened:
+            rows = opened.query(
+                "SELECT pass_rate FROM attempts ORDER BY prompt_id, policy_version"
+            ).to_pylist()
+        return [row["pass_rate"] for row in rows]
+
+    one = replace(part("one", [("a", 1, [1.0, 0.6])]), summary_file=tmp_path / "store" / "attempts.parquet")
+    shard = one.rollout_files[0]
+    assert rates(one) == [1.0]
+    before, content = shard.stat(), shard.read_bytes()
+    shard.write_bytes(content.replace(b"math", b"MATH"))
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert rates(one) == [1.0]  # looks the same: not read again, or the verifier would be another
+    with PromptStore([one]) as opened:
+        assert opened.query("SELECT verifier FROM attempts")["verifier"].to_pylist() == ["math"]
+    shard.write_bytes(content)
+    other = (
+        part("two", [("b", 1, [0.0]), ("b", 2, [1.0])])
+        .rollout_files[0]
+        .rename(shard.with_name("step 2.parquet"))
+    )
+    both = replace(one, rollout_files=[shard, other])
+    assert rates(both) == [1.0, 0.0, 1.0]
+    assert rates(replace(both, pass_score=0.8)) == [0.5, 0.0, 1.0]
+    other.unlink()
+    assert rates(one) == [1.0]  # what went from the log went from the counts
+    assert one.summary_file is not None
+    one.summary_file.write_bytes(b"damaged")
+    assert rates(one) == [1.0]
+    assert rates(replace(one, summary_file=shard / "no folder")) == [1.0]
 
 
 def test_what_cannot_be_answered_is_one_line(part: Callable[..., StorePart]) -> None:

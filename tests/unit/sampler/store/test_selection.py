@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
 from sampler.store.prompt_store import PromptStore
-from sampler.store.selection import SelectionRule, evenly, select
+from sampler.store.selection import SelectionRule, select
 from verifiers.errors import BadInput
 
+TYPES = {"a": "sum", "b": "sum", "c": "where", "d": "where", "e": "where"}
+REFERENCES = {"c": "1", "d": "1", "e": "it's 5%"}
 ATTEMPTS = [
     ("a", 1, [1.0] * 8),
     ("b", 1, [1.0, 0.0] * 4),
@@ -52,7 +53,7 @@ def test_a_selection_says_what_it_lost(store: Callable[..., PromptStore]) -> Non
         one = select(opened, "run", SelectionRule(), num=1)
     # Of three places c, d and e two have the reference 1, which c has too.
     assert selection.moved == {"where": pytest.approx(1 / 3)}
-    assert selection.warnings == (
+    assert selection.warnings[::-1] == (
         'where: no prompt with the reference "it\'s 5%" is left, which 33% have',
         "sum: no prompt is left, of 2 prompts",
     )
@@ -79,23 +80,16 @@ def test_moves_need_two_policies(store: Callable[..., PromptStore]) -> None:
         select(opened, "run", SelectionRule(moves=("forgotten",)))
 
 
-def test_evenly() -> None:
-    """However many are taken: no outer cell has two more than another with items left, and so within it."""
-    draw = random.Random(4)
-    cells = [(draw.choice("abc"), draw.choice("123456")) for _ in range(60)]
-    order = evenly(cells, None, seed=1)
-    assert sorted(order) == list(range(60))
-    whole = Counter(cells)
-    outer_whole = Counter(outer for outer, _ in cells)
-    for num in range(1, 61):
-        taken = Counter(cells[i] for i in order[:num])
-        outer = Counter(cells[i][0] for i in order[:num])
-        assert evenly(cells, num, seed=1) == order[:num]
-        for small in outer_whole:
-            if outer[small] < outer_whole[small]:
-                assert max(outer.values()) <= outer[small] + 1
-        for cell in whole:
-            if taken[cell] < whole[cell]:
-                most = max((count for other, count in taken.items() if other[0] == cell[0]), default=0)
-                assert most <= taken[cell] + 1
-    assert evenly(cells, 10, seed=1) != evenly(cells, 10, seed=2)
+def test_evenly(store: Callable[..., PromptStore]) -> None:
+    """However many are taken: no type has two more than another with prompts left, nor a reference within a type."""
+    with store([(name, 1, [1.0, 0.0] * 2) for name in "abcde"]) as opened:
+        whole = select(opened, "run", SelectionRule()).prompt_ids
+        for num in range(1, 6):
+            taken = select(opened, "run", SelectionRule(), num=num).prompt_ids
+            assert taken == whole[:num]
+            counts = Counter(TYPES[name] for name in taken)
+            assert num == 5 or abs(counts["sum"] - counts["where"]) <= 1
+            if counts["where"] > 1:
+                assert {REFERENCES[name] for name in taken if TYPES[name] == "where"} == {"1", "it's 5%"}
+        others = {select(opened, "run", SelectionRule(), seed=seed).prompt_ids for seed in range(8)}
+    assert sorted(whole) == list("abcde") and len(others) > 3
