@@ -90,7 +90,8 @@ def select(
     low, high = rule.pass_rate
     store.keep("weighed", _WEIGHED, {
         "run": run, "split": rule.split, "types": list(rule.question_types), "min_samples": rule.min_samples,
-        "low": low, "high": high, "standings": list(rule.standings), "min_spread": rule.min_spread, "moves": list(rule.moves),
+        "low": low, "high": high, "standings": list(rule.standings), "min_spread": rule.min_spread,
+        "moves": list(rule.moves),
     }, beliefs=beliefs)  # fmt: skip
     counts = {
         row["why"]: row["num"]
