@@ -9,6 +9,8 @@ import argparse
 import json
 import resource
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -71,18 +73,15 @@ def main() -> None:
         began = time.perf_counter()
         with PromptStore([store_part(run)]) as store:
             seconds = {f"open ({opening})": time.perf_counter() - began}
-            for name, ask in {
-                "beliefs of all prompts": lambda store=store: believed(store, "run"),
-                "moves of the newest policies": lambda store=store: store.query(
-                    "SELECT policy_version, move, count(*) FROM turnover GROUP BY 1, 2"
-                ),
-                "one prompt's history": lambda store=store: store.query(
-                    "SELECT * FROM attempts WHERE prompt_id = md5('7')[:16]"
-                ),
-                "select 4,096": lambda store=store: select(
-                    store, "run", SelectionRule((0.1, 0.75)), num=4096
-                ),
-            }.items():
+            moves = "SELECT policy_version, move, count(*) FROM turnover GROUP BY 1, 2"
+            history = "SELECT * FROM attempts WHERE prompt_id = md5('7')[:16]"
+            questions: dict[str, Callable[[], object]] = {
+                "beliefs of all prompts": partial(believed, store, "run"),
+                "moves of the newest policies": partial(store.query, moves),
+                "one prompt's history": partial(store.query, history),
+                "select 4,096": partial(select, store, "run", SelectionRule((0.1, 0.75)), num=4096),
+            }
+            for name, ask in questions.items():
                 began = time.perf_counter()
                 ask()
                 seconds[name] = time.perf_counter() - began
