@@ -98,23 +98,23 @@ class Arm:
     between: Callable[[StageRunner, FirstRound], Between] = nothing
 
 
-def _sft_keys(**keys: Any) -> Changes:
-    return {"sft": {"later_cold_start_min_ratio": None, **keys}}
+def _keys(rl_lr: float, **sft: Any) -> Changes:
+    return {"rl": {"later_lr": rl_lr}, "sft": {"later_lr": 5e-4, "later_cold_start_min_ratio": None, **sft}}
 
 
 GO_ON = "RL goes on"
-LEFT_BY_RL = {"later_lr": 5e-4, "later_cold_start_frac": 1.0, "later_cold_start_min_ratio": 0.2}
+LEFT = {"later_cold_start_frac": 1.0, "later_cold_start_min_ratio": 0.2}
 # Which settings an arm is about stand here, so that it stays what it is when a recipe's defaults move.
 ARMS: Mapping[str, Arm] = {
-    GO_ON: Arm(),
-    "SFT on the harvest": Arm(_sft_keys(later_lr=5e-4, later_cold_start_frac=0.01), sft_on_harvest),
-    "SFT on what RL left of the cold start": Arm(_sft_keys(**LEFT_BY_RL), sft_on_cold_start),
-    "SFT on both": Arm(_sft_keys(**LEFT_BY_RL), sft_on_harvest),
-    "SFT on the cold start, all ways": Arm(
-        _sft_keys(later_lr=5e-4, later_cold_start_frac=0.5), sft_on_cold_start
-    ),
+    GO_ON: Arm(_keys(1e-4)),
+    "RL goes on, at 3e-4": Arm(_keys(3e-4)),
+    "SFT on what RL left": Arm(_keys(1e-4, **LEFT), sft_on_cold_start),
+    "SFT on what RL left, RL at 3e-4": Arm(_keys(3e-4, **LEFT), sft_on_cold_start),
+    "SFT on what RL left and the harvest": Arm(_keys(1e-4, **LEFT), sft_on_harvest),
+    "SFT on the harvest": Arm(_keys(3e-4, later_cold_start_frac=0.01), sft_on_harvest),
+    "SFT on the cold start": Arm(_keys(1e-4, later_cold_start_frac=0.5), sft_on_cold_start),
     "SFT from the base": Arm(
-        _sft_keys(start_from="base", later_epochs=None, later_lr=None, later_cold_start_frac=1.0),
+        _keys(3e-4, start_from="base", later_epochs=None, later_lr=None, later_cold_start_frac=1.0),
         sft_on_harvest,
     ),
 }

@@ -136,6 +136,9 @@ class RlConfig(Section):
         0.25, gt=0, le=1, description="share of such prompts of which the others are drawn all the same"
     )
     schedule: ScheduleConfig = ScheduleConfig(lr=6e-7, warmup_frac=0.0)
+    later_lr: float | None = Field(
+        None, gt=0, description="peak rate of rounds after the first; none: the same"
+    )
     loss: LossConfig = LossConfig()
     temperature: float = Field(1.0, gt=0, description="of sampling")
     top_p: float = Field(1.0, gt=0, le=1, description="of sampling")
@@ -188,6 +191,11 @@ class RlConfig(Section):
                 "rl.settled_after cuts groups that have no gradient: set entropy_coef, positive_nll_coef and "
                 "kl_coef_verifiable of rl.loss to 0 and rl.dynamic_sampling to false, or settled_after to null"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _later_rates_fall(self) -> RlConfig:
+        self.schedule.check_later(self.later_lr)
         return self
 
     @model_validator(mode="after")

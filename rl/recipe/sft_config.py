@@ -41,11 +41,7 @@ class SftConfig(Section):
 
     @model_validator(mode="after")
     def _later_rates_fall(self) -> SftConfig:
-        if self.later_lr is not None and self.later_lr < self.schedule.min_lr:
-            raise ValueError(
-                f"later_lr={self.later_lr:g} is below schedule.min_lr={self.schedule.min_lr:g}, so the rate of later "
-                "rounds would rise: lower min_lr too"
-            )
+        self.schedule.check_later(self.later_lr)
         return self
 
 

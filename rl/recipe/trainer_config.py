@@ -92,6 +92,18 @@ class ScheduleConfig(Section):
         progress = (step - warmup) / max(1, num_steps - warmup)
         return self.min_lr + (self.lr - self.min_lr) * 0.5 * (1 + math.cos(math.pi * progress))
 
+    def peaking_at(self, lr: float | None) -> ScheduleConfig:
+        """The same with another peak; none: itself."""
+        return self if lr is None else self.model_copy(update={"lr": lr})
+
+    def check_later(self, lr: float | None) -> None:
+        """Raises: ValueError where ``lr``, the peak of later rounds, is below the rate that they end with."""
+        if lr is not None and lr < self.min_lr:
+            raise ValueError(
+                f"later_lr={lr:g} is below schedule.min_lr={self.min_lr:g}, so the rate of later rounds would rise: "
+                "lower min_lr too"
+            )
+
     @model_validator(mode="after")
     def _falls(self) -> ScheduleConfig:
         if self.min_lr > self.lr:

@@ -63,6 +63,7 @@ class RlStage(Stage[RlResult]):
             engines.weight_sync.sync(context.policy.version + first_step)
             engines.weight_sync.prove()
         context.progress.advance(first_step)
+        schedule = config.schedule.peaking_at(config.later_lr if self.round_index else None)
 
         for experience in source:
             step = TrainingStep(
@@ -74,7 +75,7 @@ class RlStage(Stage[RlResult]):
             )
             if algorithm.needs_critic:
                 step.update_critic(recipe.critic.schedule)
-            step.update_policy(config.schedule)
+            step.update_policy(schedule)
             with step.watch("sync"):
                 engines.weight_sync.sync(context.policy.version + experience.step + 1)
             metrics = step.finish()

@@ -16,7 +16,6 @@ from rl.data.token_sequence import TokenSequence
 from rl.engines.engines import EngineName
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import SftConfig
-from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, PolicyState, SftResult
 from rl.stages.checkpoint import StageCheckpoint
@@ -137,7 +136,7 @@ class SftStage(Stage[SftResult]):
             sft_packs(lengths, config.pack_tokens, seed=seed),
             num_steps=num_steps,
             batch_size=config.batch_size,
-            schedule=schedule_of_round(config, self.round_index),
+            schedule=config.schedule.peaking_at(config.later_lr if self.round_index else None),
             trainer=trainer,
             checkpoint=checkpoint,
             progress=context.progress,
@@ -172,13 +171,6 @@ def rows_seen(config: SftConfig, round_index: int, num_rows: int) -> int:
 def num_sft_steps(config: SftConfig, num_packs: int) -> int:
     """Optimizer steps that cover so many packs (rows, where rows are not packed) in whole batches."""
     return max(1, math.ceil(num_packs / config.batch_size))
-
-
-def schedule_of_round(config: SftConfig, round_index: int) -> ScheduleConfig:
-    """The first round's schedule, or the same with the peak rate of later rounds."""
-    if round_index and config.later_lr is not None:
-        return config.schedule.model_copy(update={"lr": config.later_lr})
-    return config.schedule
 
 
 def epochs_words(number: float) -> str:

@@ -88,6 +88,7 @@ def test_recipes(refused, arguments, message, tmp_path):
         ("rl.advantage=remax", "rl.advantage='remax' needs reward_baselines"),
         ("rl.lambda_actor=adaptive", "rl.lambda_actor: 'adaptive' is neither a number from 0 to 1 nor length_adaptive"),
         ("sft.later_lr=1e-7", "later_lr=1e-07 is below schedule.min_lr="),
+        ("rl.later_lr=1e-7", "later_lr=1e-07 is below schedule.min_lr="),
         ("rl.reward_weights.nunber=2", "rl.reward_weights: 'nunber' is no kind of prompt and no verifier; did you"),
         ("rl.loss.policy_loss=vanila", "rl.loss.policy_loss='vanila' is unknown; did you mean 'vanilla'? (known: "),
         ("rl.samples_per_prompt=1", "rl.samples_per_prompt must be at least 2"),

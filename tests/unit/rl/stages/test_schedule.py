@@ -58,7 +58,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 def test_steps_and_rates_of_a_round() -> None:
-    from rl.stages.sft import num_sft_steps, rows_seen, schedule_of_round
+    from rl.stages.sft import num_sft_steps, rows_seen
 
     config = SftConfig(
         epochs=2.5,
@@ -70,5 +70,5 @@ def test_steps_and_rates_of_a_round() -> None:
     assert num_sft_steps(config, rows_seen(config, 0, 33)) == 6  # 82.5 rows in sixteens
     assert num_sft_steps(config, rows_seen(config, 1, 33)) == 3
     assert num_sft_steps(config, rows_seen(config, 0, 1)) == 1
-    assert (schedule_of_round(config, 0).lr, schedule_of_round(config, 2).lr) == (5e-3, 1e-3)
-    assert schedule_of_round(config, 2).min_lr == 1e-4
+    assert (config.schedule.peaking_at(None).lr, config.schedule.peaking_at(1e-3).lr) == (5e-3, 1e-3)
+    assert config.schedule.peaking_at(1e-3).min_lr == 1e-4
