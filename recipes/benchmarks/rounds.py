@@ -110,6 +110,7 @@ ARMS: Mapping[str, Arm] = {
     "RL goes on, at 3e-4": Arm(_keys(3e-4)),
     "SFT on what RL left": Arm(_keys(1e-4, **LEFT), sft_on_cold_start),
     "SFT on what RL left, RL at 3e-4": Arm(_keys(3e-4, **LEFT), sft_on_cold_start),
+    "SFT on what RL left, RL at 5e-5": Arm(_keys(5e-5, **LEFT), sft_on_cold_start),
     "SFT on what RL left and the harvest": Arm(_keys(1e-4, **LEFT), sft_on_harvest),
     "SFT on the harvest": Arm(_keys(3e-4, later_cold_start_frac=0.01), sft_on_harvest),
     "SFT on the cold start": Arm(_keys(1e-4, later_cold_start_frac=0.5), sft_on_cold_start),
