@@ -229,15 +229,19 @@ def weights_and_figures(run: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("lives", [1, 4, 8, 12, 20, 26])
 def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
-    new_run: Callable[..., RunDirectory], lives: int
+    new_run: Callable[..., RunDirectory], lives: int, tmp_path: Path
 ) -> None:
     recipe = recipe_of(*EASY, *HYBRID, "rl.checkpoint_every_steps=2", "sft.checkpoint_every_steps=10")
     whole, cut = new_run("whole"), new_run("cut")
     run_whole(recipe, whole)
     with pytest.raises(Killed):
         run_whole(recipe, cut, trainer=MortalTrainer(lives))
+    if lives % 8 == 4:  # and moved
+        cut = RunDirectory(cut.path.rename(tmp_path / "moved"))
     run_whole(recipe, cut)
     assert weights_and_figures(cut.path) == weights_and_figures(whole.path)
+    links = [link for link in cut.path.iterdir() if link.is_symlink()]
+    assert len(links) == 2 and all(link.resolve().is_relative_to(cut.path) for link in links)
 
 
 def test_only_what_is_needed_starts(new_run: Callable[..., RunDirectory]) -> None:
