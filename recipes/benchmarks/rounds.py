@@ -99,7 +99,11 @@ class Arm:
 
 
 def _keys(rl_lr: float, **sft: Any) -> Changes:
-    return {"rl": {"later_lr": rl_lr}, "sft": {"later_lr": 5e-4, "later_cold_start_min_ratio": None, **sft}}
+    return {
+        "rl": {"later_lr": rl_lr},
+        "sft": {"later_lr": 5e-4, "later_cold_start_min_ratio": None, **sft},
+        "harvest": {"num_prompts": 1500},
+    }
 
 
 GO_ON = "RL goes on"

@@ -10,7 +10,10 @@ from statistics import fmean, median, stdev
 
 from recipes.benchmarks.dots import dots
 from recipes.benchmarks.rounds import GO_ON, RoundRecord
+from recipes.report.curve import Curve
 from recipes.report.page import template
+
+FOLDER = Path(__file__).parent
 
 HEAD = (
     "| arm | seeds | before RL, less the RL policy | end "
@@ -73,6 +76,18 @@ def interval(differences: Sequence[float]) -> str:
 
 def page(records: Sequence[RoundRecord], title: str) -> str:
     """A self-contained HTML page: before RL and at the end, both as differences."""
+    html: str = template("ablation.html.j2", FOLDER).render(title=title, curves=_curves(records))
+    return html
+
+
+def plot(records: Sequence[RoundRecord]) -> str:
+    """The end of every arm as an SVG file."""
+    _, end = _curves(records)
+    svg: str = template("plot.svg.j2", FOLDER).render(curve=end, width=1040, height=330)
+    return svg
+
+
+def _curves(records: Sequence[RoundRecord]) -> tuple[Curve, Curve]:
     before: dict[str, dict[str, float]] = defaultdict(dict)
     end: dict[str, dict[str, float]] = defaultdict(dict)
     for arm in arms_of(records):
@@ -80,9 +95,7 @@ def page(records: Sequence[RoundRecord], title: str) -> str:
             of_pair = f"{one.run}, seed {one.seed}"
             before[arm][of_pair] = one.before_rl - one.start
             end[arm][of_pair] = one.end - control.end
-    curves = (
+    return (
         dots("Held-out pass@1 before RL, less that of the RL policy", before, ("the RL policy", 0.0)),
         dots("Held-out pass@1 at the end, less that of RL that goes on", end, (GO_ON, 0.0)),
     )
-    html: str = template("ablation.html.j2", Path(__file__).parent).render(title=title, curves=curves)
-    return html

@@ -147,7 +147,7 @@ def rounds(
 
     with command_log(out / "logs" / "driver.log") as terminal:
         from recipes.benchmarks.rounds import ARMS, read_records, run_rounds
-        from recipes.benchmarks.rounds_page import page, table
+        from recipes.benchmarks.rounds_page import page, plot, table
 
         with ProgressDisplay(plain_console(terminal)) as display:
             run_rounds(
@@ -162,6 +162,7 @@ def rounds(
             )
         done = read_records(records)
         (out / "rounds.html").write_text(page(done, "What the second round is for"))
+        (out / "rounds.svg").write_text(plot(done))
         print(table(done), file=terminal)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from recipes.benchmarks.arm import changed_recipe
 from recipes.benchmarks.rounds import ARMS, GO_ON, RoundRecord, read_records, run_rounds
-from recipes.benchmarks.rounds_page import interval, page, pairs_with_go_on, table
+from recipes.benchmarks.rounds_page import interval, page, pairs_with_go_on, plot, table
 from recipes.settings.recipe_file import load_recipe
 from rl.run.progress import ProgressDisplay
 from verifiers.errors import BadInput
@@ -48,6 +49,8 @@ def test_table_and_page() -> None:
     html = page(RECORDS, "<Rounds>")
     assert "<Rounds>" not in html and html.count("<svg") == 2
     assert "demo, seed 2, SFT on the harvest: 3.0%" in html
+    circles = ElementTree.fromstring(plot(RECORDS)).iter("{http://www.w3.org/2000/svg}circle")
+    assert sum("dot" in one.get("class", "") for one in circles) == 6  # two arms: two seeds and their median
 
 
 def test_one_pair_has_no_interval() -> None:
