@@ -73,8 +73,6 @@ class Judge:
         self.thinking_tags = thinking_tags
         self._scorer = scorer
         self._service = verifier_service(config)
-        asked = config.reward_model.rubric if config.reward_model is not None else None
-        self._rubric = None if asked is None else asked.rubric
 
     def __enter__(self) -> Judge:
         return self
@@ -106,6 +104,8 @@ class Judge:
 
     def check(self, prompts: Iterable[Prompt]) -> None:
         """Raises: BadInput for a prompt that nothing can judge."""
+        model = self.config.reward_model
+        rubric = model.rubric.rubric if model is not None and model.rubric is not None else None
         for prompt in prompts:
             if prompt.verifier is not None:
                 continue
@@ -114,8 +114,8 @@ class Judge:
                     f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
                     "reward model: nothing can judge it"
                 )
-            if self._rubric is not None:
-                self._rubric.criteria(prompt)
+            if rubric is not None:
+                rubric.criteria(prompt)
             elif not prompt.reference:
                 raise BadInput(
                     f"prompt {prompt.prompt_id} ({prompt.kind}) has no reference for the reward model to compare with"
