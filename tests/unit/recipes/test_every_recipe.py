@@ -10,7 +10,7 @@ from recipes import cli
 from recipes.settings.recipe_file import RECIPES
 
 OF_ONE_S_OWN = {"seed_vl"}  # data and checkpoints are the user's
-OTHER_COMMAND = {"digits_reward_cpu": "hone reward-model train"}
+OTHER_COMMAND = dict.fromkeys(("digits_reward_cpu", "digits_rubric_cpu"), "hone reward-model train")
 SMALL = [f"data.builder_options.num_{name}={number}" for name, number in (
     ("train_prompts", 130), ("heldout_prompts", 8), ("cold_start_rows", 40),
 )]  # fmt: skip

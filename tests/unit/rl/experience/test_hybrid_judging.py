@@ -81,6 +81,7 @@ def test_no_field_could_carry_a_thought() -> None:
         "prompt": "Prompt",
         "first": "FinalAnswer",
         "second": "FinalAnswer",
+        "against_reference": "bool",
     }
     assert list(inspect.signature(ScoringService.submit).parameters) == ["self", "comparison"]
 
