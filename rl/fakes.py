@@ -166,8 +166,8 @@ class FakeTrainer:
         self.calls.append("load_critic")
         self.critic = _contents(hub_directory / WEIGHTS_FILE)
 
-    def load_reference(self, directory: Path) -> None:
-        self.calls.append("load_reference")
+    def load_frozen(self, directories: Collection[str]) -> None:
+        self.calls.extend(f"load {Path(one).name}" for one in directories)
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         self.calls.append("send_weights")
@@ -190,11 +190,11 @@ class FakeHeldBatch:
         self.trainer, self.batch, self.steps = trainer, batch, steps
 
     def logprobs(
-        self, temperature: float = 1.0, *, of_reference: bool = False, where: Any = None
+        self, temperature: float = 1.0, *, of: Any = None, where: Any = None
     ) -> tuple[Floats, Floats]:
         """The sampler's own where it drew them, else -1; and entropies of ln 2. 0 for the sequences that ``where``
         leaves out."""
-        self.trainer.calls.append("reference" if of_reference else "logprobs")
+        self.trainer.calls.append("frozen logprobs" if of else "logprobs")
         drawn = "sample_logprobs" in self.batch.columns
         learnt = int(self.batch.learnt.sum())
         sampled = self.batch.column("sample_logprobs") if drawn else -np.ones(learnt, np.float32)
@@ -206,7 +206,7 @@ class FakeHeldBatch:
         self.trainer.calls.append("values")
         return np.full(int(self.batch.learnt.sum()), 0.25, np.float32)
 
-    def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
+    def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec, _: Any = None) -> Any:
         return [
             self.trainer.step(batch.select(step), rate, loss)
             for step, rate in zip(self.steps, rates, strict=True)

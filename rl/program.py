@@ -16,6 +16,7 @@ from rl.run.run_directory import RunDirectory
 from rl.run.run_record import write_summary
 from rl.run.stage_result import HarvestResult
 from rl.stages.critic import CriticStage
+from rl.stages.distill import DistillStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.harvest import HarvestStage
 from rl.stages.prepare import PrepareStage
@@ -26,8 +27,8 @@ from rl.stages.sft import SftStage
 from sampler.data.data_builder import named_function
 
 __all__ = [
-    "CriticStage", "EvaluateStage", "HarvestStage", "PrepareStage", "Program", "RewardStage", "RlStage", "Runner",
-    "SftStage", "program_of", "rounds", "run_program",
+    "CriticStage", "DistillStage", "EvaluateStage", "HarvestStage", "PrepareStage", "Program", "RewardStage", "RlStage",
+    "Runner", "SftStage", "program_of", "rounds", "run_program",
 ]  # fmt: skip
 
 

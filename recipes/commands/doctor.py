@@ -27,10 +27,13 @@ def doctor(
     with tempfile.TemporaryDirectory(prefix="hone-doctor-") as scratch, command_log(log) as terminal:
         from recipes.commands.output.console import all_pass
         from rl.preflight.examine import examine
+        from rl.program import program_of
+        from rl.run.run_directory import RunDirectory
+        from rl.stages.runner import plan_of
 
-        is_sound = all_pass(
-            examine(settings, Path(scratch), log.parent, quick=quick), plain_console(terminal)
-        )
+        plan = plan_of(program_of(settings), settings, RunDirectory(Path(settings.run_dir)))
+        checks = examine(settings, Path(scratch), log.parent, quick=quick, plan=plan)
+        is_sound = all_pass(checks, plain_console(terminal))
     if not is_sound:
         if log.exists():
             typer.echo(f"logs: {log.parent}")

@@ -41,6 +41,7 @@ class Algorithm:
     """
 
     needs_logprobs = True  # of the policy before its update; where a critic learns alone none are
+    needs_rewards = True  # without them a teacher teaches alone
 
     def __init__(self, config: RlConfig) -> None:
         self.config = config
@@ -64,6 +65,10 @@ class Algorithm:
     def needs_reference(self, kinds: Collection[PromptKind]) -> bool:
         """Whether the reference policy is asked about prompts of these kinds."""
         return any(self.config.loss.kl_coef(kind) for kind in kinds)
+
+    def teacher_of(self, prompt: Prompt) -> str:
+        """The checkpoint of the policy that teaches on this prompt; empty: none."""
+        return ""
 
     @property
     def max_refills(self) -> int:
@@ -139,11 +144,12 @@ class Algorithm:
         *,
         values: Sequence[Floats] | None = None,
         token_rewards: Sequence[Floats] | None = None,
+        of_teacher: Sequence[Floats] | None = None,
     ) -> Advantages:
         """Advantages and returns of responses of ``lengths`` tokens whose reward falls on their last one.
 
         ``values``: the critic's, [its length] for each response. ``token_rewards``: what is added to each token's
-        reward, such as a KL penalty.
+        reward, such as a KL penalty. ``of_teacher``: a teacher's advantages, where a prompt has one.
         """
         from rl.algorithm.advantages import compute_advantages
 

@@ -7,13 +7,26 @@ The policy's own rollouts are learnt from, so that it is corrected in the states
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rl.algorithm.advantages import Advantages
+from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.token_sequence import Floats
+from rl.recipe.rl_config import DistillationConfig, RlConfig
+from sampler.prompt import Prompt
+from verifiers.counted import counted
+from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
 
+    from rl.algorithm.losses import LossSpec
+
+ALL = "all"  # the key of a teacher for every prompt that has no other
 NEVER = -1e4  # a log-probability whose probability is 0 in every dtype: 0 x this is 0, which 0 x -inf is not
 
 
@@ -48,3 +61,86 @@ def _with_rest(logprobs: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
 
     rest = logprobs.scatter(-1, kept, float("-inf")).logsumexp(-1, keepdim=True)
     return torch.cat([logprobs.gather(-1, kept), rest], dim=-1)
+
+
+def of_prompt(prompt: Prompt, teachers: Mapping[str, str]) -> str:
+    """The teacher for its question type (its first tag), else for its kind, else for ``all``; empty where none is."""
+    keys = (*prompt.tags[:1], prompt.kind, ALL)
+    return next((teachers[key] for key in keys if key in teachers), "")
+
+
+class Distillation(Algorithm):
+    """``teachers`` (checkpoints by question type, kind or ``all``) beside the algorithm that ``rl`` names:
+    A_t = reward_coef A_t(rewards) + coef (log p_teacher - log p_policy), or in full form the first of these, and
+    coef KL(policy || teacher) as a term of the loss."""
+
+    def __init__(self, rl: RlConfig, config: DistillationConfig, teachers: Mapping[str, str]) -> None:
+        """``rl`` and ``config`` as a recipe has them. Raises: BadInput without a teacher."""
+        if not teachers:
+            raise BadInput(
+                "nobody teaches: give distillation.teachers={all: A STAGE OF THIS RUN OR A CHECKPOINT}"
+            )
+        self.rewards = algorithm_of(config.applied_to(rl))
+        super().__init__(self.rewards.config)
+        self.distillation, self.teachers = config, teachers
+        self.needs_rewards = config.reward_coef > 0
+        self.reward = self.rewards.reward  # type: ignore[method-assign]
+        self.form_penalties = self.rewards.form_penalties  # type: ignore[method-assign]
+
+    def __str__(self) -> str:
+        teachers = ", ".join(name if key == ALL else f"{key}: {name}" for key, name in self.teachers.items())
+        return f"{self.distillation.form} form, from {teachers}" + (
+            f"; {self.rewards}" if self.needs_rewards else ""
+        )
+
+    @property
+    def needs_groups(self) -> bool:
+        return self.needs_rewards and self.rewards.needs_groups
+
+    @property
+    def needs_critic(self) -> bool:
+        return self.needs_rewards and self.rewards.needs_critic
+
+    def teacher_of(self, prompt: Prompt) -> str:
+        return of_prompt(prompt, self.teachers)
+
+    def estimate(
+        self,
+        rewards: Sequence[float],
+        prompt_ids: Sequence[str],
+        lengths: Sequence[int],
+        *,
+        of_teacher: Sequence[Floats] | None = None,
+        **given: Any,
+    ) -> Advantages:
+        """The sum of both; in full form, of which the loss takes care, the first alone."""
+        zeros = [np.zeros(length, np.float32) for length in lengths]
+        estimated = Advantages(zeros, zeros)
+        if self.needs_rewards:
+            estimated = self.rewards.estimate(rewards, prompt_ids, lengths, **given)
+        config, teacher = self.distillation, of_teacher or zeros
+        advantages = [
+            np.float32(config.reward_coef) * own + np.float32(config.coef) * other
+            for own, other in zip(estimated.advantages, teacher, strict=True)
+        ]
+        return Advantages(advantages, estimated.returns)
+
+    @property
+    def policy_loss(self) -> LossSpec:
+        config = self.distillation
+        coef = config.coef if config.form == "full" else 0.0
+        return replace(self.rewards.policy_loss, teacher_coef=coef, teacher_top_k=config.top_k)
+
+    def check(self, prompts: Sequence[Prompt]) -> None:
+        """Raises: BadInput also for a prompt that nobody teaches on, where nothing else does."""
+        if self.needs_rewards:
+            self.rewards.check(prompts)
+            return
+        alone = [prompt for prompt in prompts if not self.teacher_of(prompt)]
+        if alone:
+            kind = (*alone[0].tags[:1], alone[0].kind)[0]
+            raise BadInput(
+                f"nobody teaches on {counted(len(alone), 'training prompt')} ({alone[0].prompt_id}, {kind}, is the "
+                f"first): name a teacher for {kind} or for `all` in distillation.teachers, or raise "
+                "distillation.reward_coef above 0"
+            )

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rl.algorithm.estimator import PLUG_INS
+from rl.algorithm.importance import importance_weights
 from rl.data.batch import Batch, StepCounts
 from verifiers.errors import BadInput, near_name
 from verifiers.plug_in import load_object, plug_in_path
@@ -37,7 +38,8 @@ class LossSpec:
     """Which loss, with its numbers. ``name`` is ``sft``, ``value``, ``linear`` or one of verl's policy losses.
 
     positive_nll_coef: weight of the likelihood of right responses (VAPO, 2504.05118); importance: how the sampler's
-    probabilities are corrected for, see ``importance_weights``; value_clip: of the critic's loss.
+    probabilities are corrected for, see ``importance_weights``; value_clip: of the critic's loss; teacher_coef,
+    teacher_top_k: of KL(policy || teacher), see ``distillation.reverse_kl``.
     """
 
     name: str = SFT_LOSS
@@ -51,6 +53,8 @@ class LossSpec:
     importance: str = "none"
     importance_cap: float = 2.0
     value_clip: float | None = None
+    teacher_coef: float = 0.0
+    teacher_top_k: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -59,8 +63,8 @@ class LossInputs:
     """A micro-batch's tokens learnt from, as matrices [sequences, most of a sequence] padded on the right.
 
     ``columns`` are the batch's by name; ``mask`` is its loss mask, 0 at padding; ``scalars`` are [sequences];
-    ``counts`` are the step's. The model gives ``logprobs`` (and ``entropy``) for a policy's loss, ``values`` for the
-    critic's.
+    ``counts`` are the step's. The model gives ``logprobs`` (and ``entropy``, and ``teacher_kl`` where a teacher is
+    there) for a policy's loss, ``values`` for the critic's.
     """
 
     mask: torch.Tensor
@@ -71,6 +75,7 @@ class LossInputs:
     logprobs: torch.Tensor | None = None
     entropy: torch.Tensor | None = None
     values: torch.Tensor | None = None
+    teacher_kl: torch.Tensor | None = None
 
     @property
     def verl_counts(self) -> dict[str, int]:
@@ -85,8 +90,9 @@ class LossInputs:
 def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
     """The rank's share of the loss, scaled so that the mean over ranks is the global value, and metrics.
 
-    A policy's loss is L_policy + kl_coef KL(policy, reference) + positive_nll_coef NLL(right) - entropy_coef H. Without
-    a column ``old_logprobs`` the old policy is the one that computes: no weight has moved since it sampled.
+    A policy's loss is L_policy + kl_coef KL(policy, reference) + teacher_coef KL(policy, teacher)
+    + positive_nll_coef NLL(right) - entropy_coef H. Without a column ``old_logprobs`` the old policy is the one that
+    computes: no weight has moved since it sampled.
     Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by their number. The
     others are this micro-batch's share of the step's figure.
     """
@@ -108,6 +114,9 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
         kl = kl_penalty(logprobs, ref, spec.kl_estimator)
         loss = loss + _aggregated(kl * coef, spec, inputs)
         metrics["ref_kl_sum"] = _sum(kl, mask)
+    if inputs.teacher_kl is not None:
+        loss = loss + spec.teacher_coef * _aggregated(inputs.teacher_kl, spec, inputs)
+        metrics["teacher_kl_sum"] = _sum(inputs.teacher_kl, mask)
     if spec.positive_nll_coef:
         nll = _positive_nll(logprobs, inputs)
         loss = loss + spec.positive_nll_coef * nll
@@ -143,29 +152,13 @@ def policy_loss_function(name: str) -> Any:
 def has_signal(spec: LossSpec, batch: Batch) -> npt.NDArray[np.bool_]:
     """[n]: which sequences move the policy. The gradient of the others is exactly 0: no token has an advantage, and no
     KL, entropy or likelihood counts. All, for a loss that is not known to be silent there."""
-    if spec.name not in SILENT_AT_ZERO or spec.entropy_coef:
+    if spec.name not in SILENT_AT_ZERO or spec.entropy_coef or spec.teacher_coef:
         return np.ones(len(batch), bool)
     signal = np.array([row.any() for row in batch.rows(batch.column("advantages"))], bool)
-    signal |= batch.scalars["kl_coef"] != 0
+    signal |= batch.scalars.get("kl_coef", np.zeros(len(batch))) != 0
     if spec.positive_nll_coef:
         signal |= batch.scalars["is_right"] > 0
     return signal
-
-
-def importance_weights(
-    old_logprobs: torch.Tensor, sample_logprobs: torch.Tensor, how: str, cap: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights w = pi_old / pi_sample of tokens that the sampler drew, for the trainer's policy; and which were changed.
-
-    ``truncate``: min(w, cap), truncated importance sampling (fengyao.notion.site/off-policy-rl). ``mask``: w within
-    [1 / cap, cap] and 0 outside, as IcePop does (2510.18855). No gradient flows through a weight.
-    """
-    weights = (old_logprobs - sample_logprobs).clamp(-20.0, 20.0).exp().detach()
-    if how == "truncate":
-        return weights.clamp(max=cap), (weights > cap).to(weights.dtype)
-    assert how == "mask", how
-    outside = (weights > cap) | (weights < 1.0 / cap)
-    return weights.masked_fill(outside, 0.0), outside.to(weights.dtype)
 
 
 def _critic_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:

@@ -89,6 +89,8 @@ def warnings_of(steps: Sequence[Mapping[str, float]], algorithm: Algorithm) -> t
 
     if always("rollout/answer_truncated_frac", 1.0):
         return (every_response_cut(algorithm.config.max_response_tokens),)
+    if not algorithm.needs_rewards:
+        return ()
     who, alike = "all responses", always("rollout/reward_std", 0.0)
     if algorithm.needs_groups:
         who, alike = "the responses to a prompt", always("rollout/uniform_group_frac", 1.0)
@@ -134,6 +136,13 @@ def time_metrics(watch: Stopwatch) -> dict[str, float]:
         **{f"time/{phase}_s": seconds for phase, seconds in watch.seconds.items()},
         "time/step_s": sum(watch.seconds.values()),
     }
+
+
+def teacher_metrics(batch: Batch) -> dict[str, float]:
+    """``train/teacher_*``: the KL to the teacher by the sampled tokens, in nats a token, and how far its advantages
+    spread. A loss over the vocabulary reports the same KL itself."""
+    ratios = batch.column("old_logprobs") - batch.column("teacher_logprobs")
+    return {"train/teacher_kl": float(ratios.mean()), "train/teacher_advantage_std": float(ratios.std())}
 
 
 def _learnt_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:

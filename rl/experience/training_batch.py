@@ -9,6 +9,7 @@ import numpy as np
 
 from rl.algorithm.advantages import kl_token_rewards
 from rl.algorithm.algorithm import Algorithm
+from rl.algorithm.distillation import teacher_advantages
 from rl.algorithm.settled_groups import Share
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats, TokenSequence
@@ -70,12 +71,17 @@ def with_advantages(
         old, ref = (batch.rows(batch.column(name)) for name in ("old_logprobs", "ref_logprobs"))
         token_rewards = kl_token_rewards(old, ref, kl_coef.tolist(), loss.kl_estimator)
         batch = batch.with_scalars(kl_coef=np.zeros_like(kl_coef))
+    of_teacher = None
+    if "teacher_logprobs" in batch.columns:
+        logprobs = batch.column("old_logprobs"), batch.column("teacher_logprobs")
+        of_teacher = batch.rows(teacher_advantages(*logprobs))
     estimated = algorithm.estimate(
         rewards,
         batch.prompt_ids,
         batch.loss_lengths.tolist(),
         values=None if values is None else batch.rows(values),
         token_rewards=token_rewards,
+        **({} if of_teacher is None else {"of_teacher": of_teacher}),
     )
     advantages = np.concatenate(estimated.advantages)
     if "weight" in batch.scalars:

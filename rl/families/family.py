@@ -220,3 +220,26 @@ def require_whole(hub: Path) -> None:
                 f"{file} is cut or damaged ({why}): copy it again; if a stage of the run wrote it, delete that stage's "
                 "directory and those after it, and the same command makes them anew"
             ) from None
+
+
+def require_same_tokens(hub: Path, policy: Path) -> None:
+    """That one checkpoint can judge the tokens of another. Raises: BadInput where tokenizers, vocabularies or the
+    patches of pictures differ."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    tokens, of_policy = (AutoTokenizer.from_pretrained(one).get_vocab() for one in (hub, policy))
+    if differing := tokens.items() ^ of_policy.items():
+        token, index = min(differing, key=lambda one: one[1])
+        raise BadInput(
+            f"it has another tokenizer than the policy (token {index} is {token!r} in only one of them): take a policy "
+            "that started from the same checkpoint"
+        )
+    sizes = ("vocab_size", "patch_size", "temporal_patch_size", "spatial_merge_size")
+    config, own = (AutoConfig.from_pretrained(one) for one in (hub, policy))
+    for name in sizes:
+        found, wanted = (
+            getattr(one.get_text_config() if name == "vocab_size" else one.vision_config, name, None)
+            for one in (config, own)
+        )
+        if found != wanted:
+            raise BadInput(f"its {name} is {found}, the policy's is {wanted}")

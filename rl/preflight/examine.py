@@ -27,6 +27,7 @@ from rl.preflight.environment import check_environment
 from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias, reward_model_is_there
 from rl.preflight.pictures import pictures_in_prompts
 from rl.preflight.rubric import asked_of, check_probes
+from rl.preflight.teachers import check_teachers, check_teaching
 from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
@@ -34,6 +35,7 @@ from rl.run.progress import Outcome
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState
 from rl.stages.prepare import base_policy
+from rl.stages.runner import PlannedStage
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
@@ -43,7 +45,9 @@ from verifiers.files.dataset_check import ReferenceCheck
 SAMPLE = 200  # prompts looked at by the checks that tokenise
 
 
-def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Iterator[Check]:
+def examine(
+    recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool, plan: Sequence[PlannedStage] = ()
+) -> Iterator[Check]:
     """Every check of a recipe in order, each to be run before the next is asked for; ``quick`` starts no engine.
 
     Where data or the policy to start from cannot be read, the checks that need them are not asked.
@@ -82,6 +86,7 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
     if not policies:
         yield not_asked("its tokenizer and engines", "there is no policy to start from")
         return
+    yield from check_teachers(recipe, policies[0].hub, plan, run)
     yield from check_thoughts(recipe, sets, policies[0].hub)
     yield from check_tokens(recipe, data, policies[0], run.path)
     if not quick:
@@ -93,6 +98,7 @@ def examine(recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool) -> Ite
             reward_model=reward_model_path(recipe.judging, run.path),
         ) as engines:
             yield from check_engines(recipe, engines, data)
+            yield from check_teaching(recipe, engines, data.heldout, plan, run)
 
 
 def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Path) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from rl.recipe.data_config import DataConfig
 from rl.recipe.judging_config import JudgingConfig, RewardModelConfig, RewardTrainingConfig, RubricConfig
-from rl.recipe.rl_config import CriticConfig, RlConfig
+from rl.recipe.rl_config import CriticConfig, DistillationConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig, MetricsConfig, ProgramConfig, RayConfig, SyncConfig
 from rl.recipe.section import Section
 from rl.recipe.sft_config import HarvestConfig, SftConfig
@@ -35,6 +35,7 @@ class Recipe(NamedRun):
     sft: SftConfig = SftConfig()
     rl: RlConfig = RlConfig()
     critic: CriticConfig = CriticConfig()
+    distillation: DistillationConfig = DistillationConfig()
     harvest: HarvestConfig = HarvestConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     sync: SyncConfig = SyncConfig()
@@ -44,18 +45,19 @@ class Recipe(NamedRun):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
-        rl = self.rl
-        rollouts = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
-        if rollouts % (rl.num_mini_batches * self.trainer.data_parallel):
-            given = (
-                f"rl.rollouts_per_step ({rollouts})"
-                if rl.rollouts_per_step
-                else f"rl.prompts_per_step x rl.samples_per_prompt ({rl.prompts_per_step} x {rl.samples_per_prompt})"
-            )
-            raise ValueError(
-                f"{given} must divide evenly into rl.num_mini_batches x ranks ({rl.num_mini_batches} x "
-                f"{self.trainer.data_parallel})"
-            )
+        for name, rl in {"rl": self.rl, "distillation": self.distillation.applied_to(self.rl)}.items():
+            rollouts = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
+            if rollouts % (rl.num_mini_batches * self.trainer.data_parallel):
+                given = (
+                    f"{name}.rollouts_per_step ({rollouts})"
+                    if rl.rollouts_per_step
+                    else f"{name}.prompts_per_step x {name}.samples_per_prompt ({rl.prompts_per_step} x "
+                    f"{rl.samples_per_prompt})"
+                )
+                raise ValueError(
+                    f"{given} must divide evenly into {name}.num_mini_batches x ranks ({rl.num_mini_batches} x "
+                    f"{self.trainer.data_parallel})"
+                )
         if max(self.evaluation.pass_at, default=1) > self.evaluation.samples_per_prompt:
             raise ValueError("evaluation.pass_at asks for more than evaluation.samples_per_prompt")
         return self

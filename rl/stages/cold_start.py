@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl.data.batch import Batch
@@ -28,12 +29,17 @@ def cold_start_rows(rows: Sequence[SftRow], recipe: Recipe, round_index: int) ->
 
 
 def rows_left_by_rl(
-    trainer: Trainer, rows: Sequence[SftRow], encoder: PromptEncoder, max_tokens: int, min_ratio: float
+    trainer: Trainer,
+    before: Path,
+    rows: Sequence[SftRow],
+    encoder: PromptEncoder,
+    max_tokens: int,
+    min_ratio: float,
 ) -> list[SftRow]:
     """The rows that fit into ``max_tokens`` and whose response is at least ``min_ratio`` times as likely under the
-    trainer's policy as under its reference.
+    trainer's policy as under the checkpoint ``before``, of which the trainer holds a frozen copy.
 
-    With the policy after RL and the one that the cold start left as reference, the log of that ratio is the reward
+    With the policy after RL and the one that the cold start left ``before``, the log of that ratio is the reward
     that RL has made implicit (Rafailov et al., 2305.18290, section 4): far below 0 lie the ways of answering that did
     not pay, empty thoughts and broken formats. What is only hard to read is hard for both, and stays.
     """
@@ -43,13 +49,13 @@ def rows_left_by_rl(
         sequences, _ = sft_sequences(part, encoder, max_tokens=max_tokens)
         if sequences:
             fit = [part[int(one.sequence_id.removeprefix("sft-"))] for one in sequences]
-            ratios = log_ratios(trainer, Batch.of(sequences))
+            ratios = log_ratios(trainer, before, Batch.of(sequences))
             kept += [row for row, ratio in zip(fit, ratios, strict=True) if ratio >= math.log(min_ratio)]
     return kept
 
 
-def log_ratios(trainer: Trainer, batch: Batch) -> list[float]:
-    """[n]: log pi(response) - log pi_reference(response), nats."""
+def log_ratios(trainer: Trainer, before: Path, batch: Batch) -> list[float]:
+    """[n]: log pi(response) - log pi_before(response), nats."""
     held = trainer.hold(batch)
-    (now, _), (before, _) = held.logprobs(), held.logprobs(of_reference=True)
-    return [float(row.sum()) for row in batch.rows(now - before)]
+    (now, _), (then, _) = held.logprobs(), held.logprobs(of=[str(before)] * len(batch))
+    return [float(row.sum()) for row in batch.rows(now - then)]

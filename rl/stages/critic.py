@@ -39,7 +39,7 @@ class CriticStage(Stage[CriticResult]):
         self.start = start
 
     def work(self, recipe: Recipe) -> str:
-        _, samples = rollouts_of_a_step(recipe)
+        _, samples = rollouts_of_a_step(recipe, recipe.rl)
         return f"at most {counted(recipe.critic.pretrain_steps, 'step')} of {samples}"
 
     def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> CriticResult:

@@ -25,37 +25,51 @@ class RlStage(Stage[RlResult]):
     leaves = RlResult
     label = "RL"
     needs = ("sampler", "trainer", "judge")
+    stream = "rl"  # of random numbers
 
     def __init__(self, round_index: int = 0, critic: Path | None = None) -> None:
         super().__init__(round_index)
         self.critic = critic
 
+    def algorithm(self, recipe: Recipe) -> Algorithm:
+        """By the recipe."""
+        return algorithm_of(recipe.rl)
+
+    def algorithm_in(self, context: StageContext) -> Algorithm:
+        """The same with what only a run knows."""
+        return self.algorithm(context.recipe)
+
     def work(self, recipe: Recipe) -> str:
-        rl, (rollouts, samples) = recipe.rl, rollouts_of_a_step(recipe)
+        algorithm = self.algorithm(recipe)
+        rl, (rollouts, samples) = algorithm.config, rollouts_of_a_step(recipe, algorithm.config)
         most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
         return (
             f"{counted(rl.steps, 'step')} of {samples} = {most}{counted(rl.steps * rollouts, 'rollout')}, "
-            f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} ({algorithm_of(rl)})"
+            f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} ({algorithm})"
         )
 
     def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> RlResult:
-        version = policy.version + recipe.rl.steps if policy is not None else 0
+        algorithm = self.algorithm(recipe)
+        version = policy.version + algorithm.config.steps if policy is not None else 0
         return RlResult(
             policy=PolicyState(version, directory.path / "policy", directory.name),
-            critic=directory.path / "critic" if algorithm_of(recipe.rl).needs_critic else None,
+            critic=directory.path / "critic" if algorithm.needs_critic else None,
         )
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
-        return recipe.rl.steps
+        return self.algorithm(recipe).config.steps
 
     def run(self, context: StageContext) -> RlResult:
         """All steps, going on from a checkpoint where there is one; then export, with the sync proven."""
-        recipe, config, engines = context.recipe, context.recipe.rl, context.engines
-        algorithm = algorithm_of(config)
+        recipe, engines, algorithm = context.recipe, context.engines, self.algorithm_in(context)
+        config = algorithm.config
         engines.judge.check(context.data.train)
         self._load_models(context, algorithm)
         source = training_source(
-            context, algorithm, seed=f"{recipe.seed} rl round {self.round_index}", num_steps=config.steps
+            context,
+            algorithm,
+            seed=f"{recipe.seed} {self.stream} round {self.round_index}",
+            num_steps=config.steps,
         )
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
         first_step = checkpoint.resume(engines.trainer, source)
@@ -88,8 +102,11 @@ class RlStage(Stage[RlResult]):
     def _load_models(self, context: StageContext, algorithm: Algorithm) -> None:
         """What learns and what it is held against; the trainer's weights have no name from now on."""
         engines: Engines = context.engines
-        if algorithm.needs_reference({prompt.kind for prompt in context.data.train}):
-            engines.trainer.load_reference(context.policy.hub)
+        prompts = context.data.train
+        frozen = {algorithm.teacher_of(prompt) for prompt in prompts} - {""}
+        if algorithm.needs_reference({prompt.kind for prompt in prompts}):
+            frozen.add(str(context.policy.hub))
+        engines.trainer.load_frozen(sorted(frozen))
         if algorithm.needs_critic:
             engines.trainer.load_critic(self.critic or initial_checkpoint(context))
         engines.trainer.reset_optimizer()
@@ -98,7 +115,7 @@ class RlStage(Stage[RlResult]):
     def _export(self, context: StageContext, algorithm: Algorithm, checkpoint: StageCheckpoint) -> RlResult:
         """Policy and critic for use, and the stage's result; the checkpoint is needed no more."""
         engines, path = context.engines, context.directory.path
-        version = context.policy.version + context.recipe.rl.steps
+        version = context.policy.version + algorithm.config.steps
         policy, critic = PolicyState(version, path / "policy", context.directory.name), path / "critic"
         with context.watch("sync"):
             proof = engines.mark_held(policy)

@@ -117,10 +117,11 @@ class SftStage(Stage[SftResult]):
         if self.cold_started is None:
             raise BadInput("sft.later_cold_start_min_ratio needs SftStage(..., cold_started=policy)")
         trainer, recipe = context.engines.trainer, context.recipe
-        trainer.load_reference(self.cold_started.hub)
+        before = self.cold_started.hub
+        trainer.load_frozen([str(before)])
         min_ratio = recipe.sft.later_cold_start_min_ratio
         assert min_ratio is not None
-        return rows_left_by_rl(trainer, rows, encoder, recipe.sampler.max_model_len, min_ratio)
+        return rows_left_by_rl(trainer, before, rows, encoder, recipe.sampler.max_model_len, min_ratio)
 
     def _train(
         self, context: StageContext, sequences: Sequence[TokenSequence], checkpoint: StageCheckpoint

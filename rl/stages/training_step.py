@@ -19,12 +19,14 @@ from rl.experience.step_metrics import (
     critic_metrics,
     kl_metrics,
     rollout_metrics,
+    teacher_metrics,
     time_metrics,
     train_metrics,
     warnings_of,
 )
 from rl.experience.training_batch import mini_batches, packed_rollouts, with_advantages
 from rl.recipe.recipe import Recipe
+from rl.recipe.rl_config import RlConfig
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.stopwatch import Stopwatch
 from rl.stages.stage import StageContext
@@ -55,9 +57,8 @@ def training_source(
     )
 
 
-def rollouts_of_a_step(recipe: Recipe) -> tuple[int, str]:
+def rollouts_of_a_step(recipe: Recipe, rl: RlConfig) -> tuple[int, str]:
     """How many (at most, where general prompts have fewer samples), and in words."""
-    rl = recipe.rl
     samples = counted(rl.samples_per_prompt, "sample")
     if recipe.judging.reward_model is not None:
         samples += f" (of a general prompt {rl.samples_per_general_prompt})"
@@ -89,6 +90,7 @@ class TrainingStep:
         self.watch = Stopwatch()
         self.watch.include(experience.seconds)
         self.metrics = rollout_metrics(experience.counted, experience.stats)
+        self.teachers = [algorithm.teacher_of(one.prompt) for one in experience.usable]
         self.metrics["rollout/left_out_frac"] = len(experience.left_out) / len(experience.rollouts)
         with self.watch("judge"):
             right_score = context.recipe.evaluation.pass_score
@@ -110,15 +112,20 @@ class TrainingStep:
         algorithm = self.algorithm
         with self.watch("values"):
             values = self.held.values() if algorithm.needs_critic else None
-        of_reward = algorithm.config.loss.kl_in == "reward"  # the advantages then hang on log-probabilities
-        if algorithm.needs_logprobs and of_reward:
+        of_teacher = any(self.teachers) and not algorithm.policy_loss.teacher_coef
+        comes_first = (
+            of_teacher or algorithm.config.loss.kl_in == "reward"
+        )  # advantages hang on log-probabilities
+        if algorithm.needs_logprobs and comes_first:
             self._add_logprobs(np.ones(len(self.batch), bool))
+        if of_teacher:
+            self._add_teacher()
         with self.watch("values"):
             rewards = [
                 one.reward.learnt.value for one in self.experience.usable if one.reward.learnt is not None
             ]
             self.batch = with_advantages(self.batch, rewards, algorithm, values=values)
-        if algorithm.needs_logprobs and not of_reward:
+        if algorithm.needs_logprobs and not comes_first:
             self._add_logprobs(has_signal(algorithm.policy_loss, self.batch))
 
     def _add_logprobs(self, needed: npt.NDArray[np.bool_]) -> None:
@@ -163,11 +170,20 @@ class TrainingStep:
         if not self.algorithm.needs_reference(set(kinds)):
             return
         asked = checked | (self.batch.scalars["kl_coef"] != 0)
-        reference, _ = self.held.logprobs(self.algorithm.config.temperature, of_reference=True, where=asked)
+        reference, _ = self.held.logprobs(
+            self.algorithm.config.temperature, of=[str(self.context.policy.hub)] * len(kinds), where=asked
+        )
         compared = np.flatnonzero(known & asked)
         both = self.batch.with_columns(old_logprobs=old, ref_logprobs=reference).select(compared.tolist())
         self.metrics |= kl_metrics(both, [kinds[i] for i in compared])
         self.batch = self.batch.with_columns(ref_logprobs=reference)
+
+    def _add_teacher(self) -> None:
+        """What the teachers' advantages are made of."""
+        with self.watch("logprobs"):
+            teacher, _ = self.held.logprobs(self.algorithm.config.temperature, of=self.teachers)
+        self.batch = self.batch.with_columns(teacher_logprobs=teacher)
+        self.metrics |= teacher_metrics(self.batch)
 
     def _require_match(self) -> None:
         """With nucleus sampling the two are not comparable: the sampler renormalises over the nucleus."""
@@ -194,7 +210,7 @@ class TrainingStep:
     def _update(self, loss: LossSpec, schedule: ScheduleConfig) -> tuple[float, list[dict[str, float]]]:
         """The learning rate and each mini-batch's figures."""
         rate = schedule.rate(self.experience.step, self.num_steps)
-        return rate, self.held.update(self.batch, [rate] * len(self.parts), loss)
+        return rate, self.held.update(self.batch, [rate] * len(self.parts), loss, self.teachers)
 
     def finish(self) -> dict[str, float]:
         """The step is over: its figures, which are logged, with the time of each phase, which counts for the stage."""

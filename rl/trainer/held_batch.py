@@ -22,6 +22,10 @@ from rl.trainer.rank_work import RankStep, RankWork
 COUNTED_PER_STEP = ("loss", "positive_nll")  # already normalised: the ranks' shares are added
 NO_COUNTS = StepCounts(0, 0)
 
+Cut = tuple[
+    Plan, list[str]
+]  # micro-batches, and for each, on all ranks alike, the frozen policy of its sequences
+
 _keys = count()
 
 
@@ -56,31 +60,37 @@ class HeldBatch:
         ]
         parts = [sorted(chain.from_iterable(of_rank)) for of_rank in zip(*shares, strict=True)]
         self._shares = shares
-        self._whole = self._cut(parts)
+        self._whole = parts
         self._parts = [part or [0] for part in parts]  # a rank without work runs along on the first sequence
 
     def logprobs(
         self,
         temperature: float = 1.0,
         *,
-        of_reference: bool = False,
+        of: Sequence[str] | None = None,
         where: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Floats, Floats]:
         """Log-probabilities and entropies (nats) of the tokens learnt from, flat, in the batch's order; 0 for the
-        sequences that ``where``, [n], leaves out."""
-        plan = self._whole
+        sequences that ``where``, [n], leaves out. ``of`` names for each sequence the frozen policy that is asked (see
+        ``Trainer.load_frozen``); empty: the one that is trained."""
+        parts = self._whole
         if where is not None:
-            plan = self._cut([[i for micro in rank for i in micro if where[i]] for rank in self._whole])
-        outputs = self._call("logprobs", [(plan, NO_COUNTS, 0.0)], temperature, of_reference)
+            parts = [[i for i in part if where[i]] for part in parts]
+        cut = self._cut(parts, of)
+        outputs = self._call("logprobs", [(cut, NO_COUNTS, 0.0)], temperature)
         logprobs, entropies = zip(*outputs, strict=True)
-        return self._in_order(plan, logprobs), self._in_order(plan, entropies)
+        return self._in_order(cut, logprobs), self._in_order(cut, entropies)
 
     def values(self) -> Floats:
         """The critic's values of the states before the tokens learnt from, flat, in the batch's order."""
-        return self._in_order(self._whole, self._call("values", [(self._whole, NO_COUNTS, 0.0)]))
+        cut = self._cut(self._whole)
+        return self._in_order(cut, self._call("values", [(cut, NO_COUNTS, 0.0)]))
 
-    def update(self, batch: Batch, rates: Sequence[float], loss: LossSpec) -> list[dict[str, float]]:
-        """The optimizer steps, in order, on ``batch``: the same sequences with the columns that the loss reads. Those
+    def update(
+        self, batch: Batch, rates: Sequence[float], loss: LossSpec, teachers: Sequence[str] | None = None
+    ) -> list[dict[str, float]]:
+        """The optimizer steps, in order, on ``batch``: the same sequences with the columns that the loss reads.
+        ``teachers`` names for each the frozen policy that ``loss.teacher_coef`` draws it to, empty for none. Those
         without a gradient are not computed, but count: the step is that of all. Returns each step's metrics, averaged
         over the loss tokens computed, with ``num_tokens``, the tokens computed, and ``no_signal_frac``, the share of
         sequences that were not.
@@ -92,7 +102,8 @@ class HeldBatch:
         signal = has_signal(loss, batch)
         computed = [[[i for i in share if signal[i]] for share in of_step] for of_step in self._shares]
         counts = [batch.select(step).counts for step in self._steps]
-        plans = [self._cut(of_step) for of_step in computed]
+        teachers = teachers if loss.teacher_coef else None
+        plans = [self._cut(of_step, teachers) for of_step in computed]
         outputs = self._call("update", list(zip(plans, counts, rates, strict=True)), loss)
         metrics = []
         for step, of_step, ranks in zip(self._steps, computed, zip(*outputs, strict=True), strict=True):
@@ -104,20 +115,29 @@ class HeldBatch:
         require_finite(metrics, batch, self._steps, self._log_dir, f"{loss.name} loss")
         return metrics
 
-    def _cut(self, shares: Sequence[Sequence[int]]) -> Plan:
-        packed = self._config.layout == "packed"
-        return cut_micro_batches(self._batch.lengths, shares, self._config.micro_batch_tokens, packed=packed)
+    def _cut(self, shares: Sequence[Sequence[int]], of: Sequence[str] | None = None) -> Cut:
+        """``of``: for each sequence of the batch the frozen policy it has; those of one are cut together."""
+        config, of = self._config, of or [""] * len(self._batch)
+        plan, names = [list[list[int]]() for _ in shares], list[str]()
+        for name in dict.fromkeys(of[i] for share in shares for i in share) or [""]:
+            own = [[i for i in share if of[i] == name] for share in shares]
+            cut = cut_micro_batches(
+                self._batch.lengths, own, config.micro_batch_tokens, packed=config.layout == "packed"
+            )
+            plan = [before + more for before, more in zip(plan, cut, strict=True)]
+            names += [name] * len(cut[0])
+        return plan, names
 
     def _call(
-        self, method: str, steps: Sequence[tuple[Plan, StepCounts, float]], *arguments: Any
+        self, method: str, steps: Sequence[tuple[Cut, StepCounts, float]], *arguments: Any
     ) -> list[Any]:
         """A method on all ranks: each gets its part of the steps, and of the batch what it has not had yet."""
         work = []
         for rank, part in enumerate(self._parts):
             local = {index: i for i, index in enumerate(part)}
             own_steps = [
-                RankStep([[local[i] for i in micro_batch] for micro_batch in plan[rank]], counts, rate)
-                for plan, counts, rate in steps
+                RankStep([[local[i] for i in micro_batch] for micro_batch in plan[rank]], names, counts, rate)
+                for (plan, names), counts, rate in steps
             ]
             work.append(RankWork(self._key, own_steps, **self._news(self._batch.select(part))))
         self._sent = self._batch
@@ -137,11 +157,11 @@ class HeldBatch:
             "scalars": {name: part.scalars[name] for name in scalars},
         }
 
-    def _in_order(self, plan: Plan, outputs: Sequence[Sequence[Floats]]) -> Floats:
+    def _in_order(self, cut: Cut, outputs: Sequence[Sequence[Floats]]) -> Floats:
         """Flat columns of each rank's micro-batches as one column in the order of the batch, 0 where none is."""
         loss_lengths = self._batch.loss_lengths
         rows = [np.zeros(length, np.float32) for length in loss_lengths]
-        for rank_plan, rank_outputs in zip(plan, outputs, strict=True):
+        for rank_plan, rank_outputs in zip(cut[0], outputs, strict=True):
             for micro_batch, column in zip(filter(None, rank_plan), rank_outputs, strict=True):
                 ends = np.cumsum(loss_lengths[micro_batch])[:-1]
                 for index, row in zip(micro_batch, np.split(column, ends), strict=True):

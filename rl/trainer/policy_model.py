@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.functional import linear
 
+from rl.algorithm.distillation import reverse_kl
 from rl.families.family import ModelFamily, VisionTensors
 
 LOGITS_PER_CHUNK = 2**25  # float32 logits held at a time: 128 MiB
 
 Columns = tuple[torch.Tensor, ...]  # [rows] each
-Compute = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Columns]
+Compute = Callable[..., Columns]  # of hidden states, weight, and what else there is of each row
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,26 @@ class MicroBatch:
         return flat.new_zeros(self.shape).index_put((self.rows, self.columns), flat)
 
 
+@dataclass(frozen=True, eq=False)
+class TeacherStates:
+    """What a teacher predicts a micro-batch's tokens from: ``hidden`` [R, hidden], and its head's ``weight``
+    [vocabulary, hidden]. Its distributions, [R, vocabulary], are made a chunk at a time and never kept. ``top_k``: see
+    ``reverse_kl``."""
+
+    hidden: torch.Tensor
+    weight: torch.Tensor
+    top_k: int | None
+
+
+class PolicyOutput(NamedTuple):
+    """Of the tokens learnt from, [R] each: log-probabilities, and where asked for the entropy of the distribution that
+    each was drawn from and its KL to the teacher's, in nats."""
+
+    logprobs: torch.Tensor
+    entropy: torch.Tensor | None
+    teacher_kl: torch.Tensor | None
+
+
 class PolicyModel(nn.Module):
     """Wraps a family's model so that the whole step, vision tower to log-probabilities, is one ``forward``.
 
@@ -65,22 +86,33 @@ class PolicyModel(nn.Module):
         self.head = LogprobHead(family.lm_head(model), forbidden_ids, in_float32=float32_head)
 
     def forward(
-        self, batch: MicroBatch, temperature: float = 1.0, with_entropy: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Log-probabilities [R] of the targets, and the entropy [R] (nats) of the distribution they were drawn from."""
+        self,
+        batch: MicroBatch,
+        temperature: float = 1.0,
+        with_entropy: bool = False,
+        teacher: TeacherStates | None = None,
+    ) -> PolicyOutput:
+        """The targets' log-probabilities, and what else is asked for."""
+        return self.head(self._states(batch), batch.targets, temperature, with_entropy, teacher)
+
+    @torch.no_grad()
+    def states(self, batch: MicroBatch, top_k: int | None) -> TeacherStates:
+        """As a teacher."""
+        return TeacherStates(self._states(batch), self.head.multiplied, top_k)
+
+    def _states(self, batch: MicroBatch) -> torch.Tensor:
+        """Hidden states [R, hidden] that predict the targets."""
         vision: Any = None
         if batch.vision is not None:
             vision = self.family.vision_features(self.model, batch.vision)
         hidden = self.family.hidden_states(
             self.model, batch.input_ids, batch.position_ids, vision, batch.vision_rows
         )
-        picked = hidden.flatten(0, 1)[batch.predictors]
-        logprobs, entropy = self.head(picked, batch.targets, temperature, with_entropy)
-        return logprobs, entropy
+        return hidden.flatten(0, 1)[batch.predictors]
 
 
 class LogprobHead(nn.Module):
-    """Log-probabilities of targets under hidden states, and the entropies of the distributions.
+    """Log-probabilities of targets under hidden states, the distributions' entropies and their KL to a teacher's.
 
     One call a micro-batch: under ZeRO-3 a module's weight is gathered by all ranks together, so a module that is called
     once a chunk makes ranks with fewer tokens wait for ever. The weight is the model's own, and the checkpoint's under
@@ -97,22 +129,40 @@ class LogprobHead(nn.Module):
         self.in_float32 = in_float32
         self.register_buffer("forbidden_ids", torch.tensor(forbidden_ids, dtype=torch.long), persistent=False)
 
+    @property
+    def multiplied(self) -> torch.Tensor:
+        """The weight in the dtype that it is multiplied in."""
+        if not self.in_float32:
+            return self.weight
+        return self.weight.to(torch.promote_types(self.weight.dtype, torch.float32))
+
     def forward(
-        self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float, with_entropy: bool
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """hidden: [R, hidden]; targets: [R]; both results [R]."""
-        weight = self.weight
-        if self.in_float32:
-            weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
+        self,
+        hidden: torch.Tensor,
+        targets: torch.Tensor,
+        temperature: float,
+        with_entropy: bool,
+        teacher: TeacherStates | None = None,
+    ) -> PolicyOutput:
+        """hidden: [R, hidden]; targets: [R]."""
+        weight, of_rows, num_logits = self.multiplied, [targets], len(self.weight)
+        if teacher is not None:
+            of_rows.append(teacher.hidden.to(teacher.weight.dtype))
+            num_logits += len(teacher.weight)
         compute = partial(
-            _columns, forbidden=self.forbidden_ids, temperature=temperature, with_entropy=with_entropy
+            _columns,
+            forbidden=self.forbidden_ids,
+            temperature=temperature,
+            with_entropy=with_entropy,
+            teacher=teacher,
         )
-        hidden, rows = hidden.to(weight.dtype), max(1, LOGITS_PER_CHUNK // len(weight))
+        hidden, rows = hidden.to(weight.dtype), max(1, LOGITS_PER_CHUNK // num_logits)
         if len(hidden) <= rows:  # nothing is saved by computing it twice
-            logprobs, *entropy = compute(hidden, weight, targets)
+            columns = compute(hidden, weight, *of_rows)
         else:
-            logprobs, *entropy = _InChunks.apply(hidden, weight, targets, compute, rows)
-        return logprobs, entropy[0] if with_entropy else None
+            columns = _InChunks.apply(hidden, weight, compute, rows, *of_rows)
+        entropy, teacher_kl = columns[1] if with_entropy else None, columns[-1] if teacher else None
+        return PolicyOutput(columns[0], entropy, teacher_kl)
 
     def _save_to_state_dict(self, *_: Any) -> None:
         """Nothing: the model saves the weight."""
@@ -125,21 +175,33 @@ def _columns(
     hidden: torch.Tensor,
     weight: torch.Tensor,
     targets: torch.Tensor,
+    teacher_hidden: torch.Tensor | None = None,
     *,
     forbidden: torch.Tensor,
     temperature: float,
     with_entropy: bool,
+    teacher: TeacherStates | None = None,
 ) -> Columns:
-    """Log-probabilities of the targets, and entropies (nats) where asked for, over the tokens that are allowed."""
+    """Log-probabilities of the targets; where asked for entropies, and the KL to the teacher (nats), over the tokens
+    that are allowed."""
+    logprobs = _distributions(hidden, weight, forbidden, temperature)
+    columns = [logprobs.gather(1, targets[:, None]).squeeze(1)]
+    if with_entropy:
+        finite = logprobs.masked_fill(torch.isneginf(logprobs), 0.0)  # 0 log 0 = 0, in the gradient too
+        columns.append(-(logprobs.exp() * finite).sum(-1))
+    if teacher is not None and teacher_hidden is not None:
+        of_teacher = _distributions(teacher_hidden, teacher.weight, forbidden, temperature)
+        columns.append(reverse_kl(logprobs, of_teacher.detach(), teacher.top_k))
+    return tuple(columns)
+
+
+def _distributions(
+    hidden: torch.Tensor, weight: torch.Tensor, forbidden: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Log-probabilities [R, vocabulary], -inf where forbidden."""
     logits = linear(hidden, weight)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    logits = logits.index_fill(1, forbidden, float("-inf")) / temperature
-    logprobs = torch.log_softmax(logits, dim=-1)
-    picked = logprobs.gather(1, targets[:, None]).squeeze(1)
-    if not with_entropy:
-        return (picked,)
-    finite = logprobs.masked_fill(torch.isneginf(logprobs), 0.0)  # 0 log 0 = 0, in the gradient too
-    return picked, -(logprobs.exp() * finite).sum(-1)
+    return torch.log_softmax(logits.index_fill(1, forbidden, float("-inf")) / temperature, dim=-1)
 
 
 class _InChunks(torch.autograd.Function):
@@ -150,29 +212,29 @@ class _InChunks(torch.autograd.Function):
         ctx: Any,
         hidden: torch.Tensor,
         weight: torch.Tensor,
-        targets: torch.Tensor,
         compute: Compute,
         rows: int,
+        *of_rows: torch.Tensor,
     ) -> Columns:
-        ctx.save_for_backward(hidden, weight, targets)
+        ctx.save_for_backward(hidden, weight, *of_rows)
         ctx.compute, ctx.rows = compute, rows
+        cut = [each.split(rows) for each in of_rows]
         parts = [
-            compute(part, weight, wanted)
-            for part, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)
+            compute(part, weight, *others) for part, *others in zip(hidden.split(rows), *cut, strict=True)
         ]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        hidden, weight, targets = ctx.saved_tensors
+        hidden, weight, *of_rows = ctx.saved_tensors
         of_weight = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
         of_hidden = []
-        columns = [column.split(ctx.rows) for column in (targets, *gradients)]
-        for part, wanted, *given in zip(hidden.split(ctx.rows), *columns, strict=True):
+        columns = [column.split(ctx.rows) for column in (*of_rows, *gradients)]
+        for part, *others in zip(hidden.split(ctx.rows), *columns, strict=True):
             with torch.enable_grad():
                 inputs = part.detach().requires_grad_(), weight.detach().requires_grad_()
-                outputs = ctx.compute(*inputs, wanted)
-            of_part, added = torch.autograd.grad(outputs, inputs, given)
+                outputs = ctx.compute(*inputs, *others[: len(of_rows)])
+            of_part, added = torch.autograd.grad(outputs, inputs, others[len(of_rows) :])
             of_hidden.append(of_part)
             of_weight += added
-        return torch.cat(of_hidden), of_weight.to(weight.dtype), None, None, None
+        return torch.cat(of_hidden), of_weight.to(weight.dtype), None, None, *(None for _ in of_rows)

@@ -44,7 +44,7 @@ class TrainerRank(Worker):
     update = passed_on("update", Dispatch.ALL_TO_ALL)
     reset_optimizer = passed_on("reset_optimizer")
     load_weights = passed_on("load_weights")
-    load_reference = passed_on("load_reference")
+    load_frozen = passed_on("load_frozen")
     load_critic = passed_on("load_critic")
     save_checkpoint = passed_on("save_checkpoint")
     load_checkpoint = passed_on("load_checkpoint")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ class RankModels:
         policy = self._policy(model)
         self.policy = DeepSpeedModel(policy, self.family, setup)
         self.critic: DeepSpeedModel | None = None
-        self.reference: PolicyModel | None = None
+        self.frozen: dict[str, PolicyModel] = {}
         self.transfer: Any = None
         self.held = HeldPart()
         self.collate = Collator(
@@ -76,17 +76,15 @@ class RankModels:
 
     # --- the policy -------------------------------------------------------------------------------------
 
-    def logprobs(
-        self, work: RankWork, temperature: float, of_reference: bool
-    ) -> tuple[list[Floats], list[Floats]]:
+    def logprobs(self, work: RankWork, temperature: float) -> tuple[list[Floats], list[Floats]]:
         """Log-probabilities and entropies of the tokens learnt from, flat, one pair of arrays a micro-batch."""
-        model = self.reference if of_reference else self.policy
-        assert model is not None, "load_reference comes before log-probabilities of the reference"
+        step = work.steps[0]
         self.held.receive(work)
         logprobs, entropies = [], []
         with torch.no_grad():
-            for indices in work.steps[0].micro_batches:
-                values, entropy = model(self._tensors(indices), temperature, True)
+            for indices, frozen in zip(step.micro_batches, step.frozen, strict=True):
+                model = self.frozen[frozen] if frozen else self.policy
+                values, entropy, _ = model(self._tensors(indices), temperature, True)
                 if indices:
                     logprobs.append(values.cpu().numpy())
                     entropies.append(entropy.cpu().numpy())
@@ -102,10 +100,13 @@ class RankModels:
         """The policy in the hub layout, written by rank 0."""
         self.policy.export(directory)
 
-    def load_reference(self, directory: str) -> None:
-        """Hold a frozen copy of a checkpoint as the reference policy of the KL term."""
-        model = self._load(directory).requires_grad_(False).eval()
-        self.reference = self._policy(model).to(self.device)
+    def load_frozen(self, directories: Collection[str]) -> None:
+        """Hold frozen copies of these checkpoints and of no others."""
+        self.frozen = {name: model for name, model in self.frozen.items() if name in directories}
+        for name in directories:
+            if name not in self.frozen:
+                model = self._load(name).requires_grad_(False).eval()
+                self.frozen[name] = self._policy(model).to(self.device)
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         """Send the current weights to every sampler worker behind ``client``. Returns the seconds it took."""
@@ -173,7 +174,10 @@ class RankModels:
         collated = self._collated([indices for step in work.steps for indices in step.micro_batches])
         return [
             model.step(
-                [partial(self._loss, indices, step.counts, loss, collated) for indices in step.micro_batches],
+                [
+                    partial(self._loss, indices, frozen, step.counts, loss, collated)
+                    for indices, frozen in zip(step.micro_batches, step.frozen, strict=True)
+                ],
                 step.rate,
             )
             for step in work.steps
@@ -205,17 +209,21 @@ class RankModels:
     def _loss(
         self,
         indices: Sequence[int],
+        frozen: str,
         counts: StepCounts,
         loss: LossSpec,
         collated: Iterator[tuple[Batch, MicroBatch]],
     ) -> tuple[torch.Tensor, dict[str, float]]:
         micro_batch, tensors = next(collated)
-        of_critic, entropy = loss.name in CRITIC_LOSSES, None
+        of_critic, entropy, teacher_kl = loss.name in CRITIC_LOSSES, None, None
         if of_critic:
             assert self.critic is not None
             output = self.critic(tensors)
         else:
-            output, entropy = self.policy(tensors, loss.temperature, bool(loss.entropy_coef))
+            teacher = self.frozen[frozen].states(tensors, loss.teacher_top_k) if frozen and indices else None
+            output, entropy, teacher_kl = self.policy(
+                tensors, loss.temperature, bool(loss.entropy_coef), teacher
+            )
         if not indices:  # nothing to learn, but the collective work must be the same on all ranks
             return output.sum() * 0.0, {}
 
@@ -233,6 +241,7 @@ class RankModels:
             logprobs=None if of_critic else tensors.matrix(output),
             entropy=None if entropy is None else tensors.matrix(entropy),
             values=tensors.matrix(output) if of_critic else None,
+            teacher_kl=None if teacher_kl is None else tensors.matrix(teacher_kl),
         )
         return compute_loss(loss, inputs)
 

@@ -26,9 +26,11 @@ class TrainerSetup:
 @dataclass(frozen=True)
 class RankStep:
     """A rank's micro-batches of a forward pass or an optimizer step, as indices into what it holds: one without any has
-    nothing to compute, but its collectives must run. ``counts`` and ``rate`` are the whole optimizer step's."""
+    nothing to compute, but its collectives must run. ``frozen`` names for each the frozen policy that is asked about
+    it, empty for none. ``counts`` and ``rate`` are the whole optimizer step's."""
 
     micro_batches: Sequence[Sequence[int]]
+    frozen: Sequence[str]
     counts: StepCounts
     rate: float
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,22 +61,27 @@ class Trainer:
         return HeldBatch(batch, steps, self.config, self._call, self.log_dir)
 
     def logprobs(
-        self, batch: Batch, *, temperature: float = 1.0, of_reference: bool = False
+        self, batch: Batch, *, temperature: float = 1.0, of: Sequence[str] | None = None
     ) -> tuple[Floats, Floats]:
         """``HeldBatch.logprobs`` of a batch that nothing else is asked of."""
-        return self.hold(batch).logprobs(temperature, of_reference=of_reference)
+        return self.hold(batch).logprobs(temperature, of=of)
 
     def values(self, batch: Batch) -> Floats:
         """``HeldBatch.values`` likewise."""
         return self.hold(batch).values()
 
     def update(
-        self, steps: Sequence[Batch], rates: Sequence[float], loss: LossSpec
+        self,
+        steps: Sequence[Batch],
+        rates: Sequence[float],
+        loss: LossSpec,
+        teachers: Sequence[str] | None = None,
     ) -> list[dict[str, float]]:
         """``HeldBatch.update`` likewise: one optimizer step a batch, in order."""
         batch = Batch.joined(steps)
         ends = np.cumsum([len(step) for step in steps])
-        return self.hold(batch, np.split(np.arange(len(batch)), ends[:-1])).update(batch, rates, loss)
+        held = self.hold(batch, np.split(np.arange(len(batch)), ends[:-1]))
+        return held.update(batch, rates, loss, teachers)
 
     def reset_optimizer(self) -> None:
         """Forget moments and step counts of policy and critic; weights stay."""
@@ -106,9 +111,10 @@ class Trainer:
         """The critic's weights likewise, and its value head."""
         self._call("export_critic", str(directory))
 
-    def load_reference(self, directory: Path) -> None:
-        """Hold a frozen copy of a checkpoint as the reference policy of the KL term."""
-        self._call("load_reference", str(directory))
+    def load_frozen(self, directories: Collection[str]) -> None:
+        """Hold a frozen copy of each of these checkpoints, a reference or teachers, whole on every rank, and of no
+        others. They are named by their directories."""
+        self._call("load_frozen", tuple(directories))
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         """Send the weights to the sampler; seconds of the slowest rank."""

@@ -47,7 +47,7 @@ def test_the_head_of_a_real_vocabulary_fits(in_float32: bool) -> None:
     targets = torch.randint(8, 151_936, (4096,), device="cuda")
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    logprobs, entropy = head(hidden, targets, 1.0, True)
+    logprobs, entropy, _ = head(hidden, targets, 1.0, True)
     assert entropy is not None
     (logprobs.sum() + entropy.sum()).backward()
     weights = 4 * linear.weight.numel() * (3 if in_float32 else 2)  # the copy, and gradients, in float32

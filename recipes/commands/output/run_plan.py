@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from rl.engines.placement import Placement
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
 from rl.preflight.environment import check_environment
+from rl.preflight.teachers import check_teachers
 from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import comparison_room, response_room
 from rl.program import program_of
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
-from rl.stages.runner import plan_of
+from rl.stages.runner import PlannedStage, plan_of
 from sampler.rows.dataset_rows import SUFFIXES
 from verifiers.counted import counted
 from verifiers.errors import near_name
@@ -34,7 +35,8 @@ def print_plan(recipe: Recipe) -> bool:
     Data files are read and checked; what a builder would make is not made.
     """
     what = recipe.program.function or counted(recipe.program.rounds, "round")
-    stages = plan_of(program_of(recipe), recipe, RunDirectory(Path(recipe.run_dir)))
+    run = RunDirectory(Path(recipe.run_dir))
+    stages = plan_of(program_of(recipe), recipe, run)
     has_begun = any(stage.is_done for stage in stages)
     table = Table("stage", "work", title=f"{recipe.name}: {what} into {recipe.run_dir}")
     if has_begun:
@@ -51,19 +53,20 @@ def print_plan(recipe: Recipe) -> bool:
         + (f", {judge.sampler.num_workers} of the reward model" if judge and judge.has_checkpoint else "")
         + (f"; {num_gpus:g} GPUs at once" if num_gpus else "")
     )
-    return all_pass(_checks(recipe, learns_policy=any(stage.kind == "rl" for stage in stages)), console)
+    return all_pass(_checks(recipe, stages, run), console)
 
 
-def _checks(recipe: Recipe, *, learns_policy: bool) -> Iterator[Check]:
+def _checks(recipe: Recipe, stages: Sequence[PlannedStage], run: RunDirectory) -> Iterator[Check]:
     """Of the files that the recipe names, and of what it says by itself."""
     files = {name: path for name, path in own_sets(recipe).items() if _is_local(path)}
     sets: dict[str, LoadedSet] = {}
     yield from check_reading(recipe, files, sets, own=files)
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
-    if learns_policy:
+    if any(stage.kind == "rl" for stage in stages):
         yield Check("responses are compared in groups", partial(_groups, recipe, sets))
     hub = None if recipe.model.path is None else Path(recipe.model.path)
+    yield from check_teachers(recipe, hub, stages, run)
     yield from check_thoughts(recipe, sets, hub)
     yield Check("prompts and responses fit", partial(response_room, recipe))
     if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:

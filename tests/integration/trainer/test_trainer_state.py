@@ -199,9 +199,9 @@ def test_reference_policy_stays(new_trainer: Callable[..., Any], case: Any, tiny
     """The reference's log-probabilities are the start's, whatever the policy becomes."""
     trainer = new_trainer(2, zero_stage=3)
     start, _ = trainer.logprobs(case.batch)
-    trainer.load_reference(tiny_model)
+    trainer.load_frozen([str(tiny_model)])
     trainer.update([case.batch] * 2, [3e-3] * 2, LossSpec())
-    held, _ = trainer.logprobs(case.batch, of_reference=True)
+    held, _ = trainer.logprobs(case.batch, of=[str(tiny_model)] * len(case.batch))
     np.testing.assert_allclose(held, start, atol=1e-6)
     assert np.abs(trainer.logprobs(case.batch)[0] - held).max() > 1e-2
 

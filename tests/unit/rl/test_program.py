@@ -283,8 +283,8 @@ def test_later_rounds_ask_the_policy_of_the_first_sft_what_rl_has_left(
     asked: list[str] = []
 
     class Spy(FakeTrainer):
-        def load_reference(self, directory: Path) -> None:
-            asked.append(directory.parent.name)
+        def load_frozen(self, directories: Collection[str]) -> None:
+            asked.extend(Path(one).parent.name for one in directories)
 
     three = ["sft.later_cold_start_min_ratio=0.2", "sft.start_from=previous", "program.rounds=3"]
     stages = run_whole(recipe_of(*EASY, *three), new_run(), trainer=Spy())

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rl.algorithm.distillation import reverse_kl, teacher_advantages
+from rl.algorithm.distillation import Distillation, of_prompt, reverse_kl, teacher_advantages
+from rl.recipe.rl_config import DistillationConfig, LossConfig, RlConfig
+from sampler.prompt import Prompt
+from verifiers.errors import BadInput
 
 ROWS, VOCAB = 7, 12
 FORBIDDEN = [3, 8]
@@ -91,3 +94,55 @@ def test_a_teacher_that_is_not_the_policy_has_a_spread(size: float) -> None:
     assert advantages.std() > 0.1 * size
     error = advantages.mean() + float(reverse_kl(policy, teacher).mean())
     assert abs(error) < 4 * advantages.std() / np.sqrt(advantages.size)
+
+
+def prompt(kind: str, *tags: str) -> Prompt:
+    return Prompt("p", (), kind=kind, tags=tags)  # type: ignore[arg-type]
+
+
+def test_a_teacher_for_every_prompt() -> None:
+    """By question type, which is the first tag; then by kind; then the one for all."""
+    teachers = {"sum": "a", "general": "b", "all": "c"}
+    asked = [prompt("verifiable", "sum", "hard"), prompt("general"), prompt("verifiable", "hard", "sum")]
+    assert [of_prompt(one, teachers) for one in asked] == ["a", "b", "c"]
+    assert of_prompt(asked[2], {"sum": "a"}) == ""
+
+
+@pytest.mark.parametrize("form", ["sampled", "full"])
+def test_rewards_and_a_teacher_by_their_weights(form: str) -> None:
+    """GRPO of rewards 1 and 0 is +-1/sqrt(2); 0.5 of it, and 2 of the teacher's, which in full form is the loss's."""
+    config = DistillationConfig(form=form, coef=2.0, reward_coef=0.5, top_k=3)  # type: ignore[arg-type]
+    algorithm = Distillation(RlConfig(), config, {"all": "teacher"})
+    of_teacher = [np.float32([0.25, -1.0]), np.float32([0.5])]
+    found = algorithm.estimate([1.0, 0.0], ["p", "p"], [2, 1], of_teacher=of_teacher).advantages
+    own = 0.5 / np.sqrt(2)
+    wanted = [[own + 0.5, own - 2.0], [-own + 1.0]]
+    assert algorithm.needs_groups and algorithm.needs_rewards
+    for got, want in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4)
+    loss = algorithm.policy_loss
+    assert (loss.teacher_coef, loss.teacher_top_k) == (2.0 if form == "full" else 0.0, 3)
+
+
+def test_a_teacher_alone_needs_neither_groups_nor_a_reference() -> None:
+    """Nor a critic, nor rewards that differ; without one, all advantages are 0."""
+    rl = RlConfig(
+        advantage="decoupled_gae",
+        dynamic_sampling=True,
+        rollouts_per_step=64,
+        loss=LossConfig(kl_coef_general=0.1),
+    )
+    config = DistillationConfig(prompts_per_step=16, samples_per_prompt=1, steps=3)
+    algorithm = Distillation(rl, config, {"sum": "teacher"})
+    assert not (algorithm.needs_groups or algorithm.needs_critic or algorithm.needs_rewards)
+    assert not algorithm.needs_reference(["general", "verifiable"]) and not algorithm.max_refills
+    assert algorithm.left_out([1.0, 1.0, None], ["p", "p", "q"]) == [None, None, "undecided"]
+    assert not np.concatenate(algorithm.estimate([1.0, 0.0], ["p", "q"], [2, 3]).advantages).any()
+    used = algorithm.config
+    assert (used.steps, used.prompts_per_step, used.rollouts_per_step) == (3, 16, None)
+    assert used.samples_per_prompt == used.samples_per_general_prompt == 1
+    algorithm.check([prompt("verifiable", "sum")])
+    with pytest.raises(BadInput, match=r"nobody teaches on 1 training prompt .*name a teacher for where"):
+        algorithm.check([prompt("verifiable", "sum"), prompt("verifiable", "where")])
+    with pytest.raises(BadInput, match="nobody teaches"):
+        Distillation(rl, config, {})

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rl.algorithm.importance import importance_weights
 from rl.algorithm.losses import (
     SILENT_AT_ZERO,
     LossInputs,
@@ -19,7 +20,6 @@ from rl.algorithm.losses import (
     compute_loss,
     explained_variance,
     has_signal,
-    importance_weights,
     value_loss,
 )
 from rl.data.batch import Batch, StepCounts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,9 +27,9 @@ class Held:
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
 
-    def logprobs(self, *, of_reference: bool = False) -> tuple[Any, None]:
+    def logprobs(self, *, of: Any = None) -> tuple[Any, None]:
         gains = np.concatenate([list(GAINS.values())[int(name)] for name in self.batch.prompt_ids])
-        return np.float32(-2.0 + (0 if of_reference else gains)), None
+        return np.float32(-2.0 + (0 if of else gains)), None
 
 
 TRAINER: Any = SimpleNamespace(hold=Held)
@@ -58,7 +59,7 @@ def test_rows_are_kept_by_the_ratio_of_the_whole_response() -> None:
     rows, encoder = [row(number, response) for number, response in enumerate(GAINS)], Encoder()
 
     def kept(min_ratio: float, max_tokens: int = 9) -> list[SftRow]:
-        return rows_left_by_rl(TRAINER, rows, encoder, max_tokens, min_ratio)  # type: ignore[arg-type]
+        return rows_left_by_rl(TRAINER, Path("before"), rows, encoder, max_tokens, min_ratio)  # type: ignore[arg-type]
 
     assert kept(0.2) == [rows[0], rows[2]]  # e^0.5, e^-3 = 0.05, e^-1.5 = 0.22
     assert kept(1.0) == [rows[0]] and kept(0.04) == rows

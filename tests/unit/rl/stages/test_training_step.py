@@ -152,13 +152,13 @@ def test_the_reference_is_loaded_only_for_prompts_that_are_held_to_it(
     for nothing."""
     context = stage_context("rl", kl_coef_general=0.1)
     RlStage().run(context)
-    assert "load_reference" not in calls_of(context) and "reference" not in calls_of(context)
+    assert not {"load base", "frozen logprobs"} & {*calls_of(context)}
     context = stage_context("rl", kl_coef_general=0.1, steps=5)
     general = replace(prompt("mixed-x"), kind="general")
     context = replace(context, data=SimpleNamespace(train=[*context.data.train, general]))
     RlStage().run(context)
     calls = calls_of(context)
-    assert calls.count("load_reference") == 1 and 0 < calls.count("reference") < 5
+    assert calls.count("load base") == 1 and 0 < calls.count("frozen logprobs") < 5
 
 
 def test_settled_groups_are_cut_short_and_count_whole(

@@ -43,7 +43,7 @@ class CountingRanks:
             found.append([batch.token_ids[batch.learnt].astype(np.float32) for batch in batches])
         return found
 
-    def logprobs(self, works: list[RankWork], temperatures: Any, of_reference: Any) -> Any:
+    def logprobs(self, works: list[RankWork], temperatures: Any) -> Any:
         return [([-tokens for tokens in rank], rank) for rank in self._tokens(works)]
 
     def values(self, works: list[RankWork]) -> Any:
@@ -150,7 +150,7 @@ def test_a_picture_travels_once_a_step(num_ranks: int) -> None:
     trainer = trainer_of(num_ranks)
     held = trainer.hold(batch, [range(6), range(6, 12)])
     old, _ = held.logprobs()
-    held.logprobs(of_reference=True)
+    held.logprobs(of=["reference"] * len(batch))
     held.values()
     batch = batch.with_columns(old_logprobs=old, coefficients=old)
     for _ in range(2):

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import rl.trainer.policy_model
-from rl.trainer.policy_model import LogprobHead
+from rl.trainer.policy_model import LogprobHead, TeacherStates
 
 TOKENS, HIDDEN, VOCAB = 40, 6, 11
 FORBIDDEN = (1, 4)
@@ -39,7 +39,7 @@ class Case:
     def run(self, *, with_entropy: bool = True, **settings: Any) -> list[torch.Tensor]:
         """Log-probabilities, entropies, and the gradients of hidden states and weight."""
         head = LogprobHead(self.linear, FORBIDDEN, **settings)
-        logprobs, entropy = head(self.hidden, self.targets, TEMPERATURE, with_entropy)
+        logprobs, entropy, _ = head(self.hidden, self.targets, TEMPERATURE, with_entropy)
         outputs = [(logprobs, self.of_logprobs), *([(entropy, self.of_entropy)] if with_entropy else [])]
         value = sum((output * of.to(output.dtype)).sum() for output, of in outputs)
         gradients = torch.autograd.grad(value, (self.hidden, self.linear.weight))
@@ -103,11 +103,11 @@ def test_gradients_by_finite_differences(chunks: Callable[..., None], rows: int,
         found = rl.trainer.policy_model._InChunks.apply(
             hidden,
             weight,
-            case.targets,
             lambda *given: rl.trainer.policy_model._columns(
                 *given, forbidden=head.forbidden_ids, temperature=TEMPERATURE, with_entropy=with_entropy
             ),
             rows,
+            case.targets,
         )
         return found
 
@@ -123,6 +123,45 @@ def test_one_chunk_is_bit_for_bit_what_autograd_makes_of_the_formula() -> None:
     wanted = [logprobs.detach(), *torch.autograd.grad(value, (case.hidden, case.linear.weight))]
     for got, want in zip(case.run(with_entropy=False), wanted, strict=True):
         assert torch.equal(got, want)
+
+
+def of_a_teacher(vocab: int = VOCAB, tokens: int = TOKENS, *, top_k: int | None = None) -> TeacherStates:
+    """Of another width than the policy."""
+    generator = torch.Generator().manual_seed(9)
+    hidden, weight = (
+        torch.randn(rows, HIDDEN + 2, generator=generator, dtype=torch.float64) for rows in (tokens, vocab)
+    )
+    return TeacherStates(hidden, weight, top_k)
+
+
+@pytest.mark.parametrize("top_k", [None, 3])
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_a_teachers_kl_by_hand(chunks: Callable[..., None], rows: int, top_k: int | None) -> None:
+    """d KL / d z = p (log p - log q - KL), where tokens that are not told apart share one log-ratio."""
+    chunks(2 * rows)
+    case, teacher = Case(torch.float64), of_a_teacher(top_k=top_k)
+    head = LogprobHead(case.linear, FORBIDDEN)
+    kl = head(case.hidden, case.targets, TEMPERATURE, False, teacher).teacher_kl
+    assert kl is not None
+    gradients = torch.autograd.grad((kl * case.of_entropy).sum(), (case.hidden, case.linear.weight))
+
+    hidden, weight = case.hidden.detach().numpy(), case.linear.weight.detach().numpy()
+    allowed = np.array([token not in FORBIDDEN for token in range(VOCAB)])
+    of_hidden, of_weight, found = np.zeros_like(hidden), np.zeros_like(weight), []
+    for i in range(TOKENS):
+        z, of_teacher = weight @ hidden[i] / TEMPERATURE, teacher.weight.numpy() @ teacher.hidden[i].numpy()
+        p, q = (np.where(allowed, np.exp(one), 0.0) for one in (z, of_teacher / TEMPERATURE))
+        p, q = p / p.sum(), q / q.sum()
+        ratios = np.where(allowed, np.log(np.where(allowed, p, 1.0)) - np.log(np.where(allowed, q, 1.0)), 0.0)
+        if top_k is not None:
+            others = np.argsort(-p)[top_k:]
+            ratios[others] = np.log(p[others].sum() / q[others].sum())
+        found.append((p * ratios).sum())
+        gradient = float(case.of_entropy[i]) * p * (ratios - found[-1])
+        of_hidden[i] = gradient @ weight / TEMPERATURE
+        of_weight += np.outer(gradient, hidden[i]) / TEMPERATURE
+    for got, want in zip((kl.detach(), *gradients), (np.array(found), of_hidden, of_weight), strict=True):
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-10, atol=1e-12)
 
 
 class Largest(TorchDispatchMode):
@@ -143,8 +182,15 @@ def test_the_logits_of_all_tokens_never_exist(chunks: Callable[..., None]) -> No
     tokens, vocab, rows = 200, 500, 20
     chunks(rows, vocab)
     with Largest() as largest:
-        Case(torch.float32, tokens=tokens, vocab=vocab).run()
+        case = Case(torch.float32, tokens=tokens, vocab=vocab)
+        case.run()
     assert largest.numel == rows * vocab
+    largest, head = Largest(), LogprobHead(case.linear, FORBIDDEN)
+    with largest:
+        kl = head(case.hidden, case.targets, 1.0, True, of_a_teacher(vocab, tokens, top_k=4)).teacher_kl
+        assert kl is not None
+        kl.sum().backward()
+    assert largest.numel <= rows * vocab
 
 
 def test_in_float32(chunks: Callable[..., None]) -> None:

@@ -134,7 +134,7 @@ def test_against_transformers(
     wanted = tables(tiny, made, inputs, TEMPERATURE)
     with torch.no_grad():
         batch = collator(tiny, packed=packed, always_picture=always_picture)(Batch.of(made))
-        logprobs, entropy = policy(batch, TEMPERATURE, True)
+        logprobs, entropy, _ = policy(batch, TEMPERATURE, True)
     np.testing.assert_allclose(logprobs.numpy(), picked(made, wanted), atol=2e-5)
     np.testing.assert_allclose(entropy.numpy(), entropies(wanted), atol=2e-5)
     assert np.abs(picked(made, wanted) - picked(made, tables(tiny, made, inputs, 1.0))).max() > 0.1
@@ -148,7 +148,7 @@ def test_order_in_the_batch_does_not_matter(tiny: Any, policy: PolicyModel, sequ
     wanted = picked(mixed, tables(tiny, mixed, [inputs[i] for i in order], 1.0))
     for packed in (False, True):
         with torch.no_grad():
-            got, _ = policy(collator(tiny, packed=packed)(Batch.of(mixed)))
+            got = policy(collator(tiny, packed=packed)(Batch.of(mixed))).logprobs
         np.testing.assert_allclose(got.numpy(), wanted, atol=2e-5)
 
 
@@ -161,8 +161,8 @@ def test_text_alone_with_a_blank_picture(tiny: Any, policy: PolicyModel, sequenc
     assert blank.vision is not None
     assert blank.vision_rows is None
     tiny.model.zero_grad()
-    without, _ = policy(plain)
-    with_blank, _ = policy(blank)
+    without = policy(plain).logprobs
+    with_blank = policy(blank).logprobs
     assert torch.equal(without, with_blank)
     with_blank.sum().backward()
     for name, parameter in tiny.model.model.visual.named_parameters():

@@ -91,7 +91,7 @@ def test_loss_and_gradients(tiny: Any, two_turns: tuple[TokenSequence, dict[str,
     tensors = collate(batch)
     assert tensors.targets.tolist() == sequence.token_ids[sequence.loss_mask > 0].tolist()
     tiny.model.zero_grad()
-    logprobs, _ = PolicyModel(tiny.family, tiny.model, tiny.forbidden)(tensors)
+    logprobs = PolicyModel(tiny.family, tiny.model, tiny.forbidden)(tensors).logprobs
     given = LossInputs(
         mask=tensors.matrix(torch.ones(len(logprobs))),
         columns={},
@@ -126,7 +126,7 @@ def test_nothing_to_learn_from_at_all(tiny: Any) -> None:
     )
     batch = Batch.of([TokenSequence("s", "p", np.arange(4, dtype=np.int32), np.zeros(4, np.float32))])
     tensors = collate(batch)
-    logprobs, entropy = policy(tensors, 1.0, True)
+    logprobs, entropy, _ = policy(tensors, 1.0, True)
     assert (len(logprobs), len(entropy), tensors.matrix(logprobs).shape) == (0, 0, (1, 1))
     tensors.matrix(logprobs).sum().backward()
     assert not any(one.grad.any() for one in tiny.model.parameters() if one.grad is not None)

@@ -1,0 +1,127 @@
+"""Preflight of distillation: every teacher is there, fits the policy and says something else than it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl.algorithm.distillation import teacher_advantages
+from rl.data.batch import Batch
+from rl.experience.training_batch import rollout_sequence
+from rl.families.family import require_whole
+from rl.preflight.check import Check, Finding
+from rl.recipe.recipe import Recipe
+from rl.run.run_directory import RunDirectory
+from rl.stages.distill import DistillStage, require_teacher, teacher_hub
+from rl.stages.runner import PlannedStage
+from sampler.prompt import Prompt
+from verifiers.counted import counted
+
+if TYPE_CHECKING:
+    from rl.engines.engines import Engines
+
+PROMPTS, SAMPLES = 32, 4  # what the self-test samples
+ROUNDING = {"float32": 1e-5, "bfloat16": 1e-2}  # of a log-probability that is computed twice
+
+
+def check_teachers(
+    recipe: Recipe, policy: Path | None, plan: Sequence[PlannedStage], run: RunDirectory
+) -> Iterator[Check]:
+    """Checks that need no engine, of the teachers that the recipe names. ``policy``: what they are to teach, where it
+    is there already."""
+    if recipe.distillation.teachers:
+        yield Check("teachers", partial(_are_there, recipe, policy, plan, run))
+
+
+def check_teaching(
+    recipe: Recipe,
+    engines: Engines,
+    prompts: Sequence[Prompt],
+    plan: Sequence[PlannedStage],
+    run: RunDirectory,
+) -> Iterator[Check]:
+    """The self-test, with sampler and trainer, where a stage of the program distils."""
+    named = set(recipe.distillation.teachers.values())
+    if named or _first_distillation(plan) < len(plan):
+        there = sorted(named - {stage.name for stage in plan if not stage.is_done})
+        hubs = [teacher_hub(name, run) for name in there]
+        yield Check("a teacher teaches", partial(_teaches, recipe, engines, prompts, hubs))
+
+
+def _first_distillation(plan: Sequence[PlannedStage]) -> int:
+    """Its index in the plan; the plan's length where there is none."""
+    kinds = [stage.name.split("-")[1] for stage in plan]
+    return kinds.index(DistillStage.stream) if DistillStage.stream in kinds else len(plan)
+
+
+def _are_there(
+    recipe: Recipe, policy: Path | None, plan: Sequence[PlannedStage], run: RunDirectory
+) -> Finding:
+    teachers, gib, found = recipe.distillation.teachers, 0.0, dict[str, str]()
+    coming = {stage.name for stage in plan[: _first_distillation(plan)] if not stage.is_done}
+    for name in dict.fromkeys(teachers.values()):
+        if name in coming:
+            found[name] = f"{name}, still to come"
+            continue
+        hub = teacher_hub(name, run)
+        require_whole(hub)
+        if policy is not None:
+            require_teacher(hub, policy)
+        size = sum(file.stat().st_size for file in hub.glob("*.safetensors")) / 2**30
+        gib, found[name] = gib + size, name
+    who = ", ".join(f"{key}: {found[name]}" for key, name in teachers.items())
+    where = f"whole on each of {counted(recipe.trainer.num_ranks, 'rank')}"
+    return Finding("ok", f"{who}; {gib:.2g} GiB of weights that are there, {where}")
+
+
+def _teaches(
+    recipe: Recipe, engines: Engines, prompts: Sequence[Prompt], teachers: Sequence[Path]
+) -> Finding:
+    """On the policy's own rollouts. The policy as its own teacher: no token has an advantage, so mean and spread are 0.
+    The same at twice the temperature, and every teacher: the advantages spread, and their mean, -KL, is not above 0
+    by more than chance. A spread of 0 there would mean that the policy was asked about itself."""
+    temperature, own = recipe.rl.temperature, str(engines.base.hub)
+    plan = engines.plan(
+        stage="preflight",
+        step=3,
+        num_samples=SAMPLES,
+        max_response_tokens=min(64, recipe.rl.max_response_tokens),
+        temperature=temperature,
+    )
+    batch = Batch.of(
+        [
+            rollout_sequence(rollout, group.prompt)
+            for group in engines.sampler.sample(prompts[:PROMPTS], plan)
+            for rollout in group.rollouts
+        ]
+    )
+    trainer = engines.trainer
+    trainer.load_frozen([own, *map(str, teachers)])
+    old, _ = trainer.logprobs(batch, temperature=temperature)
+
+    def advantages(hub: str, at: float) -> np.ndarray:
+        return teacher_advantages(old, trainer.logprobs(batch, temperature=at, of=[hub] * len(batch))[0])
+
+    largest = float(np.abs(advantages(own, temperature)).max())
+    if not largest <= ROUNDING[recipe.model.dtype]:
+        return Finding(
+            "failed", f"the policy as its own teacher finds advantages up to {largest:.1g}: they must be 0"
+        )
+    asked = {"at twice the temperature": (own, 2 * temperature)}
+    asked |= {f"of teacher {hub}": (str(hub), temperature) for hub in teachers}
+    found = {name: advantages(*one) for name, one in asked.items()}
+    trainer.load_frozen([])
+    for name, values in found.items():
+        mean, spread = float(values.mean()), float(values.std())
+        if not spread > ROUNDING[recipe.model.dtype]:
+            return Finding(
+                "failed", f"advantages {name} are all {mean:.1g}: it is the policy, and teaches nothing"
+            )
+        if mean > 4 * spread / np.sqrt(values.size):
+            return Finding("failed", f"advantages {name} are {mean:.2g} in the mean, and must not be above 0")
+    kls = ", ".join(f"{-values.mean():.2g} {name}" for name, values in found.items())
+    return Finding("ok", f"KL a token over {counted(old.size, 'token')}: 0 of the policy itself, {kls}")
