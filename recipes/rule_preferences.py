@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from reward_models.preference import save_preferences
-from reward_models.synthetic_preferences import synthetic_preferences
+from reward_models.preferences.preference import save_preferences
+from reward_models.preferences.synthetic_preferences import synthetic_preferences
 from sampler.data.prompt_dataset import load_prompts
 from verifiers.errors import BadInput
 

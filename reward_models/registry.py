@@ -13,8 +13,8 @@ from verifiers.plug_in import load_object, plug_in_path, plug_ins
 ENTRY_POINT_GROUP = "hone.reward_models"
 
 BUILT_IN = {
-    "endpoint": "reward_models.endpoint_judge:EndpointJudge",
-    "rubric": "reward_models.rubric_judge:endpoint_rubric",
+    "endpoint": "reward_models.judges.endpoint_judge:EndpointJudge",
+    "rubric": "reward_models.judges.rubric_judge:endpoint_rubric",
 }
 
 

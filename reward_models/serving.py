@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reward_models.answer_comparison import indicator_token_ids
-from reward_models.pairwise import PairwiseRewardModel
+from reward_models.judges.pairwise import PairwiseRewardModel
+from reward_models.judges.rubric_judge import RubricJudge, ServedAsker
+from reward_models.judges.scalar import ScalarRewardModel
 from reward_models.reward_model import RewardModel
 from reward_models.rubric import MET, Rubric, load_rubric
-from reward_models.rubric_judge import RubricJudge, ServedAsker
-from reward_models.scalar import ScalarRewardModel
 from reward_models.thought_tags import holds_thought
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head, load_value_head
 from sampler.chat_text import control_tokens

@@ -12,7 +12,7 @@ from recipes.commands.arguments import Overrides, RecipeName
 
 if TYPE_CHECKING:
     from reward_models.answer_comparison import AnswerComparison
-    from reward_models.preference_report import PairReport
+    from reward_models.preferences.preference_report import PairReport
     from rl.recipe.recipe import RewardRecipe
     from rl.run.progress import ProgressDisplay
     from rl.run.run_directory import RunDirectory

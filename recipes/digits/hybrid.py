@@ -15,7 +15,7 @@ from pathlib import Path
 from recipes.digits.builder import DigitsOptions, draw_digits, prompt_of, save_sets
 from recipes.digits.picture import NUM_CELLS, DigitBank, DigitPicture, digit_banks, draw_picture
 from recipes.digits.question import DigitQuestion
-from reward_models.preference import PreferenceList, save_preferences
+from reward_models.preferences.preference import PreferenceList, save_preferences
 from sampler.data.data_builder import takes_fields_of
 from sampler.data.sft_row import SftRow
 from sampler.prompt import Prompt

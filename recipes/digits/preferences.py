@@ -10,8 +10,8 @@ from pathlib import Path
 from recipes.digits.builder import DigitsOptions, distinct_prompts
 from recipes.digits.picture import digit_banks
 from recipes.digits.question import QUESTION_TYPES
-from reward_models.preference import save_preferences
-from reward_models.synthetic_preferences import synthetic_preferences
+from reward_models.preferences.preference import save_preferences
+from reward_models.preferences.synthetic_preferences import synthetic_preferences
 
 
 def build_preferences(

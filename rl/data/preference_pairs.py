@@ -12,9 +12,9 @@ from typing import Self
 import numpy as np
 
 from reward_models.answer_comparison import INDICATORS, AnswerComparison
-from reward_models.preference import PreferenceList
+from reward_models.judges.scalar import answered
+from reward_models.preferences.preference import PreferenceList
 from reward_models.rubric import MET, PART, Rubric
-from reward_models.scalar import answered
 from reward_models.score import Score
 from rl.data.batch import Batch
 from rl.data.prompt_encoder import PromptEncoder

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from reward_models.preference import PreferenceList, load_preferences
+from reward_models.preferences.preference import PreferenceList, load_preferences
 from rl.data.preference_pairs import preference_paths, training_of, trains_reward_model
 from rl.data.prompt_encoder import PromptEncoder
 from rl.recipe.recipe import Recipe

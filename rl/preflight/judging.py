@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.preference_report import judged_pair, orders_disagree
+from reward_models.preferences.preference_report import judged_pair, orders_disagree
 from reward_models.rubric import load_rubric
 from reward_models.value_head import has_value_head
 from rl.algorithm.algorithm import algorithm_of

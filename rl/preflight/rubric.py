@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from reward_models.answer_comparison import AnswerComparison
+from reward_models.judges.rubric_judge import ORDERS_DISAGREE
 from reward_models.rubric import Rubric
-from reward_models.rubric_judge import ORDERS_DISAGREE
 from rl.preflight.check import Check, Finding
 from rl.recipe.judging_config import RewardModelConfig, RubricConfig
 from sampler.prompt import Prompt

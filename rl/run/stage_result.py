@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from reward_models.preference_report import PairReport
+from reward_models.preferences.preference_report import PairReport
 from rl.run.provenance import FileState
 from verifiers.errors import HoneError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from reward_models.preference_report import judged_pair, pair_report
+from reward_models.preferences.preference_report import judged_pair, pair_report
 from reward_models.rubric import save_rubric
 from rl.data.preference_pairs import (
     agreement,

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from recipes.commands.reward_model import train_reward_model
 from recipes.digits.preferences import build_preferences
-from reward_models.preference import load_preferences
+from reward_models.preferences.preference import load_preferences
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE
 from rl.data.batch import Batch

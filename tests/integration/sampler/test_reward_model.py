@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from reward_models.answer_comparison import AnswerComparison, indicator_token_ids
-from reward_models.pairwise import PairwiseRewardModel, best_of
+from reward_models.judges.pairwise import PairwiseRewardModel, best_of
 from reward_models.scoring_service import ScoringService
 from sampler.prompt import Prompt
 from sampler.vllm_pool.pool import SamplerPool

@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.scalar import ScalarRewardModel
+from reward_models.judges.scalar import ScalarRewardModel
 from reward_models.scoring_service import ScoringService
 from reward_models.serving import WEIGHTS_INDEX, served
 from reward_models.value_head import load_value_head, save_value_head

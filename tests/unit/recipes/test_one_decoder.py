@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 from recipes.report.picture import Picture
 from recipes.report.shown_prompt import ShownPrompt
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.endpoint_judge import _question
+from reward_models.judges.endpoint_judge import _question
 from rl.engines.probe_pictures import odd_pictures
 from rl.trainer.collator import VisionCache
 from sampler.prompt import Prompt

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recipes import cli
-from reward_models.preference import load_preferences
+from reward_models.preferences.preference import load_preferences
 
 DOCS = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").is_file()) / "docs"
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="

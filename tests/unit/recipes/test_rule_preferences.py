@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reward_models.preference import load_preferences
+from reward_models.preferences.preference import load_preferences
 from sampler.data.data_builder import build_data
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput

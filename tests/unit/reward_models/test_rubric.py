@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from reward_models.answer_comparison import AnswerComparison
+from reward_models.judges.rubric_judge import ORDERS_DISAGREE, CriterionAsker, RubricJudge
 from reward_models.rubric import (
     SEEN,
     Criterion,
@@ -26,7 +27,6 @@ from reward_models.rubric import (
     rubric_score,
     save_rubric,
 )
-from reward_models.rubric_judge import ORDERS_DISAGREE, CriterionAsker, RubricJudge
 from reward_models.score import Score
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt

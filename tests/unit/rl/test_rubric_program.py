@@ -15,9 +15,9 @@ from rich.console import Console
 
 from recipes.digits.hybrid import truths
 from recipes.settings.recipe_file import load_recipe
-from reward_models.preference import load_preferences
+from reward_models.judges.rubric_judge import RubricJudge, ServedAsker
+from reward_models.preferences.preference import load_preferences
 from reward_models.rubric import load_rubric
-from reward_models.rubric_judge import RubricJudge, ServedAsker
 from reward_models.scoring_service import ScoringService
 from rl.data.preference_pairs import criterion_rows, rubric_of
 from rl.fakes import FakeSampler, fake_engines

@@ -12,7 +12,7 @@ import numpy as np
 
 from recipes.digits.builder import save_sets
 from recipes.digits.hybrid import build_description_preferences, build_hybrid
-from reward_models.preference import load_preferences, save_preferences
+from reward_models.preferences.preference import load_preferences, save_preferences
 from sampler.data.prompt_dataset import load_prompts
 from sampler.data.sft_row import load_sft_rows
 from sampler.prompt import Prompt

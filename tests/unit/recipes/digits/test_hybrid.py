@@ -17,7 +17,7 @@ from recipes.digits.hybrid import (
     describe,
     falsified,
 )
-from reward_models.preference import load_preferences
+from reward_models.preferences.preference import load_preferences
 from sampler.data.prompt_dataset import load_prompts
 from sampler.data.sft_row import load_sft_rows
 from verifiers.errors import BadInput

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from reward_models.answer_comparison import AnswerComparison
+from reward_models.judges.rubric_judge import RubricJudge
 from reward_models.rubric import CriterionQuery
-from reward_models.rubric_judge import RubricJudge
 from reward_models.score import Score
 from rl.data.run_data import RunData
 from rl.preflight.judging import check_judges

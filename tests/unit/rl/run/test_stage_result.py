@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reward_models.preference_report import CalibrationBin, PairReport
+from reward_models.preferences.preference_report import CalibrationBin, PairReport
 from rl.run.stage_result import (
     RESULTS,
     VERSION,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from reward_models.answer_comparison import INDICATORS, AnswerComparison
-from reward_models.chat_endpoint import (
+from reward_models.judges.chat_endpoint import (
     ChatEndpoint,
     Unanswered,
     between_marks,

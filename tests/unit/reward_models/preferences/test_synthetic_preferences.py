@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from reward_models.synthetic_preferences import (
+from reward_models.preferences.synthetic_preferences import (
     AnswerCandidate,
     marks_of,
     perturbed_answers,

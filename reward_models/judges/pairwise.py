@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 
 from reward_models.answer_comparison import AnswerComparison
+from reward_models.judges.served_choice import ServedChoice
 from reward_models.reward_model import RewardModel, escape_control_tokens, without_asking
 from reward_models.score import Score
-from reward_models.served_choice import ServedChoice
 from sampler.vllm_pool.pool import SamplerPool
 from verifiers.errors import HoneError
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from reward_models.preference_report import (
+from reward_models.preferences.preference_report import (
     JudgedPair,
     PairReport,
     calibration_bins,

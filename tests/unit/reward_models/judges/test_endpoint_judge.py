@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.endpoint_judge import EndpointJudge
+from reward_models.judges.endpoint_judge import EndpointJudge
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.chat_endpoint import (
+from reward_models.judges.chat_endpoint import (
     ChatEndpoint,
     Unanswered,
     between_marks,
@@ -17,10 +17,10 @@ from reward_models.chat_endpoint import (
     text_part,
     vision_part,
 )
+from reward_models.judges.served_choice import ServedChoice
 from reward_models.reward_model import unaskable
 from reward_models.rubric import MET, PART, Criterion, CriterionQuery, Rubric, rubric_score
 from reward_models.score import Score
-from reward_models.served_choice import ServedChoice
 from sampler.chat_text import escaped
 from sampler.vllm_pool.pool import SamplerPool
 from verifiers.answer import FinalAnswer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from reward_models.preference import PreferenceList
+from reward_models.preferences.preference import PreferenceList
 from reward_models.thought_tags import holds_thought
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer

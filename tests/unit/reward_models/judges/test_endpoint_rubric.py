@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from reward_models.answer_comparison import AnswerComparison
+from reward_models.judges.rubric_judge import RubricJudge
 from reward_models.registry import load_reward_model
-from reward_models.rubric_judge import RubricJudge
 from reward_models.score import Score
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
