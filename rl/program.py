@@ -15,15 +15,15 @@ from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import write_summary
 from rl.run.stage_result import HarvestResult
+from rl.runner import MakeEngines, Program, Runner, StageRunner, plan_of
 from rl.stages.critic import CriticStage
 from rl.stages.distill import DistillStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.harvest import HarvestStage
 from rl.stages.prepare import PrepareStage
-from rl.stages.reward_model import RewardStage
 from rl.stages.rl import RlStage
-from rl.stages.runner import MakeEngines, Program, Runner, StageRunner, plan_of
-from rl.stages.sft import SftStage
+from rl.stages.supervised.reward_model import RewardStage
+from rl.stages.supervised.sft import SftStage
 from sampler.data.data_builder import named_function
 
 __all__ = [

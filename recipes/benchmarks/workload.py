@@ -42,8 +42,8 @@ class Workload:
                 from rich.console import Console
 
                 from rl.run.progress import ProgressDisplay
+                from rl.runner import StageRunner
                 from rl.stages.prepare import PrepareStage
-                from rl.stages.runner import StageRunner
 
                 display = ProgressDisplay(Console(quiet=True), live=False)
                 with StageRunner(recipe, RunDirectory(scratch), display) as runner:

@@ -115,8 +115,8 @@ def ablation(
     from rl.run.progress import ProgressDisplay
 
     with command_log(out / "logs" / "driver.log") as terminal:
-        from recipes.benchmarks.ablation import run_ablation
-        from recipes.benchmarks.ablation_page import page, table
+        from recipes.benchmarks.learning.ablation import run_ablation
+        from recipes.benchmarks.learning.ablation_page import page, table
 
         with ProgressDisplay(plain_console(terminal)) as display:
             sizes = {"steps": steps, "rollouts": rollouts, "samples": samples}
@@ -146,8 +146,8 @@ def rounds(
     from rl.run.progress import ProgressDisplay
 
     with command_log(out / "logs" / "driver.log") as terminal:
-        from recipes.benchmarks.rounds import ARMS, read_records, run_rounds
-        from recipes.benchmarks.rounds_page import page, plot, table
+        from recipes.benchmarks.learning.rounds import ARMS, read_records, run_rounds
+        from recipes.benchmarks.learning.rounds_page import page, plot, table
 
         with ProgressDisplay(plain_console(terminal)) as display:
             run_rounds(

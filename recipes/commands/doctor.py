@@ -29,7 +29,7 @@ def doctor(
         from rl.preflight.examine import examine
         from rl.program import program_of
         from rl.run.run_directory import RunDirectory
-        from rl.stages.runner import plan_of
+        from rl.runner import plan_of
 
         plan = plan_of(program_of(settings), settings, RunDirectory(Path(settings.run_dir)))
         checks = examine(settings, Path(scratch), log.parent, quick=quick, plan=plan)

@@ -73,7 +73,7 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
         from rl.run.progress import ProgressDisplay
         from rl.run.run_directory import RunDirectory
         from rl.run.stage_result import PolicyState
-        from rl.stages.runner import StageRunner
+        from rl.runner import StageRunner
 
         run, console = RunDirectory(Path(scratch)), plain_console(terminal)
         run.logs = log.parent

@@ -34,8 +34,8 @@ from rl.recipe.recipe import Recipe
 from rl.run.progress import Outcome
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState
+from rl.runner import PlannedStage
 from rl.stages.prepare import base_policy
-from rl.stages.runner import PlannedStage
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted

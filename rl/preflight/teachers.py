@@ -16,8 +16,8 @@ from rl.families.family import require_whole
 from rl.preflight.check import Check, Finding
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
+from rl.runner import PlannedStage
 from rl.stages.distill import DistillStage, require_teacher, teacher_hub
-from rl.stages.runner import PlannedStage
 from sampler.prompt import Prompt
 from verifiers.counted import counted
 

@@ -36,9 +36,9 @@ from rl.run.run_directory import RunDirectory
 from rl.run.run_record import results_of
 from rl.run.stage_result import PolicyState, RewardModelResult
 from rl.stages.checkpoint import StageCheckpoint
-from rl.stages.reward_model import RewardStage
-from rl.stages.reward_objective import reward_objective
 from rl.stages.stage import StageContext
+from rl.stages.supervised.reward_model import RewardStage
+from rl.stages.supervised.reward_objective import reward_objective
 from rl.trainer.trainer import Trainer
 from verifiers.errors import BadInput
 

@@ -22,7 +22,7 @@ from rl.preflight.token_limits import comparison_room, response_room
 from rl.program import program_of
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
-from rl.stages.runner import PlannedStage, plan_of
+from rl.runner import PlannedStage, plan_of
 from sampler.rows.dataset_rows import SUFFIXES
 from verifiers.counted import counted
 from verifiers.errors import near_name

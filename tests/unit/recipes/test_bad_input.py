@@ -215,7 +215,7 @@ def test_long_prompts_are_counted_and_dropped(sets, tmp_path, capfd):
     from recipes.settings.recipe_file import dump_recipe, load_recipe
     from rl.program import PrepareStage, run_program
     from rl.run.progress import ProgressDisplay
-    from rl.stages.runner import StageRunner
+    from rl.runner import StageRunner
 
     read = []
 

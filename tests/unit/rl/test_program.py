@@ -23,10 +23,10 @@ from rl.run.provenance import content_hash
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import results_of
 from rl.run.stage_result import EvaluationResult, HarvestResult, RewardModelResult, SftResult
+from rl.runner import StageRunner, plan_of
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data
-from rl.stages.runner import StageRunner, plan_of
-from rl.stages.sft import SftStage
+from rl.stages.supervised.sft import SftStage
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 

@@ -12,7 +12,7 @@ import torch
 
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
-from rl.stages.reward_objective import preference_step
+from rl.stages.supervised.reward_objective import preference_step
 from rl.trainer.export import export_critic
 
 RELATIVE = 1e-5

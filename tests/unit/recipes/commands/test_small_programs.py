@@ -14,7 +14,7 @@ from rl.fakes import FakeSampler, FakeTrainer, fake_engines
 from rl.program import run_program
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import RewardModelResult
-from rl.stages.runner import StageRunner
+from rl.runner import StageRunner
 from sampler.prompt import Prompt
 
 EASY = ["rl.max_response_tokens=40", "evaluation.num_prompts=8"]
@@ -52,7 +52,7 @@ def test_two_policies_and_what_flipped(
 ) -> None:
     sampler, trainer = TwoPolicies(), FakeTrainer()
     runner = partial(StageRunner, make_engines=fake_engines(sampler=sampler, trainer=trainer))
-    monkeypatch.setattr("rl.stages.runner.StageRunner", runner)
+    monkeypatch.setattr("rl.runner.StageRunner", runner)
     out, run_dir = tmp_path / "figures.json", tmp_path / "run"
     command = ["eval", "digits_cpu", f"run_dir={run_dir}", *EASY, "--prompts", prompts, "--out", str(out)]
     assert cli.main([*command, "--policy", str(hub), "--policy", str(hub)]) == 0

@@ -17,7 +17,7 @@ from rl.preflight.check import Finding
 from rl.preflight.teachers import check_teachers, check_teaching
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
-from rl.stages.runner import PlannedStage
+from rl.runner import PlannedStage
 from sampler.rollout import SamplingPlan
 
 PLAN = [

@@ -20,7 +20,7 @@ from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import results_of
 from rl.run.stage_result import PolicyState
-from rl.stages.runner import plan_of
+from rl.runner import plan_of
 from verifiers.errors import BadInput
 
 DATA = Path(__file__).parents[3] / "data"

@@ -18,9 +18,9 @@ from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import results_of
+from rl.runner import Runner
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage
-from rl.stages.runner import Runner
 from verifiers.errors import BadInput
 
 

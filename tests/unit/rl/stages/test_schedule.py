@@ -58,7 +58,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 def test_steps_and_rates_of_a_round() -> None:
-    from rl.stages.sft import num_sft_steps, rows_seen
+    from rl.stages.supervised.sft import num_sft_steps, rows_seen
 
     config = SftConfig(
         epochs=2.5,

@@ -15,7 +15,7 @@ from rl.algorithm.losses import LINEAR_LOSS, LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.recipe.trainer_config import TrainerConfig
-from rl.stages.reward_objective import preference_step
+from rl.stages.supervised.reward_objective import preference_step
 from rl.trainer.rank_work import HeldPart, RankWork
 from rl.trainer.trainer import Trainer
 from sampler.vision_input import VisionInput

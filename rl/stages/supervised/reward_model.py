@@ -23,10 +23,15 @@ from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, RewardModelResult
 from rl.stages.checkpoint import StageCheckpoint
-from rl.stages.reward_objective import SCALAR_METRICS, RewardObjective, num_items_of, reward_objective
-from rl.stages.sft import epochs_words
 from rl.stages.stage import Stage, StageContext
-from rl.stages.supervised_loop import step_calls, step_metrics
+from rl.stages.supervised.reward_objective import (
+    SCALAR_METRICS,
+    RewardObjective,
+    num_items_of,
+    reward_objective,
+)
+from rl.stages.supervised.sft import epochs_words
+from rl.stages.supervised.supervised_loop import step_calls, step_metrics
 from verifiers.counted import counted
 from verifiers.errors import HoneError
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from recipes.benchmarks.ablation import ARMS, Ablation, AblationRun
-from recipes.benchmarks.dots import dots
+from recipes.benchmarks.learning.ablation import ARMS, Ablation, AblationRun
+from recipes.benchmarks.learning.dots import dots
 from recipes.report.curve import Curve, Series, percent
 from recipes.report.page import template
 

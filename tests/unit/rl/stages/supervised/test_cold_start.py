@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rl.data.batch import Batch
-from rl.stages.cold_start import rows_left_by_rl
+from rl.stages.supervised.cold_start import rows_left_by_rl
 from sampler.data.sft_row import SftRow
 from sampler.prompt import Prompt
 

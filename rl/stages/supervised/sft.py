@@ -19,9 +19,9 @@ from rl.recipe.sft_config import SftConfig
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, PolicyState, SftResult
 from rl.stages.checkpoint import StageCheckpoint
-from rl.stages.cold_start import cold_start_rows, rows_left_by_rl
 from rl.stages.stage import Stage, StageContext
-from rl.stages.supervised_loop import step_calls, step_metrics
+from rl.stages.supervised.cold_start import cold_start_rows, rows_left_by_rl
+from rl.stages.supervised.supervised_loop import step_calls, step_metrics
 from rl.trainer.export import export_policy
 from sampler.data.sft_row import SftRow, load_sft_rows
 from verifiers.counted import counted

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
 
-from recipes.benchmarks.dots import dots
-from recipes.benchmarks.rounds import GO_ON, RoundRecord
+from recipes.benchmarks.learning.dots import dots
+from recipes.benchmarks.learning.rounds import GO_ON, RoundRecord
 from recipes.report.curve import Curve
 from recipes.report.page import template
 

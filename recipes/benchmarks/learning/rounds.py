@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recipes.benchmarks.arm import ArmRunner, Changes, changed_recipe, slug_of
+from recipes.benchmarks.learning.arm import ArmRunner, Changes, changed_recipe, slug_of
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, load
 from rl.engines.engines import Engines
@@ -23,11 +23,11 @@ from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import HarvestResult, PolicyState, PrepareResult, RlResult, SftResult, result_of
+from rl.runner import StageRunner
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.harvest import HarvestStage
 from rl.stages.rl import RlStage
-from rl.stages.runner import StageRunner
-from rl.stages.sft import SftStage
+from rl.stages.supervised.sft import SftStage
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput, near_name
 

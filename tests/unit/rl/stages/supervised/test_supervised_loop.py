@@ -13,7 +13,7 @@ from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
 from rl.stages.checkpoint import StageCheckpoint
-from rl.stages.supervised_loop import STEPS_PER_CALL, StepCall, step_calls
+from rl.stages.supervised.supervised_loop import STEPS_PER_CALL, StepCall, step_calls
 from rl.trainer.trainer import Trainer
 
 NUM_STEPS, BATCH_SIZE = 21, 3

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from recipes.benchmarks.arm import changed_recipe
-from recipes.benchmarks.rounds import ARMS, GO_ON, RoundRecord, read_records, run_rounds
-from recipes.benchmarks.rounds_page import interval, page, pairs_with_go_on, plot, table
+from recipes.benchmarks.learning.arm import changed_recipe
+from recipes.benchmarks.learning.rounds import ARMS, GO_ON, RoundRecord, read_records, run_rounds
+from recipes.benchmarks.learning.rounds_page import interval, page, pairs_with_go_on, plot, table
 from recipes.settings.recipe_file import load_recipe
 from rl.run.progress import ProgressDisplay
 from verifiers.errors import BadInput

@@ -17,7 +17,7 @@ from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState
-from rl.stages.runner import StageRunner
+from rl.runner import StageRunner
 
 Changes = Mapping[str, Any]  # section by section, as in a recipe
 

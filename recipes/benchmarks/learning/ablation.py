@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.benchmarks.arm import ArmRunner, Changes
 from recipes.benchmarks.hybrid_run import HybridRun
+from recipes.benchmarks.learning.arm import ArmRunner, Changes
 from rl.run.progress import ProgressDisplay
 from rl.run.stage_result import EvaluationResult, PolicyState
+from rl.runner import StageRunner
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.rl import RlStage
-from rl.stages.runner import StageRunner
 
 FULL = "full"
 # What each arm changes in the full recipe, section by section.

@@ -1,0 +1,1 @@
+"""Stages that learn from rows and pairs that are there: SFT and reward models. Samples nothing."""
