@@ -263,3 +263,16 @@ def test_a_termination_in_the_first_seconds_is_one_line_at_most(tmp_path, moment
     assert (process.returncode, told.strip()) in [
         (-signal.SIGTERM, ""), (cli.EXIT_TERMINATED, "hone: terminated; the same command resumes"),
     ]  # fmt: skip
+
+
+def test_a_stopped_command_waits_for_no_thread():
+    """What is registered for the end is done; a thread that goes on keeps neither the command nor its status."""
+    code = (
+        "import atexit, threading, time\nimport recipes.__main__ as command\n"
+        "atexit.register(print, 'swept')\ncommand.main = lambda: 130\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\ncommand.run()\n"
+    )
+    began = time.monotonic()
+    done = python(code)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "swept\n", "")
+    assert time.monotonic() - began < 50
