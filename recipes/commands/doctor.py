@@ -31,8 +31,14 @@ def doctor(
         from rl.run.run_directory import RunDirectory
         from rl.runner import plan_of
 
-        plan = plan_of(program_of(settings), settings, RunDirectory(Path(settings.run_dir)))
-        checks = examine(settings, Path(scratch), log.parent, quick=quick, plan=plan)
+        run = RunDirectory(Path(settings.run_dir))
+        checks = examine(
+            settings,
+            Path(scratch),
+            log.parent,
+            quick=quick,
+            plan=lambda: plan_of(program_of(settings), settings, run),
+        )
         is_sound = all_pass(checks, plain_console(terminal))
     if not is_sound:
         if log.exists():

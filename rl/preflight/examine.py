@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -46,9 +46,15 @@ SAMPLE = 200  # prompts looked at by the checks that tokenise
 
 
 def examine(
-    recipe: Recipe, scratch: Path, log_dir: Path, *, quick: bool, plan: Sequence[PlannedStage] = ()
+    recipe: Recipe,
+    scratch: Path,
+    log_dir: Path,
+    *,
+    quick: bool,
+    plan: Callable[[], Sequence[PlannedStage]] = tuple,
 ) -> Iterator[Check]:
     """Every check of a recipe in order, each to be run before the next is asked for; ``quick`` starts no engine.
+    ``plan`` makes the stages of its program, which needs an algorithm that is there.
 
     Where data or the policy to start from cannot be read, the checks that need them are not asked.
     """
@@ -75,8 +81,10 @@ def examine(
     if recipe.rl.prompt_source is not None and "train" in sets:
         yield Check("prompt source", partial(_prompt_source_is_there, recipe, sets["train"].rows))
     run = RunDirectory(Path(recipe.run_dir))
+    stages: Sequence[PlannedStage] = ()
     if algorithms:
         yield from check_trained(recipe, run)
+        stages = plan()
     if unread:
         yield not_asked("policy, its tokenizer and engines", unread_words(unread))
         return
@@ -86,7 +94,7 @@ def examine(
     if not policies:
         yield not_asked("its tokenizer and engines", "there is no policy to start from")
         return
-    yield from check_teachers(recipe, policies[0].hub, plan, run)
+    yield from check_teachers(recipe, policies[0].hub, stages, run)
     yield from check_thoughts(recipe, sets, policies[0].hub)
     yield from check_tokens(recipe, data, policies[0], run.path)
     if not quick:
@@ -98,7 +106,7 @@ def examine(
             reward_model=reward_model_path(recipe.judging, run.path),
         ) as engines:
             yield from check_engines(recipe, engines, data)
-            yield from check_teaching(recipe, engines, data.heldout, plan, run)
+            yield from check_teaching(recipe, engines, data.heldout, stages, run)
 
 
 def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Path) -> Iterator[Check]:

@@ -220,12 +220,15 @@ class RankModels:
             assert self.critic is not None
             output = self.critic(tensors)
         else:
-            teacher = self.frozen[frozen].states(tensors, loss.teacher_top_k) if frozen and indices else None
+            teacher = self.frozen[frozen].states(tensors, loss.teacher_top_k) if frozen else None
             output, entropy, teacher_kl = self.policy(
                 tensors, loss.temperature, bool(loss.entropy_coef), teacher
             )
-        if not indices:  # nothing to learn, but the collective work must be the same on all ranks
-            return output.sum() * 0.0, {}
+        if (
+            not indices
+        ):  # nothing to learn, but ZeRO-3 follows the outputs that are differentiated, on all ranks alike
+            kl = 0.0 if teacher_kl is None else teacher_kl.sum()
+            return (output.sum() + kl) * 0.0, {}
 
         def matrix(column: Floats) -> torch.Tensor:
             return tensors.matrix(torch.from_numpy(column).to(self.device))

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Connection, Listener, wait
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from sampler.vision_input import VisionInput
 
 KEY = b"hone-tests"
 ANSWER_WITHIN_S = 120.0  # ranks that wait for each other never answer
+AFTER_AN_ERROR_S = 20.0  # the other ranks have so long to fail too, or to come to an end
 EACH_ITS_OWN = (
     "logprobs",
     "values",
@@ -215,13 +216,24 @@ class LocalRanks:
         return call
 
     def answers(self, method: str) -> list[Any]:
-        """One a rank. Raises: TimeoutError, once the ranks are ended, where one does not come in time."""
+        """One a rank. Raises: TimeoutError, once the ranks are ended, where one does not come in time; it tells what
+        failed on another rank, for which this one waits."""
         deadline = time.monotonic() + self.answer_within_s
-        for rank, connection in enumerate(self.connections):
-            if not connection.poll(max(0.0, deadline - time.monotonic())):
+        answers: dict[int, Any] = {}
+        while len(answers) < len(self.connections):
+            waiting = {one: rank for rank, one in enumerate(self.connections) if rank not in answers}
+            ready = wait(list(waiting), max(0.0, deadline - time.monotonic()))
+            if not ready:
                 self.end()
-                raise TimeoutError(f"rank {rank} did not answer {method} within {self.answer_within_s:g} s")
-        return [connection.recv() for connection in self.connections]
+                errors = "".join(f"\nrank {rank}: {error}" for rank, (_, error) in answers.items() if error)
+                late = ", ".join(map(str, sorted(waiting.values())))
+                raise TimeoutError(
+                    f"rank {late} did not answer {method} within {self.answer_within_s:g} s{errors}"
+                )
+            answers |= {waiting[one]: one.recv() for one in ready}
+            if any(error for _, error in answers.values()):
+                deadline = min(deadline, time.monotonic() + AFTER_AN_ERROR_S)
+        return [answers[rank] for rank in range(len(self.connections))]
 
     def end(self) -> None:
         for pid in self.pids:
