@@ -140,7 +140,8 @@ def rounds(
         int, typer.Option(min=1, help="Rollouts of each arm, its harvest's included.")
     ] = 24576,
 ) -> None:
-    """From one RL policy several second rounds with equal rollouts: a table with intervals, and a page."""
+    """What a second round is worth: from one RL policy several ways on, each with as many rollouts. A table with
+    intervals, a plot and a page. An arm takes some minutes a seed on two cores; docs/rounds.md has the arms' names."""
     from recipes.commands.output.console import plain_console
     from rl.run.output import command_log
     from rl.run.progress import ProgressDisplay

@@ -28,6 +28,7 @@ HalfLife = Annotated[
 ]
 BAR_WIDTH = 40
 MAX_ROWS = 200
+MAX_COLUMNS, MAX_LISTED = 8, 10  # more columns stand below each other, of so many rows
 NUM_BINS = 10
 
 
@@ -100,10 +101,11 @@ def show(
 ) -> None:
     """One prompt: what is asked, its reference, its pass rate policy by policy, its newest answers."""
     from recipes.commands.output.console import plain_console
+    from sampler.store.belief import believed
     from verifiers.errors import BadInput
 
     console = plain_console()
-    with _opened(runs) as (store, _):
+    with _opened(runs) as (store, run):
         # A prefix as a range: "%" and "_" in an id are no wildcards.
         ids = store.query(
             "SELECT DISTINCT prompt_id FROM (SELECT prompt_id FROM prompts UNION ALL SELECT prompt_id FROM rollouts) "
@@ -120,10 +122,15 @@ def show(
             console.print(
                 f"reference {prompt['reference']!r}, verifier {prompt['verifier']}, tags {prompt['tags']}"
             )
+        for one in believed(store, run).to_pylist():
+            if one["prompt_id"] == ids[0]:
+                rate = f"{one['mean']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
+                console.print(f"{one['standing']}: believed pass rate {rate}", highlight=False)
         for title, sql in {
             "attempts": "SELECT run, stage, policy_version, n, num_right, pass_rate, reward_mean, unjudged "
             "FROM attempts WHERE prompt_id = ? ORDER BY run, policy_version",
-            "newest answers": "SELECT run, stage, policy_version, answer, reward, verdict_reason FROM rollouts "
+            "newest answers": "SELECT run, stage, policy_version, answer, reward, "
+            "coalesce(verdict_reason, answer_status) AS why FROM rollouts "
             f'WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
         }.items():
             found = store.query(sql, ids[:1])
@@ -263,6 +270,14 @@ def _print_table(console: Console, found: pa.Table) -> None:
 
     from verifiers.verifier import shown
 
+    if found.num_columns > MAX_COLUMNS:
+        for row in found.slice(0, MAX_LISTED).to_pylist():
+            for name, value in row.items():
+                console.print(f"{name:24} {_cell(value, shown)}", highlight=False)
+            console.print()
+        if found.num_rows > MAX_LISTED:
+            console.print(f"{found.num_rows - MAX_LISTED:,} more rows: --out FILE.parquet writes all")
+        return
     table = Table(*found.column_names)
     for row in found.slice(0, MAX_ROWS).to_pylist():
         table.add_row(*(_cell(value, shown) for value in row.values()))

@@ -66,7 +66,10 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
     file = find_recipe(path)
     layers = [OmegaConf.create(defaults_of(model)), *_with_bases(file), *map(_override, overrides)]
     try:
-        merged = OmegaConf.merge(*layers)
+        merged: Any = layers[0]
+        for layer in layers[1:]:
+            _forget_options(merged, layer)
+            merged = OmegaConf.merge(merged, layer)
         return model.model_validate(_resolved(merged, model))
     except OmegaConfBaseException as why:
         raise BadInput(f"{file.name}: {_one_line(why)}") from None
@@ -75,6 +78,18 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
         if other is not None:
             raise BadInput(f"{file.name} is a recipe of another command: {other} {path}") from None
         raise BadInput(_complaint(why.errors(), model, file, overrides)) from None
+
+
+def _forget_options(before: Any, layer: Any) -> None:
+    """Another builder takes other options: those of the one that ``layer`` replaces are dropped."""
+    given, had = (OmegaConf.to_container(one, resolve=False) for one in (layer, before))
+    if not isinstance(given, dict) or not isinstance(had, dict):
+        return
+    if "builder" in given and given["builder"] != had.get("builder"):
+        before["builder_options"] = {}
+    for name in given:
+        if isinstance(given[name], dict) and isinstance(had.get(name), dict):
+            _forget_options(before[name], layer[name])
 
 
 def _reader_of(settings: Any, model: type[BaseModel]) -> str | None:

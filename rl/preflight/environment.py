@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from rl.experience.judge import asked_model
 from rl.preflight.check import Check, Finding
@@ -26,7 +28,8 @@ def check_environment(recipe: Recipe) -> Iterator[Check]:
 
 
 def _asked(config: RewardModelConfig) -> Finding:
-    """URL, key and options are such as could be used; whether it answers is seen where it is asked."""
+    """URL, key and options are such as could be used. That nobody listens there yet is a warning: a dry run may come
+    before the server; the doctor asks it."""
     model, endpoint = asked_model(config), config.endpoint
     if isinstance(model, AbstractContextManager):
         with model:
@@ -34,7 +37,23 @@ def _asked(config: RewardModelConfig) -> Finding:
     if endpoint is None:
         return Finding("ok", str(config.name))
     key = f", key from {endpoint.api_key_env}" if endpoint.api_key_env else ""
-    return Finding("ok", f"{endpoint.model} at {endpoint.url}{key}")
+    summary = f"{endpoint.model} at {endpoint.url}{key}"
+    return (
+        Finding("ok", summary)
+        if _listens(endpoint.url)
+        else Finding("warning", f"{summary}: nothing listens there")
+    )
+
+
+def _listens(url: str) -> bool:
+    """Whether a connection can be made within two seconds; not what it would say."""
+    place = urlsplit(url)
+    port = place.port or (443 if place.scheme == "https" else 80)
+    try:
+        socket.create_connection((place.hostname, port), timeout=2.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _attention(recipe: Recipe) -> Finding:

@@ -30,7 +30,8 @@ _NO_PROMPT = pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_S
 _ROLLOUTS = """
     WITH logged AS (
         SELECT NULL::VARCHAR AS stage, NULL::BIGINT AS policy_version, NULL::VARCHAR AS prompt_id,
-               NULL::VARCHAR AS kind, NULL::VARCHAR[] AS tags, NULL::VARCHAR AS verifier, NULL::DOUBLE AS reward
+               NULL::VARCHAR AS kind, NULL::VARCHAR[] AS tags, NULL::VARCHAR AS verifier, NULL::DOUBLE AS reward,
+               NULL::VARCHAR AS answer, NULL::VARCHAR AS answer_status, NULL::VARCHAR AS verdict_reason
         WHERE false
         UNION ALL BY NAME SELECT * FROM {table}
     )

@@ -169,7 +169,7 @@ def run_rounds(
     policy."""
     for name in arms:
         if name not in ARMS:
-            raise BadInput(f"there is no arm {name!r}{near_name(name, ARMS)} (known: {', '.join(ARMS)})")
+            raise BadInput(f"there is no arm {name!r}{near_name(name, ARMS)} (known: {'; '.join(ARMS)})")
     records.mkdir(parents=True, exist_ok=True)
     done = {(one.run, one.arm, one.seed) for one in read_records(records)}
     if all((source.name, name, seed) in done for name in arms for seed in seeds):

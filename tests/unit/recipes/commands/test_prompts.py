@@ -108,6 +108,10 @@ def test_show_and_query_steer_no_terminal(
     assert main(["prompts", "query", "SELECT answer, reward FROM rollouts", str(run)]) == 0
     said = capsys.readouterr().out
     assert "What is sum1?" in said and "reference '1'" in said
+    assert (
+        "in between: believed pass rate 41% (19% to 66%)" in said
+    )  # 4 of 5 right, older 0 of 5 for nearly as much
+    assert "why" in said and "wrong" in said
     assert not {"\x1b", "\u202e"} & set(said)
     out = tmp_path / "found.parquet"
     assert (

@@ -252,3 +252,15 @@ def test_hostile_overrides_raise_nothing_but_bad_input(tmp_path_factory, overrid
     else:
         message = loaded.name
     assert "\n" not in message
+
+
+def test_another_builder_takes_none_of_the_options_of_the_one_before(tmp_path):
+    own = tmp_path / "own.yaml"
+    text = "base: digits_cpu\ndata:\n  builder: recipes.gym:build_gym\n  builder_options: {exercises: {clock: 2}}\n"
+    own.write_text(text)
+    assert load_recipe(own, []).data.builder_options == {"exercises": {"clock": 2}}
+    own.write_text("base: digits_cpu\ndata: {builder_options: {max_digits: 2}}\n")
+    options = load_recipe(own, []).data.builder_options
+    assert options["max_digits"] == 2 and options["num_train_prompts"] == 4000
+    by_hand = load_recipe("digits_cpu", ["data.builder=recipes.gym:build_gym", "data.builder_options.seed=3"])
+    assert by_hand.data.builder_options == {"seed": 3}
