@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -147,8 +148,11 @@ def test_a_missing_key_or_a_wrong_url_is_said_before_the_run(monkeypatch: pytest
     assert (check.name, check.run().outcome) == ("judge's endpoint", "failed")
     assert KEY_ENV in check.run().summary
     monkeypatch.setenv(KEY_ENV, "sk-1")
-    assert check.run().outcome == "ok"
+    assert check.run().outcome == "warning" and "nothing listens there" in check.run().summary
     assert "sk-1" not in check.run().summary
+    with socket.create_server(("localhost", 0)) as server:
+        (listened,) = check_environment(recipe(f"http://localhost:{server.getsockname()[1]}/v1"))
+        assert listened.run().outcome == "ok"
     (wrong,) = check_environment(recipe("localhost/v1"))
     assert wrong.run().outcome == "failed"
 
