@@ -13,6 +13,9 @@ from rl.run.run_record import RunRecord
 from rl.run.stage_result import Interval
 
 
+LEAST_SHARE = 0.01  # of all letters, anywhere: random weights write a letter of every script
+
+
 @dataclass(frozen=True)
 class Cell:
     """Words, and whether they tell a rise or a fall that is no noise."""
@@ -62,7 +65,8 @@ def _change(found: Json | None) -> Cell:
 
 
 def _drift(run: RunRecord) -> WordTable:
-    scripts = dict.fromkeys(script for one in run.evaluations for script in one.get("scripts") or {})
+    shares = [share for one in run.evaluations for share in (one.get("scripts") or {}).items()]
+    scripts = dict.fromkeys(script for script, share in shares if share >= LEAST_SHARE)
     figures: dict[str, Callable[[Json], str]] = {
         "tokens a response": lambda one: _number(one.get("response_tokens_mean")),
         "surprisal, nats a token": lambda one: _number(one.get("surprisal_mean")),
