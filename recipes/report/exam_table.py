@@ -12,7 +12,6 @@ from rl.run.metrics_log import stage_order
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import Interval
 
-
 LEAST_SHARE = 0.01  # of all letters, anywhere: random weights write a letter of every script
 
 
