@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 LeftOut = Literal["undecided", "uniform_group", "no_sibling"]
+WHY_LEFT_OUT: dict[LeftOut, str] = {
+    "undecided": "without a decision of their judge",
+    "uniform_group": "in groups of equal rewards, also after rl.max_refills further draws",
+    "no_sibling": "alone in their group",
+}
 
 
 def informative_groups(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.informative_groups import LeftOut
+from rl.algorithm.informative_groups import WHY_LEFT_OUT
 from rl.algorithm.settled_groups import Share, coin_of, goes_on, is_cut_short, shares_of
 from rl.experience.experience import Experience
 from rl.experience.judge import Judge, judging_order
@@ -18,12 +18,6 @@ from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.sample_stats import SampleStats
 from verifiers.errors import HoneError
-
-WHY: dict[LeftOut, str] = {
-    "undecided": "without a decision of their judge",
-    "uniform_group": "in groups of equal rewards, also after rl.max_refills further draws",
-    "no_sibling": "alone in their group",
-}
 
 
 class Sampler(Protocol):
@@ -148,5 +142,5 @@ def _require_usable(experience: Experience) -> None:
         )
     if len(experience.left_out) == len(experience.rollouts):
         reasons = Counter(experience.left_out.values())
-        counts = ", ".join(f"{count} {WHY[reason]}" for reason, count in reasons.items())
+        counts = ", ".join(f"{count} {WHY_LEFT_OUT[reason]}" for reason, count in reasons.items())
         raise HoneError(f"step {experience.step}: not one rollout can be learnt from: {counts}")
