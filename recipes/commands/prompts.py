@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from rich.console import Console
 
     from sampler.store.prompt_store import PromptStore
@@ -27,8 +26,6 @@ HalfLife = Annotated[
     float, typer.Option(min=0.1, help="Policy versions after which a sample counts half for the belief.")
 ]
 BAR_WIDTH = 40
-MAX_ROWS = 200
-MAX_COLUMNS, MAX_LISTED = 8, 10  # more columns stand below each other, of so many rows
 NUM_BINS = 10
 
 
@@ -83,14 +80,15 @@ def query(
     out: Annotated[Path | None, typer.Option(help="Write the answer as Parquet here.")] = None,
 ) -> None:
     """Ask the store in SQL: SELECT verifier, avg(pass_rate) FROM attempts GROUP BY 1."""
+    from recipes.commands.output.answer_table import print_table, write_table
     from recipes.commands.output.console import plain_console
 
     with _opened(runs) as (store, _):
         found = store.query(sql)
     if out is not None:
-        _write_table(out, found)
+        write_table(out, found)
         return
-    _print_table(plain_console(), found)
+    print_table(plain_console(), found)
 
 
 @app.command()
@@ -100,6 +98,7 @@ def show(
     answers: Annotated[int, typer.Option(min=0, help="Newest answers shown.")] = 12,
 ) -> None:
     """One prompt: what is asked, its reference, its pass rate policy by policy, its newest answers."""
+    from recipes.commands.output.answer_table import print_table
     from recipes.commands.output.console import plain_console
     from sampler.store.belief import believed
     from verifiers.errors import BadInput
@@ -136,7 +135,7 @@ def show(
             found = store.query(sql, ids[:1])
             if found.num_rows:
                 console.print(title)
-                _print_table(console, found)
+                print_table(console, found)
 
 
 @app.command()
@@ -263,40 +262,3 @@ def _print_histogram(console: Console, rates: list[float]) -> None:
         console.print(
             f"  {index / NUM_BINS:4.0%} to {(index + 1) / NUM_BINS:4.0%} {count:8,} {bar}", highlight=False
         )
-
-
-def _print_table(console: Console, found: pa.Table) -> None:
-    from rich.table import Table
-
-    from verifiers.verifier import shown
-
-    if found.num_columns > MAX_COLUMNS:
-        for row in found.slice(0, MAX_LISTED).to_pylist():
-            for name, value in row.items():
-                console.print(f"{name:24} {_cell(value, shown)}", highlight=False)
-            console.print()
-        if found.num_rows > MAX_LISTED:
-            console.print(f"{found.num_rows - MAX_LISTED:,} more rows: --out FILE.parquet writes all")
-        return
-    table = Table(*found.column_names)
-    for row in found.slice(0, MAX_ROWS).to_pylist():
-        table.add_row(*(_cell(value, shown) for value in row.values()))
-    console.print(table)
-    if found.num_rows > MAX_ROWS:
-        console.print(f"{found.num_rows - MAX_ROWS:,} more rows: --out FILE.parquet writes all")
-
-
-def _cell(value: Any, shown: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else shown(value, 60) if isinstance(value, str) else str(value)[:60]
-
-
-def _write_table(out: Path, found: pa.Table) -> None:
-    import pyarrow.parquet as pq
-
-    from sampler.atomic_file import require_writable, written_whole
-
-    require_writable(out)
-    with written_whole(out) as temporary:
-        pq.write_table(found, temporary)

@@ -144,6 +144,7 @@ class ServedAsker:
         self.choice, self.control_tokens = ServedChoice(pool, met_ids), control_tokens
 
     def met(self, queries: Sequence[CriterionQuery]) -> dict[str, Score]:
+        """All queries in one call of the served weights, control tokens of the answers escaped."""
         safe = [
             replace(
                 one,

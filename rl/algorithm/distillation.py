@@ -15,9 +15,11 @@ import numpy as np
 
 from rl.algorithm.advantages import Advantages
 from rl.algorithm.algorithm import Algorithm, algorithm_of
+from rl.algorithm.reward_shaping import LearntReward
 from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import DistillationConfig, RlConfig
 from sampler.prompt import Prompt
+from sampler.rollout import Rollout
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -84,8 +86,20 @@ class Distillation(Algorithm):
         super().__init__(self.rewards.config)
         self.distillation, self.teachers = config, teachers
         self.needs_rewards = config.reward_coef > 0
-        self.reward = self.rewards.reward  # type: ignore[method-assign]
-        self.form_penalties = self.rewards.form_penalties  # type: ignore[method-assign]
+
+    def reward(
+        self, score: float, *, kind: str, verifier: str | None, verdict_status: str | None, num_tokens: int
+    ) -> LearntReward:
+        """As the algorithm that ``rl`` names has it."""
+        return self.rewards.reward(
+            score, kind=kind, verifier=verifier, verdict_status=verdict_status, num_tokens=num_tokens
+        )
+
+    def form_penalties(
+        self, group: Sequence[Rollout], prompt: Prompt, learnt: Sequence[LearntReward], *, step: int
+    ) -> list[dict[str, float]]:
+        """As the algorithm that ``rl`` names has it."""
+        return self.rewards.form_penalties(group, prompt, learnt, step=step)
 
     def __str__(self) -> str:
         teachers = ", ".join(name if key == ALL else f"{key}: {name}" for key, name in self.teachers.items())

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from reward_models.answer_comparison import AnswerComparison
 from rl.algorithm.algorithm import Algorithm, algorithm_of
@@ -16,17 +13,16 @@ from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
-from rl.engines.probe_pictures import odd_pictures
 from rl.experience.judge import reward_model_path
-from rl.experience.prompt_source import FixedSource, prompt_source_of
-from rl.experience.source import ExperienceSource
+from rl.experience.prompt_source import prompt_source_of
 from rl.families.family import forbidden_token_ids, load_family
 from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
+from rl.preflight.engines import check_engines
 from rl.preflight.environment import check_environment
-from rl.preflight.judging import POSITION_BIAS, check_trained, position_bias, reward_model_is_there
+from rl.preflight.judging import check_trained, reward_model_is_there
 from rl.preflight.pictures import pictures_in_prompts
-from rl.preflight.rubric import asked_of, check_probes
+from rl.preflight.rubric import asked_of
 from rl.preflight.teachers import check_teachers, check_teaching
 from rl.preflight.thought import check_thoughts
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
@@ -39,7 +35,6 @@ from rl.stages.prepare import base_policy
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
-from verifiers.errors import HoneError
 from verifiers.files.dataset_check import ReferenceCheck
 
 SAMPLE = 200  # prompts looked at by the checks that tokenise
@@ -98,13 +93,8 @@ def examine(
     yield from check_thoughts(recipe, sets, policies[0].hub)
     yield from check_tokens(recipe, data, policies[0], run.path)
     if not quick:
-        with Engines(
-            recipe,
-            policies[0],
-            log_dir,
-            probe=data.heldout,
-            reward_model=reward_model_path(recipe.judging, run.path),
-        ) as engines:
+        judge_path = reward_model_path(recipe.judging, run.path)
+        with Engines(recipe, policies[0], log_dir, probe=data.heldout, reward_model=judge_path) as engines:
             yield from check_engines(recipe, engines, data)
             yield from check_teaching(recipe, engines, data.heldout, stages, run)
 
@@ -123,19 +113,6 @@ def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Pat
             "comparisons fit the reward model", partial(_comparisons, recipe, encoder, model, prompts)
         )
     yield Check("disk", partial(_disk, recipe))
-
-
-def check_engines(recipe: Recipe, engines: Engines, data: RunData) -> Iterator[Check]:
-    """Checks with sampler and trainer running: they agree, they see the pictures, what they sample can be judged."""
-    yield Check("sampler and trainer agree", partial(_agreement, engines))
-    yield Check("pictures reach the sampler", partial(_pictures_matter, engines, data.heldout))
-    yield Check("sampler and encoder tokenise alike", partial(_same_tokens, engines, data.heldout))
-    yield Check("responses can be judged", partial(_judged, recipe, engines, data.heldout))
-    judge = recipe.judging.reward_model
-    if engines.judge.has_reward_model and judge is not None and judge.rubric is not None:
-        yield from check_probes(judge, engines, data.heldout)
-    elif engines.judge.has_reward_model:
-        yield Check(POSITION_BIAS, partial(position_bias, recipe, engines, data.heldout))
 
 
 def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Finding:
@@ -237,69 +214,3 @@ def _disk(recipe: Recipe) -> Finding:
         path = path.parent
     free_gib = shutil.disk_usage(path).free / 2**30
     return Finding("ok" if free_gib > 5 else "warning", f"{free_gib:.0f} GiB free for {recipe.run_dir}")
-
-
-def _agreement(engines: Engines) -> Finding:
-    engines.start()
-    odd = odd_pictures(engines.probe)
-    proof = engines.weight_sync.prove(*odd)
-    also = ", also of pictures that are turned by EXIF, clear or of 16 bits" if odd else ""
-    return Finding(
-        "ok",
-        f"log-probabilities differ by at most {proof.max_difference:.1e} over {proof.num_tokens} tokens{also}",
-    )
-
-
-def _pictures_matter(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
-    """Another picture under the same words must change what the sampler computes."""
-    pictured = [prompt for prompt in prompts if prompt.vision_inputs][:8]
-    pairs = [
-        (one, donor)
-        for one, donor in zip(pictured, [*pictured[1:], *pictured[:1]], strict=True)
-        if one.vision_inputs != donor.vision_inputs
-        and (len(one.images), len(one.videos)) == (len(donor.images), len(donor.videos))
-    ]
-    if not pairs:
-        return Finding("ok", "no two prompts with as many pictures: nothing to compare")
-    swapped = [
-        replace(one, prompt_id=f"{one.prompt_id}-swapped", images=donor.images, videos=donor.videos)
-        for one, donor in pairs
-    ]
-    plan = engines.plan(stage="preflight", step=0, num_samples=1, max_response_tokens=1, temperature=1.0)
-    asked = [*(one for one, _ in pairs), *swapped]
-    logprobs = {
-        group.prompt.prompt_id: group.rollouts[0].sample_logprobs[0]
-        for group in engines.sampler.sample(asked, plan)
-    }
-    changed = sum(
-        logprobs.get(one.prompt_id) != logprobs.get(other.prompt_id)
-        for (one, _), other in zip(pairs, swapped, strict=True)
-    )
-    if not changed:
-        raise HoneError("the sampler computes the same for different pictures: it does not see them")
-    return Finding(
-        "ok", f"{changed} of {counted(len(pairs), 'prompt')} answer differently to another picture"
-    )
-
-
-def _same_tokens(engines: Engines, prompts: Sequence[Prompt]) -> Finding:
-    encoder = PromptEncoder(engines.base.hub, engines.recipe.sampler.chat_template_kwargs)
-    plan = engines.plan(stage="preflight", step=1, num_samples=1, max_response_tokens=1)
-    for group in engines.sampler.sample([*prompts[:16], *odd_pictures(prompts)], plan):
-        if not np.array_equal(group.rollouts[0].prompt_token_ids, encoder(group.prompt)):
-            raise HoneError(
-                f"prompt {group.prompt.prompt_id} is tokenised differently for SFT and for sampling"
-            )
-    return Finding("ok", "supervised rows and sampled prompts are the same tokens")
-
-
-def _judged(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> Finding:
-    plan = engines.plan(
-        stage="preflight", step=2, num_samples=2, max_response_tokens=min(64, recipe.rl.max_response_tokens)
-    )
-    chosen = FixedSource([one for one in prompts if engines.judge.can_judge(one)][:16])
-    experience = next(ExperienceSource(engines.sampler, engines.judge, chosen, plan))
-    return Finding(
-        "ok",
-        f"{counted(len(experience.rollouts), 'sampled response')} judged, none without a decision beyond the limit",
-    )
