@@ -42,7 +42,7 @@ class AdaptiveSource(PromptSource):
         self._num_draws = self._num_refills = 0
 
     def draw(self, num: int, *, without: Collection[str] = ()) -> list[Prompt]:
-        """Question types in turn, of each a prompt near its level; a refill (``without``) hangs on its step's number."""
+        """Question types in turn, of each a prompt near its level; a refill has its step's own random numbers."""
         if without:
             rng = random.Random(f"{self._seed} step {self._num_draws - 1} refill {self._num_refills}")
             self._num_refills += 1
