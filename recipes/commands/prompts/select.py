@@ -1,0 +1,101 @@
+"""`hone prompts select`: a prompt set chosen by what the run knows of its prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recipes.commands.prompts.opened_store import HalfLife, Runs, opened_store
+
+if TYPE_CHECKING:
+    from sampler.store.prompt_store import PromptStore
+    from sampler.store.selection import Selection
+
+
+def select(
+    runs: Runs,
+    out: Annotated[Path, typer.Option(help="The prompt set to write (Parquet, pictures included).")],
+    num: Annotated[
+        int | None, typer.Option(min=1, help="At most so many, evenly over types and references.")
+    ] = None,
+    pass_rate: Annotated[tuple[float, float], typer.Option(help="Believed pass rate, from and to.")] = (
+        0.0,
+        1.0,
+    ),
+    min_samples: Annotated[int, typer.Option(min=1, help="Judged samples that a prompt needs.")] = 4,
+    min_spread: Annotated[float, typer.Option(help="Newest policy's best reward minus its mean.")] = 0.0,
+    standing: Annotated[
+        list[str] | None, typer.Option(help="solved, hopeless, in between, unknown; repeatable.")
+    ] = None,
+    move: Annotated[
+        list[str] | None, typer.Option(help="newly solved, forgotten, repaired; repeatable.")
+    ] = None,
+    question_type: Annotated[list[str] | None, typer.Option(help="First tag; repeatable.")] = None,
+    split: Annotated[str, typer.Option(help="train or heldout.")] = "train",
+    half_life: HalfLife = 32.0,
+    seed: int = 0,
+) -> None:
+    """Choose prompts by what the run knows of them, and write them as a prompt set with the rule beside it.
+
+    It tells how many were left out for which reason, and how the distribution of references moved: a set that lost an
+    answer teaches never to give it."""
+    from recipes.commands.output.console import plain_console
+    from sampler.atomic_file import require_writable
+    from sampler.store.selection import SelectionRule
+    from sampler.store.selection import select as choose
+    from verifiers.errors import BadInput
+
+    require_writable(out)
+    if out.suffix != ".parquet":
+        raise BadInput(f"--out is a .parquet file, got {out.name}")
+    rule = SelectionRule(
+        pass_rate, min_samples, min_spread, tuple(standing or ()), tuple(move or ()), tuple(question_type or ()), split,
+        half_life,
+    )  # fmt: skip
+    with opened_store(runs) as (store, run):
+        selection = choose(store, run, rule, num=num, seed=seed)
+        if not selection.prompt_ids:
+            left_out = ", ".join(f"{why} {count:,}" for why, count in selection.dropped.items())
+            raise BadInput(f"the rule leaves no prompt ({left_out}): loosen it")
+        _write_selection(out, store, run, rule, selection, seed)
+    console = plain_console()
+    console.print(
+        f"{len(selection.prompt_ids):,} prompts in {out}; the rule and its evidence in {out.stem}.selection.json"
+    )
+    for why, count in selection.dropped.items():
+        console.print(f"  left out, {why}: {count:,}")
+    for name, share in selection.moved.items():
+        console.print(f"  {name}: the shares of its references moved by {share:.0%}")
+    for warning in selection.warnings:
+        console.print(f"! {warning}")
+
+
+def _write_selection(
+    out: Path, store: PromptStore, run: str, rule: Any, selection: Selection, seed: int
+) -> None:
+    """The prompts in their order, and beside them what they were chosen by."""
+    import json
+    from dataclasses import asdict
+
+    from rl.run.provenance import content_hash
+    from sampler.atomic_file import write_atomically
+    from sampler.data.prompt_dataset import load_prompts, save_prompts
+
+    part = store.parts[run]
+    location = part.prompt_sets[rule.split]
+    by_id = {prompt.prompt_id: prompt for prompt in load_prompts(location, max_decoded=0)}
+    save_prompts(out, [by_id[name] for name in selection.prompt_ids])
+    provenance = {
+        "run": run,
+        "prompt_set": location,
+        "rule": asdict(rule),
+        "seed": seed,
+        "num_rollout_files": len(part.rollout_files),
+        "newest_rollouts_sha256": content_hash(part.rollout_files[-1]),
+        **asdict(selection),
+    }
+    write_atomically(
+        out.with_suffix(".selection.json"), json.dumps(provenance, indent=2, ensure_ascii=False) + "\n"
+    )
