@@ -19,11 +19,13 @@ from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, load
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
+from rl.recipe.rl_config import RlConfig
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import HarvestResult, PolicyState, PrepareResult, RlResult, SftResult, result_of
 from rl.runner import StageRunner
+from rl.stages.distill import DistillStage
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.harvest import HarvestStage
 from rl.stages.rl import RlStage
@@ -83,6 +85,39 @@ def sft_on_cold_start(run: StageRunner, first: FirstRound) -> Between:
     return _sft(run, first, None)
 
 
+def distillation(run: StageRunner, first: FirstRound) -> Between:
+    """The RL policy teaches the one that RL began from, on rollouts of the pupil's own."""
+    return _taught(run, first, Between(first.cold_started))
+
+
+def sft_then_distillation(run: StageRunner, first: FirstRound) -> Between:
+    """The RL policy teaches what an SFT on the harvest made it forget."""
+    return _taught(run, first, sft_on_harvest(run, first))
+
+
+def longer_first_sft(run: StageRunner, first: FirstRound) -> Between:
+    """The first SFT goes on where it ended; what the first RL sampled is left for the RL that follows."""
+    longer = _sft(run, replace(first, policy=first.cold_started), None)
+    return replace(longer, num_rollouts=-first.recipe.rl.steps * rollouts_of_a_step(first.recipe.rl))
+
+
+def _taught(run: StageRunner, first: FirstRound, before: Between) -> Between:
+    taught = run(DistillStage(1, teachers=first.policy), before.policy)
+    applied = run.recipe.distillation.applied_to(run.recipe.rl)
+    num_rollouts = applied.steps * rollouts_of_a_step(applied)
+    num_steps = applied.steps * applied.num_mini_batches
+    return replace(
+        before,
+        policy=taught.policy,
+        num_rollouts=before.num_rollouts + num_rollouts,
+        num_steps=before.num_steps + num_steps,
+    )
+
+
+def rollouts_of_a_step(rl: RlConfig) -> int:
+    return rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
+
+
 def _sft(run: StageRunner, first: FirstRound, harvest: HarvestResult | None) -> Between:
     trained = run(SftStage(1, [harvest] if harvest else [], first.cold_started), first.policy)
     num_steps = len(run.directory.metrics.of_stage(trained.stage))
@@ -108,6 +143,11 @@ def _keys(rl_lr: float, **sft: Any) -> Changes:
 
 GO_ON = "RL goes on"
 LEFT = {"later_cold_start_frac": 1.0, "later_cold_start_min_ratio": 0.2}
+TAUGHT = {"steps": 10, "prompts_per_step": 512, "samples_per_prompt": 1}
+LONGER = {
+    "later_cold_start_frac": 1.0,
+    "later_epochs": 0.51,
+}  # of 20,000 rows: as many steps as SFT on what RL left takes
 # Which settings an arm is about stand here, so that it stays what it is when a recipe's defaults move.
 ARMS: Mapping[str, Arm] = {
     GO_ON: Arm(_keys(1e-4)),
@@ -122,6 +162,11 @@ ARMS: Mapping[str, Arm] = {
         _keys(3e-4, start_from="base", later_epochs=None, later_lr=None, later_cold_start_frac=1.0),
         sft_on_harvest,
     ),
+    "distillation": Arm({**_keys(1e-4), "distillation": TAUGHT}, distillation),
+    "SFT on the harvest, distillation": Arm(
+        {**_keys(1e-4, later_cold_start_frac=0.01), "distillation": TAUGHT}, sft_then_distillation
+    ),
+    "a longer first SFT": Arm(_keys(3e-4, **LONGER), longer_first_sft),
 }
 
 
@@ -197,7 +242,7 @@ def _second_round(
     if between.policy is not first.policy:
         before_rl = run(EvaluateStage(1, after="sft", stream=STREAM), between.policy).pass_at_1
     rl = run.recipe.rl
-    of_a_step = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
+    of_a_step = rollouts_of_a_step(rl)
     steps = max(1, (num_rollouts - between.num_rollouts) // of_a_step)
     run.recipe = changed_recipe(run.recipe, {"rl": {"steps": steps}})
     trained = run(RlStage(1), between.policy)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
 
 from recipes.benchmarks.learning.arm import changed_recipe
-from recipes.benchmarks.learning.rounds import ARMS, GO_ON, RoundRecord, read_records, run_rounds
+from recipes.benchmarks.learning.rounds import ARMS, GO_ON, FirstRound, RoundRecord, read_records, run_rounds
 from recipes.benchmarks.learning.rounds_page import interval, page, pairs_with_go_on, plot, table
 from recipes.settings.recipe_file import load_recipe
+from rl.data.run_data import RunData
+from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
+from rl.run.stage_result import PolicyState
+from rl.runner import StageRunner
 from verifiers.errors import BadInput
 
 OTHER = "SFT on the harvest"
@@ -30,6 +35,50 @@ RECORDS = [
 def test_every_arm_is_a_valid_recipe() -> None:
     for name, arm in ARMS.items():
         assert changed_recipe(load_recipe("digits_cpu"), arm.changes), name
+
+
+class Recorder:
+    """Stands for a `StageRunner`: keeps the stages, each of which leaves a policy of its own."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.stages: list[tuple[str, PolicyState]] = []
+        self.directory = SimpleNamespace(metrics=SimpleNamespace(of_stage=lambda stage: [{}] * 7))
+
+    def __call__(self, stage: Any, policy: PolicyState) -> Any:
+        self.stages.append((type(stage).__name__, policy))
+        left = PolicyState(9, Path(f"left-{len(self.stages)}"), f"{len(self.stages):02d}")
+        return SimpleNamespace(
+            policy=left, stage=left.stage, rows=Path("rows"), num_rollouts=5000, num_rows={"harvest": 300}
+        )
+
+
+@pytest.mark.parametrize(
+    ("arm", "stages", "between"),
+    [
+        (GO_ON, [], (0, 0, 0)),
+        ("SFT on the harvest", [("HarvestStage", "rl"), ("SftStage", "rl")], (5000, 7, 300)),
+        ("distillation", [("DistillStage", "sft")], (5120, 40, 0)),
+        (
+            "SFT on the harvest, distillation",
+            [("HarvestStage", "rl"), ("SftStage", "rl"), ("DistillStage", "left-2")],
+            (10120, 47, 300),
+        ),
+        # The 32 x 512 rollouts of the first RL are still to be had.
+        ("a longer first SFT", [("SftStage", "sft")], (-16384, 7, 300)),
+    ],
+)
+def test_what_an_arm_does_before_its_rl(
+    arm: str, stages: list[tuple[str, str]], between: tuple[int, int, int]
+) -> None:
+    recipe = changed_recipe(load_recipe("digits_cpu"), ARMS[arm].changes)
+    base, sft, rl = (PolicyState(i, Path(name), name) for i, name in enumerate(("base", "sft", "rl")))
+    first = FirstRound(recipe, base, sft, rl, cast(RunData, None))
+    run = Recorder(recipe)
+    did = ARMS[arm].between(cast(StageRunner, run), first)
+    assert [(stage, policy.hub.name) for stage, policy in run.stages] == stages
+    assert (did.num_rollouts, did.num_steps, did.num_rows) == between
+    assert did.policy.hub.name == (f"left-{len(stages)}" if stages else "rl")
 
 
 def test_records_come_back(tmp_path: Path) -> None:
