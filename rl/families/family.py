@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sampler.image import ANY_MODEL, ImageLimits
-from verifiers.errors import BadInput
+from verifiers.errors import BadInput, near_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,8 +208,20 @@ def forbidden_token_ids(hub: Path, family: ModelFamily) -> tuple[int, ...]:
 
 
 def require_whole(hub: Path) -> None:
-    """By the headers of a checkpoint's weights. Raises: BadInput naming a file that is cut."""
+    """That a checkpoint is there, by its files and the headers of its weights. Raises: BadInput naming what is missing,
+    and a file that is cut."""
     from safetensors import SafetensorError, safe_open
+
+    if not hub.is_dir():
+        raise BadInput(
+            f"{hub}: there is no such directory{near_name(hub.name, [one.name for one in hub.parent.glob('*')])}; a "
+            "policy is a checkpoint on disk, in the hub's layout (config.json, *.safetensors, tokenizer)"
+        )
+    missing = [name for name in ("config.json", "*.safetensors") if not any(hub.glob(name))]
+    if missing:
+        policies = ", ".join(str(one) for one in sorted(hub.glob("**/policy"))[-3:])
+        hint = f": did you mean {policies}?" if policies else " of the hub's layout"
+        raise BadInput(f"{hub} is no checkpoint, it has no {' and no '.join(missing)}{hint}")
 
     for file in sorted(hub.glob("*.safetensors")):
         try:

@@ -20,7 +20,7 @@ from rl.data.run_data import (
     without,
 )
 from rl.data.token_limits import longest_prompt, require_positions
-from rl.families.family import forbidden_token_ids, load_family
+from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
 from rl.run.provenance import FileState
 from rl.run.stage_directory import StageDirectory
@@ -144,6 +144,8 @@ def base_policy(recipe: Recipe, directory: Path, data: RunData) -> PolicyState:
     if recipe.model.path is None:
         family, corpus = load_family(recipe.model.family), _corpus(recipe, data)
         family.build_tiny(hub, seed=recipe.seed, corpus=corpus, sizes=recipe.model.tiny)
+    else:
+        require_whole(hub)
     require_positions(recipe, hub)
     return PolicyState(0, hub, directory.name)
 

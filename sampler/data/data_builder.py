@@ -48,9 +48,16 @@ def build_data(builder: str, out_dir: Folder, *, seed: int, options: Mapping[str
     `seed` gives way to one among the options. Raises `BadInput` for a function that is not there, an option it does
     not have (with the near name) or whose value has another type than the function's annotation says.
     """
-    function = named_function("data.builder", builder)
-    arguments = _checked(function, {"seed": seed, **options}, builder)
+    function, arguments = builder_call(builder, seed=seed, options=options)
     return {name: Path(path) for name, path in function(out_dir, **arguments).items()}
+
+
+def builder_call(
+    builder: str, *, seed: int, options: Mapping[str, Any]
+) -> tuple[Callable[..., Mapping[str, Folder]], dict[str, Any]]:
+    """The builder and its checked keyword arguments, as `build_data` calls it. Raises: as `build_data`."""
+    function = named_function("data.builder", builder)
+    return function, _checked(function, {"seed": seed, **options}, builder)
 
 
 def named_function(key: str, path: str) -> Callable[..., Any]:

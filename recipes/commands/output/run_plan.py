@@ -13,6 +13,7 @@ from rl.algorithm.algorithm import algorithm_of
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.engines.placement import Placement
+from rl.families.family import require_whole
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
 from rl.preflight.environment import check_environment
@@ -23,6 +24,7 @@ from rl.program import program_of
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
 from rl.runner import PlannedStage, plan_of
+from sampler.data.data_builder import builder_call
 from sampler.rows.dataset_rows import SUFFIXES
 from verifiers.counted import counted
 from verifiers.errors import near_name
@@ -60,17 +62,36 @@ def _checks(recipe: Recipe, stages: Sequence[PlannedStage], run: RunDirectory) -
     """Of the files that the recipe names, and of what it says by itself."""
     files = {name: path for name, path in own_sets(recipe).items() if _is_local(path)}
     sets: dict[str, LoadedSet] = {}
+    if recipe.data.builder is not None:
+        yield Check("data builder", partial(_builder, recipe))
     yield from check_reading(recipe, files, sets, own=files)
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
     if any(stage.kind == "rl" for stage in stages):
         yield Check("responses are compared in groups", partial(_groups, recipe, sets))
     hub = None if recipe.model.path is None else Path(recipe.model.path)
-    yield from check_teachers(recipe, hub, stages, run)
-    yield from check_thoughts(recipe, sets, hub)
+    policy = Check("policy to start from", partial(_policy, hub))
+    yield policy
+    if policy.run().outcome == "ok":
+        yield from check_teachers(recipe, hub, stages, run)
+        yield from check_thoughts(recipe, sets, hub)
     yield Check("prompts and responses fit", partial(response_room, recipe))
     if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
         yield Check("comparisons fit the reward model", partial(comparison_room, recipe))
+
+
+def _builder(recipe: Recipe) -> Finding:
+    """The function is there and takes the recipe's options; it is not called."""
+    config = recipe.data
+    assert config.builder is not None
+    builder_call(config.builder, seed=recipe.seed, options=config.builder_options)
+    return Finding("ok", f"{config.builder}, called when the run starts")
+
+
+def _policy(hub: Path | None) -> Finding:
+    if hub is not None:
+        require_whole(hub)
+    return Finding("ok", "a tiny random one" if hub is None else str(hub))
 
 
 def _groups(recipe: Recipe, sets: Mapping[str, LoadedSet]) -> Finding:

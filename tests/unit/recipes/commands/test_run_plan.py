@@ -178,3 +178,30 @@ def test_stages_that_are_done_are_marked(recipe_of, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert next("done" in line for line in lines if "prepare data" in line)
     assert next("to do" in line for line in lines if "round 0 · RL" in line)
+
+
+@pytest.mark.parametrize(
+    ("there", "facts"),
+    [
+        (None, ["no such directory", "'polcy'"]),
+        ([], ["no checkpoint", "no config.json and no *.safetensors", "hub's layout"]),
+        (["stages/02-sft-r0/policy/config.json"], ["did you mean", "02-sft-r0/policy"]),
+        (["config.json"], ["no *.safetensors"]),
+    ],
+)
+def test_a_policy_that_is_not_there_is_told_as_such_and_its_tokenizer_not_asked(told, tmp_path, there, facts):
+    (tmp_path / "polcy").mkdir()
+    for name in there or ():
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text("{}")
+    (tmp_path / "run").mkdir(exist_ok=True)
+    lines = told([row(1)], f"model.path={'policy' if there is None else 'run'}")
+    line = line_of(lines, "policy to start from")
+    assert line.startswith("✗") and all(fact in line for fact in facts), line
+    assert not any("thoughts begin" in line for line in lines)
+
+
+def test_options_of_a_builder_are_checked_before_it_is_called(capsys):
+    assert not print_plan(load_recipe("digits_try", ["data.builder_options.num_train_promts=4"]))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "num_train_promts" in line]
+    assert "num_train_prompts" in line and line.startswith("✗ data builder")
