@@ -21,6 +21,7 @@ from verifiers.errors import BadInput
 SUFFIXES = (".jsonl", ".json", ".parquet", ".ndjson")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _HUB_NOTES = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
+CURATION_EVENTS = "curation.jsonl"  # what people decided about the prompts of a folder: no rows
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
 _BATCH_ROWS = 256
 _MAX_OBJECT_BYTES = (
@@ -86,7 +87,10 @@ def _files_in(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in files
-        if file.suffix in SUFFIXES and not file.name.startswith(".") and file.name not in _HUB_NOTES
+        if file.suffix in SUFFIXES
+        and not file.name.startswith(".")
+        and not file.name.endswith(CURATION_EVENTS)
+        and file.name not in _HUB_NOTES
     )
 
 

@@ -1,0 +1,280 @@
+"""What people decided about prompts: accepted, rejected, tagged, corrected. An append-only file that is never edited."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, get_args
+
+from sampler.atomic_file import write_atomically
+from sampler.data.prompt_messages import checked_text
+from sampler.data.reference import read_reference
+from sampler.rows.dataset_rows import CURATION_EVENTS
+from sampler.store.curation import Curation, JudgedBy
+from verifiers.errors import BadInput
+
+Action = Literal["accept", "reject", "tag", "untag", "correct", "undo"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+MAX_LINE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class CurationEvent:
+    """One decision of one person.
+
+    ``value`` is the tag, the new reference (any JSON) or the id of the event undone; ``previous`` the reference before.
+    A correction may also change who judges: ``verifier`` and ``previous_verifier`` are none where it does not. ``at``
+    is ISO 8601, UTC.
+    """
+
+    event_id: str
+    at: str
+    author: str
+    prompt_id: str
+    action: Action
+    value: Any = None
+    previous: Any = None
+    reason: str = ""
+    verifier: JudgedBy | None = None
+    previous_verifier: JudgedBy | None = None
+
+    def __post_init__(self) -> None:
+        """Raises: BadInput for what is no event, whoever wrote it."""
+        for name in ("event_id", "at", "author", "prompt_id", "reason"):
+            if not isinstance(getattr(self, name), str):
+                raise BadInput(f"{name} is text")
+            checked_text(getattr(self, name))
+        for name in ("event_id", "author", "prompt_id"):
+            if not getattr(self, name).strip():
+                raise BadInput(f"{name} is empty")
+        if self.action not in ACTIONS:
+            raise BadInput(f"{str(self.action)[:40]!r} is no action: choose of {', '.join(ACTIONS)}")
+        if self.action == "correct":
+            if read_reference(self.value) != self.value:
+                raise BadInput(
+                    "a corrected reference is text, or a list or a mapping of plain JSON, and not empty"
+                )
+        elif self.verifier is not None:
+            raise BadInput(f"a verifier goes with a correction, not with {self.action!r}")
+        elif self.action in ("accept", "reject"):
+            if self.value is not None:
+                raise BadInput(f"{self.action!r} takes no value")
+        elif not isinstance(self.value, str) or not self.value.strip():
+            raise BadInput(
+                f"{self.action!r} needs {'the event to undo' if self.action == 'undo' else 'a tag'}"
+            )
+        else:
+            checked_text(self.value)
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """The events at ``path``, one line each; a file that is not there has none.
+
+    A line is appended under a lock and is on disk when ``append`` returns. One that a crash cut short was never
+    promised: it is passed over, and gone with the next event. Other lines that are no event are errors."""
+
+    path: Path
+
+    @classmethod
+    def beside(cls, run_or_set: str | os.PathLike[str]) -> EventLog:
+        """Of a run directory (``RUN/curation.jsonl``) or of a prompt file (``F.curation.jsonl`` for ``F.parquet``)."""
+        path = Path(run_or_set)
+        return cls(path / CURATION_EVENTS if path.is_dir() else path.with_suffix(f".{CURATION_EVENTS}"))
+
+    def append(
+        self,
+        prompt_id: str,
+        action: Action,
+        value: Any = None,
+        *,
+        author: str,
+        reason: str = "",
+        previous: Any = None,
+        verifier: JudgedBy | None = None,
+        previous_verifier: JudgedBy | None = None,
+    ) -> CurationEvent:
+        """A corrected reference may be any that a data set may hold, numbers too.
+
+        Raises: BadInput for what is no event, and for an undo of what is not there, no longer in force, or in a damaged
+        file."""
+        if action == "correct":
+            value = read_reference(value)
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        event = CurationEvent(
+            secrets.token_hex(8), at, author, prompt_id, action, value, previous, reason, verifier, previous_verifier
+        )  # fmt: skip
+        line = _line(event)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as file, _locked(file):
+            if action == "undo":
+                file.seek(0)
+                self._require_undoable(list(self._read(file.read())), prompt_id, value)
+            self._end_last_line(file)
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        return event
+
+    def events(self) -> list[CurationEvent]:
+        """All of them, oldest first. Raises: BadInput naming the line that is none."""
+        try:
+            return list(self._read(self.path.read_bytes()))
+        except FileNotFoundError:
+            return []
+
+    def curated(self) -> dict[str, Curation]:
+        """By prompt id what its events come to. Raises: BadInput as ``events``."""
+        return curation_of(self.events())
+
+    def _read(self, content: bytes) -> Iterator[CurationEvent]:
+        seen = set()  # where two files were joined, an event may stand twice
+        lines = content.split(b"\n")
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                event = _event(line)
+            except BadInput as why:
+                if number == len(lines):
+                    return
+                raise BadInput(f"{self.path}, line {number}: {why}: mend or remove the line") from None
+            if event.event_id not in seen:
+                seen.add(event.event_id)
+                yield event
+
+    def _end_last_line(self, file: BinaryIO) -> None:
+        """An event without a line's end gets it; a piece of one goes."""
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - MAX_LINE_BYTES))
+        rest = file.read().rpartition(b"\n")[2]
+        if len(rest) == MAX_LINE_BYTES:
+            raise BadInput(
+                f"{self.path} is no file of events: its last line has more than {len(rest):,} bytes"
+            )
+        if rest:
+            try:
+                _event(rest)
+            except BadInput:
+                file.truncate(size - len(rest))
+            else:
+                file.write(b"\n")
+
+    def _require_undoable(self, events: Sequence[CurationEvent], prompt_id: str, event_id: str) -> None:
+        undone = next((event for event in events if event.event_id == event_id), None)
+        if undone is None or undone.prompt_id != prompt_id:
+            raise BadInput(f"{self.path} has no event {event_id[:40]!r} of prompt {prompt_id[:40]!r} to undo")
+        if undone not in in_force(events):
+            raise BadInput(f"event {event_id} is undone already: undo that undo to have it back")
+
+
+_FIELDS = {one.name for one in fields(CurationEvent)}
+_REQUIRED = ("event_id", "at", "author", "prompt_id", "action")
+
+
+def in_force(events: Sequence[CurationEvent]) -> list[CurationEvent]:
+    """The events that no undo took back, undos included; an undo that was itself undone takes nothing back."""
+    undone: set[str] = set()
+    kept = []
+    for event in reversed(events):
+        if event.event_id in undone:
+            continue
+        kept.append(event)
+        if event.action == "undo":
+            undone.add(event.value)
+    return kept[::-1]
+
+
+def curation_of(events: Sequence[CurationEvent]) -> dict[str, Curation]:
+    """What ``events``, oldest first, come to, by prompt id; also a prompt whose events are all undone is there."""
+    revisions: Counter[str] = Counter()
+    number = {}
+    for event in events:
+        if event.action == "correct":
+            revisions[event.prompt_id] += 1
+            number[event.event_id] = revisions[event.prompt_id]
+    found = {event.prompt_id: Curation() for event in events}
+    for event in in_force(events):
+        found[event.prompt_id] = _after(found[event.prompt_id], event, number.get(event.event_id, 0))
+    return found
+
+
+def write_events(path: Path, events: Sequence[CurationEvent]) -> Path:
+    """A file of these events, whole or not at all. Returns its path."""
+    write_atomically(path, b"".join(map(_line, events)).decode())
+    return path
+
+
+def _after(before: Curation, event: CurationEvent, revision: int) -> Curation:
+    def without(tags: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(tag for tag in tags if tag != event.value)
+
+    match event.action:
+        case "accept" | "reject":
+            return replace(before, accepted=event.action == "accept")
+        case "tag":
+            added = (*without(before.tags_added), event.value)
+            return replace(before, tags_added=added, tags_removed=without(before.tags_removed))
+        case "untag":
+            removed = (*without(before.tags_removed), event.value)
+            return replace(before, tags_added=without(before.tags_added), tags_removed=removed)
+        case "correct":
+            # A correction says all of it: one that names no verifier leaves the verifier of the one before.
+            verifier = event.verifier or before.verifier
+            return replace(before, reference=event.value, verifier=verifier, revision=revision)
+    return before
+
+
+def _line(event: CurationEvent) -> bytes:
+    """In ASCII, so that no text in it can break a line or a terminal. Raises: BadInput where it is too long."""
+    values = {name: value for name, value in asdict(event).items() if value is not None}
+    try:
+        line = json.dumps(values, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as why:
+        raise BadInput(f"an event is plain JSON: {why}") from None
+    if len(line) > MAX_LINE_BYTES:
+        raise BadInput(f"an event has at most {MAX_LINE_BYTES:,} bytes, got {len(line):,}")
+    return line
+
+
+def _event(line: bytes) -> CurationEvent:
+    """Raises: BadInput for a line that is no event."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BadInput("not valid JSON") from None
+    if not isinstance(values, dict):
+        raise BadInput("an event is a JSON object")
+    if missing := [name for name in _REQUIRED if name not in values]:
+        raise BadInput(f"it has no {missing[0]!r}")
+    # What a later Hone adds is passed over.
+    known = {name: value for name, value in values.items() if name in _FIELDS}
+    for name in ("verifier", "previous_verifier"):
+        if known.get(name) is not None:
+            known[name] = _judged_by(known[name])
+    return CurationEvent(**known)
+
+
+def _judged_by(value: Any) -> JudgedBy:
+    match value:
+        case {"name": str(name), "options": dict(options)} if name:
+            return JudgedBy(name, options)
+    raise BadInput("a verifier has a name and options")
+
+
+@contextmanager
+def _locked(file: BinaryIO) -> Iterator[None]:
+    """Waits for other processes that append."""
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,208 @@
+"""Events written, read back and folded; crashes, several writers, and hostile text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sampler.prompt import Prompt
+from sampler.rows.dataset_rows import dataset_files
+from sampler.store.curation import Curation, JudgedBy
+from sampler.store.curation_events import MAX_LINE_BYTES, EventLog
+from verifiers.errors import BadInput
+
+Append = Callable[..., str]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> EventLog:
+    return EventLog(tmp_path / "curation.jsonl")
+
+
+@pytest.fixture
+def append(log: EventLog) -> Append:
+    """Appends for prompt `a`, and gives the event's id."""
+    return lambda action, value=None, **more: log.append("a", action, value, author="me", **more).event_id
+
+
+def test_what_events_come_to(log: EventLog, append: Append) -> None:
+    append("reject", reason="ambiguous")
+    append("accept")
+    for action, tag in (("tag", "x"), ("tag", "y"), ("untag", "x"), ("untag", "sum"), ("tag", "y")):
+        append(action, tag)
+    append("correct", "12", previous="11")
+    log.append("b", "correct", [3, {"unit": "cm"}], author="you")
+    assert log.curated() == {
+        "a": Curation(True, ("y",), ("x", "sum"), "12", None, 1),
+        "b": Curation(reference=[3, {"unit": "cm"}], revision=1),
+    }
+    first = log.events()[0]
+    assert (first.author, first.prompt_id, first.action, first.reason) == ("me", "a", "reject", "ambiguous")
+    assert log.events()[-2].previous == "11"
+
+
+def test_a_number_becomes_the_text_that_a_set_holds(log: EventLog, append: Append) -> None:
+    append("correct", 3.0)
+    assert log.curated()["a"].reference == "3"
+
+
+def test_undo_of_an_undo(log: EventLog, append: Append) -> None:
+    append("correct", "1")
+    second = append("correct", "2", verifier=JudgedBy("text_match", {"ignore_case": True}))
+    assert log.curated()["a"].verifier == JudgedBy("text_match", {"ignore_case": True})
+    undo = append("undo", second)
+    assert log.curated()["a"] == Curation(reference="1", revision=1)
+    append("undo", undo)
+    assert (log.curated()["a"].reference, log.curated()["a"].revision) == ("2", 2)
+    append("undo", second)
+    append("correct", "4")
+    assert (log.curated()["a"].reference, log.curated()["a"].revision) == ("4", 3)
+
+
+def test_undo_refuses_what_is_not_in_force(log: EventLog, append: Append) -> None:
+    rejected = append("reject")
+    append("undo", rejected)
+    assert log.curated() == {"a": Curation()}
+    with pytest.raises(BadInput, match="undone already"):
+        append("undo", rejected)
+    with pytest.raises(BadInput, match="no event 'nothing'"):
+        append("undo", "nothing")
+    other = log.append("b", "reject", author="me").event_id
+    with pytest.raises(BadInput, match="of prompt 'a'"):
+        append("undo", other)
+    assert len(log.events()) == 3
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_torn_last_line_is_passed_over_and_never_joined(log: EventLog, append: Append, cut: int) -> None:
+    append("tag", "kept")
+    whole = log.path.read_bytes()
+    append("tag", "torn")
+    log.path.write_bytes(log.path.read_bytes()[: len(whole) + cut])
+    assert [event.value for event in log.events()] == ["kept"]
+    append("tag", "next")
+    assert [event.value for event in log.events()] == ["kept", "next"]
+
+
+def test_a_last_line_that_lacks_only_its_end_counts(log: EventLog, append: Append) -> None:
+    append("tag", "first")
+    log.path.write_bytes(log.path.read_bytes().removesuffix(b"\n"))
+    append("tag", "second")
+    assert [event.value for event in log.events()] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("7", "JSON object"),
+        ("{}", "no 'event_id'"),
+        ({"action": "delete"}, "'delete' is no action"),
+        ({"action": ["tag"]}, "is no action"),
+        ({"action": "tag"}, "needs a tag"),
+        ({"action": "tag", "value": {"a": 1}}, "needs a tag"),
+        ({"action": "tag", "value": "\ud800"}, "surrogate"),
+        ({"action": "accept", "prompt_id": 3}, "prompt_id is text"),
+        ({"action": "accept", "author": " "}, "author is empty"),
+        ({"action": "correct", "value": " "}, "corrected reference"),
+        ({"action": "correct", "value": "1", "verifier": "math"}, "name and options"),
+        ({"action": "reject", "verifier": {"name": "math", "options": {}}}, "with a correction"),
+    ],
+)
+def test_a_damaged_line_is_named(log: EventLog, append: Append, line: Any, why: str) -> None:
+    event = {"event_id": "e", "at": "2026-11-29", "author": "me", "prompt_id": "a"}
+    append("accept")
+    with log.path.open("a") as file:
+        file.write((line if isinstance(line, str) else json.dumps(event | line)) + "\n")
+    append("reject")
+    with pytest.raises(BadInput, match=f"curation.jsonl, line 2: .*{why}"):
+        log.events()
+
+
+def test_a_column_of_a_later_hone_is_passed_over(log: EventLog, append: Append) -> None:
+    append("accept")
+    log.path.write_text(json.dumps(json.loads(log.path.read_text()) | {"mood": "good"}) + "\n")
+    assert log.curated()["a"].accepted
+
+
+def _append_many(path: Path, author: str) -> None:
+    for index in range(60):
+        EventLog(path).append("a", "tag", f"{author} {index}", author=author, reason="x" * 5000)
+
+
+def test_two_processes_append_at_once(log: EventLog) -> None:
+    writers = [
+        get_context("fork").Process(target=_append_many, args=(log.path, name)) for name in ("me", "you")
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    tags = [event.value for event in log.events()]
+    for name in ("me", "you"):
+        assert [tag for tag in tags if tag.startswith(name)] == [f"{name} {index}" for index in range(60)]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>", "\x1b[31mred\x1b[0m", "'; DROP TABLE prompts; --", "../../etc/passwd",
+    "line\nbreak\r\x85\u2028", "\u202ereversed", '"quote\\', "\x00", "[bold]markup[/bold]", "{}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_in_every_field(log: EventLog, text: str) -> None:
+    event = log.append(text, "tag", f"{text}!", author=f"a{text}", reason=text)
+    log.append(text, "correct", {text: [f"{text}!"]}, author="me", previous=text)
+    assert log.events()[0] == event
+    assert log.curated()[text] == Curation(None, (f"{text}!",), (), {text: [f"{text}!"]}, None, 1)
+    written = log.path.read_bytes()
+    assert written.count(b"\n") == 2
+    assert all(byte == 10 or 32 <= byte < 127 for byte in written)
+
+
+@pytest.mark.parametrize("field", ["prompt_id", "author", "reason", "value"])
+def test_half_a_surrogate_pair_is_refused(log: EventLog, field: str) -> None:
+    given = {"prompt_id": "a", "author": "me", "reason": "", "value": "t"} | {field: "\ud800"}
+    with pytest.raises(BadInput, match="surrogate"):
+        log.append(given.pop("prompt_id"), "tag", **given)  # type: ignore[arg-type]
+    assert not log.events()
+
+
+def test_an_event_too_long_is_refused(log: EventLog, append: Append) -> None:
+    with pytest.raises(BadInput, match="at most"):
+        append("tag", "x" * MAX_LINE_BYTES)
+
+
+def test_where_events_lie(tmp_path: Path) -> None:
+    run, file = tmp_path / "run", tmp_path / "train.v2.parquet"
+    run.mkdir()
+    assert EventLog.beside(run).path == run / "curation.jsonl"
+    assert EventLog.beside(file).path == tmp_path / "train.v2.curation.jsonl"
+
+
+def test_events_are_no_rows_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("{}\n")
+    for log in (EventLog.beside(tmp_path), EventLog.beside(tmp_path / "a.jsonl")):
+        log.append("a", "accept", author="me")
+    assert dataset_files(tmp_path) == [tmp_path / "a.jsonl"]
+
+
+def test_a_corrected_prompt_is_the_same_prompt() -> None:
+    prompt = Prompt.build(
+        messages=[{"role": "user", "content": [{"type": "text", "text": "1 + 1?"}]}],
+        verifier="math", reference="3", tags=("sum", "easy"),
+    )  # fmt: skip
+    curation = Curation(
+        True, ("checked", "easy"), ("sum",), "2", JudgedBy("text_match", {"ignore_case": True}), 1
+    )
+    curated = curation.applied(prompt)
+    assert (curated.prompt_id, curated.messages) == (prompt.prompt_id, prompt.messages)
+    assert (curated.tags, curated.reference) == (("easy", "checked"), "2")
+    assert (curated.verifier, curated.verifier_options) == ("text_match", {"ignore_case": True})
+    assert Curation().applied(prompt) == prompt
