@@ -19,8 +19,8 @@ class JudgedBy:
 
 @dataclass(frozen=True)
 class Curation:
-    """``accepted`` is none where nobody decided. ``reference`` and ``verifier`` are none where they stay what the prompt
-    set says. ``revision`` is 0 for these, else which of the prompt's corrections is in force, from 1."""
+    """``accepted`` is none where nobody decided. ``reference`` and ``verifier`` are none where they stay what the set
+    says. ``revision`` is 0 for these, else which of the prompt's corrections is in force, from 1."""
 
     accepted: bool | None = None
     tags_added: tuple[str, ...] = ()

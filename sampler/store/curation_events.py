@@ -1,4 +1,4 @@
-"""What people decided about prompts: accepted, rejected, tagged, corrected. An append-only file that is never edited."""
+"""What people decided about prompts: accepted, rejected, tagged, corrected. An append-only file, never edited."""
 
 from __future__ import annotations
 
