@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from rl.data.run_data import RunData
+from rl.data.run_data import RunData, image_limits
 from rl.engines.engines import EngineName, Engines
 from rl.experience.judge import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
@@ -233,7 +233,9 @@ class StageRunner(Runner):
         """What the stages after it find: data and a base policy, a reward model."""
         if isinstance(result, PrepareResult):
             run_path = self.directory.path
-            self.begin(data or (lambda: prepared_data(result, run_path)), result.policy)
+            self.begin(
+                data or (lambda: prepared_data(result, run_path, image_limits(self.recipe))), result.policy
+            )
         elif isinstance(result, RewardModelResult) and result.model is not None:
             self._reward_model = result.model
             if self._engines is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from sampler.frame_schedule import FilmSampling
 from verifiers.errors import BadInput
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # and never those that start another program (EPS)
@@ -51,10 +52,12 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # of untrusted bytes: what m
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What a model's processor takes, of a picture and of a video's frames."""
+    """What a model's processor takes, of a picture and of a video's frames; and where it is not to choose these itself,
+    who does."""
 
     max_pixels: int = 64_000_000  # 8000 x 8000; a small file that claims more is a decompression bomb
     max_aspect: float = 200.0  # the longer side by the shorter
+    films: FilmSampling | None = None
 
     def check_aspect(self, width: float, height: float) -> None:
         """Raises `BadInput` for what is thinner."""

@@ -13,6 +13,8 @@ from verifiers.errors import BadInput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from sampler.frame_schedule import FrameSchedule
+
 VisionKind = Literal["image", "video"]
 VISION_KINDS: tuple[VisionKind, ...] = ("image", "video")
 
@@ -43,7 +45,8 @@ class VisionInput:
 
     `content_hash` is the SHA-256 of the encoded file (PNG, JPEG, ...; MP4, WebM, ...) in hexadecimal. `source` is where
     any process of the run can read the file again, or its bytes where it lies in memory only. `size` is the width and
-    height of a picture in pixels, as it is shown, where it has been looked at.
+    height of a picture in pixels, as it is shown, where it has been looked at. `schedule` chooses a video's frames;
+    without one the model's own processor does.
 
     >>> VisionInput.of("image", b"...").read()
     b'...'
@@ -53,6 +56,7 @@ class VisionInput:
     content_hash: str
     source: MediaSource | bytes = field(compare=False, repr=False)
     size: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+    schedule: FrameSchedule | None = None
 
     @classmethod
     def of(
@@ -67,7 +71,12 @@ class VisionInput:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A third of the time that a dataclass with slots takes: sets are packed and sent by the million."""
-        return VisionInput, (self.kind, self.content_hash, self.source, self.size)
+        return VisionInput, (self.kind, self.content_hash, self.source, self.size, self.schedule)
+
+    @property
+    def shown_hash(self) -> str:
+        """Of what a model is shown: the content, and of a video the frames that are chosen."""
+        return self.content_hash if self.schedule is None else f"{self.content_hash} {self.schedule}"
 
     def read(self) -> bytes:
         """The encoded file. Raises `BadInput`, naming the source, where it is gone or no longer what it was."""

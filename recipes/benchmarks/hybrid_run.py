@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.settings.recipe_file import load_recipe
-from rl.data.run_data import RunData, load
+from rl.data.run_data import RunData, image_limits, load
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
@@ -44,4 +44,4 @@ class HybridRun:
         trained = ["judging.reward_model.training=null", f"judging.reward_model.path={model}"]
         recipe = load_recipe(path / "recipe.yaml", [*trained, "model.path=null", *overrides])
         policy = PolicyState(0, cold_start.policy.hub, "sft")
-        return cls(path, recipe, policy, load(prepared.paths, path))
+        return cls(path, recipe, policy, load(prepared.paths, path, image_limits(recipe)))

@@ -85,7 +85,7 @@ def rl_workload(run: Path, policy: Path, overrides: Sequence[str]) -> Iterator[t
         scratch_with_logs("hone-bench-") as scratch,
         command_log(scratch / "logs" / "driver.log") as terminal,
     ):
-        from rl.data.run_data import load
+        from rl.data.run_data import image_limits, load
         from rl.engines.engines import Engines
         from rl.run.progress import StageProgress
         from rl.stages.stage import StageContext
@@ -96,7 +96,10 @@ def rl_workload(run: Path, policy: Path, overrides: Sequence[str]) -> Iterator[t
         if prepared is None:
             raise BadInput(f"{run} has no prepared data: give the directory of a run that has trained")
         recipe = load_recipe(run / "recipe.yaml", overrides)
-        data, state = load(prepared.paths, run), PolicyState(0, policy.absolute(), "benchmark")
+        data, state = (
+            load(prepared.paths, run, image_limits(recipe)),
+            PolicyState(0, policy.absolute(), "benchmark"),
+        )
         here.open("name: benchmark\n")
         try:
             with Engines(recipe, state, here.logs, probe=data.heldout) as engines:

@@ -170,15 +170,16 @@ def _win_lines(general: dict[str, Any]) -> list[str]:
 
 def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: Path) -> Sequence[Prompt]:
     """Prompts given by hand, else those of the run, else what the recipe would make."""
-    from rl.data.run_data import build_data, load
+    from rl.data.run_data import build_data, image_limits, load
     from rl.run.run_record import results_of
     from rl.run.stage_result import PrepareResult
     from sampler.data.prompt_dataset import load_prompts
 
+    limits = image_limits(settings)
     if prompt_set is not None:
-        return load_prompts(prompt_set)
+        return load_prompts(prompt_set, limits=limits)
     prepared = next((one for one in results_of(run_path) if isinstance(one, PrepareResult)), None)
     paths, folder = (
         (build_data(settings, scratch), scratch) if prepared is None else (prepared.paths, run_path)
     )
-    return load(paths, folder).heldout
+    return load(paths, folder, limits).heldout

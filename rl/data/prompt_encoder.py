@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from sampler.chat_text import chat_text
-from sampler.data.video import clip_for, processed_clip
+from sampler.data.video import clip_of, processed_clip
 from sampler.prompt import Prompt
-from sampler.vision_input import VISION_KINDS
+from sampler.vision_input import VISION_KINDS, VisionInput
 from verifiers.errors import BadInput
 
 BYTES_OF_A_BYTE = 11  # at most, after any normalisation of Unicode (unicode.org/faq/normalization)
@@ -86,10 +86,17 @@ class PromptEncoder:
         """Each as the processor writes it: for Qwen3-VL a frame is its time in words and its run of placeholders."""
         written = []
         for video in prompt.videos:
-            clip = clip_for(video.read(), self.processor.video_processor)
+            clip = clip_of(video, self.processor.video_processor)
             features = processed_clip(clip, self.processor.video_processor)
             written.append(self.processor.replace_video_token(features, 0))
         return written
+
+    def film_grid(self, video: VisionInput) -> tuple[int, int]:
+        """How many pictures of a video the model tells apart, and the tokens of each."""
+        processor = self.processor.video_processor
+        features = processed_clip(clip_of(video, processor), processor)
+        pictures, rows, columns = map(int, features["video_grid_thw"][0])
+        return pictures, rows * columns // processor.merge_size**2
 
     def response(self, text: str) -> np.ndarray:
         """[response tokens] int32, the end-of-turn token last, as the sampler would have drawn it; a text that ends in

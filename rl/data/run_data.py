@@ -12,6 +12,7 @@ from typing import Any
 from reward_models.preferences.preference import PreferenceList, load_preferences
 from rl.data.preference_pairs import preference_paths, training_of, trains_reward_model
 from rl.data.prompt_encoder import PromptEncoder
+from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
 from sampler.data.data_builder import build_data as call_builder
 from sampler.data.packed_rows import PackedRows, in_processes
@@ -71,6 +72,14 @@ def read_set(name: str, path: str, limits: ImageLimits = ANY_MODEL) -> LoadedSet
             rows.rows, {}, rows.unread_columns, rows.num_not_decoded, rows.locations, rows.remarks
         )
     return LoadedSet(load_preferences(path, limits=limits, max_decoded=MAX_DECODED))
+
+
+def image_limits(recipe: Recipe) -> ImageLimits:
+    """Of the recipe's model, with the recipe's choice of a film's frames."""
+    video = recipe.data.video
+    return replace(
+        load_family(recipe.model.family).image_limits, films=None if video is None else video.sampling
+    )
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from rl.data.preference_pairs import trains_reward_model
-from rl.data.run_data import NOUNS, LoadedSet, RunData, leaks, read_set
-from rl.families.family import load_family
+from rl.data.run_data import NOUNS, LoadedSet, RunData, image_limits, leaks, read_set
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.recipe.recipe import Recipe
@@ -24,7 +23,7 @@ def check_reading(
 ) -> Iterator[Check]:
     """A check a set; what can be read is put into ``sets``. Rows are named by file and line in the sets that are the
     user's ``own``: nobody opens what a builder made."""
-    limits = load_family(recipe.model.family).image_limits
+    limits = image_limits(recipe)
     for name in (name for name in NOUNS if name in paths):
         yield Check(f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, limits))
 

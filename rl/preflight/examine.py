@@ -21,7 +21,7 @@ from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.engines import check_engines
 from rl.preflight.environment import check_environment
 from rl.preflight.judging import check_trained, reward_model_is_there
-from rl.preflight.pictures import pictures_in_prompts
+from rl.preflight.pictures import films_shown, pictures_in_prompts
 from rl.preflight.rubric import asked_of
 from rl.preflight.teachers import check_teachers, check_teaching
 from rl.preflight.thought import check_thoughts
@@ -38,6 +38,7 @@ from verifiers.counted import counted
 from verifiers.files.dataset_check import ReferenceCheck
 
 SAMPLE = 200  # prompts looked at by the checks that tokenise
+FILMS = 20  # whose frames are counted
 
 
 def examine(
@@ -106,6 +107,8 @@ def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Pat
     yield Check("references judge themselves right", partial(_references, data))
     yield Check("prompts fit", partial(_lengths, recipe, encoder, data))
     yield Check("pictures are in the prompt", partial(pictures_in_prompts, encoder, data, prompts[:SAMPLE]))
+    if filmed := [one for one in prompts if one.videos][:FILMS]:
+        yield Check("films", partial(films_shown, encoder, filmed))
     yield Check("supervised responses fit", partial(_responses, recipe, encoder, data))
     if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
         model = reward_model_path(recipe.judging, run_path)

@@ -7,9 +7,33 @@ from collections.abc import Sequence
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
 from rl.preflight.check import Finding
+from sampler.data.video import film_tokens
 from sampler.prompt import Prompt
 from verifiers.counted import counted
 from verifiers.errors import BadInput
+
+
+def films_shown(encoder: PromptEncoder, prompts: Sequence[Prompt]) -> Finding:
+    """How many pictures of each film the policy is shown and at how many tokens, whoever chooses them."""
+    shown = [encoder.film_grid(video) for prompt in prompts for video in prompt.videos]
+    pictures, tokens = ([one[index] for one in shown] for index in (0, 1))
+    largest = max(count * each for count, each in shown)
+    limit = film_tokens(encoder.processor.video_processor)
+    summary = (
+        f"{counted(len(shown), 'film')} shown as {_range(pictures)} pictures of {_range(tokens)} tokens, "
+        f"{largest:,} at most in all"
+    )
+    wanted = max(
+        (one.schedule.max_tokens for each in prompts for one in each.videos if one.schedule), default=0
+    )
+    if wanted > limit:
+        summary += f"; the model's processor takes {limit:,} of data.video.max_tokens={wanted:,}"
+    return Finding("ok", summary)
+
+
+def _range(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def pictures_in_prompts(encoder: PromptEncoder, data: RunData, prompts: Sequence[Prompt]) -> Finding:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rl.recipe.section import Section
+from sampler.frame_schedule import MAX_TOKENS, TIERS, FilmSampling
 
 
 class BuiltDataConfig(Section):
@@ -18,6 +19,33 @@ class BuiltDataConfig(Section):
     builder_options: dict[str, Any] = Field(
         default_factory=dict, description="what the builder is called with"
     )
+
+
+class VideoConfig(Section):
+    """Which frames of a film are shown: Seed1.5-VL's dynamic frame-resolution sampling (arXiv 2505.07062, 2.2)."""
+
+    fps: float = Field(1.0, gt=0, le=60, description="pictures a second of a film that the model is shown")
+    fps_by_type: dict[str, float] = Field(
+        default_factory=dict,
+        description="the same by question type: the paper has 2 for details in time and 5 for counting and motion",
+    )
+    tiers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        TIERS, min_length=1, description="tokens a picture: the highest at which all of a film's pictures fit"
+    )
+    max_tokens: int = Field(
+        MAX_TOKENS, ge=1, description="of a film; beyond, fewer pictures of the lowest tier, evenly spaced"
+    )
+
+    @field_validator("fps_by_type")
+    @classmethod
+    def _positive(cls, fps_by_type: dict[str, float]) -> dict[str, float]:
+        if wrong := [name for name, fps in fps_by_type.items() if not 0 < fps <= 60]:
+            raise ValueError(f"{wrong[0]}: pictures a second are above 0 and at most 60")
+        return fps_by_type
+
+    @property
+    def sampling(self) -> FilmSampling:
+        return FilmSampling(self.fps, self.fps_by_type, self.tiers, self.max_tokens)
 
 
 class DataConfig(BuiltDataConfig):
@@ -33,6 +61,9 @@ class DataConfig(BuiltDataConfig):
         None, description="supervised rows of the first SFT; none: the builder's, if it makes any"
     )
     max_prompt_tokens: int = Field(8192, ge=1, description="longer prompts are counted and dropped")
+    video: VideoConfig | None = Field(
+        None, description="which frames of a film are shown; none: as the model's own processor chooses"
+    )
 
     @property
     def has_cold_start(self) -> bool:

@@ -13,6 +13,7 @@ from rl.data.run_data import (
     PART_SIZE,
     RunData,
     build_data,
+    image_limits,
     load,
     long_prompts,
     own_sets,
@@ -26,6 +27,7 @@ from rl.run.provenance import FileState
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, PrepareResult
 from rl.stages.stage import Stage, StageContext
+from sampler.image import ANY_MODEL, ImageLimits
 from sampler.rows.dataset_rows import dataset_files
 from verifiers.counted import counted
 from verifiers.errors import BadInput
@@ -72,11 +74,12 @@ class PrepareStage(Stage[PrepareResult]):
         self._sources = recipe.data.model_dump(mode="json")
         family = load_family(recipe.model.family)
         if recipe.model.path is not None:
+            require_whole(Path(recipe.model.path))
             forbidden_token_ids(Path(recipe.model.path), family)
         with context.watch("build"):
             paths = build_data(recipe, directory.path)
         with context.watch("load"):
-            data = load(paths, run_path, family.image_limits)
+            data = load(paths, run_path, image_limits(recipe))
             refuse_leaks(data)
         for remark in data.remarks:
             context.progress.note(f"! {remark}")
@@ -121,12 +124,12 @@ class PrepareStage(Stage[PrepareResult]):
         )
 
 
-def prepared_data(result: PrepareResult, run_path: Path) -> RunData:
+def prepared_data(result: PrepareResult, run_path: Path, limits: ImageLimits = ANY_MODEL) -> RunData:
     """Read again what an earlier process prepared. Raises: BadInput where it is no longer what it was."""
     for name, state in result.files.items():
         if not state.is_of(Path(name)):
             raise _changed(name, run_path)
-    data = load(result.paths, run_path)
+    data = load(result.paths, run_path, limits)
     if result.prompts_hash not in ("", data.prompts_hash):
         raise _changed("a prompt set (a picture, a video or a file in its folder)", run_path)
     return without(data, result.too_long.get("prompt_ids", ()))

@@ -12,7 +12,7 @@ import torch
 from rl.data.batch import Batch, offsets
 from rl.families.family import ModelFamily, VisionTensors
 from rl.trainer.policy_model import MicroBatch
-from sampler.data.video import clip_for
+from sampler.data.video import clip_of
 from sampler.vision_input import VisionInput
 
 
@@ -147,7 +147,7 @@ class VisionCache:
         return self._family.images(self._processor, decoded) if decoded else []
 
     def _video(self, video: VisionInput) -> VisionTensors:
-        return self._family.video(self._processor, clip_for(video.read(), self._processor.video_processor))
+        return self._family.video(self._processor, clip_of(video, self._processor.video_processor))
 
     def _keep(self, key: str, vision: VisionTensors) -> None:
         self._held[key] = vision

@@ -39,7 +39,10 @@ def unpacked(row: bytes) -> Any:
 def _plain(prompt: Prompt) -> tuple[Any, ...]:
     values = vars(prompt)
     shown = [
-        tuple((one.kind, one.content_hash, _plain_source(one.source), one.size) for one in values[column])
+        tuple(
+            (one.kind, one.content_hash, _plain_source(one.source), one.size, one.schedule)
+            for one in values[column]
+        )
         for column in ("images", "videos")
     ]
     return (*shown, *(values[name] for name in _VALUES))
@@ -59,7 +62,7 @@ def _prompt(plain: tuple[Any, ...]) -> Prompt:
 
 
 def _shown(plain: tuple[Any, ...]) -> tuple[VisionInput, ...]:
-    return tuple(VisionInput(kind, content, _source(source), size) for kind, content, source, size in plain)
+    return tuple(VisionInput(kind, content, _source(source), *rest) for kind, content, source, *rest in plain)
 
 
 def _source(plain: Any) -> Any:

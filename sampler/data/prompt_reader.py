@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sampler.data.media_bytes import encoded_bytes, media_items, media_source, refuse_name
@@ -118,6 +119,10 @@ class PromptReader:
         kind = self._kind(row)
         verifier, options = self._verifier(row, kind)
         reference = self._reference(row, kind, verifier, options)
+        tags = self._tags(row)
+        if videos and self._limits.films is not None:
+            schedule = self._limits.films.schedule(tags[0] if tags else kind)
+            videos = [replace(video, schedule=schedule) for video in videos]
         return Prompt.build(
             prompt_id=self._id(row),
             messages=messages,
@@ -128,7 +133,7 @@ class PromptReader:
             verifier_options=options,
             reference=reference,
             source=self._default_source if self._value(row, "source") is None else self._text(row, "source"),
-            tags=self._tags(row),
+            tags=tags,
         )
 
     def _vision_inputs(self, row: DatasetRow, column: str, kind: VisionKind) -> list[VisionInput]:

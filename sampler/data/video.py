@@ -1,7 +1,7 @@
 """Whether a video's encoded bytes decode, and a model's frames of it.
 
-Which frames these are is the rule of the model's own video processor (Qwen3-VL: two a second, at least 4, at most 768),
-so that whoever samples, trains on or scores a prompt sees the same ones.
+Which frames these are says the film's schedule, or without one the rule of the model's own video processor (Qwen3-VL:
+two a second, at least 4, at most 768), so that whoever samples, trains on or scores a prompt sees the same ones.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from sampler.frame_schedule import FramePlan, FrameSchedule, fitted_size
 from sampler.image import ANY_MODEL, ImageLimits
-from sampler.vision_input import media_type
+from sampler.vision_input import VisionInput, media_type
 from verifiers.errors import BadInput
 
 MAX_PIXELS = 16_000_000  # of a frame: 4K has 8.3 million
@@ -54,6 +55,7 @@ class VideoClip:
 
 
 FrameRule = Callable[[int, float], Sequence[int]]  # (number of frames, frames a second) -> places
+FrameSize = Callable[[int, int], tuple[int, int]]  # (width, height) as filmed -> as shown
 
 
 def check_video(encoded: bytes, limits: ImageLimits = ANY_MODEL, *, decode: bool = True) -> None:
@@ -65,12 +67,20 @@ def check_video(encoded: bytes, limits: ImageLimits = ANY_MODEL, *, decode: bool
         decode_video(encoded, lambda num_frames, fps: (0, num_frames - 1))
 
 
-def clip_for(encoded: bytes, video_processor: Any) -> VideoClip:
-    """The frames that a model's video processor (transformers') chooses. Raises `BadInput` where it has none."""
+def clip_of(video: VisionInput, video_processor: Any) -> VideoClip:
+    """The frames of a video that a model is shown. Raises `BadInput` where it takes none, and for a broken video."""
+    return clip_for(video.read(), video_processor, video.schedule)
+
+
+def clip_for(encoded: bytes, video_processor: Any, schedule: FrameSchedule | None = None) -> VideoClip:
+    """The frames that a schedule chooses, or without one a model's video processor (transformers'). Raises `BadInput`
+    where the model has none."""
     from transformers.video_utils import VideoMetadata
 
     if video_processor is None:
         raise BadInput("the model's processor takes no videos")
+    if schedule is not None:
+        return _scheduled(encoded, video_processor, schedule)
 
     def chosen(num_frames: int, fps: float) -> Sequence[int]:
         if not video_processor.do_sample_frames:
@@ -86,6 +96,28 @@ def clip_for(encoded: bytes, video_processor: Any) -> VideoClip:
     return decode_video(encoded, chosen)
 
 
+def _scheduled(encoded: bytes, video_processor: Any, schedule: FrameSchedule) -> VideoClip:
+    """Frames of a size that the processor leaves as it is."""
+    unit = video_processor.patch_size * video_processor.merge_size
+    merged = video_processor.temporal_patch_size
+    limit = film_tokens(video_processor)
+    plan = FramePlan((), 0)
+
+    def chosen(num_frames: int, fps: float) -> Sequence[int]:
+        nonlocal plan
+        plan = schedule.plan(num_frames, fps, merged=merged, limit=limit)
+        return plan.indices
+
+    return decode_video(encoded, chosen, lambda *size: fitted_size(*size, tokens=plan.tokens, unit=unit))
+
+
+def film_tokens(video_processor: Any) -> int:
+    """So many tokens a video may take in all by the model's own processor, which shrinks longer ones."""
+    unit = video_processor.patch_size * video_processor.merge_size
+    pixels: int = video_processor.size["longest_edge"]
+    return pixels // (unit * unit * int(video_processor.temporal_patch_size))
+
+
 def processed_clip(clip: VideoClip, video_processor: Any) -> Any:
     """Transformers' features of one video: pixel_values_videos [patches, features], video_grid_thw [1, 3], and the
     metadata from which a processor makes the text around its frames."""
@@ -98,9 +130,9 @@ def processed_clip(clip: VideoClip, video_processor: Any) -> Any:
     )
 
 
-def decode_video(encoded: bytes, rule: FrameRule) -> VideoClip:
-    """The frames that ``rule`` chooses. Where a file holds fewer frames than it claims, it is asked again with the
-    number there are. Raises `BadInput` for what does not decode."""
+def decode_video(encoded: bytes, rule: FrameRule, size: FrameSize | None = None) -> VideoClip:
+    """The frames that ``rule`` chooses, shrunk to the ``size`` that is asked for next. Where a file holds fewer frames
+    than it claims, ``rule`` is asked again with the number there are. Raises `BadInput` for what does not decode."""
     capture, num_frames, fps = _open(encoded)
     if not num_frames:  # some containers do not say
         num_frames = _frames(capture, (MAX_FRAMES,))[1]
@@ -109,7 +141,7 @@ def decode_video(encoded: bytes, rule: FrameRule) -> VideoClip:
         if not num_frames:
             break
         indices = sorted({min(max(int(index), 0), num_frames - 1) for index in rule(num_frames, fps)})
-        frames, seen = _frames(capture, indices)
+        frames, seen = _frames(capture, indices, size)
         if len(frames) == len(indices):
             return VideoClip(np.stack(frames), tuple(indices), num_frames, fps)
         num_frames = seen
@@ -117,7 +149,9 @@ def decode_video(encoded: bytes, rule: FrameRule) -> VideoClip:
     raise BadInput("the video has no frame that decodes")
 
 
-def _frames(capture: Any, indices: Sequence[int]) -> tuple[list[np.ndarray], int]:
+def _frames(
+    capture: Any, indices: Sequence[int], size: FrameSize | None = None
+) -> tuple[list[np.ndarray], int]:
     """The frames at ``places`` in order, as far as they are there, and how many were passed."""
     frames: list[np.ndarray] = []
     seen = 0
@@ -126,6 +160,8 @@ def _frames(capture: Any, indices: Sequence[int]) -> tuple[list[np.ndarray], int
             decoded, frame = capture.retrieve()
             if not decoded:
                 break
+            if size is not None and (wanted := size(frame.shape[1], frame.shape[0])) != frame.shape[1::-1]:
+                frame = _cv2().resize(frame, wanted, interpolation=_cv2().INTER_AREA)
             if frame.size * len(indices) > MAX_CLIP_BYTES:
                 height, width = frame.shape[:2]
                 raise BadInput(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sampler.chat_text import chat_text
-from sampler.data.video import clip_for
+from sampler.data.video import clip_of
 from sampler.rollout import DroppedPrompt, Rollout, SamplingPlan, Turn
 from sampler.vllm_pool.process_file import process_file, remove_dead
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments, sampling_params
@@ -111,7 +111,7 @@ class RolloutEngine:
                 request["multi_modal_data"] = self._decoded(prompt)
                 # Naming pictures by their encoded bytes spares vLLM hashing the decoded ones.
                 request["multi_modal_uuids"] = {
-                    kind: [one.content_hash for one in prompt.vision_inputs if one.kind == kind]
+                    kind: [one.shown_hash for one in prompt.vision_inputs if one.kind == kind]
                     for kind in request["multi_modal_data"]
                 }
             parsed = parse_model_prompt(self._engine.model_config, request)
@@ -129,7 +129,7 @@ class RolloutEngine:
         if prompt.images:
             decoded["image"] = prompt.pil_images()
         if prompt.videos:
-            clips = [clip_for(video.read(), self._video_processor) for video in prompt.videos]
+            clips = [clip_of(video, self._video_processor) for video in prompt.videos]
             decoded["video"] = [
                 (clip.frames, clip.metadata() | {"do_sample_frames": False}) for clip in clips
             ]

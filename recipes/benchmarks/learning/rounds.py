@@ -16,7 +16,7 @@ from typing import Any
 
 from recipes.benchmarks.learning.arm import ArmRunner, Changes, changed_recipe, slug_of
 from recipes.settings.recipe_file import load_recipe
-from rl.data.run_data import RunData, load
+from rl.data.run_data import RunData, image_limits, load
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import RlConfig
@@ -58,7 +58,8 @@ class FirstRound:
         if prepared is None or cold_start is None or trained is None:
             raise BadInput(f"{path.name} has not finished its first SFT and RL: run it to there")
         recipe = load_recipe(path / "recipe.yaml", overrides)
-        return cls(recipe, prepared.policy, cold_start.policy, trained.policy, load(prepared.paths, path))
+        data = load(prepared.paths, path, image_limits(recipe))
+        return cls(recipe, prepared.policy, cold_start.policy, trained.policy, data)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from rl.algorithm.losses import SFT_LOSS, LossSpec
 from rl.data.batch import Batch
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.run_data import RunData
+from rl.data.run_data import RunData, image_limits
 from rl.data.sft_batches import num_packs, sft_packs, sft_sequences
 from rl.data.token_sequence import TokenSequence
 from rl.engines.engines import EngineName
@@ -81,8 +81,11 @@ class SftStage(Stage[SftResult]):
         if self.round_index and config.later_cold_start_min_ratio is not None:
             with context.watch("select"):
                 rows = self._left_by_rl(context, rows, encoder)
+        limits = image_limits(context.recipe)
         with context.watch("encode"):
-            rows += [row for harvest in self.harvests for row in load_sft_rows(str(harvest.rows))]
+            rows += [
+                row for harvest in self.harvests for row in load_sft_rows(str(harvest.rows), limits=limits)
+            ]
             sequences, num_dropped = sft_sequences(
                 rows, encoder, max_tokens=context.recipe.sampler.max_model_len
             )

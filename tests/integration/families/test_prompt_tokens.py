@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 from PIL import Image
 
 from rl.data.prompt_encoder import PromptEncoder
+from sampler.data.video import clip_of
+from sampler.frame_schedule import FrameSchedule
 from sampler.prompt import Prompt
+from sampler.vision_input import VisionInput
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +77,32 @@ def test_videos_between_words(tiny: Path, vllm_processor: Any, video_file: Calla
     given = {"image": [red], "video": list(zip(films, described, strict=True))}
     wanted = vllm_processor(text, vllm_processor.info.parse_mm_data(given))["prompt_token_ids"]
     np.testing.assert_array_equal(encoder(prompt), wanted)
+
+
+def test_a_scheduled_film(tiny: Path, vllm_processor: Any, video_file: Callable[..., bytes]) -> None:
+    """As the engine hands it over: the frames that the schedule chose, which vLLM must not choose among again."""
+    film = np.random.default_rng(2).integers(0, 255, (24, 32, 48, 3), dtype=np.uint8)
+    video = VisionInput.of("video", video_file(film, fps=4.0))
+    prompts = [
+        Prompt.build(
+            messages=[
+                {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "Which way?"}]}
+            ],
+            videos=[replace(video, schedule=schedule)],
+        )
+        for schedule in (None, *(FrameSchedule(fps, tiers=(1,)) for fps in (0.5, 1.0, 2.0)))
+    ]
+    encoder = PromptEncoder(tiny)
+    lengths = []
+    for prompt in prompts:
+        text = encoder.tokenizer.apply_chat_template(
+            list(prompt.messages), tokenize=False, add_generation_prompt=True
+        )
+        clip = clip_of(prompt.videos[0], encoder.processor.video_processor)
+        given = {"video": [(clip.frames, clip.metadata() | {"do_sample_frames": False})]}
+        wanted = vllm_processor(text, vllm_processor.info.parse_mm_data(given))["prompt_token_ids"]
+        np.testing.assert_array_equal(encoder(prompt), wanted)
+        lengths.append(len(wanted))
+    assert lengths[1] < lengths[2] < lengths[3]  # three, six and eight pictures: the tiny model takes no more
+    assert len({prompt.videos[0].shown_hash for prompt in prompts}) == 4
+    assert len({prompt.prompt_id for prompt in prompts}) == 1

@@ -17,6 +17,7 @@ from PIL import Image
 from sampler.data import video
 from sampler.data.media_bytes import encoded_bytes
 from sampler.data.video import check_video, clip_for, decode_video
+from sampler.frame_schedule import FrameSchedule
 from sampler.image import ImageLimits
 from sampler.vision_input import data_url, media_type
 from verifiers.errors import BadInput
@@ -131,6 +132,30 @@ def test_the_processor_chooses_the_frames(
     assert bool((ours["pixel_values_videos"] == theirs["pixel_values_videos"]).all())
     assert ours["video_grid_thw"].tolist() == theirs["video_grid_thw"].tolist()
     assert list(ours["video_metadata"][0].frames_indices) == list(theirs["video_metadata"][0].frames_indices)
+
+
+def test_a_schedule_chooses_frames_and_size(video_file: VideoFile) -> None:
+    """Of a film of 6 s: three pictures of two frames each, which the processor leaves as they are."""
+    chosen = processor(size={"shortest_edge": 32 * 32, "longest_edge": 64 * 32 * 32 * 2})
+    schedule = FrameSchedule(fps=0.5, tiers=(12, 6, 2), max_tokens=20)
+    clip = clip_for(video_file(frames(24, 96, 160), fps=4.0), chosen, schedule)
+    assert clip.indices == (0, 4, 8, 12, 16, 20) and clip.frames.shape[1:3] == (
+        32,
+        96,
+    )  # 1 x 3 of at most 6 tokens
+    grid = video.processed_clip(clip, chosen)["video_grid_thw"]
+    assert grid.tolist() == [[3, 2, 6]]
+    small = processor(size={"shortest_edge": 32 * 32, "longest_edge": 6 * 32 * 32 * 2})
+    assert video.film_tokens(small) == 6
+    assert clip_for(video_file(frames(24, 96, 160), fps=4.0), small, schedule).frames.shape[1:3] == (32, 32)
+
+
+def test_a_large_film_is_shrunk_as_it_is_read(video_file: VideoFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "MAX_CLIP_BYTES", 8 * 32 * 32 * 3)
+    film, schedule = video_file(frames(8, 64, 96), fps=4.0), FrameSchedule(fps=2.0, tiers=(2,))
+    with pytest.raises(BadInput, match="make its frames smaller"):
+        clip_for(film, processor())
+    assert clip_for(film, processor(), schedule).frames.shape == (8, 32, 32, 3)
 
 
 def test_a_model_without_videos() -> None:
