@@ -20,7 +20,7 @@ from rl.run.run_record import write_summary
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, PrepareResult, RewardModelResult, StageResult
 from rl.run.stopwatch import Stopwatch
-from rl.stages.prepare import PrepareStage, prepared_data
+from rl.stages.prepare import PrepareStage, decided_since, prepared_data
 from rl.stages.stage import ResultT, Stage, StageContext
 from sampler.atomic_file import point_to
 from sampler.prompt import Prompt
@@ -188,6 +188,9 @@ class StageRunner(Runner):
 
     def _found(self, stage: Stage[ResultT], directory: StageDirectory, result: ResultT) -> None:
         self.display.done_before(f"{self._title(stage)}: {stage.summary(result)}")
+        if isinstance(result, PrepareResult):
+            for line in decided_since(self.recipe, result, self.directory.path):
+                self.display.note(line)
         self._take_up(result, None)
 
     def _run(self, stage: Stage[ResultT], directory: StageDirectory, policy: PolicyState | None) -> ResultT:

@@ -94,6 +94,11 @@ class Prompt:
         return content_id(self.messages, self.images, self.videos, None, "")
 
     @property
+    def revision(self) -> str:
+        """`revision_of` how it is judged: a corrected prompt keeps its id and history, and has another revision."""
+        return revision_of(self.verifier, self.verifier_options, self.reference)
+
+    @property
     def text(self) -> str:
         """What the messages say, without roles and pictures: for logs, tables and the report."""
         parts = (part for message in self.messages for part in message["content"])
@@ -138,7 +143,8 @@ def content_id(
 ) -> str:
     """16 hex digits of SHA-256 over what is asked, shown and expected: the same on every machine and day.
 
-    Source, tags and verifier options are left out: a prompt tagged anew keeps its history in the prompt store.
+    Source, tags and verifier options are left out: a prompt tagged anew keeps its history in the prompt store. So does
+    one whose reference or verifier a curator corrects (`sampler.store.curation`): the id it was read with stays.
     """
     content = {
         "messages": list(messages),
@@ -148,3 +154,9 @@ def content_id(
         "reference": reference,
     }
     return hashlib.sha256(_canonical(content).encode()).hexdigest()[:16]
+
+
+def revision_of(verifier: str | None, options: Mapping[str, Any], reference: Reference) -> str:
+    """8 hex digits of SHA-256 over what an answer is judged by. Verdicts of one revision can be counted together."""
+    judged_by = {"verifier": verifier, "options": options, "reference": reference}
+    return hashlib.sha256(_canonical(judged_by).encode()).hexdigest()[:8]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RECIPES = Path(__file__).resolve().parents[1]
 BASE_KEY = "base"
-PATH_KEYS = ("train_prompts", "heldout_prompts", "cold_start", "train", "heldout", "path")
+PATH_KEYS = ("train_prompts", "heldout_prompts", "cold_start", "train", "heldout", "path", "curation")
 SUFFIXES = (".yaml", ".yml")
 RENAMED = {
     "program.collect_after_last": "program.harvest_after_last",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reward_models.preferences.preference import PreferenceList, load_preferences
+from rl.data.curated_prompts import chosen_events, curated_prompts
 from rl.data.preference_pairs import preference_paths, training_of, trains_reward_model
 from rl.data.prompt_encoder import PromptEncoder
 from rl.families.family import load_family
@@ -21,6 +22,8 @@ from sampler.data.sft_row import SftRow, load_sft_dataset
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from sampler.rows.unread_column import UnreadColumn
+from sampler.store.curation import Curation
+from sampler.store.curation_events import EventLog, write_events
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -32,6 +35,7 @@ NOUNS = {
     "preferences_train": "preference list",
     "preferences_heldout": "held-out preference list",
 }
+CURATION = "curation"  # beside the sets, by name: the events that the run obeys
 
 
 # Pictures and videos of a set that are decoded in full when it is read (4 ms for a photo); of the others the header is
@@ -44,7 +48,7 @@ PART_SIZE = 4096  # prompts that a process looks at in one go
 class LoadedSet:
     """``locations`` names file and line of a prompt by its id, ``row_locations`` of the rows of a cold start in their
     order. ``num_not_decoded`` of the pictures and videos were looked at by their header only; ``remarks`` are what is
-    odd about rows, in a line each."""
+    odd about rows, in a line each; ``curation`` says what people's decisions came to, where there are some."""
 
     rows: Sequence[Any]
     locations: Mapping[str, str] = field(default_factory=dict)
@@ -52,19 +56,25 @@ class LoadedSet:
     num_not_decoded: int = 0
     row_locations: Sequence[str] = ()
     remarks: Sequence[str] = ()
+    curation: str = ""
 
 
-def read_set(name: str, path: str, limits: ImageLimits = ANY_MODEL) -> LoadedSet:
-    """The set of that name (a key of ``NOUNS``). Raises: BadInput naming file, row and column."""
+def read_set(
+    name: str, path: str, limits: ImageLimits = ANY_MODEL, curated: Mapping[str, Curation] | None = None
+) -> LoadedSet:
+    """The set of that name (a key of ``NOUNS``); of prompts, as ``curated`` leaves them. Raises: BadInput naming file,
+    row and column."""
     if name in ("train", "heldout"):
         prompts = load_prompt_dataset(path, limits=limits, max_decoded=MAX_DECODED)
+        left = curated_prompts(prompts.prompts, prompts.locations, curated or {})
         return LoadedSet(
-            prompts.prompts,
-            prompts.locations,
+            left.prompts,
+            left.locations,
             prompts.unread_columns,
             prompts.num_not_decoded,
             (),
             prompts.remarks,
+            str(left) if curated else "",
         )
     if name == "cold_start":
         rows = load_sft_dataset(path, limits=limits, max_decoded=MAX_DECODED)
@@ -110,7 +120,10 @@ class RunData:
             rows.get("cold_start", ()),
             preferences,
             {name: one.locations for name, one in sets.items()},
-            [remark for one in sets.values() for remark in one.remarks],
+            [
+                *(remark for one in sets.values() for remark in one.remarks),
+                *(f"{NOUNS[name]}s: {one.curation}" for name, one in sets.items() if one.curation),
+            ],
         )
 
     @property
@@ -128,7 +141,8 @@ class RunData:
 
 
 def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
-    """Paths or hub ids by name (train, heldout, cold_start): the recipe's own over the builder's."""
+    """Paths or hub ids by name (train, heldout, cold_start): the recipe's own over the builder's. The events that the
+    run obeys are copied: what is decided later counts from the next run on."""
     config, own = recipe.data, own_sets(recipe)
     paths: dict[str, str] = {}
     if config.builder is not None and not {"train", "heldout", "cold_start"} <= own.keys():
@@ -144,6 +158,8 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
     for name in ("train", "heldout"):
         if name not in paths and config.builder is not None:  # without one, a recipe of a reward model alone
             raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")
+    if events := chosen_events(config, paths):
+        paths[CURATION] = str(write_events(directory / "curation.jsonl", events))
     return paths
 
 
@@ -164,7 +180,10 @@ def load(paths: dict[str, Any], run_path: Path, limits: ImageLimits = ANY_MODEL)
         inside = run_path / paths[name]
         return str(inside) if inside.exists() else str(paths[name])
 
-    return RunData.of({name: read_set(name, location(name), limits) for name in NOUNS if name in paths})
+    curated = EventLog(Path(location(CURATION))).curated() if CURATION in paths else {}
+    return RunData.of(
+        {name: read_set(name, location(name), limits, curated) for name in NOUNS if name in paths}
+    )
 
 
 def leaks(data: RunData) -> dict[str, str]:

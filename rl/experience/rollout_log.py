@@ -26,6 +26,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "tags": (pa.list_(pa.string()), "prompt.tags"),
     "verifier": (pa.string(), "prompt.verifier"),
     "reference": (pa.string(), "prompt.reference_text"),
+    "revision": (pa.string(), "prompt.revision"),  # none in logs before 2026-11-29
     "index": (pa.int32(), "rollout.index"),
     "response": (pa.string(), "rollout.text"),
     "thought": (pa.string(), "thought"),

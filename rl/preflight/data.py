@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -11,21 +11,27 @@ from rl.data.run_data import NOUNS, LoadedSet, RunData, image_limits, leaks, rea
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.recipe.recipe import Recipe
-from sampler.image import ImageLimits
 from sampler.rows.unread_column import UnreadColumn
+from sampler.store.curation import Curation
 from verifiers.counted import counted
 
 MOST_LEAKS = 10
 
 
 def check_reading(
-    recipe: Recipe, paths: Mapping[str, str], sets: dict[str, LoadedSet], *, own: Collection[str]
+    recipe: Recipe,
+    paths: Mapping[str, str],
+    sets: dict[str, LoadedSet],
+    *,
+    own: Collection[str],
+    curated: Mapping[str, Curation],
 ) -> Iterator[Check]:
     """A check a set; what can be read is put into ``sets``. Rows are named by file and line in the sets that are the
-    user's ``own``: nobody opens what a builder made."""
+    user's ``own``: nobody opens what a builder made. Prompts are as ``curated`` leaves them."""
     limits = image_limits(recipe)
     for name in (name for name in NOUNS if name in paths):
-        yield Check(f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, limits))
+        read = partial(read_set, name, paths[name], limits, curated)
+        yield Check(f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, read))
 
 
 def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection[str]) -> Iterator[Check]:
@@ -55,10 +61,14 @@ def unread_words(names: Iterable[str]) -> str:
     return f"{' and '.join(f'{NOUNS[name]}s' for name in names)} cannot be read"
 
 
-def _readable(name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, limits: ImageLimits) -> Finding:
-    loaded = read_set(name, path, limits)
+def _readable(
+    name: str, path: str, sets: dict[str, LoadedSet], is_own: bool, read: Callable[[], LoadedSet]
+) -> Finding:
+    loaded = read()
     sets[name] = loaded if is_own else replace(loaded, locations={}, row_locations=())
     summary = f"{len(loaded.rows):,} of {path}" if is_own else f"{len(loaded.rows):,} made by a builder"
+    if loaded.curation:
+        summary += f"; {loaded.curation}"
     if loaded.num_not_decoded:
         summary += f"; {loaded.num_not_decoded:,} of their pictures and videos by the header only"
     slips = [_slip(column) for column in loaded.unread_columns if column.meant is not None]

@@ -10,7 +10,7 @@ from pathlib import Path
 from reward_models.answer_comparison import AnswerComparison
 from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.run_data import NOUNS, LoadedSet, RunData, build_data, own_sets
+from rl.data.run_data import CURATION, NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
 from rl.experience.judge import reward_model_path
@@ -33,6 +33,7 @@ from rl.run.stage_result import PolicyState
 from rl.runner import PlannedStage
 from rl.stages.prepare import base_policy
 from sampler.prompt import Prompt
+from sampler.store.curation_events import EventLog
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
 from verifiers.files.dataset_check import ReferenceCheck
@@ -62,10 +63,11 @@ def examine(
         return
     sets: dict[str, LoadedSet] = {}
     own = own_sets(recipe)
+    curated = EventLog(Path(paths[CURATION])).curated() if CURATION in paths else {}
     yield from check_reading(
-        recipe, {name: own.get(name, path) for name, path in paths.items()}, sets, own=own
+        recipe, {name: own.get(name, path) for name, path in paths.items()}, sets, own=own, curated=curated
     )
-    unread = [name for name in paths if name not in sets]
+    unread = [name for name in NOUNS if name in paths and name not in sets]
     yield from check_sets(recipe, sets, unread)
     judge = recipe.judging.reward_model
     if judge is not None and judge.path is not None:
@@ -121,7 +123,7 @@ def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Pat
 def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Finding:
     paths.update(build_data(recipe, scratch))
     own = own_sets(recipe)
-    made = ", ".join(f"{NOUNS[name]}s" for name in paths if name not in own)
+    made = ", ".join(f"{noun}s" for name, noun in NOUNS.items() if name in paths and name not in own)
     return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
 
 

@@ -60,6 +60,11 @@ class DataConfig(BuiltDataConfig):
     cold_start: str | None = Field(
         None, description="supervised rows of the first SFT; none: the builder's, if it makes any"
     )
+    curation: str | None = Field(
+        None,
+        description="file of curation events, or a run that has some: rejected prompts are left out, corrected ones "
+        "judged by the correction; events beside a prompt set (F.curation.jsonl) count without being named",
+    )
     max_prompt_tokens: int = Field(8192, ge=1, description="longer prompts are counted and dropped")
     video: VideoConfig | None = Field(
         None, description="which frames of a film are shown; none: as the model's own processor chooses"

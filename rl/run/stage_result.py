@@ -147,6 +147,7 @@ class PrepareResult(StageResult):
     paths: dict[str, str] = {}
     files: dict[str, FileState] = {}  # the user's own data files
     prompts_hash: str = ""
+    curation_hash: str = ""  # of the events that the run obeys, which lie at paths["curation"]
     num_train_prompts: int = 0
     num_heldout_prompts: int = 0
     num_cold_start_rows: int = 0

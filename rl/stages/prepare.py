@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rl.algorithm.algorithm import algorithm_of
+from rl.data.curated_prompts import later_events
 from rl.data.preference_pairs import better_first, comparison_rows, training_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import (
+    CURATION,
     PART_SIZE,
     RunData,
     build_data,
@@ -23,12 +25,13 @@ from rl.data.run_data import (
 from rl.data.token_limits import longest_prompt, require_positions
 from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
-from rl.run.provenance import FileState
+from rl.run.provenance import FileState, content_hash
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, PrepareResult
 from rl.stages.stage import Stage, StageContext
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.rows.dataset_rows import dataset_files
+from sampler.store.curation_events import EventLog
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -112,6 +115,7 @@ class PrepareStage(Stage[PrepareResult]):
                 for file in dataset_files(Path(path))
             },
             prompts_hash=data.prompts_hash,
+            curation_hash=content_hash(Path(paths[CURATION])) if CURATION in paths else "",
         )
 
     def summary(self, result: PrepareResult) -> str:
@@ -129,10 +133,24 @@ def prepared_data(result: PrepareResult, run_path: Path, limits: ImageLimits = A
     for name, state in result.files.items():
         if not state.is_of(Path(name)):
             raise _changed(name, run_path)
+    if CURATION in result.paths and content_hash(run_path / result.paths[CURATION]) != result.curation_hash:
+        raise _changed(result.paths[CURATION], run_path)
     data = load(result.paths, run_path, limits)
     if result.prompts_hash not in ("", data.prompts_hash):
         raise _changed("a prompt set (a picture, a video or a file in its folder)", run_path)
     return without(data, result.too_long.get("prompt_ids", ()))
+
+
+def decided_since(recipe: Recipe, result: PrepareResult, run_path: Path) -> list[str]:
+    """What people decided after the run began, in lines to be told: the run goes on as it began."""
+    began_with = EventLog(run_path / result.paths[CURATION]) if CURATION in result.paths else None
+    try:
+        later = later_events(recipe.data, result.paths, began_with)
+    except BadInput as why:
+        return [f"! {why}; this run goes on with the events that it began with"]
+    if not later:
+        return []
+    return [f"! {counted(len(later), 'curation event')} since this run began, which the next run will obey"]
 
 
 def _changed(what: str, run_path: Path) -> BadInput:

@@ -7,7 +7,7 @@ import gc
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from multiprocessing import get_context
@@ -94,6 +94,13 @@ class PackedRows(Sequence[RowT], Generic[RowT]):
     def select(self, indices: Iterable[int]) -> PackedRows[RowT]:
         """The rows at these indices, in this order."""
         return self._of([self._packed[index] for index in indices])
+
+    def with_rows(self, changed: Mapping[int, RowT]) -> PackedRows[RowT]:
+        """The same rows with others at these indices."""
+        rows = self._packed.copy()
+        for index, row in changed.items():
+            rows[index] = packed(row)
+        return self._of(rows)
 
     def __len__(self) -> int:
         return len(self._packed)

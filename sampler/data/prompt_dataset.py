@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ class PromptDataset:
     `locations` says by prompt id where each stands (`prompts.jsonl, line 3`); `num_not_decoded` of the pictures and
     videos were looked at by their header only; `remarks` are what is odd about rows, in a line each."""
 
-    prompts: Sequence[Prompt]
+    prompts: PackedRows[Prompt]
     num_duplicates: int
     locations: Mapping[str, str] = field(default_factory=dict)
     unread_columns: tuple[UnreadColumn, ...] = ()

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 SCHEMA = pa.schema(
     [("shard", pa.string()), ("stage", pa.string()), ("policy_version", pa.int64()), ("prompt_id", pa.string()),
-     ("verifier", pa.string()), ("question_type", pa.string()), ("num", pa.int64()), ("n", pa.int64()),
-     ("num_right", pa.float64()), ("num_rewards", pa.int64()), ("reward_sum", pa.float64()),
-     ("reward_max", pa.float64())]
+     ("verifier", pa.string()), ("revision", pa.string()), ("judging", pa.int64()), ("blind", pa.bool_()),
+     ("question_type", pa.string()), ("num", pa.int64()), ("n", pa.int64()), ("num_right", pa.float64()),
+     ("num_rewards", pa.int64()), ("reward_sum", pa.float64()), ("reward_max", pa.float64())]
 )  # fmt: skip
-# One row for each prompt, policy and judge of a shard, where `rollouts` are those of the shards that are new.
+# One row for each prompt, policy, judge and revision of a shard, where `rollouts` are those of the shards that are new.
 _SUMMARY = """
-    SELECT shards.shard, stage, policy_version, prompt_id, verifier, any_value(question_type) AS question_type,
-           count(*) AS num, count(worth) AS n, sum(worth) AS num_right, count(reward) AS num_rewards,
-           sum(reward) AS reward_sum, max(reward) AS reward_max
+    SELECT shards.shard, stage, policy_version, prompt_id, verifier, revision, judging, blind,
+           any_value(question_type) AS question_type, count(*) AS num, count(worth) AS n,
+           sum(worth) AS num_right, count(reward) AS num_rewards, sum(reward) AS reward_sum, max(reward) AS reward_max
     FROM ({rollouts}) JOIN shards USING (filename)
-    GROUP BY shards.shard, stage, policy_version, prompt_id, verifier
+    GROUP BY shards.shard, stage, policy_version, prompt_id, verifier, revision, judging, blind
 """
 
 

@@ -20,13 +20,13 @@ Floats = npt.NDArray[np.float64]
 
 # The evidence of a policy halves with every `half_life` policy versions that came after it in its run.
 _EVIDENCE = """
-    WITH newest AS (SELECT run, max(policy_version) AS version FROM attempts GROUP BY run)
+    WITH newest AS (SELECT run, max(policy_version) AS version FROM {attempts} GROUP BY run)
     SELECT prompt_id, any_value(question_type) AS question_type, sum(n)::BIGINT AS n,
            sum(weight * num_right) AS num_right, sum(weight * (n - num_right)) AS num_wrong,
            max_by(spread, policy_version) AS spread, max(policy_version) AS policy_version
     FROM (
-        SELECT attempts.*, 0.5 ** ((version - policy_version) / ?) AS weight
-        FROM attempts JOIN newest USING (run) WHERE run = ? AND n > 0 AND ({where})
+        SELECT {attempts}.*, 0.5 ** ((version - policy_version) / ?) AS weight
+        FROM {attempts} JOIN newest USING (run) WHERE run = ? AND n > 0 AND ({where})
     ) GROUP BY prompt_id ORDER BY prompt_id
 """
 
@@ -69,10 +69,14 @@ class Belief:
         return np.select(list(surely.values()), list(surely), "unknown")
 
 
-def believed(store: PromptStore, run: str, *, half_life: float = 32.0, where: str = "true") -> pa.Table:
+def believed(
+    store: PromptStore, run: str, *, half_life: float = 32.0, where: str = "true", blind: bool = False
+) -> pa.Table:
     """A row for each prompt tried in ``run``: prompt_id, question_type, n (samples), num_right and num_wrong (weighed),
-    spread, mean, low, high and standing. ``where`` is SQL over ``attempts``, such as a stage."""
-    evidence = store.query(_EVIDENCE.format(where=where), [half_life, run])
+    spread, mean, low, high and standing. Of a corrected prompt only verdicts of the revision in force
+    count. ``blind`` asks for the pass rate without the picture. ``where`` is SQL over ``attempts``, such as a stage."""
+    attempts = "blind_attempts_in_force" if blind else "attempts_in_force"
+    evidence = store.query(_EVIDENCE.format(where=where, attempts=attempts), [half_life, run])
     belief = Belief(*(evidence[name].to_numpy().astype(np.float64) for name in ("num_right", "num_wrong")))
     low, high = belief.interval()
     columns: dict[str, Any] = {"mean": belief.mean, "low": low, "high": high, "standing": belief.standing}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,25 @@ import pyarrow.parquet as pq
 
 from sampler.data.prompt_dataset import load_prompts
 from sampler.store.attempt_summary import summarised
+from sampler.store.curation_events import EventLog
+from sampler.store.curation_table import Decisions
 from verifiers.errors import BadInput
 
 EVEN = 1e-6  # as near to 0.5 a reward model's probability is a tie
 
 _PROMPT_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("prompt_id", "kind", "verifier", "reference", "source")]
+    [
+        (name, pa.string())
+        for name in (
+            "prompt_id",
+            "kind",
+            "verifier",
+            "verifier_options",
+            "reference",
+            "reference_json",
+            "source",
+        )
+    ]
     + [("tags", pa.list_(pa.string())), ("question", pa.string()), ("num_pictures", pa.int64())]
 )
 
@@ -29,27 +43,47 @@ _NO_PROMPT = pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_S
 # judge came to no decision on has no worth; right or won is worth 1, a tie half.
 _ROLLOUTS = """
     WITH logged AS (
-        SELECT NULL::VARCHAR AS stage, NULL::BIGINT AS policy_version, NULL::VARCHAR AS prompt_id,
-               NULL::VARCHAR AS kind, NULL::VARCHAR[] AS tags, NULL::VARCHAR AS verifier, NULL::DOUBLE AS reward,
-               NULL::VARCHAR AS answer, NULL::VARCHAR AS answer_status, NULL::VARCHAR AS verdict_reason
+        SELECT NULL::VARCHAR AS rollout_id, NULL::VARCHAR AS stage, NULL::BIGINT AS policy_version,
+               NULL::VARCHAR AS prompt_id, NULL::INTEGER AS "index", NULL::VARCHAR AS kind, NULL::VARCHAR[] AS tags,
+               NULL::VARCHAR AS verifier, NULL::VARCHAR AS reference, NULL::VARCHAR AS revision,
+               NULL::BIGINT AS judging, NULL::BOOLEAN AS blind, NULL::DOUBLE AS reward, NULL::VARCHAR AS answer,
+               NULL::VARCHAR AS answer_status, NULL::VARCHAR AS verdict_reason,
+               NULL::VARCHAR AS verdict_extracted
         WHERE false
         UNION ALL BY NAME SELECT * FROM {table}
     )
-    SELECT {run} AS run, *, coalesce(tags[1], kind) AS question_type,
+    SELECT {run} AS run, * REPLACE (coalesce(blind, false) AS blind), coalesce(tags[1], kind) AS question_type,
         CASE WHEN reward IS NULL THEN NULL
              WHEN verifier IS NULL AND abs(reward - 0.5) <= {even} THEN 0.5
              WHEN verifier IS NULL THEN (reward > 0.5)::DOUBLE
              ELSE (reward >= {pass_score})::DOUBLE END AS worth
     FROM logged
 """
-# One row for each prompt, policy and judge; `spread` is what curation calls max - mean.
+_NO_VERDICT = """
+    SELECT NULL::DOUBLE AS previous_reward, NULL::VARCHAR AS verifier_code WHERE false
+"""
+# One row for each prompt, policy, judge and revision; `spread` is what curation calls max - mean.
 _ATTEMPTS = """
-    SELECT {run} AS run, policy_version, min(stage) AS stage, prompt_id, verifier,
+    SELECT {run} AS run, policy_version, min(stage) AS stage, prompt_id, verifier, revision,
            any_value(question_type) AS question_type, sum(n)::BIGINT AS n, sum(num_right) AS num_right,
            sum(num_right) / nullif(sum(n), 0) AS pass_rate,
            sum(reward_sum) / nullif(sum(num_rewards), 0) AS reward_mean, max(reward_max) - reward_mean AS spread,
            sum(num - n)::BIGINT AS unjudged
-    FROM {summary} GROUP BY policy_version, prompt_id, verifier
+    FROM ({counts}) WHERE blind = {blind} GROUP BY policy_version, prompt_id, verifier, revision
+"""
+# Of answers that were judged again under the same revision only the newest verdicts.
+_NEWEST_VERDICTS = """
+    SELECT * FROM {summary} QUALIFY judging IS NOT DISTINCT FROM max(judging) OVER (
+        PARTITION BY stage, policy_version, prompt_id, verifier, revision, blind
+    )
+"""
+# Of a corrected prompt the verdicts of the revision in force; a log without revisions was judged by the set's own.
+_IN_FORCE = """
+    CREATE VIEW {attempts}_in_force AS
+    SELECT tried.* FROM {attempts} AS tried LEFT JOIN curation ON tried.run = curation.run
+        AND tried.prompt_id = curation.prompt_id AND curation.revision IS NOT NULL
+    WHERE curation.revision IS NULL OR tried.revision = curation.revision
+        OR (tried.revision IS NULL AND curation.correction = 0)
 """
 # From one policy that tried a prompt to the next that did. `repaired` is solved again after having been forgotten, and
 # `versions_lost` how many versions that took.
@@ -58,7 +92,7 @@ _TURNOVER = """
     WITH moves AS (
         SELECT *, n > 0 AND pass_rate >= 0.5 AS solved, lag(pass_rate >= 0.5) OVER history AS was_solved,
                lag(policy_version) OVER history AS version_before
-        FROM attempts WHERE n > 0
+        FROM attempts_in_force WHERE n > 0
         WINDOW history AS (PARTITION BY run, prompt_id, verifier ORDER BY policy_version)
     ), named AS (
         SELECT *, CASE WHEN was_solved IS NULL THEN 'first' WHEN solved AND NOT was_solved THEN 'newly solved'
@@ -75,7 +109,8 @@ _TURNOVER = """
     FROM named
 """
 _PROMPTS_OF_FILE = """
-    SELECT prompt_id, kind, verifier, {reference} AS reference, source, tags, len(images) AS num_pictures,
+    SELECT prompt_id, kind, verifier, {options} AS verifier_options, coalesce(reference, {as_json}) AS reference,
+        {as_json} AS reference_json, source, tags, len(images) AS num_pictures,
         array_to_string(list_transform(flatten(list_transform(messages, lambda m: m.content)), lambda p: p.text), ' ')
         AS question
     FROM {table}
@@ -86,18 +121,25 @@ _PROMPTS_OF_FILE = """
 class StorePart:
     """What one run gives: its rollout shards, its prompt sets by split, and from which score a response is right.
 
-    ``summary_file`` may be written, so that the shards need not be counted again: none, or where it does not matter."""
+    ``summary_file`` may be written, so that the shards need not be counted again: none, or where it does not matter.
+    ``rejudged_files`` hold verdicts that came later, ``event_files`` what people decided about the prompts."""
 
     run: str
     rollout_files: Sequence[Path]
     prompt_sets: Mapping[str, str]
     pass_score: float = 0.5
     summary_file: Path | None = None
+    rejudged_files: Sequence[Path] = ()
+    event_files: Sequence[Path] = ()
+
+    def with_events(self, log: EventLog) -> StorePart:
+        """The same with these events too: those to which a curator's next decision goes."""
+        return replace(self, event_files=(*self.event_files, log.path))
 
     @property
     def shards(self) -> dict[str, Path]:
         """The rollout shards by what their counts hang on: name, size, time, and the score that is right."""
-        stats = {file: file.stat() for file in self.rollout_files}
+        stats = {file: file.stat() for file in (*self.rollout_files, *self.rejudged_files)}
         return {
             f"{file.parent.name}/{file.name} {stat.st_size} {stat.st_mtime_ns} {self.pass_score:g}": file
             for file, stat in stats.items()
@@ -107,28 +149,45 @@ class StorePart:
 class PromptStore:
     """A context manager. Reads only; the files it sees are those there when it was opened.
 
-    Views: ``prompts`` (run, split and what a set says of each; no pictures), ``rollouts`` (the log's columns with run,
-    question_type and worth), ``attempts`` (per prompt, policy and judge: n, num_right, pass_rate, spread) and
-    ``turnover`` (per prompt from one policy to the next: newly solved, forgotten, repaired).
+    Views, each with a column ``run``:
+
+    prompts     split and what a set says of each; no pictures
+    rollouts    the log's columns, with question_type and worth
+    rejudged    later verdicts on the same answers
+    attempts    per prompt, policy, judge and revision: n, num_right, pass_rate, spread; ``blind_attempts`` those
+                without the picture, ``attempts_in_force`` those of the revision that counts
+    turnover    per prompt from one policy to the next: newly solved, forgotten, repaired
+    curation    what people decided, prompt by prompt; ``events``, decision by decision. ``decisions`` has both by run.
     """
 
-    def __init__(self, parts: Sequence[StorePart]) -> None:
-        """Raises: BadInput where two runs have one name, or no run has a rollout."""
+    def __init__(self, parts: Sequence[StorePart], *, may_lack_rollouts: bool = False) -> None:
+        """Raises: BadInput where two runs have one name, or, unless it may be so, no run has a rollout."""
         import duckdb
 
         self.parts = {part.run: part for part in parts}
         if len(self.parts) < len(parts):
             raise BadInput("two runs have the same name: give each once, or rename a directory")
-        if not any(part.rollout_files for part in parts):
+        if not may_lack_rollouts and not any(part.rollout_files for part in parts):
             raise BadInput("no rollout has been logged yet: let the run sample first")
         self._db = duckdb.connect(config={"threads": 2})
-        logged = [part for part in parts if part.rollout_files]
+        logged = [part for part in parts if part.rollout_files] or parts[:1]
         self._view("rollouts", [_rollouts_of(part) for part in logged])
-        self._view("attempts", [self._attempts_of(part) for part in logged])
-        self._db.execute(_TURNOVER)
+        self._view("rejudged", [_rejudged_in(part) for part in logged])
+        counts = [(part.run, self._counts_of(part)) for part in logged]
+        for name, blind in {"attempts": False, "blind_attempts": True}.items():
+            self._view(
+                name,
+                [_ATTEMPTS.format(run=_literal(run), counts=table, blind=blind) for run, table in counts],
+            )
         self._db.register("no_prompt", _NO_PROMPT)
         prompts = [self._prompts_of(part, split) for part in parts for split in part.prompt_sets]
         self._view("prompts", ["SELECT * FROM no_prompt", *prompts])
+        self.decisions = {part.run: Decisions.of(part.event_files) for part in parts}
+        self._db.register("curation", pa.concat_tables([self._curation_of(run) for run in self.decisions]))
+        self._db.register("events", pa.concat_tables([one.log(run) for run, one in self.decisions.items()]))
+        for name in ("attempts", "blind_attempts"):
+            self._db.execute(_IN_FORCE.format(attempts=name))
+        self._db.execute(_TURNOVER)
 
     def __enter__(self) -> PromptStore:
         return self
@@ -159,23 +218,37 @@ class PromptStore:
         """A view takes no parameters: what differs stands in the selects as literals."""
         self._db.execute(f"CREATE VIEW {name} AS {' UNION ALL BY NAME '.join(f'({sql})' for sql in selects)}")
 
-    def _attempts_of(self, part: StorePart) -> str:
+    def _counts_of(self, part: StorePart) -> str:
         summary = f"summary_{part.run.encode().hex()}"
         counts = summarised(
             self._db,
             part.shards,
-            lambda files: _rollouts_of(replace(part, rollout_files=files), "filename = true"),
+            lambda files: _judged_in(part, files, "filename = true"),
             part.summary_file,
         )
         self._db.register(summary, counts)
-        return _ATTEMPTS.format(run=_literal(part.run), summary=summary)
+        newest = _NEWEST_VERDICTS if part.rejudged_files else "SELECT * FROM {summary}"
+        return newest.format(summary=summary)
+
+    def _curation_of(self, run: str) -> pa.Table:
+        decisions = self.decisions[run]
+        asked = "SELECT * FROM prompts WHERE run = ? AND list_contains(?, prompt_id)"
+        found = (
+            self.query(asked, [run, sorted(decisions.corrected)]).to_pylist() if decisions.corrected else ()
+        )
+        return decisions.table(run, found)
 
     def _prompts_of(self, part: StorePart, split: str) -> str:
         location = part.prompt_sets[split]
         columns = _parquet_columns(Path(location))
         if {"prompt_id", "messages", "images"} <= columns:
-            reference = "coalesce(reference, reference_json)" if "reference_json" in columns else "reference"
-            source = _PROMPTS_OF_FILE.format(table=table_of([Path(location)]), reference=reference)
+            as_json, options = (
+                name if name in columns else "NULL::VARCHAR"
+                for name in ("reference_json", "verifier_options")
+            )
+            source = _PROMPTS_OF_FILE.format(
+                table=table_of([Path(location)]), as_json=as_json, options=options
+            )
         else:
             source = f"set_{part.run.encode().hex()}_{split}"
             self._db.register(source, _loaded(location))
@@ -185,12 +258,22 @@ class PromptStore:
 
 def table_of(files: Sequence[Path], *options: str) -> str:
     """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
+    if not files:
+        return "(SELECT NULL::VARCHAR AS stage WHERE false)"
     names = ", ".join(_literal(glob.escape(str(file))) for file in files)
     return f"read_parquet([{names}], {', '.join(('union_by_name = true', *options))})"
 
 
-def _rollouts_of(part: StorePart, *options: str) -> str:
-    table, run = table_of(part.rollout_files, *options), _literal(part.run)
+def _rollouts_of(part: StorePart) -> str:
+    return f"SELECT * EXCLUDE (judging) FROM ({_judged_in(part, part.rollout_files)})"
+
+
+def _rejudged_in(part: StorePart) -> str:
+    return f"{_NO_VERDICT} UNION ALL BY NAME SELECT * FROM ({_judged_in(part, part.rejudged_files)})"
+
+
+def _judged_in(part: StorePart, files: Sequence[Path], *options: str) -> str:
+    table, run = table_of(files, *options), _literal(part.run)
     return _ROLLOUTS.format(table=table, run=run, pass_score=float(part.pass_score), even=EVEN)
 
 
@@ -209,7 +292,9 @@ def _loaded(location: str) -> pa.Table:
             "prompt_id": prompt.prompt_id,
             "kind": prompt.kind,
             "verifier": prompt.verifier,
+            "verifier_options": json.dumps(prompt.verifier_options, sort_keys=True),
             "reference": prompt.reference_text,
+            "reference_json": None if isinstance(prompt.reference, str) else prompt.reference_text,
             "source": prompt.source,
             "tags": list(prompt.tags),
             "question": prompt.text,

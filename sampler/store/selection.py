@@ -9,11 +9,13 @@ from typing import get_args
 
 from sampler.store.belief import Standing, believed
 from sampler.store.prompt_store import PromptStore
+from sampler.store.suspects import suspects
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 from verifiers.verifier import shown
 
 MOVES = ("newly solved", "forgotten", "repaired")
+MAX_BLIND = 0.25  # pass rate without the picture above which a prompt does not need it
 WARNED_SHARE = 0.05  # of a type's prompts: a reference that this many have and no chosen one is named
 
 
@@ -21,7 +23,10 @@ WARNED_SHARE = 0.05  # of a type's prompts: a reference that this many have and 
 class SelectionRule:
     """Every condition must hold. ``pass_rate`` bounds the expected pass rate, ends included; ``min_samples`` is the
     least evidence; ``min_spread`` bounds the newest policy's best reward minus its mean; ``moves`` are of ``turnover``,
-    at any time; ``standings`` as in ``sampler.store.belief``."""
+    at any time; ``standings`` as in ``sampler.store.belief``. ``needs_picture``: the pass rate without the picture is
+    believed to be at most 0.25, and under that with it. ``suspect`` as in ``sampler.store.suspects``.
+
+    Rejected prompts are out whatever the rule. With ``keep_accepted`` accepted ones are in whatever the rule."""
 
     pass_rate: tuple[float, float] = (0.0, 1.0)
     min_samples: int = 4
@@ -31,30 +36,33 @@ class SelectionRule:
     question_types: tuple[str, ...] = ()
     split: str = "train"
     half_life: float = 32.0
+    needs_picture: bool = False
+    suspect: bool = False
+    keep_accepted: bool = False
 
 
 @dataclass(frozen=True)
 class Selection:
     """The chosen prompts' ids, and how many were left out for which reason. ``moved`` tells by question type how far
-    the references' shares went from those of the whole split (total variation, 0 to 1); ``warnings`` name what is lost.
-    """
+    the references' shares went from those of the whole split (total variation, 0 to 1), ``apart`` how far they are from
+    those of the split that it was held against; ``warnings`` name what is lost."""
 
     prompt_ids: tuple[str, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
     moved: Mapping[str, float] = field(default_factory=dict)
+    apart: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
 # The first condition that a prompt does not meet; none where it meets all.
 _WEIGHED = """
-    WITH asked AS (
-        SELECT prompt_id, reference, coalesce(tags[1], kind) AS question_type
-        FROM prompts WHERE run = $run AND split = $split
-    ), moves AS (
+    WITH asked AS ({asked}), moves AS (
         SELECT prompt_id, list(DISTINCT move) AS moves
         FROM turnover WHERE run = $run AND len($moves) > 0 GROUP BY prompt_id
     )
     SELECT asked.*, CASE
+        WHEN accepted IS FALSE THEN 'rejected'
+        WHEN accepted AND $keep_accepted THEN NULL
         WHEN len($types) > 0 AND NOT list_contains($types, asked.question_type) THEN 'other question type'
         WHEN n IS NULL THEN 'not tried'
         WHEN n < $min_samples THEN 'too few samples'
@@ -62,16 +70,34 @@ _WEIGHED = """
         WHEN len($standings) > 0 AND NOT list_contains($standings, standing) THEN 'standing'
         WHEN spread < $min_spread THEN 'spread'
         WHEN len($moves) > 0 AND NOT coalesce(list_has_any(moves, $moves), false) THEN 'move'
+        WHEN $needs_picture AND num_pictures = 0 THEN 'no picture'
+        WHEN $needs_picture AND coalesce(num_blind, 0) < $min_samples THEN 'too few samples without the picture'
+        WHEN $needs_picture AND (blind_mean > $max_blind OR blind_mean >= mean) THEN 'right without the picture'
+        WHEN $suspect AND NOT list_contains($suspects, prompt_id) THEN 'no suspect'
         END AS why
-    FROM asked LEFT JOIN beliefs USING (prompt_id) LEFT JOIN moves USING (prompt_id)
+    FROM asked LEFT JOIN beliefs USING (prompt_id) LEFT JOIN blind USING (prompt_id)
+    LEFT JOIN moves USING (prompt_id)
 """
-# One of each question type in turn, within it one of each reference in turn; which comes first hangs on the seed.
+# Prompts of a split as people's decisions leave them.
+_ASKED = """
+    SELECT prompt_id, coalesce(curation.reference, prompts.reference) AS reference, num_pictures, accepted,
+           coalesce(list_concat(list_filter(coalesce(tags, []), lambda tag: NOT list_contains(
+               coalesce(tags_removed, []), tag)), coalesce(tags_added, []))[1], kind) AS question_type
+    FROM prompts LEFT JOIN (SELECT * FROM curation WHERE run = $run) AS curation USING (prompt_id)
+    WHERE prompts.run = $run AND split = $split
+"""
+# One of each question type in turn, within it one of each reference in turn; which comes first hangs on the seed. What
+# somebody accepted and is to be kept comes before all else.
 _EVENLY = """
-    WITH drawn AS (SELECT *, md5(prompt_id || $seed) AS draw FROM weighed WHERE why IS NULL), of_reference AS (
-        SELECT *, row_number() OVER (PARTITION BY question_type, reference ORDER BY draw) AS turn FROM drawn
-    ),
-    of_type AS (SELECT *, row_number() OVER (PARTITION BY question_type ORDER BY turn, draw) AS place FROM of_reference)
-    SELECT prompt_id, question_type, reference FROM of_type ORDER BY place, draw LIMIT $num
+    WITH drawn AS (
+        SELECT *, md5(prompt_id || $seed) AS draw, NOT ($keep_accepted AND coalesce(accepted, false)) AS is_open
+        FROM weighed WHERE why IS NULL
+    ), of_reference AS (
+        SELECT *, row_number() OVER (PARTITION BY question_type, reference ORDER BY is_open, draw) AS turn FROM drawn
+    ), of_type AS (
+        SELECT *, row_number() OVER (PARTITION BY question_type ORDER BY is_open, turn, draw) AS place FROM of_reference
+    )
+    SELECT prompt_id, question_type, reference FROM of_type ORDER BY is_open, place, draw LIMIT $num
 """
 _REFERENCES = (
     "SELECT question_type, reference, count(*) AS num FROM {table} GROUP BY ALL ORDER BY num DESC, reference"
@@ -79,20 +105,21 @@ _REFERENCES = (
 
 
 def select(
-    store: PromptStore, run: str, rule: SelectionRule, *, num: int | None = None, seed: int = 0
+    store: PromptStore,
+    run: str,
+    rule: SelectionRule,
+    *,
+    num: int | None = None,
+    seed: int = 0,
+    against: str | None = None,
 ) -> Selection:
     """At most ``num`` prompts of the rule's split, evenly over question types and over references within a type.
+    ``against`` names another split whose references theirs are held against.
 
     Raises: BadInput where the rule asks for evidence that the store does not have.
     """
-    _check(store, run, rule)
-    beliefs = believed(store, run, half_life=rule.half_life).drop_columns(["question_type"])
-    low, high = rule.pass_rate
-    store.keep("weighed", _WEIGHED, {
-        "run": run, "split": rule.split, "types": list(rule.question_types), "min_samples": rule.min_samples,
-        "low": low, "high": high, "standings": list(rule.standings), "min_spread": rule.min_spread,
-        "moves": list(rule.moves),
-    }, beliefs=beliefs)  # fmt: skip
+    _check(store, run, rule, against)
+    _weigh(store, run, rule)
     counts = {
         row["why"]: row["num"]
         for row in store.query(
@@ -100,29 +127,56 @@ def select(
         ).to_pylist()
     }
     num_met = counts.pop(None, 0)
-    if not num_met and counts.keys() <= {"not tried", "too few samples"}:
+    if not num_met and counts.keys() <= {"not tried", "too few samples", "rejected"}:
         raise BadInput(
             f"no prompt of split {rule.split!r} has {counted(rule.min_samples, 'judged sample')} in run {run}: let a "
             "stage sample them, or ask for fewer"
         )
-    store.keep("chosen", _EVENLY, {"seed": f" {seed}", "num": num_met if num is None else num})
+    limit = num_met if num is None else num
+    store.keep("chosen", _EVENLY, {"seed": f" {seed}", "num": limit, "keep_accepted": rule.keep_accepted})
     chosen = store.query("SELECT prompt_id FROM chosen")["prompt_id"].to_pylist()
     if num_met > len(chosen):
         counts["more than asked for"] = num_met - len(chosen)
-    return Selection(
-        tuple(chosen), counts, *_shift(*(_references(store, table) for table in ("weighed", "chosen")))
-    )
+    taken = _references(store, "chosen")
+    moved, warnings = _shift(_references(store, "weighed"), taken)
+    if against is None:
+        return Selection(tuple(chosen), counts, moved, warnings=warnings)
+    store.keep("held_against", _ASKED, {"run": run, "split": against})
+    apart, more = _shift(_references(store, "held_against"), taken)
+    named = tuple(f"{against}: {warning}" for warning in more)
+    return Selection(tuple(chosen), counts, moved, apart, warnings + named)
 
 
-def _check(store: PromptStore, run: str, rule: SelectionRule) -> None:
+def _weigh(store: PromptStore, run: str, rule: SelectionRule) -> None:
+    """A table ``weighed``: each prompt of the split, and the first condition that it does not meet."""
+    beliefs = believed(store, run, half_life=rule.half_life).drop_columns(["question_type"])
+    blind = believed(store, run, half_life=rule.half_life, blind=True).select(["prompt_id", "n", "mean"])
+    named = suspects(store, run)["prompt_id"].to_pylist() if rule.suspect else []
+    low, high = rule.pass_rate
+    store.keep("weighed", _WEIGHED.format(asked=_ASKED), {
+        "run": run, "split": rule.split, "types": list(rule.question_types), "min_samples": rule.min_samples,
+        "low": low, "high": high, "standings": list(rule.standings), "min_spread": rule.min_spread,
+        "moves": list(rule.moves), "needs_picture": rule.needs_picture, "max_blind": MAX_BLIND,
+        "suspect": rule.suspect, "suspects": named, "keep_accepted": rule.keep_accepted,
+    }, beliefs=beliefs, blind=blind.rename_columns(["prompt_id", "num_blind", "blind_mean"]))  # fmt: skip
+
+
+def _check(store: PromptStore, run: str, rule: SelectionRule, against: str | None) -> None:
     """Raises: BadInput where a word of the rule is none, or there is nothing to go by."""
     for noun, given, known in (("standing", rule.standings, get_args(Standing)), ("move", rule.moves, MOVES)):
         if unknown := [one for one in given if one not in known]:
             raise BadInput(f"{unknown[0]!r} is no {noun}: choose of {', '.join(known)}")
-    if not store.query(
-        "SELECT 1 FROM prompts WHERE run = ? AND split = ? LIMIT 1", [run, rule.split]
-    ).num_rows:
-        raise BadInput(f"run {run} has no prompts of split {rule.split!r}")
+    for split in (rule.split, *([against] if against else [])):
+        if not store.query(
+            "SELECT 1 FROM prompts WHERE run = ? AND split = ? LIMIT 1", [run, split]
+        ).num_rows:
+            raise BadInput(f"run {run} has no prompts of split {split!r}")
+    blind = "SELECT 1 FROM blind_attempts_in_force WHERE run = ? LIMIT 1"
+    if rule.needs_picture and not store.query(blind, [run]).num_rows:
+        raise BadInput(
+            f"run {run} sampled no prompt without its picture: whether one is needed is not known "
+            "(`hone prompts profile --blind` finds out)"
+        )
     moved = "SELECT 1 FROM turnover WHERE run = ? AND move <> 'first' LIMIT 1"
     if rule.moves and not store.query(moved, [run]).num_rows:
         raise BadInput(f"no prompt of run {run} was tried by two policies: there are no moves to choose by")

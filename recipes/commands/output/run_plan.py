@@ -10,6 +10,7 @@ from rich.table import Table
 
 from recipes.commands.output.console import all_pass, plain_console
 from rl.algorithm.algorithm import algorithm_of
+from rl.data.curated_prompts import chosen_events, event_logs
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.engines.placement import Placement
@@ -26,6 +27,7 @@ from rl.run.run_directory import RunDirectory
 from rl.runner import PlannedStage, plan_of
 from sampler.data.data_builder import builder_call
 from sampler.rows.dataset_rows import SUFFIXES
+from sampler.store.curation_events import CurationEvent, EventLog, curation_of
 from verifiers.counted import counted
 from verifiers.errors import near_name
 
@@ -64,7 +66,10 @@ def _checks(recipe: Recipe, stages: Sequence[PlannedStage], run: RunDirectory) -
     sets: dict[str, LoadedSet] = {}
     if recipe.data.builder is not None:
         yield Check("data builder", partial(_builder, recipe))
-    yield from check_reading(recipe, files, sets, own=files)
+    events: list[CurationEvent] = []
+    if recipe.data.curation is not None or event_logs(recipe.data, files):
+        yield Check("curation events", partial(_events, recipe, files, events))
+    yield from check_reading(recipe, files, sets, own=files, curated=curation_of(events))
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
     if any(stage.kind == "rl" for stage in stages):
@@ -94,6 +99,12 @@ def _policy(hub: Path | None) -> Finding:
     return Finding("ok", "a tiny random one" if hub is None else str(hub))
 
 
+def _events(recipe: Recipe, files: Mapping[str, str], events: list[CurationEvent]) -> Finding:
+    events += chosen_events(recipe.data, files)
+    logs = event_logs(recipe.data, files)
+    return Finding("ok", f"{counted(len(events), 'event')} in {', '.join(str(log.path) for log in logs)}")
+
+
 def _groups(recipe: Recipe, sets: Mapping[str, LoadedSet]) -> Finding:
     train = sets["train"].rows if "train" in sets else ()
     algorithm_of(recipe.rl).require_groups(train)
@@ -108,9 +119,10 @@ def _data(recipe: Recipe) -> str:
         builders |= dict.fromkeys(
             ("preferences_train", "preferences_heldout"), training_of(recipe).data.builder
         )
-    return "\n".join(
-        f"{NOUNS[name]}s: {_origin(own.get(name), made_by)}" for name, made_by in builders.items()
-    )
+    lines = [f"{NOUNS[name]}s: {_origin(own.get(name), made_by)}" for name, made_by in builders.items()]
+    beside = [log.path for log in map(EventLog.beside, own.values()) if log.path.is_file()]
+    events = dict.fromkeys(map(str, [*beside, *([recipe.data.curation] if recipe.data.curation else [])]))
+    return "\n".join([*lines, *([f"as curated by {', '.join(events)}"] if events else [])])
 
 
 def _origin(file: str | None, builder: str | None) -> str:

@@ -1,16 +1,20 @@
-"""`hone prompts`: what runs know of their prompts, asked, counted, and chosen by. One file a command."""
+"""`hone prompts`: what runs know of their prompts, asked, counted, chosen by and corrected. One file a command."""
 
 from __future__ import annotations
 
 import typer
 
+from recipes.commands.prompts.fix import fix
+from recipes.commands.prompts.mark import mark
 from recipes.commands.prompts.query import query
+from recipes.commands.prompts.rejudge import rejudge
 from recipes.commands.prompts.select import select
 from recipes.commands.prompts.show import show
 from recipes.commands.prompts.stats import stats
 
 app = typer.Typer(
-    help="The history of prompts: statistics, queries, one prompt, selections.", no_args_is_help=True
+    help="The history of prompts: statistics, queries, one prompt, selections, decisions.",
+    no_args_is_help=True,
 )
-for command in (stats, query, show, select):
+for command in (stats, query, show, select, mark, fix, rejudge):
     app.command()(command)

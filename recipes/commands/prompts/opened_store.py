@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 Runs = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Run directories; beliefs are those of the last.")
 ]
+RunOrSet = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN_OR_FILE", help="A run directory, or a prompt set that no run has sampled yet."
+    ),
+]
+PromptId = Annotated[str, typer.Argument(help="The prompt's id, or the beginning of it.")]
 HalfLife = Annotated[
     float, typer.Option(min=0.1, help="Policy versions after which a sample counts half for the belief.")
 ]
@@ -29,3 +36,43 @@ def opened_store(runs: list[Path]) -> Iterator[tuple[PromptStore, str]]:
     parts = [store_part(run) for run in runs]
     with PromptStore(parts) as store:
         yield store, parts[-1].run
+
+
+@contextmanager
+def opened(run_or_set: Path) -> Iterator[tuple[PromptStore, str]]:
+    """The store of one run, or of a prompt set by itself, and its name in it."""
+    from rl.run.run_history import store_part_of
+    from sampler.store.prompt_store import PromptStore
+
+    part = store_part_of(run_or_set)
+    with PromptStore([part], may_lack_rollouts=True) as store:
+        yield store, part.run
+
+
+def whole_id(store: PromptStore, beginning: str) -> str:
+    """The id of the one prompt whose id begins so. Raises: BadInput where there is none, or several."""
+    from verifiers.errors import BadInput
+
+    # A prefix as a range: "%" and "_" in an id are no wildcards.
+    ids: list[str] = store.query(
+        "SELECT DISTINCT prompt_id FROM (SELECT prompt_id FROM prompts UNION ALL SELECT prompt_id FROM rollouts) "
+        "WHERE starts_with(prompt_id, ?) ORDER BY prompt_id LIMIT 2",
+        [beginning],
+    )["prompt_id"].to_pylist()
+    if not ids or (len(ids) > 1 and ids[0] != beginning):
+        raise BadInput(
+            f"{'no prompt has' if not ids else 'several prompts have'} an id that begins with {beginning!r}"
+        )
+    return ids[0]
+
+
+def row_of(store: PromptStore, prompt_id: str) -> dict[str, Any]:
+    """What a prompt set says of the prompt. Raises: BadInput where no set has it."""
+    from verifiers.errors import BadInput
+
+    rows: list[dict[str, Any]] = store.query(
+        "SELECT * FROM prompts WHERE prompt_id = ? LIMIT 1", [prompt_id]
+    ).to_pylist()
+    if not rows:
+        raise BadInput(f"prompt {prompt_id} was sampled, but no prompt set has it")
+    return rows[0]

@@ -33,6 +33,19 @@ def select(
         list[str] | None, typer.Option(help="newly solved, forgotten, repaired; repeatable.")
     ] = None,
     question_type: Annotated[list[str] | None, typer.Option(help="First tag; repeatable.")] = None,
+    needs_picture: Annotated[
+        bool,
+        typer.Option("--needs-picture", help="Hardly ever right without the picture, and less than with it."),
+    ] = False,
+    suspects: Annotated[
+        bool, typer.Option("--suspects", help="Many agreeing answers speak against the reference.")
+    ] = False,
+    keep_accepted: Annotated[
+        bool, typer.Option("--keep-accepted", help="What somebody accepted is in, whatever the rule.")
+    ] = False,
+    against: Annotated[
+        str | None, typer.Option(help="Hold the references against those of this split too: heldout.")
+    ] = None,
     split: Annotated[str, typer.Option(help="train or heldout.")] = "train",
     half_life: HalfLife = 32.0,
     seed: int = 0,
@@ -40,7 +53,8 @@ def select(
     """Choose prompts by what the run knows of them, and write them as a prompt set with the rule beside it.
 
     It tells how many were left out for which reason, and how the distribution of references moved: a set that lost an
-    answer teaches never to give it."""
+    answer teaches never to give it. Prompts that somebody rejected are left out; corrected ones are written as
+    corrected."""
     from recipes.commands.output.console import plain_console
     from sampler.atomic_file import require_writable
     from sampler.store.selection import SelectionRule
@@ -52,10 +66,10 @@ def select(
         raise BadInput(f"--out is a .parquet file, got {out.name}")
     rule = SelectionRule(
         pass_rate, min_samples, min_spread, tuple(standing or ()), tuple(move or ()), tuple(question_type or ()), split,
-        half_life,
+        half_life, needs_picture, suspects, keep_accepted,
     )  # fmt: skip
     with opened_store(runs) as (store, run):
-        selection = choose(store, run, rule, num=num, seed=seed)
+        selection = choose(store, run, rule, num=num, seed=seed, against=against)
         if not selection.prompt_ids:
             left_out = ", ".join(f"{why} {count:,}" for why, count in selection.dropped.items())
             raise BadInput(f"the rule leaves no prompt ({left_out}): loosen it")
@@ -68,6 +82,8 @@ def select(
         console.print(f"  left out, {why}: {count:,}")
     for name, share in selection.moved.items():
         console.print(f"  {name}: the shares of its references moved by {share:.0%}")
+    for name, share in selection.apart.items():
+        console.print(f"  {name}: the shares of its references are {share:.0%} from those of {against}")
     for warning in selection.warnings:
         console.print(f"! {warning}")
 
@@ -86,12 +102,14 @@ def _write_selection(
     part = store.parts[run]
     location = part.prompt_sets[rule.split]
     by_id = {prompt.prompt_id: prompt for prompt in load_prompts(location, max_decoded=0)}
-    save_prompts(out, [by_id[name] for name in selection.prompt_ids])
+    decisions = store.decisions[run]
+    save_prompts(out, [decisions.of_prompt(name).applied(by_id[name]) for name in selection.prompt_ids])
     provenance = {
         "run": run,
         "prompt_set": location,
         "rule": asdict(rule),
         "seed": seed,
+        "curation_events": [event.event_id for event in decisions.events],
         "num_rollout_files": len(part.rollout_files),
         "newest_rollouts_sha256": content_hash(part.rollout_files[-1]),
         **asdict(selection),

@@ -2,54 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recipes.commands.prompts.opened_store import Runs, opened_store
+from recipes.commands.prompts.opened_store import PromptId, Runs, opened_store, whole_id
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sampler.store.prompt_store import PromptStore
+
+HISTORY = {
+    "decisions": "SELECT decided_at, author, action, value, previous, reason, in_force FROM events WHERE prompt_id = ? "
+    "ORDER BY decided_at",
+    "attempts": "SELECT run, stage, policy_version, revision, n, num_right, pass_rate, unjudged "
+    "FROM attempts WHERE prompt_id = ? ORDER BY run, policy_version",
+    "newest answers": "SELECT run, stage, policy_version, answer, reward, "
+    "coalesce(verdict_reason, answer_status) AS why "
+    'FROM rollouts WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
+    "judged again": "SELECT run, policy_version, revision, verdict_extracted, previous_reward, reward, verdict_reason "
+    'FROM rejudged WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
+}
 
 
 def show(
-    prompt_id: Annotated[str, typer.Argument(help="The prompt's id, or the beginning of it.")],
+    prompt_id: PromptId,
     runs: Runs,
     answers: Annotated[int, typer.Option(min=0, help="Newest answers shown.")] = 12,
 ) -> None:
-    """One prompt: what is asked, its reference, its pass rate policy by policy, its newest answers."""
+    """One prompt: what is asked, its reference, what people decided, its pass rate policy by policy, its newest
+    answers."""
     from recipes.commands.output.answer_table import print_table
     from recipes.commands.output.console import plain_console
     from sampler.store.belief import believed
-    from verifiers.errors import BadInput
 
     console = plain_console()
     with opened_store(runs) as (store, run):
-        # A prefix as a range: "%" and "_" in an id are no wildcards.
-        ids = store.query(
-            "SELECT DISTINCT prompt_id FROM (SELECT prompt_id FROM prompts UNION ALL SELECT prompt_id FROM rollouts) "
-            "WHERE starts_with(prompt_id, ?) ORDER BY prompt_id LIMIT 2",
-            [prompt_id],
-        )["prompt_id"].to_pylist()
-        if not ids or (len(ids) > 1 and ids[0] != prompt_id):
-            raise BadInput(
-                f"{'no prompt has' if not ids else 'several prompts have'} an id that begins with {prompt_id!r}"
-            )
-        prompts = store.query("SELECT * FROM prompts WHERE prompt_id = ?", ids[:1]).to_pylist()
-        for prompt in prompts[:1]:
-            console.print(f"{ids[0]}: {prompt['question']}", highlight=False)
-            console.print(
-                f"reference {prompt['reference']!r}, verifier {prompt['verifier']}, tags {prompt['tags']}"
-            )
+        whole = whole_id(store, prompt_id)
+        _print_prompt(console, store, run, whole)
         for one in believed(store, run).to_pylist():
-            if one["prompt_id"] == ids[0]:
+            if one["prompt_id"] == whole:
                 rate = f"{one['mean']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
                 console.print(f"{one['standing']}: believed pass rate {rate}", highlight=False)
-        for title, sql in {
-            "attempts": "SELECT run, stage, policy_version, n, num_right, pass_rate, reward_mean, unjudged "
-            "FROM attempts WHERE prompt_id = ? ORDER BY run, policy_version",
-            "newest answers": "SELECT run, stage, policy_version, answer, reward, "
-            "coalesce(verdict_reason, answer_status) AS why FROM rollouts "
-            f'WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
-        }.items():
-            found = store.query(sql, ids[:1])
+        for title, sql in HISTORY.items():
+            found = store.query(sql.format(answers=answers), [whole])
             if found.num_rows:
                 console.print(title)
                 print_table(console, found)
+
+
+def _print_prompt(console: Console, store: PromptStore, run: str, prompt_id: str) -> None:
+    """As its set has it, and as it stands after corrections."""
+    from sampler.store.curation_table import as_judged
+
+    for row in store.query("SELECT * FROM prompts WHERE prompt_id = ? LIMIT 1", [prompt_id]).to_pylist():
+        console.print(f"{prompt_id}: {row['question']}", highlight=False)
+        console.print(f"reference {row['reference']!r}, verifier {row['verifier']}, tags {row['tags']}")
+        curation = store.decisions[run].of_prompt(prompt_id)
+        if curation.revision:
+            now = curation.applied(as_judged(row))
+            console.print(
+                f"corrected to {now.reference_text!r}, verifier {now.verifier}, tags {list(now.tags)}"
+            )

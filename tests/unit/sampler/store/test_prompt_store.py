@@ -21,7 +21,7 @@ def test_attempts(store: Callable[..., PromptStore]) -> None:
         ).to_pylist()
     assert rows[0] == {
         "policy_version": 1, "prompt_id": "a", "verifier": "math", "question_type": "sum", "n": 3, "num_right": 2.0,
-        "pass_rate": pytest.approx(2 / 3), "reward_mean": pytest.approx(1.6 / 3),
+        "revision": None, "pass_rate": pytest.approx(2 / 3), "reward_mean": pytest.approx(1.6 / 3),
         "spread": pytest.approx(1.0 - 1.6 / 3), "unjudged": 1,
     }  # fmt: skip
     assert (rows[1]["n"], rows[1]["pass_rate"], rows[1]["spread"]) == (2, 0.0, 0.0)

@@ -1,0 +1,127 @@
+"""`hone prompts fix`: a prompt's reference or verifier corrected, by an event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recipes.commands.prompts.mark import Author, Reason, Undo
+from recipes.commands.prompts.opened_store import PromptId, RunOrSet, opened, row_of, whole_id
+
+if TYPE_CHECKING:
+    from sampler.prompt import Prompt
+
+
+def fix(
+    prompt_id: PromptId,
+    run_or_set: RunOrSet,
+    reference: Annotated[str | None, typer.Option(help="The right reference, as text.")] = None,
+    reference_json: Annotated[str | None, typer.Option(help="The same as JSON: a list or a mapping.")] = None,
+    verifier: Annotated[
+        str | None, typer.Option(help="Who judges from now on; the reference may stay.")
+    ] = None,
+    option: Annotated[list[str] | None, typer.Option(help="key=value of the verifier; repeatable.")] = None,
+    author: Author = None,
+    reason: Reason = "",
+    undo: Undo = False,
+) -> None:
+    """Correct a prompt's reference. The prompt keeps its id and its history; what was judged before counts no more
+    until `hone prompts rejudge` has judged the stored answers again. The prompt set itself is not changed."""
+    from recipes.commands.output.console import plain_console
+    from recipes.commands.prompts.mark import author_of, undo_newest
+    from sampler.store.curation_events import EventLog
+    from sampler.store.curation_table import as_judged
+    from verifiers.errors import BadInput
+    from verifiers.verifier import shown
+
+    log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()
+    with opened(run_or_set) as (store, run):
+        whole = whole_id(store, prompt_id)
+        row = row_of(store, whole)
+        if undo:
+            undo_newest(log, whole, ("correct",), by, reason)
+            curation = log.curated()[whole]
+            console.print(f"{whole}: undone; its reference is {_said(curation.applied(as_judged(row)))}")
+            return
+        before = store.decisions[run].of_prompt(whole).applied(as_judged(row))
+    after = _corrected(before, _reference(reference, reference_json), verifier, option)
+    if after.revision == before.revision:
+        raise BadInput(f"{whole} is judged so already: {_said(before)}")
+    _require_sound(after)
+    judged_by = _judged_by(after) if _judged_by(after) != _judged_by(before) else None
+    log.append(
+        whole,
+        "correct",
+        after.reference,
+        author=by,
+        reason=reason,
+        previous=before.reference,
+        verifier=judged_by,
+        previous_verifier=_judged_by(before) if judged_by else None,
+    )
+    console.print(f"{whole}: {shown(row['question'], 200)}")
+    console.print(f"  was {_said(before)}")
+    console.print(f"  now {_said(after)}")
+    console.print(f"in {log.path}; `hone prompts rejudge` judges stored answers by it")
+
+
+def _reference(text: str | None, as_json: str | None) -> Any:
+    """None where none is given. Raises: BadInput."""
+    from sampler.data.reference import read_reference, reference_of_json
+    from verifiers.errors import BadInput
+
+    if text is not None and as_json is not None:
+        raise BadInput("give --reference or --reference-json, not both")
+    given = text if as_json is None else as_json
+    if given is None:
+        return None
+    found = read_reference(given) if as_json is None else reference_of_json(given)
+    if found is None:
+        raise BadInput("the reference is empty")
+    return found
+
+
+def _corrected(before: Prompt, reference: Any, verifier: str | None, option: list[str] | None) -> Prompt:
+    from dataclasses import replace
+
+    from recipes.commands.verify import parse_options
+    from verifiers.errors import BadInput
+
+    if reference is None and verifier is None and not option:
+        raise BadInput("say what is right: --reference, --reference-json, --verifier or --option")
+    name = verifier or before.verifier
+    if option and name is None:
+        raise BadInput("no verifier judges this prompt: --option needs --verifier")
+    kept = before.verifier_options if name == before.verifier and not option else {}
+    return replace(
+        before,
+        reference=before.reference if reference is None else reference,
+        verifier=name,
+        verifier_options=parse_options(option) if option else kept,
+    )
+
+
+def _require_sound(prompt: Prompt) -> None:
+    """Raises: BadInput for a reference that its verifier refuses, or that does not score 1 against itself."""
+    from verifiers.errors import BadInput
+    from verifiers.files.dataset_check import ReferenceCheck
+
+    if prompt.verifier is None:
+        if not isinstance(prompt.reference, str):
+            raise BadInput("without a verifier a reference is one text")
+    elif problem := ReferenceCheck().problem(prompt.verifier, prompt.verifier_options, prompt.reference):
+        raise BadInput(f"this reference cannot be used: {problem}")
+
+
+def _judged_by(prompt: Prompt) -> Any:
+    from sampler.store.curation import JudgedBy
+
+    return None if prompt.verifier is None else JudgedBy(prompt.verifier, prompt.verifier_options)
+
+
+def _said(prompt: Prompt) -> str:
+    from verifiers.verifier import shown
+
+    options = "".join(f", {name}={value!r}" for name, value in prompt.verifier_options.items())
+    return f"{shown(prompt.reference_text, 200)!r}, judged by {prompt.verifier or 'a reward model'}{options}"

@@ -1,0 +1,68 @@
+"""References that many agreeing answers speak against: for a person to look at."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from sampler.store.prompt_store import PromptStore
+from verifiers.errors import BadInput
+
+MIN_AGREE = 4  # answers that are wrong in the same way
+MIN_SHARE = 0.5  # of all answers to the prompt that were judged
+
+# Of a corrected prompt the verdicts of the revision in force; a wrong answer as the verifier read it. `usual` is how
+# often this answer is given in the whole question type: a policy that always says "1" speaks against no reference.
+_SUSPECTS = """
+    WITH later AS (
+        SELECT rollout_id, revision, max_by(worth, judging) AS worth, max_by(verdict_extracted, judging) AS extracted
+        FROM rejudged WHERE run = $run GROUP BY ALL
+    ), answers AS (
+        SELECT rollouts.prompt_id, rollouts.question_type, rollouts.policy_version,
+               CASE WHEN later.rollout_id IS NULL THEN rollouts.worth ELSE later.worth END AS worth,
+               trim(coalesce(later.extracted, rollouts.verdict_extracted, rollouts.answer)) AS answer
+        FROM rollouts LEFT JOIN curation ON curation.run = rollouts.run AND curation.prompt_id = rollouts.prompt_id
+        LEFT JOIN later ON later.rollout_id = rollouts.rollout_id
+            AND later.revision IS NOT DISTINCT FROM coalesce(curation.revision, rollouts.revision)
+        WHERE rollouts.run = $run AND NOT rollouts.blind AND rollouts.verifier IS NOT NULL
+            AND rollouts.answer_status = 'ok' AND curation.accepted IS NULL AND (
+                later.rollout_id IS NOT NULL OR curation.revision IS NULL OR rollouts.revision = curation.revision
+                OR (rollouts.revision IS NULL AND curation.correction = 0)
+            )
+    ), judged AS (
+        SELECT * FROM answers WHERE worth IS NOT NULL
+    ), of_type AS (
+        SELECT question_type, answer, count(*) / sum(count(*)) OVER (PARTITION BY question_type) AS usual
+        FROM judged GROUP BY question_type, answer
+    ), said AS (
+        SELECT prompt_id, any_value(question_type) AS question_type, answer, count(*) AS num_agree,
+               count(DISTINCT policy_version) AS num_policies
+        FROM judged WHERE worth = 0 AND answer <> '' GROUP BY prompt_id, answer
+    ), counted AS (
+        SELECT prompt_id, count(*) AS num_answers, sum(worth) AS num_right FROM judged GROUP BY prompt_id
+    )
+    SELECT prompt_id, question_type, coalesce(curation.reference, prompts.reference) AS reference, answer, num_agree,
+           num_answers, num_right, num_policies, usual
+    FROM said JOIN counted USING (prompt_id) JOIN of_type USING (question_type, answer)
+    LEFT JOIN (SELECT * FROM prompts WHERE run = $run) AS prompts USING (prompt_id)
+    LEFT JOIN (SELECT * FROM curation WHERE run = $run) AS curation USING (prompt_id)
+    WHERE num_agree >= $min_agree AND num_agree >= $min_share * num_answers AND num_agree > num_right
+    QUALIFY row_number() OVER (PARTITION BY prompt_id ORDER BY num_agree DESC, answer) = 1
+    ORDER BY num_agree * (1 - usual) DESC, prompt_id
+"""
+
+
+def suspects(
+    store: PromptStore, run: str, *, min_agree: int = MIN_AGREE, min_share: float = MIN_SHARE
+) -> pa.Table:
+    """A row for each prompt with a suspect reference, the most suspect first: prompt_id, question_type, reference,
+    answer (that speaks against it), num_agree (answers that give it), num_answers (all), num_right, num_policies (that
+    gave it) and usual (the answer's share of all answers of the question type).
+
+    Prompts that somebody accepted or rejected are left out, and those that a reward model judges. Raises: BadInput
+    where the log holds no judged answer."""
+    held = "SELECT 1 FROM rollouts WHERE run = ? AND answer IS NOT NULL AND worth IS NOT NULL LIMIT 1"
+    if not store.query(held, [run]).num_rows:
+        raise BadInput(f"the rollout log of run {run} holds no judged answer: there is nothing to suspect by")
+    given = {"run": run, "min_agree": min_agree, "min_share": min_share}
+    store.keep("suspects", _SUSPECTS, given)
+    return store.query("SELECT * FROM suspects")
