@@ -42,12 +42,10 @@ def mark(
 
     if accept and reject:
         raise BadInput("give --accept or --reject, not both")
-    given: list[tuple[Action, str | None]] = [
-        *([("accept", None)] if accept else []),
-        *([("reject", None)] if reject else []),
-        *(("tag", one) for one in tag or ()),
-        *(("untag", one) for one in untag or ()),
-    ]
+    given: list[tuple[Action, str | None]] = [("tag", one) for one in tag or ()]
+    given += [("untag", one) for one in untag or ()]
+    if accept or reject:
+        given.append(("accept" if accept else "reject", None))
     if bool(given) == undo:
         raise BadInput("say what: --accept, --reject, --tag, --untag; or --undo alone")
     log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()
