@@ -69,7 +69,8 @@ COMMANDS: dict[str, CommandLine] = {
         CommandLine("gym", "Drawn questions of any difficulty: see some, build sets."),
         CommandLine("prompts", "What runs know of their prompts; choose by it."),
         CommandLine("report", "Write a run's page: curves, before and after, rollouts."),
-        CommandLine("view", "Look through a run's rollouts in a web browser."),
+        CommandLine("compare", "Two policies on the same prompts: what flipped, both ways."),
+        CommandLine("view", "Prompts, answers and curves in a web browser; decide about them."),
         CommandLine("bench", "How close generation and training come to the bare engines."),
     )
 }

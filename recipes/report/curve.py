@@ -11,7 +11,8 @@ MAX_POINTS = 400
 
 @dataclass(frozen=True)
 class Series:
-    """`tone` 0 is the ink of the page, 1 to 8 its hues. `faint` lies behind, as raw values behind their mean."""
+    """`tone` 0 is the ink of the page, 1 to 8 its hues. `faint` lies behind, as raw values behind their mean. `bounds`
+    are (x, low, high) of what holds a point."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -20,6 +21,7 @@ class Series:
     faint: bool = False
     dots: bool = False
     dashed: bool = False
+    bounds: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def css(self) -> str:
@@ -35,8 +37,18 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Link:
+    """An address behind a place on the x axis, and what it is called."""
+
+    x: float
+    words: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Curve:
-    """`x_labels` name places on the x axis; `marks` are dashed vertical lines, such as where a round begins."""
+    """`x_labels` name places on the x axis; `marks` are dashed vertical lines, such as where a round begins. `links`
+    lead from a point to what is behind it, where there is something to lead to."""
 
     title: str
     series: tuple[Series, ...]
@@ -46,6 +58,7 @@ class Curve:
     is_frac: bool = False
     end_labels: bool = False
     caption: str = ""
+    links: tuple[Link, ...] = ()
 
     @property
     def legend(self) -> list[Series]:
@@ -97,6 +110,13 @@ class ScaledCurve:
         known = sorted(self.curve.series, key=lambda series: self.y(series.points[-1][1]))
         wanted = [self.y(series.points[-1][1]) for series in known]
         return list(zip(known, spread(wanted, gap=15, low=self.top + 4, high=self.bottom), strict=True))
+
+    @property
+    def hits(self) -> list[tuple[Link, float, float]]:
+        """Every link with the left side and the width of the strip that it fills; thinned like the points."""
+        links = self.curve.links[:: -(-len(self.curve.links) // MAX_POINTS) or 1]
+        width = (self.right - self.left) / max(len(links) - 1, 1)
+        return [(link, self.x(link.x) - width / 2, width) for link in links]
 
     def _whole_steps(self) -> list[float]:
         ticks = round_ticks(self.x_low, self.x_high, max_ticks=4)

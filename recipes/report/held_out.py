@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from recipes.report.curve import Curve, Series
+from recipes.report.curve import Curve, Link, Series
 from recipes.report.evaluation import (
     POLICY_BEFORE,
     Json,
@@ -133,14 +133,14 @@ def held_out_tables(run: RunRecord) -> list[HeldOutTable]:
     return [HeldOutTable(title, columns, tuple(rows)) for title, rows in blocks.items() if rows]
 
 
-def held_out_curve(run: RunRecord) -> Curve | None:
+def held_out_curve(run: RunRecord, address: Callable[[Json], str] = lambda _: "") -> Curve | None:
     """All prompts with a verifier and the win rate in bold, one line per question type; None of one evaluation."""
     if len(run.evaluations) < 2:
         return None
     wins = _points(run, win_rate)
     names = sorted(_names(run, "by_tag"))
     lines = [
-        Series("pass@1" if wins else "all", _points(run, pass_at_1), bold=True, dots=True),
+        Series("pass@1" if wins else "all", _points(run, pass_at_1), bold=True, dots=True, bounds=_bounds(run)),
         Series("win rate", wins, tone=WIN_TONE, bold=True, dots=True, dashed=True),
     ]
     lines += [
@@ -154,7 +154,18 @@ def held_out_curve(run: RunRecord) -> Curve | None:
         y_range=(0.0, 1.0),
         is_frac=True,
         end_labels=True,
+        links=tuple(
+            Link(float(x), evaluation_label(one), found)
+            for x, one in enumerate(run.evaluations)
+            if (found := address(one))
+        ),
     )
+
+
+def _bounds(run: RunRecord) -> tuple[tuple[float, float, float], ...]:
+    """The 95% intervals of pass@1, where they were taken."""
+    found = ((float(x), one.get("pass_at_1_interval")) for x, one in enumerate(run.evaluations))
+    return tuple((x, interval["low"], interval["high"]) for x, interval in found if interval)
 
 
 def _points(run: RunRecord, rate: Rate) -> tuple[tuple[float, float], ...]:

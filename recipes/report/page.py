@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,6 @@ from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k
 from recipes.report.exam_table import exam_tables
 from recipes.report.harvest import harvests
 from recipes.report.held_out import headline, held_out_curve, held_out_tables
-from recipes.report.picture import box_of
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
@@ -81,8 +81,13 @@ def template(name: str, folder: Path = FOLDER) -> Any:
         loader=FileSystemLoader([folder, FOLDER]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(percent=percent, short=short_number, box=box_of)
+    environment.filters.update(percent=percent, short=short_number, tojson_text=_json_text)
     return environment.get_template(name)
+
+
+def _json_text(value: Any) -> str:
+    """Text as it is, anything else as JSON; the template escapes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _story(run: RunRecord) -> str:

@@ -1,9 +1,8 @@
-"""A prompt's picture or video inside the page: a data URI of bounded size, and boxes drawn over it."""
+"""A prompt's picture or video inside the page: a data URI of bounded size."""
 
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,17 +15,6 @@ MAX_SIDE_PX = 512
 MAX_RAW_BYTES = 48 * 1024
 NUM_FRAMES, NUM_COLUMNS = 6, 2  # of a video's contact sheet
 MAX_FRAME_SIDE_PX, GAP_PX = 160, 2
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-
-
-@dataclass(frozen=True)
-class Box:
-    """x, y, width and height in percent of the picture."""
-
-    x: float
-    y: float
-    width: float
-    height: float
 
 
 @dataclass(frozen=True)
@@ -94,12 +82,3 @@ def _png(image: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def box_of(text: str | None) -> Box | None:
-    """The box in a text such as `<bbox>500 0 999 499</bbox>`, coordinates in [0, 999]; None if there is none."""
-    values = [float(number) for number in _NUMBER.findall((text or "")[:400])]
-    if len(values) != 4:
-        return None
-    x1, y1, x2, y2 = (min(max(value, 0.0), 999.0) / 9.99 for value in values)
-    return Box(x1, y1, x2 - x1, y2 - y1) if x2 > x1 and y2 > y1 else None

@@ -47,10 +47,13 @@ class RolloutTable:
     model judges; and `word`: "right" (from `pass_score` on), "wrong", "won", "even", "lost" or what went wrong.
     """
 
-    def __init__(self, run: Path, pass_score: float = PASS_SCORE) -> None:
+    def __init__(
+        self, run: Path, pass_score: float = PASS_SCORE, files: Sequence[Path] | None = None
+    ) -> None:
+        """Of all shards, or of ``files`` alone."""
         import duckdb
 
-        self.rollout_files = sorted((run / "rollouts").glob("**/*.parquet"))
+        self.rollout_files = sorted((run / "rollouts").glob("**/*.parquet")) if files is None else list(files)
         self._prompts = ShownPrompts.of(run)
         self._db = duckdb.connect(config={"threads": 2})
         if self.rollout_files:
@@ -81,18 +84,23 @@ class RolloutTable:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def attempts(
-        self, prompt_id: str, stages: Sequence[str] | None = None, max_chars: int = MAX_SHOWN_CHARS
+        self,
+        prompt_id: str,
+        stages: Sequence[str] | None = None,
+        max_chars: int = MAX_SHOWN_CHARS,
+        version: int | None = None,
     ) -> list[Attempt]:
-        """The attempts at one prompt in the order they were made; `stages` of None means all."""
-        where = "prompt_id = ?" + ("" if stages is None else " AND list_contains(?, stage)")
-        parameters: list[Any] = [prompt_id] if stages is None else [prompt_id, list(stages)]
+        """The attempts at one prompt in the order they were made; `stages` of None means all, `version` too."""
+        where, parameters = "prompt_id = ?", [prompt_id, *([] if stages is None else [list(stages)])]
+        where += "" if stages is None else " AND list_contains(?, stage)"
+        where += "" if version is None else f" AND policy_version = {int(version)}"
         order = 'stage, step, "index"'
         sql = f"SELECT {attempt_columns(max_chars)} FROM rollouts WHERE {where} ORDER BY {order} LIMIT {MAX_ATTEMPTS}"
         return [Attempt.from_row(row, max_chars) for row in self.query(sql, parameters)]
 
     def prompts(self, prompt_ids: Sequence[str]) -> dict[str, ShownPrompt]:
         """Those of `prompt_ids` that the run still has."""
-        return self._prompts.find(prompt_ids, self.query_files)
+        return self._prompts.find(prompt_ids)
 
 
 def attempt_columns(max_chars: int) -> str:

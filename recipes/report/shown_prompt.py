@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from recipes.report.attempt import MAX_SHOWN_CHARS, ShownText
 from recipes.report.picture import Picture
+from recipes.report.places import PlaceReader
 from rl.run.run_record import read_manifests
-from sampler.store.prompt_store import table_of
 from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
     from sampler.prompt import Prompt
 
-Query = Callable[[str, list[Any]], list[dict[str, Any]]]
 MAX_PICTURES = 4
 MAX_RULE_REFERENCE_CHARS = 300
 
@@ -36,11 +40,13 @@ class ShownPrompt:
     question_type: str
     verifier: str
     reference: ShownText
+    tags: tuple[str, ...] = ()
+    places: PlaceReader = field(default_factory=PlaceReader)
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> ShownPrompt:
         """From a row with a prompt's columns, be it of a prompt file or of harvested SFT rows."""
-        tags = row.get("tags") or []
+        tags = [str(tag) for tag in row.get("tags") or []]
         vision_inputs = [(Picture.of, one) for one in row.get("images") or []]
         vision_inputs += [(Picture.of_video, one) for one in row.get("videos") or []]
         limit = MAX_RULE_REFERENCE_CHARS if row.get("verifier") else MAX_SHOWN_CHARS
@@ -50,7 +56,11 @@ class ShownPrompt:
             pictures=tuple(made((one or {}).get("bytes")) for made, one in vision_inputs[:MAX_PICTURES]),
             question_type=str(tags[0] if tags else row.get("kind") or ""),
             verifier=str(row.get("verifier") or ""),
-            reference=ShownText.of(row.get("reference_json") or row.get("reference"), limit=limit),
+            reference=ShownText.of(reference_text(row), limit=limit),
+            tags=tuple(tags),
+            places=PlaceReader(
+                str(row.get("verifier") or ""), _mapping(row.get("verifier_options")), reference_of(row)
+            ),
         )
 
 
@@ -72,25 +82,83 @@ class ShownPrompts:
             tuple(str(run / location) if (run / location).exists() else location for location in locations),
         )
 
-    def find(self, prompt_ids: Sequence[str], query: Query) -> dict[str, ShownPrompt]:
-        """Those of `prompt_ids` that are there. `query` runs SQL; places it cannot read go through the loader."""
-        found: dict[str, ShownPrompt] = {}
+    def find(self, prompt_ids: Sequence[str]) -> dict[str, ShownPrompt]:
+        """Those of `prompt_ids` that are there."""
+        return {name: ShownPrompt.of(row) for name, row in self.rows(prompt_ids).items()}
+
+    def rows(self, prompt_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Their rows, with the bytes of pictures and videos. Files of other forms go through the loader."""
+        found: dict[str, dict[str, Any]] = {}
 
         def missing() -> list[str]:
             return [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
 
         elsewhere = [location for location in self.locations if Path(location) not in self.files]
         for file in self.files if missing() else ():
-            columns = {row["column_name"] for row in query(f"DESCRIBE SELECT * FROM {table_of([file])}", [])}
-            if {"prompt_id", "messages"} <= columns:
-                sql = f"SELECT * FROM {table_of([file])} WHERE list_contains(?, prompt_id)"
-                found |= {row["prompt_id"]: ShownPrompt.of(row) for row in query(sql, [missing()])}
+            if _is_prompt_file(file):
+                found |= {row["prompt_id"]: row for row in rows_of(file, missing())}
             elif str(file) in self.locations:
                 elsewhere.append(str(file))
         for location in elsewhere:
             prompts = _loaded(location) if missing() else {}
-            found |= {name: ShownPrompt.of(_row(prompts[name])) for name in missing() if name in prompts}
+            found |= {name: _row(prompts[name]) for name in missing() if name in prompts}
         return found
+
+
+def rows_of(file: Path, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows with these ids of a Parquet file in Hone's columns. Only the row groups that hold one are read."""
+    stat = file.stat()
+    ids = _ids(file, stat.st_mtime_ns, stat.st_size)
+    wanted = pc.indices_nonzero(pc.is_in(ids, pa.array(list(prompt_ids), ids.type))).to_pylist()
+    if not wanted:
+        return []
+    rows, start = [], 0
+    with pq.ParquetFile(file) as opened:
+        for group in range(opened.num_row_groups):
+            end = start + opened.metadata.row_group(group).num_rows
+            inside = [place - start for place in wanted if start <= place < end]
+            if inside:
+                rows += opened.read_row_group(group).take(inside).to_pylist()
+            start = end
+    return rows
+
+
+@lru_cache(maxsize=8)
+def _ids(file: Path, _time: int, _size: int) -> pa.ChunkedArray:
+    """The column of ids of one state of a file."""
+    return pq.read_table(file, columns=["prompt_id"])["prompt_id"]
+
+
+def _is_prompt_file(file: Path) -> bool:
+    try:
+        return {"prompt_id", "messages"} <= set(pq.read_schema(file).names)
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
+def reference_text(row: dict[str, Any]) -> str:
+    """For people: a list or a mapping as JSON."""
+    reference = row.get("reference_json") or row.get("reference") or ""
+    return reference if isinstance(reference, str) else json.dumps(reference, ensure_ascii=False)
+
+
+def reference_of(row: dict[str, Any]) -> Any:
+    """As the verifier takes it: text, or what its JSON holds."""
+    if row.get("reference_json"):
+        try:
+            return json.loads(row["reference_json"])
+        except ValueError:
+            return None
+    return row.get("reference")
+
+
+def _mapping(options: Any) -> dict[str, Any]:
+    if isinstance(options, str):
+        try:
+            options = json.loads(options)
+        except ValueError:
+            return {}
+    return dict(options) if isinstance(options, dict) else {}
 
 
 @lru_cache(maxsize=4)
@@ -108,7 +176,7 @@ def _row(prompt: Prompt) -> dict[str, Any]:
     encoded = {"images": prompt.images, "videos": prompt.videos}
     return {
         **vars(prompt),
-        "reference": prompt.reference_text,
+        "reference": prompt.reference,
         **{name: [{"bytes": one.read()} for one in files] for name, files in encoded.items()},
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from statistics import fmean
 
-from recipes.report.curve import Curve, Series
+from recipes.report.curve import Curve, Link, Series
 from recipes.report.evaluation import WORDS_OF_KIND, Json
 from rl.run.run_record import RunRecord
 
@@ -17,7 +17,10 @@ MIN_STEPS_TO_SMOOTH = 24
 Points = tuple[tuple[float, float], ...]
 
 
-def step_curves(run: RunRecord) -> list[Curve]:
+Address = Callable[[Json], str]  # of what is behind a line of the metrics log; empty where there is nothing
+
+
+def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
     """Rewards, response length, losses, KL, mismatch_kl and throughput over steps, as far as they were logged."""
     rl, sft, reward_model = (_lines(run, kind) for kind in ("rl", "sft", "reward-model"))
     values = [line for line in _lines(run, "critic", "rl") if "critic/explained_variance" in line["metrics"]]
@@ -38,7 +41,20 @@ def step_curves(run: RunRecord) -> list[Curve]:
         _curve("Groups without signal", rl, 2, {"rollout/uniform_group_frac": "groups"}, is_frac=True),
         _curve("Tokens per second", rl, 1, throughput),
     ]
-    return [curve for curve in curves if curve is not None]
+    lines_of = {"SFT loss": sft, "Reward model loss": reward_model, "Explained variance of the critic": values}
+    return [
+        replace(curve, links=_links(lines_of.get(curve.title, rl), address))
+        for curve in curves
+        if curve is not None
+    ]
+
+
+def _links(lines: Sequence[Json], address: Address) -> tuple[Link, ...]:
+    return tuple(
+        Link(float(x), f"{line.get('stage')}, step {line.get('step')}", found)
+        for x, line in enumerate(lines)
+        if (found := address(line))
+    )
 
 
 def _lines(run: RunRecord, *kinds: str) -> list[Json]:

@@ -34,7 +34,7 @@ def read_exam(directory: Path, pass_score: float) -> Exam:
     """An evaluation's results from its part of the rollout log; a sample without a decision does not count."""
     samples: dict[str, list[float]] = defaultdict(list)
     about: dict[str, tuple[str, bool]] = {}
-    for shard in sorted(directory.glob("step-*.parquet")):
+    for shard in sorted(directory.glob("*.parquet")):
         for row in pq.read_table(shard, columns=COLUMNS).to_pylist():
             if row["reward"] is not None:
                 samples[row["prompt_id"]].append(_worth(row, pass_score))

@@ -195,6 +195,10 @@ class PromptStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """The views are gone."""
         self._db.close()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:

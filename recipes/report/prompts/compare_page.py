@@ -1,0 +1,19 @@
+"""Two policies side by side on one page that needs nothing else: counts, tests, and the prompts that flipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.report.page import template
+from recipes.report.prompts.flips import Flips, shown_flips
+from sampler.atomic_file import write_atomically
+
+MAX_SHOWN = 60  # of each way
+
+
+def write_comparison(flips: Flips, out: Path) -> Path:
+    """Write the page and return its path."""
+    shown = {way: shown_flips(flips, flips.of_way(way)[:MAX_SHOWN]) for way in ("lost", "gained")}
+    page = template("compare.html.j2").render(flips=flips, shown=shown, most=MAX_SHOWN)
+    write_atomically(out, page)
+    return out

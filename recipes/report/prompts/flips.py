@@ -1,0 +1,162 @@
+"""Two policies on the same prompts: which verdicts flipped, both ways, and whether that is more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+
+from recipes.report.comparison import Attempts, ComparedPrompt
+from recipes.report.rollout_table import RolloutTable
+from rl.experience.exam import Exam, exam_change, read_exam
+from rl.experience.interval import LEVEL, paired_change
+from rl.run.run_record import RunRecord
+from rl.run.stage_result import ExamChange, Interval
+from verifiers.errors import BadInput
+
+SOLVED = 0.5  # of a prompt's judged samples that are right: from here on it counts as right
+
+
+@dataclass(frozen=True)
+class Side:
+    """One stage's rollouts of a run: those of one policy, where it is an evaluation."""
+
+    run: Path
+    stage: str
+    label: str
+    pass_score: float
+
+    @property
+    def shards(self) -> list[Path]:
+        return sorted((self.run / "rollouts" / self.stage).glob("*.parquet"))
+
+    @classmethod
+    def of(cls, run: RunRecord, stage: str) -> Side:
+        """Raises: BadInput where the stage has not sampled."""
+        from recipes.report.evaluation import evaluation_label
+
+        labels = {str(one["stage"]): evaluation_label(one) for one in run.evaluations}
+        side = cls(run.path, stage, labels.get(stage, stage), run.pass_score)
+        sampled = sorted(folder.name for folder in (run.path / "rollouts").glob("*") if folder.is_dir())
+        if stage not in sampled or not side.shards:
+            raise BadInput(f"{run.path} has no rollouts of a stage {stage!r}: choose of {', '.join(sampled) or 'none'}")
+        return side
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A prompt whose verdict changed: the share of right samples before and after."""
+
+    prompt_id: str
+    question_type: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class TypeRow:
+    """What became of the prompts of one question type, or of all."""
+
+    name: str
+    num: int
+    before: float
+    after: float
+    num_gained: int
+    num_lost: int
+    change: Interval | None
+
+    @property
+    def direction(self) -> str:
+        """`rose` or `fell` where the interval leaves no change out."""
+        if self.change is None:
+            return ""
+        return "rose" if self.change.low > 0 else "fell" if self.change.high < 0 else ""
+
+
+@dataclass(frozen=True)
+class Flips:
+    """``gained`` were wrong and are right, ``lost`` the other way, farthest first; right is from ``SOLVED`` on."""
+
+    before: Side
+    after: Side
+    rows: tuple[TypeRow, ...]
+    gained: tuple[Flip, ...]
+    lost: tuple[Flip, ...]
+    num_stayed_right: int
+    num_stayed_wrong: int
+    num_unpaired: int
+
+    @cached_property
+    def p_value(self) -> float:
+        """Exact McNemar test, two-sided: were the flips a coin, how often would they be as lopsided?"""
+        from scipy.stats import binomtest
+
+        num = len(self.gained) + len(self.lost)
+        return float(binomtest(len(self.gained), num).pvalue) if num else 1.0
+
+    def of_way(self, way: str, question_type: str = "") -> tuple[Flip, ...]:
+        """`gained` or `lost`, of one question type or of all."""
+        flips = self.gained if way == "gained" else self.lost
+        return tuple(flip for flip in flips if question_type in ("", flip.question_type))
+
+
+def flips_between(before: Side, after: Side) -> Flips:
+    """Over the prompts that both were judged on. Raises: BadInput where there is none."""
+    exams = [read_exam(side.run / "rollouts" / side.stage, side.pass_score) for side in (before, after)]
+    both = [name for name in exams[0] if name in exams[1]]
+    if not both:
+        raise BadInput(f"{before.label} and {after.label} have no judged prompt in common")
+    flips = [Flip(name, exams[1][name].question_type, *(exam[name].rate for exam in exams)) for name in sorted(both)]
+    gained = [flip for flip in flips if flip.before < SOLVED <= flip.after]
+    lost = [flip for flip in flips if flip.after < SOLVED <= flip.before]
+    return Flips(
+        before,
+        after,
+        _rows(exams[0], exams[1], flips, exam_change(*exams)),
+        tuple(sorted(gained, key=lambda flip: flip.before - flip.after)),
+        tuple(sorted(lost, key=lambda flip: flip.after - flip.before)),
+        sum(min(flip.before, flip.after) >= SOLVED for flip in flips),
+        sum(max(flip.before, flip.after) < SOLVED for flip in flips),
+        len(exams[0].keys() ^ exams[1].keys()),
+    )
+
+
+def _rows(before: Exam, after: Exam, flips: Sequence[Flip], change: ExamChange) -> tuple[TypeRow, ...]:
+    """All, then each question type, whose intervals hold together (Bonferroni)."""
+    whole = paired_change(*({flip.prompt_id: exam[flip.prompt_id].rate for flip in flips} for exam in (before, after)),
+                          level=LEVEL)  # fmt: skip
+    changes: Mapping[str, Interval | None] = {"all": whole, **change.by_type}
+    types = sorted({flip.question_type for flip in flips})
+    groups = {"all": list(flips)}
+    if len(types) > 1:
+        groups |= {name: [flip for flip in flips if flip.question_type == name] for name in types}
+    return tuple(
+        TypeRow(
+            name, len(group), fmean(flip.before for flip in group), fmean(flip.after for flip in group),
+            sum(flip.before < SOLVED <= flip.after for flip in group),
+            sum(flip.after < SOLVED <= flip.before for flip in group), changes.get(name),
+        )
+        for name, group in groups.items()
+    )  # fmt: skip
+
+
+def shown_flips(flips: Flips, chosen: Sequence[Flip]) -> list[ComparedPrompt]:
+    """With question, pictures and the answers of both sides; those whose prompt the data no longer holds are left
+    out."""
+    sides = (flips.before, flips.after)
+    names = [flip.prompt_id for flip in chosen]
+    prompts, attempts = {}, []
+    for side in sides:
+        with RolloutTable(side.run, side.pass_score, side.shards) as log:
+            prompts |= log.prompts([name for name in names if name not in prompts])
+            attempts.append({name: tuple(log.attempts(name)) for name in names})
+    return [
+        ComparedPrompt(
+            prompts[name],
+            tuple(Attempts(side.label, made[name]) for side, made in zip(sides, attempts, strict=True)),
+        )
+        for name in names
+        if name in prompts
+    ]

@@ -1,0 +1,223 @@
+"""The runs and prompt files that a viewer was started on, and the tables it asks of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from recipes.report.evaluation import Json, pass_at_1, win_rate
+from recipes.report.shown_prompt import ShownPrompts
+from rl.run.run_history import store_part
+from rl.run.run_record import RunRecord
+from sampler.store.belief import believed
+from sampler.store.curation import Curation
+from sampler.store.curation_events import EventLog
+from sampler.store.prompt_store import PromptStore, StorePart
+from verifiers.errors import BadInput
+
+LOOK_AGAIN_S = 2.0  # how old may be what is shown of a run in progress
+FILE_SPLIT = "file"
+
+# One row a prompt of a split: what its set says, and what is believed of its pass rate.
+_ROWS = """
+    SELECT coalesce(p.run, b.run) AS run, coalesce(p.split, '') AS split,
+           coalesce(p.prompt_id, b.prompt_id) AS prompt_id, coalesce(p.question, '') AS question,
+           coalesce(p.reference, '') AS reference, coalesce(p.verifier, '') AS verifier,
+           coalesce(p.source, '') AS source, coalesce(p.tags, []) AS tags, coalesce(p.num_pictures, 0) AS num_pictures,
+           coalesce(p.tags[1], b.question_type, p.kind, '') AS question_type, coalesce(b.n, 0) AS n, b.num_right,
+           b.num_wrong, b.mean, b.low, b.high, b.spread, b.policy_version, coalesce(b.standing, 'not tried') AS standing
+    FROM asked p FULL JOIN beliefs b USING (run, prompt_id)
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A run directory, or a prompt file, which is a place without rollouts. Each is equal to itself alone: what is kept
+    of one is not taken for what it is later."""
+
+    path: Path
+    part: StorePart
+    run: RunRecord | None
+
+    @classmethod
+    def of(cls, path: str | Path) -> Place:
+        """Raises: BadInput where there is neither."""
+        found = Path(path)
+        if found.is_dir():
+            return cls(found, store_part(found), RunRecord.open(found))
+        if not found.is_file():
+            raise BadInput(f"{found} is neither a run directory nor a prompt file")
+        return cls(found, StorePart(found.stem, [], {FILE_SPLIT: str(found)}), None)
+
+    @property
+    def name(self) -> str:
+        return self.part.run
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """What changes when the run goes on."""
+        if self.run is None:
+            return _times([self.path])
+        return _times([*(self.path / name for name in ("rollouts", "stages")), *(self.path / "rollouts").glob("*")])
+
+    @property
+    def decided_state(self) -> tuple[Any, ...]:
+        """What changes when a person decides something."""
+        return _times([self.events.path])
+
+    @cached_property
+    def events(self) -> EventLog:
+        """What people decided about its prompts."""
+        return EventLog.beside(self.path)
+
+    @cached_property
+    def prompts(self) -> ShownPrompts:
+        """Where its prompts lie with their pictures."""
+        if self.run is not None:
+            return ShownPrompts.of(self.path)
+        return ShownPrompts((self.path,) if self.path.suffix == ".parquet" else (), (str(self.path),))
+
+    @cached_property
+    def best(self) -> Json | None:
+        """The held-out evaluation of the best policy so far: by pass@1, or the win rate where no rule judges."""
+        rated = [(rate, one) for one in (self.run.evaluations if self.run else ()) if (rate := _rate(one)) is not None]
+        return max(rated, key=lambda pair: pair[0])[1] if rated else None
+
+
+def _times(files: Iterable[Path]) -> tuple[Any, ...]:
+    return tuple((str(one), one.stat().st_mtime_ns, one.stat().st_size) for one in files if one.exists())
+
+
+def _rate(evaluation: Json) -> float | None:
+    rate = pass_at_1(evaluation)
+    return win_rate(evaluation) if rate is None else rate
+
+
+@dataclass
+class Snapshot:
+    """The places as they were when they were looked at. DuckDB answers one question at a time."""
+
+    places: Mapping[str, Place]
+    state: tuple[Any, ...]
+    store: PromptStore
+    curations: Mapping[str, Mapping[str, Curation]] = field(default_factory=dict)
+    _decided_state: tuple[Any, ...] | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _made: set[str] = field(default_factory=set)
+
+    def read_decisions(self) -> None:
+        """Anew where a person decided something since; the tables of prompts stay."""
+        with self._lock:
+            state = tuple(place.decided_state for place in self.places.values())
+            if state != self._decided_state:
+                self.curations = {name: place.events.curated() for name, place in self.places.items()}
+                self._decided_state = state
+                self._made.discard("decided")
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows as dictionaries. Raises: BadInput."""
+        with self._lock:
+            return self.store.query(sql, parameters).to_pylist()
+
+    def rows_table(self, policy: int | None) -> str:
+        """The name of a table with one row a prompt of a split; believed over all policies, or of one alone."""
+        name = "rows_of_all" if policy is None else f"rows_of_{int(policy)}"
+        with self._lock:
+            if name not in self._made:
+                if "asked" not in self._made:
+                    self.store.keep("asked", "SELECT * FROM prompts", {})
+                    self._made.add("asked")
+                where = "true" if policy is None else f"policy_version = {int(policy)}"
+                self.store.keep(name, _ROWS, {}, beliefs=self._beliefs(where))
+                self._made.add(name)
+        return name
+
+    def moves_table(self) -> str:
+        """The name of a table with the moves of each prompt that moved."""
+        with self._lock:
+            if "moves_of_all" not in self._made:
+                sql = "SELECT run, prompt_id, list(DISTINCT move) AS moves FROM turnover GROUP BY run, prompt_id"
+                self.store.keep("moves_of_all", sql, {})
+                self._made.add("moves_of_all")
+        return "moves_of_all"
+
+    def decided_table(self) -> str:
+        """The name of a table with what people decided."""
+        with self._lock:
+            if "decided" not in self._made:
+                rows = [
+                    {
+                        "run": run, "prompt_id": prompt_id, "accepted": one.accepted, "revision": one.revision,
+                        "tags_added": sorted(one.tags_added), "tags_removed": sorted(one.tags_removed),
+                    }
+                    for run, curated in self.curations.items() for prompt_id, one in curated.items()
+                ]  # fmt: skip
+                table = pa.Table.from_pylist(rows, schema=_DECIDED)
+                self.store.keep("decided", "SELECT * FROM decisions", {}, decisions=table)
+                self._made.add("decided")
+        return "decided"
+
+    def _beliefs(self, where: str) -> pa.Table:
+        tables = []
+        for name, place in self.places.items():
+            if place.part.rollout_files:
+                table = believed(self.store, name, where=where)
+                tables.append(table.append_column("run", pa.array([name] * table.num_rows, pa.string())))
+        return pa.concat_tables(tables) if tables else _NO_BELIEF.empty_table()
+
+
+_DECIDED = pa.schema(
+    [("run", pa.string()), ("prompt_id", pa.string()), ("accepted", pa.bool_()), ("revision", pa.int64()),
+     ("tags_added", pa.list_(pa.string())), ("tags_removed", pa.list_(pa.string()))]
+)  # fmt: skip
+_NO_BELIEF = pa.schema(
+    [("run", pa.string()), ("prompt_id", pa.string()), ("question_type", pa.string()), ("n", pa.int64())]
+    + [(name, pa.float64()) for name in ("num_right", "num_wrong", "mean", "low", "high", "spread")]
+    + [("policy_version", pa.int64()), ("standing", pa.string())]
+)
+
+
+class Opened:
+    """All that the viewer was started on. ``snapshot`` looks at the files anew where they have changed."""
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        """Raises: BadInput where one is neither a run nor a prompt file, or two have one name."""
+        self._paths = [Path(path) for path in paths]
+        self._lock = threading.Lock()
+        self._looked_s = 0.0
+        self._snapshot: Snapshot | None = None
+        self.snapshot()
+
+    @property
+    def newest(self) -> str:
+        """The name of the place given last, which a page is about unless told otherwise."""
+        return next(reversed(self.snapshot().places))
+
+    def snapshot(self) -> Snapshot:
+        """The same one while no run has gone on; what people decided since is in it."""
+        with self._lock:
+            snapshot = self._snapshot
+            if snapshot is None or time.monotonic() - self._looked_s >= LOOK_AGAIN_S:
+                snapshot = self._snapshot = self._looked_at(snapshot)
+                self._looked_s = time.monotonic()
+        snapshot.read_decisions()
+        return snapshot
+
+    def _looked_at(self, before: Snapshot | None) -> Snapshot:
+        if before is not None and _state(before.places.values()) == before.state:
+            return before
+        places = [Place.of(path) for path in self._paths]
+        state = _state(places)  # before what it is of: what comes meanwhile is seen the next time
+        store = PromptStore([place.part for place in places], may_lack_rollouts=True)
+        return Snapshot({place.name: place for place in places}, state, store)
+
+
+def _state(places: Iterable[Place]) -> tuple[Any, ...]:
+    return tuple(place.state for place in places)

@@ -1,0 +1,102 @@
+"""Which prompts a reader asked to see: untrusted text in an address, and the SQL that it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from recipes.view.opened import Snapshot
+
+PAGE_SIZE = 50
+Sort = Literal["rate", "-rate", "n", "-n", "-spread", "-unsure", "type", "id"]
+ORDERS: Mapping[Sort, str] = {
+    "rate": "mean ASC NULLS LAST", "-rate": "mean DESC NULLS LAST", "n": "n ASC", "-n": "n DESC",
+    "-spread": "spread DESC NULLS LAST", "-unsure": "high - low DESC NULLS LAST", "type": "question_type", "id": "prompt_id",
+}  # fmt: skip
+SORT_WORDS: Mapping[Sort, str] = {
+    "rate": "pass rate, lowest first", "-rate": "pass rate, highest first", "n": "fewest samples",
+    "-n": "most samples", "-spread": "reward spread", "-unsure": "least certain", "type": "question type", "id": "id",
+}  # fmt: skip
+DECISIONS = ("open", "accepted", "rejected", "corrected", "tagged")
+
+
+class PromptFilter(BaseModel):
+    """Empty means all; ``page`` counts from 1. ``policy`` is a policy version: pass rates of it alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str = ""
+    split: str = ""
+    type: str = ""
+    tag: str = ""
+    standing: str = ""
+    verifier: str = ""
+    source: str = ""
+    move: str = ""
+    decision: Literal["", "open", "accepted", "rejected", "corrected", "tagged"] = ""
+    q: str = ""
+    low: Annotated[float, Field(ge=0, le=1)] | None = None
+    high: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_n: Annotated[int, Field(ge=0, lt=10**9)] | None = None
+    policy: Annotated[int, Field(ge=0, lt=10**12)] | None = None
+    sort: Sort = "rate"
+    page: Annotated[int, AfterValidator(lambda page: max(page, 1))] = Field(1, ge=0, lt=10**9)
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> PromptFilter:
+        """Raises: ValueError with the name of what is wrong."""
+        given = {name: query[name].strip() for name in cls.model_fields if query.get(name)}
+        try:
+            return cls.model_validate({name: text for name, text in given.items() if text})
+        except ValidationError as why:
+            raise ValueError(f"{why.errors()[0]['loc'][0]}: {why.errors()[0]['msg']}") from None
+
+    def query_string(self, **other: Any) -> str:
+        """The same filter, for a link."""
+        return urlencode(self.model_dump(exclude_defaults=True) | other)
+
+    def where(self, snapshot: Snapshot) -> tuple[str, list[Any]]:
+        """A condition over the rows of ``Snapshot.rows_table`` and its parameters."""
+        parts: list[tuple[str, Sequence[Any]]] = []
+        for column, value in (
+            ("run", self.run), ("split", self.split), ("question_type", self.type), ("standing", self.standing),
+            ("verifier", self.verifier), ("source", self.source),
+        ):  # fmt: skip
+            if value:
+                parts.append((f"{column} = ?", [value]))
+        for condition, number in (("mean >= ?", self.low), ("mean <= ?", self.high), ("n >= ?", self.min_n)):
+            if number is not None:
+                parts.append((condition, [number]))
+        if self.q:
+            words = "(contains(lower(question), lower(?)) OR starts_with(prompt_id, ?) OR reference = ?)"
+            parts.append((words, [self.q] * 3))
+        if self.move:
+            moved = f"SELECT (run, prompt_id) FROM {snapshot.moves_table()} WHERE list_contains(moves, ?)"
+            parts.append((f"(run, prompt_id) IN ({moved})", [self.move]))
+        if self.tag:
+            decided = snapshot.decided_table()
+            added = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_added, ?)"
+            removed = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_removed, ?)"
+            condition = (
+                f"((list_contains(tags, ?) AND (run, prompt_id) NOT IN ({removed})) OR (run, prompt_id) IN ({added}))"
+            )
+            parts.append((condition, [self.tag] * 3))
+        if self.decision:
+            parts.append((self._decided(snapshot.decided_table()), ()))
+        return " AND ".join(condition for condition, _ in parts) or "true", [one for _, more in parts for one in more]
+
+    def _decided(self, table: str) -> str:
+        of = {
+            "accepted": "accepted", "rejected": "NOT accepted", "corrected": "revision > 0",
+            "tagged": "len(tags_added) + len(tags_removed) > 0", "open": "accepted IS NOT NULL",
+        }[self.decision]  # fmt: skip
+        negated = "NOT " if self.decision == "open" else ""
+        return f"(run, prompt_id) {negated}IN (SELECT (run, prompt_id) FROM {table} WHERE {of})"
+
+    @property
+    def order(self) -> str:
+        """What tells every row from another comes last, so that pages do not overlap."""
+        return f"{ORDERS[self.sort]}, prompt_id, run, split"

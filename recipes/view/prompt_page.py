@@ -1,0 +1,171 @@
+"""One prompt: what it shows and asks, every policy's pass rate, every answer, and what people decided about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from recipes.report.attempt import Attempt
+from recipes.report.comparison import Attempts
+from recipes.report.places import Places
+from recipes.report.rollout_table import RolloutTable
+from recipes.report.shown_prompt import ShownPrompt, reference_text
+from recipes.view.opened import Place, Snapshot
+from recipes.view.prompt_table import Rates, histories_of, tags_of
+from recipes.view.vision_file import Film, films, shown_pictures
+from sampler.store.belief import Belief
+from sampler.store.curation import Curation
+from sampler.store.curation_events import CurationEvent, in_force
+
+MAX_CHARS = 8000
+_POLICIES = """
+    SELECT policy_version, verifier, stage, n, num_right, reward_mean, spread, unjudged
+    FROM attempts WHERE run = ? AND prompt_id = ? ORDER BY policy_version, verifier
+"""
+_MOVES = """
+    SELECT policy_version, move FROM turnover WHERE run = ? AND prompt_id = ? AND move NOT IN ('first', 'same')
+    ORDER BY policy_version
+"""
+
+
+@dataclass(frozen=True)
+class PolicyLine:
+    """What one policy made of the prompt; ``low`` and ``high`` hold its pass rate nine times of ten."""
+
+    version: int
+    label: str
+    n: int
+    num_right: float
+    low: float
+    high: float
+    reward_mean: float | None
+    spread: float | None
+    unjudged: int
+
+    @property
+    def rate(self) -> float | None:
+        return self.num_right / self.n if self.n else None
+
+
+@dataclass(frozen=True)
+class PromptPage:
+    """All that the page of a prompt shows; ``version`` is the policy whose answers it lists, none for all."""
+
+    place: Place
+    prompt: ShownPrompt | None
+    prompt_id: str
+    row: Mapping[str, Any]
+    policies: Sequence[PolicyLine]
+    version: int | None
+    sides: Sequence[tuple[int, Attempts]]
+    history: Rates
+    moves: Sequence[tuple[int, str]]
+    films: Sequence[Film]
+    curation: Curation | None
+    events: Sequence[tuple[CurationEvent, bool]]
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """All that are shown, and so drawn on the pictures."""
+        return [attempt for _, side in self.sides for attempt in side.attempts]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """As people left them."""
+        return tags_of(self.prompt.tags if self.prompt else (), self.curation)
+
+    @property
+    def reference_now(self) -> str:
+        """In force: a correction, or what the set says."""
+        if self.curation is not None and self.curation.reference is not None:
+            return reference_text({"reference": self.curation.reference})
+        return reference_text(dict(self.row)) if self.row else ""
+
+    def places_of(self, attempt: Attempt) -> Places:
+        """What an answer names, with how it agrees."""
+        return self.prompt.places.of_answer(attempt.answer.text) if self.prompt else Places()
+
+
+def prompt_page(
+    snapshot: Snapshot, place: Place, prompt_id: str, version: int | None | str = "best"
+) -> PromptPage | None:
+    """None where neither data nor log know the prompt. ``version`` "best" is the best policy's that tried it."""
+    row = place.prompts.rows([prompt_id]).get(prompt_id)
+    policies = _policies(snapshot, place, prompt_id)
+    if row is None and not policies:
+        return None
+    curation = snapshot.curations[place.name].get(prompt_id)
+    versions = [one.version for one in policies]
+    chosen = _best(place, versions) if version == "best" else version
+    prompt = None
+    if row is not None:
+        plain = {**row, "images": [], "videos": []}
+        if curation is not None and curation.reference is not None:
+            plain |= {"reference": curation.reference, "reference_json": None}
+        prompt = replace(ShownPrompt.of(plain), pictures=shown_pictures(place.name, row))
+    return PromptPage(
+        place=place,
+        prompt=prompt,
+        prompt_id=prompt_id,
+        row={name: value for name, value in (row or {}).items() if name not in ("images", "videos")},
+        policies=policies,
+        version=chosen if isinstance(chosen, int) else None,
+        sides=_sides(place, prompt_id, chosen if isinstance(chosen, int) else None, versions),
+        history=histories_of(snapshot, [prompt_id]).get((place.name, prompt_id), ()),
+        moves=[(one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [place.name, prompt_id])],
+        films=films(row or {}),
+        curation=curation,
+        events=_events(place, prompt_id),
+    )
+
+
+def _policies(snapshot: Snapshot, place: Place, prompt_id: str) -> list[PolicyLine]:
+    rows = snapshot.query(_POLICIES, [place.name, prompt_id])
+    right = np.array([row["num_right"] or 0.0 for row in rows], np.float64)
+    low, high = Belief(right, np.array([row["n"] for row in rows], np.float64) - right).interval()
+    labels = policy_labels(place)
+    return [
+        PolicyLine(
+            int(row["policy_version"]), labels.get(row["policy_version"], str(row["stage"])), int(row["n"]),
+            float(row["num_right"] or 0.0), float(low[i]), float(high[i]), row["reward_mean"], row["spread"],
+            int(row["unjudged"] or 0),
+        )
+        for i, row in enumerate(rows) if row["policy_version"] is not None
+    ]  # fmt: skip
+
+
+def policy_labels(place: Place) -> dict[int, str]:
+    """By version what an evaluated policy is called: "round 1 RL"."""
+    from recipes.report.evaluation import evaluation_label
+
+    evaluations = place.run.evaluations if place.run else []
+    return {int(one["policy_version"]): evaluation_label(one) for one in evaluations if "policy_version" in one}
+
+
+def _best(place: Place, versions: Sequence[int]) -> int | None:
+    best = place.best.get("policy_version") if place.best else None
+    return best if best in versions else max(versions, default=None)
+
+
+def _sides(
+    place: Place, prompt_id: str, version: int | None, versions: Sequence[int]
+) -> list[tuple[int, Attempts]]:
+    """The answers by policy and stage, in the order they were made."""
+    if place.run is None or not versions:
+        return []
+    with RolloutTable(place.path, place.part.pass_score) as log:
+        attempts = log.attempts(prompt_id, max_chars=MAX_CHARS, version=version)
+    sides: dict[tuple[str, int], list[Attempt]] = {}
+    for attempt in attempts:
+        sides.setdefault((attempt.stage, attempt.policy_version), []).append(attempt)
+    return [(version, Attempts(stage, tuple(made))) for (stage, version), made in sides.items()]
+
+
+def _events(place: Place, prompt_id: str) -> list[tuple[CurationEvent, bool]]:
+    """Newest first, each with whether it is in force."""
+    events = place.events.events()
+    valid = {event.event_id for event in in_force(events)}
+    return [(event, event.event_id in valid) for event in reversed(events) if event.prompt_id == prompt_id]

@@ -1,0 +1,99 @@
+"""The table of prompts: what a filter leaves, a page at a time, out of counts and never out of the log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recipes.report.attempt import ShownText
+from recipes.view.opened import Snapshot
+from recipes.view.prompt_filter import PAGE_SIZE, PromptFilter
+from sampler.store.curation import Curation
+
+MAX_CHOICES = 200
+CHOICES = {"run": "run", "split": "split", "type": "question_type", "standing": "standing", "verifier": "verifier",
+           "source": "source"}  # fmt: skip
+# A prompt's history: the share of right answers of every policy that tried it.
+_HISTORY = """
+    SELECT run, prompt_id, policy_version, sum(num_right) / sum(n) AS rate, sum(n)::BIGINT AS n
+    FROM attempts WHERE n > 0 AND list_contains(?, prompt_id) GROUP BY ALL ORDER BY policy_version
+"""
+
+Rates = tuple[tuple[int, float, int], ...]  # policy version, pass rate, samples
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One prompt of a split. ``row`` has the columns of ``Snapshot.rows_table``."""
+
+    row: Mapping[str, Any]
+    question: ShownText
+    tags: tuple[str, ...]
+    history: Rates
+    curation: Curation | None
+
+    @property
+    def decision(self) -> str:
+        """In a word."""
+        if self.curation is None or self.curation.accepted is None:
+            return ""
+        return "accepted" if self.curation.accepted else "rejected"
+
+
+def found(snapshot: Snapshot, wanted: PromptFilter) -> tuple[int, list[TableRow]]:
+    """How many prompts pass, and those of the page."""
+    table = snapshot.rows_table(wanted.policy)
+    condition, parameters = wanted.where(snapshot)
+    num = snapshot.query(f"SELECT count(*) AS num FROM {table} WHERE {condition}", parameters)[0]["num"]
+    rows = page_rows(snapshot, wanted, PAGE_SIZE, (wanted.page - 1) * PAGE_SIZE)
+    histories = histories_of(snapshot, [row["prompt_id"] for row in rows])
+    return num, [_row(snapshot, row, histories) for row in rows]
+
+
+def page_rows(snapshot: Snapshot, wanted: PromptFilter, num: int, skipped: int) -> list[dict[str, Any]]:
+    """``num`` rows of ``Snapshot.rows_table`` in the filter's order."""
+    table = snapshot.rows_table(wanted.policy)
+    condition, parameters = wanted.where(snapshot)
+    sql = f"SELECT * FROM {table} WHERE {condition} ORDER BY {wanted.order} LIMIT {int(num)} OFFSET {int(skipped)}"
+    return snapshot.query(sql, parameters)
+
+
+def choices(snapshot: Snapshot, policy: int | None) -> dict[str, list[tuple[str, int]]]:
+    """By filter what there is to choose of, with how many prompts have it; tags too."""
+    table = snapshot.rows_table(policy)
+    found = {
+        name: _counted(snapshot, f"SELECT {column} AS name FROM {table} WHERE {column} <> ''")
+        for name, column in CHOICES.items()
+    }
+    found["tag"] = _counted(snapshot, f"SELECT unnest(tags) AS name FROM {table}")
+    return found
+
+
+def histories_of(snapshot: Snapshot, prompt_ids: Sequence[str]) -> dict[tuple[str, str], Rates]:
+    """By run and prompt."""
+    histories: dict[tuple[str, str], list[tuple[int, float, int]]] = defaultdict(list)
+    for row in snapshot.query(_HISTORY, [list(prompt_ids)]) if prompt_ids else ():
+        histories[row["run"], row["prompt_id"]].append((row["policy_version"], row["rate"], row["n"]))
+    return {key: tuple(rates) for key, rates in histories.items()}
+
+
+def tags_of(tags: Sequence[str], curation: Curation | None) -> tuple[str, ...]:
+    """As people left them."""
+    if curation is None:
+        return tuple(tags)
+    kept = [tag for tag in tags if tag not in curation.tags_removed]
+    return (*kept, *(tag for tag in curation.tags_added if tag not in kept))
+
+
+def _row(snapshot: Snapshot, row: Mapping[str, Any], histories: Mapping[tuple[str, str], Rates]) -> TableRow:
+    curation = snapshot.curations[row["run"]].get(row["prompt_id"])
+    question = ShownText.of(row["question"], limit=300)
+    history = histories.get((row["run"], row["prompt_id"]), ())
+    return TableRow(row, question, tags_of(row["tags"], curation), history, curation)
+
+
+def _counted(snapshot: Snapshot, sql: str) -> list[tuple[str, int]]:
+    counted = f"SELECT name, count(*) AS num FROM ({sql}) GROUP BY name ORDER BY num DESC, name LIMIT {MAX_CHOICES}"
+    return sorted((str(row["name"]), int(row["num"])) for row in snapshot.query(counted))

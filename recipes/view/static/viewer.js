@@ -1,0 +1,121 @@
+// Keys of the viewer. Every page works without this file: it only saves the hand from the mouse.
+"use strict";
+
+const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
+const rows = () => [...document.querySelectorAll("[data-row]")];
+const undoable = [];
+
+function toast(words, bad) {
+  document.querySelector(".toast")?.remove();
+  const box = document.createElement("div");
+  box.className = bad ? "toast bad" : "toast";
+  box.setAttribute("role", "status");
+  box.textContent = words; // never as markup
+  document.body.append(box);
+  setTimeout(() => box.remove(), 4000);
+}
+
+function current() {
+  return document.activeElement?.closest("[data-row]") ?? null;
+}
+
+function move(step) {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.indexOf(current());
+  const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+async function decide(target, action, value) {
+  const fields = { csrf: meta("csrf"), run: target.dataset.run, id: target.dataset.id, action, author: meta("author") };
+  if (value !== undefined) fields.value = value;
+  const reply = await fetch("/decide", {
+    method: "POST",
+    headers: { Accept: "application/json", "Content-Type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams(fields),
+  });
+  const told = await reply.json().catch(() => ({ error: `${reply.status}` }));
+  if (!reply.ok) return toast(told.error, true);
+  if (action !== "undo") undoable.push([target, told.event_id]);
+  const cell = target.querySelector(".decision");
+  if (cell && action !== "tag") {
+    cell.className = "decision " + ({ accept: "accepted", reject: "rejected" }[action] ?? "");
+    cell.textContent = { accept: "accepted", reject: "rejected", correct: "corrected" }[action] ?? "";
+  }
+  toast(action === "undo" ? "undone" : `${action}: done (u undoes it)`);
+  if (target.hasAttribute("data-prompt")) setTimeout(() => location.reload(), 300);
+  else if (action === "accept" || action === "reject") move(1);
+}
+
+function field(action) {
+  const input = document.querySelector(`form[data-action=${action}] input[name=value]`);
+  if (input) {
+    input.focus();
+    input.select();
+  }
+  return Boolean(input);
+}
+
+function follow(selector) {
+  const link = document.querySelector(selector);
+  if (link) location.assign(link.href);
+}
+
+function undo() {
+  const last = undoable.pop();
+  if (last) return decide(last[0], "undo", last[1]);
+  const form = document.querySelector("form[data-action=undo]");
+  if (form) form.requestSubmit();
+}
+
+const page = document.querySelector("[data-prompt]");
+const keys = {
+  j: () => (page ? follow("a[rel=next]") : move(1)),
+  k: () => (page ? follow("a[rel=prev]") : move(-1)),
+  n: () => follow("a[rel=next]"),
+  p: () => follow("a[rel=prev]"),
+  b: () => follow("#back"),
+  u: undo,
+  "/": () => document.querySelector("#search")?.focus(),
+  Enter: () => current()?.querySelector("a")?.click(),
+};
+for (const [key, action] of [["a", "accept"], ["r", "reject"]]) {
+  keys[key] = () => {
+    const target = page ?? current();
+    if (target) decide(target, action);
+  };
+}
+for (const [key, action] of [["t", "tag"], ["c", "correct"]]) {
+  keys[key] = () => {
+    if (field(action)) return;
+    const target = current();
+    const value = target && prompt(action === "tag" ? "Tag" : "The right reference");
+    if (value) decide(target, action, value);
+  };
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, select, textarea")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.key === "Enter" && event.target.closest("a, button, summary")) return;
+  const does = keys[event.key];
+  if (does) {
+    event.preventDefault();
+    does();
+  }
+});
+
+// An answer that is pointed at or focused lights up its places on the pictures.
+function light(event, on) {
+  const card = event.target.closest?.(".answer, .pair")?.querySelector("[data-rollout].attempt");
+  if (!card) return;
+  for (const place of document.querySelectorAll("g.place[data-rollout]"))
+    if (place.dataset.rollout === card.dataset.rollout) place.classList.toggle("lit", on);
+}
+for (const [name, on] of [["mouseover", true], ["mouseout", false], ["focusin", true], ["focusout", false]])
+  document.addEventListener(name, (event) => light(event, on));
