@@ -30,8 +30,8 @@ def compare(
 ) -> None:
     """Compare two policies, prompt by prompt: what was lost, what was gained, and whether it is more than noise.
 
-    A prompt is right where at least half of its judged samples are. The exact McNemar test is of the flips; the interval
-    of the change is a paired bootstrap over prompts."""
+    A prompt is right where at least half of its judged samples are. The exact McNemar test is of the flips; the
+    interval of the change is a paired bootstrap over prompts."""
     from recipes.report.prompts.compare_page import write_comparison
     from recipes.report.prompts.flips import flips_between
     from sampler.atomic_file import require_writable
@@ -97,7 +97,9 @@ def _print(flips: Flips, num: int) -> None:
     from recipes.commands.output.console import plain_console
 
     console = plain_console()
-    table = Table("question type", "prompts", flips.before.label, flips.after.label, "points (95%)", "lost", "gained")
+    table = Table(
+        "question type", "prompts", flips.before.label, flips.after.label, "points (95%)", "lost", "gained"
+    )
     for row in flips.rows:
         change = row.change.in_points if row.change else "-"
         table.add_row(
@@ -120,19 +122,22 @@ def _print(flips: Flips, num: int) -> None:
 
 
 def _flip_table(flips: Flips, found: tuple[Flip, ...]) -> object:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from recipes.report.prompts.flips import shown_flips
 
     shown = {pair.prompt.prompt_id: pair for pair in shown_flips(flips, found)}
-    table = Table("prompt", "type", "question", "reference", "before", "after", "answer before", "answer after")
+    table = Table(
+        Column("prompt", no_wrap=True, min_width=16), "question", "reference", "right",
+        Column("answer before", overflow="fold"), Column("answer after", overflow="fold"),
+    )  # fmt: skip
     for flip in found:
         pair = shown.get(flip.prompt_id)
         answers = ["", ""] if pair is None else [
             side.typical.answer.text[:40] if side.typical else "" for side in pair.sides
         ]  # fmt: skip
-        asked = ("", "") if pair is None else (pair.prompt.question.text[:60], pair.prompt.reference.text[:40])
-        table.add_row(
-            flip.prompt_id, flip.question_type, *asked, f"{flip.before:.0%}", f"{flip.after:.0%}", *answers
+        asked = (
+            ("", "") if pair is None else (pair.prompt.question.text[:60], pair.prompt.reference.text[:40])
         )
+        table.add_row(flip.prompt_id, *asked, f"{flip.before:.0%} to {flip.after:.0%}", *answers)
     return table

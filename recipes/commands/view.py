@@ -10,11 +10,13 @@ import typer
 
 def view(
     places: Annotated[
-        list[Path], typer.Argument(metavar="RUN_OR_SET...", help="Run directories or prompt files; the last opens.")
+        list[Path],
+        typer.Argument(metavar="RUN_OR_SET...", help="Run directories or prompt files; the last opens."),
     ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8640,
     host: Annotated[
-        str, typer.Option(help="Where to listen. Other than localhost asks for a token, which the address holds.")
+        str,
+        typer.Option(help="Where to listen. Other than localhost asks for a token, which the address holds."),
     ] = "127.0.0.1",
     author: Annotated[
         str, typer.Option(help="Who accepts, rejects, tags and corrects. [default: your login name]")

@@ -42,7 +42,12 @@ class ShownText:
     def of(cls, text: str | None, num_chars: int | None = None, limit: int = MAX_SHOWN_CHARS) -> ShownText:
         """Characters that would hide or reorder what follows become visible boxes. Escaping is the template's part."""
         whole = text or ""
-        return cls(_CONTROL.sub("\ufffd", whole[:limit]), max(num_chars or 0, len(whole)))
+        return cls(without_control(whole[:limit]), max(num_chars or 0, len(whole)))
+
+
+def without_control(text: str) -> str:
+    """Control characters but tab and line feed, and those that reorder what follows, as visible boxes."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 @dataclass(frozen=True)

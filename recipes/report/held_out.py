@@ -140,7 +140,9 @@ def held_out_curve(run: RunRecord, address: Callable[[Json], str] = lambda _: ""
     wins = _points(run, win_rate)
     names = sorted(_names(run, "by_tag"))
     lines = [
-        Series("pass@1" if wins else "all", _points(run, pass_at_1), bold=True, dots=True, bounds=_bounds(run)),
+        Series(
+            "pass@1" if wins else "all", _points(run, pass_at_1), bold=True, dots=True, bounds=_bounds(run)
+        ),
         Series("win rate", wins, tone=WIN_TONE, bold=True, dots=True, dashed=True),
     ]
     lines += [

@@ -115,7 +115,9 @@ class PlaceReader:
     def _read(self, shapes: list[Any], wanted: list[Any]) -> Places:
         """``shapes`` with how each agrees with ``wanted``; of references, which agree with nothing, without words."""
         if self.verifier == "temporal_iou" and self._judge is not None:
-            spans = [TimeSpan(*one, _span_words(one, wanted)) for one in shapes if _are_numbers(one)]
+            spans = [
+                TimeSpan(one[0], one[1], _span_words(one, wanted)) for one in shapes if _are_numbers(one)
+            ]
             return Places((), tuple(spans[:MAX_SHOWN]))
         found = (self._place(one, _agreement(one, shapes, wanted)) for one in shapes[:MAX_SHOWN])
         return Places(tuple(place for place in found if place is not None))

@@ -41,7 +41,11 @@ def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
         _curve("Groups without signal", rl, 2, {"rollout/uniform_group_frac": "groups"}, is_frac=True),
         _curve("Tokens per second", rl, 1, throughput),
     ]
-    lines_of = {"SFT loss": sft, "Reward model loss": reward_model, "Explained variance of the critic": values}
+    lines_of = {
+        "SFT loss": sft,
+        "Reward model loss": reward_model,
+        "Explained variance of the critic": values,
+    }
     return [
         replace(curve, links=_links(lines_of.get(curve.title, rl), address))
         for curve in curves

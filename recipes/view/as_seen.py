@@ -91,7 +91,7 @@ def _seen(processor: Any, encoded: bytes) -> SeenPicture | None:
     merge = int(getattr(images, "merge_size", 1))
     if "image_grid_thw" in output:
         grid = np.asarray(output["image_grid_thw"]).reshape(-1, 3)[0]
-        shown = unpatched(pixels, tuple(int(side) for side in grid), images.patch_size, merge)
+        shown = unpatched(pixels, (int(grid[0]), int(grid[1]), int(grid[2])), images.patch_size, merge)
         rows, columns = int(grid[1]) // merge, int(grid[2]) // merge
     else:
         shown = pixels.reshape(-1, *pixels.shape[-3:])[0]
@@ -109,8 +109,11 @@ def unpatched(patches: Floats, grid: tuple[int, int, int], size: int, merge: int
     times, height, width = grid
     temporal = patches.shape[1] // (3 * size * size)
     cells = patches.reshape(times, height // merge, width // merge, merge, merge, 3, temporal, size, size)
-    # [t, rows, columns, down, right, channel, temporal, y, x] -> [t, temporal, channel, rows, down, y, columns, right, x]
-    frames = cells.transpose(0, 6, 5, 1, 3, 7, 2, 4, 8).reshape(times * temporal, 3, height * size, width * size)
+    # [t, rows, columns, down, right, channel, temporal, y, x] ->
+    # [t, temporal, channel, rows, down, y, columns, right, x]
+    frames = cells.transpose(0, 6, 5, 1, 3, 7, 2, 4, 8).reshape(
+        times * temporal, 3, height * size, width * size
+    )
     first: Floats = frames[0]
     return first
 
@@ -125,5 +128,3 @@ def _png(pixels: Floats) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray((pixels.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)).save(buffer, "PNG")
     return buffer.getvalue()
-
-

@@ -50,7 +50,9 @@ def curve_page(place: Place) -> CurvePage | None:
     def of_line(line: Json) -> str:
         if str(line.get("stage")) not in sampled:
             return ""
-        return "/rollouts?" + urlencode({"run": place.name, "stage": line["stage"], "step": line.get("step", 0)})
+        return "/rollouts?" + urlencode(
+            {"run": place.name, "stage": line["stage"], "step": line.get("step", 0)}
+        )
 
     def of_stage(one: Json) -> str:
         stage = str(one.get("stage"))

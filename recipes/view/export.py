@@ -37,7 +37,9 @@ def write_prompt_set(path: Path, snapshot: Snapshot, wanted: PromptFilter) -> in
         for prompt_id in prompt_ids:
             curation = snapshot.curations[run].get(prompt_id)
             if prompt_id in held and prompt_id not in prompts:
-                prompts[prompt_id] = held[prompt_id] if curation is None else curation.applied(held[prompt_id])
+                prompts[prompt_id] = (
+                    held[prompt_id] if curation is None else curation.applied(held[prompt_id])
+                )
     if not prompts:
         raise BadInput("the filter leaves no prompt")
     save_prompts(path, prompts.values())

@@ -49,7 +49,13 @@ def flip_page(place: Place, other: Place, query: Mapping[str, str], page: int) -
         "run": place.name, "with": other.name, "before": before, "after": after, "way": way,
         "type": query.get("type", ""),
     }  # fmt: skip
-    if place.run is None or other.run is None or not before or not after or (before == after and place is other):
+    if (
+        place.run is None
+        or other.run is None
+        or not before
+        or not after
+        or (before == after and place is other)
+    ):
         return FlipPage(stages, None, asked, [], 0, 1)
     flips = _flips(Side.of(other.run, before), Side.of(place.run, after))
     chosen = flips.of_way(way, asked["type"])
@@ -63,7 +69,9 @@ def stages_of(place: Place) -> dict[str, str]:
     if place.run is None:
         return {}
     labels = {str(one["stage"]): f"{evaluation_label(one)} ({one['stage']})" for one in place.run.evaluations}
-    folders = sorted((one.name for one in (place.path / "rollouts").glob("*") if one.is_dir()), key=stage_order)
+    folders = sorted(
+        (one.name for one in (place.path / "rollouts").glob("*") if one.is_dir()), key=stage_order
+    )
     return {**labels, **{name: name for name in folders if name not in labels}}
 
 

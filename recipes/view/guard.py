@@ -91,7 +91,9 @@ class Guard:
             answer = RedirectResponse("/" + scope["path"].lstrip("/\\") + (f"?{rest}" if rest else ""), 303)
             answer.set_cookie(COOKIE, given, httponly=True, samesite="lax")
             return answer
-        return None if self._opens(_cookie(headers)) else PlainTextResponse("the address lacks its token", 403)
+        return (
+            None if self._opens(_cookie(headers)) else PlainTextResponse("the address lacks its token", 403)
+        )
 
     def _opens(self, given: str) -> bool:
         return compare_digest(given.encode(), self.keys.access.encode())
@@ -100,7 +102,9 @@ class Guard:
 def _own_site(headers: Headers, host: str) -> bool:
     """By what the browser says of where a request comes from; a program that says nothing has to know the key."""
     origin = headers.get("origin")
-    return (origin is None or urlsplit(origin).netloc == host) and headers.get("sec-fetch-site", "same-origin") in (
+    return (origin is None or urlsplit(origin).netloc == host) and headers.get(
+        "sec-fetch-site", "same-origin"
+    ) in (
         "same-origin",
         "none",
     )

@@ -65,7 +65,9 @@ class Place:
         """What changes when the run goes on."""
         if self.run is None:
             return _times([self.path])
-        return _times([*(self.path / name for name in ("rollouts", "stages")), *(self.path / "rollouts").glob("*")])
+        return _times(
+            [*(self.path / name for name in ("rollouts", "stages")), *(self.path / "rollouts").glob("*")]
+        )
 
     @property
     def decided_state(self) -> tuple[Any, ...]:
@@ -87,7 +89,11 @@ class Place:
     @cached_property
     def best(self) -> Json | None:
         """The held-out evaluation of the best policy so far: by pass@1, or the win rate where no rule judges."""
-        rated = [(rate, one) for one in (self.run.evaluations if self.run else ()) if (rate := _rate(one)) is not None]
+        rated = [
+            (rate, one)
+            for one in (self.run.evaluations if self.run else ())
+            if (rate := _rate(one)) is not None
+        ]
         return max(rated, key=lambda pair: pair[0])[1] if rated else None
 
 
@@ -198,7 +204,7 @@ class Opened:
     @property
     def newest(self) -> str:
         """The name of the place given last, which a page is about unless told otherwise."""
-        return next(reversed(self.snapshot().places))
+        return list(self.snapshot().places)[-1]
 
     def snapshot(self) -> Snapshot:
         """The same one while no run has gone on; what people decided since is in it."""
@@ -209,6 +215,13 @@ class Opened:
                 self._looked_s = time.monotonic()
         snapshot.read_decisions()
         return snapshot
+
+    def close(self) -> None:
+        """The tables are gone."""
+        with self._lock:
+            if self._snapshot is not None:
+                self._snapshot.store.close()
+                self._snapshot = None
 
     def _looked_at(self, before: Snapshot | None) -> Snapshot:
         if before is not None and _state(before.places.values()) == before.state:

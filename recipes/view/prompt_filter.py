@@ -14,7 +14,8 @@ PAGE_SIZE = 50
 Sort = Literal["rate", "-rate", "n", "-n", "-spread", "-unsure", "type", "id"]
 ORDERS: Mapping[Sort, str] = {
     "rate": "mean ASC NULLS LAST", "-rate": "mean DESC NULLS LAST", "n": "n ASC", "-n": "n DESC",
-    "-spread": "spread DESC NULLS LAST", "-unsure": "high - low DESC NULLS LAST", "type": "question_type", "id": "prompt_id",
+    "-spread": "spread DESC NULLS LAST", "-unsure": "high - low DESC NULLS LAST", "type": "question_type",
+    "id": "prompt_id",
 }  # fmt: skip
 SORT_WORDS: Mapping[Sort, str] = {
     "rate": "pass rate, lowest first", "-rate": "pass rate, highest first", "n": "fewest samples",
@@ -80,13 +81,13 @@ class PromptFilter(BaseModel):
             decided = snapshot.decided_table()
             added = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_added, ?)"
             removed = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_removed, ?)"
-            condition = (
-                f"((list_contains(tags, ?) AND (run, prompt_id) NOT IN ({removed})) OR (run, prompt_id) IN ({added}))"
-            )
+            condition = f"((list_contains(tags, ?) AND (run, prompt_id) NOT IN ({removed})) OR (run, prompt_id) IN ({added}))"
             parts.append((condition, [self.tag] * 3))
         if self.decision:
             parts.append((self._decided(snapshot.decided_table()), ()))
-        return " AND ".join(condition for condition, _ in parts) or "true", [one for _, more in parts for one in more]
+        return " AND ".join(condition for condition, _ in parts) or "true", [
+            one for _, more in parts for one in more
+        ]
 
     def _decided(self, table: str) -> str:
         of = {

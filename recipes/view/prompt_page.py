@@ -90,7 +90,7 @@ class PromptPage:
 
 
 def prompt_page(
-    snapshot: Snapshot, place: Place, prompt_id: str, version: int | None | str = "best"
+    snapshot: Snapshot, place: Place, prompt_id: str, version: int | str | None = "best"
 ) -> PromptPage | None:
     """None where neither data nor log know the prompt. ``version`` "best" is the best policy's that tried it."""
     row = place.prompts.rows([prompt_id]).get(prompt_id)
@@ -115,7 +115,9 @@ def prompt_page(
         version=chosen if isinstance(chosen, int) else None,
         sides=_sides(place, prompt_id, chosen if isinstance(chosen, int) else None, versions),
         history=histories_of(snapshot, [prompt_id]).get((place.name, prompt_id), ()),
-        moves=[(one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [place.name, prompt_id])],
+        moves=[
+            (one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [place.name, prompt_id])
+        ],
         films=films(row or {}),
         curation=curation,
         events=_events(place, prompt_id),
@@ -142,7 +144,9 @@ def policy_labels(place: Place) -> dict[int, str]:
     from recipes.report.evaluation import evaluation_label
 
     evaluations = place.run.evaluations if place.run else []
-    return {int(one["policy_version"]): evaluation_label(one) for one in evaluations if "policy_version" in one}
+    return {
+        int(one["policy_version"]): evaluation_label(one) for one in evaluations if "policy_version" in one
+    }
 
 
 def _best(place: Place, versions: Sequence[int]) -> int | None:

@@ -95,5 +95,7 @@ def _row(snapshot: Snapshot, row: Mapping[str, Any], histories: Mapping[tuple[st
 
 
 def _counted(snapshot: Snapshot, sql: str) -> list[tuple[str, int]]:
-    counted = f"SELECT name, count(*) AS num FROM ({sql}) GROUP BY name ORDER BY num DESC, name LIMIT {MAX_CHOICES}"
+    counted = (
+        f"SELECT name, count(*) AS num FROM ({sql}) GROUP BY name ORDER BY num DESC, name LIMIT {MAX_CHOICES}"
+    )
     return sorted((str(row["name"]), int(row["num"])) for row in snapshot.query(counted))

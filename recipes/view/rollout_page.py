@@ -75,7 +75,8 @@ class RolloutFilter(BaseModel):
 
 @dataclass(frozen=True)
 class RolloutPage:
-    """`wanted` names the stage and the step that are shown. `steps` are the first and the last of the stage, where it has several."""
+    """`wanted` names the stage and the step that are shown. `steps` are the first and the last of the
+    stage, where it has several."""
 
     wanted: RolloutFilter
     num: int
@@ -108,7 +109,8 @@ def rollout_page(place: Place, wanted: RolloutFilter) -> RolloutPage:
         found = [(row["prompt_id"], prompts.get(row["prompt_id"]), Attempt.from_row(row)) for row in rows]
         columns = {"type": "question_type", "verdict": "word"}
         choices = {
-            name: _choices(log, f"{column} AS name, 1 AS num FROM rollouts") for name, column in columns.items()
+            name: _choices(log, f"{column} AS name, 1 AS num FROM rollouts")
+            for name, column in columns.items()
         }
         choices["attempts"] = _choices(log, f"attempts AS name, num FROM ({GROUPS})")
     num_pages = max(-(-num // PAGE_SIZE), 1)

@@ -20,7 +20,9 @@ LOOPBACK = "127.0.0.1"
 class ViewServer:
     """A context manager. `with ViewServer([run], port=0) as server: server.serve()`"""
 
-    def __init__(self, paths: Sequence[str | Path], port: int, *, host: str = LOOPBACK, author: str = "") -> None:
+    def __init__(
+        self, paths: Sequence[str | Path], port: int, *, host: str = LOOPBACK, author: str = ""
+    ) -> None:
         """Raises: BadInput where there is nothing to open, or the port or the host cannot be used."""
         self.keys = Keys.for_host(host)
         self.viewer = Viewer(Opened(paths), self.keys, author or login_name())
@@ -35,6 +37,7 @@ class ViewServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._socket.close()
+        self.viewer.opened.close()
 
     @property
     def url(self) -> str:
@@ -51,6 +54,11 @@ class ViewServer:
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._server.run(sockets=[self._socket])
+
+    @property
+    def started(self) -> bool:
+        """Whether it answers."""
+        return self._server is not None and self._server.started
 
     def stop(self) -> None:
         """From another thread."""

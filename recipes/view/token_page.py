@@ -80,7 +80,7 @@ def token_page(place: Place, prompt_id: str, rollout_id: str) -> TokenPage | Non
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Sequence[float | None]]:
-    found = {
+    found: dict[str, Sequence[float | None]] = {
         name: [_finite(value) for value in row[name]]
         for name in COLUMNS
         if isinstance(row.get(name), (list, tuple)) and row[name]
@@ -97,7 +97,8 @@ def _texts(place: Place, row: Mapping[str, Any], length: int) -> tuple[list[str]
     model = model_directory(place)
     response = str(row.get("response") or "")
     if model is None or not (model / "tokenizer.json").is_file():
-        return [f"[{at}]" for at in range(length)] or [response], "No tokenizer is in the run directory: tokens are numbered."
+        numbered = [f"[{at}]" for at in range(length)]
+        return numbered or [response], "No tokenizer is in the run directory: tokens are numbered."
     tokenizer = _tokenizer(model, (model / "tokenizer.json").stat().st_mtime_ns)
     ids = row.get("response_token_ids")
     if ids:
@@ -105,9 +106,13 @@ def _texts(place: Place, row: Mapping[str, Any], length: int) -> tuple[list[str]
     offsets = tokenizer.encode(response, add_special_tokens=False).offsets
     texts = [response[start:end] for start, end in offsets]
     if length == len(texts) + 1:
-        return [*texts, "⏎"], "The log keeps no token ids: the response was cut anew, and an end of turn added."
+        return [
+            *texts,
+            "⏎",
+        ], "The log keeps no token ids: the response was cut anew, and an end of turn added."
     if length and length != len(texts):
-        return [f"[{at}]" for at in range(length)], "The response does not cut into as many tokens as there are numbers."
+        numbered = [f"[{at}]" for at in range(length)]
+        return numbered, "The response does not cut into as many tokens as there are numbers."
     return texts, "The log keeps no token ids: the response was cut anew."
 
 

@@ -27,6 +27,7 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from recipes.report.attempt import without_control
 from recipes.report.page import template
 from recipes.view.as_seen import seen_page
 from recipes.view.curve_page import curve_page
@@ -35,9 +36,9 @@ from recipes.view.export import exported_ids, write_prompt_set
 from recipes.view.flip_page import flip_page, stages_of
 from recipes.view.guard import Guard, Keys
 from recipes.view.opened import Opened, Place, Snapshot
-from recipes.view.prompt_filter import DECISIONS, SORT_WORDS, PromptFilter
+from recipes.view.prompt_filter import DECISIONS, PAGE_SIZE, SORT_WORDS, PromptFilter
 from recipes.view.prompt_page import policy_labels, prompt_page
-from recipes.view.prompt_table import PAGE_SIZE, choices, found, page_rows
+from recipes.view.prompt_table import choices, found, page_rows
 from recipes.view.rollout_page import RolloutFilter, rollout_page
 from recipes.view.token_page import token_page
 from recipes.view.vision_file import SHOWN_PX, encoded_file, for_browser
@@ -110,11 +111,20 @@ class Viewer:
             run, prompt_id = rows[0]["run"], rows[0]["prompt_id"]
         place = self._place(snapshot, {"run": run})
         version = query.get("version", "best")
-        page = prompt_page(snapshot, place, prompt_id, _number(query, "version") if version != "best" else "best")
+        page = prompt_page(
+            snapshot, place, prompt_id, _number(query, "version") if version != "best" else "best"
+        )
         if page is None:
             raise NotThere("no such prompt")
         return self._page(
-            "prompt.html.j2", snapshot, place, page=page, wanted=wanted, at=at, query=query, error=query.get("error")
+            "prompt.html.j2",
+            snapshot,
+            place,
+            page=page,
+            wanted=wanted,
+            at=at,
+            query=query,
+            error=query.get("error"),
         )
 
     def picture(self, query: Query) -> Response:
@@ -173,7 +183,9 @@ class Viewer:
         wanted, snapshot = PromptFilter.from_query(query), self.opened.snapshot()
         if query.get("as") != "parquet":
             ids = dict.fromkeys(prompt_id for _, _, prompt_id in exported_ids(snapshot, wanted))
-            return PlainTextResponse("".join(f"{prompt_id}\n" for prompt_id in ids), headers=_file("prompt_ids.txt"))
+            return PlainTextResponse(
+                "".join(f"{prompt_id}\n" for prompt_id in ids), headers=_file("prompt_ids.txt")
+            )
         folder = tempfile.TemporaryDirectory()
         path = Path(folder.name) / "prompts.parquet"
         write_prompt_set(path, snapshot, wanted)
@@ -188,7 +200,9 @@ class Viewer:
         form = dict(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True))
         if not self.keys.may_write(form.pop("csrf", "")):
             return PlainTextResponse("this form is none of this viewer's: load its page anew", 403)
-        return await run_in_threadpool(self.decided, form, request.headers.get("accept") == "application/json")
+        return await run_in_threadpool(
+            self.decided, form, request.headers.get("accept") == "application/json"
+        )
 
     def decided(self, form: Query, as_json: bool) -> Response:
         """Write a decision and go back to where it was made."""
@@ -214,7 +228,7 @@ class Viewer:
         page = template(name, PAGES).render(
             place=place, places=snapshot.places, csrf=self.keys.write, author=self.author, **content
         )
-        return HTMLResponse(page.encode("utf-8", errors="replace"))
+        return _html(page)
 
 
 async def _answered(page: Callable[[Query], Response], request: Request) -> Response:
@@ -231,7 +245,12 @@ async def _answered(page: Callable[[Query], Response], request: Request) -> Resp
 
 def _refusal(status: int, why: Exception | str) -> Response:
     page = template("refusal.html.j2", PAGES).render(status=status, words=_plain(why))
-    return HTMLResponse(page.encode("utf-8", errors="replace"), status)
+    return _html(page, status)
+
+
+def _html(page: str, status: int = 200) -> Response:
+    """Without what steers a terminal or turns the direction of what follows, wherever in the page it came from."""
+    return HTMLResponse(without_control(page).encode("utf-8", errors="replace"), status)
 
 
 async def _no_page(_: Request, why: Exception) -> Response:

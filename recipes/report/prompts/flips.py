@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
+from recipes.report.attempt import Attempt
 from recipes.report.comparison import Attempts, ComparedPrompt
 from recipes.report.rollout_table import RolloutTable
+from recipes.report.shown_prompt import ShownPrompt
 from rl.experience.exam import Exam, exam_change, read_exam
 from rl.experience.interval import LEVEL, paired_change
 from rl.run.run_record import RunRecord
@@ -41,7 +43,9 @@ class Side:
         side = cls(run.path, stage, labels.get(stage, stage), run.pass_score)
         sampled = sorted(folder.name for folder in (run.path / "rollouts").glob("*") if folder.is_dir())
         if stage not in sampled or not side.shards:
-            raise BadInput(f"{run.path} has no rollouts of a stage {stage!r}: choose of {', '.join(sampled) or 'none'}")
+            raise BadInput(
+                f"{run.path} has no rollouts of a stage {stage!r}: choose of {', '.join(sampled) or 'none'}"
+            )
         return side
 
 
@@ -108,7 +112,10 @@ def flips_between(before: Side, after: Side) -> Flips:
     both = [name for name in exams[0] if name in exams[1]]
     if not both:
         raise BadInput(f"{before.label} and {after.label} have no judged prompt in common")
-    flips = [Flip(name, exams[1][name].question_type, *(exam[name].rate for exam in exams)) for name in sorted(both)]
+    flips = [
+        Flip(name, exams[1][name].question_type, *(exam[name].rate for exam in exams))
+        for name in sorted(both)
+    ]
     gained = [flip for flip in flips if flip.before < SOLVED <= flip.after]
     lost = [flip for flip in flips if flip.after < SOLVED <= flip.before]
     return Flips(
@@ -147,7 +154,8 @@ def shown_flips(flips: Flips, chosen: Sequence[Flip]) -> list[ComparedPrompt]:
     out."""
     sides = (flips.before, flips.after)
     names = [flip.prompt_id for flip in chosen]
-    prompts, attempts = {}, []
+    prompts: dict[str, ShownPrompt] = {}
+    attempts: list[dict[str, tuple[Attempt, ...]]] = []
     for side in sides:
         with RolloutTable(side.run, side.pass_score, side.shards) as log:
             prompts |= log.prompts([name for name in names if name not in prompts])

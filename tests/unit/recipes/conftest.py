@@ -133,7 +133,8 @@ class RunMaker:
         for name, asked in (("heldout", self.heldout), ("train", self.train)):
             paths[name] = f"stages/00-prepare/data/{name}.parquet"
             save_prompts(run / paths[name], [prompt for prompt, _ in asked])
-        self.stage("prepare", 0, "prepare data", {"build": 2.0, "load": 0.5, "model": 0.3}, paths=paths)
+        self.stage("prepare", 0, "prepare data", {"build": 2.0, "load": 0.5, "model": 0.3}, paths=paths,
+                   policy={"version": 0, "hub": "base", "stage": "00-prepare"})  # fmt: skip
 
     def stage(
         self, kind: str, round_index: int, title: str, phase_s: dict[str, float], **result: object
