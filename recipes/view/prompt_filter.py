@@ -81,7 +81,8 @@ class PromptFilter(BaseModel):
             decided = snapshot.decided_table()
             added = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_added, ?)"
             removed = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_removed, ?)"
-            condition = f"((list_contains(tags, ?) AND (run, prompt_id) NOT IN ({removed})) OR (run, prompt_id) IN ({added}))"
+            own = f"list_contains(tags, ?) AND (run, prompt_id) NOT IN ({removed})"
+            condition = f"(({own}) OR (run, prompt_id) IN ({added}))"
             parts.append((condition, [self.tag] * 3))
         if self.decision:
             parts.append((self._decided(snapshot.decided_table()), ()))

@@ -22,7 +22,7 @@ from recipes.report.curve import MAX_POINTS, Curve, Series, percent, round_ticks
 from recipes.report.harvest import harvests
 from recipes.report.held_out import held_out_tables
 from recipes.report.page import template
-from recipes.report.picture import Box, Picture, box_of
+from recipes.report.picture import Picture
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import message_text
 from recipes.report.stage_time import stage_times
@@ -173,18 +173,6 @@ def test_a_response_that_could_not_be_split_is_shown_whole() -> None:
     shown = Attempt.from_row(row)
     assert (shown.answer.text, shown.answer.num_cut) == ("rambling", 4992)
     assert ShownText.of(None) == ShownText("", 0)
-
-
-def corners(box: Box | None) -> tuple[float, ...]:
-    assert box is not None
-    return (box.x, box.y, box.width, box.height)
-
-
-def test_boxes_are_read_in_thousandths() -> None:
-    assert corners(box_of("<bbox>0 0 999 499.5</bbox>")) == pytest.approx((0.0, 0.0, 100.0, 50.0))
-    assert corners(box_of("[500, 0, 2000, 499]")) == pytest.approx((50.05, 0.0, 49.95, 49.95), abs=0.01)
-    for nothing in ("", None, "9", "1 2 3", "5 5 5 9", "1 2 3 4 5", "9" * 500):
-        assert box_of(nothing) is None
 
 
 def test_a_large_picture_is_shrunk_and_broken_bytes_are_none() -> None:

@@ -9,7 +9,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +20,9 @@ from recipes.report.held_out import headline, held_out_curve, held_out_tables
 from recipes.report.page import write_report
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.step_curves import step_curves
-from recipes.view.rollout_browser import RolloutFilter, RolloutPages
+from recipes.view.guard import Keys
+from recipes.view.opened import Opened
+from recipes.view.viewer import Viewer
 from rl.run.run_record import RunRecord
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -205,20 +206,32 @@ def test_a_score_in_words() -> None:
     assert ShownScore.from_row({"score_status": None}) is None
 
 
-def test_the_browser_shows_and_filters_what_a_reward_model_judged(hybrid_run: Path) -> None:
-    pages = RolloutPages(hybrid_run, "hybrid", 0.5)
-    page = pages.rollouts(RolloutFilter())
+def viewed(run: Path, path: str, **query: str) -> str:
+    """A page of the viewer."""
+    viewer = Viewer(Opened([run]), Keys(), "a curator")
+    try:
+        return bytes(getattr(viewer, path)(query).body).decode()
+    finally:
+        viewer.opened.close()
+
+
+def test_the_viewer_shows_and_filters_what_a_reward_model_judged(hybrid_run: Path) -> None:
+    stages = sorted(folder.name for folder in (hybrid_run / "rollouts").iterdir())
+    pages = [viewed(hybrid_run, "rollouts", stage=stage) for stage in stages]
     for word in ("won", "lost", "even", "not judged", "right"):
-        assert f'<option value="{word}"' in page
-    assert "the service is gone" in pages.rollouts(RolloutFilter(verdict="not judged"))
-    won = text_of(pages.rollouts(RolloutFilter(verdict="won", type="describe")))
+        assert any(f'<option value="{word}"' in page for page in pages), word
+    failed = [viewed(hybrid_run, "rollouts", stage=stage, verdict="not judged") for stage in stages]
+    assert "the service is gone" in "".join(failed)
+    won = text_of(viewed(hybrid_run, "rollouts", stage=stages[-1], verdict="won", type="describe"))
     assert "▲ won" in won
     assert "reference There is" in won
     assert "right answer" not in won
-    link = re.search(r"/prompt\?id=(\w+)", pages.rollouts(RolloutFilter(verdict="even")))
+    link = re.search(
+        r"/prompt\?of=\w+&amp;id=(\w+)", viewed(hybrid_run, "rollouts", stage=stages[1], verdict="even")
+    )
     assert link is not None
-    prompt = text_of(pages.prompt(link[1]) or "")
-    assert "judged by a reward model · prompt" in prompt
+    prompt = text_of(viewed(hybrid_run, "prompt", id=link[1], version=""))
+    assert "judged by a reward model" in prompt
     assert "0 of 3 won, 1 even, 1 not judged" in prompt
     assert "1 of 3 won, 1 even, 1 not judged" in prompt
 
@@ -231,16 +244,15 @@ def test_what_a_reward_model_says_never_becomes_markup(hybrid: Any) -> None:
     hybrid.maker.stage("evaluate", 0, "evaluate", {}, after="sft", pass_at_1=0.0, by_tag={})
     failed = {"score_status": HOSTILE, "reward": None, "score_probability": None}
     hybrid.write("other", [hybrid.general_row(prompt, "other", 1, 0.7, **{**fields, **failed})])
-    pages = RolloutPages(hybrid.run, "hybrid", 0.5)
     for page in (
         write_report(hybrid.run).read_text(),
-        pages.rollouts(RolloutFilter()),
-        pages.prompt(prompt.prompt_id) or "",
+        viewed(hybrid.run, "rollouts", stage=stage),
+        viewed(hybrid.run, "prompt", id=prompt.prompt_id, version=""),
     ):
-        assert "<script" not in page
+        assert "<script>" not in page
         assert "<img src=x" not in page
         assert "&lt;script&gt;" in page
-    assert urlencode({"id": prompt.prompt_id}) in pages.rollouts(RolloutFilter(verdict="not judged"))
+    assert prompt.prompt_id in viewed(hybrid.run, "rollouts", stage="other", verdict="not judged")
 
 
 def test_the_closing_lines_of_a_run(hybrid_run: Path, whole_run: Path) -> None:
