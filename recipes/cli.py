@@ -70,7 +70,7 @@ COMMANDS: dict[str, CommandLine] = {
         CommandLine("prompts", "What runs know of their prompts; choose by it."),
         CommandLine("report", "Write a run's page: curves, before and after, rollouts."),
         CommandLine("compare", "Two policies on the same prompts: what flipped, both ways."),
-        CommandLine("view", "Prompts, answers and curves in a web browser; decide about them."),
+        CommandLine("view", "Prompts and answers in a web browser; decide about them."),
         CommandLine("bench", "How close generation and training come to the bare engines."),
     )
 }

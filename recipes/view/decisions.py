@@ -72,7 +72,7 @@ def _require_readable(value: Any, row: Mapping[str, Any]) -> None:
 
 
 def _reference_now(snapshot: Snapshot, place: Place, row: Mapping[str, Any]) -> Any:
-    curation = snapshot.curations[place.name].get(str(row["prompt_id"]))
+    curation = snapshot.curation_of(place.name, str(row["prompt_id"]))
     if curation is not None and curation.reference is not None:
         return curation.reference
     return reference_of(dict(row))

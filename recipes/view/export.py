@@ -35,7 +35,7 @@ def write_prompt_set(path: Path, snapshot: Snapshot, wanted: PromptFilter) -> in
             continue
         held = {prompt.prompt_id: prompt for prompt in load_prompts(location, max_decoded=0)}
         for prompt_id in prompt_ids:
-            curation = snapshot.curations[run].get(prompt_id)
+            curation = snapshot.curation_of(run, prompt_id)
             if prompt_id in held and prompt_id not in prompts:
                 prompts[prompt_id] = (
                     held[prompt_id] if curation is None else curation.applied(held[prompt_id])

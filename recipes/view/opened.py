@@ -14,16 +14,15 @@ import pyarrow as pa
 
 from recipes.report.evaluation import Json, pass_at_1, win_rate
 from recipes.report.shown_prompt import ShownPrompts
-from rl.run.run_history import store_part
+from rl.run.run_history import store_part_of
 from rl.run.run_record import RunRecord
 from sampler.store.belief import believed
 from sampler.store.curation import Curation
 from sampler.store.curation_events import EventLog
+from sampler.store.curation_table import Decisions
 from sampler.store.prompt_store import PromptStore, StorePart
-from verifiers.errors import BadInput
 
 LOOK_AGAIN_S = 2.0  # how old may be what is shown of a run in progress
-FILE_SPLIT = "file"
 
 # One row a prompt of a split: what its set says, and what is believed of its pass rate.
 _ROWS = """
@@ -49,12 +48,9 @@ class Place:
     @classmethod
     def of(cls, path: str | Path) -> Place:
         """Raises: BadInput where there is neither."""
-        found = Path(path)
-        if found.is_dir():
-            return cls(found, store_part(found), RunRecord.open(found))
-        if not found.is_file():
-            raise BadInput(f"{found} is neither a run directory nor a prompt file")
-        return cls(found, StorePart(found.stem, [], {FILE_SPLIT: str(found)}), None)
+        part = store_part_of(path)
+        is_run = bool(part.rollout_files) or (Path(path) / "stages").is_dir()
+        return cls(Path(path), part, RunRecord.open(path) if is_run else None)
 
     @property
     def name(self) -> str:
@@ -72,11 +68,11 @@ class Place:
     @property
     def decided_state(self) -> tuple[Any, ...]:
         """What changes when a person decides something."""
-        return _times([self.events.path])
+        return _times(self.part.event_files)
 
-    @cached_property
+    @property
     def events(self) -> EventLog:
-        """What people decided about its prompts."""
+        """Where the next decision about its prompts goes."""
         return EventLog.beside(self.path)
 
     @cached_property
@@ -113,7 +109,7 @@ class Snapshot:
     places: Mapping[str, Place]
     state: tuple[Any, ...]
     store: PromptStore
-    curations: Mapping[str, Mapping[str, Curation]] = field(default_factory=dict)
+    decisions: Mapping[str, Decisions] = field(default_factory=dict)
     _decided_state: tuple[Any, ...] | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _made: set[str] = field(default_factory=set)
@@ -123,9 +119,22 @@ class Snapshot:
         with self._lock:
             state = tuple(place.decided_state for place in self.places.values())
             if state != self._decided_state:
-                self.curations = {name: place.events.curated() for name, place in self.places.items()}
+                self.decisions = {
+                    name: Decisions.of(place.part.event_files) for name, place in self.places.items()
+                }
                 self._decided_state = state
                 self._made.discard("decided")
+
+    @property
+    def is_corrected_anew(self) -> bool:
+        """Whether a correction came or went since the tables were made: then other verdicts count."""
+        return any(
+            one.corrections != self.store.decisions[name].corrections for name, one in self.decisions.items()
+        )
+
+    def curation_of(self, run: str, prompt_id: str) -> Curation | None:
+        """None where nobody decided anything."""
+        return self.decisions[run].curated.get(prompt_id)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows as dictionaries. Raises: BadInput."""
@@ -163,7 +172,7 @@ class Snapshot:
                         "run": run, "prompt_id": prompt_id, "accepted": one.accepted, "revision": one.revision,
                         "tags_added": sorted(one.tags_added), "tags_removed": sorted(one.tags_removed),
                     }
-                    for run, curated in self.curations.items() for prompt_id, one in curated.items()
+                    for run, decided in self.decisions.items() for prompt_id, one in decided.curated.items()
                 ]  # fmt: skip
                 table = pa.Table.from_pylist(rows, schema=_DECIDED)
                 self.store.keep("decided", "SELECT * FROM decisions", {}, decisions=table)
@@ -207,13 +216,17 @@ class Opened:
         return list(self.snapshot().places)[-1]
 
     def snapshot(self) -> Snapshot:
-        """The same one while no run has gone on; what people decided since is in it."""
+        """The same one while no run has gone on and no reference was corrected; what people decided since is in it."""
         with self._lock:
             snapshot = self._snapshot
             if snapshot is None or time.monotonic() - self._looked_s >= LOOK_AGAIN_S:
-                snapshot = self._snapshot = self._looked_at(snapshot)
+                snapshot = self._looked_at(snapshot)
                 self._looked_s = time.monotonic()
-        snapshot.read_decisions()
+            snapshot.read_decisions()
+            if snapshot.is_corrected_anew:
+                snapshot = self._looked_at(None)
+                snapshot.read_decisions()
+            self._snapshot = snapshot
         return snapshot
 
     def close(self) -> None:

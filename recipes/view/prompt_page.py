@@ -19,11 +19,12 @@ from recipes.view.vision_file import Film, films, shown_pictures
 from sampler.store.belief import Belief
 from sampler.store.curation import Curation
 from sampler.store.curation_events import CurationEvent, in_force
+from sampler.store.curation_table import Decisions
 
 MAX_CHARS = 8000
 _POLICIES = """
     SELECT policy_version, verifier, stage, n, num_right, reward_mean, spread, unjudged
-    FROM attempts WHERE run = ? AND prompt_id = ? ORDER BY policy_version, verifier
+    FROM attempts_in_force WHERE run = ? AND prompt_id = ? ORDER BY policy_version, verifier
 """
 _MOVES = """
     SELECT policy_version, move FROM turnover WHERE run = ? AND prompt_id = ? AND move NOT IN ('first', 'same')
@@ -97,7 +98,7 @@ def prompt_page(
     policies = _policies(snapshot, place, prompt_id)
     if row is None and not policies:
         return None
-    curation = snapshot.curations[place.name].get(prompt_id)
+    curation = snapshot.curation_of(place.name, prompt_id)
     versions = [one.version for one in policies]
     chosen = _best(place, versions) if version == "best" else version
     prompt = None
@@ -120,7 +121,7 @@ def prompt_page(
         ],
         films=films(row or {}),
         curation=curation,
-        events=_events(place, prompt_id),
+        events=_events(snapshot.decisions[place.name], prompt_id),
     )
 
 
@@ -168,8 +169,8 @@ def _sides(
     return [(version, Attempts(stage, tuple(made))) for (stage, version), made in sides.items()]
 
 
-def _events(place: Place, prompt_id: str) -> list[tuple[CurationEvent, bool]]:
+def _events(decisions: Decisions, prompt_id: str) -> list[tuple[CurationEvent, bool]]:
     """Newest first, each with whether it is in force."""
-    events = place.events.events()
+    events = [event for event in decisions.events if event.prompt_id == prompt_id]
     valid = {event.event_id for event in in_force(events)}
-    return [(event, event.event_id in valid) for event in reversed(events) if event.prompt_id == prompt_id]
+    return [(event, event.event_id in valid) for event in reversed(events)]

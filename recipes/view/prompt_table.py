@@ -18,7 +18,7 @@ CHOICES = {"run": "run", "split": "split", "type": "question_type", "standing": 
 # A prompt's history: the share of right answers of every policy that tried it.
 _HISTORY = """
     SELECT run, prompt_id, policy_version, sum(num_right) / sum(n) AS rate, sum(n)::BIGINT AS n
-    FROM attempts WHERE n > 0 AND list_contains(?, prompt_id) GROUP BY ALL ORDER BY policy_version
+    FROM attempts_in_force WHERE n > 0 AND list_contains(?, prompt_id) GROUP BY ALL ORDER BY policy_version
 """
 
 Rates = tuple[tuple[int, float, int], ...]  # policy version, pass rate, samples
@@ -88,7 +88,7 @@ def tags_of(tags: Sequence[str], curation: Curation | None) -> tuple[str, ...]:
 
 
 def _row(snapshot: Snapshot, row: Mapping[str, Any], histories: Mapping[tuple[str, str], Rates]) -> TableRow:
-    curation = snapshot.curations[row["run"]].get(row["prompt_id"])
+    curation = snapshot.curation_of(row["run"], row["prompt_id"])
     question = ShownText.of(row["question"], limit=300)
     history = histories.get((row["run"], row["prompt_id"]), ())
     return TableRow(row, question, tags_of(row["tags"], curation), history, curation)

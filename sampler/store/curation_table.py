@@ -47,6 +47,11 @@ class Decisions:
         """The prompts that were ever corrected, whether that is undone or not."""
         return frozenset(event.prompt_id for event in self.events if event.action == "correct")
 
+    @property
+    def corrections(self) -> Mapping[str, int]:
+        """By prompt id which of its corrections is in force; of the others none."""
+        return {name: one.revision for name, one in self.curated.items() if one.revision}
+
     def of_prompt(self, prompt_id: str) -> Curation:
         """What the prompt's events come to; of one without events nothing."""
         return self.curated.get(prompt_id, Curation())

@@ -101,9 +101,9 @@ def test_it_listens_on_this_machine_alone(whole_run: Path) -> None:
             BadInput, match=r"port \d+ of 127\.0\.0\.1 cannot be used .* choose another with --port"
         ):
             ViewServer([whole_run], port=server.port)
-    with pytest.raises(BadInput, match="neither a run directory nor a prompt file"):
+    with pytest.raises(BadInput, match="no such file"):
         ViewServer([whole_run / "nowhere"], port=0)
-    with pytest.raises(BadInput, match="not a run directory"):
+    with pytest.raises(BadInput, match="no file that ends in"):
         ViewServer([whole_run / "stages"], port=0)
 
 
