@@ -7,6 +7,8 @@ import typer
 from recipes.commands.prompts.export import export
 from recipes.commands.prompts.fix import fix
 from recipes.commands.prompts.mark import mark
+from recipes.commands.prompts.pipeline import pipeline
+from recipes.commands.prompts.profile import profile
 from recipes.commands.prompts.query import query
 from recipes.commands.prompts.rejudge import rejudge
 from recipes.commands.prompts.review import review
@@ -19,5 +21,8 @@ app = typer.Typer(
     help="The history of prompts: statistics, queries, one prompt, selections, decisions.",
     no_args_is_help=True,
 )
-for command in (stats, query, show, select, export, suspects, review, mark, fix, rejudge):
+COMMANDS = (
+    profile, stats, query, show, select, export, suspects, review, mark, fix, rejudge, pipeline,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
