@@ -28,12 +28,7 @@ from verifiers.reading.response import split_response
 from verifiers.registry import load_verifier
 
 DATA = Path(__file__).parents[3] / "data"
-FIRST = [
-    "harvest.keep=first",
-    "harvest.samples_per_prompt=28",
-    "harvest.num_prompts=40",
-    "harvest.balance_ratio=9",
-]
+FIRST = ["harvest.keep=first", "harvest.num_prompts=40", "harvest.balance_ratio=9"]
 SHORT = ["rl.max_response_tokens=60", "harvest.max_response_tokens=60", "sampler.max_model_len=128"]
 
 
@@ -102,15 +97,20 @@ def harvested(
 
 
 @pytest.mark.parametrize(
-    "filters",
-    [(), ("harvest.max_over_median=2", "harvest.max_over_shortest=3", "harvest.max_similarity=0.97")],
+    ("samples", "filters"),
+    [
+        (12, ()),
+        (28, ()),
+        (28, ("harvest.max_over_median=2", "harvest.max_over_shortest=3", "harvest.max_similarity=0.97")),
+    ],
 )
 def test_fewer_samples_keep_the_same_rows(
-    new_run: Callable[[str], RunDirectory], filters: tuple[str, ...]
+    new_run: Callable[[str], RunDirectory], samples: int, filters: tuple[str, ...]
 ) -> None:
-    """The first right ones of 28 samples, whether all are drawn or a prompt stops once it has its rows."""
-    fixed = recipe_of(*FIRST, "harvest.part_samples=28", *filters)
-    parts = recipe_of(*FIRST, "harvest.part_samples=4", *filters)
+    """The first right ones of all samples, whether all are drawn or a prompt stops once it has its rows."""
+    first = [*FIRST, f"harvest.samples_per_prompt={samples}", *filters]
+    fixed = recipe_of(*first, f"harvest.part_samples={samples}")
+    parts = recipe_of(*first, "harvest.part_samples=4")
     whole, fewer = harvested(new_run("whole"), fixed), harvested(new_run("fewer"), parts)
     assert whole.rows is not None and fewer.rows is not None
     assert pq.read_table(whole.rows).equals(pq.read_table(fewer.rows)) and whole.num_kept > whole.num_hard
