@@ -134,10 +134,12 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
 
     from recipes.commands.output.console import all_pass, plain_console
     from recipes.programs.profile_prompts import program
+    from rl.data.curated_prompts import chosen_events
     from rl.data.run_data import LoadedSet
     from rl.preflight.data import check_reading
     from rl.run.run_directory import RunDirectory
     from rl.runner import plan_of
+    from sampler.store.curation_events import curation_of
 
     table = Table("stage", "work", "state", title=f"{settings.data.train_prompts} into {settings.run_dir}")
     for stage in plan_of(program, settings, RunDirectory(Path(settings.run_dir))):
@@ -145,7 +147,10 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
     console, sets = plain_console(), dict[str, LoadedSet]()
     console.print(table)
     location = str(settings.data.train_prompts)
-    if not all_pass(check_reading(settings, {"train": location}, sets, own=("train",)), console):
+    curated = curation_of(chosen_events(settings.data, {"train": location}))
+    if not all_pass(
+        check_reading(settings, {"train": location}, sets, own=("train",), curated=curated), console
+    ):
         return False
     num = len(sets["train"].rows)
     console.print(f"at most {num * settings.profile.samples:,} rollouts of {settings.model.path}")
