@@ -82,6 +82,14 @@ def decode_image(encoded: bytes, limits: ImageLimits = ANY_MODEL) -> Image.Image
         return _turned(_rgb(image), _orientation(image))
 
 
+def reduced_image(encoded: bytes, side: int, limits: ImageLimits = ANY_MODEL) -> Image.Image:
+    """What ``decode_image`` gives, but of a JPEG perhaps smaller, down to ``side`` pixels and more: in a fraction of
+    the time, to compare pictures by. Raises `BadInput`."""
+    with _opened(encoded, limits) as image:
+        image.draft("RGB", (side, side))
+        return _turned(_rgb(image), _orientation(image))
+
+
 def image_size(encoded: bytes, limits: ImageLimits = ANY_MODEL) -> tuple[int, int]:
     """Width and height as `decode_image` gives them, by the header of a PNG or JPEG that ends as its format does, in a
     hundredth of the time: most broken pictures are cut short. All else is decoded. Raises `BadInput`."""

@@ -63,6 +63,11 @@ class ShownPrompt:
             ),
         )
 
+    @classmethod
+    def of_prompt(cls, prompt: Prompt) -> ShownPrompt:
+        """Of a prompt that was read; its pictures are read now."""
+        return cls.of(_row(prompt))
+
 
 @dataclass(frozen=True)
 class ShownPrompts:

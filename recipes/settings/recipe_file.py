@@ -48,7 +48,8 @@ def _refuse_beside(section: dict[str, Any], folder: Path, key: str = "") -> None
     """Raises `BadInput` for a path that is nothing from here, and is there beside the recipe."""
     for name, value in section.items():
         if isinstance(value, dict):
-            _refuse_beside(value, folder, f"{key}{name}.")
+            if name != "split":  # by set, no paths
+                _refuse_beside(value, folder, f"{key}{name}.")
         elif name in PATH_KEYS and isinstance(value, str) and not Path(value).exists():
             if (beside := folder / value).exists():
                 raise BadInput(

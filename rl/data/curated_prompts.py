@@ -9,6 +9,7 @@ from pathlib import Path
 from rl.recipe.data_config import DataConfig
 from sampler.data.packed_rows import PackedRows
 from sampler.data.prepared_reference import PreparedReferences
+from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.prompt import Prompt
 from sampler.store.curation import Curation
 from sampler.store.curation_events import CurationEvent, EventLog
@@ -79,7 +80,8 @@ def chosen_events(config: DataConfig, paths: Mapping[str, str]) -> list[Curation
 
 def event_logs(config: DataConfig, paths: Mapping[str, str]) -> list[EventLog]:
     """Those that are there. Raises: BadInput as ``chosen_events``."""
-    beside = (EventLog.beside(paths[name]) for name in PROMPT_SETS if name in paths)
+    sets = (DescribedSet.of(paths[name], SetReading()) for name in PROMPT_SETS if name in paths)
+    beside = (EventLog.beside(one.path_or_hub_id) for one in sets)
     found = {log.path.absolute(): log for log in beside if log.path.is_file()}
     if config.curation is not None:
         path = Path(config.curation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from rl.recipe.recipe import Recipe
 from sampler.data.data_builder import build_data as call_builder
 from sampler.data.packed_rows import PackedRows, in_processes
 from sampler.data.prompt_dataset import load_prompt_dataset
-from sampler.data.sft_row import SftRow, load_sft_dataset
+from sampler.data.set_reading import SUFFIX, DescribedSet, SetReading
+from sampler.data.sft_row import LINEAGE_COLUMNS, SftRow, load_sft_dataset
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from sampler.rows.unread_column import UnreadColumn
@@ -60,12 +61,17 @@ class LoadedSet:
 
 
 def read_set(
-    name: str, path: str, limits: ImageLimits = ANY_MODEL, curated: Mapping[str, Curation] | None = None
+    name: str,
+    path: str,
+    limits: ImageLimits = ANY_MODEL,
+    curated: Mapping[str, Curation] | None = None,
+    reading: SetReading | None = None,
 ) -> LoadedSet:
     """The set of that name (a key of ``NOUNS``); of prompts, as ``curated`` leaves them. Raises: BadInput naming file,
     row and column."""
+    options = asdict(reading or SetReading())
     if name in ("train", "heldout"):
-        prompts = load_prompt_dataset(path, limits=limits, max_decoded=MAX_DECODED)
+        prompts = load_prompt_dataset(path, **options, limits=limits, max_decoded=MAX_DECODED)
         left = curated_prompts(prompts.prompts, prompts.locations, curated or {})
         return LoadedSet(
             left.prompts,
@@ -77,7 +83,8 @@ def read_set(
             str(left) if curated else "",
         )
     if name == "cold_start":
-        rows = load_sft_dataset(path, limits=limits, max_decoded=MAX_DECODED)
+        named = {key: options[key] for key in ("split", "columns")}
+        rows = load_sft_dataset(path, **named, limits=limits, max_decoded=MAX_DECODED)
         return LoadedSet(
             rows.rows, {}, rows.unread_columns, rows.num_not_decoded, rows.locations, rows.remarks
         )
@@ -155,6 +162,10 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
         paths |= {f"preferences_{name}": path for name, path in preferences.items()}
     for name, path in own.items():  # a local one is found again from any directory
         paths[name] = str(Path(path).absolute()) if Path(path).exists() else path
+        reading = reading_of(recipe, name)
+        if not reading.is_plain:  # whoever opens the run's set later reads it as the run did
+            described = DescribedSet(paths[name], reading)
+            paths[name] = str(described.write((directory / "data" / f"{name}{SUFFIX}").absolute()))
     for name in ("train", "heldout"):
         if name not in paths and config.builder is not None:  # without one, a recipe of a reward model alone
             raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")
@@ -173,16 +184,34 @@ def own_sets(recipe: Recipe) -> dict[str, str]:
     return {name: path for name, path in given.items() if path is not None}
 
 
+def reading_of(recipe: Recipe, name: str) -> SetReading:
+    """How the recipe has a set read that it names itself. A split is of a folder or the hub; a file has none."""
+    data = recipe.data
+    if name not in ("train", "heldout", "cold_start"):
+        return SetReading()
+    split = None if Path(own_sets(recipe)[name]).is_file() else data.split_of(name)
+    if name == "cold_start":
+        return SetReading(split, data.columns)
+    columns = {ours: theirs for ours, theirs in data.columns.items() if ours not in LINEAGE_COLUMNS}
+    return SetReading(split, columns, data.default_verifier, data.default_verifier_options)
+
+
+def path_in(run_path: Path, path: str) -> str:
+    """A path of the run's data, which is relative where the run made it."""
+    inside = run_path / path
+    return str(inside) if inside.exists() else path
+
+
 def load(paths: dict[str, Any], run_path: Path, limits: ImageLimits = ANY_MODEL) -> RunData:
     """Read everything; relative paths made by the run are taken from its directory."""
 
-    def location(name: str) -> str:
-        inside = run_path / paths[name]
-        return str(inside) if inside.exists() else str(paths[name])
-
-    curated = EventLog(Path(location(CURATION))).curated() if CURATION in paths else {}
+    curated = EventLog(Path(path_in(run_path, paths[CURATION]))).curated() if CURATION in paths else {}
     return RunData.of(
-        {name: read_set(name, location(name), limits, curated) for name in NOUNS if name in paths}
+        {
+            name: read_set(name, path_in(run_path, paths[name]), limits, curated)
+            for name in NOUNS
+            if name in paths
+        }
     )
 
 

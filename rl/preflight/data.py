@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
+from rl.data.near_leaks import near_leaks
 from rl.data.preference_pairs import trains_reward_model
-from rl.data.run_data import NOUNS, LoadedSet, RunData, image_limits, leaks, read_set
+from rl.data.run_data import NOUNS, LoadedSet, RunData, image_limits, leaks, read_set, reading_of
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
+from rl.preflight.references import check_references
 from rl.recipe.recipe import Recipe
+from sampler.data.set_reading import SetReading
 from sampler.rows.unread_column import UnreadColumn
 from sampler.store.curation import Curation
 from verifiers.counted import counted
@@ -30,7 +33,8 @@ def check_reading(
     user's ``own``: nobody opens what a builder made. Prompts are as ``curated`` leaves them."""
     limits = image_limits(recipe)
     for name in (name for name in NOUNS if name in paths):
-        read = partial(read_set, name, paths[name], limits, curated)
+        reading = reading_of(recipe, name) if name in own else SetReading()
+        read = partial(read_set, name, paths[name], limits, curated, reading)
         yield Check(f"{NOUNS[name]}s", partial(_readable, name, paths[name], sets, name in own, read))
 
 
@@ -46,6 +50,8 @@ def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection
     if not named.isdisjoint(("train", "heldout")):
         for check in check_judges(recipe, data):
             yield _unless_unread(check, unread, ("train", "heldout"))
+        for check, needs in check_references(data, named):
+            yield _unless_unread(check, unread, needs)
     if "train" in named:
         full = Check("prompts fill a step", partial(_full_steps, recipe, data))
         yield _unless_unread(full, unread, ("train",))
@@ -89,11 +95,15 @@ def _no_leaks(data: RunData) -> Finding:
             :MOST_LEAKS
         ]
         summary = f"{counted(len(leaked), 'held-out prompt')} also trained on: take them out of one set"
-        more = len(leaked) - len(named)
-        return Finding("failed", summary, [*named, *([f"and {more} more"] if more else [])])
+        num_more = len(leaked) - len(named)
+        return Finding("failed", summary, [*named, *([f"and {num_more} more"] if num_more else [])])
+    near = near_leaks(data)
+    if near.found:
+        return Finding("warning", near.words, near.named(data)[:MOST_LEAKS])
     num_trained = len(data.train) + len(data.cold_start) + len(data.preferences.get("train", ()))
+    more = f"; {near.num_not_compared:,} compared to the letter only" if near.num_not_compared else ""
     return Finding(
-        "ok", f"{counted(len(data.heldout), 'prompt')} beside {counted(num_trained, 'row')} to train on"
+        "ok", f"{counted(len(data.heldout), 'prompt')} beside {counted(num_trained, 'row')} to train on{more}"
     )
 
 

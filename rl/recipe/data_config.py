@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from rl.recipe.section import Section
 from sampler.frame_schedule import MAX_TOKENS, TIERS, FilmSampling
+
+SetName = Literal["train", "heldout", "cold_start"]
 
 
 class BuiltDataConfig(Section):
@@ -65,6 +67,19 @@ class DataConfig(BuiltDataConfig):
         description="file of curation events, or a run that has some: rejected prompts are left out, corrected ones "
         "judged by the correction; events beside a prompt set (F.curation.jsonl) count without being named",
     )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="your sets' own names for Hone's columns, such as {messages: question, reference: answer}",
+    )
+    default_verifier: str | None = Field(
+        None, description="judges the verifiable rows of your sets that name no verifier"
+    )
+    default_verifier_options: dict[str, Any] = Field(
+        default_factory=dict, description="options of data.default_verifier"
+    )
+    split: str | dict[SetName, str] | None = Field(
+        None, description="split of your folders and hub sets: one for all, or {train: train, heldout: test}"
+    )
     max_prompt_tokens: int = Field(8192, ge=1, description="longer prompts are counted and dropped")
     video: VideoConfig | None = Field(
         None, description="which frames of a film are shown; none: as the model's own processor chooses"
@@ -74,6 +89,22 @@ class DataConfig(BuiltDataConfig):
     def has_cold_start(self) -> bool:
         """As far as the recipe says: a builder may make none."""
         return self.builder is not None or self.cold_start is not None
+
+    def split_of(self, name: str) -> str | None:
+        """The split that the recipe chooses of this set."""
+        return self.split.get(name) if isinstance(self.split, dict) else self.split  # type: ignore[call-overload]
+
+    @model_validator(mode="after")
+    def _readings_have_a_set(self) -> DataConfig:
+        if self.default_verifier_options and self.default_verifier is None:
+            raise ValueError("data.default_verifier_options are of data.default_verifier, which is not set")
+        readings = {"columns": self.columns, "default_verifier": self.default_verifier, "split": self.split}
+        given = next((name for name, value in readings.items() if value), None)
+        if given and not (self.train_prompts or self.heldout_prompts or self.cold_start):
+            raise ValueError(
+                f"data.{given} is of sets that the recipe names, and it names none but a builder"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:

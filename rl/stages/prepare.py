@@ -8,6 +8,7 @@ from typing import Any
 
 from rl.algorithm.algorithm import algorithm_of
 from rl.data.curated_prompts import later_events
+from rl.data.near_leaks import near_leaks
 from rl.data.preference_pairs import better_first, comparison_rows, training_of
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import (
@@ -19,6 +20,8 @@ from rl.data.run_data import (
     load,
     long_prompts,
     own_sets,
+    path_in,
+    reading_of,
     refuse_leaks,
     without,
 )
@@ -35,6 +38,7 @@ from sampler.store.curation_events import EventLog
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
+MOST_LEAKS = 3  # held-out prompts named that are nearly trained on
 CORPUS_PAIRS = 4000  # comparisons from which a tiny tokenizer learns their words
 
 
@@ -84,6 +88,7 @@ class PrepareStage(Stage[PrepareResult]):
         with context.watch("load"):
             data = load(paths, run_path, image_limits(recipe))
             refuse_leaks(data)
+            near = near_leaks(data)
         for remark in data.remarks:
             context.progress.note(f"! {remark}")
         if data.train:
@@ -110,12 +115,13 @@ class PrepareStage(Stage[PrepareResult]):
             too_long={"limit_tokens": limit, "prompt_ids": too_long},
             files={
                 str(file.absolute()): FileState.of(file)
-                for path in own_sets(recipe).values()
+                for name, path in own_sets(recipe).items()
                 if Path(path).exists()
-                for file in dataset_files(Path(path))
+                for file in dataset_files(Path(path), reading_of(recipe, name).split)
             },
             prompts_hash=data.prompts_hash,
             curation_hash=content_hash(Path(paths[CURATION])) if CURATION in paths else "",
+            warnings=(f"{near.words}: {'; '.join(near.named(data)[:MOST_LEAKS])}",) if near.found else (),
         )
 
     def summary(self, result: PrepareResult) -> str:
@@ -144,8 +150,9 @@ def prepared_data(result: PrepareResult, run_path: Path, limits: ImageLimits = A
 def decided_since(recipe: Recipe, result: PrepareResult, run_path: Path) -> list[str]:
     """What people decided after the run began, in lines to be told: the run goes on as it began."""
     began_with = EventLog(run_path / result.paths[CURATION]) if CURATION in result.paths else None
+    paths = {name: path_in(run_path, path) for name, path in result.paths.items()}
     try:
-        later = later_events(recipe.data, result.paths, began_with)
+        later = later_events(recipe.data, paths, began_with)
     except BadInput as why:
         return [f"! {why}; this run goes on with the events that it began with"]
     if not later:

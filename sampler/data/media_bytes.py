@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sampler.data.prompt_messages import held_media
 from sampler.rows.row import DatasetRow, RowAddress
+from sampler.rows.tar_rows import TarMember
 from sampler.vision_input import MediaSource, VisionKind, media_type
 from verifiers.errors import BadInput
 
@@ -61,6 +62,8 @@ def media_items(value: Any) -> list[Any]:
 
 def media_source(value: Any, row: DatasetRow, column: str, index: int) -> MediaSource | None:
     """Where to read again what `encoded_bytes` reads of a row's value; None where it lies in memory only."""
+    if isinstance(value, TarMember):
+        return value
     if (name := _named_file(value)) is not None:
         return MediaFile(str(Path(row.folder or "", name).absolute()))
     return None if row.address is None else MediaCell(row.address, column, index)
@@ -88,7 +91,11 @@ def encoded_bytes(value: Any, folder: Path | None, kind: VisionKind) -> bytes:
             raise BadInput(
                 f"a {word} that is a list of numbers has one from 0 to 255 for each byte"
             ) from None
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, TarMember):
+        if value.size > max_bytes:
+            raise BadInput(f"{value} has {value.size / 2**20:.0f} MiB, more than {max_bytes // 2**20}")
+        encoded = value.read(kind)
+    elif isinstance(value, (bytes, bytearray, memoryview)):
         encoded = bytes(value)
     elif not isinstance(value, str):
         raise BadInput(f"a {word} is bytes, a path or a base64 data URI, got {type(value).__name__}")

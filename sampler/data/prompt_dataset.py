@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sampler.data.packed_rows import PackedRows, in_processes, packed, unpacked
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt, PromptKind, content_id
 from sampler.rows.dataset_rows import dataset_parts
@@ -65,25 +66,28 @@ def load_prompt_dataset(
     """Read and check a prompt set; columns `messages`, `images`, `kind`, `verifier`, `reference` and, if there,
     `videos`, `verifier_options`, `tags`, `source`, `prompt_id`.
 
-    `columns` maps these names to the set's own; `limit` stops after so many different prompts; the first `max_decoded`
-    pictures and videos are decoded (None: all), of the others the header is read. Raises `BadRows` naming file, row and
+    `columns` maps these names to the set's own; a `*.set.json` describes a set and how it is read (`DescribedSet`);
+    `limit` stops after so many different prompts; the first `max_decoded` pictures and videos are decoded (None: all),
+    of the others the header is read. Raises `BadRows` naming file, row and
     column of rows that are wrong: nothing is dropped but rows that repeat an earlier prompt, which are counted, with
     one line in the log. Rows that ask the same with different references are among the remarks.
     """
     if limit is not None and limit < 1:
         raise BadInput(f"limit is at least 1, got {limit}")
-    parts = dataset_parts(path_or_hub_id, split)
+    given = SetReading(split, columns or {}, default_verifier, default_verifier_options or {})
+    path_or_hub_id, reading = DescribedSet.of(path_or_hub_id, given)
+    parts = dataset_parts(path_or_hub_id, reading.split)
     options = {
-        "columns": columns,
+        "columns": reading.columns,
         "default_kind": default_kind,
-        "default_verifier": default_verifier,
-        "default_verifier_options": default_verifier_options,
+        "default_verifier": reading.default_verifier,
+        "default_verifier_options": reading.default_verifier_options,
         "default_source": _source_name(path_or_hub_id),
         "limits": limits,
         "max_decoded": max_decoded if max_decoded is None else -(-max_decoded // max(1, len(parts))),
     }
     read = partial(_ReadPart, options, limit)
-    found, wrong, unread = _Found(), WrongRows(), UnreadColumns(COLUMNS, columns)
+    found, wrong, unread = _Found(), WrongRows(), UnreadColumns(COLUMNS, reading.columns)
     num_not_decoded = 0
     for part in in_processes(read, parts) if limit is None else map(read, parts):
         unread.add(part.unread_columns)

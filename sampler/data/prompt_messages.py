@@ -81,6 +81,17 @@ def held_media(value: Any, kind: VisionKind) -> list[Any]:
     return [held for held in found if held is not None]
 
 
+def spoken(value: Any) -> Any:
+    """What the last message says, of a list of messages that stands where one answer is wanted; else the value."""
+    last = value[-1] if isinstance(value, list) and value else None
+    if isinstance(last, Mapping) and (last.get("role") or last.get("from")):
+        content = last.get("content", last.get("value"))
+        if isinstance(content, list):
+            return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+        return content
+    return value
+
+
 def _place(messages: Sequence[dict[str, Any]], kind: VisionKind, count: int) -> bool:
     """Put parts where marks stand in the texts of parts. Whether the messages say where pictures stand."""
     num_parts = sum(part["type"] == kind for message in messages for part in message["content"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from sampler.data.media_bytes import encoded_bytes, media_items, media_source, refuse_name
 from sampler.data.prepared_reference import PreparedReferences, options_text
-from sampler.data.prompt_messages import checked_text, held_media, read_messages
+from sampler.data.prompt_messages import checked_text, held_media, read_messages, spoken
 from sampler.data.reference import is_missing, read_reference, reference_of_json, require_shallow
 from sampler.data.video import check_video
 from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
@@ -17,7 +17,7 @@ from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind, Reference
 from sampler.rows.known_format import KnownFormat, known_format, odd_names, renaming, wrapping_column
 from sampler.rows.row import DatasetRow, column_value
 from sampler.rows.wrong_rows import RowRemarks
-from sampler.vision_input import VisionInput, VisionKind
+from sampler.vision_input import MediaSource, VisionInput, VisionKind
 from verifiers.errors import BadInput, near_name, slip_of
 from verifiers.verifier import shown
 
@@ -34,8 +34,6 @@ COLUMNS = (
     "source",
     "tags",
 )
-
-
 MAX_SAID_CHARS = 600  # of what is wrong with a row, which may quote it
 
 
@@ -81,6 +79,7 @@ class PromptReader:
         self._column = ""  # looked at last: where an error is
         self._references = PreparedReferences()
         self._theirs: KnownFormat | None = None  # of the row at work
+        self._images: list[VisionInput] = []  # of the row at work
         self._is_guess = False  # whether its verifier is that format's
         self.remarks = RowRemarks()
         self.answer: str | None = None  # of the row read last
@@ -92,6 +91,8 @@ class PromptReader:
 
     def read(self, row: DatasetRow) -> Prompt:
         """The row's prompt. Raises `BadInput`, never anything else, whatever the row holds."""
+        if row.fault is not None:
+            raise row.fault
         try:
             return self._prompt(row)
         except BadInput as why:
@@ -100,10 +101,10 @@ class PromptReader:
             raise BadInput(f"{row.location}, column {name!r}: {said}") from why
 
     def _prompt(self, row: DatasetRow) -> Prompt:
-        self._theirs = None if "messages" in self._columns else known_format(row.values)
-        for remark in (*row.remarks, *([str(self._theirs)] if self._theirs else [])):
+        self._theirs = self._format_of(row)
+        for remark in row.remarks:
             self.remarks.add(row.location, f": {remark}")
-        images = self._vision_inputs(row, "images", "image")
+        images = self._images = self._vision_inputs(row, "images", "image")
         videos = self._vision_inputs(row, "videos", "video")
         asked = self._required(row, "messages")
         try:
@@ -163,8 +164,10 @@ class PromptReader:
             self._limits.check_aspect(*size)
         else:
             check_video(encoded, self._limits, decode=decode)
-        source = media_source(value, row, self._name_of(column, row), index)
-        return VisionInput.of(kind, encoded, source, size)
+        return VisionInput.of(kind, encoded, self._source(value, row, column, index), size)
+
+    def _source(self, value: Any, row: DatasetRow, column: str, index: int) -> MediaSource | None:
+        return media_source(value, row, self._name_of(column, row), index)
 
     def _kind(self, row: DatasetRow) -> PromptKind:
         kind = self._text(row, "kind") or self._default_kind
@@ -216,9 +219,7 @@ class PromptReader:
     def _reference(
         self, row: DatasetRow, kind: PromptKind, verifier: str | None, options: Mapping[str, Any]
     ) -> Reference:
-        reference = None if (text := self._text(row, "reference_json")) == "" else reference_of_json(text)
-        if reference is None:
-            reference = read_reference(self._value(row, "reference"), is_typed=row.is_typed)
+        reference = self._given_reference(row)
         if reference is None:
             if kind == "verifiable" and self._needs_reference:
                 self._required(row, "reference")
@@ -240,6 +241,18 @@ class PromptReader:
         elif self._needs_reference and not isinstance(reference, str):
             raise BadInput(f"without a verifier a reference is one text, got a {type(reference).__name__}")
         return reference
+
+    def _given_reference(self, row: DatasetRow) -> Reference | None:
+        text = self._text(row, "reference_json")
+        if text and (reference := reference_of_json(text)) is not None:
+            return reference
+        return read_reference(spoken(self._value(row, "reference")), is_typed=row.is_typed)
+
+    def _format_of(self, row: DatasetRow) -> KnownFormat | None:
+        found = None if "messages" in self._columns else known_format(row.values)
+        if found is not None:
+            self.remarks.add(row.location, f": {found}")
+        return found
 
     def _id(self, row: DatasetRow) -> str | None:
         """Text, or a whole number's digits."""
@@ -276,7 +289,10 @@ class PromptReader:
         """What the set calls Hone's column."""
         if self._theirs is not None and column not in self._columns and column not in row.values:
             return self._theirs.columns.get(column, column)
-        return self._columns.get(column, column)
+        name = self._columns.get(column, column)
+        if name != column and column in row.values and not _has(row.values, name):
+            return column  # a set in Hone's own columns where names for another one are given
+        return name
 
     def _required(self, row: DatasetRow, column: str) -> Any:
         value = self._value(row, column)
@@ -304,3 +320,7 @@ class PromptReader:
             if name in row.values
             else renaming(row.values, name) or slip_of(name, odd_names(row.values, COLUMNS))
         )
+
+
+def _has(values: Mapping[str, Any], name: str) -> bool:
+    return name in values or name.partition(".")[0] in values

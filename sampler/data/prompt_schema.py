@@ -78,7 +78,7 @@ def write_parquet(
     """Rows as the ``columns`` they make, a row group in memory at a time. Returns the path; a reader never sees half a
     file."""
     target = Path(path)
-    schema = pa.schema(list(fields), metadata={"huggingface": json.dumps(_hub_info(fields))})
+    schema = parquet_schema(fields)
     with (
         written_whole(target) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
@@ -92,6 +92,11 @@ def write_parquet(
                 group, num_bytes = [schema.empty_table()], 0
         writer.write_table(pa.concat_tables(group).combine_chunks())
     return target
+
+
+def parquet_schema(fields: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+    """Of a file that `datasets` opens with PIL images in it."""
+    return pa.schema(list(fields), metadata={"huggingface": json.dumps(_hub_info(fields))})
 
 
 def _hub_info(fields: Sequence[tuple[str, pa.DataType]]) -> dict[str, Any]:

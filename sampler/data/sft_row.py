@@ -16,6 +16,7 @@ from sampler.data.prompt_messages import CONTROL_TOKEN, checked_text, checked_wo
 from sampler.data.prompt_reader import COLUMNS, PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.reference import is_missing, require_shallow
+from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_rows
@@ -103,9 +104,10 @@ def load_sft_dataset(
     Nobody judges these rows, so a reference is not needed; one that is there is still checked. Raises `BadRows`
     naming file, row and column of rows that are wrong.
     """
-    own = {name: (columns or {}).get(name, name) for name in LINEAGE_COLUMNS}
+    path_or_hub_id, reading = DescribedSet.of(path_or_hub_id, SetReading(split, columns or {}))
+    own = {name: reading.columns.get(name, name) for name in LINEAGE_COLUMNS}
     reader = PromptReader(
-        columns={name: theirs for name, theirs in (columns or {}).items() if name not in own},
+        columns={name: theirs for name, theirs in reading.columns.items() if name not in own},
         default_kind="general",
         needs_reference=False,
         takes_answer=True,
@@ -114,8 +116,8 @@ def load_sft_dataset(
     )
     rows: PackedRows[SftRow] = PackedRows()
     locations: list[str] = []
-    wrong, unread = WrongRows(), UnreadColumns([*COLUMNS, *LINEAGE_COLUMNS], columns)
-    for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
+    wrong, unread = WrongRows(), UnreadColumns([*COLUMNS, *LINEAGE_COLUMNS], reading.columns)
+    for row in wrong.reading(dataset_rows(path_or_hub_id, reading.split)):
         if limit is not None and len(rows) >= limit:
             break
         unread.see(row)

@@ -1,4 +1,4 @@
-"""Rows of a data set, wherever it lies: JSON lines, JSON, Parquet, a folder of such files, or a hub set."""
+"""Rows of a data set, wherever it lies: JSON lines, JSON, Parquet, CSV, tar, a folder of such files, or a hub set."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sampler.rows.arrow_table import hub_table, open_parquet, plain_rows, row_group_parts, small_batches
+from sampler.rows.csv_rows import csv_rows
 from sampler.rows.row import DatasetRow, RowAddress, one_line
+from sampler.rows.tar_rows import tar_rows
 from verifiers.errors import BadInput
 
-SUFFIXES = (".jsonl", ".json", ".parquet", ".ndjson")
+SUFFIXES = (".jsonl", ".json", ".parquet", ".ndjson", ".csv", ".tsv", ".tar")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _HUB_NOTES = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 CURATION_EVENTS = "curation.jsonl"  # what people decided about the prompts of a folder: no rows
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
+_TABLES = (".csv", ".tsv", ".tar")  # in a folder only where no other data file is
 _BATCH_ROWS = 256
+PART_BYTES = 8 * 2**20  # of JSON lines, which one process reads
 _MAX_OBJECT_BYTES = (
     2**28
 )  # of one object over several lines; a larger file is lines, the first of them broken
@@ -32,15 +36,19 @@ ItemT = TypeVar("ItemT")
 
 
 def dataset_rows(path_or_hub_id: str | os.PathLike[str], split: str | None = None) -> Iterator[DatasetRow]:
-    """Rows of all parts of a set."""
-    return chain.from_iterable(part() for part in dataset_parts(path_or_hub_id, split))
+    """Rows of all parts of a set. Raises `BadInput` at the first that cannot be read."""
+    for part in dataset_parts(path_or_hub_id, split):
+        for row in part():
+            if row.fault is not None:
+                raise row.fault
+            yield row
 
 
 def dataset_parts(
     path_or_hub_id: str | os.PathLike[str], split: str | None = None
 ) -> list[Callable[[], Iterator[DatasetRow]]]:
-    """The parts of a set, each of which a process of its own can read: a JSONL or JSON file, some row groups of a
-    Parquet file; all such files of a directory (sorted); or a hub data set.
+    """The parts of a set, each of which a process of its own can read: some MiB of a JSONL file, some row groups of a
+    Parquet file, another file whole; all such files of a directory (sorted); or a hub data set.
 
     `split` chooses a hub split (default `train`), or the files of a directory that are named for it
     (`train.parquet`, `train-00000-of-00002.parquet`). Local files are read here rather than by `datasets`, whose
@@ -84,7 +92,7 @@ def dataset_files(path: Path, split: str | None = None) -> list[Path]:
 
 def _files_in(folder: Path) -> list[Path]:
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted(
+    found = sorted(
         file
         for file in files
         if file.suffix in SUFFIXES
@@ -92,6 +100,7 @@ def _files_in(folder: Path) -> list[Path]:
         and not file.name.endswith(CURATION_EVENTS)
         and file.name not in _HUB_NOTES
     )
+    return [file for file in found if file.suffix not in _TABLES] or found
 
 
 def _near_file(path: Path) -> str:
@@ -105,8 +114,12 @@ def _near_file(path: Path) -> str:
 def _file_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
     if file.suffix == ".parquet":
         return [partial(_parquet_rows, file, groups, first) for groups, first in row_group_parts(file)]
+    if file.suffix in (".csv", ".tsv"):
+        return [partial(csv_rows, file)]
+    if file.suffix == ".tar":
+        return [partial(tar_rows, file)]
     if file.suffix in SUFFIXES:
-        return [partial(_json_rows, file)]
+        return _json_parts(file)
     raise BadInput(f"{file}: a data file ends in {', '.join(SUFFIXES)}")
 
 
@@ -133,8 +146,9 @@ def _made_ahead(items: Iterator[ItemT]) -> Iterator[ItemT]:
             yield item
 
 
-def _json_rows(file: Path) -> Iterator[DatasetRow]:
-    """JSON Lines, one JSON list, or one object over several lines: the beginning tells which."""
+def _json_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
+    """Of JSON lines some MiB each; of one JSON list, or one object over several lines, the file: the beginning tells
+    which."""
     try:
         with file.open("rb") as stream:
             head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -142,24 +156,64 @@ def _json_rows(file: Path) -> Iterator[DatasetRow]:
             first = next((line for line in stream if line.strip()), b"")
         spread = head.startswith(b"{") and not _is_json(first) and file.stat().st_size <= _MAX_OBJECT_BYTES
         if head.startswith(b"[") or spread:
-            yield from _rows_of_whole(file, is_list=head.startswith(b"["))
-            return
-        name, begin = str(file.absolute()), 0
+            return [partial(_rows_of_whole, file, is_list=head.startswith(b"["))]
+        return [partial(_json_lines, file, *part) for part in _line_parts(file)]
+    except OSError as why:
+        return [partial(_unreadable, BadInput(f"{file}: cannot be read: {one_line(why)}"))]
+
+
+def _unreadable(why: BadInput) -> Iterator[DatasetRow]:
+    raise why
+    yield
+
+
+def _line_parts(file: Path) -> list[tuple[int, int, int]]:
+    """Where each part begins and ends, which are the beginnings of lines, and how many lines come before it."""
+    parts: list[tuple[int, int, int]] = []
+    begin = num_lines = 0
+    with file.open("rb") as stream:
+        while block := stream.read(PART_BYTES):
+            block += stream.readline()
+            parts.append((begin, begin + len(block), num_lines))
+            begin += len(block)
+            num_lines += block.count(b"\n")
+    return parts or [(0, 0, 0)]
+
+
+def _json_lines(file: Path, begin: int, end: int, number: int) -> Iterator[DatasetRow]:
+    name = str(file.absolute())
+    try:
         with file.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
+            stream.seek(begin)
+            while begin < end and (line := stream.readline()):
+                number += 1
                 location, address = f"{file}, line {number}", RowAddress(name, begin)
                 begin += len(line)
-                if line.strip():
+                if not line.strip():
+                    continue
+                try:
                     values, twice = _parse(line, location)
-                    yield _json_row(location, values, file, address, chain.from_iterable(twice.values()))
+                    row = _json_row(location, values, file, address, chain.from_iterable(twice.values()))
+                except BadInput as why:
+                    row = DatasetRow(location, {}, file.parent, address, fault=why)
+                yield row
     except OSError as why:
         raise BadInput(f"{file}: cannot be read: {one_line(why)}") from None
 
 
 def _rows_of_whole(file: Path, *, is_list: bool) -> Iterator[DatasetRow]:
-    found, twice = _parse(file.read_bytes(), str(file) if is_list else f"{file}, line 1")
+    try:
+        text = file.read_bytes()
+    except OSError as why:
+        raise BadInput(f"{file}: cannot be read: {one_line(why)}") from None
+    found, twice = _parse(text, str(file) if is_list else f"{file}, line 1")
     for number, values in enumerate(found if isinstance(found, list) else [found], 1):
-        yield _json_row(f"{file}, row {number}", values, file, None, twice.get(id(values), ()))
+        location = f"{file}, row {number}"
+        try:
+            row = _json_row(location, values, file, None, twice.get(id(values), ()))
+        except BadInput as why:
+            row = DatasetRow(location, {}, file.parent, fault=why)
+        yield row
 
 
 def _is_json(text: bytes) -> bool:

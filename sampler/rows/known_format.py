@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 
 class KnownFormat(NamedTuple):
-    """Hone's columns by the names that another trainer has for them, and what judges where a row names no verifier."""
+    """Hone's columns by the names that another trainer has for them, what judges where a row names no verifier, and
+    columns that a row has beside them where the names alone do not tell."""
 
     name: str
     columns: Mapping[str, str]
     verifier: str | None = None
+    beside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         renamed = ", ".join(f"{theirs} as {ours}" for ours, theirs in self.columns.items())
@@ -19,20 +21,46 @@ class KnownFormat(NamedTuple):
 
 
 FORMATS = (
-    KnownFormat("ShareGPT", {"messages": "conversations", "images": "image"}),
+    KnownFormat("LLaVA", {"messages": "conversations", "images": "image"}, beside=("image",)),
+    KnownFormat("ShareGPT", {"messages": "conversations"}),
     KnownFormat("EasyR1", {"messages": "problem", "images": "image", "reference": "answer"}, "math"),
     KnownFormat("R1-V", {"messages": "problem", "images": "image", "reference": "solution"}, "math"),
     KnownFormat(
         "verl",
-        {"messages": "prompt", "reference": "reward_model.ground_truth", "source": "data_source"},
+        {
+            "messages": "prompt",
+            "images": "image",
+            "reference": "reward_model.ground_truth",
+            "source": "data_source",
+            "tags": "ability",
+        },
         "math",
+    ),
+    *(
+        KnownFormat("TRL", {"messages": "prompt", "images": "image", "reference": name}, judge)
+        for name, judge in (
+            ("solution", "math"),
+            ("ground_truth", "math"),
+            ("answer", None),
+            ("completion", None),
+            ("chosen", None),
+        )
     ),
 )
 
 # What sets of questions call Hone's columns, where nobody can say how they are to be judged.
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "messages": ("question", "problem", "query", "instruction", "prompt", "text", "conversation"),
-    "images": ("image", "decoded_image", "image_1", "img", "picture", "image_path"),
+    "images": (
+        "image",
+        "decoded_image",
+        "image_1",
+        "img",
+        "picture",
+        "image_path",
+        "file_name",
+        "image_file",
+    ),
     "reference": ("answer", "answers", "label", "solution", "ground_truth", "target"),
 }
 
@@ -46,7 +74,11 @@ def renaming(values: Mapping[str, Any], missing: str) -> str:
     }
     if missing not in found:
         return ""
-    return "; rename " + ", ".join(f"{name!r} to {ours!r}" for ours, name in found.items())
+    return (
+        "; rename "
+        + ", ".join(f"{name!r} to {ours!r}" for ours, name in found.items())
+        + " or set data.columns"
+    )
 
 
 def wrapping_column(values: Mapping[str, Any], column: str) -> str | None:
@@ -69,10 +101,34 @@ def known_format(values: Mapping[str, Any]) -> KnownFormat | None:
     if "messages" in values:
         return None
     for one in FORMATS:
-        needed = (one.columns["messages"], one.columns.get("reference", "").partition(".")[0])
+        needed = (one.columns["messages"], one.columns.get("reference", "").partition(".")[0], *one.beside)
         if all(name in values for name in needed if name):
             theirs = {ours: name for ours, name in one.columns.items() if ours not in values}
             return one._replace(
                 columns={ours: name for ours, name in theirs.items() if name.partition(".")[0] in values}
             )
     return None
+
+
+NOTES: Mapping[str, tuple[str, ...]] = {
+    "tags": ("question_type", "category", "ability", "task"),
+    "source": ("data_source", "dataset"),
+}  # by their usual names, which a set's author adds for people
+
+
+def usual_format(values: Mapping[str, Any]) -> KnownFormat | None:
+    """The row's own columns by the usual names of questions, pictures and answers, where it has at least a question:
+    what an import takes them for, and a run does not."""
+    if "messages" in values:
+        return None
+    found = {
+        ours: name
+        for ours, usual in (*USUAL_NAMES.items(), *NOTES.items())
+        if ours not in values and (name := next((one for one in usual if values.get(one) is not None), None))
+    }
+    return KnownFormat("a plain set", found) if "messages" in found else None
+
+
+def format_of(values: Mapping[str, Any]) -> KnownFormat | None:
+    """What an import takes a row for: a trainer's format, or usual names; None where it is in Hone's columns."""
+    return known_format(values) or usual_format(values)

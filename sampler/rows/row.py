@@ -47,13 +47,15 @@ class RowAddress(NamedTuple):
 @dataclass(frozen=True)
 class DatasetRow:
     """`location` reads `prompts.jsonl, line 3` (or `row 3`, from 1); paths in the row are relative to `folder`. A row
-    of one JSON list has no `address`. `remarks` are what is odd about the row as it was written."""
+    of one JSON list has no `address`. `remarks` are what is odd about the row as it was written; a `fault` is why it
+    could not be read, and then it holds nothing or a part."""
 
     location: str
     values: dict[str, Any]
     folder: Path | None
     address: RowAddress | None = None
     remarks: tuple[str, ...] = ()
+    fault: BadInput | None = None
 
     @property
     def is_typed(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sampler.rows.known_format import known_format
+from sampler.rows.known_format import KnownFormat, known_format
 from sampler.rows.row import DatasetRow
 
 # High, since other columns are welcome: `image` is meant as `images`, `source_url` is not meant as `source`.
@@ -24,7 +25,7 @@ class UnreadColumn:
 
 class UnreadColumns:
     """Looks at the rows of a set one by one. ``columns`` are what is read, ``renamed`` the set's own names for some of
-    them, which may lead into a struct by dots.
+    them, which may lead into a struct by dots; ``format_of`` a row are names that are read besides.
 
     >>> unread = UnreadColumns(["images", "reference"])
     >>> unread.see(DatasetRow("set.jsonl, line 1", {"image": "a.png", "reference": "3", "note": ""}, None))
@@ -32,8 +33,15 @@ class UnreadColumns:
     [('image', 'images'), ('note', None)]
     """
 
-    def __init__(self, columns: Iterable[str], renamed: Mapping[str, str] | None = None) -> None:
-        names = [(renamed or {}).get(column, column) for column in columns]
+    def __init__(
+        self,
+        columns: Iterable[str],
+        renamed: Mapping[str, str] | None = None,
+        format_of: Callable[[Mapping[str, Any]], KnownFormat | None] = known_format,
+    ) -> None:
+        self._format_of = format_of
+        self._renamed = dict(renamed or {})
+        names = [self._renamed.get(column, column) for column in columns]
         self._known = frozenset(names) | {name.partition(".")[0] for name in names}
         self._found: dict[str, UnreadColumn] = {}
 
@@ -44,7 +52,9 @@ class UnreadColumns:
 
     def see(self, row: DatasetRow) -> None:
         """Note what nobody reads in this row; a name close to one that the row lacks is what was meant."""
-        known, theirs = self._known, known_format(row.values)
+        known, theirs = self._known, self._format_of(row.values)
+        if own := {ours for ours, name in self._renamed.items() if name.partition(".")[0] not in row.values}:
+            known |= own  # which are read where the other name is missing
         if theirs is not None:
             known |= {name.partition(".")[0] for name in theirs.columns.values()}
         for name in row.values:

@@ -344,7 +344,7 @@ def test_each_wrong_row_names_file_row_and_column(tmp_path, changes, column, mes
         ("a.jsonl", b"", "the set has no rows"),
         ("a.parquet", b"", "not a readable Parquet file"),
         ("a.parquet", b"PAR1 and then nothing PAR1", "not a readable Parquet file"),
-        ("a.csv", b"messages,reference\n", "a data file ends in .jsonl, .json, .parquet"),
+        ("a.txt", b"messages,reference\n", "a data file ends in .jsonl, .json, .parquet"),
     ],
 )
 def test_each_unreadable_file(tmp_path, name, content, message):

@@ -1,0 +1,151 @@
+"""`hone prompts duplicates`: prompts of a set that are one, and those that are held out elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from recipes.report.pair_page import ComparedSet, PairGroup
+    from sampler.data.prompt_dataset import PromptDataset
+    from sampler.duplicates.prompt_pair import PromptPair
+
+
+def duplicates(
+    prompt_set: Annotated[str, typer.Argument(metavar="SET", help="A prompt set: file, folder or hub id.")],
+    against: Annotated[
+        list[str] | None, typer.Option(help="Held-out or benchmark set that must not be in it; repeatable.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the pairs side by side as HTML here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the set without them here (Parquet, pictures included).")
+    ] = None,
+    same_picture: Annotated[
+        bool,
+        typer.Option("--same-picture", help="--out leaves out held-out pictures with other questions too."),
+    ] = False,
+) -> None:
+    """Find prompts that ask and show the same, exactly and nearly, and leaks of held-out sets.
+
+    Compared are question, pictures and reference together: one picture with two questions is no duplicate, nor is one
+    question over two pictures. Against held-out sets the reference does not count; questions without pictures are
+    compared by runs of twelve words."""
+    from recipes.commands.output.console import plain_console
+    from recipes.report.pair_page import ComparedSet, pair_groups
+    from rl.run.progress import ProgressDisplay
+    from sampler.atomic_file import require_writable
+    from sampler.data.prompt_dataset import load_prompt_dataset
+    from sampler.duplicates.duplicate_pairs import duplicate_pairs
+    from sampler.duplicates.leak_pairs import leak_pairs
+    from sampler.duplicates.prompt_prints import PromptPrints
+    from verifiers.errors import BadInput
+
+    for file in (report, out):
+        if file is not None:
+            require_writable(file)
+    if out is not None and out.suffix != ".parquet":
+        raise BadInput(f"--out is a .parquet file, got {out.name}")
+    console = plain_console()
+
+    def read(name: str, display: ProgressDisplay) -> tuple[ComparedSet, PromptPrints, PromptDataset]:
+        with display.stage(f"read {name}") as progress:
+            dataset = load_prompt_dataset(name, max_decoded=0)
+            prints = PromptPrints.of(dataset.prompts)
+            num_lost = len({one for key in prints.keys for one in key.shown}) - len(prints.pictures.index)
+            lost = f", {num_lost:,} films or broken pictures compared by content" if num_lost else ""
+            progress.finish(
+                f"{len(dataset.prompts):,} prompts, {len(prints.pictures.index):,} pictures{lost}"
+            )
+        return ComparedSet(dataset.prompts, dict(dataset.locations)), prints, dataset
+
+    leaked: dict[str, Sequence[PromptPair]] = {}
+    groups: list[PairGroup] = []
+    with ProgressDisplay(console, announces=False) as display:
+        own, prints, dataset = read(prompt_set, display)
+        with display.stage("compare") as progress:
+            within = duplicate_pairs(prints)
+            progress.finish(f"{len(within):,} pairs")
+        groups += pair_groups("duplicates", within, own, own)
+        for name in against or []:
+            other, theirs, _ = read(name, display)
+            leaked[name] = leak_pairs(theirs, prints)
+            groups += pair_groups(f"held out in {name}", leaked[name], other, own)
+    _tell(console, dataset, within, leaked)
+    if report is not None:
+        _write_report(console, report, prompt_set, groups)
+    if out is not None:
+        _write_without(console, out, prompt_set, dataset, within, leaked, same_picture=same_picture)
+
+
+def _tell(
+    console: Console,
+    dataset: PromptDataset,
+    within: Sequence[PromptPair],
+    leaked: Mapping[str, Sequence[PromptPair]],
+) -> None:
+    from collections import Counter
+
+    from sampler.duplicates.prompt_pair import SAYS
+
+    if dataset.num_duplicates:
+        console.print(
+            f"{dataset.num_duplicates:,} rows repeat an earlier prompt to the letter: no run sees them twice"
+        )
+    for name, pairs in {
+        "duplicates within": within,
+        **{f"held out in {one}": leaked[one] for one in leaked},
+    }.items():
+        counts = Counter(pair.kind for pair in pairs)
+        if not counts:
+            console.print(f"{name}: none")
+        for kind, count in counts.items():
+            console.print(f"{name}, {kind}: {count:,} ({SAYS[kind]})", soft_wrap=True)
+
+
+def _write_report(console: Console, report: Path, prompt_set: str, groups: Sequence[PairGroup]) -> None:
+    from recipes.report.pair_page import pair_page
+    from sampler.atomic_file import write_atomically
+
+    num_pairs = sum(group.num_pairs for group in groups)
+    write_atomically(report, pair_page("Duplicates and leaks", f"{prompt_set}: {num_pairs:,} pairs", groups))
+    console.print(f"pairs side by side: {report}", soft_wrap=True)
+
+
+def _write_without(
+    console: Console, out: Path, prompt_set: str, dataset: PromptDataset, within: Sequence[PromptPair],
+    leaked: Mapping[str, Sequence[PromptPair]], *, same_picture: bool,
+) -> None:  # fmt: skip
+    """What is left, and beside it what was left out and why."""
+    import json
+
+    from sampler.atomic_file import write_atomically
+    from sampler.data.prompt_dataset import save_prompts
+    from sampler.duplicates.duplicate_pairs import superfluous
+    from verifiers.errors import BadInput
+
+    ids = [one.prompt_id for one in dataset.prompts]
+    why = dict.fromkeys(superfluous(within), "duplicate")
+    for name, pairs in leaked.items():
+        why |= {
+            one.second: f"held out in {name} ({one.kind})"
+            for one in pairs
+            if same_picture or one.kind != "picture"
+        }
+    kept = [at for at in range(len(ids)) if at not in why]
+    if not kept:
+        raise BadInput("nothing would be left")
+    save_prompts(out, (dataset.prompts[at] for at in kept))
+    beside = out.with_suffix(".duplicates.json")
+    left_out = {ids[at]: reason for at, reason in sorted(why.items())}
+    made = {"prompt_set": prompt_set, "against": list(leaked), "num_kept": len(kept), "left_out": left_out}
+    write_atomically(beside, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+    console.print(
+        f"{len(kept):,} prompts in {out}, {len(why):,} left out; which and why in {beside.name}",
+        soft_wrap=True,
+    )

@@ -1,0 +1,157 @@
+"""`hone prompts import`: a set as people have it becomes a prompt set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sampler.imports.prompt_import import ImportPlan, ImportReport
+
+MOST_LISTED = 10  # rows that could not be imported, on the terminal; the file has all
+
+
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="A file (.jsonl .json .parquet .csv .tsv .tar), a folder or a hub id.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The prompt set to write (Parquet, pictures included).")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="What the set calls a column; repeatable.")
+    ] = None,
+    verifier: Annotated[str | None, typer.Option(help="Judges rows that name none; else proposed.")] = None,
+    verifier_options: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Options of --verifier.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="verifiable or general; else proposed.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of a folder or a hub set.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the first.")] = None,
+    boxes: Annotated[str, typer.Option(help="What boxes are in: auto, pixel or norm1000.")] = "auto",
+    images: Annotated[Path | None, typer.Option(help="The folder that paths of pictures count from.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")
+    ] = False,
+) -> None:
+    """Import what people have: OpenAI messages, verl, TRL, EasyR1, LLaVA, ShareGPT, Qwen's boxes, CSV, WebDataset.
+
+    The format is recognised, a verifier is proposed for each source by how its references look, and each reference is
+    judged against itself. Rows that are wrong are listed and left out. Exit status 1 when no row could be imported."""
+    from recipes.commands.output.console import plain_console
+    from rl.run.progress import Outcome, ProgressDisplay
+    from sampler.atomic_file import require_writable
+    from sampler.imports.prompt_import import import_prompts
+    from verifiers.errors import BadInput
+
+    if out is None and not dry_run:
+        raise BadInput("give --out SET.parquet, or --dry-run")
+    if out is not None:
+        if out.suffix != ".parquet":
+            raise BadInput(f"--out is a .parquet file, got {out.name}")
+        require_writable(out)
+    plan = _plan(column, verifier, verifier_options, kind, split, limit, boxes, images)
+    console, target = plain_console(), None if dry_run else out
+    with ProgressDisplay(console, announces=False) as display, display.stage(f"import {source}") as progress:
+
+        def on_part(done: int, total: int, num_prompts: int) -> None:
+            progress.total_steps = total
+            progress.advance(prompts=float(num_prompts))
+
+        report = import_prompts(source, target, plan, on_part=on_part)
+        rate = report.num_imported / max(progress.elapsed_s, 1e-9)
+        outcome: Outcome = "failed" if not report.num_imported else "warning" if report.rejected else "ok"
+        progress.finish(f"{report.num_imported:,} prompts, {rate:,.0f} a second", outcome)
+    _tell(console, report, plan)
+    if target is not None:
+        _write_beside(console, target, source, report, plan)
+    if not report.num_imported:
+        raise typer.Exit(1)
+
+
+def _plan(
+    column: list[str] | None, verifier: str | None, verifier_options: str | None, kind: str | None,
+    split: str | None, limit: int | None, boxes: str, images: Path | None,
+) -> ImportPlan:  # fmt: skip
+    import json
+    from typing import get_args
+
+    from sampler.imports.prompt_import import BoxSpace, ImportPlan
+    from sampler.prompt import PROMPT_KINDS
+    from verifiers.errors import BadInput, near_name
+
+    columns = {}
+    for given in column or []:
+        ours, equals, theirs = given.partition("=")
+        if not (ours and equals and theirs):
+            raise BadInput(f"--column is OURS=THEIRS, such as reference=label, got {given!r}")
+        columns[ours] = theirs
+    for name, value, known in (("kind", kind, PROMPT_KINDS), ("boxes", boxes, get_args(BoxSpace))):
+        if value is not None and value not in known:
+            raise BadInput(f"--{name} is {' or '.join(known)}, got {value!r}{near_name(value, known)}")
+    try:
+        options = json.loads(verifier_options) if verifier_options else {}
+    except ValueError as why:
+        raise BadInput(f"--verifier-options is JSON such as '{{\"abs_tol\": 0.1}}': {why}") from None
+    if not isinstance(options, dict) or (options and verifier is None):
+        raise BadInput("--verifier-options is a JSON object of options of --verifier")
+    return ImportPlan(columns, kind, verifier, options, split, limit, boxes, images)  # type: ignore[arg-type]
+
+
+def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
+    for name, count in report.survey.formats.most_common():
+        console.print(f"format: {name} ({count:,} rows looked at)", soft_wrap=True)
+    sources = report.num_of_source if len(report.num_of_source) <= 20 else {"": report.num_imported}
+    for source, count in sorted(sources.items()):
+        proposal = report.proposals.get(source, report.proposals[""])
+        judge = proposal.verifier or "a reward model"
+        of_source = f"{source or 'the set'}: {count:,} prompts judged by {judge}"
+        turned = "; boxes in pixels turned into 0..999" if proposal.pixel_boxes else ""
+        console.print(f"{of_source} ({proposal.why}){turned}", soft_wrap=True)
+    if report.num_duplicates:
+        console.print(f"left out, said before: {report.num_duplicates:,}")
+    if extra := [column.name for column in report.unread_columns]:
+        console.print(f"not read: {', '.join(extra)[:300]}", soft_wrap=True)
+    for remark in report.remarks.named():
+        console.print(f"! {remark}", soft_wrap=True)
+    if report.rejected:
+        console.print(f"{len(report.rejected):,} rows could not be imported:")
+        for row in report.rejected[:MOST_LISTED]:
+            console.print(f"  {row.location}: {row.why}", soft_wrap=True)
+        if (more := len(report.rejected) - MOST_LISTED) > 0:
+            console.print(f"  and {more:,} more")
+
+
+def _write_beside(console: Console, out: Path, source: str, report: ImportReport, plan: ImportPlan) -> None:
+    """How the set was made, and the rows that are not in it."""
+    import json
+    from dataclasses import asdict
+
+    from sampler.atomic_file import write_atomically
+
+    rejected = out.with_suffix(".rejected.jsonl")
+    lines = [json.dumps({"row": row.location, "why": row.why}, ensure_ascii=False) for row in report.rejected]
+    if lines:
+        write_atomically(rejected, "\n".join(lines) + "\n")
+    else:
+        rejected.unlink(missing_ok=True)
+    if not report.num_imported:
+        console.print(f"nothing could be imported; why is in {rejected}", soft_wrap=True)
+        return
+    made: dict[str, Any] = {
+        "source": source,
+        "plan": {**asdict(plan), "images": None if plan.images is None else str(plan.images)},
+        "formats": dict(report.survey.formats),
+        "judges": {name: asdict(one) for name, one in report.proposals.items()},
+        "num_imported": report.num_imported,
+        "num_of_source": dict(report.num_of_source),
+        "num_duplicates": report.num_duplicates,
+        "num_rejected": len(report.rejected),
+    }
+    write_atomically(out.with_suffix(".import.json"), json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+    also = f", {rejected.name}" if lines else ""
+    console.print(f"{out}; beside it {out.with_suffix('.import.json').name}{also}", soft_wrap=True)

@@ -1,0 +1,107 @@
+"""Leaks: held-out prompts that are also trained on, under another case, blank, compression or a changed pixel."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+from rapidfuzz import fuzz
+
+from sampler.duplicates.duplicate_pairs import Alike, alike_of, bits_between
+from sampler.duplicates.prompt_pair import PromptPair
+from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
+from sampler.duplicates.question_text import grams_of, numbers_of, words_of
+
+MIN_SIMILARITY = 0.9  # of two questions over one picture, by Indel distance
+MOST_COMPARED = 1000  # questions over one picture
+# A gram of more texts than these is a set's template ("answer with a number in a box") and no sign of a copy.
+TEMPLATE_FRAC, TEMPLATE_NUM = 0.01, 5
+
+
+def leak_pairs(heldout: PromptPrints, train: PromptPrints) -> list[PromptPair]:
+    """Of each train prompt that leaks the nearest held-out prompt, however it is judged: `exact`, `near`, for questions
+    without pictures also `12-gram`; and `picture`, where only the picture is the same."""
+    nearest: dict[int, PromptPair] = {}
+    for pair in chain(
+        _same_text(heldout, train), _same_grams(heldout, train), _same_pictures(heldout, train)
+    ):
+        if pair.second not in nearest or _rank(pair) < _rank(nearest[pair.second]):
+            nearest[pair.second] = pair
+    return sorted(nearest.values(), key=_rank)
+
+
+_RANK = {"exact": 0, "near": 1, "12-gram": 2, "picture": 3}
+
+
+def _rank(pair: PromptPair) -> tuple[int, float, int, int]:
+    return _RANK[pair.kind], -pair.text_similarity, pair.first, pair.second
+
+
+def _same_text(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPair]:
+    """The same question and the same files, or none."""
+    asked = {(key.text, key.shown): at for at, key in reversed(list(enumerate(heldout.keys)))}
+    for at, key in enumerate(train.keys):
+        if (key.text or key.shown) and (first := asked.get((key.text, key.shown))) is not None:
+            yield PromptPair(first, at, "exact")
+
+
+def _same_pictures(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPair]:
+    """Pictures that look alike, and whether the question does too."""
+    alike = alike_of(heldout.pictures, train.pictures)
+    by_picture: dict[str, list[int]] = defaultdict(list)
+    for at, key in enumerate(train.keys):
+        if key.shown:
+            by_picture[key.shown[0]].append(at)
+    for at, key in enumerate(heldout.keys):
+        if not key.shown:
+            continue
+        for look in {key.shown[0], *alike.get(key.shown[0], ())}:
+            for other in by_picture.get(look, ())[:MOST_COMPARED]:
+                if (pair := _over_one_picture(at, key, other, train.keys[other], alike)) is not None:
+                    yield pair
+
+
+def _over_one_picture(
+    at: int, key: PromptKey, other: int, others: PromptKey, alike: Alike
+) -> PromptPair | None:
+    bits = bits_between(key.shown, others.shown, alike)
+    if bits is None:
+        return None
+    similarity = 1.0 if key.text == others.text else fuzz.ratio(key.text, others.text) / 100
+    same_numbers = numbers_of(key.text) == numbers_of(others.text)
+    kind = "near" if similarity >= MIN_SIMILARITY and same_numbers else "picture"
+    return PromptPair(at, other, kind, similarity, bits)  # type: ignore[arg-type]
+
+
+def _same_grams(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPair]:
+    """Twelve words in a row of questions without pictures, templates left out."""
+    grams = _telling_grams(heldout.keys)
+    hits: dict[int, list[int]] = defaultdict(list)  # by gram the train prompts that have it
+    for at, key in enumerate(train.keys):
+        if not key.shown:
+            for gram in set(grams_of(words_of(key.text))) & grams.keys():
+                hits[gram].append(at)
+    most = max(TEMPLATE_NUM, TEMPLATE_FRAC * len(train.keys))
+    for gram, found in hits.items():
+        if len(found) <= most:
+            for at in grams[gram]:
+                text = heldout.keys[at].text
+                yield from (
+                    PromptPair(at, other, "12-gram", fuzz.ratio(text, train.keys[other].text) / 100)
+                    for other in found
+                )
+
+
+def _telling_grams(keys: Sequence[PromptKey]) -> Mapping[int, list[int]]:
+    """By gram the prompts without pictures that have it, of grams that few have."""
+    grams: dict[int, list[int]] = defaultdict(list)
+    num_having: Counter[int] = Counter()
+    for at, key in enumerate(keys):
+        if not key.shown:
+            for gram in set(grams_of(words_of(key.text))):
+                num_having[gram] += 1
+                if num_having[gram] <= TEMPLATE_NUM:
+                    grams[gram].append(at)
+    most = max(TEMPLATE_NUM, TEMPLATE_FRAC * len(keys))
+    return {gram: found for gram, found in grams.items() if num_having[gram] <= most}

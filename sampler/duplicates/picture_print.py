@@ -1,0 +1,135 @@
+"""A picture's print: a perceptual hash to find its like by, and its pixels in little to tell whether they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sampler.data.packed_rows import in_processes
+from sampler.image import ANY_MODEL, reduced_image
+from sampler.vision_input import VisionInput
+from verifiers.errors import BadInput
+
+SIDE = 12  # of a picture in little
+MAX_DISTANCE = 7  # bits of 64 in which hashes of near pictures differ
+MAX_RMS = 6.0  # of 255: root mean square of the differences of two pictures in little
+_CHUNK = 65_536  # pairs compared at once
+_PART = 256  # pictures that a process looks at in one go
+
+
+class PicturePrint(NamedTuple):
+    """The 64-bit perceptual hash (DCT of 32 x 32 grey pixels, its 8 x 8 lowest frequencies against their median;
+    imagehash's `phash`), and the picture in little, [12, 12, 3] uint8."""
+
+    hash: int
+    little: np.ndarray
+
+    @classmethod
+    def of(cls, encoded: bytes) -> PicturePrint:
+        """Raises `BadInput` for what does not decode."""
+        import imagehash
+        from PIL import Image
+
+        picture = reduced_image(encoded, 64, ANY_MODEL)
+        bits = imagehash.phash(picture).hash.flatten()
+        little = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX))
+        return cls(int.from_bytes(np.packbits(bits).tobytes(), "big"), little)
+
+
+@dataclass(frozen=True)
+class PicturePrints:
+    """Of different pictures: `hashes` [n] uint64, `little` [n, 432] uint8, and `index` by content hash. A picture that
+    cannot be read any more has no print."""
+
+    index: dict[str, int]
+    hashes: np.ndarray
+    little: np.ndarray
+
+    @classmethod
+    def of(cls, pictures: Iterable[VisionInput]) -> PicturePrints:
+        """By as many processes as there are cores."""
+        different = list({one.content_hash: one for one in pictures if one.kind == "image"}.values())
+        parts = [different[start : start + _PART] for start in range(0, len(different), _PART)]
+        names: list[str] = []
+        hashes: list[int] = []
+        little: list[np.ndarray] = []
+        for found in in_processes(_prints_of, parts):
+            for name, one in found:
+                names.append(name)
+                hashes.append(one.hash)
+                little.append(one.little.reshape(-1))
+        return cls(
+            {name: at for at, name in enumerate(names)},
+            np.array(hashes, np.uint64),
+            np.stack(little) if little else np.zeros((0, 3 * SIDE * SIDE), np.uint8),
+        )
+
+    @property
+    def coarse(self) -> np.ndarray:
+        """Each picture as 4 x 4 cells, [n, 48] float32."""
+        cells = self.little.reshape(-1, 4, SIDE // 4, 4, SIDE // 4, 3)
+        return cells.mean(axis=(2, 4), dtype=np.float32).reshape(-1, 48)
+
+
+def _prints_of(pictures: Sequence[VisionInput]) -> list[tuple[str, PicturePrint]]:
+    found = []
+    for one in pictures:
+        try:
+            found.append((one.content_hash, PicturePrint.of(one.read())))
+        except BadInput:
+            continue
+    return found
+
+
+def near_pictures(ones: PicturePrints, others: PicturePrints) -> list[tuple[int, int, int]]:
+    """(index in ones, index in others, bits that differ) of pictures that look alike."""
+    at, to = near_hashes(ones.hashes, others.hashes)
+    near = []
+    coarse = ones.coarse, others.coarse  # means of cells, which differ at most as their pixels do
+    for start in range(0, len(at), _CHUNK):
+        a, b = at[start : start + _CHUNK], to[start : start + _CHUNK]
+        for one, other in (coarse, (ones.little, others.little)):
+            alike = _rms(one[a], other[b]) <= MAX_RMS
+            a, b = a[alike], b[alike]
+        bits = np.bitwise_count(ones.hashes[a] ^ others.hashes[b])
+        near += list(zip(a.tolist(), b.tolist(), bits.tolist(), strict=True))
+    return near
+
+
+def _rms(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    difference = one.astype(np.float32) - other.astype(np.float32)
+    return np.sqrt(np.einsum("ij,ij->i", difference, difference) / one.shape[1])
+
+
+_BANDS = 4  # of 16 bits: hashes that differ in at most 7 bits have a band in which they differ in at most one
+MOST_ALIKE = (
+    64  # of one picture in one band; a set of pictures that all look alike is not compared each with each
+)
+
+
+def near_hashes(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of pairs whose hashes differ in at most ``MAX_DISTANCE`` bits: in each of four bands of 16 bits those are
+    looked up that are equal or differ in one bit. n log n; of more than ``MOST_ALIKE`` in one place the first."""
+    if not len(ones) or not len(others):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    codes: list[np.ndarray] = []
+    for band in range(_BANDS):
+        shift = np.uint64(16 * band)
+        asked = ((ones >> shift) & np.uint64(0xFFFF)).astype(np.uint32)
+        keys = ((others >> shift) & np.uint64(0xFFFF)).astype(np.uint32)
+        order = np.argsort(keys, kind="stable")
+        ranked = keys[order]
+        for mask in (0, *(1 << bit for bit in range(16))):
+            first = np.searchsorted(ranked, asked ^ mask, "left")
+            last = np.searchsorted(ranked, asked ^ mask, "right")
+            count = np.minimum(last - first, MOST_ALIKE)
+            at = np.repeat(np.arange(len(ones)), count)
+            offset = np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
+            to = order[np.repeat(first, count) + offset]
+            near = np.bitwise_count(ones[at] ^ others[to]) <= MAX_DISTANCE
+            codes.append(at[near] * len(others) + to[near])
+    pairs = np.unique(np.concatenate(codes))
+    return pairs // len(others), pairs % len(others)

@@ -1,0 +1,97 @@
+"""A foreign row becomes a prompt: its columns by their usual names, its reference where the assistant said it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sampler.data.prompt_reader import PromptReader
+from sampler.data.reference import read_reference
+from sampler.imports.pixel_boxes import in_thousandths, regions_of
+from sampler.prompt import Prompt, PromptKind, Reference
+from sampler.rows.known_format import KnownFormat, format_of
+from sampler.rows.row import DatasetRow
+from sampler.vision_input import MediaSource
+from verifiers.errors import BadInput
+from verifiers.files.dataset_check import ReferenceCheck
+from verifiers.reading.final_line import stated_answer
+from verifiers.reading.response import split_response
+
+
+class ImportReader(PromptReader):
+    """A ``PromptReader`` that takes sets as people have them. With ``pixel_boxes`` regions of references are turned
+    from pixels into 0..999; with ``checks`` a reference must be right by its own verifier. Pictures stay in memory
+    until they are written."""
+
+    def __init__(
+        self,
+        *,
+        columns: Mapping[str, str],
+        kind: PromptKind,
+        verifier: str | None,
+        verifier_options: Mapping[str, Any],
+        source: str,
+        pixel_boxes: bool = False,
+        checks: bool = True,
+    ) -> None:
+        super().__init__(
+            columns=columns,
+            default_kind=kind,
+            default_verifier=verifier,
+            default_verifier_options=verifier_options,
+            default_source=source,
+            needs_reference=checks,
+            takes_answer=True,
+        )
+        self._pixel_boxes, self._check = pixel_boxes, ReferenceCheck() if checks else None
+        self._sound: set[tuple[str, str, str]] = set()
+        self.formats_verifier: str | None = None  # of the row read last: what its format is judged by
+
+    def require_verifier(self, name: str, options: Mapping[str, Any]) -> None:
+        """Raises: BadInput for a verifier that is not there, or not with these options."""
+        self._references.load(name, options)
+
+    def _prompt(self, row: DatasetRow) -> Prompt:
+        prompt = super()._prompt(row)
+        self.formats_verifier = self._theirs.verifier if self._theirs else None
+        if self._check is not None and prompt.verifier is not None:
+            self._require_sound(prompt.verifier, prompt.verifier_options, prompt.reference)
+        return prompt
+
+    def _format_of(self, row: DatasetRow) -> KnownFormat | None:
+        return format_of(row.values)
+
+    def _tags(self, row: DatasetRow) -> tuple[str, ...]:
+        value = self._value(row, "tags")
+        return (str(value),) if type(value) in (int, float) else super()._tags(row)
+
+    def _source(self, value: Any, row: DatasetRow, column: str, index: int) -> MediaSource | None:
+        return None
+
+    def _given_reference(self, row: DatasetRow) -> Reference | None:
+        reference = super()._given_reference(row)
+        if reference is None and self.answer:
+            self._column = "messages"
+            said = split_response(self.answer, expects_thought=False).answer
+            if not said.ok:
+                raise BadInput(
+                    f"the assistant's last turn is {said.status.replace('_', ' ')}: it has no answer"
+                )
+            reference = read_reference(stated_answer(said.text))
+            self._remark(row, "the assistant's last turn is the reference")
+        if self._pixel_boxes and reference is not None and (regions := regions_of(reference)):
+            self._column = "reference"
+            if len(self._images) != 1:
+                raise BadInput(f"boxes in pixels are of one picture, and the row has {len(self._images)}")
+            return in_thousandths(regions, self._images[0])
+        return reference
+
+    def _require_sound(self, verifier: str, options: Mapping[str, Any], reference: Reference) -> None:
+        self._column = "reference"
+        key = (verifier, repr(options), repr(reference))
+        if key in self._sound:
+            return
+        assert self._check is not None
+        if (problem := self._check.problem(verifier, options, reference)) is not None:
+            raise BadInput(f"wrong by its own verifier {verifier!r}: {problem}")
+        self._sound.add(key)

@@ -1,0 +1,93 @@
+"""`hone prompts import` at the terminal: what it says, what lies beside the set, and its exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recipes.cli import main
+from sampler.data.prompt_dataset import load_prompts
+
+ESCAPE = "\x1b[2J[red]\u202e"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    rows = [{"question": f"What is {n} and {n}?{ESCAPE}", "answer": 2 * n, "level": n} for n in range(50)]
+    rows[7] = {"question": f"Why {ESCAPE}?"}
+    path = tmp_path / "sums.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_import_says_what_it_found_and_did(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sums.parquet"
+    assert main(["prompts", "import", str(source), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "format: a plain set's columns (question as messages, answer as reference)" in said
+    assert "the set: 49 prompts judged by number (100% numbers)" in said and "not read: level" in said
+    assert f"1 rows could not be imported:\n  {source}, line 8:" in said and "\x1b" not in said
+    assert [one.reference for one in load_prompts(out)] == [str(2 * n) for n in range(50) if n != 7]
+    (rejected,) = out.with_suffix(".rejected.jsonl").read_text().splitlines()
+    assert json.loads(rejected)["row"] == f"{source}, line 8"
+    made = json.loads(out.with_suffix(".import.json").read_text())
+    assert (made["num_imported"], made["num_rejected"]) == (49, 1) and made["judges"][""][
+        "verifier"
+    ] == "number"
+
+
+def test_a_dry_run_writes_nothing(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(tmp_path.iterdir())
+    command = [
+        "prompts",
+        "import",
+        str(source),
+        "--dry-run",
+        "--column",
+        "tags=level",
+        "--out",
+        str(tmp_path / "x.parquet"),
+    ]
+    assert main(command) == 0
+    assert sorted(tmp_path.iterdir()) == before
+    assert main(["prompts", "import", str(source), "--dry-run"]) == 0
+    assert "49 prompts" in capsys.readouterr().out and sorted(tmp_path.iterdir()) == before
+
+
+def test_nothing_to_import_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text('{"colour": "red"}\nno JSON\n')
+    assert main(["prompts", "import", str(path), "--out", str(tmp_path / "set.parquet")]) == 1
+    assert "no such column" in capsys.readouterr().out
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["set.jsonl", "set.rejected.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give --out SET.parquet, or --dry-run"),
+        (["--out", "set.json"], "--out is a .parquet file"),
+        (["--dry-run", "--column", "reference"], "--column is OURS=THEIRS"),
+        (
+            ["--dry-run", "--column", "refrence=answer"],
+            "unknown column 'refrence'; did you mean 'reference'?",
+        ),
+        (["--dry-run", "--verifier", "nmber"], "unknown verifier 'nmber'; did you mean 'number'?"),
+        (["--dry-run", "--kind", "verifable"], "did you mean 'verifiable'?"),
+        (["--dry-run", "--boxes", "pixels"], "--boxes is auto or pixel or norm1000"),
+        (["--dry-run", "--images", "nowhere"], "there is no folder nowhere"),
+        (["--dry-run", "--verifier-options", "{}x"], "--verifier-options is JSON"),
+        (["--dry-run", "--split", "test"], "a single file has no splits"),
+    ],
+)
+def test_each_slip_is_one_line(
+    source: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(source.parent)
+    assert main(["prompts", "import", str(source), *options]) == 2
+    assert message in capsys.readouterr().err

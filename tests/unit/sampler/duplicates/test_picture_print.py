@@ -1,0 +1,105 @@
+"""Pictures that look alike are found, however they are stored; others that share their layout are not."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from sampler.duplicates.picture_print import MAX_DISTANCE, PicturePrints, near_hashes, near_pictures
+from sampler.vision_input import VisionInput
+
+
+def photo(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """Smooth colours with some noise."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize(
+        size, Image.Resampling.BICUBIC
+    )
+    noisy = np.asarray(coarse).astype(int) + rng.integers(-8, 9, (size[1], size[0], 3))
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+def digit(text: str, side: int = 28) -> Image.Image:
+    image = Image.new("RGB", (side, side), "black")
+    ImageDraw.Draw(image).text((9, 8), text, fill="white")
+    return image
+
+
+def chart(heights: list[int]) -> Image.Image:
+    image = Image.new("RGB", (200, 140), "white")
+    draw = ImageDraw.Draw(image)
+    for at, height in enumerate(heights):
+        draw.rectangle((20 + 40 * at, 120 - height, 45 + 40 * at, 120), fill=(40, 90, 200))
+    return image
+
+
+def stored(image: Image.Image, form: str = "PNG", **options: int) -> VisionInput:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return VisionInput.of("image", buffer.getvalue())
+
+
+def changed(image: Image.Image, at: tuple[int, int] = (5, 7)) -> Image.Image:
+    other = image.copy()
+    other.putpixel(at, (255, 0, 255))
+    return other
+
+
+def are_alike(one: VisionInput, other: VisionInput) -> bool:
+    return bool(near_pictures(PicturePrints.of([one]), PicturePrints.of([other])))
+
+
+@pytest.mark.parametrize(
+    "image", [photo(1), digit("7"), chart([30, 80, 50, 100])], ids=["photo", "digit", "chart"]
+)
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda image: stored(changed(image)),
+        lambda image: stored(image, "JPEG", quality=40),
+        lambda image: stored(image, "WEBP", quality=60),
+    ],
+    ids=["pixel", "JPEG", "WebP"],
+)
+def test_a_copy_is_found(image: Image.Image, hide: object) -> None:
+    assert are_alike(stored(image), hide(image))  # type: ignore[operator]
+
+
+def test_a_copy_of_another_size_is_found() -> None:
+    half = photo(1).resize((80, 60), Image.Resampling.LANCZOS)
+    assert are_alike(stored(photo(1)), stored(half, "JPEG", quality=80))
+
+
+def test_others_are_not_taken_for_copies() -> None:
+    others = [
+        *(photo(seed) for seed in range(1, 6)),
+        *(digit(str(number)) for number in range(10)),
+        *(chart(list(heights)) for heights in itertools.permutations([30, 80, 50])),
+        Image.new("RGB", (64, 64), "red"),
+        Image.new("RGB", (64, 64), "blue"),
+    ]
+    prints = PicturePrints.of([stored(image) for image in others])
+    assert [(a, b) for a, b, _ in near_pictures(prints, prints) if a != b] == []
+
+
+def test_all_near_hashes_are_found() -> None:
+    """Against each with each."""
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 2**64, 60, dtype=np.uint64)
+    flips = [
+        sum(1 << int(bit) for bit in rng.choice(64, size, replace=False)) for size in range(12) for _ in base
+    ]
+    hashes = np.concatenate([base, *np.split(np.tile(base, 12) ^ np.array(flips, np.uint64), 12)])
+    bits = np.bitwise_count(hashes[:, None] ^ hashes[None, :])
+    wanted = set(zip(*np.nonzero(bits <= MAX_DISTANCE), strict=True))
+    found = set(zip(*near_hashes(hashes, hashes), strict=True))
+    assert found == wanted
+
+
+def test_films_and_broken_pictures_have_no_print() -> None:
+    broken, film = VisionInput.of("image", b"no picture"), VisionInput.of("video", b"film")
+    assert not PicturePrints.of([broken, film]).index
