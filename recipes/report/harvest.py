@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipes.report.attempt import Attempt
@@ -19,6 +20,7 @@ ROWS_PER_TYPE = 2
 MAX_ROWS = 8
 FUNNEL = {
     "num_prompts_sampled": "prompts tried",
+    "num_known": "known from RL",
     "num_hard": "hard ones",
     "num_rollouts": "rollouts",
     "num_correct": "correct",
@@ -50,26 +52,32 @@ class Harvest:
     funnel: Counts
     dropped: Counts
     by_type: Counts
+    spot_check: str
     rows: tuple[HarvestRow, ...]
 
 
 def harvests(run: RunRecord, log: RolloutTable) -> list[Harvest]:
     """The harvests that are complete, in order."""
-    return [_harvest(log, result) for result in run.results(HarvestResult)]
+    return [_harvest(log, result, run.path) for result in run.results(HarvestResult)]
 
 
-def _harvest(log: RolloutTable, result: HarvestResult) -> Harvest:
+def _harvest(log: RolloutTable, result: HarvestResult, run_path: Path) -> Harvest:
     rows: list[dict[str, Any]] = []
     if result.rows is not None and result.rows.is_file():
         rows = log.query_files(
             ROWS_SQL.format(table=table_of([result.rows]), per_type=ROWS_PER_TYPE, most=MAX_ROWS)
         )
-    known = [name for name in FUNNEL if name in result.model_fields_set]
+    known = [
+        name
+        for name in FUNNEL
+        if name in result.model_fields_set and (name != "num_known" or result.num_known)
+    ]
     return Harvest(
         title=f"round {result.round_index} · harvest",
         funnel=tuple((FUNNEL[name], getattr(result, name)) for name in known),
         dropped=_counts(result.dropped),
         by_type=_counts(result.by_tag),
+        spot_check="" if result.spot_check is None else str(result.spot_check.relative_to(run_path)),
         rows=tuple(HarvestRow(ShownPrompt.of(row), _kept_attempt(row, result.stage)) for row in rows),
     )
 
@@ -94,7 +102,7 @@ def _kept_attempt(row: dict[str, Any], stage: str) -> Attempt:
             "answer": answer.text,
             "word": "right" if row.get("verifier") else "won",  # else it would not have been kept
             "compared": not row.get("verifier"),
-            "reward": verdict.get("score"),
+            "reward": verdict.get("score", verdict.get("probability")),
             "verifier": row.get("verifier"),
             **{f"verdict_{name}": verdict.get(name) for name in ("score", "reason")},
         }

@@ -165,10 +165,11 @@ class Judge:
             close_tag=close_tag,
         )
 
-    def require_judged(self, judged: Sequence[JudgedRollout]) -> None:
-        """Raises: HoneError naming the worst cases when too many rollouts have no decision."""
-        missing = [one for one in judged if one.reward.value is None]
-        if len(missing) <= self.config.max_unjudged_frac * len(judged):
+    def require_judged(self, judged: Sequence[JudgedRollout], *, num_all: int | None = None) -> None:
+        """Raises: HoneError naming the worst cases when too many rollouts have no decision, of ``num_all`` where those
+        given are not all."""
+        missing, num_all = [one for one in judged if one.reward.value is None], num_all or len(judged)
+        if len(missing) <= self.config.max_unjudged_frac * num_all:
             return
         cases = "; ".join(
             f"{one.rollout.rollout_id} ({one.prompt.verifier or 'reward model'}: "
@@ -176,7 +177,7 @@ class Judge:
             for one in missing[:3]
         )
         raise HoneError(
-            f"{len(missing)} of {len(judged)} rollouts could not be judged, more than "
+            f"{len(missing)} of {num_all} rollouts could not be judged, more than "
             f"judging.max_unjudged_frac={self.config.max_unjudged_frac}: {cases}"
         )
 

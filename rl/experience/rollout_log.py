@@ -27,6 +27,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "verifier": (pa.string(), "prompt.verifier"),
     "reference": (pa.string(), "prompt.reference_text"),
     "revision": (pa.string(), "prompt.revision"),  # none in logs before 2026-11-29
+    "blind": (pa.bool_(), ""),  # sampled without the prompt's pictures and films
     "index": (pa.int32(), "rollout.index"),
     "response": (pa.string(), "rollout.text"),
     "thought": (pa.string(), "thought"),
@@ -56,17 +57,28 @@ SCHEMA = pa.schema([(name, dtype) for name, (dtype, _) in COLUMNS.items()])
 
 
 def write_rollouts(
-    directory: Path, judged: Sequence[JudgedRollout], *, stage: str, round_index: int, step: int
+    directory: Path,
+    judged: Sequence[JudgedRollout],
+    *,
+    stage: str,
+    round_index: int,
+    step: int,
+    blind: bool = False,
 ) -> Path:
     """Write one step's shard; a reader never sees half of it."""
-    of_step = {"stage": stage, "round": round_index, "step": step}
+    of_step = {"stage": stage, "round": round_index, "step": step, "blind": blind}
     rows = [
         {**_row(one), **of_step, "num_prompt_tokens": len(one.rollout.prompt_token_ids)} for one in judged
     ]
-    path = directory / f"step-{step:05d}.parquet"
+    path = shard_path(directory, step)
     with written_whole(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
     return path
+
+
+def shard_path(directory: Path, step: int) -> Path:
+    """Of one step's shard."""
+    return directory / f"step-{step:05d}.parquet"
 
 
 def read_answers(directory: Path) -> dict[tuple[str, int], FinalAnswer]:

@@ -39,7 +39,8 @@ class ExperienceSource(Iterator[Experience]):
 
     Every step asks the prompt source for ``step_size`` and samples by ``plan`` under its own number. Without an
     ``algorithm`` nothing is learnt and all rollouts are handed over. With one, those it learns from have their
-    ``reward.learnt``, and other prompts are drawn for those that teach it nothing.
+    ``reward.learnt``, and other prompts are drawn for those that teach it nothing. Where ``requires_judged`` is false,
+    whoever asks for a step in parts counts the rollouts without a decision over all of them.
     """
 
     sampler: Sampler
@@ -49,6 +50,7 @@ class ExperienceSource(Iterator[Experience]):
     step_size: int = 0
     num_steps: int | None = None
     algorithm: Algorithm | None = None
+    requires_judged: bool = True
 
     def __post_init__(self) -> None:
         self.step = self.plan.step
@@ -112,7 +114,8 @@ class ExperienceSource(Iterator[Experience]):
         judged = self.judge.judge(groups)
         seconds = time.perf_counter() - start
         rollouts = judged.in_order_of(prompts)
-        self.judge.require_judged(rollouts)
+        if self.requires_judged:
+            self.judge.require_judged(rollouts)
         assert self.sampler.stats is not None, "counted by every call"
         generate_s, wait_s = seconds - judged.wait_s, judged.wait_s
         stats = self.sampler.stats

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, model_validator
 
 from rl.recipe.data_config import DataConfig
 from rl.recipe.judging_config import JudgingConfig, RewardModelConfig, RewardTrainingConfig, RubricConfig
+from rl.recipe.profile_config import ProfileConfig
 from rl.recipe.rl_config import CriticConfig, DistillationConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig, MetricsConfig, ProgramConfig, RayConfig, SyncConfig
 from rl.recipe.section import Section
 from rl.recipe.sft_config import HarvestConfig, SftConfig
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
 from sampler.vllm_pool.sampler_config import SamplerConfig
+
+PROFILE_PROGRAM = "recipes.programs.profile_prompts:program"
+PROFILED_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class NamedRun(Section):
@@ -84,3 +90,46 @@ class RewardRecipe(NamedRun, RewardTrainingConfig):
             judging=JudgingConfig(reward_model=judge),
             **{name: getattr(self, name) for name in shared},
         )
+
+
+class ProfileRecipe(Recipe):
+    """What `hone prompts profile` works by: a recipe's engines and judges on one prompt set; kept with the run."""
+
+    profile: ProfileConfig = ProfileConfig()
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        profile: ProfileConfig,
+        *,
+        prompts: str,
+        policy: str,
+        run_dir: str,
+        reward_model: str | None,
+    ) -> ProfileRecipe:
+        """``prompts`` is the set that is profiled and ``policy`` the checkpoint that answers; ``reward_model`` is what
+        judges where the recipe trains one in its run."""
+        fields = {name: getattr(recipe, name) for name in Recipe.model_fields}
+        data = recipe.data.model_dump() | {"builder": None, "builder_options": {}, "train_prompts": prompts}
+        sampled = {name: getattr(recipe.rl, name) for name in ("max_response_tokens", "temperature", "top_p")}
+        judging, judge = recipe.judging, recipe.judging.reward_model
+        if judge is not None and judge.training is not None:
+            trained = (
+                None
+                if reward_model is None
+                else judge.model_copy(update={"path": reward_model, "training": None})
+            )
+            judging = judging.model_copy(update={"reward_model": trained})
+        own = {
+            "name": PROFILED_NAME.sub("-", run_dir.rstrip("/").rpartition("/")[2]) or "profile",
+            "run_dir": run_dir,
+            "model": recipe.model.model_copy(update={"path": policy}),
+            "data": DataConfig.model_construct(**{**data, "heldout_prompts": None, "cold_start": None}),
+            "judging": judging,
+            "rl": RlConfig(
+                **sampled, samples_per_general_prompt=2
+            ),  # nothing is learnt, but PrepareStage asks
+            "program": ProgramConfig(function=PROFILE_PROGRAM),
+        }
+        return cls.model_construct(**{**fields, **own, "profile": profile})

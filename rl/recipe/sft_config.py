@@ -49,14 +49,65 @@ class HarvestConfig(Section):
     """Rejection-sampling fine-tuning: the harvest between rounds."""
 
     num_prompts: int = Field(2000, ge=1, description="candidate prompts that are tried")
+    probe: Literal["sample", "store"] = Field(
+        "sample",
+        description="how hard prompts are found: by probe_samples of each candidate, or of candidates that RL has "
+        "sampled so often of late by its rollout log",
+    )
     probe_samples: int = Field(4, ge=1, description="samples that tell whether a prompt is hard")
+    probe_versions: int = Field(
+        16, ge=1, description="store: so many policy versions, up to the newest, have a say"
+    )
     samples_per_prompt: int = Field(12, ge=1, description="further samples of a hard prompt")
+    part_samples: int | None = Field(
+        None,
+        ge=1,
+        description="drawn in parts of so many, until a prompt has its rows or is hopeless; none: all at once",
+    )
     min_pass_frac: float = Field(0.0, ge=0, le=1, description="hard: pass rate above this ...")
     max_pass_frac: float = Field(0.75, ge=0, le=1, description="... and up to this")
     min_score: float = Field(1.0, ge=0, le=1, description="a response is kept from this score on")
     max_per_prompt: int = Field(2, ge=1, description="responses kept of one prompt")
+    keep: Literal["shortest", "first", "diverse"] = Field(
+        "shortest", description="which: the shortest, the first drawn, or those that differ most"
+    )
     max_response_tokens: int = Field(16384, ge=1, description="longer responses are over-thinking: dropped")
+    max_over_median: float | None = Field(
+        None, ge=1, description="so many times the median length of the prompt's right ones; none: any"
+    )
+    max_over_shortest: float | None = Field(
+        None, ge=1, description="so many times the length of the shortest right one; none: any"
+    )
     max_repeats: int = Field(8, ge=2, description="a phrase repeated more often in a row is dropped")
+    max_language_mixing_frac: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="more words in scripts that the prompt has none of are dropped; none: any",
+    )
+    drop_template_leftovers: bool = Field(
+        True, description="special tokens or a role's mark at a line's beginning are dropped"
+    )
+    max_similarity: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="a response more alike to a kept one of its prompt is dropped; none: if the same",
+    )
     balance_ratio: float = Field(
         3.0, ge=1, description="a question type may have so many times the rows of the median"
     )
+    spot_check_rows: int = Field(
+        20,
+        ge=0,
+        description="kept ones and dropped ones, so many of each, written with reasons for a person to read",
+    )
+
+    @model_validator(mode="after")
+    def _parts_keep_the_same_rows(self) -> HarvestConfig:
+        if self.part_samples is not None and self.keep != "first":
+            which = {"shortest": "shortest", "diverse": "most diverse"}[self.keep]
+            raise ValueError(
+                f"harvest.part_samples needs harvest.keep=first: the {which} are not known before all are drawn"
+            )
+        return self

@@ -53,6 +53,12 @@ class StageDirectory:
         self.path.mkdir(parents=True)
         self._metrics.drop(self.name)
 
+    def go_on(self) -> None:
+        """Keep the whole shards and files of an interrupted attempt, and clear what it had not finished."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for unfinished in (*self.rollouts.glob(".*.tmp"), *self.path.glob(".*.tmp")):
+            unfinished.unlink()
+
     def rewind(self, next_step: int) -> None:
         """Drop what an interrupted attempt wrote from ``next_step`` on: its rollouts and its lines of metrics."""
         for shard in self.rollouts.glob("step-*.parquet"):

@@ -240,9 +240,13 @@ class HarvestResult(StageResult):
 
     kind = "harvest"
     rows: RunPath | None = None
+    spot_check: RunPath | None = None  # kept and dropped responses with reasons, JSONL
     num_prompts_sampled: int = 0
+    num_known: int = 0  # of these, those that RL had sampled enough of late
     num_hard: int = 0
+    num_hopeless: int = 0  # of these, those that were given up
     num_rollouts: int = 0
+    num_of_fixed: int = 0  # rollouts if no prompt had stopped early
     num_correct: int = 0
     num_kept: int = 0
     dropped: dict[str, int] = {}
@@ -255,10 +259,37 @@ class HarvestResult(StageResult):
         return {"rows": next((file for file in files if file.is_file()), None), **result}
 
 
+class CaptionResult(StageResult):
+    """What the policy says of every prompt's pictures: ``captions`` has prompt_id and caption."""
+
+    kind = "caption"
+    captions: RunPath
+    num_captions: int = 0
+    num_cut: int = 0  # by the limit of tokens
+    num_dropped: int = 0  # too long for the sampler
+
+
+class ProfileResult(StageResult):
+    """Pass rates of a prompt set under one policy. ``prompts`` has a row a prompt; see ``rl.stages.profile``."""
+
+    kind = "profile"
+    prompts: RunPath
+    shown: str = "whole"
+    num_prompts: int = 0
+    num_rollouts: int = 0
+    num_of_fixed: int = 0  # rollouts if no prompt had stopped early
+    num_unjudged: int = 0
+    num_dropped: int = 0  # too long for the sampler
+    num_not_asked: int = 0  # without a picture, where none is shown
+    band: tuple[float, float] = (0.0, 1.0)
+    decisions: dict[str, int] = {}
+
+
 RESULTS: Mapping[str, type[StageResult]] = {
     result.kind: result
     for result in (
         PrepareResult, SftResult, RewardModelResult, CriticResult, RlResult, EvaluationResult, HarvestResult,
+        CaptionResult, ProfileResult,
     )
 }  # fmt: skip
 

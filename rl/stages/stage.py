@@ -46,14 +46,15 @@ class StageContext:
         ``options`` as in ``Engines.plan``."""
         return self.engines.plan(stage=stage or self.directory.name, seed=self.recipe.seed, **options)
 
-    def log_rollouts(self, step: int, judged: Sequence[JudgedRollout]) -> None:
-        """Append a step's rollouts to the log of the run."""
+    def log_rollouts(self, step: int, judged: Sequence[JudgedRollout], *, blind: bool = False) -> None:
+        """Append a step's rollouts to the log of the run; ``blind`` where pictures were not shown."""
         write_rollouts(
             self.directory.rollouts,
             judged,
             stage=self.directory.name,
             round_index=self.round_index,
             step=step,
+            blind=blind,
         )
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:

@@ -42,6 +42,11 @@ class Decisions:
         )
         return cls(events, curation_of(events))
 
+    def with_events(self, events: Iterable[CurationEvent]) -> Decisions:
+        """With later ones."""
+        joined = [*self.events, *events]
+        return Decisions(joined, curation_of(joined))
+
     @property
     def corrected(self) -> frozenset[str]:
         """The prompts that were ever corrected, whether that is undone or not."""

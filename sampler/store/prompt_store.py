@@ -17,6 +17,7 @@ from sampler.data.prompt_dataset import load_prompts
 from sampler.store.attempt_summary import summarised
 from sampler.store.curation_events import EventLog
 from sampler.store.curation_table import Decisions
+from sampler.store.in_force import create_views
 from verifiers.errors import BadInput
 
 EVEN = 1e-6  # as near to 0.5 a reward model's probability is a tie
@@ -76,14 +77,6 @@ _NEWEST_VERDICTS = """
     SELECT * FROM {summary} QUALIFY judging IS NOT DISTINCT FROM max(judging) OVER (
         PARTITION BY stage, policy_version, prompt_id, verifier, revision, blind
     )
-"""
-# Of a corrected prompt the verdicts of the revision in force; a log without revisions was judged by the set's own.
-_IN_FORCE = """
-    CREATE VIEW {attempts}_in_force AS
-    SELECT tried.* FROM {attempts} AS tried LEFT JOIN curation ON tried.run = curation.run
-        AND tried.prompt_id = curation.prompt_id AND curation.revision IS NOT NULL
-    WHERE curation.revision IS NULL OR tried.revision = curation.revision
-        OR (tried.revision IS NULL AND curation.correction = 0)
 """
 # From one policy that tried a prompt to the next that did. `repaired` is solved again after having been forgotten, and
 # `versions_lost` how many versions that took.
@@ -153,7 +146,7 @@ class PromptStore:
 
     prompts     split and what a set says of each; no pictures
     rollouts    the log's columns, with question_type and worth
-    rejudged    later verdicts on the same answers
+    rejudged    later verdicts on the same answers; ``answers_in_force`` are all answers by the verdicts that count
     attempts    per prompt, policy, judge and revision: n, num_right, pass_rate, spread; ``blind_attempts`` those
                 without the picture, ``attempts_in_force`` those of the revision that counts
     turnover    per prompt from one policy to the next: newly solved, forgotten, repaired
@@ -185,8 +178,7 @@ class PromptStore:
         self.decisions = {part.run: Decisions.of(part.event_files) for part in parts}
         self._db.register("curation", pa.concat_tables([self._curation_of(run) for run in self.decisions]))
         self._db.register("events", pa.concat_tables([one.log(run) for run, one in self.decisions.items()]))
-        for name in ("attempts", "blind_attempts"):
-            self._db.execute(_IN_FORCE.format(attempts=name))
+        create_views(self._db)
         self._db.execute(_TURNOVER)
 
     def __enter__(self) -> PromptStore:
@@ -201,14 +193,28 @@ class PromptStore:
         """The views are gone."""
         self._db.close()
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Any SQL over the views. Raises: BadInput with DuckDB's own words where it is wrong."""
         import duckdb
 
         try:
-            return self._db.sql(sql, params=list(parameters)).to_arrow_table()
+            return self._db.sql(
+                sql, params=parameters if isinstance(parameters, Mapping) else list(parameters)
+            ).to_arrow_table()
         except duckdb.Error as why:
             raise BadInput(f"the query cannot be answered: {str(why).splitlines()[0]}") from why
+
+    def query_with(
+        self, sql: str, parameters: Sequence[Any] | Mapping[str, Any], **tables: pa.Table
+    ) -> pa.Table:
+        """``query``, where ``tables`` may be asked too."""
+        for name, table in tables.items():
+            self._db.register(name, table)
+        try:
+            return self.query(sql, parameters)
+        finally:
+            for name in tables:
+                self._db.unregister(name)
 
     def keep(self, name: str, sql: str, parameters: Mapping[str, Any], **tables: pa.Table) -> None:
         """The answer to ``sql`` as a table of its own, for further queries; ``tables`` may be asked in it."""

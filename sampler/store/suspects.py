@@ -10,26 +10,16 @@ from verifiers.errors import BadInput
 MIN_AGREE = 4  # answers that are wrong in the same way
 MIN_SHARE = 0.5  # of all answers to the prompt that were judged
 
-# Of a corrected prompt the verdicts of the revision in force; a wrong answer as the verifier read it. `usual` is how
-# often this answer is given in the whole question type: a policy that always says "1" speaks against no reference.
+# Wrong answers as the verifier read them. `usual` is how often this answer is given in the whole question type: a
+# policy that always says "1" speaks against no reference.
 _SUSPECTS = """
-    WITH later AS (
-        SELECT rollout_id, revision, max_by(worth, judging) AS worth, max_by(verdict_extracted, judging) AS extracted
-        FROM rejudged WHERE run = $run GROUP BY ALL
-    ), answers AS (
-        SELECT rollouts.prompt_id, rollouts.question_type, rollouts.policy_version,
-               CASE WHEN later.rollout_id IS NULL THEN rollouts.worth ELSE later.worth END AS worth,
-               trim(coalesce(later.extracted, rollouts.verdict_extracted, rollouts.answer)) AS answer
-        FROM rollouts LEFT JOIN curation ON curation.run = rollouts.run AND curation.prompt_id = rollouts.prompt_id
-        LEFT JOIN later ON later.rollout_id = rollouts.rollout_id
-            AND later.revision IS NOT DISTINCT FROM coalesce(curation.revision, rollouts.revision)
-        WHERE rollouts.run = $run AND NOT rollouts.blind AND rollouts.verifier IS NOT NULL
-            AND rollouts.answer_status = 'ok' AND curation.accepted IS NULL AND (
-                later.rollout_id IS NOT NULL OR curation.revision IS NULL OR rollouts.revision = curation.revision
-                OR (rollouts.revision IS NULL AND curation.correction = 0)
-            )
-    ), judged AS (
-        SELECT * FROM answers WHERE worth IS NOT NULL
+    WITH judged AS (
+        SELECT answers.prompt_id, question_type, policy_version, worth,
+               trim(coalesce(verdict_extracted, answer)) AS answer
+        FROM answers_in_force AS answers
+        LEFT JOIN curation ON curation.run = answers.run AND curation.prompt_id = answers.prompt_id
+        WHERE answers.run = $run AND NOT blind AND answers.verifier IS NOT NULL AND answer_status = 'ok'
+            AND worth IS NOT NULL AND curation.accepted IS NULL
     ), of_type AS (
         SELECT question_type, answer, count(*) / sum(count(*)) OVER (PARTITION BY question_type) AS usual
         FROM judged GROUP BY question_type, answer

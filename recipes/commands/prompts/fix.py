@@ -11,6 +11,7 @@ from recipes.commands.prompts.opened_store import PromptId, RunOrSet, opened, ro
 
 if TYPE_CHECKING:
     from sampler.prompt import Prompt
+    from sampler.store.curation_events import CurationEvent, EventLog
 
 
 def fix(
@@ -32,51 +33,71 @@ def fix(
     from recipes.commands.prompts.mark import author_of, undo_newest
     from sampler.store.curation_events import EventLog
     from sampler.store.curation_table import as_judged
-    from verifiers.errors import BadInput
     from verifiers.verifier import shown
 
     log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()
     with opened(run_or_set) as (store, run):
-        whole = whole_id(store, prompt_id)
-        row = row_of(store, whole)
-        if undo:
-            undo_newest(log, whole, ("correct",), by, reason)
-            curation = log.curated()[whole]
-            console.print(f"{whole}: undone; its reference is {_said(curation.applied(as_judged(row)))}")
-            return
-        before = store.decisions[run].of_prompt(whole).applied(as_judged(row))
+        row = row_of(store, whole_id(store, prompt_id))
+        whole, curation = row["prompt_id"], store.decisions[run].of_prompt(row["prompt_id"])
+    if undo:
+        undo_newest(log, whole, ("correct",), by, reason)
+        with opened(run_or_set) as (store, run):
+            now = store.decisions[run].of_prompt(whole).applied(as_judged(row))
+        console.print(f"{whole}: undone; its reference is {said(now)}")
+        return
+    before = curation.applied(as_judged(row))
     after = _corrected(before, _reference(reference, reference_json), verifier, option)
+    append_correction(log, before, after, by, reason)
+    console.print(f"{whole}: {shown(row['question'], 200)}")
+    console.print(f"  was {said(before)}")
+    console.print(f"  now {said(after)}")
+    console.print(f"in {log.path}; `hone prompts rejudge` judges stored answers by it")
+
+
+def append_correction(
+    log: EventLog, before: Prompt, after: Prompt, author: str, reason: str = ""
+) -> CurationEvent:
+    """Raises: BadInput where nothing changes, and for a reference that its verifier refuses, or that does not score 1
+    against itself."""
+    from sampler.store.curation import JudgedBy
+    from verifiers.errors import BadInput
+
     if after.revision == before.revision:
-        raise BadInput(f"{whole} is judged so already: {_said(before)}")
+        raise BadInput(f"{after.prompt_id} is judged so already: {said(before)}")
     _require_sound(after)
-    judged_by = _judged_by(after) if _judged_by(after) != _judged_by(before) else None
-    log.append(
-        whole,
+    then, now = (
+        None if one.verifier is None else JudgedBy(one.verifier, one.verifier_options)
+        for one in (before, after)
+    )
+    return log.append(
+        after.prompt_id,
         "correct",
         after.reference,
-        author=by,
+        author=author,
         reason=reason,
         previous=before.reference,
-        verifier=judged_by,
-        previous_verifier=_judged_by(before) if judged_by else None,
+        verifier=None if now == then else now,
+        previous_verifier=None if now == then else then,
     )
-    console.print(f"{whole}: {shown(row['question'], 200)}")
-    console.print(f"  was {_said(before)}")
-    console.print(f"  now {_said(after)}")
-    console.print(f"in {log.path}; `hone prompts rejudge` judges stored answers by it")
 
 
 def _reference(text: str | None, as_json: str | None) -> Any:
     """None where none is given. Raises: BadInput."""
-    from sampler.data.reference import read_reference, reference_of_json
     from verifiers.errors import BadInput
 
     if text is not None and as_json is not None:
         raise BadInput("give --reference or --reference-json, not both")
-    given = text if as_json is None else as_json
-    if given is None:
+    if text is None and as_json is None:
         return None
-    found = read_reference(given) if as_json is None else reference_of_json(given)
+    return reference_given(text or as_json or "", as_json=as_json is not None)
+
+
+def reference_given(text: str, *, as_json: bool) -> Any:
+    """As a prompt holds it. Raises: BadInput where there is none."""
+    from sampler.data.reference import read_reference, reference_of_json
+    from verifiers.errors import BadInput
+
+    found = reference_of_json(text) if as_json else read_reference(text)
     if found is None:
         raise BadInput("the reference is empty")
     return found
@@ -103,7 +124,6 @@ def _corrected(before: Prompt, reference: Any, verifier: str | None, option: lis
 
 
 def _require_sound(prompt: Prompt) -> None:
-    """Raises: BadInput for a reference that its verifier refuses, or that does not score 1 against itself."""
     from verifiers.errors import BadInput
     from verifiers.files.dataset_check import ReferenceCheck
 
@@ -114,13 +134,8 @@ def _require_sound(prompt: Prompt) -> None:
         raise BadInput(f"this reference cannot be used: {problem}")
 
 
-def _judged_by(prompt: Prompt) -> Any:
-    from sampler.store.curation import JudgedBy
-
-    return None if prompt.verifier is None else JudgedBy(prompt.verifier, prompt.verifier_options)
-
-
-def _said(prompt: Prompt) -> str:
+def said(prompt: Prompt) -> str:
+    """What judges it, for a person."""
     from verifiers.verifier import shown
 
     options = "".join(f", {name}={value!r}" for name, value in prompt.verifier_options.items())

@@ -23,7 +23,6 @@ from rl.experience.training_batch import (
     with_advantages,
 )
 from rl.recipe.rl_config import LossConfig, RlConfig
-from rl.recipe.sft_config import HarvestConfig
 from sampler.rollout import Turn
 from sampler.vision_input import VisionInput
 from sampler.vllm_pool.sample_stats import SampleStats
@@ -209,34 +208,6 @@ def test_judged_batch_is_put_in_the_order_of_the_prompts(
     arrived = [judged(a, 1, 0.0), judged(b, 2, 0.0), judged(a, 0, 1.0), judged(b, 0, 1.0)]
     ordered = JudgedBatch(arrived, 0.0).in_order_of([b, a])
     assert [one.rollout.rollout_id for one in ordered] == ["rl-0-b-0", "rl-0-b-2", "rl-0-a-0", "rl-0-a-1"]
-
-
-def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
-    from rl.stages.harvest import draw_candidates, hard_prompts
-
-    values: dict[str, list[float | None]] = {
-        "never": [0.0] * 4,
-        "once": [0, 0, 1.0, 0],
-        "three": [1.0, 1.0, 1.0, 0.0],
-        "always": [1.0] * 4,
-        "half of two": [1.0, 0.0, None, None],
-        "unknown": [None] * 4,
-        "near": [0.9, 0.9, 0.9, 0.9],
-        "one decided": [1.0, None, None, None],
-    }
-    prompts = {name: prompt(name) for name in values}
-    probed = [judged(prompts[name], i, value) for name, own in values.items() for i, value in enumerate(own)]
-    config = HarvestConfig(min_pass_frac=0.0, max_pass_frac=0.75, min_score=1.0)
-    hard = hard_prompts(probed, list(prompts.values()), config)
-    assert [one.prompt_id for one in hard] == ["once", "three", "half of two"]
-    strict = HarvestConfig(min_pass_frac=0.25, max_pass_frac=0.5, min_score=0.9)
-    assert [one.prompt_id for one in hard_prompts(probed, list(prompts.values()), strict)] == ["half of two"]
-
-    many = [prompt(f"p{i}") for i in range(30)]
-    drawn = draw_candidates(many, 10, seed="1")
-    assert drawn == draw_candidates(many, 10, seed="1") != draw_candidates(many, 10, seed="2")
-    assert len({one.prompt_id for one in drawn}) == 10
-    assert len(draw_candidates(many, 99, seed="1")) == 30
 
 
 def test_mismatch_is_k3_by_hand() -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from sampler.store.prompt_store import PromptStore
+from sampler.store import prompt_store
+from sampler.store.curation_events import EventLog
+from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.selection import SelectionRule, select
 from verifiers.errors import BadInput
 
@@ -78,6 +82,87 @@ def test_evidence_that_is_missing_is_refused(
 def test_moves_need_two_policies(store: Callable[..., PromptStore]) -> None:
     with store([("a", 1, [1.0] * 4)]) as opened, pytest.raises(BadInput, match="tried by two policies"):
         select(opened, "run", SelectionRule(moves=("forgotten",)))
+
+
+def blind(store_part: StorePart, rewards: dict[str, list[float]]) -> StorePart:
+    """The same run with answers that were given without the picture."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"stage": "03-blind", "policy_version": 2, "prompt_id": name, "kind": "verifiable", "verifier": "math",
+         "tags": [TYPES[name]], "reward": reward, "blind": True}
+        for name, given in rewards.items() for reward in given
+    ]  # fmt: skip
+    file = Path(store_part.rollout_files[0]).with_name("blind.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    return replace(store_part, rollout_files=[*store_part.rollout_files, file])
+
+
+def test_needs_the_picture(part: Callable[..., StorePart], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sampler.store.prompt_store._PROMPTS_OF_FILE", WITH_A_PICTURE)
+    made = part("run", [(name, 1, [1.0, 0.0] * 4) for name in "abcd"])
+    rule = SelectionRule(needs_picture=True)
+    with PromptStore([made]) as store, pytest.raises(BadInput, match="without its picture"):
+        select(store, "run", rule)
+    seen = blind(made, {"a": [0.0] * 8, "b": [1.0, 0.0] * 4, "c": [0.0] * 2})
+    with PromptStore([seen]) as store:
+        selection = select(store, "run", rule)
+        assert select(store, "run", SelectionRule()).prompt_ids  # what was seen blind is no attempt
+    assert selection.prompt_ids == ("a",)
+    assert selection.dropped == {
+        "too few samples without the picture": 2, "right without the picture": 1, "not tried": 1,
+    }  # fmt: skip
+
+
+WITH_A_PICTURE = prompt_store._PROMPTS_OF_FILE.replace("len(images)", "1")
+
+
+def test_a_prompt_without_a_picture_needs_none(part: Callable[..., StorePart]) -> None:
+    made = blind(part("run", [("a", 1, [1.0, 0.0] * 4)]), {"a": [0.0] * 8})
+    with PromptStore([made]) as store:
+        assert select(store, "run", SelectionRule(needs_picture=True)).dropped == {
+            "no picture": 1,
+            "not tried": 4,
+        }
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_people_decided_goes_before_the_rule(
+    part: Callable[..., StorePart], tmp_path: Path, keep: bool
+) -> None:
+    log = EventLog(tmp_path / "curation.jsonl")
+    log.append("b", "reject", author="me")
+    log.append("e", "accept", author="me")
+    with PromptStore([part("run", ATTEMPTS).with_events(log)]) as store:
+        selection = select(store, "run", SelectionRule(keep_accepted=keep))
+        assert sorted(selection.prompt_ids) == list("ace" if keep else "ac")
+        assert selection.dropped["rejected"] == 1
+        if keep:
+            assert select(store, "run", SelectionRule(keep_accepted=True), num=1).prompt_ids == ("e",)
+
+
+def test_the_question_type_is_the_first_tag_as_people_left_it(
+    part: Callable[..., StorePart], tmp_path: Path
+) -> None:
+    log = EventLog(tmp_path / "curation.jsonl")
+    attempts = [(name, 1, [1.0, 0.0] * 2) for name in "cd"]
+    log.append("c", "untag", "where", author="me")
+    log.append("c", "tag", "place", author="me")
+    with PromptStore([part("run", attempts).with_events(log)]) as store:
+        selection = select(store, "run", SelectionRule(question_types=("all",)))
+    assert selection.prompt_ids == ("c",)  # its first tag is now the one that was second
+
+
+def test_held_against_another_split(part: Callable[..., StorePart]) -> None:
+    made = part("run", ATTEMPTS)
+    heldout = replace(made, prompt_sets={**made.prompt_sets, "heldout": made.prompt_sets["train"]})
+    with PromptStore([heldout]) as store:
+        selection = select(store, "run", SelectionRule(moves=("newly solved",)), against="heldout")
+        with pytest.raises(BadInput, match="no prompts of split 'test'"):
+            select(store, "run", SelectionRule(), against="test")
+    assert selection.apart == selection.moved == {"where": pytest.approx(1 / 3)}
+    assert "heldout: sum: no prompt is left, of 2 prompts" in selection.warnings
 
 
 def test_evenly(store: Callable[..., PromptStore]) -> None:

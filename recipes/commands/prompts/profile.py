@@ -1,0 +1,195 @@
+"""`hone prompts profile`: a policy's pass rates on a prompt set, with as few samples as decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recipes.commands.arguments import Overrides, RecipeName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rl.recipe.profile_config import ProfileConfig
+    from rl.recipe.recipe import ProfileRecipe
+    from rl.run.stage_result import ProfileResult
+
+BAR_WIDTH = 40
+NUM_BINS = 10
+
+
+def profile(
+    recipe: RecipeName,
+    prompts: Annotated[str, typer.Argument(metavar="SET", help="Prompt set: a file, or a hub id.")],
+    overrides: Overrides = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Checkpoint in the hub layout. [default: policy of the recipe's run]")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples of a prompt, at most.")] = 16,
+    band: Annotated[
+        tuple[float, float],
+        typer.Option(help="Decide whether a pass rate is above the one, up to the other."),
+    ] = (0.1, 0.75),
+    per_pass: Annotated[
+        int, typer.Option(min=1, help="Samples between two decisions; as many as --samples: no early stop.")
+    ] = 4,
+    sureness: Annotated[
+        float, typer.Option(help="A prompt stops when all samples would so surely decide the same.")
+    ] = 0.92,
+    blind: Annotated[bool, typer.Option("--blind", help="Show no picture and no film.")] = False,
+    captions: Annotated[
+        str | None,
+        typer.Option(help="Instead of pictures their captions: a file (prompt_id, caption), or `policy`."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run to write. [default: runs/profile-SET]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do; run nothing.")] = False,
+) -> None:
+    """Sample a policy on a prompt set, judged as in RL, and write a run that every `hone prompts` command opens.
+
+    In passes of a few samples: a prompt is left alone once they decide whether its pass rate lies in the band. Run it
+    again to go on after a stop."""
+    from pydantic import ValidationError
+
+    from rl.recipe.profile_config import ProfileConfig
+    from verifiers.errors import BadInput
+
+    if blind and captions is not None:
+        raise BadInput("--blind and --captions are two ways of showing no picture: give one of them")
+    shown = "blind" if blind else "whole" if captions is None else "caption"
+    own = None if captions in (None, "policy") else str(captions)
+    if own is not None and not Path(own).is_file():
+        raise BadInput(f"--captions {own}: no such file; `--captions policy` has the policy write them")
+    try:
+        config = ProfileConfig(
+            samples=samples,
+            pass_samples=min(per_pass, samples),
+            band=band,
+            sureness=sureness,
+            shown=shown,
+            captions=own and str(Path(own).absolute()),
+        )
+    except ValidationError as why:
+        raise BadInput(str(why.errors()[0]["msg"]).removeprefix("Value error, ")) from None
+    settings = profile_recipe(recipe, overrides or [], prompts, policy, config, out)
+    if dry_run:
+        raise typer.Exit(0 if print_profile_plan(settings) else 1)
+    run_profile(settings)
+
+
+def profile_recipe(
+    recipe: str,
+    overrides: list[str],
+    prompts: str,
+    policy: Path | None,
+    config: ProfileConfig,
+    out: Path | None,
+) -> ProfileRecipe:
+    """The recipe's engines and judges on this set. Raises: BadInput where policy, set or recipe is not there."""
+    from recipes.settings.recipe_file import load_recipe
+    from rl.experience.judge import reward_model_path
+    from rl.recipe.recipe import ProfileRecipe
+    from verifiers.errors import BadInput
+
+    settings = load_recipe(recipe, overrides)
+    hub = policy or Path(settings.run_dir) / "policy"
+    if not (hub / "config.json").is_file():
+        raise BadInput(f"no policy at {hub}: give --policy a checkpoint directory in the hub layout")
+    place = Path(prompts)
+    if out is None:
+        ending = "" if config.shown == "whole" else f"-{config.shown}"
+        out = Path("runs") / f"profile-{place.stem if place.exists() else place.name}{ending}"
+    judge = reward_model_path(settings.judging, Path(settings.run_dir).absolute())
+    return ProfileRecipe.of(
+        settings,
+        config,
+        prompts=str(place.absolute()) if place.exists() else prompts,
+        policy=str(hub.resolve()),
+        run_dir=str(out),
+        reward_model=None if judge is None else str(judge),
+    )
+
+
+def run_profile(settings: ProfileRecipe, *, quiet: bool = False) -> ProfileResult:
+    """Run it, or go on with it, and unless it is to be quiet print what was found."""
+    from recipes.commands.output.held_run import held_run
+    from recipes.programs.profile_prompts import program
+
+    with held_run(settings) as (run, display):
+        from rl.program import run_program
+        from rl.run.run_record import results_of
+        from rl.run.stage_result import ProfileResult
+
+        run_program(settings, run, display, program)
+        result = next(one for one in results_of(run.path) if isinstance(one, ProfileResult))
+        if not quiet:
+            print_profile(display.console, result, settings.run_dir)
+    return result
+
+
+def print_profile_plan(settings: ProfileRecipe) -> bool:
+    """What there is to do, and the checks of the set that need no engine. Whether all of them pass."""
+    from rich.table import Table
+
+    from recipes.commands.output.console import all_pass, plain_console
+    from recipes.programs.profile_prompts import program
+    from rl.data.curated_prompts import chosen_events
+    from rl.data.run_data import LoadedSet
+    from rl.preflight.data import check_reading
+    from rl.run.run_directory import RunDirectory
+    from rl.runner import plan_of
+    from sampler.store.curation_events import curation_of
+
+    table = Table("stage", "work", "state", title=f"{settings.data.train_prompts} into {settings.run_dir}")
+    for stage in plan_of(program, settings, RunDirectory(Path(settings.run_dir))):
+        table.add_row(stage.title, stage.work, "done" if stage.is_done else "to do")
+    console, sets = plain_console(), dict[str, LoadedSet]()
+    console.print(table)
+    location = str(settings.data.train_prompts)
+    curated = curation_of(chosen_events(settings.data, {"train": location}))
+    if not all_pass(
+        check_reading(settings, {"train": location}, sets, own=("train",), curated=curated), console
+    ):
+        return False
+    num = len(sets["train"].rows)
+    console.print(f"at most {num * settings.profile.samples:,} rollouts of {settings.model.path}")
+    return True
+
+
+def print_profile(console: Console, result: ProfileResult, run_dir: str) -> None:
+    """How many prompts lie where, what stopping early saved, and the believed pass rates as a histogram."""
+    import pyarrow.parquet as pq
+
+    low, high = result.band
+    names = {
+        "below": f"too hard, up to {low:.0%}",
+        "inside": f"inside, above {low:.0%} and up to {high:.0%}",
+        "above": f"too easy, above {high:.0%}",
+        "undecided": "undecided: nothing was judged",
+    }
+    for decision, count in result.decisions.items():
+        if count or decision != "undecided":
+            console.print(f"  {names[decision]}: {count:,}", highlight=False)
+    for words, count in {
+        "not asked, they show nothing": result.num_not_asked,
+        "dropped, too long for the sampler": result.num_dropped,
+        "rollouts that no judge decided": result.num_unjudged,
+    }.items():
+        if count:
+            console.print(f"  {words}: {count:,}", highlight=False)
+    table = pq.read_table(result.prompts, columns=["n", "mean"]).to_pylist()
+    print_histogram(console, [row["mean"] for row in table if row["n"]])
+    console.print(f"hone prompts stats {run_dir}   (each prompt: {result.prompts})", highlight=False)
+
+
+def print_histogram(console: Console, rates: list[float]) -> None:
+    """Believed pass rates in ten bars."""
+    counts = [0] * NUM_BINS
+    for rate in rates:
+        counts[min(int(rate * NUM_BINS), NUM_BINS - 1)] += 1
+    console.print("believed pass rate")
+    for place, count in enumerate(counts):
+        bar = "#" * round(BAR_WIDTH * count / max(counts)) if count else ""
+        bounds = f"{place / NUM_BINS:4.0%} to {(place + 1) / NUM_BINS:4.0%}"
+        console.print(f"  {bounds} {count:8,} {bar}", highlight=False)

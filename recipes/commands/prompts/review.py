@@ -1,0 +1,79 @@
+"""`hone prompts review`: one prompt after another, decided by a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from recipes.commands.arguments import RunPath
+from recipes.commands.prompts.mark import Author
+from recipes.commands.prompts.opened_store import opened
+
+if TYPE_CHECKING:
+    from sampler.store.prompt_store import PromptStore
+
+# Suspects first, the most suspect before; then what nobody decided about: hopeless before unknown before the others.
+_WAITING = """
+    SELECT prompt_id, answer, num_agree, num_answers, standing, mean, low, high, n FROM (
+        SELECT prompts.*, mean, low, high, n, coalesce(standing, 'not tried') AS standing, correction, accepted,
+               named.answer, named.num_agree, named.num_answers, named.place,
+               list_position(['hopeless', 'unknown', 'in between', 'solved'], standing) AS rank
+        FROM prompts LEFT JOIN beliefs USING (prompt_id) LEFT JOIN named USING (prompt_id)
+        LEFT JOIN (SELECT * FROM curation WHERE run = $run) AS curation USING (prompt_id)
+        WHERE prompts.run = $run AND split = $split
+    ) WHERE accepted IS NULL AND (place IS NOT NULL OR ($what = 'unreviewed' AND coalesce(correction, 0) = 0))
+        AND ({where})
+    ORDER BY place NULLS LAST, rank NULLS LAST, md5(prompt_id) LIMIT 1000
+"""
+
+
+def review(
+    run: RunPath,
+    what: Annotated[
+        Literal["suspects", "unreviewed"],
+        typer.Option(
+            help="References that answers speak against, or all that nobody decided about, these first."
+        ),
+    ] = "suspects",
+    split: Annotated[str, typer.Option(help="train or heldout.")] = "train",
+    where: Annotated[
+        str, typer.Option(help="SQL that narrows it: \"list_contains(tags, 'chart') AND mean < 0.5\".")
+    ] = "true",
+    author: Author = None,
+) -> None:
+    """Look at prompts one by one and decide by a key: accept, reject, tag, give the right reference, undo. Each
+    decision is on disk at once, so stop and go on whenever you like."""
+    from recipes.commands.output.console import plain_console
+    from recipes.commands.prompts.mark import author_of
+    from recipes.commands.prompts.review_session import ReviewSession
+    from sampler.store.curation_events import EventLog
+
+    console = plain_console()
+    with opened(run) as (store, name):
+        waiting = _waiting(store, name, split, what, where)
+        if not waiting:
+            console.print(f"{name}: {'no reference is suspect' if what == 'suspects' else 'all is decided'}")
+            return
+        session = ReviewSession(console, store, name, split, EventLog.beside(run), author_of(author))
+        session.go_through(waiting)
+    console.print(f"{len(session.decided):,} decided, in {session.log.path}")
+    if num := sum(event.action == "correct" for _, event in session.decided):
+        console.print(f"{num:,} corrected: `hone prompts rejudge` judges stored answers by it")
+
+
+def _waiting(store: PromptStore, run: str, split: str, what: str, where: str) -> list[dict[str, Any]]:
+    """Raises: BadInput where there is nothing to suspect by, or ``where`` is wrong."""
+    import pyarrow as pa
+
+    from sampler.store.belief import believed
+    from sampler.store.suspects import suspects
+
+    beliefs = believed(store, run).select(["prompt_id", "mean", "low", "high", "n", "standing"])
+    named = suspects(store, run).select(["prompt_id", "answer", "num_agree", "num_answers"])
+    named = named.append_column("place", pa.array(range(named.num_rows), pa.int64()))
+    sql = _WAITING.format(where=where)
+    rows: list[dict[str, Any]] = store.query_with(
+        sql, {"run": run, "split": split, "what": what}, beliefs=beliefs, named=named
+    ).to_pylist()
+    return rows

@@ -1,0 +1,143 @@
+"""Somebody at the terminal who decides about prompts, a key each."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from recipes.commands.output.key_input import read_key, read_line
+from recipes.commands.prompts.fix import append_correction, reference_given
+from recipes.commands.prompts.fix import said as judged_so
+from recipes.commands.prompts.mark import said
+from recipes.commands.prompts.opened_store import row_of
+from sampler.data.prompt_dataset import load_prompts
+from sampler.prompt import Prompt
+from sampler.store.curation_events import Action, CurationEvent, EventLog
+from sampler.store.curation_table import as_judged
+from sampler.store.prompt_store import PromptStore
+from verifiers.errors import BadInput
+from verifiers.verifier import shown
+
+KEYS = "y accept   n reject   t tag   r right reference   o open pictures   u undo   s skip   q quit"
+_ANSWERS = """
+    SELECT coalesce(verdict_extracted, answer, answer_status) AS said, worth, count(*) AS num
+    FROM answers_in_force WHERE run = ? AND prompt_id = ? AND NOT blind GROUP BY ALL ORDER BY num DESC, said LIMIT 6
+"""
+
+
+@dataclass
+class ReviewSession:
+    """Somebody at work: where decisions go, and the pictures of the set, read when they are first asked for."""
+
+    console: Console
+    store: PromptStore
+    run: str
+    split: str
+    log: EventLog
+    author: str
+    decided: list[tuple[int, CurationEvent]] = field(default_factory=list)
+    _prompts: dict[str, Prompt] = field(default_factory=dict)
+
+    def go_through(self, waiting: list[dict[str, Any]]) -> None:
+        """One after the other, and back to what is undone."""
+        place, is_shown = 0, False
+        while place < len(waiting):
+            prompt_id = waiting[place]["prompt_id"]
+            if not is_shown:
+                self.console.rule(f"{place + 1:,} of {len(waiting):,}")
+                self._show(waiting[place])
+            self.console.print(KEYS)
+            is_shown = True
+            try:
+                step = self._take(read_key(), place, prompt_id)
+            except BadInput as why:
+                self.console.print(f"! {why}")
+                continue
+            if step is None:
+                return
+            place, is_shown = place + step, step == 0
+
+    def _take(self, key: str, place: int, prompt_id: str) -> int | None:
+        """What a key asks for, done; how many prompts to go on by, none where all is to end. Raises: BadInput."""
+        match key:
+            case "y" | "n":
+                self._append(place, prompt_id, "accept" if key == "y" else "reject")
+                return 1
+            case "t":
+                self._append(place, prompt_id, "tag", read_line("tag"))
+            case "r":
+                self._correct(place, prompt_id)
+                return 1
+            case "u":
+                return self._undo() - place
+            case "o":
+                self._open_pictures(prompt_id)
+            case "s" | " ":
+                return 1
+            case "q" | "":
+                return None
+        return 0
+
+    def _append(self, place: int, prompt_id: str, action: Action, value: str | None = None) -> None:
+        self.decided.append((place, self.log.append(prompt_id, action, value, author=self.author)))
+
+    def _correct(self, place: int, prompt_id: str) -> None:
+        """Raises: BadInput for what its verifier refuses; the prompt is then asked about again."""
+        now = self._now(prompt_id)
+        as_json = not isinstance(now.reference, str)
+        reference = reference_given(
+            read_line(f"right reference{', as JSON' if as_json else ''}"), as_json=as_json
+        )
+        event = append_correction(self.log, now, replace(now, reference=reference), self.author)
+        self.decided.append((place, event))
+
+    def _undo(self) -> int:
+        """Take back the newest decision of this session; where its prompt stands. Raises: BadInput."""
+        if not self.decided:
+            raise BadInput(
+                "nothing was decided yet; `hone prompts mark ID RUN --undo` takes back what was before"
+            )
+        place, event = self.decided.pop()
+        self.log.append(event.prompt_id, "undo", event.event_id, author=self.author)
+        self.console.print(f"undone: {said(event)}")
+        return place
+
+    def _now(self, prompt_id: str) -> Prompt:
+        """As all decisions so far leave it, those of this session too."""
+        curation = self.store.decisions[self.run].with_events(event for _, event in self.decided)
+        return curation.of_prompt(prompt_id).applied(as_judged(row_of(self.store, prompt_id)))
+
+    def _show(self, row: dict[str, Any]) -> None:
+        asked, now = row_of(self.store, row["prompt_id"]), self._now(row["prompt_id"])
+        self.console.print(f"{row['prompt_id']}: {asked['question']}", highlight=False)
+        pictures = f", {asked['num_pictures']} pictures" if asked["num_pictures"] else ""
+        self.console.print(f"reference {judged_so(now)}, tags {list(now.tags)}{pictures}", highlight=False)
+        if row["mean"] is not None:
+            interval = f"{row['mean']:.0%} ({row['low']:.0%} to {row['high']:.0%})"
+            self.console.print(f"{row['standing']}: pass rate {interval} of {row['n']:,}", highlight=False)
+        if row["num_agree"]:
+            agree = f"{row['num_agree']:,} of {row['num_answers']:,} answers say {row['answer']!r}"
+            self.console.print(f"! {agree}", highlight=False)
+        for one in self.store.query(_ANSWERS, [self.run, row["prompt_id"]]).to_pylist():
+            verdict = "not judged" if one["worth"] is None else f"{one['worth']:g}"
+            self.console.print(f"  {one['num']:5,} x {_short(one['said'])}  ({verdict})", highlight=False)
+
+    def _open_pictures(self, prompt_id: str) -> None:
+        if not self._prompts:
+            found = load_prompts(self.store.parts[self.run].prompt_sets[self.split], max_decoded=0)
+            self._prompts = {prompt.prompt_id: prompt for prompt in found}
+        folder = Path(tempfile.mkdtemp(prefix="hone-review-"))
+        for index, image in enumerate(self._prompts[prompt_id].pil_images()):
+            file = folder / f"{index}.png"
+            image.save(file)
+            self.console.print(f"{file}")
+            typer.launch(str(file))
+
+
+def _short(text: str | None) -> str:
+    return shown(" ".join((text or "").split()), 70)

@@ -1,0 +1,50 @@
+"""`hone prompts suspects`: references that the answers speak against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recipes.commands.prompts.opened_store import Runs, opened_store
+
+MOST_SHOWN = 100
+
+
+def suspects(
+    runs: Runs,
+    min_agree: Annotated[int, typer.Option(min=1, help="Answers that are wrong in the same way.")] = 4,
+    min_share: Annotated[float, typer.Option(min=0, max=1, help="Their share of all judged answers.")] = 0.5,
+    out: Annotated[Path | None, typer.Option(help="Write all as Parquet here.")] = None,
+) -> None:
+    """Prompts to whose reference many answers object in the same words, the most suspect first. Those that somebody
+    accepted or rejected are left out. `hone prompts review` goes through them one by one."""
+    from rich.table import Table
+
+    from recipes.commands.output.answer_table import write_table
+    from recipes.commands.output.console import plain_console
+    from sampler.store.suspects import suspects as find
+    from verifiers.verifier import shown
+
+    console = plain_console()
+    with opened_store(runs) as (store, run):
+        found = find(store, run, min_agree=min_agree, min_share=min_share)
+    if out is not None:
+        write_table(out, found)
+        return
+    if not found.num_rows:
+        console.print(f"{run}: no reference is suspect")
+        return
+    table = Table()
+    table.add_column("prompt", no_wrap=True)
+    for title in ("type", "reference", "answers say", "how many", "right", "usual"):
+        table.add_column(title)
+    for row in found.slice(0, MOST_SHOWN).to_pylist():
+        texts = (shown(row[name] or "", 40) for name in ("question_type", "reference", "answer"))
+        agree = f"{row['num_agree']:,} of {row['num_answers']:,}"
+        table.add_row(row["prompt_id"], *texts, agree, f"{row['num_right']:g}", f"{row['usual']:.0%}")
+    console.print(table)
+    console.print("usual: how often this answer is given to any prompt of the type")
+    if found.num_rows > MOST_SHOWN:
+        console.print(f"{found.num_rows - MOST_SHOWN:,} more: --out FILE.parquet writes all")

@@ -1,0 +1,1 @@
+"""Curation as recipes: a prompt set goes in, stage after stage drops or rewrites prompts and says why."""

@@ -1,0 +1,63 @@
+"""Which prompts a harvest works on: drawn by a seed, and hard by what was seen of them."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from rl.experience.judge import JudgedRollout
+from rl.recipe.sft_config import HarvestConfig
+from rl.run.metrics_log import stage_order
+from rl.run.run_directory import RunDirectory
+from rl.run.stage_directory import StageDirectory
+from sampler.prompt import Prompt
+from sampler.store.recent_evidence import Evidence, recent_evidence
+
+
+def draw_candidates(
+    prompts: Sequence[Prompt], num: int, *, seed: str, known: Mapping[str, Evidence] | None = None
+) -> list[Prompt]:
+    """Prompts that are tried, in an order that hangs on the seed alone; those that something is ``known`` of first."""
+    ahead = [prompt for prompt in prompts if prompt.prompt_id in known] if known else []
+    others = [prompt for prompt in prompts if prompt.prompt_id not in known] if known else list(prompts)
+    chosen = random.Random(seed).sample(ahead, min(num, len(ahead)))
+    return chosen + random.Random(seed).sample(others, min(num - len(chosen), len(others)))
+
+
+def logged_evidence(
+    run: RunDirectory, stage: StageDirectory, config: HarvestConfig, *, policy_version: int
+) -> dict[str, Evidence]:
+    """What the stages before this one saw of prompts under the newest policies, of those with as many samples as a
+    probe has. Those stages are complete: a harvest that is begun anew finds the same."""
+    before = [
+        folder
+        for folder in (run.path / "rollouts").glob("*/")
+        if stage_order(folder.name) < stage_order(stage.name)
+    ]
+    files = sorted(file for folder in before for file in folder.glob("step-*.parquet"))
+    found = recent_evidence(
+        files, newer_than=policy_version - 1 - config.probe_versions, min_score=config.min_score
+    )
+    return {prompt_id: seen for prompt_id, seen in found.items() if seen.num >= config.probe_samples}
+
+
+def probed_evidence(probed: Sequence[JudgedRollout], min_score: float) -> dict[str, Evidence]:
+    """The same of rollouts at hand; one without a decision counts for nothing."""
+    right: dict[str, list[bool]] = defaultdict(list)
+    for one in probed:
+        if one.reward.value is not None:
+            right[one.prompt.prompt_id].append(one.reward.value >= min_score)
+    return {prompt_id: Evidence(len(seen), sum(seen)) for prompt_id, seen in right.items()}
+
+
+def hard_prompts(
+    evidence: Mapping[str, Evidence], candidates: Sequence[Prompt], config: HarvestConfig
+) -> list[Prompt]:
+    """Prompts with min_pass_frac < pass rate <= max_pass_frac over the decided samples."""
+    low, high = config.min_pass_frac, config.max_pass_frac
+    return [
+        prompt
+        for prompt in candidates
+        if (seen := evidence.get(prompt.prompt_id)) is not None and low < seen.pass_rate <= high
+    ]

@@ -1,0 +1,246 @@
+"""`hone prompts mark, fix, rejudge, suspects, review, export` on a run made by hand, as somebody would use them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recipes.cli import main
+from sampler.data.prompt_dataset import load_prompts, save_prompts
+from sampler.prompt import Prompt
+from sampler.store.curation_events import EventLog
+from sampler.vision_input import VisionInput
+
+HOSTILE = "\x1b[2J<script>`|\u202e"
+# What four policies answer; the reference is always 1.
+ANSWERS = {"a": ["7", "7", "7", "1"], "b": ["1", "1", "2", "3"], "c": ["5", "6", "7", "8"]}
+
+
+def prompt_of(name: str, picture: bytes) -> Prompt:
+    parts = [{"type": "image"}, {"type": "text", "text": f"What is {name}?{HOSTILE}"}]
+    message = {"role": "user", "content": parts}
+    shown = (VisionInput.of("image", picture),)
+    return Prompt(
+        name, (message,), shown, tags=(f"sum{HOSTILE}",), verifier="number", reference="1", source=HOSTILE
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path, picture: Callable[..., bytes]) -> Path:
+    path = tmp_path / "r"
+    data = path / "stages" / "00-prepare" / "data"
+    data.mkdir(parents=True)
+    prompts = [prompt_of(name, picture(i)) for i, name in enumerate("abcd")]
+    save_prompts(data / "train.parquet", prompts)
+    policy = {"version": 0, "hub": "base", "stage": "00-prepare"}
+    result = {"paths": {"train": "stages/00-prepare/data/train.parquet"}, "policy": policy}
+    manifest = {"kind": "prepare", "result_version": 1, "result": result}
+    (data.parent / "manifest.json").write_text(json.dumps(manifest))
+    rows = [
+        {
+            "rollout_id": f"{version}-{name}-{index}", "stage": f"0{version}-rl", "step": 0, "policy_version": version,
+            "prompt_id": name, "kind": "verifiable", "tags": [f"sum{HOSTILE}"], "verifier": "number", "reference": "1",
+            "revision": prompts[0].revision, "index": index, "answer": answer, "answer_status": "ok",
+            "verdict_extracted": answer, "reward": float(answer == "1"),
+        }
+        for name, answers in ANSWERS.items() for version in (1, 2) for index, answer in enumerate(answers)
+    ]  # fmt: skip
+    (path / "rollouts" / "01-rl").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), path / "rollouts" / "01-rl" / "step-00000.parquet")
+    return path
+
+
+@pytest.fixture
+def hone(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs `hone prompts` with these words, in which RUN is the run; what it printed, as one line."""
+
+    def call(*words: str, status: int = 0) -> str:
+        assert main(["prompts", *(str(run) if word == "RUN" else word for word in words)]) == status
+        printed = capsys.readouterr()
+        assert not {"\x1b[2J", "\u202e"} & {printed.out, printed.err} and "\x1b[2J" not in printed.out
+        return " ".join((printed.out + printed.err).split())
+
+    return call
+
+
+def decided(run: Path) -> list[tuple[str, str, object]]:
+    return [(event.prompt_id, event.action, event.value) for event in EventLog.beside(run).events()]
+
+
+def test_marks_and_their_undoing(hone: Callable[..., str], run: Path) -> None:
+    told = hone(
+        "mark", "a", "b", "RUN", "--reject", "--tag", "odd", "--author", "me", "--reason", "ambiguous"
+    )
+    assert "4 events in" in told
+    hone("mark", "a", "RUN", "--undo", "--author", "you")
+    curated = EventLog.beside(run).curated()
+    assert (curated["a"].accepted, curated["a"].tags_added) == (None, ("odd",))
+    assert (curated["b"].accepted, curated["b"].tags_added) == (False, ("odd",))
+    first = EventLog.beside(run).events()[0]
+    assert (first.author, first.reason) == ("me", "ambiguous")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("mark", "a", "RUN"), "say what"),
+        (("mark", "a", "RUN", "--accept", "--reject"), "not both"),
+        (("mark", "x", "RUN", "--accept"), "no prompt has an id that begins with 'x'"),
+        (("mark", "a", "RUN", "--undo"), "no such decision"),
+        (("mark", "a", "RUN", "--tag", " "), "needs a tag"),
+        (("fix", "a", "RUN"), "say what is right"),
+        (("fix", "a", "RUN", "--reference", "1"), "judged so already"),
+        (("fix", "a", "RUN", "--reference", " "), "the reference is empty"),
+        (("fix", "a", "RUN", "--reference", "seven"), "cannot be used"),
+        (("fix", "a", "RUN", "--reference", "7", "--reference-json", "7"), "not both"),
+        (("fix", "a", "RUN", "--reference-json", "{"), "not valid JSON"),
+        (("fix", "a", "RUN", "--verifier", "numbr"), "number"),
+        (("fix", "a", "RUN", "--undo"), "no such decision"),
+        (("mark", "a", "nowhere.parquet", "--accept"), "no run and no prompt set"),
+        (("export", "RUN", "--out", "x", "--where", "mean <"), "cannot be answered"),
+        (("export", "RUN", "--out", "x", "--where", "false"), "no prompt is left"),
+        (("export", "RUN", "--out", "x", "--split", "heldout"), "no prompts of split"),
+        (("rejudge", "RUN", "--verifier", "bbox_iou"), "no prompt of run r is judged by"),
+    ],
+)
+def test_refusals_write_nothing(
+    hone: Callable[..., str], run: Path, words: tuple[str, ...], why: str
+) -> None:
+    assert why in hone(*words, status=2)
+    assert not EventLog.beside(run).path.exists()
+
+
+def test_a_correction_judged_again(hone: Callable[..., str], run: Path) -> None:
+    told = hone("fix", "a", "RUN", "--reference", "7", "--author", "me")
+    assert "was '1', judged by number" in told and "now '7', judged by number" in told
+    assert "would judge 8 answers of 1 prompt" in hone("rejudge", "RUN", "--dry-run")
+    assert "6 now right, 2 now wrong, 0 as before" in hone("rejudge", "RUN")
+    assert "no answer is left" in hone("rejudge", "RUN")
+    shown = hone("show", "a", "RUN")
+    assert "corrected to '7'" in shown and "believed pass rate 7" in shown and "judged again" in shown
+    assert "its reference is '1'" in hone("fix", "a", "RUN", "--undo")
+    assert "number" in hone("fix", "a", "RUN", "--verifier", "math")
+    event = EventLog.beside(run).events()[-1]
+    assert event.verifier is not None and event.previous_verifier is not None
+    assert (event.value, event.verifier.name, event.previous_verifier.name) == ("1", "math", "number")
+
+
+def test_a_prompt_file_has_its_own_decisions(hone: Callable[..., str], run: Path) -> None:
+    file = run / "stages" / "00-prepare" / "data" / "train.parquet"
+    hone("fix", "b", str(file), "--reference", "2", "--author", "me")
+    hone("mark", "c", str(file), "--reject")
+    assert set(EventLog(file.with_name("train.curation.jsonl")).curated()) == {"b", "c"}
+    assert not EventLog.beside(run).path.exists()
+
+
+def test_suspects(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
+    told = hone("suspects", "RUN")
+    assert "6 of 8" in told and " b " not in told
+    hone("suspects", "RUN", "--out", str(tmp_path / "s.parquet"))
+    (row,) = pq.read_table(tmp_path / "s.parquet").to_pylist()
+    # Of 24 answers eight are seven.
+    assert (row["prompt_id"], row["answer"], row["num_agree"], row["num_answers"]) == ("a", "7", 6, 8)
+    assert (row["num_right"], row["num_policies"], row["usual"]) == (2.0, 2, pytest.approx(8 / 24))
+    hone("mark", "a", "RUN", "--accept")
+    assert "no reference is suspect" in hone("suspects", "RUN")
+
+
+def test_a_corrected_prompt_is_suspect_only_by_new_verdicts(hone: Callable[..., str]) -> None:
+    hone("fix", "a", "RUN", "--reference", "8")
+    assert "no reference is suspect" in hone("suspects", "RUN")
+    hone("rejudge", "RUN")
+    assert "6 of 8" in hone("suspects", "RUN")
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def test_a_review_by_keys(hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, "t", "odd", "r", "seven", "r", "7")
+    told = hone("review", "RUN", "--author", "me")
+    assert "6 of 8 answers say '7'" in told and "cannot be used" in told
+    assert "2 decided" in told and "1 corrected" in told
+    assert decided(run) == [("a", "tag", "odd"), ("a", "correct", "7")]
+    hone("rejudge", "RUN")
+    answer(monkeypatch, "y", "n", "u", "y", "s")
+    told = hone("review", "RUN", "--what", "unreviewed")
+    assert "3 of 3" in told
+    accepted = {name for name, one in EventLog.beside(run).curated().items() if one.accepted}
+    assert len(accepted) == 2 and "undone: reject" in told and "a" not in accepted
+
+
+def test_a_review_can_be_left_and_narrowed(
+    hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, "u", "x", "q")
+    assert "nothing was decided yet" in hone("review", "RUN")
+    answer(monkeypatch)
+    assert "1 of 1" in hone("review", "RUN", "--what", "unreviewed", "--where", "prompt_id = 'c'")
+    assert "all is decided" in hone("review", "RUN", "--what", "unreviewed", "--where", "false")
+    assert decided(run) == []
+
+
+def test_selected_as_curated(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
+    hone("mark", "b", "RUN", "--reject")
+    hone("mark", "c", "RUN", "--accept", "--tag", "kept")
+    hone("fix", "a", "RUN", "--reference", "7")
+    hone("rejudge", "RUN")
+    out = tmp_path / "hard.parquet"
+    told = hone("select", "RUN", "--out", str(out), "--pass-rate", "0.5", "1", "--keep-accepted")
+    assert "left out, rejected: 1" in told
+    chosen = {prompt.prompt_id: prompt for prompt in load_prompts(out)}
+    assert {name: one.reference for name, one in chosen.items()} == {"a": "7", "c": "1"}
+    assert chosen["c"].tags == (f"sum{HOSTILE}", "kept")
+    assert len(json.loads(out.with_suffix(".selection.json").read_text())["curation_events"]) == 4
+
+
+def test_an_export_loads_with_datasets(
+    hone: Callable[..., str], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    hone("mark", "b", "RUN", "--reject")
+    hone("fix", "d", "RUN", "--reference", "9")
+    out = tmp_path / "out"
+    told = hone("export", "RUN", "--out", str(out), "--name", f"digits {HOSTILE}")
+    assert "3 prompts in 1 Parquet file" in told
+    loaded = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded["prompt_id"] == ["a", "c", "d"]
+    assert loaded[0]["images"][0].size == load_prompts(out)[0].pil_images()[0].size
+    assert loaded[0]["num_samples"] == 8 and 0 < loaded[0]["pass_rate_low"] < loaded[0]["pass_rate"]
+    assert loaded[2]["reference"] == "9" and loaded[2]["pass_rate"] is None
+    assert [one.prompt_id for one in load_prompts(out)] == ["a", "c", "d"]
+    card = (out / "README.md").read_text()
+    assert (
+        "3 prompts with 3 pictures" in card and "| `number` | 3 |" in card and "# license: say which" in card
+    )
+    assert not {"\x1b", "\u202e"} & set(card)
+    # Each text of the data stands in code, and breaks out of no cell.
+    assert all(
+        line.count("|") == 3 for line in card.splitlines() if line.startswith("| `") and "<script>" in line
+    )
+    assert "is there already" in hone("export", "RUN", "--out", str(out), status=2)
+
+
+def test_an_export_of_a_selection_says_its_rule(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
+    hone("select", "RUN", "--out", str(tmp_path / "hard.parquet"), "--pass-rate", "0.1", "0.9", "--seed", "3")
+    hone(
+        "export",
+        str(tmp_path / "hard.parquet"),
+        "--out",
+        str(tmp_path / "out"),
+        "--where",
+        "prompt_id <> 'c'",
+    )
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert (
+        '"pass_rate": [0.1, 0.9]' in card and "- seed: `3`" in card and "filter: `prompt_id <> 'c'`" in card
+    )
+    assert "pass_rate_low" not in card

@@ -1,0 +1,178 @@
+"""Harvests on fake engines: the same rows from fewer samples, hard prompts from the log, rows that pass again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from recipes.settings.recipe_file import load_recipe
+from rl.fakes import FakeSampler, fake_engines
+from rl.program import HarvestStage, PrepareStage, Program, RlStage, Runner, run_program
+from rl.recipe.recipe import Recipe
+from rl.run.progress import ProgressDisplay
+from rl.run.run_directory import RunDirectory
+from rl.run.run_record import results_of
+from rl.run.stage_result import HarvestResult
+from rl.runner import StageRunner
+from sampler.data.sft_row import load_sft_rows
+from sampler.prompt import Prompt
+from sampler.rollout import RolloutGroup, SamplingPlan
+from verifiers.errors import BadInput
+from verifiers.reading.response import split_response
+from verifiers.registry import load_verifier
+
+DATA = Path(__file__).parents[3] / "data"
+FIRST = ["harvest.keep=first", "harvest.num_prompts=40", "harvest.balance_ratio=9"]
+SHORT = ["rl.max_response_tokens=60", "harvest.max_response_tokens=60", "sampler.max_model_len=128"]
+
+
+def display() -> ProgressDisplay:
+    return ProgressDisplay(Console(quiet=True), live=False)
+
+
+def recipe_of(*overrides: str) -> Recipe:
+    return load_recipe(str(DATA / "tiny_program.yaml"), [*SHORT, *overrides])
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prepared") / "run"
+    with StageRunner(recipe_of(), RunDirectory(path), display(), make_engines=fake_engines()) as run:
+        run(PrepareStage())
+    return path
+
+
+@pytest.fixture
+def new_run(prepared: Path, tmp_path: Path) -> Callable[[str], RunDirectory]:
+    return lambda name: RunDirectory(Path(shutil.copytree(prepared, tmp_path / name)))
+
+
+def varied(prompt: Prompt, seed: int) -> str:
+    """Right in 15 to 75% of the cases, by the prompt; some babble, some go on with a talk, some say it again."""
+    rate = 0.15 + 0.6 * (int(prompt.prompt_id[:16], 16) % 100) / 100
+    if seed % 1000 >= 1000 * rate:
+        return "<think>hm</think>nothing"
+    thoughts = {0: "so " * 12, 1: "again", 2: "again", 3: "<|im_end|>"}
+    return f"<think>{thoughts.get(seed % 11, f'a {seed % 89}')}</think>{prompt.reference_text}"
+
+
+class Killed(BaseException):
+    """As a kill: nothing between handles it."""
+
+
+class MortalSampler(FakeSampler):
+    """Is killed at its so many-th call of a harvest."""
+
+    def __init__(self, lives: int) -> None:
+        super().__init__(varied)
+        self.lives = lives
+
+    def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
+        self.lives -= "harvest" in plan.stage
+        if not self.lives:
+            raise Killed
+        return super().sample(prompts, plan)
+
+
+def harvest_only(run: Runner) -> None:
+    run(HarvestStage(), run(PrepareStage()).policy)
+
+
+def after_rl(run: Runner) -> None:
+    run(HarvestStage(), run(RlStage(), run(PrepareStage()).policy).policy)
+
+
+def harvested(
+    run: RunDirectory, recipe: Recipe, program: Program = harvest_only, sampler: FakeSampler | None = None
+) -> HarvestResult:
+    fakes = fake_engines(sampler=sampler or FakeSampler(varied))
+    run_program(recipe, run, display(), program, make_engines=fakes)
+    return next(one for one in results_of(run.path) if isinstance(one, HarvestResult))
+
+
+@pytest.mark.parametrize(
+    ("samples", "filters"),
+    [
+        (12, ()),
+        (28, ()),
+        (28, ("harvest.max_over_median=2", "harvest.max_over_shortest=3", "harvest.max_similarity=0.97")),
+    ],
+)
+def test_fewer_samples_keep_the_same_rows(
+    new_run: Callable[[str], RunDirectory], samples: int, filters: tuple[str, ...]
+) -> None:
+    """The first right ones of all samples, whether all are drawn or a prompt stops once it has its rows."""
+    first = [*FIRST, f"harvest.samples_per_prompt={samples}", *filters]
+    fixed = recipe_of(*first, f"harvest.part_samples={samples}")
+    parts = recipe_of(*first, "harvest.part_samples=4")
+    whole, fewer = harvested(new_run("whole"), fixed), harvested(new_run("fewer"), parts)
+    assert whole.rows is not None and fewer.rows is not None
+    assert pq.read_table(whole.rows).equals(pq.read_table(fewer.rows)) and whole.num_kept > whole.num_hard
+    share = fewer.num_rollouts / fewer.num_of_fixed
+    print(f"{share:.0%} of {fewer.num_of_fixed} samples for the same {fewer.num_kept} rows")
+    assert share <= 0.6 and fewer.num_hopeless == 0
+
+
+def test_rows_pass_their_own_judges_again(new_run: Callable[[str], RunDirectory]) -> None:
+    result = harvested(new_run("run"), recipe_of("harvest.num_prompts=40"))
+    assert result.rows is not None
+    rows = load_sft_rows(result.rows)
+    assert len(rows) == result.num_kept > 20
+    for row in rows:
+        prompt = row.prompt
+        assert prompt.verifier is not None
+        verifier = load_verifier(prompt.verifier, prompt.verifier_options)
+        assert verifier.judge(prompt.reference, split_response(row.response).answer).score == 1.0
+        assert (row.round, row.policy_version) == (0, 0) and str(row.rollout_id).startswith("01-harvest-r0-")
+        assert row.verdict is not None and row.verdict["score"] == 1.0
+
+
+def test_hard_prompts_come_from_what_rl_has_sampled(new_run: Callable[[str], RunDirectory]) -> None:
+    """RL's prompts are not probed; where too few were sampled, the others are. A kill changes nothing."""
+    rl = ["rl.steps=2", "rl.prompts_per_step=8", "rl.samples_per_prompt=4", "rl.num_mini_batches=1"]
+    parts = ["harvest.part_samples=4", "harvest.samples_per_prompt=12", "harvest.num_prompts=24"]
+    recipe = recipe_of(*FIRST, *rl, "harvest.probe=store", *parts)
+    whole, cut, sampler = new_run("whole"), new_run("cut"), FakeSampler(varied)
+    result = harvested(whole, recipe, after_rl, sampler)
+    log = pq.read_table(whole.path / "rollouts" / "01-rl-r0").to_pylist()
+    trained = {row["prompt_id"] for row in log}
+    probed = next(ids for plan, ids in sampler.asked if "harvest" in plan.stage and plan.step == 0)
+    assert len(trained) == 16 and not trained & set(probed)
+    assert (result.num_prompts_sampled, result.num_known) == (24, 16) and len(probed) == 8
+    rates = {one: [row["reward"] for row in log if row["prompt_id"] == one] for one in trained}
+    hard = {name for name, rewards in rates.items() if 0 < sum(rewards) / len(rewards) <= 0.75}
+    more = {row["prompt_id"] for row in pq.read_table(whole.path / "rollouts" / "02-harvest-r0").to_pylist()}
+    assert hard and more & trained == hard
+    for lives in (1, 3):
+        with pytest.raises(Killed):
+            harvested(cut, recipe, after_rl, MortalSampler(lives))
+    again = harvested(cut, recipe, after_rl)
+    assert again.rows is not None and result.rows is not None
+    assert again.rows.read_bytes() == result.rows.read_bytes() and again.num_rollouts == result.num_rollouts
+
+
+def test_a_person_may_check_what_was_kept_and_dropped(new_run: Callable[[str], RunDirectory]) -> None:
+    result = harvested(new_run("run"), recipe_of("harvest.num_prompts=40", "harvest.spot_check_rows=12"))
+    assert result.spot_check is not None and result.rows is not None
+    rows = [json.loads(line) for line in result.spot_check.read_text().splitlines()]
+    kept, dropped = ([row for row in rows if row["kept"] is which] for which in (True, False))
+    assert len(kept) == len(dropped) == 12 and not any(row["reason"] for row in kept)
+    named = {reason for reason, count in result.dropped.items() if count}
+    assert {row["reason"] for row in dropped} == {*named, "not right"} and {"repetition", "template"} <= named
+    learnt = {row.rollout_id for row in load_sft_rows(result.rows)}
+    assert {row["rollout_id"] for row in kept} <= learnt
+    assert not {row["rollout_id"] for row in dropped} & learnt
+    assert all(row["question"] and row["reference"] and row["judge"] for row in rows)
+
+
+def test_parts_need_an_order_that_later_samples_do_not_change() -> None:
+    with pytest.raises(
+        BadInput, match=r"harvest.part_samples needs harvest.keep=first: the shortest are not known"
+    ):
+        recipe_of("harvest.part_samples=4")
