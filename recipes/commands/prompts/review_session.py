@@ -20,10 +20,11 @@ from sampler.prompt import Prompt
 from sampler.store.curation_events import Action, CurationEvent, EventLog
 from sampler.store.curation_table import as_judged
 from sampler.store.prompt_store import PromptStore
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 from verifiers.verifier import shown
 
-KEYS = "y accept   n reject   t tag   r right reference   o open pictures   u undo   s skip   q quit"
+KEYS = "a accept   r reject   t tag   c correct the reference   o open pictures   n next   u undo   q quit"
 _ANSWERS = """
     SELECT coalesce(verdict_extracted, answer, answer_status) AS said, worth, count(*) AS num
     FROM answers_in_force WHERE run = ? AND prompt_id = ? AND NOT blind GROUP BY ALL ORDER BY num DESC, said LIMIT 6
@@ -65,19 +66,19 @@ class ReviewSession:
     def _take(self, key: str, place: int, prompt_id: str) -> int | None:
         """What a key asks for, done; how many prompts to go on by, none where all is to end. Raises: BadInput."""
         match key:
-            case "y" | "n":
-                self._append(place, prompt_id, "accept" if key == "y" else "reject")
+            case "a" | "r":
+                self._append(place, prompt_id, "accept" if key == "a" else "reject")
                 return 1
             case "t":
                 self._append(place, prompt_id, "tag", read_line("tag"))
-            case "r":
+            case "c":
                 self._correct(place, prompt_id)
                 return 1
             case "u":
                 return self._undo() - place
             case "o":
                 self._open_pictures(prompt_id)
-            case "s" | " ":
+            case "n" | " ":
                 return 1
             case "q" | "":
                 return None
@@ -115,7 +116,7 @@ class ReviewSession:
     def _show(self, row: dict[str, Any]) -> None:
         asked, now = row_of(self.store, row["prompt_id"]), self._now(row["prompt_id"])
         self.console.print(f"{row['prompt_id']}: {asked['question']}", highlight=False)
-        pictures = f", {asked['num_pictures']} pictures" if asked["num_pictures"] else ""
+        pictures = f", {counted(asked['num_pictures'], 'picture')}" if asked["num_pictures"] else ""
         self.console.print(f"reference {judged_so(now)}, tags {list(now.tags)}{pictures}", highlight=False)
         if row["mean"] is not None:
             interval = f"{row['mean']:.0%} ({row['low']:.0%} to {row['high']:.0%})"

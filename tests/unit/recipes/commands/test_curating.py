@@ -163,13 +163,13 @@ def answer(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
 
 
 def test_a_review_by_keys(hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(monkeypatch, "t", "odd", "r", "seven", "r", "7")
+    answer(monkeypatch, "t", "odd", "c", "seven", "c", "7")
     told = hone("review", "RUN", "--author", "me")
     assert "6 of 8 answers say '7'" in told and "cannot be used" in told
     assert "2 decided" in told and "1 corrected" in told
     assert decided(run) == [("a", "tag", "odd"), ("a", "correct", "7")]
     hone("rejudge", "RUN")
-    answer(monkeypatch, "y", "n", "u", "y", "s")
+    answer(monkeypatch, "a", "r", "u", "a", "n")
     told = hone("review", "RUN", "--what", "unreviewed")
     assert "3 of 3" in told
     accepted = {name for name, one in EventLog.beside(run).curated().items() if one.accepted}

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from recipes.commands.output.run_plan import print_plan
 from rl.fakes import fake_engines
+from rl.preflight.examine import examine
 from rl.program import run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
@@ -176,6 +177,19 @@ def test_what_cannot_be_obeyed_stops_a_run_and_its_dry_run(
 def test_a_file_that_is_named_must_be_there(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"data\.curation=.*none\.jsonl is not there"):
         run_it(recipe(curation=str(tmp_path / "none.jsonl")))
+
+
+def test_doctor_reads_prompts_as_curated(
+    recipe: Callable[..., Recipe], ids: dict[str, str], tmp_path: Path
+) -> None:
+    beside_train(tmp_path).append(ids["2+3?"], "reject", author="me")
+    found = {}
+    for check in examine(recipe(), tmp_path / "scratch", tmp_path / "logs", quick=True):
+        found[check.name] = check.run()
+    assert (
+        "2 of" in found["train prompts"].summary
+        and "by curation 1 rejected" in found["train prompts"].summary
+    )
 
 
 def test_the_dry_run_tells(
