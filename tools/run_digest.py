@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 TIMED = ("time/", "rollout/tokens_per_s", "train/tokens_per_s", "rollout/num_worker_restarts")
-TIMED_COLUMNS = ("judge_s",)
+TIMED_COLUMNS = ("judge_s", "sampled_s")
 TIMED_RESULTS = ("tokens_per_s",)
 JSON_COLUMNS = ("score_parts", "verdict", "verifier_options")
 RENAMED_STAGE = re.compile(r"\b(\d+)-collect-r(?=\d)")  # the name of harvest stages in earlier runs
@@ -34,7 +34,7 @@ def metric_lines(run: Path) -> Iterator[dict[str, Any]]:
 
 
 def rollout_rows(run: Path) -> Iterator[dict[str, Any]]:
-    """Every logged rollout, without the seconds its verdict took."""
+    """Every logged rollout, without the seconds that it and its verdict took."""
     for file in sorted(run.glob("rollouts/*/*.parquet")):
         for row in pq.read_table(file).to_pylist():
             yield {name: value for name, value in row.items() if name not in TIMED_COLUMNS}

@@ -12,6 +12,7 @@ from recipes.commands.arguments import FinishedRun, Overrides, RecipeName, RunPa
 
 ABLATION = Path("runs/ablation")
 ROUNDS = Path("runs/rounds")
+SELECTION = Path("runs/selection")
 Policy = Annotated[Path, typer.Option(help="Checkpoint in the hub layout: an early one or a late one.")]
 FAULTS = "Only this: so many cases through the service, 1% hang, 1% crash."
 
@@ -165,6 +166,52 @@ def rounds(
         (out / "rounds.html").write_text(page(done, "What the second round is for"))
         (out / "rounds.svg").write_text(plot(done))
         print(table(done), file=terminal)
+
+
+@app.command()
+def selection(
+    run: Annotated[Path, typer.Argument(help="A run that has finished its first RL.")],
+    overrides: Overrides = None,
+    target: Annotated[float, typer.Option(min=0, max=1, help="Held-out pass@1 to be reached.")] = 0.8,
+    out: Annotated[Path, typer.Option(help="Runs go here; the same again goes on.")] = SELECTION,
+    records: Annotated[Path, typer.Option(help="A small file an arm and seed goes here.")] = SELECTION
+    / "records",
+    arms: Annotated[list[str] | None, typer.Option("--arm", help="Only this one; may be repeated.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=0, help="Seeds of each arm; 0: only the page of the records.")
+    ] = 12,
+    legs: Annotated[int, typer.Option(min=1, help="Evaluations of each arm.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, help="RL steps before each evaluation.")] = 6,
+) -> None:
+    """Rollouts until a held-out pass@1, each rule of selection against uniform: from the cold-started policy of a run,
+    paired by seed. A table with intervals, a plot and a page; docs/selection.md has the arms."""
+    from recipes.commands.output.console import plain_console
+    from rl.run.output import command_log
+    from rl.run.progress import ProgressDisplay
+    from verifiers.errors import BadInput
+
+    with command_log(out / "logs" / "driver.log") as terminal:
+        from recipes.benchmarks.learning.selection import ARMS, read_records, run_selection
+        from recipes.benchmarks.learning.selection_page import page, plot, table
+
+        with ProgressDisplay(plain_console(terminal)) as display:
+            run_selection(
+                run,
+                out,
+                records,
+                arms=arms or list(ARMS),
+                seeds=range(1, seeds + 1),
+                num_legs=legs,
+                steps=steps,
+                overrides=overrides or [],
+                display=display,
+            )
+        done = read_records(records)
+        if not done:
+            raise BadInput(f"{records} has no record yet: give --seeds")
+        (out / "selection.html").write_text(page(done, target, "Which prompts RL should take"))
+        (out / "selection.svg").write_text(plot(done, target))
+        print(table(done, target), file=terminal)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Any
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.shown_prompt import ShownPrompt, ShownPrompts
 from reward_models.score import PARITY_TOLERANCE
+from sampler.store.log_schema import migrated
 from sampler.store.prompt_store import table_of
 
 MAX_ATTEMPTS = 400
@@ -17,14 +18,10 @@ MAX_ATTEMPTS = 400
 PASS_SCORE = 0.5
 
 # An error of the judge is not a wrong answer; a response without a final answer is one, under its own name. What has
-# no verifier a reward model compared with the reference: parity is 0.5. Older logs lack the columns of its score.
+# no verifier a reward model compared with the reference: parity is 0.5.
 VIEW_SQL = """
     CREATE VIEW rollouts AS
-    WITH logged AS (
-        SELECT NULL::VARCHAR AS score_status, NULL::DOUBLE AS score_probability, NULL::VARCHAR AS score_reason,
-               NULL::VARCHAR AS score_parts WHERE false
-        UNION ALL BY NAME SELECT * FROM {table}
-    )
+    WITH logged AS ({logged})
     SELECT *, coalesce(tags[1], kind) AS question_type, verifier IS NULL AS compared,
     CASE WHEN verdict_status IN ('timeout', 'error') THEN verdict_status
          WHEN coalesce(answer_status, 'ok') <> 'ok' THEN replace(answer_status, '_', ' ')
@@ -59,7 +56,9 @@ class RolloutTable:
         if self.rollout_files:
             self._db.execute(
                 VIEW_SQL.format(
-                    table=table_of(self.rollout_files), pass_score=float(pass_score), parity=PARITY_TOLERANCE
+                    logged=migrated(table_of(self.rollout_files)),
+                    pass_score=float(pass_score),
+                    parity=PARITY_TOLERANCE,
                 )
             )
 

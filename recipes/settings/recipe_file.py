@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).resolve().parents[1]
 BASE_KEY = "base"
 PATH_KEYS = ("train_prompts", "heldout_prompts", "cold_start", "train", "heldout", "path", "curation")
+WITH_OPTIONS = ("builder", "prompt_source")  # keys whose options stand beside them
 SUFFIXES = (".yaml", ".yml")
 RENAMED = {
     "program.collect_after_last": "program.harvest_after_last",
@@ -82,12 +83,13 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
 
 
 def _forget_options(before: Any, layer: Any) -> None:
-    """Another builder takes other options: those of the one that ``layer`` replaces are dropped."""
+    """Another builder or prompt source takes other options: those of the one that ``layer`` replaces are dropped."""
     given, had = (OmegaConf.to_container(one, resolve=False) for one in (layer, before))
     if not isinstance(given, dict) or not isinstance(had, dict):
         return
-    if "builder" in given and given["builder"] != had.get("builder"):
-        before["builder_options"] = {}
+    for key in WITH_OPTIONS:
+        if key in given and given[key] != had.get(key):
+            before[f"{key}_options"] = {}
     for name in given:
         if isinstance(given[name], dict) and isinstance(had.get(name), dict):
             _forget_options(before[name], layer[name])

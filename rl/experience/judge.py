@@ -21,6 +21,7 @@ from rl.recipe.judging_config import JudgingConfig, RewardModelConfig
 from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, RolloutGroup
+from sampler.store.prompt_store import EVEN
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.errors import BadInput, HoneError, near_name
@@ -57,6 +58,17 @@ class JudgedRollout:
     thought: str
     answer: FinalAnswer
     reward: Reward
+    sampled_s: float = 0.0  # from the beginning of the call until its group was there
+
+    def worth(self, right_score: float) -> float | None:
+        """As the prompt store counts: 1 where it is right (from ``right_score`` on) or won, half for a tie, else 0;
+        None without a decision."""
+        value = self.reward.value
+        if value is None:
+            return None
+        if self.prompt.verifier is None and abs(value - 0.5) <= EVEN:
+            return 0.5
+        return float(value > 0.5 if self.prompt.verifier is None else value >= right_score)
 
 
 class Judge:
@@ -127,17 +139,19 @@ class Judge:
         Consumes: an iterator of finished groups. Waits for: verdicts still out when the iterator ends. Produces: the
         judged rollouts in the order of arrival, with what judging took beyond generation.
         """
-        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Judgement | None]] = []
+        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Judgement | None, float]] = []
+        began = time.perf_counter()
         for group in groups:
+            sampled_s = time.perf_counter() - began
             for rollout in group.rollouts:
                 thought, answer = self._split(rollout)
                 judgement = self._submit(group.prompt, rollout.rollout_id, answer) if answer.ok else None
-                pending.append((group.prompt, rollout, thought, answer, judgement))
+                pending.append((group.prompt, rollout, thought, answer, judgement, sampled_s))
         start = time.perf_counter()
-        num_late = sum(judgement is not None and not judgement.done() for *_, judgement in pending)
+        num_late = sum(judgement is not None and not judgement.done() for *_, judgement, _ in pending)
         judged = [
-            JudgedRollout(prompt, rollout, thought, answer, _reward(judgement))
-            for prompt, rollout, thought, answer, judgement in pending
+            JudgedRollout(prompt, rollout, thought, answer, _reward(judgement), sampled_s)
+            for prompt, rollout, thought, answer, judgement, sampled_s in pending
         ]
         return JudgedBatch(judged, time.perf_counter() - start, num_late)
 

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from rl.data.epochs import epochs_of
 from rl.experience.experience import Experience
 from rl.recipe.rl_config import RlConfig
-from sampler.data.data_builder import named_function
+from sampler.data.data_builder import checked_options, named_function
 from sampler.prompt import Prompt
-from verifiers.errors import BadInput
+from verifiers.errors import BadInput, near_name
+
+UNIFORM = "uniform"
+# By the name that a recipe may give instead of a path. They stand in a room above this one.
+SOURCES = {
+    "band": "rl.experience.selection.band_source:BandSource",
+    "posterior": "rl.experience.selection.posterior_source:PosteriorSource",
+    "retire": "rl.experience.selection.retiring_source:RetiringSource",
+    "thin": "rl.experience.selection.thinning_source:ThinningSource",
+}
+
+
+class Past(Protocol):
+    """What was seen of prompts before a stage begins, in stages and runs that are over."""
+
+    @property
+    def right_score(self) -> float:
+        """From which score a response is right."""
+
+    @property
+    def policy_version(self) -> int:
+        """Of the policy that the stage begins with."""
+
+    def evidence(self, half_life: float, runs: Sequence[str]) -> Mapping[str, tuple[float, float]]:
+        """By prompt id the right and the wrong samples, older ones weighed less; ``runs`` are counted in too."""
 
 
 class PromptSource(ABC):
@@ -25,8 +49,15 @@ class PromptSource(ABC):
         tried.
         """
 
+    def recall(self, past: Past) -> None:  # noqa: B027  a source may have no memory
+        """What is known before the first draw; a source that is restored afterwards has it in its state."""
+
     def observe(self, experience: Experience) -> None:  # noqa: B027  a source may be blind
         """What became of the prompts, in the order of the steps."""
+
+    def observe_kl(self, kl: Mapping[str, float]) -> None:  # noqa: B027
+        """By prompt id the mean KL of its responses to the reference in nats a token, of those prompts of which it was
+        asked; after ``observe`` of the same step."""
 
     def state(self) -> dict[str, Any]:
         """Plain JSON: what ``restore`` needs in order to go on."""
@@ -37,16 +68,37 @@ class PromptSource(ABC):
 
 
 def prompt_source_of(prompts: Sequence[Prompt], config: RlConfig, *, seed: str) -> PromptSource:
-    """The recipe's own, called as `function(prompts, config, seed=...)`, else a `UniformSource`. Raises: BadInput where
-    it is not there, or does not take these prompts."""
-    if config.prompt_source is None:
+    """The recipe's own, called as `function(prompts, config, seed=..., **options)`, else a `UniformSource`.
+
+    Raises: BadInput where it is not there, has no such option, or does not take these prompts."""
+    name, options = config.prompt_source, config.prompt_source_options
+    if name in (None, UNIFORM):
+        if options:
+            raise BadInput(
+                f"rl.prompt_source_options: epochs in a seeded order have none; set rl.prompt_source to one of "
+                f"{', '.join(SOURCES)}"
+            )
         return UniformSource.of(prompts, config, seed=seed)
-    source = named_function("rl.prompt_source", config.prompt_source)(prompts, config, seed=seed)
-    if not isinstance(source, PromptSource):
+    if ":" not in name and name not in SOURCES:
+        known = [UNIFORM, *SOURCES]
         raise BadInput(
-            f"rl.prompt_source {config.prompt_source!r} makes a {type(source).__name__}, no PromptSource"
+            f"rl.prompt_source {name!r} is none of {', '.join(known)}, and not of the form package.module:Class"
+            f"{near_name(name, known)}"
         )
+    function = named_function("rl.prompt_source", SOURCES.get(name, name))
+    given = checked_options(function, {"seed": seed, **options}, key="rl.prompt_source", path=name)
+    source = function(prompts, config, **given)
+    if not isinstance(source, PromptSource):
+        raise BadInput(f"rl.prompt_source {name!r} makes a {type(source).__name__}, no PromptSource")
     return source
+
+
+def told_source(config: RlConfig) -> str:
+    """The recipe's prompt source in words, for a plan; nothing where it is the usual one."""
+    if config.prompt_source in (None, UNIFORM):
+        return ""
+    options = ", ".join(f"{name}={value}" for name, value in config.prompt_source_options.items())
+    return f"{config.prompt_source} ({options})" if options else str(config.prompt_source)
 
 
 class FixedSource(PromptSource):
@@ -65,6 +117,9 @@ class UniformSource(PromptSource):
 
     A refill has an order of its own, which hangs on the step: it moves no prompt of a later step.
     """
+
+    def __str__(self) -> str:
+        return "epochs in a seeded order"
 
     def __init__(
         self, prompts: Sequence[Prompt], *, seed: str, cost: Callable[[Prompt], int] = lambda _: 1

@@ -4,56 +4,63 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rl.data.token_sequence import Floats
 from rl.experience.judge import JudgedRollout
 from sampler.atomic_file import written_whole
+from sampler.store.log_schema import SCHEMA
 from verifiers.answer import FinalAnswer
 
-# Every column with its type, and where a judged rollout holds it; the rest the writer knows. Mappings become JSON.
-COLUMNS: dict[str, tuple[pa.DataType, str]] = {
-    "rollout_id": (pa.string(), "rollout.rollout_id"),
-    "stage": (pa.string(), ""),
-    "round": (pa.int32(), ""),
-    "step": (pa.int32(), ""),
-    "policy_version": (pa.int64(), "rollout.policy_version"),
-    "prompt_id": (pa.string(), "rollout.prompt_id"),
-    "kind": (pa.string(), "prompt.kind"),
-    "tags": (pa.list_(pa.string()), "prompt.tags"),
-    "verifier": (pa.string(), "prompt.verifier"),
-    "reference": (pa.string(), "prompt.reference_text"),
-    "revision": (pa.string(), "prompt.revision"),  # none in logs before 2026-11-29
-    "blind": (pa.bool_(), ""),  # sampled without the prompt's pictures and films
-    "index": (pa.int32(), "rollout.index"),
-    "response": (pa.string(), "rollout.text"),
-    "thought": (pa.string(), "thought"),
-    "answer": (pa.string(), "answer.text"),
-    "answer_status": (pa.string(), "answer.status"),
-    "finish_reason": (pa.string(), "rollout.finish_reason"),
-    "num_prompt_tokens": (pa.int32(), ""),
-    "num_response_tokens": (pa.int32(), "rollout.num_response_tokens"),
-    "reward": (pa.float64(), "reward.value"),  # the judge's score
-    "reward_learnt": (pa.float64(), "reward.learnt.value"),  # none where nothing is learnt from it
-    "reward_parts": (pa.string(), "reward.learnt.parts"),
-    "verdict_status": (pa.string(), "reward.verdict.status"),
-    "verdict_score": (pa.float64(), "reward.verdict.score"),
-    "verdict_code": (pa.string(), "reward.verdict.code"),
-    "verdict_reason": (pa.string(), "reward.verdict.reason"),
-    "verdict_extracted": (pa.string(), "reward.verdict.extracted"),
-    "verdict_tier": (pa.string(), "reward.verdict.tier"),
-    "verdict_confident": (pa.bool_(), "reward.verdict.confident"),
-    "verdict_parts": (pa.string(), "reward.verdict.parts"),
-    "judge_s": (pa.float64(), "reward.judged.seconds"),
-    "score_status": (pa.string(), "reward.score.status"),
-    "score_probability": (pa.float64(), "reward.score.probability"),
-    "score_reason": (pa.string(), "reward.score.reason"),
-    "score_parts": (pa.string(), "reward.score.parts"),  # of a pairwise model both orders
+# Where a judged rollout holds a column; the rest the writer knows. Mappings become JSON.
+HELD = {
+    "rollout_id": "rollout.rollout_id",
+    "policy_version": "rollout.policy_version",
+    "prompt_id": "prompt.prompt_id",
+    "kind": "prompt.kind",
+    "tags": "prompt.tags",
+    "verifier": "prompt.verifier",
+    "reference": "prompt.reference_text",
+    "revision": "prompt.revision",
+    "index": "rollout.index",
+    "response": "rollout.text",
+    "thought": "thought",
+    "answer": "answer.text",
+    "answer_status": "answer.status",
+    "finish_reason": "rollout.finish_reason",
+    "num_response_tokens": "rollout.num_response_tokens",
+    "sampled_s": "sampled_s",
+    "reward": "reward.value",
+    "reward_learnt": "reward.learnt.value",
+    "reward_parts": "reward.learnt.parts",
+    "verdict_status": "reward.verdict.status",
+    "verdict_score": "reward.verdict.score",
+    "verdict_code": "reward.verdict.code",
+    "verdict_reason": "reward.verdict.reason",
+    "verdict_extracted": "reward.verdict.extracted",
+    "verdict_tier": "reward.verdict.tier",
+    "verdict_confident": "reward.verdict.confident",
+    "verdict_parts": "reward.verdict.parts",
+    "judge_s": "reward.judged.seconds",
+    "score_status": "reward.score.status",
+    "score_probability": "reward.score.probability",
+    "score_reason": "reward.score.reason",
+    "score_parts": "reward.score.parts",
 }
-SCHEMA = pa.schema([(name, dtype) for name, (dtype, _) in COLUMNS.items()])
+
+
+@dataclass(frozen=True, eq=False)
+class TokenFigures:
+    """What the trainer made of a response's tokens before the update, each [T]; none where it was not asked."""
+
+    trainer_logprobs: Floats | None = None
+    entropies: Floats | None = None
+    advantages: Floats | None = None
 
 
 def write_rollouts(
@@ -64,12 +71,13 @@ def write_rollouts(
     round_index: int,
     step: int,
     blind: bool = False,
+    run_seed: int | None = None,
+    tokens: Mapping[str, TokenFigures] | None = None,
 ) -> Path:
-    """Write one step's shard; a reader never sees half of it."""
-    of_step = {"stage": stage, "round": round_index, "step": step, "blind": blind}
-    rows = [
-        {**_row(one), **of_step, "num_prompt_tokens": len(one.rollout.prompt_token_ids)} for one in judged
-    ]
+    """Write one step's shard; a reader never sees half of it. ``blind``: sampled without pictures and films.
+    ``tokens`` are by rollout id; without them nothing is kept of single tokens."""
+    of_step = {"stage": stage, "round": round_index, "step": step, "blind": blind, "run_seed": run_seed}
+    rows = [{**_row(one), **of_step, **({} if tokens is None else _tokens(one, tokens))} for one in judged]
     path = shard_path(directory, step)
     with written_whole(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
@@ -92,10 +100,27 @@ def read_answers(directory: Path) -> dict[tuple[str, int], FinalAnswer]:
 
 
 def _row(one: JudgedRollout) -> dict[str, object]:
-    values = {name: _value(one, path) for name, (_, path) in COLUMNS.items() if path}
-    return {
+    values = {name: _value(one, path) for name, path in HELD.items()}
+    row: dict[str, object] = {
         name: json.dumps(dict(value)) if isinstance(value, Mapping) else value
         for name, value in values.items()
+    }
+    row["num_prompt_tokens"] = len(one.rollout.prompt_token_ids)
+    row["policy_versions"] = [
+        {"version": version, "num_tokens": num} for version, num in one.rollout.policy_versions
+    ]
+    row["pictures"] = [shown.content_hash for shown in one.prompt.vision_inputs]
+    return row
+
+
+def _tokens(one: JudgedRollout, tokens: Mapping[str, TokenFigures]) -> dict[str, object]:
+    figures = tokens.get(one.rollout.rollout_id, TokenFigures())
+    return {
+        "response_token_ids": one.rollout.response_token_ids,
+        "sample_logprobs": one.rollout.sample_logprobs,
+        "trainer_logprobs": figures.trainer_logprobs,
+        "entropies": figures.entropies,
+        "advantages": figures.advantages,
     }
 
 

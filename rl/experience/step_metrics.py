@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -222,6 +222,18 @@ def kind_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:
             ),
         }
     return metrics
+
+
+def kl_by_prompt(batch: Batch) -> dict[str, float]:
+    """Mean log pi_old - log pi_ref in nats a token (k1) over all tokens of a prompt's responses; the batch as that of
+    `kl_metrics`."""
+    sums: dict[str, float] = defaultdict(float)
+    tokens: dict[str, int] = defaultdict(int)
+    rows = batch.rows(batch.column("old_logprobs") - batch.column("ref_logprobs"))
+    for prompt_id, row in zip(batch.prompt_ids, rows, strict=True):
+        sums[prompt_id] += float(row.sum())
+        tokens[prompt_id] += len(row)
+    return {prompt_id: total / max(1, tokens[prompt_id]) for prompt_id, total in sums.items()}
 
 
 def kl_metrics(batch: Batch, kinds: Sequence[str]) -> dict[str, float]:

@@ -128,7 +128,9 @@ def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Find
 
 
 def _prompt_source_is_there(recipe: Recipe, prompts: Sequence[Prompt]) -> Finding:
-    return Finding("ok", type(prompt_source_of(prompts, recipe.rl, seed="doctor")).__name__)
+    source = prompt_source_of(prompts, recipe.rl, seed="doctor")
+    told = f": {source}" if type(source).__str__ is not object.__str__ else ""
+    return Finding("ok", f"{type(source).__name__}{told}")
 
 
 def _algorithm_is_there(

@@ -64,8 +64,16 @@ class RlConfig(Section):
     )
     prompt_source: str | None = Field(
         None,
-        description="package.module:Class of a PromptSource, such as recipes.gym.adaptive_source:AdaptiveSource; "
-        "none: epochs in a seeded order",
+        description="which prompts a step takes (docs/selection.md): uniform (epochs in a seeded order), band, "
+        "posterior, retire, thin, or package.module:Class of a PromptSource of one's own; none: uniform",
+    )
+    prompt_source_options: dict[str, Any] = Field(
+        default_factory=dict, description="what the prompt source is made with"
+    )
+    log_tokens: bool = Field(
+        False,
+        description="keep each token's id, log-probabilities of sampler and trainer, entropy and advantage in the "
+        "rollout log; the trainer then computes them for every rollout",
     )
     samples_per_prompt: int = Field(8, ge=1, description="of prompts that a rule verifies")
     samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")

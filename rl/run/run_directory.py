@@ -55,19 +55,11 @@ class RunDirectory:
                 self.logs / ".probe", "x"
             )  # a folder that is there may be full, or somebody else's
             (self.logs / ".probe").unlink()
-            lock = (self.path / ".lock").open("ab")
+            self._lock = hold(self.path, "wait for it, or give another name=")
         except OSError as why:
             raise BadInput(
                 f"the run directory {self.path} cannot be used ({refusal(why)}): change that, or give another run_dir="
             ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise BadInput(
-                f"another process is working in {self.path.name}: wait for it, or give another name="
-            ) from None
-        self._lock = lock
         for unfinished in self.path.glob(
             ".*.tmp"
         ):  # of a process that was killed: the lock says that it is gone
@@ -99,6 +91,18 @@ class RunDirectory:
     def manifests(self) -> list[dict[str, Any]]:
         """Of the complete stages, in order."""
         return read_manifests(self.path)
+
+
+def hold(path: Path, instead: str) -> BinaryIO:
+    """Keep other processes from working in a run until the file is closed. Raises: BadInput, which says what to do
+    ``instead``, where one is working; OSError where the folder may not be written."""
+    lock = (path / ".lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise BadInput(f"another process is working in {path.name}: {instead}") from None
+    return lock
 
 
 def _first_change(kept: str, given: str) -> str | None:

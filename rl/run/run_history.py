@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from rl.run.run_record import RunRecord
+from rl.run.run_record import RunRecord, read_manifests
 from rl.run.stage_result import PrepareResult
 from sampler.rows.dataset_rows import SUFFIXES
+from sampler.store.belief import believed
 from sampler.store.curation_events import EventLog
-from sampler.store.prompt_store import StorePart
+from sampler.store.prompt_store import PromptStore, StorePart
 from verifiers.errors import BadInput
 
 REJUDGED = "rejudged"  # in a run directory: verdicts on its answers that came later
@@ -28,6 +33,7 @@ def store_part(path: str | Path) -> StorePart:
         run.path / "store" / "attempts.parquet",
         sorted((run.path / REJUDGED).glob("*.parquet")),
         [run.path / prepared.paths["curation"]] if prepared and "curation" in prepared.paths else [],
+        partial(store_part, run.path),
     ).with_events(EventLog.beside(run.path))
 
 
@@ -39,3 +45,33 @@ def store_part_of(run_or_set: str | Path) -> StorePart:
     if not path.exists() and path.suffix in SUFFIXES:
         raise BadInput(f"there is no run and no prompt set at {path}")
     return StorePart(path.stem, (), {"train": str(path)}).with_events(EventLog.beside(path))
+
+
+@dataclass(frozen=True)
+class RunPast:
+    """What is known of prompts before a stage of the run at ``path`` begins: the rollouts of its stages that are done,
+    whatever the stage itself has logged before it was killed; see `rl.experience.prompt_source.Past`."""
+
+    path: Path
+    policy_version: int
+    right_score: float
+
+    def evidence(self, half_life: float, runs: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
+        """Raises: BadInput where one of ``runs`` is no run, or has no rollout."""
+        done = {manifest["stage"] for manifest in read_manifests(self.path)}
+        own = store_part(self.path)
+        own = replace(
+            own, rollout_files=[file for file in own.rollout_files if file.parent.name in done], relist=None
+        )
+        parts = [replace(part, prompt_sets={}) for part in (*map(store_part, runs), own)]
+        found: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for part in parts:
+            if part is parts[-1] and not part.rollout_files:
+                continue
+            with PromptStore([replace(part, pass_score=self.right_score)]) as store:
+                known = believed(store, part.run, half_life=half_life)
+            columns = (known[name].to_pylist() for name in ("prompt_id", "num_right", "num_wrong"))
+            for name, right, wrong in zip(*columns, strict=True):
+                found[name][0] += right
+                found[name][1] += wrong
+        return {name: (right, wrong) for name, (right, wrong) in found.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.run_data import RunData
 from rl.engines.engines import Engines
+from rl.experience.prompt_source import told_source
 from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import StageDirectory
@@ -46,6 +47,7 @@ class RlStage(Stage[RlResult]):
         return (
             f"{counted(rl.steps, 'step')} of {samples} = {most}{counted(rl.steps * rollouts, 'rollout')}, "
             f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} ({algorithm})"
+            + (f", prompts by {told}" if (told := told_source(rl)) else "")
         )
 
     def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> RlResult:
@@ -92,6 +94,7 @@ class RlStage(Stage[RlResult]):
             step.update_policy(schedule)
             with step.watch("sync"):
                 engines.weight_sync.sync(context.policy.version + experience.step + 1)
+            source.prompts.observe_kl(step.kl_by_prompt)
             metrics = step.finish()
             context.progress.advance(
                 reward=metrics["rollout/reward_mean"], tokens_per_s=metrics["rollout/tokens_per_s"]

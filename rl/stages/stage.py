@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from rl.data.run_data import RunData
 from rl.engines.engines import EngineName, Engines
 from rl.experience.judge import JudgedRollout
-from rl.experience.rollout_log import write_rollouts
+from rl.experience.rollout_log import TokenFigures, write_rollouts
 from rl.recipe.recipe import Recipe
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
@@ -46,8 +46,16 @@ class StageContext:
         ``options`` as in ``Engines.plan``."""
         return self.engines.plan(stage=stage or self.directory.name, seed=self.recipe.seed, **options)
 
-    def log_rollouts(self, step: int, judged: Sequence[JudgedRollout], *, blind: bool = False) -> None:
-        """Append a step's rollouts to the log of the run; ``blind`` where pictures were not shown."""
+    def log_rollouts(
+        self,
+        step: int,
+        judged: Sequence[JudgedRollout],
+        *,
+        blind: bool = False,
+        tokens: Mapping[str, TokenFigures] | None = None,
+    ) -> None:
+        """Append a step's rollouts to the log of the run; ``blind`` where pictures were not shown, ``tokens`` what is
+        known of single tokens where they are kept."""
         write_rollouts(
             self.directory.rollouts,
             judged,
@@ -55,6 +63,8 @@ class StageContext:
             round_index=self.round_index,
             step=step,
             blind=blind,
+            run_seed=self.recipe.seed,
+            tokens=tokens,
         )
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:

@@ -13,10 +13,12 @@ from rl.algorithm.old_logprobs import SAME, Source, checked_rollouts, old_logpro
 from rl.data.token_sequence import Floats
 from rl.experience.experience import Experience
 from rl.experience.prompt_source import prompt_source_of
+from rl.experience.rollout_log import TokenFigures
 from rl.experience.source import ExperienceSource
 from rl.experience.step_metrics import (
     Mismatch,
     critic_metrics,
+    kl_by_prompt,
     kl_metrics,
     rollout_metrics,
     teacher_metrics,
@@ -28,6 +30,7 @@ from rl.experience.training_batch import mini_batches, packed_rollouts, with_adv
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import RlConfig
 from rl.recipe.trainer_config import ScheduleConfig
+from rl.run.run_history import RunPast
 from rl.run.stopwatch import Stopwatch
 from rl.stages.stage import StageContext
 from verifiers.counted import counted
@@ -46,10 +49,13 @@ def training_source(
         temperature=config.temperature,
         top_p=config.top_p,
     )
+    prompts = prompt_source_of(context.data.train, config, seed=seed)
+    right_score = context.recipe.evaluation.pass_score
+    prompts.recall(RunPast(context.run.path, context.policy.version, right_score))
     return ExperienceSource(
         engines.sampler,
         engines.judge,
-        prompt_source_of(context.data.train, config, seed=seed),
+        prompts,
         plan,
         step_size=config.rollouts_per_step or config.prompts_per_step,
         num_steps=num_steps,
@@ -101,11 +107,28 @@ class TrainingStep:
             self.batch.prompt_ids, algorithm.config.num_mini_batches, seed=f"{seed} {experience.step}"
         )
         self.held = context.engines.trainer.hold(self.batch, self.parts)
+        self.kl_by_prompt: dict[str, float] = {}
+        self.trainer_logprobs: Floats | None = None
+        self.entropies: Floats | None = None
+        if algorithm.config.log_tokens:
+            self._prepare()
+            with self.watch("judge"):
+                context.log_rollouts(experience.step, experience.rollouts, tokens=self._token_figures())
+            return
         with ThreadPoolExecutor(1) as writer:  # the disk is written to while the trainer works
             logged = writer.submit(context.log_rollouts, experience.step, experience.rollouts)
             self._prepare()
             with self.watch("judge"):
                 logged.result()
+
+    def _token_figures(self) -> dict[str, TokenFigures]:
+        """By rollout id what is known of each token, of the rollouts that are learnt from."""
+        known = (self.trainer_logprobs, self.entropies, self.batch.column("advantages"))
+        rows = [None if values is None else self.batch.rows(values) for values in known]
+        return {
+            rollout_id: TokenFigures(*(None if of is None else of[i] for of in rows))
+            for i, rollout_id in enumerate(self.batch.sequence_ids)
+        }
 
     def _prepare(self) -> None:
         """The critic's values, advantages, log-probabilities, the reference's: what the algorithm needs of them."""
@@ -131,15 +154,20 @@ class TrainingStep:
     def _add_logprobs(self, needed: npt.NDArray[np.bool_]) -> None:
         """Those of the policy before its update, of the sequences that are ``needed``, [n]; and the reference's.
 
-        Every eighth rollout is computed in any case: sampler and trainer are compared on these.
+        Every eighth rollout is computed in any case: sampler and trainer are compared on these. All are where the log
+        keeps each token's.
 
         Raises: HoneError where the trainer's are not those the sampler drew with."""
         config, batch = self.algorithm.config, self.batch
         checked = checked_rollouts(len(batch), self.experience.step)
+        if config.log_tokens:
+            checked = np.ones(len(batch), bool)
         with self.watch("logprobs"):
             old, entropy = self.held.logprobs(config.temperature, where=checked)
             shown = np.repeat(checked, batch.loss_lengths)
             self.entropy = float(entropy[shown].mean())
+            if config.log_tokens:
+                self.trainer_logprobs, self.entropies = old, entropy
             self.mismatch = Mismatch.between(batch.column("sample_logprobs")[shown], old[shown])
             self._require_match()
             known, source = checked, self._source()
@@ -176,6 +204,7 @@ class TrainingStep:
         compared = np.flatnonzero(known & asked)
         both = self.batch.with_columns(old_logprobs=old, ref_logprobs=reference).select(compared.tolist())
         self.metrics |= kl_metrics(both, [kinds[i] for i in compared])
+        self.kl_by_prompt = kl_by_prompt(both)
         self.batch = self.batch.with_columns(ref_logprobs=reference)
 
     def _add_teacher(self) -> None:

@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from verifiers.errors import BadInput, near_name
 
-OPTIONS_KEY = "data.builder_options"
+BUILDER_KEY = "data.builder"
 
 Folder = str | os.PathLike[str]
 Fields = ParamSpec("Fields")
@@ -56,8 +57,8 @@ def builder_call(
     builder: str, *, seed: int, options: Mapping[str, Any]
 ) -> tuple[Callable[..., Mapping[str, Folder]], dict[str, Any]]:
     """The builder and its checked keyword arguments, as `build_data` calls it. Raises: as `build_data`."""
-    function = named_function("data.builder", builder)
-    return function, _checked(function, {"seed": seed, **options}, builder)
+    function = named_function(BUILDER_KEY, builder)
+    return function, checked_options(function, {"seed": seed, **options}, key=BUILDER_KEY, path=builder)
 
 
 def named_function(key: str, path: str) -> Callable[..., Any]:
@@ -76,23 +77,34 @@ def named_function(key: str, path: str) -> Callable[..., Any]:
     return function
 
 
-def _checked(function: Callable[..., Any], arguments: Mapping[str, Any], builder: str) -> dict[str, Any]:
+def checked_options(
+    function: Callable[..., Any], options: Mapping[str, Any], *, key: str, path: str
+) -> dict[str, Any]:
+    """``options`` as the types that the keyword parameters of a function or a class are annotated with.
+
+    Raises: BadInput for an option that it does not have, with the near name, or whose value has another type. The
+    recipe names the function by ``key`` as ``path``, and its options by ``key`` with `_options`."""
     parameters = inspect.signature(function).parameters
-    named = [name for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    keywords = [name for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY]
     takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
-    hints = get_type_hints(function)
+    hints = _hints(function)
     checked: dict[str, Any] = {}
-    for name, value in arguments.items():
-        if name not in named and not takes_any:
-            if name == "seed" or not named:
-                raise BadInput(
-                    f"data.builder {builder!r} takes no {name!r}: give it a keyword parameter of that name"
-                )
-            hint = near_name(name, named) or f" (keys: {', '.join(named)})"
-            raise BadInput(f"unknown key '{OPTIONS_KEY}.{name}' of {builder}{hint}")
+    for name, value in options.items():
+        if name not in keywords and not takes_any:
+            if name == "seed" or not keywords:
+                raise BadInput(f"{key} {path!r} takes no {name!r}: give it a keyword parameter of that name")
+            hint = near_name(name, keywords) or f" (keys: {', '.join(keywords)})"
+            raise BadInput(f"unknown key '{key}_options.{name}' of {path}{hint}")
         try:
             checked[name] = TypeAdapter(hints.get(name, Any)).validate_python(value)
         except ValidationError as why:
             message = re.sub(r"^\w+ should", "it should", why.errors()[0]["msg"])
-            raise BadInput(f"key '{OPTIONS_KEY}.{name}' is {str(value)[:80]!r}: {message}") from None
+            raise BadInput(f"key '{key}_options.{name}' is {str(value)[:80]!r}: {message}") from None
     return checked
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Of a dataclass those of its fields, of another class those of the parameters that it is made with."""
+    if isinstance(function, type) and not is_dataclass(function):
+        return get_type_hints(function.__init__)  # type: ignore[misc]
+    return get_type_hints(function)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sampler.atomic_file import written_whole
+from sampler.store.log_schema import require_readable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -41,6 +42,8 @@ def summarised(
 
     ``rollouts`` makes the SQL that selects those of some shards, with a column ``filename``. What ``file`` holds is not
     counted again; it is brought up to date where it may be written, whole or not at all. A damaged file is made anew.
+
+    Raises: BadInput for a shard that a newer Hone wrote.
     """
     known = _read(file)
     known = known.filter(pa.compute.is_in(known["shard"], pa.array(list(shards), pa.string())))
@@ -49,6 +52,7 @@ def summarised(
     }
     if not new:
         return known
+    require_readable(list(new.values()))
     names = pa.table({"shard": list(new), "filename": [str(path) for path in new.values()]})
     database.register("shards", names)
     counted = database.sql(_SUMMARY.format(rollouts=rollouts(list(new.values())))).to_arrow_table()

@@ -13,6 +13,7 @@ from sampler.store.prompt_store import PromptStore
 
 PRIOR = 0.5  # right and wrong samples that are believed in before any was seen: Jeffreys' prior
 LEVEL = 0.9
+HALF_LIFE = 32.0  # policy versions after which a sample counts half
 SOLVED, HOPELESS = 0.9, 0.1
 
 Standing = Literal["unknown", "hopeless", "in between", "solved"]
@@ -70,7 +71,7 @@ class Belief:
 
 
 def believed(
-    store: PromptStore, run: str, *, half_life: float = 32.0, where: str = "true", blind: bool = False
+    store: PromptStore, run: str, *, half_life: float = HALF_LIFE, where: str = "true", blind: bool = False
 ) -> pa.Table:
     """A row for each prompt tried in ``run``: prompt_id, question_type, n (samples), num_right and num_wrong (weighed),
     spread, mean, low, high and standing. Of a corrected prompt only verdicts of the revision in force

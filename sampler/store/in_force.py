@@ -13,14 +13,14 @@ _COUNTS = """
     OR ({tried}.revision IS NULL AND curation.correction = 0)
 """
 _ATTEMPTS = """
-    CREATE VIEW {attempts}_in_force AS
+    CREATE OR REPLACE VIEW {attempts}_in_force AS
     SELECT tried.* FROM {attempts} AS tried
     LEFT JOIN curation ON tried.run = curation.run AND tried.prompt_id = curation.prompt_id
     WHERE {counts}
 """
 # An answer that no verdict in force is of has no worth.
 _ANSWERS = """
-    CREATE VIEW answers_in_force AS
+    CREATE OR REPLACE VIEW answers_in_force AS
     WITH later AS (
         SELECT run, rollout_id, revision, count(*) AS num, max_by(worth, judging) AS worth,
                max_by(verdict_extracted, judging) AS extracted, max_by(verdict_reason, judging) AS reason

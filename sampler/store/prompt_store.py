@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from sampler.store.attempt_summary import summarised
 from sampler.store.curation_events import EventLog
 from sampler.store.curation_table import Decisions
 from sampler.store.in_force import create_views
+from sampler.store.log_schema import migrated
 from verifiers.errors import BadInput
 
 EVEN = 1e-6  # as near to 0.5 a reward model's probability is a tie
@@ -40,19 +41,10 @@ _PROMPT_SCHEMA = pa.schema(
 
 _NO_PROMPT = pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_SCHEMA]).empty_table()
 
-# What a log may lack, because it is older or empty, and the two columns that a reader asks for most. A response that a
-# judge came to no decision on has no worth; right or won is worth 1, a tie half.
+# The log with the two columns that a reader asks for most. A response that a judge came to no decision on has no
+# worth; right or won is worth 1, a tie half.
 _ROLLOUTS = """
-    WITH logged AS (
-        SELECT NULL::VARCHAR AS rollout_id, NULL::VARCHAR AS stage, NULL::BIGINT AS policy_version,
-               NULL::VARCHAR AS prompt_id, NULL::INTEGER AS "index", NULL::VARCHAR AS kind, NULL::VARCHAR[] AS tags,
-               NULL::VARCHAR AS verifier, NULL::VARCHAR AS reference, NULL::VARCHAR AS revision,
-               NULL::BIGINT AS judging, NULL::BOOLEAN AS blind, NULL::DOUBLE AS reward, NULL::VARCHAR AS answer,
-               NULL::VARCHAR AS answer_status, NULL::VARCHAR AS verdict_reason,
-               NULL::VARCHAR AS verdict_extracted
-        WHERE false
-        UNION ALL BY NAME SELECT * FROM {table}
-    )
+    WITH logged AS (SELECT NULL::BIGINT AS judging WHERE false UNION ALL BY NAME ({logged}))
     SELECT {run} AS run, * REPLACE (coalesce(blind, false) AS blind), coalesce(tags[1], kind) AS question_type,
         CASE WHEN reward IS NULL THEN NULL
              WHEN verifier IS NULL AND abs(reward - 0.5) <= {even} THEN 0.5
@@ -81,7 +73,7 @@ _NEWEST_VERDICTS = """
 # From one policy that tried a prompt to the next that did. `repaired` is solved again after having been forgotten, and
 # `versions_lost` how many versions that took.
 _TURNOVER = """
-    CREATE VIEW turnover AS
+    CREATE OR REPLACE VIEW turnover AS
     WITH moves AS (
         SELECT *, n > 0 AND pass_rate >= 0.5 AS solved, lag(pass_rate >= 0.5) OVER history AS was_solved,
                lag(policy_version) OVER history AS version_before
@@ -115,7 +107,8 @@ class StorePart:
     """What one run gives: its rollout shards, its prompt sets by split, and from which score a response is right.
 
     ``summary_file`` may be written, so that the shards need not be counted again: none, or where it does not matter.
-    ``rejudged_files`` hold verdicts that came later, ``event_files`` what people decided about the prompts."""
+    ``rejudged_files`` hold verdicts that came later, ``event_files`` what people decided about the prompts.
+    ``relist`` gives the part anew once shards are gone, as when a log was compacted."""
 
     run: str
     rollout_files: Sequence[Path]
@@ -124,6 +117,7 @@ class StorePart:
     summary_file: Path | None = None
     rejudged_files: Sequence[Path] = ()
     event_files: Sequence[Path] = ()
+    relist: Callable[[], StorePart] | None = None
 
     def with_events(self, log: EventLog) -> StorePart:
         """The same with these events too: those to which a curator's next decision goes."""
@@ -140,7 +134,7 @@ class StorePart:
 
 
 class PromptStore:
-    """A context manager. Reads only; the files it sees are those there when it was opened.
+    """A context manager. Reads only; the files it sees are those there when it was opened, or when one was gone.
 
     Views, each with a column ``run``:
 
@@ -163,6 +157,20 @@ class PromptStore:
         if not may_lack_rollouts and not any(part.rollout_files for part in parts):
             raise BadInput("no rollout has been logged yet: let the run sample first")
         self._db = duckdb.connect(config={"threads": 2})
+        self._make_views()
+
+    def _make_views(self) -> None:
+        """Raises: OSError for a shard that is gone, and no other holds its rows."""
+        import duckdb
+
+        try:
+            self._make_views_of_listed()
+        except (OSError, duckdb.IOException):
+            if not self._relisted():
+                raise
+
+    def _make_views_of_listed(self) -> None:
+        parts = list(self.parts.values())
         logged = [part for part in parts if part.rollout_files] or parts[:1]
         self._view("rollouts", [_rollouts_of(part) for part in logged])
         self._view("rejudged", [_rejudged_in(part) for part in logged])
@@ -170,7 +178,7 @@ class PromptStore:
         for name, blind in {"attempts": False, "blind_attempts": True}.items():
             self._view(
                 name,
-                [_ATTEMPTS.format(run=_literal(run), counts=table, blind=blind) for run, table in counts],
+                [_ATTEMPTS.format(run=literal(run), counts=table, blind=blind) for run, table in counts],
             )
         self._db.register("no_prompt", _NO_PROMPT)
         prompts = [self._prompts_of(part, split) for part in parts for split in part.prompt_sets]
@@ -198,11 +206,28 @@ class PromptStore:
         import duckdb
 
         try:
-            return self._db.sql(
-                sql, params=parameters if isinstance(parameters, Mapping) else list(parameters)
-            ).to_arrow_table()
+            return self._answered(sql, parameters if isinstance(parameters, Mapping) else list(parameters))
         except duckdb.Error as why:
             raise BadInput(f"the query cannot be answered: {str(why).splitlines()[0]}") from why
+
+    def _answered(self, sql: str, parameters: list[Any] | Mapping[str, Any]) -> pa.Table:
+        """Where shards are gone, of those that hold their rows now."""
+        import duckdb
+
+        try:
+            return self._db.sql(sql, params=parameters).to_arrow_table()
+        except duckdb.IOException:
+            if not self._relisted():
+                raise
+            return self._db.sql(sql, params=parameters).to_arrow_table()
+
+    def _relisted(self) -> bool:
+        """Whether shards that are gone were others by now."""
+        if all(file.exists() for part in self.parts.values() for file in part.rollout_files):
+            return False
+        self.parts = {run: part.relist() if part.relist else part for run, part in self.parts.items()}
+        self._make_views()
+        return True
 
     def query_with(
         self, sql: str, parameters: Sequence[Any] | Mapping[str, Any], **tables: pa.Table
@@ -224,9 +249,15 @@ class PromptStore:
         for other in tables:
             self._db.unregister(other)
 
+    def drop(self, name: str) -> None:
+        """Forget a table that was kept."""
+        self._db.execute(f"DROP TABLE IF EXISTS {name}")
+
     def _view(self, name: str, selects: Sequence[str]) -> None:
         """A view takes no parameters: what differs stands in the selects as literals."""
-        self._db.execute(f"CREATE VIEW {name} AS {' UNION ALL BY NAME '.join(f'({sql})' for sql in selects)}")
+        self._db.execute(
+            f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL BY NAME '.join(f'({sql})' for sql in selects)}"
+        )
 
     def _counts_of(self, part: StorePart) -> str:
         summary = f"summary_{part.run.encode().hex()}"
@@ -263,14 +294,14 @@ class PromptStore:
             source = f"set_{part.run.encode().hex()}_{split}"
             self._db.register(source, _loaded(location))
             source = f"SELECT * FROM {source}"
-        return f"SELECT {_literal(part.run)} AS run, {_literal(split)} AS split, * FROM ({source})"
+        return f"SELECT {literal(part.run)} AS run, {literal(split)} AS split, * FROM ({source})"
 
 
 def table_of(files: Sequence[Path], *options: str) -> str:
     """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
     if not files:
         return "(SELECT NULL::VARCHAR AS stage WHERE false)"
-    names = ", ".join(_literal(glob.escape(str(file))) for file in files)
+    names = ", ".join(literal(glob.escape(str(file))) for file in files)
     return f"read_parquet([{names}], {', '.join(('union_by_name = true', *options))})"
 
 
@@ -283,11 +314,12 @@ def _rejudged_in(part: StorePart) -> str:
 
 
 def _judged_in(part: StorePart, files: Sequence[Path], *options: str) -> str:
-    table, run = table_of(files, *options), _literal(part.run)
-    return _ROLLOUTS.format(table=table, run=run, pass_score=float(part.pass_score), even=EVEN)
+    logged, run = migrated(table_of(files, *options)), literal(part.run)
+    return _ROLLOUTS.format(logged=logged, run=run, pass_score=float(part.pass_score), even=EVEN)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text as SQL says it."""
     return "'" + text.replace("'", "''") + "'"
 
 

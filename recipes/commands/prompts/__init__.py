@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from recipes.commands.prompts.compact import compact
 from recipes.commands.prompts.duplicates import duplicates
 from recipes.commands.prompts.export import export
 from recipes.commands.prompts.fix import fix
@@ -24,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 COMMANDS = (
-    profile, stats, query, show, select, export, suspects, review, mark, fix, rejudge, pipeline, duplicates,
+    profile, stats, query, show, select, export, suspects, review, mark, fix, rejudge, pipeline, duplicates, compact,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -2,82 +2,90 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recipes.commands.prompts.opened_store import HalfLife, Runs, opened_store
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sampler.store.prompt_table import PromptTable
+
 BAR_WIDTH = 40
 NUM_BINS = 10
+NUM_NEWEST = 10
+
+_BY_TYPE = """
+    count(*) AS tried, sum(n)::BIGINT AS samples, avg(mean) AS mean, count(*) FILTER (standing = 'solved') AS solved,
+    count(*) FILTER (standing = 'in between') AS between, count(*) FILTER (standing = 'unknown') AS unknown,
+    count(*) FILTER (standing = 'hopeless') AS hopeless
+"""
 
 
 def stats(runs: Runs, half_life: HalfLife = 32.0) -> None:
     """Per question type: prompts, samples, pass rate, how many are solved, hopeless, in between or unknown; moves; a
     histogram of believed pass rates."""
-    from rich.table import Table
-
     from recipes.commands.output.console import plain_console
-    from sampler.store.belief import believed
+    from sampler.store.prompt_table import PromptTable
 
     console = plain_console()
     with opened_store(runs) as (store, run):
-        beliefs = believed(store, run, half_life=half_life)
-        prompts = store.query(
-            "SELECT split, count(*) AS num FROM prompts WHERE run = ? GROUP BY split ORDER BY split", [run]
-        )
-        sets = ", ".join(f"{row['num']:,} {row['split']}" for row in prompts.to_pylist())
-        console.print(f"{run}: {sets or 'no'} prompts, {beliefs.num_rows:,} tried")
-        table = Table(
-            "question type", "tried", "samples", "pass rate", "solved", "in between", "unknown", "hopeless"
-        )
-        for name, row in _by_type(beliefs.to_pylist()).items():
-            table.add_row(name, *row)
-        console.print(table)
-        _print_histogram(console, [float(mean) for mean in beliefs["mean"].to_pylist()])
-        moves = store.query(
-            "SELECT policy_version, count(*), count(*) FILTER (move = 'newly solved'), "
-            "count(*) FILTER (move = 'forgotten'), count(*) FILTER (move = 'repaired') FROM turnover "
-            "WHERE run = ? AND move <> 'first' GROUP BY policy_version ORDER BY policy_version DESC LIMIT 10",
-            [run],
-        ).to_pylist()
-    if moves:
-        moved = Table(
-            "policy version",
-            "tried before",
-            "newly solved",
-            "forgotten",
-            "repaired",
-            title="the newest policies",
-        )
-        for row in reversed(moves):
-            moved.add_row(*(f"{value:,}" for value in row.values()))
-        console.print(moved)
+        table = PromptTable(store, run, half_life=half_life)
+        counts = table.counts("split")
+        sets = ", ".join(f"{num:,} {split}" for split, num in counts.items())
+        console.print(f"{run}: {sets or 'no'} prompts, {_num_tried(table):,} tried")
+        _print_types(console, table)
+        _print_histogram(console, table)
+        _print_moves(console, table)
 
 
-def _by_type(beliefs: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The cells of each question type under those of all."""
-    types = sorted({row["question_type"] for row in beliefs})
-    groups = {"all": beliefs} | {
-        name: [row for row in beliefs if row["question_type"] == name] for name in types
-    }
-    found = {}
-    for name, rows in groups.items():
-        rate = sum(row["mean"] for row in rows) / max(1, len(rows))
-        standings = [row["standing"] for row in rows]
-        counts = [f"{standings.count(one):,}" for one in ("solved", "in between", "unknown", "hopeless")]
-        found[name] = [f"{len(rows):,}", f"{sum(row['n'] for row in rows):,}", f"{rate:.1%}", *counts]
-    return found
+def _num_tried(table: PromptTable) -> int:
+    from sampler.store.prompt_table import PageFilter
+
+    return int(table.query("count(DISTINCT prompt_id)", PageFilter(min_samples=1)).column(0)[0].as_py())
 
 
-def _print_histogram(console: Console, rates: list[float]) -> None:
-    counts = [0] * NUM_BINS
-    for rate in rates:
-        counts[min(int(rate * NUM_BINS), NUM_BINS - 1)] += 1
+def _print_types(console: Console, table: PromptTable) -> None:
+    """A line for each question type under that of all."""
+    from rich.table import Table
+
+    from sampler.store.prompt_table import PageFilter
+
+    tried = PageFilter(min_samples=1)
+    of_all = table.query(f"'all' AS name, {_BY_TYPE}", tried)
+    by_type = table.query(f"question_type AS name, {_BY_TYPE}", tried, "GROUP BY ALL ORDER BY name")
+    shown = Table(
+        "question type", "tried", "samples", "pass rate", "solved", "in between", "unknown", "hopeless"
+    )
+    for row in [*of_all.to_pylist(), *by_type.to_pylist()]:
+        numbers = (row["solved"], row["between"], row["unknown"], row["hopeless"])
+        rate = "" if row["mean"] is None else f"{row['mean']:.1%}"
+        cells = (f"{row['tried']:,}", f"{row['samples'] or 0:,}", rate, *(f"{num:,}" for num in numbers))
+        shown.add_row(row["name"], *cells)
+    console.print(shown)
+
+
+def _print_histogram(console: Console, table: PromptTable) -> None:
+    from sampler.store.prompt_table import PageFilter
+
+    place = f"least(floor(mean * {NUM_BINS}), {NUM_BINS - 1})::INT"
+    found = table.query(f"{place} AS bin, count(*) AS num", PageFilter(min_samples=1), "GROUP BY bin")
+    counts = dict(zip(found["bin"].to_pylist(), found["num"].to_pylist(), strict=True))
     console.print("believed pass rate")
-    for index, count in enumerate(counts):
-        bar = "#" * round(BAR_WIDTH * count / max(counts)) if count else ""
-        console.print(
-            f"  {index / NUM_BINS:4.0%} to {(index + 1) / NUM_BINS:4.0%} {count:8,} {bar}", highlight=False
-        )
+    for index in range(NUM_BINS):
+        count = counts.get(index, 0)
+        bar = "#" * round(BAR_WIDTH * count / max(counts.values())) if count else ""
+        edges = f"{index / NUM_BINS:4.0%} to {(index + 1) / NUM_BINS:4.0%}"
+        console.print(f"  {edges} {count:8,} {bar}", highlight=False)
+
+
+def _print_moves(console: Console, table: PromptTable) -> None:
+    from rich.table import Table
+
+    if not table.moves:
+        return
+    names = ("policy version", "tried before", "newly solved", "forgotten", "repaired")
+    shown = Table(*names, title="the newest policies")
+    for row in table.moves[-NUM_NEWEST:]:
+        shown.add_row(*(f"{value:,}" for value in row.values()))
+    console.print(shown)

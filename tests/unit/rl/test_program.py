@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -21,6 +22,7 @@ from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import content_hash
 from rl.run.run_directory import RunDirectory
+from rl.run.run_history import RunPast
 from rl.run.run_record import results_of
 from rl.run.stage_result import EvaluationResult, HarvestResult, RewardModelResult, SftResult
 from rl.runner import StageRunner, plan_of
@@ -242,6 +244,45 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
     assert weights_and_figures(cut.path) == weights_and_figures(whole.path)
     links = [link for link in cut.path.iterdir() if link.is_symlink()]
     assert len(links) == 2 and all(link.resolve().is_relative_to(cut.path) for link in links)
+
+
+def test_a_prompt_source_that_remembers_goes_on_after_a_kill(
+    new_run: Callable[..., RunDirectory],
+) -> None:
+    """Its second RL stage begins from what the first one and the evaluations saw; the log keeps tokens."""
+    options = ["rl.prompt_source=posterior", "rl.prompt_source_options={target: 0.6, target_end: 0.4}"]
+    recipe = recipe_of(*EASY, *options, "rl.log_tokens=true", "rl.checkpoint_every_steps=2")
+    whole, cut = new_run("whole"), new_run("cut")
+    assert "prompts by posterior (target=0.6, target_end=0.4)" in plan_of(rounds, recipe, whole)[4].work
+    assert run_whole(recipe, whole) == WHOLE
+    for lives in (4, 9, 23):
+        with pytest.raises(Killed):
+            run_whole(recipe, cut, trainer=MortalTrainer(lives))
+    run_whole(recipe, cut)
+    assert weights_and_figures(cut.path) == weights_and_figures(whole.path)
+    past = RunPast(whole.path, 7, 0.5).evidence(32.0)
+    assert set(past) > {row["prompt_id"] for row in rows_of(whole.path, "04-rl-r0")}
+    again = RunPast(whole.path, 7, 0.5).evidence(32.0, [str(cut.path)])
+    assert all(again[name] == (2 * right, 2 * wrong) for name, (right, wrong) in past.items())
+    first = rows_of(whole.path, "09-rl-r1")
+    assert [row["rollout_id"] for row in first] == [
+        row["rollout_id"] for row in rows_of(cut.path, "09-rl-r1")
+    ]
+    learnt = [row for row in first if row["reward_learnt"] is not None]
+    assert learnt
+    for row in learnt:
+        columns = ("sample_logprobs", "trainer_logprobs", "entropies", "advantages", "response_token_ids")
+        assert {len(row[name]) for name in columns} == {row["num_response_tokens"]}
+        assert row["policy_versions"] == [
+            {"version": row["policy_version"], "num_tokens": row["num_response_tokens"]}
+        ]
+        assert row["trainer_logprobs"] == row["sample_logprobs"] and len(set(row["advantages"])) == 1
+    assert rows_of(whole.path, "05-evaluate-r0")[0]["sample_logprobs"] is None
+
+
+def rows_of(run: Path, stage: str) -> list[dict[str, Any]]:
+    files = sorted((run / "rollouts" / stage).glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
 def test_only_what_is_needed_starts(new_run: Callable[..., RunDirectory]) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.cli import main
+from rl.run.run_directory import hold
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput
@@ -118,6 +119,29 @@ def test_show_and_query_steer_no_terminal(
         main(["prompts", "query", "SELECT count(*) AS num FROM rollouts", str(run), "--out", str(out)]) == 0
     )
     assert pq.read_table(out).to_pylist() == [{"num": 60}]
+
+
+def test_compact(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what is complete; nothing while a process works in the run."""
+    log = run / "rollouts" / "01-rl"
+    rows = pq.read_table(log / "step-00000.parquet")
+    pq.write_table(rows.slice(0, 20), log / "step-00000.parquet")
+    pq.write_table(rows.slice(20), log / "step-00001.parquet")
+    assert main(["prompts", "compact", str(run)]) == 0
+    assert "nothing to compact" in capsys.readouterr().out
+    (run / "stages" / "01-rl").mkdir()
+    (run / "stages" / "01-rl" / "manifest.json").write_text(json.dumps({"kind": "rl", "stage": "01-rl"}))
+    lock = hold(run, "never")
+    assert main(["prompts", "compact", str(run)]) == 2
+    assert "another process is working in my run: its log is compacted when" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    lock.close()
+    assert main(["prompts", "compact", str(run)]) == 0
+    assert "01-rl: 2 files are now 1, 60 rollouts" in capsys.readouterr().out
+    assert [file.name for file in log.iterdir()] == ["step-00000-00001.parquet"]
+    assert main(["prompts", "stats", str(run)]) == 0
+    assert "8 train prompts, 6 tried" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

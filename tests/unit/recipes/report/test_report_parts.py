@@ -27,8 +27,8 @@ from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import message_text
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
-from rl.experience.rollout_log import SCHEMA
 from rl.run.run_record import RunRecord
+from sampler.store.log_schema import SCHEMA
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from rl.recipe.rl_config import LossConfig, RlConfig
+from rl.recipe.run_config import EvaluationConfig
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState, Proof
 from rl.stages.checkpoint import StageCheckpoint
@@ -108,7 +109,8 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
     )
     base = PolicyState(3, tmp_path, "01-sft-r0")
     context = SimpleNamespace(
-        recipe=SimpleNamespace(rl=config, seed=1), engines=engines, directory=stage, run=run, policy=base,
+        recipe=SimpleNamespace(rl=config, seed=1, evaluation=EvaluationConfig()), engines=engines, directory=stage,
+        run=run, policy=base,
         data=SimpleNamespace(train=[]), progress=Trainer(), watch=lambda _: nullcontext(),
         plan=lambda **_: SimpleNamespace(step=0),
     )  # fmt: skip

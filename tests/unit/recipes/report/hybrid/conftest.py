@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rl.experience.rollout_log import SCHEMA
 from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
+from sampler.store.log_schema import SCHEMA
 
 Row = dict[str, Any]
 NUM_SAMPLES = 4

@@ -1,0 +1,141 @@
+"""Which prompts RL should take: rollouts until a fixed held-out pass@1, each rule of selection against uniform.
+
+    hone bench selection runs/digits_cpu --target 0.8
+
+RL goes on from the policy of the cold start in legs of some steps, with an evaluation after each. A leg begins its
+choice from what the run's store knows of the legs before it. An arm under a seed leaves a record, a small JSON file;
+table, plot and document are made of records alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from recipes.benchmarks.learning.arm import ArmRunner, Changes, slug_of
+from recipes.benchmarks.learning.rounds import FirstRound
+from rl.engines.engines import Engines
+from rl.run.progress import ProgressDisplay
+from rl.run.provenance import code_version
+from rl.runner import StageRunner
+from rl.stages.evaluate import EvaluateStage
+from rl.stages.rl import RlStage
+from sampler.atomic_file import write_atomically
+from verifiers.errors import BadInput, near_name
+
+STREAM = "selection"  # of random numbers: every evaluation asks the same
+UNIFORM = "uniform"
+# What each arm changes. A rule's options stand here, so that an arm stays what it is when a default moves.
+ARMS: Mapping[str, Changes] = {
+    UNIFORM: {"prompt_source": "uniform"},
+    "band": {"prompt_source": "band", "prompt_source_options": {"low": 0.1, "high": 0.75}},
+    "posterior": {"prompt_source": "posterior", "prompt_source_options": {"target": 0.5}},
+    "retire": {"prompt_source": "retire", "prompt_source_options": {"retire_at": 0.9, "review_frac": 0.02}},
+    "refills": {"prompt_source": "uniform", "dynamic_sampling": True},
+    "refills, posterior": {
+        "prompt_source": "posterior",
+        "prompt_source_options": {"target": 0.5},
+        "dynamic_sampling": True,
+    },
+}
+
+
+@dataclass(frozen=True)
+class SelectionRecord:
+    """One arm under one seed: held-out pass@1 by the number of rollouts that RL had taken, the start first."""
+
+    run: str
+    arm: str
+    seed: int
+    curve: tuple[tuple[int, float], ...]
+    code_version: str
+
+    def save(self, directory: Path) -> None:
+        """As ``RUN-ARM-sSEED.json``."""
+        file = directory / f"{self.run}-{slug_of(self.arm, self.seed)}.json"
+        write_atomically(file, json.dumps(asdict(self), indent=1) + "\n")
+
+    @property
+    def num_rollouts(self) -> int:
+        """All that were taken."""
+        return self.curve[-1][0]
+
+    @property
+    def end(self) -> float:
+        return self.curve[-1][1]
+
+    def rollouts_to(self, target: float) -> float | None:
+        """Where the straight lines between evaluations first reach a pass@1; None where they do not.
+
+        >>> SelectionRecord("r", "a", 1, ((0, 0.5), (100, 0.7), (200, 0.6)), "").rollouts_to(0.6)
+        50.0
+        """
+        before = self.curve[0]
+        if before[1] >= target:
+            return 0.0
+        for num, rate in self.curve[1:]:
+            if rate >= target:
+                return before[0] + (num - before[0]) * (target - before[1]) / (rate - before[1])
+            before = (num, rate)
+        return None
+
+
+def read_records(directory: Path) -> list[SelectionRecord]:
+    """Every record there is, in the order of their files."""
+    found = [json.loads(file.read_text()) for file in sorted(directory.glob("*.json"))]
+    return [SelectionRecord(**{**one, "curve": tuple(map(tuple, one["curve"]))}) for one in found]
+
+
+def run_selection(
+    source: Path,
+    out: Path,
+    records: Path,
+    *,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    num_legs: int,
+    steps: int,
+    overrides: Sequence[str],
+    display: ProgressDisplay,
+) -> None:
+    """Run every arm under every seed that has no record yet: ``num_legs`` times ``steps`` steps of RL.
+
+    Raises: BadInput for an unknown arm, and where ``source`` has no cold-started policy."""
+    for name in arms:
+        if name not in ARMS:
+            raise BadInput(f"there is no arm {name!r}{near_name(name, ARMS)} (known: {'; '.join(ARMS)})")
+    records.mkdir(parents=True, exist_ok=True)
+    done = {(one.run, one.arm, one.seed) for one in read_records(records)}
+    if all((source.name, name, seed) in done for name in arms for seed in seeds):
+        return
+    first = FirstRound.of(source, overrides)
+    with Engines(first.recipe, first.base, out / "logs", probe=first.data.heldout) as engines:
+        arm_of = ArmRunner(first.recipe, first.data, first.base, engines, out, display)
+        for seed in seeds:
+            missing = [name for name in arms if (source.name, name, seed) not in done]
+            if not missing:
+                continue
+            with arm_of("start", seed, {}) as run:
+                start = run(EvaluateStage(stream=STREAM), first.cold_started).pass_at_1
+            for name in missing:
+                # Each leg at the rate of the first round, whatever the recipe has for later ones.
+                keys = {"steps": steps, "later_lr": None, "checkpoint_every_steps": None, **ARMS[name]}
+                with arm_of(name, seed, {"rl": keys}) as run:
+                    curve = legs(run, first, start, num_legs)
+                SelectionRecord(source.name, name, seed, curve, code_version()).save(records)
+
+
+def legs(run: StageRunner, first: FirstRound, start: float, num_legs: int) -> tuple[tuple[int, float], ...]:
+    """RL and an evaluation in turn."""
+    curve, policy, total = [(0, start)], first.cold_started, 0
+    for number in range(num_legs):
+        trained = run(RlStage(number), policy)
+        policy = trained.policy
+        shards = (run.directory.path / "rollouts" / trained.stage).glob("*.parquet")
+        total += sum(pq.read_metadata(shard).num_rows for shard in shards)
+        curve.append((total, run(EvaluateStage(number, after="rl", stream=STREAM), policy).pass_at_1))
+    return tuple(curve)
