@@ -2,80 +2,114 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
 
 from recipes.commands.prompts.opened_store import HalfLife, Runs, opened_store
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sampler.store.prompt_table import PromptTable
+    from recipes.report.curve import Curve
+    from sampler.store.prompt_table import PageFilter, PromptTable
 
 BAR_WIDTH = 40
-NUM_BINS = 10
 NUM_NEWEST = 10
+MAX_DRAWN = 30  # histograms in one file
 
-_BY_TYPE = """
+Group = Literal["type", "source", "verifier", "tag", "split"]
+COLUMNS: dict[Group, str] = {
+    "type": "question_type",
+    "source": "source",
+    "verifier": "verifier",
+    "tag": "unnest(tags)",
+    "split": "split",
+}
+
+_STANDINGS = """
     count(*) AS tried, sum(n)::BIGINT AS samples, avg(mean) AS mean, count(*) FILTER (standing = 'solved') AS solved,
     count(*) FILTER (standing = 'in between') AS between, count(*) FILTER (standing = 'unknown') AS unknown,
     count(*) FILTER (standing = 'hopeless') AS hopeless
 """
 
 
-def stats(runs: Runs, half_life: HalfLife = 32.0) -> None:
-    """Per question type: prompts, samples, pass rate, how many are solved, hopeless, in between or unknown; moves; a
-    histogram of believed pass rates."""
+def stats(
+    runs: Runs,
+    by: Annotated[Group, typer.Option(help="What the lines of the table are.")] = "type",
+    split: Annotated[str | None, typer.Option(help="Only this one, such as train or heldout.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw a histogram a line, and the moves, as this SVG file.")
+    ] = None,
+    half_life: HalfLife = 32.0,
+) -> None:
+    """Per question type or by what --by says: prompts, samples, pass rate, how many are solved, hopeless, in between
+    or unknown; moves between policies; a histogram of believed pass rates."""
     from recipes.commands.output.console import plain_console
-    from sampler.store.prompt_table import PromptTable
+    from sampler.atomic_file import require_writable
+    from sampler.store.prompt_table import PageFilter, PromptTable
+    from verifiers.errors import BadInput, near_name
 
+    if plot is not None:
+        require_writable(plot)
+        if plot.suffix != ".svg":
+            raise BadInput(f"--plot is an .svg file, got {plot.name}")
     console = plain_console()
     with opened_store(runs) as (store, run):
         table = PromptTable(store, run, half_life=half_life)
         counts = table.counts("split")
-        sets = ", ".join(f"{num:,} {split}" for split, num in counts.items())
-        console.print(f"{run}: {sets or 'no'} prompts, {_num_tried(table):,} tried")
-        _print_types(console, table)
-        _print_histogram(console, table)
+        if split is not None and split not in counts:
+            raise BadInput(f"no prompt of {run} is in split {split!r}{near_name(split, counts)}")
+        sets = ", ".join(f"{num:,} {name}" for name, num in counts.items())
+        tried = PageFilter(min_samples=1, splits=() if split is None else (split,))
+        num_tried = int(table.query("count(DISTINCT prompt_id)", tried).column(0)[0].as_py())
+        of_split = "" if split is None else f" of {split}"
+        console.print(f"{run}: {sets or 'no'} prompts, {num_tried:,}{of_split} tried")
+        lines = _lines(table, tried, COLUMNS[by])
+        _print_lines(console, "question type" if by == "type" else by, lines)
+        _print_histogram(console, lines[0])
         _print_moves(console, table)
+        if plot is not None:
+            _draw(plot, run, lines, table)
+            console.print(f"drawn in {plot}", highlight=False)
 
 
-def _num_tried(table: PromptTable) -> int:
-    from sampler.store.prompt_table import PageFilter
+def _lines(table: PromptTable, tried: PageFilter, column: str) -> list[dict[str, Any]]:
+    """Those of the prompts tried, all of them first: standings and the bins of their pass rates."""
+    from recipes.report.histogram import NUM_BINS, bins_of
 
-    return int(table.query("count(DISTINCT prompt_id)", PageFilter(min_samples=1)).column(0)[0].as_py())
+    place = f"least(floor(mean * {NUM_BINS}), {NUM_BINS - 1})::INT"
+    lines, binned = list[dict[str, Any]](), dict[str, dict[int, int]]()
+    for name in ("'all'", column):
+        grouped = table.query(f"{name} AS name, {_STANDINGS}", tried, "GROUP BY ALL ORDER BY name")
+        lines += [{**row, "name": row["name"] or "(none)"} for row in grouped.to_pylist()]
+        bins = table.query(f"{name} AS name, {place} AS bin, count(*) AS num", tried, "GROUP BY ALL")
+        for row in bins.to_pylist():
+            binned.setdefault(row["name"] or "(none)", {})[row["bin"]] = row["num"]
+        if not lines:
+            lines = [{"name": "all", "tried": 0, "samples": 0, "mean": None, "solved": 0, "between": 0, "unknown": 0,
+                      "hopeless": 0}]  # fmt: skip
+    return [{**line, "bins": bins_of(binned.get(line["name"], {}))} for line in lines]
 
 
-def _print_types(console: Console, table: PromptTable) -> None:
-    """A line for each question type under that of all."""
+def _print_lines(console: Console, title: str, lines: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    from sampler.store.prompt_table import PageFilter
-
-    tried = PageFilter(min_samples=1)
-    of_all = table.query(f"'all' AS name, {_BY_TYPE}", tried)
-    by_type = table.query(f"question_type AS name, {_BY_TYPE}", tried, "GROUP BY ALL ORDER BY name")
-    shown = Table(
-        "question type", "tried", "samples", "pass rate", "solved", "in between", "unknown", "hopeless"
-    )
-    for row in [*of_all.to_pylist(), *by_type.to_pylist()]:
-        numbers = (row["solved"], row["between"], row["unknown"], row["hopeless"])
+    shown = Table(title, "tried", "samples", "pass rate", "solved", "in between", "unknown", "hopeless")
+    for row in lines:
         rate = "" if row["mean"] is None else f"{row['mean']:.1%}"
-        cells = (f"{row['tried']:,}", f"{row['samples'] or 0:,}", rate, *(f"{num:,}" for num in numbers))
-        shown.add_row(row["name"], *cells)
+        numbers = (f"{row[name] or 0:,}" for name in ("solved", "between", "unknown", "hopeless"))
+        shown.add_row(str(row["name"]), f"{row['tried']:,}", f"{row['samples'] or 0:,}", rate, *numbers)
     console.print(shown)
 
 
-def _print_histogram(console: Console, table: PromptTable) -> None:
-    from sampler.store.prompt_table import PageFilter
-
-    place = f"least(floor(mean * {NUM_BINS}), {NUM_BINS - 1})::INT"
-    found = table.query(f"{place} AS bin, count(*) AS num", PageFilter(min_samples=1), "GROUP BY bin")
-    counts = dict(zip(found["bin"].to_pylist(), found["num"].to_pylist(), strict=True))
+def _print_histogram(console: Console, line: dict[str, Any]) -> None:
     console.print("believed pass rate")
-    for index in range(NUM_BINS):
-        count = counts.get(index, 0)
-        bar = "#" * round(BAR_WIDTH * count / max(counts.values())) if count else ""
-        edges = f"{index / NUM_BINS:4.0%} to {(index + 1) / NUM_BINS:4.0%}"
+    bins = line["bins"]
+    for index, count in enumerate(bins):
+        bar = "#" * round(BAR_WIDTH * count / max(bins)) if count else ""
+        edges = f"{index / len(bins):4.0%} to {(index + 1) / len(bins):4.0%}"
         console.print(f"  {edges} {count:8,} {bar}", highlight=False)
 
 
@@ -89,3 +123,32 @@ def _print_moves(console: Console, table: PromptTable) -> None:
     for row in table.moves[-NUM_NEWEST:]:
         shown.add_row(*(f"{value:,}" for value in row.values()))
     console.print(shown)
+
+
+def _draw(file: Path, run: str, lines: list[dict[str, Any]], table: PromptTable) -> None:
+    from recipes.report.histogram import Histogram, svg_file
+    from sampler.atomic_file import write_atomically
+
+    drawn = [
+        Histogram(str(line["name"]), line["bins"], line["mean"] or 0.0) for line in lines if line["tried"]
+    ]
+    write_atomically(file, svg_file(f"{run}: believed pass rates", drawn[:MAX_DRAWN], _moves_curve(table)))
+
+
+def _moves_curve(table: PromptTable) -> Curve | None:
+    from recipes.report.curve import Curve, Series
+
+    if len(table.moves) < 2:
+        return None
+    named = {"newly_solved": "newly solved", "forgotten": "forgotten", "repaired": "repaired"}
+    series = [
+        Series(
+            words,
+            tuple((float(row["policy_version"]), row[name] / row["tried_before"]) for row in table.moves),
+            tone,
+        )
+        for tone, (name, words) in enumerate(named.items(), 1)
+    ]
+    return Curve(
+        "Share of the prompts tried before that moved, by policy version", tuple(series), is_frac=True
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,6 +69,29 @@ def test_stats(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert cells["sum"][:2] == ["3", "30"] and cells["all"][:2] == ["6", "60"]
     assert cells["2"] == ["6", "3", "3", "0"]  # of six tried before three newly solved, three forgotten
+
+
+def test_stats_by_something_else_and_drawn(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "rates.svg"
+    assert (
+        main(["prompts", "stats", str(run), "--by", "verifier", "--split", "train", "--plot", str(picture)])
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "6 of train tried" in said and "verifier" in said
+    texts = [text.text or "" for text in ElementTree.parse(picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith("all: 6, mean") for text in texts)
+    assert len([text for text in texts if ", mean" in text]) == len({"all"} | _verifiers(run))
+    assert main(["prompts", "stats", str(run), "--split", "trian"]) == 2
+    assert "'train'" in capsys.readouterr().err
+    assert main(["prompts", "stats", str(run), "--plot", "x.png"]) == 2
+
+
+def _verifiers(run: Path) -> set[str]:
+    table = pq.read_table(next(run.glob("rollouts/**/*.parquet")))
+    return set(table["verifier"].to_pylist())
 
 
 def test_select_writes_prompts_and_their_rule(
