@@ -78,12 +78,16 @@ class PassTally:
         asked = np.asarray(places)
         self.dropped[asked[self.num_drawn[asked] == 0]] = True
 
-    def undecided(self, rule: StoppingRule, places: Sequence[int] | slice = slice(None)) -> Places:
-        """Of these prompts, or of all, the places of those that need more samples."""
-        among = np.arange(len(self.prompts))[places]
-        left = rule.num_samples - self.num_drawn[among]
-        decisions = rule.decide(self.right[among], self.wrong[among], left)
-        return among[(decisions == "undecided") & (left > 0) & ~self.dropped[among]]
+    def undecided(self, rule: StoppingRule) -> Places:
+        """Places of the prompts that need more samples."""
+        left = rule.num_samples - self.num_drawn
+        decisions = rule.decide(self.right, self.wrong, left)
+        return np.flatnonzero((decisions == "undecided") & (left > 0) & ~self.dropped)
+
+    def num_settled(self, rule: StoppingRule, going: Places) -> int:
+        """Samples that are drawn or not needed, where the prompts ``going`` may need all."""
+        num_drawn = self.num_drawn
+        return rule.num_samples * (len(num_drawn) - len(going)) + int(num_drawn[going].sum())
 
     def table(self, rule: StoppingRule) -> pa.Table:
         """One row a prompt: counts, the belief of its pass rate, its decision, the best reward minus the mean."""

@@ -77,7 +77,7 @@ class ProfileStage(Stage[ProfileResult]):
         return {"captions": self.captions} if self.config.shown == "caption" else {}
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
-        return len(self._asked(data))
+        return len(self._asked(data)) * self.config.samples  # drawn, or not needed
 
     def run(self, context: StageContext) -> ProfileResult:
         """Raises: HoneError where too many rollouts have no decision."""
@@ -94,7 +94,9 @@ class ProfileStage(Stage[ProfileResult]):
             if first_index == config.pass_samples:  # every prompt has as many: what the set is like
                 rule = rule.fitted(tally.right, tally.wrong)
             num_samples = min(config.pass_samples, config.samples - first_index)
-            for part in _parts(tally.undecided(rule), config.shard_prompts):
+            going = tally.undecided(rule)
+            context.progress.advance(tally.num_settled(rule, going) - context.progress.step)
+            for part in _parts(going, config.shard_prompts):
                 asked = [prompts[place] for place in part]
                 shard = shard_path(directory.rollouts, num_shards)
                 if shard.is_file():
@@ -107,8 +109,7 @@ class ProfileStage(Stage[ProfileResult]):
                     context.engines.judge.require_judged(unjudged, num_all=tally.num_rollouts)
                 tally.drop_unseen(part)
                 num_shards += 1
-                num_done = len(part) - len(tally.undecided(rule, part))
-                context.progress.advance(num_done, samples=tally.num_rollouts)
+                context.progress.advance(num_samples * len(part), samples=tally.num_rollouts)
         return self._result(context, tally, rule)
 
     def _asked(self, data: RunData) -> Sequence[Prompt]:

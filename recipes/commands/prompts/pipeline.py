@@ -124,6 +124,7 @@ def _print_dry(loaded: Pipeline, prompts: Sequence[Prompt]) -> None:
     """The rules applied; of a stage that samples, what it would be given at most."""
     from recipes.commands.output.console import plain_console
     from recipes.pipelines.pipeline import StageReport
+    from verifiers.counted import counted
 
     console, left = plain_console(), list(prompts)
 
@@ -133,7 +134,7 @@ def _print_dry(loaded: Pipeline, prompts: Sequence[Prompt]) -> None:
     for name, stage in loaded.stages:
         if stage.samples_policy:
             samples = getattr(stage, "samples", 0)
-            at_most = f"at most {len(left):,} prompts x {samples} samples"
+            at_most = f"at most {counted(len(left), 'prompt')} x {counted(samples, 'sample')}"
             console.print(f"{name}: {stage.work()}: {at_most}", highlight=False)
             continue
         outcome = stage.apply(left, nothing)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
+MAX_LOOKED_AT = 20_000  # characters
 # Marks of sub-questions at the beginning of a line or after a sentence: "(1)", "2.", "a)", "(ii)", "Part B:", "问题2".
 _NUMBERED = re.compile(
     r"(?:^|(?<=[.?!:;。？！：；\n]))\s*"
@@ -11,7 +13,8 @@ _NUMBERED = re.compile(
     r"|(?:part|question|q)\s*(?P<part>\d{1,2}|[a-h])\s*[.:)])",
     re.IGNORECASE | re.MULTILINE,
 )
-_OPTION = re.compile(r"^\s*[(（]?[A-Z][)）.、:：]\s*\S", re.MULTILINE)
+_OPTION = re.compile(r"^\s*[(（]?[A-Z][)）.．、:：]\s*\S", re.MULTILINE)
+_QUOTED = re.compile(r"[\"“][^\"“”\n]{0,200}[\"”]")
 _QUESTION_MARK = re.compile(r"[?？](?=\s|$|[\"'”’)）])|？")
 _ASKING = (
     r"what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|find|calculate|compute|determine|"
@@ -24,6 +27,7 @@ _ASKS_AGAIN = re.compile(
     r"|explain|prove)\b",
     re.IGNORECASE,
 )
+_ASKS = re.compile(rf"\W*(?:(?:{_ASKING})\b|求|计算|写出|解释|说明|证明|找出)", re.IGNORECASE)
 _SEVERAL = re.compile(
     r"\brespectively\b|\beach of the following\b|\bboth of the following\b|分别", re.IGNORECASE
 )
@@ -37,7 +41,8 @@ def asks_several(question: str) -> str | None:
     >>> asks_several("(1) What is x? (2) What is y?"), asks_several("What is the sum of 3 and 4?")
     ('numbered sub-questions', None)
     """
-    text = "\n".join(line for line in question.splitlines() if not _OPTION.match(line))
+    lines = _QUOTED.sub('""', question[:MAX_LOOKED_AT]).splitlines()
+    text = "\n".join(line for line in lines if not _OPTION.match(line))
     marks = {next(filter(None, found.groups())).lower() for found in _NUMBERED.finditer(text)}
     if _follow_each_other(marks) and not _is_a_list_of_facts(text):
         return "numbered sub-questions"
@@ -56,12 +61,9 @@ def _follow_each_other(marks: set[str]) -> bool:
 
 def _is_a_list_of_facts(text: str) -> bool:
     """Numbered statements before one question at the end: "1. All cats are grey. 2. Tom is a cat. Is Tom grey?"."""
-    places = [found.start() for found in _NUMBERED.finditer(text)]
-    asked = [found.start() for found in _QUESTION_MARK.finditer(text)]
-    words = re.compile(rf"^\W*\w{{0,2}}\W*\s*(?:{_ASKING})\b", re.IGNORECASE)
-    pieces = [text[start:end] for start, end in zip(places, [*places[1:], len(text)], strict=True)]
-    asking = [piece for piece in pieces[:-1] if _QUESTION_MARK.search(piece) or words.match(piece)]
-    return len(asked) <= 1 and not asking
+    marks = list(_NUMBERED.finditer(text))
+    pieces = [text[one.end() : following.start()] for one, following in pairwise(marks)]
+    return not any(_QUESTION_MARK.search(piece) or _ASKS.match(piece) for piece in pieces)
 
 
 def holds_several(reference: str) -> bool:
@@ -70,7 +72,9 @@ def holds_several(reference: str) -> bool:
     >>> holds_several("(1) 5 (2) 7"), holds_several("(3, 4)"), holds_several("black and white")
     (True, False, False)
     """
-    if re.search(r"[(（][1a][)）].*[(（][2b][)）]", reference):
+    reference = reference[:MAX_LOOKED_AT]
+    first = re.search(r"[(（][1a][)）]", reference)
+    if first and re.search(r"[(（][2b][)）]", reference[first.end() :]):
         return True
     parts = [part for part in re.split(r"[;；\n]", reference) if part.strip()]
     if len(parts) > 1:

@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 from verifiers.errors import BadInput
 from verifiers.registry import load_verifier
 
-_LINE = re.compile(r"^[ \t]*[(（\[]?(?P<letter>[A-J])[)）\].、:：][ \t]*(?P<text>\S.*?)[ \t]*$", re.MULTILINE)
-_INLINE = re.compile(r"(?<![\w])[(（]?(?P<letter>[A-J])[)）.、:：][ \t]*")
+MAX_LOOKED_AT = 20_000  # characters
+_LINE = re.compile(
+    r"^[ \t]*[(（\[]?(?P<letter>[A-J])[)）\].．、:：][ \t]*(?P<text>\S.*?)[ \t]*$", re.MULTILINE
+)
+_INLINE = re.compile(r"(?<![\w])[(（]?(?P<letter>[A-J])[)）.．、:：][ \t]*")
 # Sentences that only make sense beside options.
 _ABOUT_OPTIONS = re.compile(
     r"[^.?!\n]*\b(?:(?:choose|select|pick|circle|mark)\b[^.?!\n]*\b(?:option|answer|letter|choice|one|following|below)s?"
@@ -23,8 +26,8 @@ _CHOICE_HEADER = re.compile(
 )
 # What cannot be asked without showing the options.
 _NEEDS_OPTIONS = re.compile(
-    r"\b(?:which|what|who|where)\b[^?\n]{0,40}\b(?:of (?:the|these|those) (?:following|below|options?|choices?"
-    r"|statements?)|(?:following|below)\b)|\bof the following\b"
+    r"\b(?:which|what|who|where)\b[^?\n]{0,40}\b(?:of (?:these|those)\b|of the (?:options?|choices?|statements?)"
+    r"|(?:following|below)\b)|\bof the following\b"
     r"|\bis (?:true|false|correct|incorrect|not true)\b|\bexcept\b|下列|以下|哪一?[个项]是?(?:正确|错误)",
     re.IGNORECASE,
 )
@@ -51,7 +54,7 @@ def open_question(question: str, reference: Any) -> OpenQuestion | str:
     """The open-ended form; where there is none, the reason in a few words. ``reference`` is that of `choice`: a letter,
     or a mapping with ``answer`` and ``options``."""
     answer = reference.get("answer") if isinstance(reference, Mapping) else reference
-    stem, options = split_options(question)
+    stem, options = split_options(question[:MAX_LOOKED_AT])
     if isinstance(reference, Mapping) and reference.get("options"):
         options = _declared(reference["options"])
     letter = str(answer).strip().strip("()（）.").upper()
@@ -68,7 +71,7 @@ def open_question(question: str, reference: Any) -> OpenQuestion | str:
         return "two options say the same"
     stem = _CHOICE_HEADER.sub("", _ABOUT_OPTIONS.sub("", stem))
     stem = re.sub(r"[ \t]+\n|\n{2,}", "\n", stem).strip()
-    if len(stem) < 8:
+    if len(stem) < 4:
         return "nothing is asked without the options"
     if _NEEDS_OPTIONS.search(stem):
         return "asks about the options"

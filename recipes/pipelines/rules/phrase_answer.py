@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+MAX_LOOKED_AT = 20_000  # characters
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}")
 _LATEX = re.compile(r"\\[A-Za-z]+|[${}^_]")
 _WORD = re.compile(r"[^\W\d_][^\W\d_'’-]*(?:['’-][^\W\d_]+)*")
@@ -23,7 +24,7 @@ def is_phrase(reference: str, *, max_words: int = 2) -> bool:
     >>> is_phrase("It is an isosceles triangle"), is_phrase("\\frac{3}{4}"), is_phrase("New York"), is_phrase("5 cm")
     (True, False, False, False)
     """
-    text = _TEXT_COMMAND.sub(r" \1 ", reference)
+    text = _TEXT_COMMAND.sub(r" \1 ", reference[:MAX_LOOKED_AT])
     text = _LATEX.sub(" ", text)
     num_signs = len(_SIGN.findall(text))
     words = [word for word in _WORD.findall(_SIGN.sub(" ", text)) if len(word) > 1]
