@@ -70,6 +70,19 @@ class Belief:
         return np.select(list(surely.values()), list(surely), "unknown")
 
 
+def believed_blind(store: PromptStore, *, half_life: float = 32.0) -> pa.Table:
+    """A row for each prompt that any run of the store tried without its picture: prompt_id, num_blind (samples) and
+    blind_mean, the expected pass rate over all these runs."""
+    tables = [believed(store, run, half_life=half_life, blind=True) for run in store.parts]
+    sums = pa.concat_tables(tables).group_by("prompt_id").aggregate(
+        [(name, "sum") for name in ("n", "num_right", "num_wrong")]
+    )  # fmt: skip
+    right, wrong = (sums[f"{name}_sum"].to_numpy().astype(np.float64) for name in ("num_right", "num_wrong"))
+    return pa.table(
+        {"prompt_id": sums["prompt_id"], "num_blind": sums["n_sum"], "blind_mean": Belief(right, wrong).mean}
+    )
+
+
 def believed(
     store: PromptStore, run: str, *, half_life: float = HALF_LIFE, where: str = "true", blind: bool = False
 ) -> pa.Table:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from sampler.store.belief import Standing, believed
+from sampler.store.belief import Standing, believed, believed_blind
 from sampler.store.prompt_store import PromptStore
 from sampler.store.suspects import suspects
 from verifiers.counted import counted
@@ -24,7 +24,8 @@ class SelectionRule:
     """Every condition must hold. ``pass_rate`` bounds the expected pass rate, ends included; ``min_samples`` is the
     least evidence; ``min_spread`` bounds the newest policy's best reward minus its mean; ``moves`` are of ``turnover``,
     at any time; ``standings`` as in ``sampler.store.belief``. ``needs_picture``: the pass rate without the picture is
-    believed to be at most 0.25, and under that with it. ``suspect`` as in ``sampler.store.suspects``.
+    believed, by all runs of the store, to be at most 0.25, and under that with it. ``suspect`` as in
+    ``sampler.store.suspects``.
 
     Rejected prompts are out whatever the rule. With ``keep_accepted`` accepted ones are in whatever the rule."""
 
@@ -150,7 +151,6 @@ def select(
 def _weigh(store: PromptStore, run: str, rule: SelectionRule) -> None:
     """A table ``weighed``: each prompt of the split, and the first condition that it does not meet."""
     beliefs = believed(store, run, half_life=rule.half_life).drop_columns(["question_type"])
-    blind = believed(store, run, half_life=rule.half_life, blind=True).select(["prompt_id", "n", "mean"])
     named = suspects(store, run)["prompt_id"].to_pylist() if rule.suspect else []
     low, high = rule.pass_rate
     store.keep("weighed", _WEIGHED.format(asked=_ASKED), {
@@ -158,7 +158,7 @@ def _weigh(store: PromptStore, run: str, rule: SelectionRule) -> None:
         "low": low, "high": high, "standings": list(rule.standings), "min_spread": rule.min_spread,
         "moves": list(rule.moves), "needs_picture": rule.needs_picture, "max_blind": MAX_BLIND,
         "suspect": rule.suspect, "suspects": named, "keep_accepted": rule.keep_accepted,
-    }, beliefs=beliefs, blind=blind.rename_columns(["prompt_id", "num_blind", "blind_mean"]))  # fmt: skip
+    }, beliefs=beliefs, blind=believed_blind(store, half_life=rule.half_life))  # fmt: skip
 
 
 def _check(store: PromptStore, run: str, rule: SelectionRule, against: str | None) -> None:
@@ -171,11 +171,10 @@ def _check(store: PromptStore, run: str, rule: SelectionRule, against: str | Non
             "SELECT 1 FROM prompts WHERE run = ? AND split = ? LIMIT 1", [run, split]
         ).num_rows:
             raise BadInput(f"run {run} has no prompts of split {split!r}")
-    blind = "SELECT 1 FROM blind_attempts_in_force WHERE run = ? LIMIT 1"
-    if rule.needs_picture and not store.query(blind, [run]).num_rows:
+    if rule.needs_picture and not store.query("SELECT 1 FROM blind_attempts_in_force LIMIT 1").num_rows:
         raise BadInput(
-            f"run {run} sampled no prompt without its picture: whether one is needed is not known "
-            "(`hone prompts profile --blind` finds out)"
+            "no run that is given sampled a prompt without its picture: whether one is needed is not known; "
+            "`hone prompts profile --blind` makes a run to give beside this one"
         )
     moved = "SELECT 1 FROM turnover WHERE run = ? AND move <> 'first' LIMIT 1"
     if rule.moves and not store.query(moved, [run]).num_rows:

@@ -103,10 +103,13 @@ def test_needs_the_picture(part: Callable[..., StorePart], monkeypatch: pytest.M
     monkeypatch.setattr("sampler.store.prompt_store._PROMPTS_OF_FILE", WITH_A_PICTURE)
     made = part("run", [(name, 1, [1.0, 0.0] * 4) for name in "abcd"])
     rule = SelectionRule(needs_picture=True)
-    with PromptStore([made]) as store, pytest.raises(BadInput, match="without its picture"):
+    with (
+        PromptStore([made]) as store,
+        pytest.raises(BadInput, match="no run that is given sampled a prompt without its picture"),
+    ):
         select(store, "run", rule)
-    seen = blind(made, {"a": [0.0] * 8, "b": [1.0, 0.0] * 4, "c": [0.0] * 2})
-    with PromptStore([seen]) as store:
+    other = replace(blind(made, {"a": [0.0] * 8, "b": [1.0, 0.0] * 4, "c": [0.0] * 2}), run="blind")
+    with PromptStore([replace(other, rollout_files=other.rollout_files[1:]), made]) as store:
         selection = select(store, "run", rule)
         assert select(store, "run", SelectionRule()).prompt_ids  # what was seen blind is no attempt
     assert selection.prompt_ids == ("a",)
