@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from recipes.commands.arguments import RunPath
-from recipes.commands.prompts.mark import Author
+from recipes.commands.prompts.deciding.mark import Author
 from recipes.commands.prompts.opened_store import opened
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def review(
     """Look at prompts one by one and decide by a key: accept, reject, tag, give the right reference, undo. Each
     decision is on disk at once, so stop and go on whenever you like."""
     from recipes.commands.output.console import plain_console
-    from recipes.commands.prompts.mark import author_of
-    from recipes.commands.prompts.review_session import ReviewSession
+    from recipes.commands.prompts.deciding.mark import author_of
+    from recipes.commands.prompts.deciding.review_session import ReviewSession
     from sampler.store.curation_events import EventLog
 
     console = plain_console()

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from recipes.commands.output.key_input import read_key, read_line
-from recipes.commands.prompts.fix import append_correction, reference_given
-from recipes.commands.prompts.fix import said as judged_so
-from recipes.commands.prompts.mark import said
+from recipes.commands.prompts.deciding.fix import append_correction, reference_given
+from recipes.commands.prompts.deciding.fix import said as judged_so
+from recipes.commands.prompts.deciding.mark import said
 from recipes.commands.prompts.opened_store import row_of
 from sampler.data.prompt_dataset import load_prompts
 from sampler.prompt import Prompt

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recipes.commands.prompts.mark import Author, Reason, Undo
+from recipes.commands.prompts.deciding.mark import Author, Reason, Undo
 from recipes.commands.prompts.opened_store import PromptId, RunOrSet, opened, row_of, whole_id
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def fix(
     """Correct a prompt's reference. The prompt keeps its id and its history; what was judged before counts no more
     until `hone prompts rejudge` has judged the stored answers again. The prompt set itself is not changed."""
     from recipes.commands.output.console import plain_console
-    from recipes.commands.prompts.mark import author_of, undo_newest
+    from recipes.commands.prompts.deciding.mark import author_of, undo_newest
     from sampler.store.curation_events import EventLog
     from sampler.store.curation_table import as_judged
     from verifiers.verifier import shown
