@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from recipes.report.curve import short_number
@@ -124,6 +124,19 @@ class Attempt:
     score: ShownScore | None
     verifier: str
     num_response_tokens: int
+    blind: bool = False  # the policy was not shown the pictures
+
+    def judged_again(self, row: dict[str, Any], pass_score: float) -> Attempt:
+        """With a later verdict, a row of the table that rejudging leaves."""
+        reward, status = row.get("reward"), str(row.get("verdict_status") or "")
+        decided = None if reward is None else "right" if reward >= pass_score else "wrong"
+        word = decided or status or "not judged"
+        reason = ShownText.of(f"judged again: {row.get('verdict_reason') or ''}", limit=300).text
+        verifier = str(row.get("verifier") or self.verifier)
+        return replace(
+            self, word=word, outcome=_outcome(word, False), reason=reason, reward=reward, verdict_score=reward,
+            verifier=verifier, compared=False, score=None,
+        )  # fmt: skip
 
     @property
     def mark(self) -> str:
@@ -172,6 +185,7 @@ class Attempt:
             score=ShownScore.from_row(row) if compared else None,
             verifier=str(row.get("verifier") or ""),
             num_response_tokens=int(row.get("num_response_tokens") or 0),
+            blind=bool(row.get("blind")),
         )
 
 

@@ -113,6 +113,7 @@ class Snapshot:
     _decided_state: tuple[Any, ...] | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _made: set[str] = field(default_factory=set)
+    _counted: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     def read_decisions(self) -> None:
         """Anew where a person decided something since; the tables of prompts stay."""
@@ -140,6 +141,17 @@ class Snapshot:
         """Rows as dictionaries. Raises: BadInput."""
         with self._lock:
             return self.store.query(sql, parameters).to_pylist()
+
+    def counted(self, sql: str) -> list[tuple[str, int]]:
+        """Rows of `name` and `num` as pairs, asked once: what there is to choose of changes with the tables only."""
+        if sql not in self._counted:
+            self._counted[sql] = [(str(row["name"]), int(row["num"])) for row in self.query(sql)]
+        return self._counted[sql]
+
+    def shards_of(self, run: str, prompt_id: str) -> list[Path]:
+        """The files of the log that hold a rollout of one prompt."""
+        with self._lock:
+            return self.store.shards_of(run, prompt_id) if self.places[run].part.rollout_files else []
 
     def rows_table(self, policy: int | None) -> str:
         """The name of a table with one row a prompt of a split; believed over all policies, or of one alone."""

@@ -26,6 +26,12 @@ _POLICIES = """
     SELECT policy_version, verifier, stage, n, num_right, reward_mean, spread, unjudged
     FROM attempts_in_force WHERE run = ? AND prompt_id = ? ORDER BY policy_version, verifier
 """
+# Verdicts that came later, of the revision in force.
+_JUDGED_AGAIN = """
+    SELECT rejudged.* FROM rejudged LEFT JOIN curation USING (run, prompt_id)
+    WHERE run = ? AND prompt_id = ? AND (curation.revision IS NULL OR rejudged.revision = curation.revision)
+    QUALIFY row_number() OVER (PARTITION BY rollout_id ORDER BY judging DESC) = 1
+"""
 _MOVES = """
     SELECT policy_version, move FROM turnover WHERE run = ? AND prompt_id = ? AND move NOT IN ('first', 'same')
     ORDER BY policy_version
@@ -114,7 +120,7 @@ def prompt_page(
         row={name: value for name, value in (row or {}).items() if name not in ("images", "videos")},
         policies=policies,
         version=chosen if isinstance(chosen, int) else None,
-        sides=_sides(place, prompt_id, chosen if isinstance(chosen, int) else None, versions),
+        sides=_sides(snapshot, place, prompt_id, chosen if isinstance(chosen, int) else None),
         history=histories_of(snapshot, [prompt_id]).get((place.name, prompt_id), ()),
         moves=[
             (one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [place.name, prompt_id])
@@ -156,13 +162,16 @@ def _best(place: Place, versions: Sequence[int]) -> int | None:
 
 
 def _sides(
-    place: Place, prompt_id: str, version: int | None, versions: Sequence[int]
+    snapshot: Snapshot, place: Place, prompt_id: str, version: int | None
 ) -> list[tuple[int, Attempts]]:
-    """The answers by policy and stage, in the order they were made."""
-    if place.run is None or not versions:
-        return []
-    with RolloutTable(place.path, place.part.pass_score) as log:
+    """The answers by policy and stage, in the order they were made, with the verdicts that count."""
+    with RolloutTable(place.path, place.part.pass_score, snapshot.shards_of(place.name, prompt_id)) as log:
         attempts = log.attempts(prompt_id, max_chars=MAX_CHARS, version=version)
+    again = {row["rollout_id"]: row for row in snapshot.query(_JUDGED_AGAIN, [place.name, prompt_id])}
+    attempts = [
+        one.judged_again(again[one.rollout_id], place.part.pass_score) if one.rollout_id in again else one
+        for one in attempts
+    ]
     sides: dict[tuple[str, int], list[Attempt]] = {}
     for attempt in attempts:
         sides.setdefault((attempt.stage, attempt.policy_version), []).append(attempt)

@@ -98,4 +98,4 @@ def _counted(snapshot: Snapshot, sql: str) -> list[tuple[str, int]]:
     counted = (
         f"SELECT name, count(*) AS num FROM ({sql}) GROUP BY name ORDER BY num DESC, name LIMIT {MAX_CHOICES}"
     )
-    return sorted((str(row["name"]), int(row["num"])) for row in snapshot.query(counted))
+    return sorted(snapshot.counted(counted))

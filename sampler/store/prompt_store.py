@@ -241,6 +241,15 @@ class PromptStore:
             for name in tables:
                 self._db.unregister(name)
 
+    def shards_of(self, run: str, prompt_id: str) -> list[Path]:
+        """The files of a run's log that hold a rollout of one prompt, by the counts: the others need not be opened."""
+        shards = self.parts[run].shards
+        found = self.query(
+            f"SELECT DISTINCT shard FROM {_summary_name(run)} WHERE prompt_id = ?", [prompt_id]
+        )
+        named = {shards[shard] for shard in found["shard"].to_pylist() if shard in shards}
+        return [file for file in self.parts[run].rollout_files if file in named]
+
     def keep(self, name: str, sql: str, parameters: Mapping[str, Any], **tables: pa.Table) -> None:
         """The answer to ``sql`` as a table of its own, for further queries; ``tables`` may be asked in it."""
         for other, table in tables.items():
@@ -260,7 +269,7 @@ class PromptStore:
         )
 
     def _counts_of(self, part: StorePart) -> str:
-        summary = f"summary_{part.run.encode().hex()}"
+        summary = _summary_name(part.run)
         counts = summarised(
             self._db,
             part.shards,
@@ -316,6 +325,10 @@ def _rejudged_in(part: StorePart) -> str:
 def _judged_in(part: StorePart, files: Sequence[Path], *options: str) -> str:
     logged, run = migrated(table_of(files, *options)), literal(part.run)
     return _ROLLOUTS.format(logged=logged, run=run, pass_score=float(part.pass_score), even=EVEN)
+
+
+def _summary_name(run: str) -> str:
+    return f"summary_{run.encode().hex()}"
 
 
 def literal(text: str) -> str:

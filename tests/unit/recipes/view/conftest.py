@@ -36,6 +36,15 @@ class Browser:
         finally:
             connection.close()
 
+    def bytes(self, path: str) -> bytes:
+        """A file."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
     def show(self, path: str, **query: object) -> str:
         """A page that must be there."""
         status, page, _ = self.ask(path + "?" + urlencode(query))

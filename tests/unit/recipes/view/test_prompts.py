@@ -1,0 +1,184 @@
+"""The table of prompts and a prompt's page: filters, intervals, decisions, export."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sampler.data.prompt_dataset import load_prompts, save_prompts
+
+NUM_HELDOUT, NUM_TRAIN = 24, 32
+NumFound = Callable[[str], int]
+
+
+def ids(page: str) -> list[str]:
+    return re.findall(r'<tr tabindex="0" data-row data-run="\w+" data-id="(\w+)"', page)
+
+
+def test_filters_narrow_and_add_up(whole: Any, num_found: NumFound) -> None:
+    def num(**query: object) -> int:
+        return num_found(whole.show("/prompts", run="digits", **query))
+
+    assert num() == NUM_HELDOUT + NUM_TRAIN
+    assert num(split="heldout") == NUM_HELDOUT
+    assert [num(split="heldout", type=name) for name in ("sum", "largest", "count", "where")] == [6] * 4
+    assert num(min_n=1) == NUM_HELDOUT and num(standing="not tried") == NUM_TRAIN
+    assert num(low=0.5) + num(high=0.4999) == NUM_HELDOUT
+    assert num(policy=60, low=0) == NUM_HELDOUT
+    assert num(q="no such words") == 0
+    assert 0 < num(move="newly solved") <= NUM_HELDOUT
+    first = ids(whole.show("/prompts", run="digits"))[0]
+    assert ids(whole.show("/prompts", q=first[:9])) == [first]
+
+
+def test_pages_show_every_prompt_once_in_order(whole: Any) -> None:
+    pages = [whole.show("/prompts", run="digits", sort="-rate", page=page) for page in (1, 2)]
+    seen = [one for page in pages for one in ids(page)]
+    assert len(seen) == len(set(seen)) == NUM_HELDOUT + NUM_TRAIN
+    rates = [int(rate) for rate in re.findall(r'<span class="rate">(\d+)%', pages[0])]
+    assert rates == sorted(rates, reverse=True) and len(rates) == NUM_HELDOUT
+    assert pages[0].count('class="interval"') == NUM_HELDOUT  # wherever there is a rate
+    assert pages[0].count('class="spark"') == NUM_HELDOUT
+
+
+def test_one_prompt_over_all_policies(whole: Any) -> None:
+    first = ids(whole.show("/prompts", run="digits", min_n=1))[0]
+    page = whole.show("/prompt", of="digits", id=first)
+    assert page.count('<div class="attempt ') == 4  # of the best policy
+    assert page.count('class="interval"') == 3  # policy versions
+    every = whole.show("/prompt", of="digits", id=first, version="")
+    assert every.count('<div class="attempt ') == 20
+    assert re.findall(r"<h2>(\S+-evaluate-\S+)", every) == [
+        "01-evaluate-r0", "03-evaluate-r0", "05-evaluate-r0", "08-evaluate-r1", "10-evaluate-r1",
+    ]  # fmt: skip
+
+
+def test_places_are_drawn_with_how_they_agree(whole: Any) -> None:
+    wanted = ids(whole.show("/prompts", run="digits", type="where", min_n=1))[0]
+    page = whole.show("/prompt", of="digits", id=wanted, version="")
+    assert page.count('<g class="place reference"') == 1
+    assert re.search(r'<g class="place right" data-rollout=', page)
+    assert "<title>IoU 1.00</title>" in page
+    picture = re.search(r'<img src="(/picture\?[^"]*)"', page)
+    assert picture is not None
+    status, body, headers = whole.ask(picture[1].replace("&amp;", "&"))
+    assert (status, headers["content-type"]) == (200, "image/png") and "PNG" in body[:8]
+
+
+def test_the_next_prompt_of_a_list_is_a_key_away(whole: Any) -> None:
+    listed = ids(whole.show("/prompts", run="digits", sort="id"))
+    page = whole.show("/prompt", run="digits", sort="id", at=1)
+    assert f'data-id="{listed[1]}"' in page
+    assert "sort=id&amp;at=2" in page and "sort=id&amp;at=0" in page
+
+
+@pytest.fixture
+def events(run_maker: Any) -> Callable[[], list[dict[str, Any]]]:
+    def read() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (run_maker.run / "curation.jsonl").read_text().splitlines()]
+
+    return read
+
+
+def test_decisions_are_events_that_can_be_undone(
+    run_maker: Any, browse: Any, events: Callable[[], list[dict[str, Any]]], num_found: NumFound
+) -> None:
+    prompt, _ = run_maker.train[0]
+    with browse(run_maker.run) as browser:
+        assert browser.decide("reject", prompt.prompt_id, reason="blurred")[0] == 303
+        assert browser.decide("tag", prompt.prompt_id, value="odd", author="another")[0] == 303
+        (rejected, tagged) = events()
+        assert (rejected["action"], rejected["author"], rejected["reason"]) == (
+            "reject",
+            "a curator",
+            "blurred",
+        )
+        assert (tagged["value"], tagged["author"]) == ("odd", "another")
+        assert ids(browser.show("/prompts", decision="rejected")) == [prompt.prompt_id]
+        assert ids(browser.show("/prompts", tag="odd")) == [prompt.prompt_id]
+        assert num_found(browser.show("/prompts", decision="open")) == 8 + 12 - 1
+        browser.decide("undo", prompt.prompt_id, value=rejected["event_id"])
+        assert ids(browser.show("/prompts", decision="rejected")) == []
+        page = browser.show("/prompt", of="digits", id=prompt.prompt_id)
+        assert page.count('<tr class="undone">') == 1 and "blurred" in page
+
+
+def test_a_correction_names_what_it_was_and_must_be_readable(
+    run_maker: Any, browse: Any, events: Callable[[], list[dict[str, Any]]]
+) -> None:
+    prompt = next(prompt for prompt, _ in run_maker.train if prompt.verifier == "bbox_iou")
+    with browse(run_maker.run) as browser:
+        status, _, headers = browser.decide("correct", prompt.prompt_id, value="somewhere", back="id=x")
+        assert status == 303 and "error=the+verifier+bbox_iou+does+not+take" in headers["location"]
+        assert not (run_maker.run / "curation.jsonl").exists()
+        browser.decide("correct", prompt.prompt_id, value="<bbox>1 2 300 400</bbox>")
+        browser.decide("correct", prompt.prompt_id, value="<bbox>1 2 300 500</bbox>")
+        assert [event["previous"] for event in events()] == [prompt.reference, "<bbox>1 2 300 400</bbox>"]
+        page = browser.show("/prompt", of="digits", id=prompt.prompt_id)
+        assert "corrected, revision 2" in page and "1 2 300 500" in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"action": "delete"}, "is no action"),
+        ({"id": "nobody"}, "the prompt is not in the data"),
+        ({"run": "elsewhere"}, "no such run"),
+        ({"action": "tag", "value": " "}, "needs a tag"),
+        ({"action": "undo", "value": "0"}, "to undo"),
+    ],
+)
+def test_what_is_no_decision_is_refused(
+    run_maker: Any, browse: Any, fields: dict[str, str], words: str
+) -> None:
+    given = {"action": "accept", "id": run_maker.train[0][0].prompt_id} | fields
+    with browse(run_maker.run) as browser:
+        form = {"csrf": browser.server.keys.write, "run": "digits", **given}
+        from urllib.parse import urlencode
+
+        status, body, _ = browser.ask("/decide", "POST", urlencode(form), Accept="application/json")
+    assert status == 400 and words in json.loads(body)["error"]
+    assert (
+        not (run_maker.run / "curation.jsonl").exists() or not (run_maker.run / "curation.jsonl").read_text()
+    )
+
+
+def test_what_is_filtered_is_exported_as_it_was_decided(run_maker: Any, browse: Any, tmp_path: Path) -> None:
+    prompt, _ = run_maker.train[0]
+    with browse(run_maker.run) as browser:
+        browser.decide("tag", prompt.prompt_id, value="odd")
+        listed = browser.show("/export", split="train", sort="id").split()
+        assert listed == sorted(one.prompt_id for one, _ in run_maker.train)
+        connection_body = browser.bytes("/export?as=parquet&tag=odd")
+    (tmp_path / "set.parquet").write_bytes(connection_body)
+    (exported,) = load_prompts(tmp_path / "set.parquet")
+    assert exported.prompt_id == prompt.prompt_id and exported.tags == (*prompt.tags, "odd")
+    assert exported.images[0].read() == prompt.images[0].read()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_a_prompt_file_opens_too(
+    run_maker: Any, browse: Any, tmp_path: Path, suffix: str, num_found: NumFound
+) -> None:
+    path = tmp_path / f"hard.{suffix}"
+    if suffix == "parquet":
+        save_prompts(path, [prompt for prompt, _ in run_maker.train])
+    else:
+        rows = [
+            {"messages": f"What is {i} + 1?", "verifier": "math", "reference": str(i + 1)} for i in range(12)
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with browse(run_maker.run, path) as browser:
+        assert num_found(browser.show("/prompts", run="hard")) == 12
+        first = ids(browser.show("/prompts", run="hard", sort="id"))[0]
+        assert "answers" not in browser.show("/prompt", of="hard", id=first)
+        browser.decide("accept", first)
+        assert (tmp_path / "hard.curation.jsonl").exists()
+        assert "A prompt file" in browser.show("/curves", run="hard")
+        assert "Two evaluated policies" in browser.show("/flips", run="hard")
+        assert num_found(browser.show("/prompts")) == 12 + 20  # of both
