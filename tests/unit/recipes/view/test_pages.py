@@ -143,9 +143,7 @@ def test_a_film_has_a_time_line(
         "film", ({"role": "user", "content": parts},), verifier="temporal_iou", reference="0.1 - 0.3"
     )
     train = run_maker.run / "stages" / "00-prepare" / "data" / "train.parquet"
-    write_prompts(
-        train, [asked], videos=[video_file(np.zeros((11, 32, 32, 3), np.uint8))]
-    )
+    write_prompts(train, [asked], videos=[video_file(np.zeros((11, 32, 32, 3), np.uint8))])
     row = run_maker.row(
         prompt_id="film", verifier="temporal_iou", answer="0.2 - 0.3", reward=0.5, policy_version=1
     )
