@@ -7,10 +7,13 @@ from rl.recipe.recipe import ProfileRecipe
 
 
 def program(run: Runner) -> None:
-    """With captions the policy first writes them, where the recipe names no file of them."""
+    """As whole prompts, without pictures, with captions: what the recipe asks for, in its order. The policy first
+    writes captions where the recipe names no file of them."""
     recipe = run.recipe
     assert isinstance(recipe, ProfileRecipe), "hone prompts profile makes its recipe"
-    policy, config, captions = run(PrepareStage()).policy, recipe.profile, None
-    if config.shown == "caption" and config.captions is None:
-        captions = run(CaptionStage(config), policy).captions
-    run(ProfileStage(config, captions), policy)
+    policy, config = run(PrepareStage()).policy, recipe.profile
+    for shown in config.shown:
+        captions = None
+        if shown == "caption" and config.captions is None:
+            captions = run(CaptionStage(config), policy).captions
+        run(ProfileStage(config, shown, captions), policy)

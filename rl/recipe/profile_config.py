@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from rl.recipe.section import Section
 
+Shown = Literal["whole", "blind", "caption"]
+
 
 class ProfileConfig(Section):
     """How a policy is sampled on a prompt set."""
@@ -24,8 +26,10 @@ class ProfileConfig(Section):
         le=1,
         description="a prompt stops once all samples would so surely decide the same; 1: surely",
     )
-    shown: Literal["whole", "blind", "caption"] = Field(
-        "whole", description="blind: without pictures and films; caption: a text instead of each prompt's"
+    shown: tuple[Shown, ...] = Field(
+        ("whole",),
+        min_length=1,
+        description="one after the other: whole; blind: without pictures and films; caption: a text instead of them",
     )
     captions: str | None = Field(
         None, description="JSONL or Parquet with prompt_id and caption; none: the policy writes them"

@@ -55,8 +55,8 @@ class HarvestConfig(Section):
         "sampled so often of late by its rollout log",
     )
     probe_samples: int = Field(4, ge=1, description="samples that tell whether a prompt is hard")
-    probe_versions: int = Field(
-        16, ge=1, description="store: so many policy versions, up to the newest, have a say"
+    probe_half_life: float = Field(
+        16.0, gt=0, description="store: policy versions after which a sample counts half"
     )
     samples_per_prompt: int = Field(12, ge=1, description="further samples of a hard prompt")
     part_samples: int | None = Field(

@@ -31,6 +31,7 @@ CHANGES_NOTHING = (
     "metrics.",
     "sync.tolerance",
     "run_dir",
+    "profile.shown",  # a stage more
 )  # keys with no hand in what a run learns; it may be moved
 
 

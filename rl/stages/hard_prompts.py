@@ -5,14 +5,24 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from rl.experience.judge import JudgedRollout
 from rl.recipe.sft_config import HarvestConfig
-from rl.run.metrics_log import stage_order
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_directory import StageDirectory
+from rl.run.run_history import RunPast
 from sampler.prompt import Prompt
-from sampler.store.recent_evidence import Evidence, recent_evidence
+
+
+class Evidence(NamedTuple):
+    """Of one prompt: samples with a decision, and the right ones among them; of older policies parts of one."""
+
+    num: float
+    num_right: float
+
+    @property
+    def pass_rate(self) -> float:
+        return self.num_right / self.num
 
 
 def draw_candidates(
@@ -25,20 +35,14 @@ def draw_candidates(
     return chosen + random.Random(seed).sample(others, min(num - len(chosen), len(others)))
 
 
-def logged_evidence(
-    run: RunDirectory, stage: StageDirectory, config: HarvestConfig, *, policy_version: int
-) -> dict[str, Evidence]:
-    """What the stages before this one saw of prompts under the newest policies, of those with as many samples as a
-    probe has. Those stages are complete: a harvest that is begun anew finds the same."""
-    before = [
-        folder
-        for folder in (run.path / "rollouts").glob("*/")
-        if stage_order(folder.name) < stage_order(stage.name)
-    ]
-    files = sorted(file for folder in before for file in folder.glob("step-*.parquet"))
-    found = recent_evidence(
-        files, newer_than=policy_version - 1 - config.probe_versions, min_score=config.min_score
-    )
+def logged_evidence(run: RunDirectory, config: HarvestConfig, *, policy_version: int) -> dict[str, Evidence]:
+    """What the stages that are complete saw of prompts, older policies weighed less, of those prompts with as many
+    samples as a probe has. A harvest that is begun anew finds the same."""
+    past = RunPast(run.path, policy_version, config.min_score)
+    found = {
+        prompt_id: Evidence(right + wrong, right)
+        for prompt_id, (right, wrong) in past.evidence(config.probe_half_life).items()
+    }
     return {prompt_id: seen for prompt_id, seen in found.items() if seen.num >= config.probe_samples}
 
 

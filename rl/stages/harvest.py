@@ -16,7 +16,7 @@ from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, PolicyState
-from rl.stages.hard_prompts import draw_candidates, hard_prompts, logged_evidence, probed_evidence
+from rl.stages.hard_prompts import Evidence, draw_candidates, hard_prompts, logged_evidence, probed_evidence
 from rl.stages.spot_check import FILE as SPOT_CHECK_FILE
 from rl.stages.spot_check import write_spot_check
 from rl.stages.stage import Stage, StageContext
@@ -24,7 +24,6 @@ from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
 from sampler.rejection_sampling import Candidate, HarvestRule
 from sampler.store.belief import Belief
-from sampler.store.recent_evidence import Evidence
 from verifiers.counted import counted
 
 ROWS_FILE = "harvest_rows.parquet"
@@ -59,7 +58,7 @@ class HarvestStage(Stage[HarvestResult]):
         directory.begin()
         known = {}
         if config.probe == "store":
-            known = logged_evidence(context.run, directory, config, policy_version=context.policy.version)
+            known = logged_evidence(context.run, config, policy_version=context.policy.version)
         candidates = draw_candidates(
             context.data.train,
             config.num_prompts,
@@ -234,10 +233,10 @@ def _why_no_rows(
     if hard:
         return "not one response to the hard prompts is right: raise harvest.samples_per_prompt"
     seen = [evidence[prompt.prompt_id] for prompt in candidates if prompt.prompt_id in evidence]
+    num, num_right = round(sum(one.num for one in seen)), round(sum(one.num_right for one in seen))
     return (
-        "no prompt is hard by harvest.min_pass_frac and max_pass_frac: "
-        f"{sum(one.num_right for one in seen):,} of {counted(sum(one.num for one in seen), 'response')} to the prompts "
-        "tried are right"
+        f"no prompt is hard by harvest.min_pass_frac and max_pass_frac: {num_right:,} of {counted(num, 'response')} to "
+        "the prompts tried are right"
     )
 
 

@@ -17,7 +17,7 @@ from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import shard_path
 from rl.experience.shown_sampler import ShownSampler
 from rl.experience.source import ExperienceSource, Sampler
-from rl.recipe.profile_config import ProfileConfig
+from rl.recipe.profile_config import ProfileConfig, Shown
 from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, ProfileResult
@@ -46,19 +46,20 @@ class ProfileStage(Stage[ProfileResult]):
     label = "profile"
     needs = ("sampler", "judge")
 
-    def __init__(self, config: ProfileConfig, captions: Path | None = None) -> None:
+    def __init__(self, config: ProfileConfig, shown: Shown = "whole", captions: Path | None = None) -> None:
         """``captions``: the file of ``config.captions``, where the policy wrote it."""
         super().__init__()
         self.config = config
+        self.shown = shown
         self.captions = str(captions) if captions is not None else config.captions
 
     @property
     def title(self) -> str:
         ways = {"whole": "profile", "blind": "profile without pictures", "caption": "profile with captions"}
-        return ways[self.config.shown]
+        return ways[self.shown]
 
     def directory_name(self, number: int) -> str:
-        shown = "" if self.config.shown == "whole" else f"-{self.config.shown}"
+        shown = "" if self.shown == "whole" else f"-{self.shown}"
         return f"{number:02d}-profile{shown}-r0"
 
     def work(self, recipe: Recipe) -> str:
@@ -71,10 +72,10 @@ class ProfileStage(Stage[ProfileResult]):
     def expected(
         self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None
     ) -> ProfileResult:
-        return ProfileResult(prompts=directory.path / PROMPTS_FILE, shown=self.config.shown)
+        return ProfileResult(prompts=directory.path / PROMPTS_FILE, shown=self.shown)
 
     def inputs(self) -> Mapping[str, Any]:
-        return {"captions": self.captions} if self.config.shown == "caption" else {}
+        return {"captions": self.captions} if self.shown == "caption" else {}
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int:
         return len(self._asked(data)) * self.config.samples  # drawn, or not needed
@@ -103,7 +104,7 @@ class ProfileStage(Stage[ProfileResult]):
                     tally.count(pq.read_table(shard, columns=PassTally.COLUMNS).to_pylist())
                 else:
                     judged = self._sample(context, sampler, asked, first_index, num_samples)
-                    context.log_rollouts(num_shards, judged, blind=config.shown != "whole")
+                    context.log_rollouts(num_shards, judged, blind=self.shown != "whole")
                     tally.count_judged(judged)
                     unjudged += [one for one in judged if one.reward.value is None]
                     context.engines.judge.require_judged(unjudged, num_all=tally.num_rollouts)
@@ -114,14 +115,14 @@ class ProfileStage(Stage[ProfileResult]):
 
     def _asked(self, data: RunData) -> Sequence[Prompt]:
         """Where nothing is shown, the prompts that have something to show."""
-        if self.config.shown == "whole":
+        if self.shown == "whole":
             return data.train
         return [prompt for prompt in data.train if prompt.vision_inputs]
 
     def _sampler(self, context: StageContext, prompts: Sequence[Prompt]) -> Sampler:
-        if self.config.shown == "whole":
+        if self.shown == "whole":
             return context.engines.sampler
-        if self.config.shown == "blind":
+        if self.shown == "blind":
             return ShownSampler(context.engines.sampler, without_vision)
         captions = read_captions(self.captions)
         missing = [prompt.prompt_id for prompt in prompts if prompt.prompt_id not in captions]
@@ -161,7 +162,7 @@ class ProfileStage(Stage[ProfileResult]):
         decisions = Counter(table["decision"].to_pylist())
         return ProfileResult(
             prompts=path,
-            shown=self.config.shown,
+            shown=self.shown,
             num_prompts=len(tally.prompts),
             num_rollouts=tally.num_rollouts,
             num_of_fixed=self.config.samples * (len(tally.prompts) - tally.num_dropped),

@@ -38,10 +38,12 @@ def profile(
     sureness: Annotated[
         float, typer.Option(help="A prompt stops when all samples would so surely decide the same.")
     ] = 0.92,
-    blind: Annotated[bool, typer.Option("--blind", help="Show no picture and no film.")] = False,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Then once more without pictures and films.")
+    ] = False,
     captions: Annotated[
         str | None,
-        typer.Option(help="Instead of pictures their captions: a file (prompt_id, caption), or `policy`."),
+        typer.Option(help="Then with captions for pictures: a file (prompt_id, caption), or `policy`."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run to write. [default: runs/profile-SET]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do; run nothing.")] = False,
@@ -55,9 +57,7 @@ def profile(
     from rl.recipe.profile_config import ProfileConfig
     from verifiers.errors import BadInput
 
-    if blind and captions is not None:
-        raise BadInput("--blind and --captions are two ways of showing no picture: give one of them")
-    shown = "blind" if blind else "whole" if captions is None else "caption"
+    shown = ("whole", *(["blind"] if blind else []), *([] if captions is None else ["caption"]))
     own = None if captions in (None, "policy") else str(captions)
     if own is not None and not Path(own).is_file():
         raise BadInput(f"--captions {own}: no such file; `--captions policy` has the policy write them")
@@ -98,8 +98,7 @@ def profile_recipe(
         raise BadInput(f"no policy at {hub}: give --policy a checkpoint directory in the hub layout")
     place = Path(prompts)
     if out is None:
-        ending = "" if config.shown == "whole" else f"-{config.shown}"
-        out = Path("runs") / f"profile-{place.stem if place.exists() else place.name}{ending}"
+        out = Path("runs") / f"profile-{place.stem if place.exists() else place.name}"
     judge = reward_model_path(settings.judging, Path(settings.run_dir).absolute())
     return ProfileRecipe.of(
         settings,
@@ -112,7 +111,7 @@ def profile_recipe(
 
 
 def run_profile(settings: ProfileRecipe, *, quiet: bool = False) -> ProfileResult:
-    """Run it, or go on with it, and unless it is to be quiet print what was found."""
+    """Run it, or go on with it, and unless it is to be quiet print what was found. What the last stage left."""
     from recipes.commands.output.held_run import held_run
     from recipes.programs.profile_prompts import program
 
@@ -122,10 +121,12 @@ def run_profile(settings: ProfileRecipe, *, quiet: bool = False) -> ProfileResul
         from rl.run.stage_result import ProfileResult
 
         run_program(settings, run, display, program)
-        result = next(one for one in results_of(run.path) if isinstance(one, ProfileResult))
+        results = [one for one in results_of(run.path) if isinstance(one, ProfileResult)]
         if not quiet:
-            print_profile(display.console, result, settings.run_dir)
-    return result
+            for result in results:
+                print_profile(display.console, result)
+            display.console.print(f"hone prompts stats {settings.run_dir}", highlight=False)
+    return results[-1]
 
 
 def print_profile_plan(settings: ProfileRecipe) -> bool:
@@ -157,10 +158,16 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
     return True
 
 
-def print_profile(console: Console, result: ProfileResult, run_dir: str) -> None:
+def print_profile(console: Console, result: ProfileResult) -> None:
     """How many prompts lie where, what stopping early saved, and the believed pass rates as a histogram."""
     import pyarrow.parquet as pq
 
+    from verifiers.counted import counted
+
+    shown = {"whole": "", "blind": " without pictures", "caption": " with captions for pictures"}[
+        result.shown
+    ]
+    console.print(f"{counted(result.num_prompts, 'prompt')}{shown}", highlight=False)
     low, high = result.band
     names = {
         "below": f"too hard, up to {low:.0%}",
@@ -180,7 +187,7 @@ def print_profile(console: Console, result: ProfileResult, run_dir: str) -> None
             console.print(f"  {words}: {count:,}", highlight=False)
     table = pq.read_table(result.prompts, columns=["n", "mean"]).to_pylist()
     print_histogram(console, [row["mean"] for row in table if row["n"]])
-    console.print(f"hone prompts stats {run_dir}   (each prompt: {result.prompts})", highlight=False)
+    console.print(f"each prompt: {result.prompts}", highlight=False)
 
 
 def print_histogram(console: Console, rates: list[float]) -> None:

@@ -53,7 +53,7 @@ class BlindStage(_NeedsPictureStage):
     """What the policy solves from the text alone is dropped."""
 
     def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
-        return self._seen_through(prompts, profiler, "solved from the text alone", shown="blind")
+        return self._seen_through(prompts, profiler, "solved from the text alone", shown=("blind",))
 
 
 class CaptionStage(_NeedsPictureStage):
@@ -69,7 +69,7 @@ class CaptionStage(_NeedsPictureStage):
             prompts,
             profiler,
             "solved from text and caption",
-            shown="caption",
+            shown=("caption",),
             captions=self.captions,
             caption_tokens=self.caption_tokens,
         )

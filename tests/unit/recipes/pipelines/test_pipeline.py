@@ -52,7 +52,7 @@ class Told:
         known = {prompt.prompt_id: {**plain, **self.rows.get(prompt.text, {})} for prompt in prompts}
         return (
             known
-            if config.shown == "whole"
+            if config.shown == ("whole",)
             else {prompt.prompt_id: known[prompt.prompt_id] for prompt in prompts if prompt.vision_inputs}
         )
 
@@ -103,7 +103,7 @@ def test_what_needs_no_picture_goes(picture: Callable[..., bytes], stage: str, s
     told = Told(seen={"decision": "below"}, guessed={"decision": "inside"})
     outcome = applied(stage, [seen, guessed, bare], told, max_pass_frac=0.4)
     assert list(outcome.kept) == [seen] and len(outcome.reasons) == 2
-    assert (told.configs[0].shown, told.configs[0].band) == (shown, (0.4, 1.0))
+    assert (told.configs[0].shown, told.configs[0].band) == ((shown,), (0.4, 1.0))
     assert applied(stage, [seen, bare], told, drop_without_picture=False).kept == [seen, bare]
     assert applied(stage, [bare], Told(), drop_without_picture=False).kept == [bare]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,7 @@ import pyarrow.parquet as pq
 
 from rl.recipe.sft_config import HarvestConfig
 from rl.run.run_directory import RunDirectory
-from rl.stages.hard_prompts import draw_candidates, hard_prompts, logged_evidence, probed_evidence
-from sampler.store.recent_evidence import Evidence
+from rl.stages.hard_prompts import Evidence, draw_candidates, hard_prompts, logged_evidence, probed_evidence
 
 
 def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
@@ -45,27 +45,33 @@ def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: C
     assert {one.prompt_id for one in ahead[:3]} == known.keys() and len({*ahead}) == 10
 
 
-def log(folder: Path, prompt_id: str, version: int, rewards: list[float | None], **more: Any) -> None:
-    """A shard with the columns that are asked for."""
+def log(run: Path, stage: str, version: int, *, complete: bool = True, **rewards: list[float | None]) -> None:
+    """A shard of a stage with the columns that are asked for."""
+    folder = run / "rollouts" / stage
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [{"prompt_id": prompt_id, "policy_version": version, "reward": one, **more} for one in rewards]
-    pq.write_table(pa.Table.from_pylist(rows), folder / f"step-{len(list(folder.iterdir())):05d}.parquet")
+    rows = [
+        {"prompt_id": name, "policy_version": version, "verifier": "math", "reward": one, "stage": stage,
+         "blind": "blind" in stage}
+        for name, values in rewards.items() for one in values
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / f"step-{version:05d}.parquet")
+    (run / "stages" / stage).mkdir(parents=True, exist_ok=True)
+    if complete:
+        (run / "stages" / stage / "manifest.json").write_text(json.dumps({"kind": "rl", "result": {}}))
 
 
-def test_the_log_of_the_newest_policies_is_evidence(tmp_path: Path) -> None:
-    """Older policies, blind answers, answers without a decision and later stages have no say."""
-    logs = tmp_path / "rollouts"
-    log(logs / "04-rl-r0", "a", 3, [1.0] * 4)
-    log(logs / "04-rl-r0", "a", 4, [1.0, 0.0, None, 0.0], blind=False)
-    log(logs / "04-rl-r0", "a", 5, [0.0, 0.9])
-    log(logs / "04-rl-r0", "b", 5, [1.0] * 3)
-    log(logs / "05-profile-blind-r0", "a", 5, [1.0] * 8, blind=True)
-    log(logs / "10-rl-r1", "a", 5, [1.0] * 8)
-    run = RunDirectory(tmp_path)
-    config = HarvestConfig(probe="store", probe_samples=4, probe_versions=2)
-    found = logged_evidence(run, run.stage("06-harvest-r0"), config, policy_version=6)
-    assert found == {"a": Evidence(5, 1)}
-    lenient = config.model_copy(update={"min_score": 0.9, "probe_samples": 3, "probe_versions": 9})
-    again = logged_evidence(run, run.stage("06-harvest-r0"), lenient, policy_version=6)
-    assert again == {"a": Evidence(9, 6), "b": Evidence(3, 3)}
-    assert logged_evidence(RunDirectory(tmp_path / "no"), run.stage("06-x"), config, policy_version=6) == {}
+def test_the_log_is_evidence(tmp_path: Path) -> None:
+    """Older policies weigh less; answers without a decision, blind ones and those of a stage under way have no say."""
+    log(tmp_path, "04-rl-r0", 2, a=[1.0, 1.0], b=[1.0] * 3)
+    log(tmp_path, "04-rl-r0", 4, a=[0.0, 0.9, None, 1.0], c=[0.0] * 4)
+    log(tmp_path, "05-profile-blind-r0", 4, a=[1.0] * 8)
+    log(tmp_path, "06-harvest-r0", 4, complete=False, a=[1.0] * 8)
+    config = HarvestConfig(probe="store", probe_samples=4, probe_half_life=2)
+    found = logged_evidence(RunDirectory(tmp_path), config, policy_version=5)
+    assert found == {
+        "a": Evidence(4.0, 2.0),
+        "c": Evidence(4.0, 0.0),
+    }  # two of a's weigh half; b has 1.5 samples
+    lenient = config.model_copy(update={"min_score": 0.9, "probe_samples": 1})
+    again = logged_evidence(RunDirectory(tmp_path), lenient, policy_version=5)
+    assert again == {"a": Evidence(4.0, 3.0), "b": Evidence(1.5, 1.5), "c": Evidence(4.0, 0.0)}

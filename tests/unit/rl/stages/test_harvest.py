@@ -135,7 +135,7 @@ def test_rows_pass_their_own_judges_again(new_run: Callable[[str], RunDirectory]
 
 def test_hard_prompts_come_from_what_rl_has_sampled(new_run: Callable[[str], RunDirectory]) -> None:
     """RL's prompts are not probed; where too few were sampled, the others are. A kill changes nothing."""
-    rl = ["rl.steps=2", "rl.prompts_per_step=8", "rl.samples_per_prompt=4", "rl.num_mini_batches=1"]
+    rl = ["rl.steps=2", "rl.prompts_per_step=8", "rl.samples_per_prompt=6", "rl.num_mini_batches=1"]
     parts = ["harvest.part_samples=4", "harvest.samples_per_prompt=12", "harvest.num_prompts=24"]
     recipe = recipe_of(*FIRST, *rl, "harvest.probe=store", *parts)
     whole, cut, sampler = new_run("whole"), new_run("cut"), FakeSampler(varied)

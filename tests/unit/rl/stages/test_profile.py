@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from recipes.programs.profile_prompts import program
-from recipes.settings.recipe_file import load_recipe
+from recipes.settings.recipe_file import dump_recipe, load_recipe
 from rl.fakes import FakeJudge, FakeSampler, fake_engines
 from rl.program import PrepareStage, run_program
 from rl.recipe.profile_config import ProfileConfig
@@ -28,7 +28,7 @@ from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.store.belief import believed
 from sampler.store.prompt_store import PromptStore
 from sampler.store.stopping_rule import StoppingRule
-from verifiers.errors import HoneError
+from verifiers.errors import BadInput, HoneError
 
 DATA = Path(__file__).parents[3] / "data"
 # By place in the set modulo 5: never, seldom, half, mostly, always right.
@@ -167,7 +167,7 @@ def test_a_profile_that_is_killed_goes_on_to_the_same_end(
 
 
 def test_blind_shows_no_picture_and_judges_the_same(recipe: Callable[..., ProfileRecipe]) -> None:
-    settings = recipe(shown="blind")
+    settings = recipe(shown=("blind",))
     sampler = RatedSampler(prompts_of(settings))
     result = profiled(settings, sampler)
     assert sampler.shown and not any(prompt.vision_inputs for prompt in sampler.shown)
@@ -176,6 +176,23 @@ def test_blind_shows_no_picture_and_judges_the_same(recipe: Callable[..., Profil
     sighted = profiled(recipe("sighted"))
     ids = [pq.read_table(one.prompts)["prompt_id"].to_pylist() for one in (result, sighted)]
     assert ids[0] == ids[1] and result.num_not_asked == 0 and result.decisions["inside"]
+
+
+def test_a_finished_profile_may_be_asked_blind_as_well(recipe: Callable[..., ProfileRecipe]) -> None:
+    """Only that stage is sampled; another number of samples is another run."""
+    first, more = recipe(), recipe(shown=("whole", "blind"))
+    for settings in (first, more):
+        run = RunDirectory(Path(settings.run_dir))
+        run.open(dump_recipe(settings))
+        sampler = RatedSampler(prompts_of(settings))
+        run_program(settings, run, display(), program, make_engines=fake_engines(sampler=sampler))
+        run.close()
+    assert {plan.stage for plan, _ in sampler.asked} == {"02-profile-blind-r0"}
+    with PromptStore([store_part(Path(first.run_dir))]) as store:
+        whole, blind = (believed(store, "profile", blind=which) for which in (False, True))
+    assert whole.num_rows == blind.num_rows == NUM_PROMPTS and whole["n"] != blind["n"]
+    with pytest.raises(BadInput, match=r"profile\.samples was 16 and is now 8"):
+        RunDirectory(Path(first.run_dir)).open(dump_recipe(recipe(samples=8)))
 
 
 class Describing(RatedSampler):
@@ -188,7 +205,7 @@ class Describing(RatedSampler):
 
 
 def test_the_policy_writes_captions_and_is_asked_with_them(recipe: Callable[..., ProfileRecipe]) -> None:
-    settings = recipe(shown="caption")
+    settings = recipe(shown=("caption",))
     sampler = Describing(prompts_of(settings))
     with pytest.raises(Killed):
         sampler.lives = 3
