@@ -6,31 +6,40 @@ python tools/bench_prompt_store.py --prompts 1000000 --rollouts 20000000 --out F
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import resource
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
+from rl.experience.prompt_source import SOURCES, prompt_source_of
+from rl.experience.selection.weighted_source import WeightedSource
+from rl.recipe.rl_config import RlConfig
 from rl.run.run_history import store_part
-from sampler.store.belief import believed
+from sampler.prompt import Prompt
+from sampler.store.log_schema import VERSION, VERSION_KEY, migrated
 from sampler.store.prompt_store import PromptStore
+from sampler.store.prompt_table import PageFilter, PromptTable
 from sampler.store.selection import SelectionRule, select
 
 GROUP, SHARDS = 8, 40
 ROLLOUTS = """
-    COPY (
-        WITH groups AS (SELECT i, (i * 7919) % {prompts} AS prompt FROM range({first}, {last}) AS t(i))
-        SELECT 'rl-' || i || '-' || s AS rollout_id, '02-rl-r0' AS stage, 0 AS round, {shard} AS step,
-            {shard}::BIGINT AS policy_version, md5(prompt::VARCHAR)[:16] AS prompt_id, 'verifiable' AS kind,
-            ['type' || (prompt % 12)] AS tags, 'math' AS verifier, (prompt % 10)::VARCHAR AS reference, s::INT AS index,
-            repeat('so it is ', 12) || i AS response, (i % 10)::VARCHAR AS answer, 'ok' AS answer_status,
-            (hash(i * 8 + s) % 100 < prompt % 101)::INT::DOUBLE AS reward, 'scored' AS verdict_status
-        FROM groups, range({group}) AS u(s)
-    ) TO '{file}' (FORMAT parquet, COMPRESSION zstd)
+    WITH groups AS (SELECT i, (i * 7919) % {prompts} AS prompt FROM range({first}, {last}) AS t(i))
+    SELECT 'rl-' || i || '-' || s AS rollout_id, '02-rl-r0' AS stage, 0 AS round, {shard} AS step, 1 AS run_seed,
+        {shard}::BIGINT AS policy_version, md5(prompt::VARCHAR)[:16] AS prompt_id, 'verifiable' AS kind,
+        ['type' || (prompt % 12)] AS tags, 'math' AS verifier, (prompt % 10)::VARCHAR AS reference, s::INT AS index,
+        false AS blind, 'so it is ' || i AS thought, repeat('so it is ', 12) || i AS response,
+        (i % 10)::VARCHAR AS answer, 'ok' AS answer_status, 'stop' AS finish_reason, 40 AS num_prompt_tokens,
+        60 AS num_response_tokens, (hash(i * 8 + s) % 100 < prompt % 101)::INT::DOUBLE AS reward,
+        'scored' AS verdict_status, 'compared' AS verdict_code, 'numbers differ' AS verdict_reason, 0.001 AS judge_s
+    FROM groups, range({group}) AS u(s)
 """
 PROMPTS = """
     COPY (
@@ -52,12 +61,54 @@ def make(run: Path, prompts: int, rollouts: int) -> None:
     for shard in range(SHARDS):
         file = shards / f"step-{shard:05d}.parquet"
         values = {"prompts": prompts, "first": shard * num, "last": (shard + 1) * num, "shard": shard}
-        duckdb.sql(ROLLOUTS.format(**values, group=GROUP, file=file))
+        rows = migrated(f"({ROLLOUTS.format(**values, group=GROUP)})")
+        written = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{'{VERSION_KEY.decode()}': '{VERSION}'}}"
+        duckdb.sql(f"COPY ({rows}) TO '{file}' ({written})")
     duckdb.sql(PROMPTS.format(prompts=prompts, file=prepared / "data" / "train.parquet"))
     paths = {"train": "stages/00-prepare/data/train.parquet"}
     policy = {"version": 0, "hub": "base", "stage": "00-prepare"}
     manifest = {"kind": "prepare", "result_version": 1, "result": {"paths": paths, "policy": policy}}
     (prepared / "manifest.json").write_text(json.dumps(manifest))
+
+
+def questions_of(store: PromptStore) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What a curator asks."""
+    tables: list[PromptTable] = []
+    yield "the table of prompts", lambda: tables.append(PromptTable(store, "run"))
+    (table,) = tables
+    hard = PageFilter(pass_rate=(0.1, 0.5), question_types=("type3",))
+    yield "a page, sorted by pass rate", partial(table.page, sort="mean", descending=True, offset=100_000)
+    yield "a page, filtered", partial(table.page, hard, sort="n")
+    yield "a page, searched", partial(table.page, PageFilter(search="is 77"), sort="mean")
+    yield "numbers beside a filter", partial(table.counts, "question_type", hard)
+    yield (
+        "one prompt's history",
+        partial(
+            table.page, PageFilter(prompt_ids=(hashlib.md5(b"7", usedforsecurity=False).hexdigest()[:16],))
+        ),
+    )
+    yield "select 4,096", partial(select, store, "run", SelectionRule((0.1, 0.75)), num=4096)
+
+
+def bench_sources(num: int) -> None:
+    """Draws of 4,096 of so many prompts, and what is then observed."""
+    message = {"role": "user", "content": [{"type": "text", "text": "What is it?"}]}
+    prompts = [Prompt(str(i), (message,), tags=(f"type{i % 12}",)) for i in range(num)]
+    rng, indices = np.random.default_rng(0), np.arange(num)
+    right = rng.integers(0, 9, num).astype(np.float64)
+    for name in (*SOURCES, "uniform"):
+        config = RlConfig(prompt_source=name, loss={"kl_coef_general": 1e-5})
+        source = prompt_source_of(prompts, config, seed="s")
+        if isinstance(source, WeightedSource):
+            source.rates.add(indices, right, 8 - right, 1)
+            source.reweigh_all()
+        source.draw(4096)
+        began = time.perf_counter()
+        for _ in range(10):
+            drawn = source.draw(4096)
+        took = (time.perf_counter() - began) / 10
+        assert drawn is not None and len({one.prompt_id for one in drawn}) == 4096
+        print(f"draw 4,096 of {num:,}, {name}: {1000 * took:.1f} ms")
 
 
 def main() -> None:
@@ -73,20 +124,17 @@ def main() -> None:
         began = time.perf_counter()
         with PromptStore([store_part(run)]) as store:
             seconds = {f"open ({opening})": time.perf_counter() - began}
-            moves = "SELECT policy_version, move, count(*) FROM turnover GROUP BY 1, 2"
-            history = "SELECT * FROM attempts WHERE prompt_id = md5('7')[:16]"
-            questions: dict[str, Callable[[], object]] = {
-                "beliefs of all prompts": partial(believed, store, "run"),
-                "moves of the newest policies": partial(store.query, moves),
-                "one prompt's history": partial(store.query, history),
-                "select 4,096": partial(select, store, "run", SelectionRule((0.1, 0.75)), num=4096),
-            }
-            for name, ask in questions.items():
+            for name, ask in questions_of(store):
                 began = time.perf_counter()
                 ask()
                 seconds[name] = time.perf_counter() - began
         for name, took in seconds.items():
             print(f"{name}: {took:.2f} s")
+    del store
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "recipes", "prompts", "stats", run], check=True, stdout=subprocess.DEVNULL)
+    print(f"hone prompts stats, start to end: {time.perf_counter() - began:.2f} s")
+    bench_sources(asked.prompts)
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
