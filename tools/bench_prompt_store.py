@@ -9,10 +9,12 @@ import argparse
 import hashlib
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from sampler.store.prompt_table import PageFilter, PromptTable
 from sampler.store.selection import SelectionRule, select
 
 GROUP, SHARDS = 8, 40
+NUM_DRAWS = 10
 ROLLOUTS = """
     WITH groups AS (SELECT i, (i * 7919) % {prompts} AS prompt FROM range({first}, {last}) AS t(i))
     SELECT 'rl-' || i || '-' || s AS rollout_id, '02-rl-r0' AS stage, 0 AS round, {shard} AS step, 1 AS run_seed,
@@ -71,6 +74,20 @@ def make(run: Path, prompts: int, rollouts: int) -> None:
     (prepared / "manifest.json").write_text(json.dumps(manifest))
 
 
+@contextmanager
+def timed(name: str) -> Iterator[None]:
+    """Beside other work the seconds of CPU say more than those that passed."""
+    began, worked = time.perf_counter(), _cpu_s()
+    yield
+    print(f"{name}: {time.perf_counter() - began:.2f} s, {_cpu_s() - worked:.2f} s of CPU", flush=True)
+
+
+def _cpu_s() -> float:
+    """Of this process with all its threads, and of those it waited for."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def questions_of(store: PromptStore) -> Iterator[tuple[str, Callable[[], object]]]:
     """What a curator asks."""
     tables: list[PromptTable] = []
@@ -103,12 +120,11 @@ def bench_sources(num: int) -> None:
             source.rates.add(indices, right, 8 - right, 1)
             source.reweigh_all()
         source.draw(4096)
-        began = time.perf_counter()
-        for _ in range(10):
-            drawn = source.draw(4096)
-        took = (time.perf_counter() - began) / 10
-        assert drawn is not None and len({one.prompt_id for one in drawn}) == 4096
-        print(f"draw 4,096 of {num:,}, {name}: {1000 * took:.1f} ms")
+        began, worked = time.perf_counter(), _cpu_s()
+        for _ in range(NUM_DRAWS):
+            assert len({one.prompt_id for one in source.draw(4096) or ()}) == 4096
+        took, cpu = (1000 * spent / NUM_DRAWS for spent in (time.perf_counter() - began, _cpu_s() - worked))
+        print(f"draw 4,096 of {num:,}, {name}: {took:.1f} ms, {cpu:.1f} ms of CPU", flush=True)
 
 
 def main() -> None:
@@ -119,21 +135,20 @@ def main() -> None:
     asked = parser.parse_args()
     run = asked.out / "run"
     if not run.exists():
-        make(run, asked.prompts, asked.rollouts)
-    for opening in ("first, counting", "again"):
-        began = time.perf_counter()
-        with PromptStore([store_part(run)]) as store:
-            seconds = {f"open ({opening})": time.perf_counter() - began}
+        made = asked.out / "making"
+        shutil.rmtree(made, ignore_errors=True)
+        make(made, asked.prompts, asked.rollouts)
+        made.rename(run)
+    for opening in ("counting", "again"):
+        with timed(f"open, {opening}"):
+            store = PromptStore([store_part(run)])
+        with store:
             for name, ask in questions_of(store):
-                began = time.perf_counter()
-                ask()
-                seconds[name] = time.perf_counter() - began
-        for name, took in seconds.items():
-            print(f"{name}: {took:.2f} s")
-    del store
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "recipes", "prompts", "stats", run], check=True, stdout=subprocess.DEVNULL)
-    print(f"hone prompts stats, start to end: {time.perf_counter() - began:.2f} s")
+                with timed(name):
+                    ask()
+    with timed("hone prompts stats, start to end"):
+        command = [sys.executable, "-m", "recipes", "prompts", "stats", run]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     bench_sources(asked.prompts)
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
