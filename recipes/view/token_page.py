@@ -56,11 +56,13 @@ class TokenPage:
     num_cut: int
 
 
-def token_page(place: Place, prompt_id: str, rollout_id: str) -> TokenPage | None:
-    """None where there is no such rollout."""
+def token_page(
+    place: Place, prompt_id: str, rollout_id: str, files: Sequence[Path] | None = None
+) -> TokenPage | None:
+    """None where there is no such rollout; ``files`` of the log alone are looked at, where they are given."""
     if place.run is None:
         return None
-    with RolloutTable(place.path, place.part.pass_score) as log:
+    with RolloutTable(place.path, place.part.pass_score, files) as log:
         sql = f"SELECT {attempt_columns(MAX_CHARS)} FROM rollouts WHERE prompt_id = ? AND rollout_id = ? LIMIT 1"
         rows = log.query(sql, [prompt_id, rollout_id])
     if not rows:

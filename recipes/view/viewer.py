@@ -173,10 +173,12 @@ class Viewer:
         """One rollout, token by token."""
         snapshot = self.opened.snapshot()
         place = self._place(snapshot, query)
-        page = token_page(place, query.get("id", ""), query.get("rollout", ""))
+        prompt_id = query.get("id", "")
+        files = snapshot.shards_of(place.name, prompt_id)
+        page = token_page(place, prompt_id, query.get("rollout", ""), files)
         if page is None:
             raise NotThere("no such rollout")
-        return self._page("tokens.html.j2", snapshot, place, page=page, prompt_id=query.get("id", ""))
+        return self._page("tokens.html.j2", snapshot, place, page=page, prompt_id=prompt_id)
 
     def export(self, query: Query) -> Response:
         """What is filtered: ids, or a prompt set."""

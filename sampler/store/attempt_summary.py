@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
      ("question_type", pa.string()), ("num", pa.int64()), ("n", pa.int64()), ("num_right", pa.float64()),
      ("num_rewards", pa.int64()), ("reward_sum", pa.float64()), ("reward_max", pa.float64())]
 )  # fmt: skip
+ROW_GROUP = 100_000
 # One row for each prompt, policy, judge and revision of a shard, where `rollouts` are those of the shards that are new.
 _SUMMARY = """
     SELECT shards.shard, stage, policy_version, prompt_id, verifier, revision, judging, blind,
@@ -60,7 +61,10 @@ def summarised(
     table = pa.concat_tables([known, counted.select(SCHEMA.names).cast(SCHEMA)])
     if file is not None:
         with suppress(OSError), written_whole(file) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            # In the order of prompts, so that one prompt's rows are found without reading them all.
+            pq.write_table(
+                table.sort_by("prompt_id"), temporary, compression="zstd", row_group_size=ROW_GROUP
+            )
     return table
 
 
