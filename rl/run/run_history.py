@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rl.run.run_record import RunRecord, read_manifests
 from rl.run.stage_result import PrepareResult
+from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.rows.dataset_rows import SUFFIXES
 from sampler.store.belief import believed
 from sampler.store.curation_events import EventLog
@@ -25,14 +26,19 @@ def store_part(path: str | Path) -> StorePart:
     prepared = next(iter(reversed(run.results(PrepareResult))), None)
     named = prepared.paths if prepared else {}
     inside = {split: run.path / named[split] for split in ("train", "heldout") if split in named}
+    sets: dict[str, str] = {
+        split: str(place) if place.exists() else named[split] for split, place in inside.items()
+    }
+    beside = (EventLog.beside(DescribedSet.of(place, SetReading()).path_or_hub_id) for place in sets.values())
+    obeyed = [run.path / named["curation"]] if "curation" in named else []
     return StorePart(
         run.path.name,
         sorted((run.path / "rollouts").glob("**/*.parquet")),
-        {split: str(place) if place.exists() else named[split] for split, place in inside.items()},
+        sets,
         run.pass_score,
         run.path / "store" / "attempts.parquet",
         sorted((run.path / REJUDGED).glob("*.parquet")),
-        [run.path / prepared.paths["curation"]] if prepared and "curation" in prepared.paths else [],
+        [*obeyed, *(log.path for log in beside if log.path.is_file())],
         partial(store_part, run.path),
     ).with_events(EventLog.beside(run.path))
 
@@ -47,6 +53,11 @@ def store_part_of(run_or_set: str | Path) -> StorePart:
     return StorePart(path.stem, (), {"train": str(path)}).with_events(EventLog.beside(path))
 
 
+def _without_idle_sets(part: StorePart) -> StorePart:
+    """The prompt sets of a run are asked only for the revisions of prompts that somebody corrected."""
+    return part if any(file.is_file() for file in part.event_files) else replace(part, prompt_sets={})
+
+
 @dataclass(frozen=True)
 class RunPast:
     """What is known of prompts before a stage of the run at ``path`` begins: the rollouts of its stages that are done,
@@ -57,13 +68,19 @@ class RunPast:
     right_score: float
 
     def evidence(self, half_life: float, runs: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
-        """Raises: BadInput where one of ``runs`` is no run, or has no rollout."""
+        """Of the run itself by the verdicts of its log alone: what people decide meanwhile, or have judged again,
+        changes no stage that is begun again. Raises: BadInput where one of ``runs`` is no run, or has no rollout."""
         done = {manifest["stage"] for manifest in read_manifests(self.path)}
         own = store_part(self.path)
         own = replace(
-            own, rollout_files=[file for file in own.rollout_files if file.parent.name in done], relist=None
+            own,
+            rollout_files=[file for file in own.rollout_files if file.parent.name in done],
+            prompt_sets={},
+            rejudged_files=(),
+            event_files=(),
+            relist=None,
         )
-        parts = [replace(part, prompt_sets={}) for part in (*map(store_part, runs), own)]
+        parts = [*map(_without_idle_sets, map(store_part, runs)), own]
         found: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         for part in parts:
             if part is parts[-1] and not part.rollout_files:

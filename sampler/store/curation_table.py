@@ -37,10 +37,10 @@ class Decisions:
     @classmethod
     def of(cls, files: Sequence[Path]) -> Decisions:
         """Of several files of events, in the order of their times. Raises: BadInput naming a damaged line."""
-        events = sorted(
-            (event for file in files for event in EventLog(file).events()), key=lambda event: event.at
-        )
-        return cls(events, curation_of(events))
+        # A run's copy and the file that it was copied from hold the same events.
+        events = {event.event_id: event for file in files for event in EventLog(file).events()}
+        in_order = sorted(events.values(), key=lambda event: event.at)
+        return cls(in_order, curation_of(in_order))
 
     def with_events(self, events: Iterable[CurationEvent]) -> Decisions:
         """With later ones."""

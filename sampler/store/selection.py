@@ -16,7 +16,8 @@ from verifiers.verifier import shown
 
 MOVES = ("newly solved", "forgotten", "repaired")
 MAX_BLIND = 0.25  # pass rate without the picture above which a prompt does not need it
-WARNED_SHARE = 0.05  # of a type's prompts: a reference that this many have and no chosen one is named
+# Of a type's prompts: a reference that this many have is named where its share falls to under a quarter.
+WARNED_SHARE, WARNED_FALL = 0.05, 0.25
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,13 @@ def _shift(
         moved[question_type] = (
             sum(abs(after[ref] / after.total() - count / total) for ref, count in before.items()) / 2
         )
-        warnings += [
-            f"{question_type}: no prompt with the reference {shown(ref, 40)!r} is left, which {count / total:.0%} have"
-            for ref, count in before.items()
-            if count / total >= WARNED_SHARE and not after[ref]
-        ]
+        for ref, share in ((ref, count / total) for ref, count in before.items()):
+            left = after[ref] / after.total()
+            if share >= WARNED_SHARE and left < WARNED_FALL * share:
+                named = f"the reference {shown(ref, 40)!r}"
+                warnings.append(
+                    f"{question_type}: {left:.1%} have {named}, where {share:.0%} had it"
+                    if left
+                    else f"{question_type}: no prompt with {named} is left, which {share:.0%} have"
+                )
     return moved, tuple(warnings)

@@ -30,6 +30,7 @@ from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data
 from rl.stages.supervised.sft import SftStage
 from sampler.prompt import Prompt
+from sampler.store.curation_events import EventLog
 from verifiers.errors import BadInput
 
 DATA = Path(__file__).parents[2] / "data"
@@ -262,6 +263,12 @@ def test_a_prompt_source_that_remembers_goes_on_after_a_kill(
     assert weights_and_figures(cut.path) == weights_and_figures(whole.path)
     past = RunPast(whole.path, 7, 0.5).evidence(32.0)
     assert set(past) > {row["prompt_id"] for row in rows_of(whole.path, "04-rl-r0")}
+    corrected = max(past, key=lambda name: past[name])
+    EventLog.beside(whole.path).append(corrected, "correct", "no answer that is right", author="me")
+    assert RunPast(whole.path, 7, 0.5).evidence(32.0) == past
+    beside = RunPast(cut.path, 7, 0.5).evidence(32.0, [str(whole.path)])
+    assert beside[corrected] == pytest.approx(past[corrected], abs=1e-5)  # by the run's own log alone
+    EventLog.beside(whole.path).path.unlink()
     again = RunPast(whole.path, 7, 0.5).evidence(32.0, [str(cut.path)])
     for name, counts in past.items():
         assert again[name] == pytest.approx([2 * count for count in counts], abs=1e-5)

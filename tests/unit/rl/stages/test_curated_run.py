@@ -26,6 +26,7 @@ from rl.stages.prepare import PrepareStage, prepared_data
 from sampler.data.prompt_dataset import load_prompts
 from sampler.store.curation import JudgedBy
 from sampler.store.curation_events import EventLog
+from sampler.store.curation_table import Decisions
 from verifiers.errors import BadInput
 
 QUESTIONS = {"2+3?": "5", "3+4?": "8", "1+1?": "2"}
@@ -142,10 +143,16 @@ def test_what_a_run_obeyed_is_in_its_history(
     beside_train(tmp_path).append(ids["2+3?"], "reject", author="me")
     run_it(recipe())
     files = store_part(tmp_path / "kept").event_files
-    assert [str(file.relative_to(tmp_path / "kept")) for file in files] == [
-        "stages/00-prepare/curation.jsonl",
-        "curation.jsonl",
+    kept = tmp_path / "kept"
+    assert list(files) == [
+        kept / "stages/00-prepare/curation.jsonl",
+        beside_train(tmp_path).path,
+        kept / "curation.jsonl",
     ]
+    beside_train(tmp_path).append(ids["3+4?"], "correct", "7", author="me")
+    decisions = Decisions.of(files)
+    assert [event.action for event in decisions.events] == ["reject", "correct"]
+    assert decisions.of_prompt(ids["3+4?"]).revision == 1
 
 
 @pytest.mark.parametrize(
