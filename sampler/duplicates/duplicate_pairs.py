@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
+from sampler.duplicates.look_alikes import LookAlikes
 from sampler.duplicates.near_texts import near_texts
-from sampler.duplicates.picture_print import PicturePrints, near_pictures
 from sampler.duplicates.prompt_pair import PromptPair
 from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
 
-Alike = Mapping[str, Mapping[str, int]]  # pictures that look alike, by content hash, and the bits that differ
+MOST_LOOKED_AT = 16  # prompts like one whose pictures are compared, those most alike in little first
 
 
 def duplicate_pairs(prints: PromptPrints) -> list[PromptPair]:
@@ -22,27 +22,10 @@ def duplicate_pairs(prints: PromptPrints) -> list[PromptPair]:
         first = first_of.setdefault(key, at)
         if first != at:
             pairs.append(PromptPair(first, at, "exact"))
-    return pairs + _near(first_of, alike_of(prints.pictures, prints.pictures))
+    return pairs + _near(first_of, LookAlikes(prints, prints))
 
 
-def alike_of(ones: PicturePrints, others: PicturePrints) -> dict[str, dict[str, int]]:
-    """By a picture of the first all of the second that look like it."""
-    names, other_names = list(ones.index), list(others.index)
-    alike: dict[str, dict[str, int]] = defaultdict(dict)
-    for at, to, bits in near_pictures(ones, others):
-        alike[names[at]][other_names[to]] = bits
-    return alike
-
-
-def bits_between(shown: Sequence[str], others: Sequence[str], alike: Alike) -> int | None:
-    """The largest distance of pictures in order; None where two do not look alike."""
-    if len(shown) != len(others):
-        return None
-    bits = [0 if a == b else alike.get(a, {}).get(b) for a, b in zip(shown, others, strict=True)]
-    return None if None in bits else max((one or 0 for one in bits), default=0)
-
-
-def _near(first_of: Mapping[PromptKey, int], alike: Alike) -> list[PromptPair]:
+def _near(first_of: Mapping[PromptKey, int], alike: LookAlikes) -> list[PromptPair]:
     texts = list(dict.fromkeys(key.text for key in first_of))
     near: dict[str, dict[str, float]] = defaultdict(dict)
     for a, b, similarity in near_texts(texts):
@@ -52,14 +35,18 @@ def _near(first_of: Mapping[PromptKey, int], alike: Alike) -> list[PromptPair]:
         by_look[_first_shown(key), key.text, key.reference].append(key)
     pairs = []
     for key, at in first_of.items():
-        shown = _first_shown(key)
-        looks: Iterable[str | None] = [None] if shown is None else {shown, *alike.get(shown, ())}
+        shown, num_looked_at = _first_shown(key), 0
+        looks: Iterable[str | None] = [None] if shown is None else alike.of(shown)
         for look in looks:
             for text, similarity in ((key.text, 1.0), *near.get(key.text, {}).items()):
-                for others in by_look.get((look, text, key.reference), ()):
-                    bits = bits_between(key.shown, others.shown, alike)
-                    if first_of[others] > at and bits is not None:
+                for others in by_look.get((look, text, key.reference), ())[:MOST_LOOKED_AT]:
+                    if first_of[others] <= at:
+                        continue
+                    num_looked_at += look != shown
+                    if (bits := alike.bits(key.shown, others.shown)) is not None:
                         pairs.append(PromptPair(at, first_of[others], "near", similarity, bits))
+            if num_looked_at >= MOST_LOOKED_AT:
+                break
     return pairs
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from rapidfuzz import fuzz
 
-from sampler.duplicates.duplicate_pairs import Alike, alike_of, bits_between
+from sampler.duplicates.look_alikes import LookAlikes
+from sampler.duplicates.picture_print import MOST_ALIKE
 from sampler.duplicates.prompt_pair import PromptPair
 from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
 from sampler.duplicates.question_text import grams_of, numbers_of, words_of
@@ -48,7 +49,7 @@ def _same_text(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPai
 
 def _same_pictures(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPair]:
     """Pictures that look alike, and whether the question does too."""
-    alike = alike_of(heldout.pictures, train.pictures)
+    alike = LookAlikes(heldout, train)
     by_picture: dict[str, list[int]] = defaultdict(list)
     for at, key in enumerate(train.keys):
         if key.shown:
@@ -56,21 +57,23 @@ def _same_pictures(heldout: PromptPrints, train: PromptPrints) -> Iterator[Promp
     for at, key in enumerate(heldout.keys):
         if not key.shown:
             continue
-        for look in {key.shown[0], *alike.get(key.shown[0], ())}:
+        for look in islice(alike.of(key.shown[0]), MOST_ALIKE):
             for other in by_picture.get(look, ())[:MOST_COMPARED]:
                 if (pair := _over_one_picture(at, key, other, train.keys[other], alike)) is not None:
                     yield pair
 
 
 def _over_one_picture(
-    at: int, key: PromptKey, other: int, others: PromptKey, alike: Alike
+    at: int, key: PromptKey, other: int, others: PromptKey, alike: LookAlikes
 ) -> PromptPair | None:
-    bits = bits_between(key.shown, others.shown, alike)
+    bits = alike.bits(key.shown, others.shown)
     if bits is None:
         return None
     similarity = 1.0 if key.text == others.text else fuzz.ratio(key.text, others.text) / 100
     same_numbers = numbers_of(key.text) == numbers_of(others.text)
-    kind = "near" if similarity >= MIN_SIMILARITY and same_numbers else "picture"
+    # Drawn pictures often differ in a number that no print shows: another answer means another picture.
+    same_answer = key.reference == others.reference or key.shown == others.shown
+    kind = "near" if similarity >= MIN_SIMILARITY and same_numbers and same_answer else "picture"
     return PromptPair(at, other, kind, similarity, bits)  # type: ignore[arg-type]
 
 

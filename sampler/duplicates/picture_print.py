@@ -85,18 +85,19 @@ def _prints_of(pictures: Sequence[VisionInput]) -> list[tuple[str, PicturePrint]
 
 
 def near_pictures(ones: PicturePrints, others: PicturePrints) -> list[tuple[int, int, int]]:
-    """(index in ones, index in others, bits that differ) of pictures that look alike."""
+    """(index in ones, index in others, bits that differ) of pictures that look alike in little, the most alike first.
+    Whether they are is for their pixels to say."""
     at, to = near_hashes(ones.hashes, others.hashes)
-    near = []
+    near: list[tuple[float, int, int]] = []
     coarse = ones.coarse, others.coarse  # means of cells, which differ at most as their pixels do
     for start in range(0, len(at), _CHUNK):
         a, b = at[start : start + _CHUNK], to[start : start + _CHUNK]
-        for one, other in (coarse, (ones.little, others.little)):
-            alike = _rms(one[a], other[b]) <= MAX_RMS
-            a, b = a[alike], b[alike]
-        bits = np.bitwise_count(ones.hashes[a] ^ others.hashes[b])
-        near += list(zip(a.tolist(), b.tolist(), bits.tolist(), strict=True))
-    return near
+        alike = _rms(coarse[0][a], coarse[1][b]) <= MAX_RMS
+        a, b = a[alike], b[alike]
+        rms = _rms(ones.little[a], others.little[b])
+        alike = rms <= MAX_RMS
+        near += list(zip(rms[alike].tolist(), a[alike].tolist(), b[alike].tolist(), strict=True))
+    return [(a, b, (int(ones.hashes[a]) ^ int(others.hashes[b])).bit_count()) for _, a, b in sorted(near)]
 
 
 def _rms(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ SAYS: dict[PairKind, str] = {
     "exact": "the same but for case, blanks and marks at the ends; the same pictures",
     "near": "a question and pictures that are nearly the same",
     "12-gram": "twelve words in a row of a question without pictures",
-    "picture": "the same picture, or nearly, with another question: no duplicate, but worth a look if held out",
+    "picture": "nearly the same picture with another question or answer: no duplicate, but worth a look if held out",
 }
 
 

@@ -22,22 +22,20 @@ class PromptKey(NamedTuple):
 
 @dataclass(frozen=True)
 class PromptPrints:
-    """Of a set, in its order; the pictures' prints once for each."""
+    """Of a set, in its order; its pictures by content hash, and their prints."""
 
-    prompt_ids: list[str]
     keys: list[PromptKey]
     pictures: PicturePrints
+    inputs: dict[str, VisionInput]
 
     @classmethod
     def of(cls, prompts: Sequence[Prompt]) -> PromptPrints:
         """Reads every picture once."""
-        ids: list[str] = []
         keys: list[PromptKey] = []
         shown: dict[str, VisionInput] = {}
         for prompt in prompts:
             inputs = prompt.vision_inputs
-            ids.append(prompt.prompt_id)
             hashes = tuple(one.content_hash for one in inputs)
             keys.append(PromptKey(normal_text(prompt.text), hashes, normal_text(prompt.reference_text)))
             shown.update((one.content_hash, one) for one in inputs)
-        return cls(ids, keys, PicturePrints.of(shown.values()))
+        return cls(keys, PicturePrints.of(shown.values()), shown)

@@ -16,7 +16,7 @@ from sampler.duplicates.prompt_pair import PromptPair
 from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput
-from tests.unit.sampler.duplicates.test_picture_print import changed, photo, stored
+from tests.unit.sampler.duplicates.test_look_alikes import changed, photo, stored
 
 QUESTION = "How many cups stand on the table beside the window in this picture?"
 PHOTO = stored(photo(1))
@@ -70,6 +70,7 @@ def test_of_each_group_the_first_stays() -> None:
         (ask(QUESTION, PHOTO), ask(QUESTION.replace("stand", "are"), JPEG), "near"),
         (ask(LONG.format(40)), ask("In spring, " + LONG.format(40) + " Say how."), "12-gram"),
         (ask(QUESTION, PHOTO), ask("What colour is the wall?", JPEG), "picture"),
+        (ask(QUESTION, PHOTO), ask(QUESTION, JPEG, reference="4"), "picture"),
         (ask(QUESTION, PHOTO), ask(QUESTION, OTHER), None),
         (ask("Is it left?"), ask("Is it right?"), None),
     ],
@@ -108,5 +109,5 @@ def test_time_grows_with_the_number_not_its_square() -> None:
         rng.integers(0, 255, (num, 432), dtype=np.uint8),
     )
     started = time.process_time()
-    duplicate_pairs(PromptPrints([str(at) for at in range(len(keys))], keys, pictures))
+    duplicate_pairs(PromptPrints(keys, pictures, {}))
     assert time.process_time() - started < 30
