@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sampler.prompt import Prompt
-from sampler.rejection_sampling import DROP_REASONS, Candidate, HarvestRule, balance, is_repetitive
+from sampler.rejection_sampling import DROP_REASONS, Candidate, HarvestRule, balance, most_diverse
 
 RULE = HarvestRule(max_response_tokens=100, max_repeats=4, max_per_prompt=2, balance_ratio=2.0)
 
@@ -96,55 +95,65 @@ def test_order_does_not_matter_and_all_are_counted(
     assert all(one.num_response_tokens <= 100 and one.response != "x" * 9 for one in harvest.kept)
 
 
-@pytest.mark.parametrize(
-    ("text", "repetitive"),
-    [
-        ("3+5+1", False),
-        ("ab" * 4, False),
-        ("ab" * 5, True),
-        ("so so so so so so ", True),
-        ("the sum is 1000000000000", False),
-        ("1/3 = 0.33333333333333333", False),
-        ("x = 1\n" * 5, True),
-        ("wait, " * 4 + "no", False),
-        ("so far                      so good", False),
-        ("a\n\n\n\n\n\n\n\nb", False),
-        ("The digits are 3, 5, 7, 9, 1, 2, 4", False),
-        ("12ab" * 5, True),
-        ("a" * 41 + "b", True),
-        (("x" * 3 + "y" * 36 + "z") * 5, True),
-        ("我" * 6, True),
-        ("", False),
-    ],
+def test_each_further_filter(prompt: Callable[..., Any]) -> None:
+    rule = replace(
+        RULE, max_per_prompt=9, max_over_median=2.0, max_over_shortest=5.0, max_language_mixing_frac=0.2,
+        max_similarity=0.9,
+    )  # fmt: skip
+    a = prompt("a")
+    whole = [
+        candidate(a, 0, "one way to nine", 4), candidate(a, 1, "some other thought", 10), candidate(a, 2, "x" * 30, 12),
+        candidate(a, 3, "long and longer", 21),  # over 2 x 10.5
+        candidate(a, 4, "user: and now?", 10), candidate(a, 5, "One way to  nine!", 11),
+        replace(candidate(a, 6, "mixed", 10), language_mixing_frac=0.25),
+        replace(candidate(a, 7, "hardly mixed", 10), language_mixing_frac=0.2),
+    ]  # fmt: skip
+    harvest = rule.apply(whole)
+    assert {one.rollout_id: reason for one, reason in harvest.left_out} == {
+        "r-a-2": "repetition", "r-a-3": "over_thinking", "r-a-4": "template", "r-a-5": "near_duplicate",
+        "r-a-6": "language_mixing",
+    }  # fmt: skip
+    assert kept(whole, replace(rule, max_over_median=None)) == [
+        "r-a-0",
+        "r-a-1",
+        "r-a-7",
+    ]  # 21 is over 5 x 4 as well
+    loose = replace(rule, max_over_median=None, max_over_shortest=5.25, drops_template_leftovers=False)
+    assert kept(whole, loose) == ["r-a-0", "r-a-1", "r-a-3", "r-a-4", "r-a-7"]
+
+
+def test_the_first_are_kept_in_their_order(prompt: Callable[..., Any]) -> None:
+    a = prompt("a")
+    whole = [replace(candidate(a, i, length=20 - i), index=i) for i in (11, 2, 10, 7)]
+    assert [one.index for one in replace(RULE, keep="first").apply(whole).kept] == [2, 7]
+
+
+def test_the_most_diverse(prompt: Callable[..., Any]) -> None:
+    a = prompt("a")
+    texts = ["add them one by one", "add them one by two", "multiply and halve", "add them two by two"]
+    whole = [candidate(a, i, text, i + 5) for i, text in enumerate(texts)]
+    assert kept(whole, replace(RULE, keep="diverse")) == ["r-a-0", "r-a-2"]
+    assert [one.rollout_id for one in most_diverse(whole, 9)] == ["r-a-0", "r-a-2", "r-a-3", "r-a-1"]
+    assert most_diverse([], 2) == []
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "ab", "abc", "so so so so so so", "abd"]), st.integers(1, 30)),
+        max_size=24,
+    ),
+    st.integers(0, 24),
+    st.booleans(),
 )
-def test_repetition(text: str, repetitive: bool) -> None:
-    assert is_repetitive(text, 4) is repetitive
-
-
-def test_repetition_against_counting(prompt: Callable[..., Any]) -> None:
-    """Random short texts over three letters: every phrase at every place, by counting."""
-    rng = random.Random(1)
-    for _ in range(300):
-        text = "".join(rng.choice("ab ") for _ in range(rng.randint(1, 24)))
-        by_counting = any(
-            text.startswith(text[start : start + size] * 4, start) and text[start : start + size].strip()
-            for start in range(len(text))
-            for size in range(1, 8)
-        )
-        assert is_repetitive(text, 3) is by_counting, repr(text)
-
-
-def test_repetition_takes_linear_time() -> None:
-    """Texts made to make a back-reference search slow."""
-    for text in (
-        "a" * 10**6,
-        "ab" * 10**5 + "c",
-        " " * 10**6,
-        "1" * 10**6,
-        ("a" * 39 + "b") * 10**4,
-        "0 " * 10**5,
-    ):
-        start = time.perf_counter()
-        is_repetitive(text, 10**6)
-        is_repetitive(text, 8)
-        assert time.perf_counter() - start < 5
+def test_later_samples_take_no_row_away(
+    prompt: Callable[..., Any], drawn: list[tuple[str, int]], cut: int, filtered: bool
+) -> None:
+    """With ``keep="first"`` the rows of the first samples stand, once those that over-thinking is told by are drawn."""
+    more = {"max_over_median": 1.5, "max_over_shortest": 2.0, "max_similarity": 0.7} if filtered else {}
+    rule = replace(RULE, keep="first", opening=4, **more)
+    of = prompt("a")
+    whole = [replace(candidate(of, i, text, length), index=i) for i, (text, length) in enumerate(drawn)]
+    before, _ = rule.choose(whole[: max(cut, 4)])
+    after, _ = rule.choose(whole)
+    assert [one.index for one in after[: len(before)]] == [one.index for one in before]
