@@ -87,7 +87,8 @@ def _stage(run: object, name: str) -> str:
     assert isinstance(run, RunRecord)
     called = {evaluation_label(one): str(one["stage"]) for one in run.evaluations}
     folders = [folder.name for folder in (run.path / "rollouts").glob("*") if folder.is_dir()]
-    numbered = [folder for folder in folders if folder.split("-", 1)[0] == name]
+    number = name.lstrip("0") or "0"
+    numbered = [folder for folder in folders if (folder.split("-", 1)[0].lstrip("0") or "0") == number]
     return called.get(name) or (numbered[0] if len(numbered) == 1 else name)
 
 

@@ -12,12 +12,18 @@ from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
 
 MAX_SHOWN = 16
-NUM_BETTER, NUM_UNSOLVED = 2, 1  # of each question type: what the page shows must not be only what went well
+NUM_BETTER, NUM_WORSE, NUM_UNSOLVED = (
+    2,
+    1,
+    1,
+)  # of each question type: what the page shows must not be only what went well
+
+NUM_CHOSEN = NUM_BETTER + NUM_WORSE + NUM_UNSOLVED
 
 # Mean worth per prompt in both stages; what a judge left without a reward does not count. Worth is the reward of a
 # verifier; against a reference a win, since no two probabilities are ever the same. Chosen by rule: per question type
-# some that got better and are solved (half of the attempts after are right, or won), some that are not, then others, in
-# the order of their ids.
+# some that got better and are solved (half of the attempts after are right, or won), some that got worse, some that are
+# not solved, then others, in the order of their ids.
 CHANGES_SQL = f"""
     WITH worths AS (
         SELECT *, CASE WHEN word IN ('right', 'won') THEN 1.0 WHEN word = 'even' THEN 0.5 ELSE 0.0 END AS solved,
@@ -30,10 +36,12 @@ CHANGES_SQL = f"""
         FROM worths GROUP BY prompt_id HAVING before IS NOT NULL AND after IS NOT NULL
     ), changes AS (
         SELECT *, CASE WHEN after > before THEN 'better' WHEN after < before THEN 'worse' ELSE 'same' END AS direction,
-               CASE WHEN NOT is_solved THEN 'not solved' WHEN after > before THEN 'better' ELSE 'other' END AS sort,
+               CASE WHEN after < before THEN 'worse' WHEN NOT is_solved THEN 'not solved'
+                    WHEN after > before THEN 'better' ELSE 'other' END AS sort,
                row_number() OVER (PARTITION BY question_type, sort ORDER BY prompt_id) AS rank_in_sort,
                CASE WHEN sort = 'better' AND rank_in_sort <= {NUM_BETTER} THEN 1
-                    WHEN sort = 'not solved' AND rank_in_sort <= {NUM_UNSOLVED} THEN 2 ELSE 3 END AS choice
+                    WHEN sort = 'worse' AND rank_in_sort <= {NUM_WORSE} THEN 2
+                    WHEN sort = 'not solved' AND rank_in_sort <= {NUM_UNSOLVED} THEN 3 ELSE 4 END AS choice
         FROM prompts
     )
     SELECT *, row_number() OVER (PARTITION BY question_type ORDER BY choice, prompt_id) AS rank FROM changes
@@ -106,7 +114,7 @@ def compare(log: RolloutTable, stages: Sequence[tuple[str, str]]) -> Comparison:
     first, last = stages[0][0], stages[-1][0]
     changes = log.query(CHANGES_SQL, {"first": first, "last": last})
     # One of each type in turn, so that a run with many question types shows as many as fit.
-    chosen = [change for change in changes if change["rank"] <= NUM_BETTER + NUM_UNSOLVED][:MAX_SHOWN]
+    chosen = [change for change in changes if change["rank"] <= NUM_CHOSEN][:MAX_SHOWN]
     chosen.sort(key=lambda change: str(change["question_type"]))
     prompts = log.prompts([change["prompt_id"] for change in chosen])
     shown = []

@@ -35,6 +35,8 @@ class HeadlineFigure:
     before_label: str
     after: float | None = None
     after_label: str = ""
+    before_bounds: str = ""
+    after_bounds: str = ""
 
     @property
     def direction(self) -> str:
@@ -57,6 +59,7 @@ class HeldOutRow:
     num_prompts: int | None
     cells: tuple[float | None, ...]
     change: float | None  # last evaluation minus cold start
+    bounds: tuple[str, ...] = ()  # of each cell its 95% interval, in percent; empty where it was not taken
 
     @property
     def change_words(self) -> str:
@@ -95,7 +98,8 @@ def _figure(
         return None
     label = evaluation_label(ends[0]) + (" (cold start)" if ends[0].get("after") == "sft" else "")
     later = (values[1], evaluation_label(ends[1])) if ends[1:] else (None, "")
-    return HeadlineFigure(name, measured(run, ends[0]), values[0], label, *later)
+    bounds = [_bounds_words(one) if rate is pass_at_1 else "" for one in ends]
+    return HeadlineFigure(name, measured(run, ends[0]), values[0], label, *later, *bounds)
 
 
 def _pass_words(run: RunRecord, evaluation: Json) -> str:
@@ -188,7 +192,13 @@ def _pass_blocks(run: RunRecord) -> dict[str, list[HeldOutRow]]:
 
 def _pass_row(run: RunRecord, name: str, part: Callable[[Json], Json]) -> HeldOutRow:
     counts = [part(one).get("num_prompts") for one in run.evaluations]
-    return _row(run, name, lambda one: pass_at_1(part(one)), counts)
+    row = _row(run, name, lambda one: pass_at_1(part(one)), counts)
+    return replace(row, bounds=tuple(_bounds_words(part(one)) for one in run.evaluations))
+
+
+def _bounds_words(figures: Json) -> str:
+    interval = figures.get("pass_at_1_interval")
+    return f"{100 * interval['low']:.0f}–{100 * interval['high']:.0f}" if interval else ""
 
 
 def _win_rows(run: RunRecord) -> list[HeldOutRow]:

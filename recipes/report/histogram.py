@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recipes.report.curve import Curve
-from recipes.report.page import template
+from recipes.report.template import template
 
 NUM_BINS = 10
 COLUMNS, WIDTH, HEIGHT, GAP = 3, 300, 150, 24

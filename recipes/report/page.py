@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from recipes.report.comparison import Comparison, compare
 from recipes.report.curve import percent, short_number
@@ -14,16 +11,17 @@ from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k
 from recipes.report.exam_table import exam_tables
 from recipes.report.harvest import harvests
 from recipes.report.held_out import headline, held_out_curve, held_out_tables
+from recipes.report.prompts.told import ToldOfPrompts
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
+from recipes.report.template import template
 from rl.run.progress import duration_words
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import RewardModelResult, kind_of
 from sampler.atomic_file import write_atomically
 from verifiers.counted import counted
 
-FOLDER = Path(__file__).parent
 MAX_STEP_ROWS = 200
 STEP_COLUMNS = {
     "rollout/reward_mean": "reward",
@@ -68,26 +66,9 @@ def render_report(run: RunRecord) -> str:
             times=stage_times(run),
             comparison=_comparison(run, log),
             harvests=harvests(run, log),
+            told=ToldOfPrompts.of(run),
         )
         return page
-
-
-@cache
-def template(name: str, folder: Path = FOLDER) -> Any:
-    """A page of ``folder``, or of this one. Everything put into one is escaped unless our own code drew it."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([folder, FOLDER]), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(percent=percent, short=short_number, tojson_text=_json_text)
-    return environment.get_template(name)
-
-
-def _json_text(value: Any) -> str:
-    """Text as it is, anything else as JSON; the template escapes it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _story(run: RunRecord) -> str:

@@ -28,7 +28,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from recipes.report.attempt import without_control
-from recipes.report.page import template
+from recipes.report.template import template
 from recipes.view.as_seen import seen_page
 from recipes.view.curve_page import curve_page
 from recipes.view.decisions import decide

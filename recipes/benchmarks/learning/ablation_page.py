@@ -9,7 +9,7 @@ from statistics import fmean, median
 from recipes.benchmarks.learning.ablation import ARMS, Ablation, AblationRun
 from recipes.benchmarks.learning.dots import dots
 from recipes.report.curve import Curve, Series, percent
-from recipes.report.page import template
+from recipes.report.template import template
 
 Figure = Callable[[AblationRun], float]
 

@@ -11,7 +11,7 @@ from statistics import fmean, median, stdev
 from recipes.benchmarks.learning.dots import dots
 from recipes.benchmarks.learning.rounds import GO_ON, RoundRecord
 from recipes.report.curve import Curve
-from recipes.report.page import template
+from recipes.report.template import template
 
 FOLDER = Path(__file__).parent
 

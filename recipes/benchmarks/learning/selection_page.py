@@ -11,7 +11,7 @@ from recipes.benchmarks.learning.dots import dots
 from recipes.benchmarks.learning.rounds_page import interval
 from recipes.benchmarks.learning.selection import UNIFORM, SelectionRecord
 from recipes.report.curve import Curve, Series
-from recipes.report.page import template
+from recipes.report.template import template
 
 FOLDER = Path(__file__).parent
 HEAD = (

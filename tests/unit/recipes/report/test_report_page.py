@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from recipes.report.page import write_report
+from recipes.report.prompts.told import VIEWER
 from verifiers.errors import BadInput
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "source", "wbr", "col"}
@@ -94,7 +95,8 @@ def test_the_page_stands_alone(page: Page) -> None:
         assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
         for name in ("src", "href", "xlink:href", "srcset", "action"):
             value = attributes.get(name)
-            assert value is None or value.startswith("data:image/"), (tag, value)
+            within = tag == "a" and str(value).startswith(VIEWER)  # a link is no fetch
+            assert value is None or value.startswith("data:image/") or within, (tag, value)
     policy = [attrs for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"]
     assert "default-src 'none'" in str(policy[0]["content"])
 
@@ -103,11 +105,11 @@ def test_the_same_prompts_stand_side_by_side_with_their_pictures(page: Page) -> 
     articles = [
         attrs for tag, attrs in page.tags if tag == "article" and "pair" in (attrs.get("class") or "")
     ]
-    assert len(articles) == 12  # four question types, three of each
+    assert len(articles) == 16  # four question types, four of each
     pictures = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert len(pictures) == 12 + 8  # and the harvest's
+    assert len(pictures) == 16 + 8  # and the harvest's
     assert all(str(picture["src"]).startswith("data:image/png;base64,") for picture in pictures)
-    assert len(re.findall(r"\d of 4 right", page.text)) == 24
+    assert len(re.findall(r"\d of 4 right", page.text)) == 32
 
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">{{ 7 * 7 }}</div></main>&lt;b&gt;'
