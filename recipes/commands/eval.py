@@ -169,15 +169,19 @@ def _win_lines(general: dict[str, Any]) -> list[str]:
 
 
 def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: Path) -> Sequence[Prompt]:
-    """Prompts given by hand, else those of the run, else what the recipe would make."""
-    from rl.data.run_data import build_data, image_limits, load
+    """Prompts given by hand, as the decisions beside them leave them, else those of the run, else what the recipe would
+    make."""
+    from rl.data.run_data import build_data, image_limits, load, read_set
     from rl.run.run_record import results_of
     from rl.run.stage_result import PrepareResult
-    from sampler.data.prompt_dataset import load_prompts
+    from sampler.store.curation_events import EventLog
 
     limits = image_limits(settings)
     if prompt_set is not None:
-        return load_prompts(prompt_set, limits=limits)
+        prompts: Sequence[Prompt] = read_set(
+            "heldout", prompt_set, limits, EventLog.beside(prompt_set).curated()
+        ).rows
+        return prompts
     prepared = next((one for one in results_of(run_path) if isinstance(one, PrepareResult)), None)
     paths, folder = (
         (build_data(settings, scratch), scratch) if prepared is None else (prepared.paths, run_path)

@@ -39,8 +39,8 @@ def pipeline(
     It leaves OUT/prompts.parquet, OUT/history.parquet (what became of the other prompts), OUT/pipeline.json (counts),
     and a run for every stage that samples. key=value pairs are the recipe's."""
     from recipes.pipelines.pipeline import load_pipeline, run_pipeline
-    from rl.data.run_data import MAX_DECODED
-    from sampler.data.prompt_dataset import load_prompts
+    from rl.data.run_data import read_set
+    from sampler.store.curation_events import EventLog
     from verifiers.errors import BadInput
 
     loaded = load_pipeline(name)
@@ -50,7 +50,7 @@ def pipeline(
             option for option, given in (("--recipe", recipe), ("--policy", policy)) if given is None
         )
         raise BadInput(f"pipeline {loaded.config.name} samples a policy: give {missing}")
-    whole = load_prompts(prompts, max_decoded=MAX_DECODED)
+    whole = list(read_set("train", prompts, curated=EventLog.beside(prompts).curated()).rows)
     if dry_run:
         _print_dry(loaded, whole)
         return
