@@ -10,6 +10,11 @@ from verifiers.errors import BadInput
 MIN_AGREE = 4  # answers that are wrong in the same way
 MIN_SHARE = 0.5  # of all answers to the prompt that were judged
 
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("prompt_id", "question_type", "reference", "answer")]
+    + [("num_agree", pa.int64()), ("num_answers", pa.int64()), ("num_right", pa.float64())]
+    + [("num_policies", pa.int64()), ("usual", pa.float64())]
+)
 # Wrong answers as the verifier read them. `usual` is how often this answer is given in the whole question type: a
 # policy that always says "1" speaks against no reference.
 _SUSPECTS = """
@@ -55,4 +60,4 @@ def suspects(
         raise BadInput(f"the rollout log of run {run} holds no judged answer: there is nothing to suspect by")
     given = {"run": run, "min_agree": min_agree, "min_share": min_share}
     store.keep("suspects", _SUSPECTS, given)
-    return store.query("SELECT * FROM suspects")
+    return store.query("SELECT * FROM suspects").cast(SCHEMA)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from recipes.commands.arguments import RunPath
 from recipes.commands.prompts.deciding.mark import Author
-from recipes.commands.prompts.opened_store import opened
+from recipes.commands.prompts.opened_store import RunOrSet, opened
 
 if TYPE_CHECKING:
     from sampler.store.prompt_store import PromptStore
@@ -29,7 +28,7 @@ _WAITING = """
 
 
 def review(
-    run: RunPath,
+    run_or_set: RunOrSet,
     what: Annotated[
         Literal["suspects", "unreviewed"],
         typer.Option(
@@ -50,12 +49,12 @@ def review(
     from sampler.store.curation_events import EventLog
 
     console = plain_console()
-    with opened(run) as (store, name):
+    with opened(run_or_set) as (store, name):
         waiting = _waiting(store, name, split, what, where)
         if not waiting:
             console.print(f"{name}: {'no reference is suspect' if what == 'suspects' else 'all is decided'}")
             return
-        session = ReviewSession(console, store, name, split, EventLog.beside(run), author_of(author))
+        session = ReviewSession(console, store, name, split, EventLog.beside(run_or_set), author_of(author))
         session.go_through(waiting)
     console.print(f"{len(session.decided):,} decided, in {session.log.path}")
     if num := sum(event.action == "correct" for _, event in session.decided):
@@ -67,10 +66,12 @@ def _waiting(store: PromptStore, run: str, split: str, what: str, where: str) ->
     import pyarrow as pa
 
     from sampler.store.belief import believed
-    from sampler.store.suspects import suspects
+    from sampler.store.suspects import SCHEMA, suspects
 
     beliefs = believed(store, run).select(["prompt_id", "mean", "low", "high", "n", "standing"])
-    named = suspects(store, run).select(["prompt_id", "answer", "num_agree", "num_answers"])
+    is_sampled = what == "suspects" or store.parts[run].rollout_files
+    found = suspects(store, run) if is_sampled else SCHEMA.empty_table()
+    named = found.select(["prompt_id", "answer", "num_agree", "num_answers"])
     named = named.append_column("place", pa.array(range(named.num_rows), pa.int64()))
     sql = _WAITING.format(where=where)
     rows: list[dict[str, Any]] = store.query_with(

@@ -187,6 +187,16 @@ def test_a_review_can_be_left_and_narrowed(
     assert decided(run) == []
 
 
+def test_a_prompt_file_is_reviewed_without_answers(
+    hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = run / "stages" / "00-prepare" / "data" / "train.parquet"
+    answer(monkeypatch, "a", "r", "q")
+    assert "3 of 4" in hone("review", str(file), "--what", "unreviewed")
+    assert sorted(str(one.accepted) for one in EventLog.beside(file).curated().values()) == ["False", "True"]
+    assert "no judged answer" in hone("review", str(file), status=2)
+
+
 def test_selected_as_curated(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
     hone("mark", "b", "RUN", "--reject")
     hone("mark", "c", "RUN", "--accept", "--tag", "kept")
