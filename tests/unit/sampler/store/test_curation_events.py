@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe, get_context
@@ -16,7 +17,7 @@ import pytest
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_files
 from sampler.store.curation import Curation, JudgedBy
-from sampler.store.curation_events import MAX_LINE_BYTES, EventLog
+from sampler.store.curation_events import MAX_LINE_BYTES, CurationEvent, EventLog, in_force
 from verifiers.errors import BadInput
 
 Append = Callable[..., str]
@@ -65,6 +66,22 @@ def test_undo_of_an_undo(log: EventLog, append: Append) -> None:
     append("undo", second)
     append("correct", "4")
     assert (log.curated()["a"].reference, log.curated()["a"].revision) == ("4", 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_in_force_by_its_definition(seed: int) -> None:
+    """An event counts where no undo that counts names it."""
+    draw, events = random.Random(seed), list[CurationEvent]()
+    for index in range(30):
+        undone = draw.choice(events).event_id if events and draw.random() < 0.6 else None
+        given = ("tag", "x") if undone is None else ("undo", undone)
+        events.append(CurationEvent(str(index), "", "me", "a", *given))
+
+    def counts(event: CurationEvent) -> bool:
+        later = events[events.index(event) + 1 :]
+        return not any(one.action == "undo" and one.value == event.event_id and counts(one) for one in later)
+
+    assert in_force(events) == [event for event in events if counts(event)]
 
 
 def test_undo_refuses_what_is_not_in_force(log: EventLog, append: Append) -> None:
