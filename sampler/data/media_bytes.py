@@ -6,6 +6,7 @@ import base64
 import binascii
 import difflib
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,16 +145,21 @@ def _from_file(name: str, folder: Path | None, word: str, max_bytes: int) -> byt
     path = Path(name) if folder is None else folder / name
     shown = name if len(name) <= 120 else name[:120] + "…"
     try:
-        if path.is_dir():
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise BadInput(f"no such {word} file: {shown!r}{_near_file(path)}") from None
+        if stat.S_ISDIR(found.st_mode):
             raise BadInput(
                 f"no such {word} file: {shown!r} is a directory; name a file in it{_first_in(path, name)}"
             )
-        if not path.is_file():  # a device and a pipe are no pictures either
+        if not stat.S_ISREG(found.st_mode):  # a device and a pipe are no pictures either
             raise BadInput(f"no such {word} file: {shown!r}{_near_file(path)}")
-        size = path.stat().st_size
-        if size > max_bytes:
+        if found.st_size > max_bytes:
             raise BadInput(f"the {word} file {shown!r} is larger than {max_bytes // 2**20} MiB")
-        return path.read_bytes() if size else b""  # files of the kernel say 0, and some are read without end
+        return (
+            path.read_bytes() if found.st_size else b""
+        )  # files of the kernel say 0, and some are read without end
     except (OSError, ValueError) as why:
         if isinstance(why, BadInput):
             raise

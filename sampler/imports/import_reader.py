@@ -33,6 +33,7 @@ class ImportReader(PromptReader):
         source: str,
         pixel_boxes: bool = False,
         checks: bool = True,
+        max_decoded: int | None = None,
     ) -> None:
         super().__init__(
             columns=columns,
@@ -42,6 +43,7 @@ class ImportReader(PromptReader):
             default_source=source,
             needs_reference=checks,
             takes_answer=True,
+            max_decoded=max_decoded,
         )
         self._pixel_boxes, self._check = pixel_boxes, ReferenceCheck() if checks else None
         self._sound: set[tuple[str, str, str]] = set()

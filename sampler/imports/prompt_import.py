@@ -24,13 +24,16 @@ from sampler.rows.unread_column import UnreadColumn, UnreadColumns
 from sampler.rows.wrong_rows import RowRemarks
 from verifiers.errors import BadInput
 
+MAX_DECODED = (
+    2_000  # pictures and films that each process decodes; of the others it reads the header and the end
+)
 BoxSpace = Literal["auto", "pixel", "norm1000"]
 
 
 @dataclass(frozen=True)
 class ImportPlan:
     """How a set is to be imported: what is not said is found out. ``images`` is the folder that paths of pictures count
-    from, where it is not the set's own."""
+    from, where it is not the set's own. With ``decodes_all`` no picture is looked at by its header and end alone."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     kind: PromptKind | None = None
@@ -40,6 +43,7 @@ class ImportPlan:
     limit: int | None = None
     boxes: BoxSpace = "auto"
     images: Path | None = None
+    decodes_all: bool = False
 
     def proposal_of(self, proposal: VerifierProposal) -> VerifierProposal:
         """What judges a source in the end, by what was asked for and what its references look like."""
@@ -178,6 +182,7 @@ class _Readers:
                 else {},
                 source=self._name,
                 pixel_boxes=proposal.pixel_boxes,
+                max_decoded=None if self.plan.decodes_all else MAX_DECODED,
             )
         return self._readers[key]
 

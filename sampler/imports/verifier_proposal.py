@@ -122,5 +122,8 @@ def propose(references: Sequence[Reference], formats_verifier: str | None = None
 
 def num_sound(verifier: str, references: Sequence[Any]) -> int:
     """How many references are right by their own verifier."""
-    check = ReferenceCheck()
-    return sum(check.problem(verifier, {}, one) is None for one in references)
+    check, sound = ReferenceCheck(), dict[str, bool]()
+    for one in references:
+        if (key := repr(one)) not in sound:
+            sound[key] = check.problem(verifier, {}, one) is None
+    return sum(sound[repr(one)] for one in references)

@@ -27,7 +27,7 @@ CURATION_EVENTS = "curation.jsonl"  # what people decided about the prompts of a
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
 _TABLES = (".csv", ".tsv", ".tar")  # in a folder only where no other data file is
 _BATCH_ROWS = 256
-PART_BYTES = 8 * 2**20  # of JSON lines, which one process reads
+PART_BYTES = 4 * 2**20  # of JSON lines, which one process reads
 _MAX_OBJECT_BYTES = (
     2**28
 )  # of one object over several lines; a larger file is lines, the first of them broken

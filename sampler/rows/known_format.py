@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 
@@ -98,14 +99,17 @@ def odd_names(values: Mapping[str, Any], known: Iterable[str]) -> list[str]:
 def known_format(values: Mapping[str, Any]) -> KnownFormat | None:
     """The first format whose messages are in the row, which has no `messages`; and whose references, where it has a
     name of its own for them. Its columns are those that the row has under the format's names alone."""
-    if "messages" in values:
-        return None
+    return None if "messages" in values else _format_with(tuple(values))
+
+
+@lru_cache(maxsize=256)
+def _format_with(names: tuple[str, ...]) -> KnownFormat | None:
     for one in FORMATS:
         needed = (one.columns["messages"], one.columns.get("reference", "").partition(".")[0], *one.beside)
-        if all(name in values for name in needed if name):
-            theirs = {ours: name for ours, name in one.columns.items() if ours not in values}
+        if all(name in names for name in needed if name):
+            theirs = {ours: name for ours, name in one.columns.items() if ours not in names}
             return one._replace(
-                columns={ours: name for ours, name in theirs.items() if name.partition(".")[0] in values}
+                columns={ours: name for ours, name in theirs.items() if name.partition(".")[0] in names}
             )
     return None
 

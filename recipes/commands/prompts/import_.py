@@ -34,6 +34,9 @@ def import_(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the first.")] = None,
     boxes: Annotated[str, typer.Option(help="What boxes are in: auto, pixel or norm1000.")] = "auto",
     images: Annotated[Path | None, typer.Option(help="The folder that paths of pictures count from.")] = None,
+    decode_all: Annotated[
+        bool, typer.Option("--decode-all", help="Decode every picture, not the first 2,000 and headers.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")
     ] = False,
@@ -54,13 +57,14 @@ def import_(
         if out.suffix != ".parquet":
             raise BadInput(f"--out is a .parquet file, got {out.name}")
         require_writable(out)
-    plan = _plan(column, verifier, verifier_options, kind, split, limit, boxes, images)
+    plan = _plan(column, verifier, verifier_options, kind, split, limit, boxes, images, decode_all)
     console, target = plain_console(), None if dry_run else out
     with ProgressDisplay(console, announces=False) as display, display.stage(f"import {source}") as progress:
 
         def on_part(done: int, total: int, num_prompts: int) -> None:
             progress.total_steps = total
-            progress.advance(prompts=float(num_prompts))
+            progress.title = f"import {source}, {num_prompts:,} prompts"
+            progress.advance()
 
         report = import_prompts(source, target, plan, on_part=on_part)
         rate = report.num_imported / max(progress.elapsed_s, 1e-9)
@@ -75,7 +79,7 @@ def import_(
 
 def _plan(
     column: list[str] | None, verifier: str | None, verifier_options: str | None, kind: str | None,
-    split: str | None, limit: int | None, boxes: str, images: Path | None,
+    split: str | None, limit: int | None, boxes: str, images: Path | None, decode_all: bool,
 ) -> ImportPlan:  # fmt: skip
     import json
     from typing import get_args
@@ -99,7 +103,7 @@ def _plan(
         raise BadInput(f"--verifier-options is JSON such as '{{\"abs_tol\": 0.1}}': {why}") from None
     if not isinstance(options, dict) or (options and verifier is None):
         raise BadInput("--verifier-options is a JSON object of options of --verifier")
-    return ImportPlan(columns, kind, verifier, options, split, limit, boxes, images)  # type: ignore[arg-type]
+    return ImportPlan(columns, kind, verifier, options, split, limit, boxes, images, decode_all)  # type: ignore[arg-type]
 
 
 def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
