@@ -15,7 +15,7 @@ class ProfileConfig(Section):
     """How a policy is sampled on a prompt set."""
 
     samples: int = Field(16, ge=1, description="of a prompt at most")
-    pass_samples: int = Field(4, ge=1, description="of a prompt between two decisions whether it needs more")
+    pass_samples: int = Field(2, ge=1, description="of a prompt between two decisions whether it needs more")
     band: tuple[float, float] = Field(
         (0.1, 0.75),
         description="a prompt is decided by whether its pass rate is above the one and up to the other",

@@ -34,7 +34,7 @@ def profile(
     ] = (0.1, 0.75),
     per_pass: Annotated[
         int, typer.Option(min=1, help="Samples between two decisions; as many as --samples: no early stop.")
-    ] = 4,
+    ] = 2,
     sureness: Annotated[
         float, typer.Option(help="A prompt stops when all samples would so surely decide the same.")
     ] = 0.92,

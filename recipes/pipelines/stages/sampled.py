@@ -16,7 +16,7 @@ class _SampledStage(PipelineStage):
     samples_policy: ClassVar[bool] = True
 
     samples: int = Field(16, ge=1, description="of a prompt at most")
-    pass_samples: int = Field(4, ge=1, description="of a prompt between two decisions whether it needs more")
+    pass_samples: int = Field(2, ge=1, description="of a prompt between two decisions whether it needs more")
     sureness: float = Field(0.92, gt=0.5, le=1, description="as `hone prompts profile --sureness`")
 
 

@@ -46,10 +46,10 @@ def simulated(
 @pytest.mark.parametrize(
     ("num_samples", "pass_samples", "band"),
     [
-        (16, 4, (0.1, 0.75)),
-        (32, 4, (0.0, 0.75)),
-        (32, 4, (0.1, 0.75)),
-        (32, 4, (0.2, 0.8)),
+        (16, 2, (0.1, 0.75)),
+        (32, 2, (0.0, 0.75)),
+        (32, 2, (0.1, 0.75)),
+        (32, 2, (0.2, 0.8)),
     ],
 )
 def test_the_decision_of_all_samples_from_fewer(
