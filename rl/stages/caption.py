@@ -19,6 +19,7 @@ from sampler.blind_prompt import asked_to_describe
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout
 from verifiers.counted import counted
+from verifiers.errors import BadInput
 from verifiers.reading.response import split_response
 
 CAPTIONS_FILE = "captions.parquet"
@@ -57,6 +58,12 @@ class CaptionStage(Stage[CaptionResult]):
         return sum(bool(prompt.vision_inputs) for prompt in data.train)
 
     def run(self, context: StageContext) -> CaptionResult:
+        room = context.recipe.sampler.max_model_len
+        if self.config.caption_tokens >= room:
+            raise BadInput(
+                f"profile.caption_tokens={self.config.caption_tokens} leaves no room for a prompt in "
+                f"sampler.max_model_len={room}: lower the one (--caption-tokens) or raise the other"
+            )
         context.directory.go_on()
         prompts = [prompt for prompt in context.data.train if prompt.vision_inputs]
         size, tables = self.config.shard_prompts, []
@@ -74,11 +81,15 @@ class CaptionStage(Stage[CaptionResult]):
         )
         with written_whole(path) as temporary:
             pq.write_table(captions, temporary)
+        num_dropped = len(prompts) - captions.num_rows
         return CaptionResult(
             captions=path,
             num_captions=captions.num_rows,
             num_cut=sum(captions["cut"].to_pylist()),
-            num_dropped=len(prompts) - captions.num_rows,
+            num_dropped=num_dropped,
+            warnings=[f"{counted(num_dropped, 'prompt')} too long to be asked for a caption"]
+            if num_dropped
+            else [],
         )
 
     def _captions(self, context: StageContext, prompts: Sequence[Prompt]) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class ProfileStage(Stage[ProfileResult]):
         config, directory = self.config, context.directory
         prompts = self._asked(context.data)
         context.engines.judge.check(prompts)
-        sampler = self._sampler(context, prompts)
+        sampler = self._sampler(context)
         directory.go_on()
         tally = PassTally(prompts, context.recipe.evaluation.pass_score)
         rule = StoppingRule(config.samples, config.band, config.sureness)
@@ -114,27 +115,29 @@ class ProfileStage(Stage[ProfileResult]):
         return self._result(context, tally, rule)
 
     def _asked(self, data: RunData) -> Sequence[Prompt]:
-        """Where nothing is shown, the prompts that have something to show."""
+        """Where nothing is shown, the prompts that have something to show; with captions, those that have one."""
         if self.shown == "whole":
             return data.train
-        return [prompt for prompt in data.train if prompt.vision_inputs]
-
-    def _sampler(self, context: StageContext, prompts: Sequence[Prompt]) -> Sampler:
-        if self.shown == "whole":
-            return context.engines.sampler
+        showing = [prompt for prompt in data.train if prompt.vision_inputs]
         if self.shown == "blind":
-            return ShownSampler(context.engines.sampler, without_vision)
-        captions = read_captions(self.captions)
-        missing = [prompt.prompt_id for prompt in prompts if prompt.prompt_id not in captions]
+            return showing
+        missing = [prompt.prompt_id for prompt in showing if prompt.prompt_id not in self._read_captions]
         if missing and self.config.captions is not None:
             raise BadInput(
                 f"{self.captions}: {counted(len(missing), 'prompt')} without a caption, first {missing[0]}"
             )
-        return (
-            ShownSampler(  # the policy's own are missing where the sampler dropped a prompt, and will again
-                context.engines.sampler,
-                lambda prompt: without_vision(prompt, captions.get(prompt.prompt_id, "")),
-            )
+        return [prompt for prompt in showing if prompt.prompt_id in self._read_captions]
+
+    @cached_property
+    def _read_captions(self) -> dict[str, str]:
+        return read_captions(self.captions)
+
+    def _sampler(self, context: StageContext) -> Sampler:
+        if self.shown == "whole":
+            return context.engines.sampler
+        captions = self._read_captions if self.shown == "caption" else {}
+        return ShownSampler(
+            context.engines.sampler, lambda prompt: without_vision(prompt, captions.get(prompt.prompt_id))
         )
 
     def _sample(

@@ -45,6 +45,7 @@ def profile(
         str | None,
         typer.Option(help="Then with captions for pictures: a file (prompt_id, caption), or `policy`."),
     ] = None,
+    caption_tokens: Annotated[int, typer.Option(min=1, help="Of a caption that the policy writes.")] = 512,
     out: Annotated[Path | None, typer.Option(help="The run to write. [default: runs/profile-SET]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do; run nothing.")] = False,
 ) -> None:
@@ -68,10 +69,13 @@ def profile(
             band=band,
             sureness=sureness,
             shown=shown,
+            caption_tokens=caption_tokens,
             captions=own and str(Path(own).absolute()),
         )
     except ValidationError as why:
-        raise BadInput(str(why.errors()[0]["msg"]).removeprefix("Value error, ")) from None
+        first = why.errors()[0]
+        key = "".join(f"{name}: " for name in first["loc"])
+        raise BadInput(key + str(first["msg"]).removeprefix("Value error, ")) from None
     settings = profile_recipe(recipe, overrides or [], prompts, policy, config, out)
     if dry_run:
         raise typer.Exit(0 if print_profile_plan(settings) else 1)

@@ -205,7 +205,7 @@ class Describing(RatedSampler):
 
 
 def test_the_policy_writes_captions_and_is_asked_with_them(recipe: Callable[..., ProfileRecipe]) -> None:
-    settings = recipe(shown=("caption",))
+    settings = recipe(shown=("caption",), caption_tokens=60)
     sampler = Describing(prompts_of(settings))
     with pytest.raises(Killed):
         sampler.lives = 3
