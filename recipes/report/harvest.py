@@ -13,7 +13,7 @@ from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import HarvestResult
-from sampler.store.prompt_store import table_of
+from sampler.store.sql_text import table_of
 from verifiers.reading.response import split_response
 
 ROWS_PER_TYPE = 2

@@ -11,7 +11,7 @@ from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.shown_prompt import ShownPrompt, ShownPrompts
 from reward_models.score import PARITY_TOLERANCE
 from sampler.store.log_schema import migrated
-from sampler.store.prompt_store import table_of
+from sampler.store.sql_text import table_of
 
 MAX_ATTEMPTS = 400
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from sampler.atomic_file import written_whole
 from sampler.store.log_schema import require_readable
+from sampler.store.sql_text import literal, table_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -22,6 +24,7 @@ SCHEMA = pa.schema(
      ("question_type", pa.string()), ("num", pa.int64()), ("n", pa.int64()), ("num_right", pa.float64()),
      ("num_rewards", pa.int64()), ("reward_sum", pa.float64()), ("reward_max", pa.float64())]
 )  # fmt: skip
+SHARDS = b"hone.shards"  # in the file's metadata: which it counts, as JSON
 ROW_GROUP = 100_000
 # One row for each prompt, policy, judge and revision of a shard, where `rollouts` are those of the shards that are new.
 _SUMMARY = """
@@ -33,43 +36,77 @@ _SUMMARY = """
 """
 
 
-def summarised(
+def counted(
     database: DuckDBPyConnection,
     shards: Mapping[str, Path],
     rollouts: Callable[[Sequence[Path]], str],
     file: Path | None,
-) -> pa.Table:
-    """The counts of ``shards`` (by what tells a shard from another, and from itself once it was written anew).
+    *,
+    name: str,
+) -> str:
+    """SQL that selects the counts of ``shards`` (by what tells a shard from another, and from itself once it was
+    written anew), with the columns of ``SCHEMA``.
 
     ``rollouts`` makes the SQL that selects those of some shards, with a column ``filename``. What ``file`` holds is not
-    counted again; it is brought up to date where it may be written, whole or not at all. A damaged file is made anew.
+    counted again, and read only as far as a query asks; it is brought up to date where it may be written, whole or not
+    at all. A damaged file is made anew. Where nothing may be kept, the counts lie in the database as ``name``.
 
     Raises: BadInput for a shard that a newer Hone wrote.
     """
-    known = _read(file)
-    known = known.filter(pa.compute.is_in(known["shard"], pa.array(list(shards), pa.string())))
-    new = {
-        shard: path for shard, path in shards.items() if shard not in set(known["shard"].unique().to_pylist())
-    }
+    held = _shards_in(file)
+    new = {shard: path for shard, path in shards.items() if shard not in held}
+    if new or file is None:
+        require_readable(list(new.values()))
+        table = _joined(database, new, rollouts, _counts_in(file, held & set(shards)))
+        if file is None or not _kept(table, shards, file):
+            database.register(name, table)
+            return f"SELECT * FROM {name}"
+        held = set(shards)
+    sql = f"SELECT * FROM {table_of([file])}"
+    if held == set(shards):
+        return sql
+    return (
+        f"{sql} WHERE list_contains([{', '.join(map(literal, sorted(shards)))}], shard)"
+        if shards
+        else f"{sql} LIMIT 0"
+    )
+
+
+def _joined(
+    database: DuckDBPyConnection,
+    new: Mapping[str, Path],
+    rollouts: Callable[[Sequence[Path]], str],
+    known: pa.Table,
+) -> pa.Table:
     if not new:
         return known
-    require_readable(list(new.values()))
     names = pa.table({"shard": list(new), "filename": [str(path) for path in new.values()]})
     database.register("shards", names)
-    counted = database.sql(_SUMMARY.format(rollouts=rollouts(list(new.values())))).to_arrow_table()
+    found = database.sql(_SUMMARY.format(rollouts=rollouts(list(new.values())))).to_arrow_table()
     database.unregister("shards")
-    table = pa.concat_tables([known, counted.select(SCHEMA.names).cast(SCHEMA)])
-    if file is not None:
-        with suppress(OSError), written_whole(file) as temporary:
-            # In the order of prompts, so that one prompt's rows are found without reading them all.
-            pq.write_table(
-                table.sort_by("prompt_id"), temporary, compression="zstd", row_group_size=ROW_GROUP
-            )
-    return table
+    return pa.concat_tables([known, found.select(SCHEMA.names).cast(SCHEMA)])
 
 
-def _read(file: Path | None) -> pa.Table:
-    with suppress(OSError, pa.ArrowInvalid):
-        if file is not None and (table := pq.read_table(file)).schema.equals(SCHEMA):
-            return table
-    return SCHEMA.empty_table()
+def _kept(table: pa.Table, shards: Mapping[str, Path], file: Path) -> bool:
+    """In the order of prompts, so that one prompt's rows are found without reading them all."""
+    ordered = table.sort_by("prompt_id").replace_schema_metadata({SHARDS: json.dumps(sorted(shards))})
+    with suppress(OSError):
+        with written_whole(file) as temporary:
+            pq.write_table(ordered, temporary, compression="zstd", row_group_size=ROW_GROUP)
+        return True
+    return False
+
+
+def _shards_in(file: Path | None) -> set[str]:
+    """What the file says that it counts; nothing where it is none, damaged or of another form."""
+    with suppress(OSError, pa.ArrowInvalid, ValueError):
+        if file is not None and (schema := pq.read_schema(file)).equals(SCHEMA):
+            return set(json.loads((schema.metadata or {}).get(SHARDS, b"[]")))
+    return set()
+
+
+def _counts_in(file: Path | None, shards: set[str]) -> pa.Table:
+    if file is None or not shards:
+        return SCHEMA.empty_table()
+    table = pq.read_table(file).replace_schema_metadata()
+    return table.filter(pa.compute.is_in(table["shard"], pa.array(sorted(shards), pa.string())))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,35 +9,17 @@ from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from sampler.data.prompt_dataset import load_prompts
-from sampler.store.attempt_summary import summarised
+from sampler.store.attempt_summary import counted
 from sampler.store.curation_events import EventLog
 from sampler.store.curation_table import Decisions
 from sampler.store.in_force import create_views
 from sampler.store.log_schema import migrated
+from sampler.store.set_rows import NO_PROMPT, prompts_sql
+from sampler.store.sql_text import literal, table_of
 from verifiers.errors import BadInput
 
 EVEN = 1e-6  # as near to 0.5 a reward model's probability is a tie
-
-_PROMPT_SCHEMA = pa.schema(
-    [
-        (name, pa.string())
-        for name in (
-            "prompt_id",
-            "kind",
-            "verifier",
-            "verifier_options",
-            "reference",
-            "reference_json",
-            "source",
-        )
-    ]
-    + [("tags", pa.list_(pa.string())), ("question", pa.string()), ("num_pictures", pa.int64())]
-)
-
-_NO_PROMPT = pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_SCHEMA]).empty_table()
 
 # The log with the two columns that a reader asks for most. A response that a judge came to no decision on has no
 # worth; right or won is worth 1, a tie half.
@@ -92,13 +72,6 @@ _TURNOVER = """
            CASE WHEN move = 'newly solved' AND forgotten_at IS NOT NULL THEN 'repaired' ELSE move END AS move,
            CASE WHEN move = 'newly solved' THEN policy_version - forgotten_at END AS versions_lost
     FROM named
-"""
-_PROMPTS_OF_FILE = """
-    SELECT prompt_id, kind, verifier, {options} AS verifier_options, coalesce(reference, {as_json}) AS reference,
-        {as_json} AS reference_json, source, tags, len(images) AS num_pictures,
-        array_to_string(list_transform(flatten(list_transform(messages, lambda m: m.content)), lambda p: p.text), ' ')
-        AS question
-    FROM {table}
 """
 
 
@@ -180,8 +153,12 @@ class PromptStore:
                 name,
                 [_ATTEMPTS.format(run=literal(run), counts=table, blind=blind) for run, table in counts],
             )
-        self._db.register("no_prompt", _NO_PROMPT)
-        prompts = [self._prompts_of(part, split) for part in parts for split in part.prompt_sets]
+        self._db.register("no_prompt", NO_PROMPT)
+        prompts = [
+            prompts_sql(self._db, part.run, split, location)
+            for part in parts
+            for split, location in part.prompt_sets.items()
+        ]
         self._view("prompts", ["SELECT * FROM no_prompt", *prompts])
         self.decisions = {part.run: Decisions.of(part.event_files) for part in parts}
         self._db.register("curation", pa.concat_tables([self._curation_of(run) for run in self.decisions]))
@@ -222,8 +199,11 @@ class PromptStore:
             return self._db.sql(sql, params=parameters).to_arrow_table()
 
     def _relisted(self) -> bool:
-        """Whether shards that are gone were others by now."""
-        if all(file.exists() for part in self.parts.values() for file in part.rollout_files):
+        """Whether a file that is gone, a shard or kept counts, was made anew by now."""
+        files = {
+            file for part in self.parts.values() for file in (*part.rollout_files, part.summary_file) if file
+        }
+        if all(file.exists() for file in files):
             return False
         self.parts = {run: part.relist() if part.relist else part for run, part in self.parts.items()}
         self._make_views()
@@ -270,13 +250,14 @@ class PromptStore:
 
     def _counts_of(self, part: StorePart) -> str:
         summary = _summary_name(part.run)
-        counts = summarised(
+        counts = counted(
             self._db,
             part.shards,
             lambda files: _judged_in(part, files, "filename = true"),
             part.summary_file,
+            name=f"{summary}_held",
         )
-        self._db.register(summary, counts)
+        self._view(summary, [counts])
         newest = _NEWEST_VERDICTS if part.rejudged_files else "SELECT * FROM {summary}"
         return newest.format(summary=summary)
 
@@ -287,31 +268,6 @@ class PromptStore:
             self.query(asked, [run, sorted(decisions.corrected)]).to_pylist() if decisions.corrected else ()
         )
         return decisions.table(run, found)
-
-    def _prompts_of(self, part: StorePart, split: str) -> str:
-        location = part.prompt_sets[split]
-        columns = _parquet_columns(Path(location))
-        if {"prompt_id", "messages", "images"} <= columns:
-            as_json, options = (
-                name if name in columns else "NULL::VARCHAR"
-                for name in ("reference_json", "verifier_options")
-            )
-            source = _PROMPTS_OF_FILE.format(
-                table=table_of([Path(location)]), as_json=as_json, options=options
-            )
-        else:
-            source = f"set_{part.run.encode().hex()}_{split}"
-            self._db.register(source, _loaded(location))
-            source = f"SELECT * FROM {source}"
-        return f"SELECT {literal(part.run)} AS run, {literal(split)} AS split, * FROM ({source})"
-
-
-def table_of(files: Sequence[Path], *options: str) -> str:
-    """`read_parquet(...)` over exactly these files, whatever characters their names hold."""
-    if not files:
-        return "(SELECT NULL::VARCHAR AS stage WHERE false)"
-    names = ", ".join(literal(glob.escape(str(file))) for file in files)
-    return f"read_parquet([{names}], {', '.join(('union_by_name = true', *options))})"
 
 
 def _rollouts_of(part: StorePart) -> str:
@@ -329,32 +285,3 @@ def _judged_in(part: StorePart, files: Sequence[Path], *options: str) -> str:
 
 def _summary_name(run: str) -> str:
     return f"summary_{run.encode().hex()}"
-
-
-def literal(text: str) -> str:
-    """A text as SQL says it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _parquet_columns(path: Path) -> set[str]:
-    return set(pq.read_schema(path).names) if path.suffix == ".parquet" and path.is_file() else set()
-
-
-def _loaded(location: str) -> pa.Table:
-    """A set of another form through the reader that the run itself used; its pictures stay where they are."""
-    rows = [
-        {
-            "prompt_id": prompt.prompt_id,
-            "kind": prompt.kind,
-            "verifier": prompt.verifier,
-            "verifier_options": json.dumps(prompt.verifier_options, sort_keys=True),
-            "reference": prompt.reference_text,
-            "reference_json": None if isinstance(prompt.reference, str) else prompt.reference_text,
-            "source": prompt.source,
-            "tags": list(prompt.tags),
-            "question": prompt.text,
-            "num_pictures": len(prompt.images),
-        }
-        for prompt in load_prompts(location, max_decoded=0)
-    ]
-    return pa.Table.from_pylist(rows, schema=_PROMPT_SCHEMA)

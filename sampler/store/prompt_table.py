@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from sampler.atomic_file import written_whole
 from sampler.store.belief import HALF_LIFE, believed
-from sampler.store.prompt_store import PromptStore, StorePart, literal
+from sampler.store.prompt_store import PromptStore, StorePart
+from sampler.store.sql_text import literal
 from verifiers.errors import BadInput, near_name
 
 VERSION = 1  # of the table's columns

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sampler.store.log_schema import SCHEMA, VERSION, VERSION_KEY, migrated, require_readable
-from sampler.store.prompt_store import PromptStore, StorePart, table_of
+from sampler.store.prompt_store import PromptStore, StorePart
+from sampler.store.sql_text import table_of
 from verifiers.errors import BadInput
 
 # As the first logs were, before there were tags, a score or a reward learnt from.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sampler.store import prompt_store
+from sampler.store import set_rows
 from sampler.store.curation_events import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.selection import SelectionRule, _shift, select
@@ -100,7 +100,7 @@ def blind(store_part: StorePart, rewards: dict[str, list[float]]) -> StorePart:
 
 
 def test_needs_the_picture(part: Callable[..., StorePart], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sampler.store.prompt_store._PROMPTS_OF_FILE", WITH_A_PICTURE)
+    monkeypatch.setattr("sampler.store.set_rows._PROMPTS_OF_FILE", WITH_A_PICTURE)
     made = part("run", [(name, 1, [1.0, 0.0] * 4) for name in "abcd"])
     rule = SelectionRule(needs_picture=True)
     with (
@@ -118,7 +118,7 @@ def test_needs_the_picture(part: Callable[..., StorePart], monkeypatch: pytest.M
     }  # fmt: skip
 
 
-WITH_A_PICTURE = prompt_store._PROMPTS_OF_FILE.replace("len(images)", "1")
+WITH_A_PICTURE = set_rows._PROMPTS_OF_FILE.replace("len(images)", "1")
 
 
 def test_a_prompt_without_a_picture_needs_none(part: Callable[..., StorePart]) -> None:
