@@ -41,7 +41,7 @@ _TABLE = f"""
         FROM by_policy WHERE pass_rate IS NOT NULL GROUP BY prompt_id
     ), moves AS (
         SELECT prompt_id, max_by(move, policy_version) AS last_move, list_sort(list(DISTINCT move)) AS moves
-        FROM turnover WHERE run = $run GROUP BY prompt_id
+        FROM moved GROUP BY prompt_id
     ), tried AS (
         SELECT prompt_id, question_type AS tried_as, n, num_right, num_wrong, spread, mean, low, high, standing,
                policy_version
@@ -68,7 +68,7 @@ _CURATED = """
 _MOVES = """
     SELECT policy_version, count(*) AS tried_before, count(*) FILTER (move = 'newly solved') AS newly_solved,
            count(*) FILTER (move = 'forgotten') AS forgotten, count(*) FILTER (move = 'repaired') AS repaired
-    FROM turnover WHERE run = ? AND move <> 'first' GROUP BY policy_version ORDER BY policy_version
+    FROM moved WHERE move <> 'first' GROUP BY policy_version ORDER BY policy_version
 """
 _TEXTS = (
     "prompt_id",
@@ -242,10 +242,12 @@ def _read(file: Path) -> str:
 
 def _made(store: PromptStore, run: str, half_life: float, key: str) -> pa.Table:
     beliefs = believed(store, run, half_life=half_life)
+    store.keep("moved", "SELECT prompt_id, policy_version, move FROM turnover WHERE run = $run", {"run": run})
     store.keep("made", _TABLE, {"run": run}, beliefs=beliefs)
     table = store.query("SELECT * FROM made")
-    store.drop("made")
-    moves = store.query(_MOVES, [run]).to_pylist()
+    moves = store.query(_MOVES).to_pylist()
+    for name in ("made", "moved"):
+        store.drop(name)
     return table.replace_schema_metadata({KEY: key.encode(), MOVES: json.dumps(moves).encode()})
 
 
