@@ -17,19 +17,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
 
+from rl.experience.judge import JudgedRollout, Reward
 from rl.experience.prompt_source import SOURCES, prompt_source_of
+from rl.experience.rollout_log import TokenFigures, write_rollouts
 from rl.experience.selection.weighted_source import WeightedSource
 from rl.recipe.rl_config import RlConfig
 from rl.run.run_history import store_part
 from sampler.prompt import Prompt
+from sampler.rollout import Rollout, Turn
 from sampler.store.log_schema import VERSION, VERSION_KEY, migrated
 from sampler.store.prompt_store import PromptStore
 from sampler.store.prompt_table import PageFilter, PromptTable
 from sampler.store.selection import SelectionRule, select
+from verifiers.answer import FinalAnswer
+from verifiers.verdict import Verdict
 
 GROUP, SHARDS = 8, 40
 NUM_DRAWS = 10
@@ -127,6 +134,40 @@ def bench_sources(num: int) -> None:
         print(f"draw 4,096 of {num:,}, {name}: {took:.1f} ms, {cpu:.1f} ms of CPU", flush=True)
 
 
+def bench_append(folder: Path, num: int = 512, num_tokens: int = 256) -> None:
+    """A step's shard, with and without the figures of single tokens."""
+    message = {"role": "user", "content": [{"type": "text", "text": "What is the sum of the digits?"}]}
+    prompts = [
+        Prompt(str(i), (message,), tags=("sum",), verifier="math", reference="9") for i in range(num // GROUP)
+    ]
+    tokens, logprobs = np.arange(num_tokens, dtype=np.int32), np.full(num_tokens, -0.5, np.float32)
+    turn = Turn(tokens[:60], tokens, logprobs, "stop", ((3, num_tokens),))
+    verdict = Verdict.scored(1.0, "equal", "9 equals 9")
+    judged = [
+        JudgedRollout(
+            prompt,
+            Rollout(
+                f"rl-0-{prompt.prompt_id}-{index}", prompt.prompt_id, index, (turn,), "3+5+1 " * num_tokens
+            ),
+            "3+5+1 " * num_tokens,
+            FinalAnswer("9", "ok"),
+            Reward(1.0, verdict),
+        )
+        for prompt in prompts
+        for index in range(GROUP)
+    ]
+    figures = {one.rollout.rollout_id: TokenFigures(logprobs, logprobs, logprobs) for one in judged}
+    for name, kept in (("", None), (" with its tokens", figures)):
+        spent = []
+        for step in range(NUM_DRAWS):
+            began = _cpu_s()
+            write_rollouts(folder, judged, stage="rl", round_index=0, step=step, tokens=kept)
+            spent.append(1000 * (_cpu_s() - began))
+        print(
+            f"append {num} rollouts of {num_tokens} tokens{name}: {median(spent):.1f} ms of CPU", flush=True
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=100_000)
@@ -150,6 +191,8 @@ def main() -> None:
         command = [sys.executable, "-m", "recipes", "prompts", "stats", run]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     bench_sources(asked.prompts)
+    with TemporaryDirectory() as folder:
+        bench_append(Path(folder))
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 

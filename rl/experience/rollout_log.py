@@ -14,19 +14,22 @@ import pyarrow.parquet as pq
 from rl.data.token_sequence import Floats
 from rl.experience.judge import JudgedRollout
 from sampler.atomic_file import written_whole
+from sampler.prompt import Prompt
 from sampler.store.log_schema import SCHEMA
 from verifiers.answer import FinalAnswer
 
-# Where a judged rollout holds a column; the rest the writer knows. Mappings become JSON.
-HELD = {
+# Where a column comes from; the rest the writer knows. Mappings become JSON.
+OF_PROMPT = {
+    "prompt_id": "prompt_id",
+    "kind": "kind",
+    "tags": "tags",
+    "verifier": "verifier",
+    "reference": "reference_text",
+    "revision": "revision",
+}
+OF_ROLLOUT = {
     "rollout_id": "rollout.rollout_id",
     "policy_version": "rollout.policy_version",
-    "prompt_id": "prompt.prompt_id",
-    "kind": "prompt.kind",
-    "tags": "prompt.tags",
-    "verifier": "prompt.verifier",
-    "reference": "prompt.reference_text",
-    "revision": "prompt.revision",
     "index": "rollout.index",
     "response": "rollout.text",
     "thought": "thought",
@@ -52,6 +55,7 @@ HELD = {
     "score_reason": "reward.score.reason",
     "score_parts": "reward.score.parts",
 }
+_PATHS = [(column, path.split(".")) for column, path in OF_ROLLOUT.items()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,17 @@ def write_rollouts(
     """Write one step's shard; a reader never sees half of it. ``blind``: sampled without pictures and films.
     ``tokens`` are by rollout id; without them nothing is kept of single tokens."""
     of_step = {"stage": stage, "round": round_index, "step": step, "blind": blind, "run_seed": run_seed}
-    rows = [{**_row(one), **of_step, **({} if tokens is None else _tokens(one, tokens))} for one in judged]
+    prompts = {id(one.prompt): one.prompt for one in judged}
+    of_prompts = {key: _of_prompt(prompt) for key, prompt in prompts.items()}
+    rows = [
+        {
+            **of_prompts[id(one.prompt)],
+            **_of_rollout(one),
+            **of_step,
+            **({} if tokens is None else _tokens(one, tokens)),
+        }
+        for one in judged
+    ]
     path = shard_path(directory, step)
     with written_whole(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
@@ -99,17 +113,22 @@ def read_answers(directory: Path) -> dict[tuple[str, int], FinalAnswer]:
     return answers
 
 
-def _row(one: JudgedRollout) -> dict[str, object]:
-    values = {name: _value(one, path) for name, path in HELD.items()}
-    row: dict[str, object] = {
-        name: json.dumps(dict(value)) if isinstance(value, Mapping) else value
-        for name, value in values.items()
-    }
+def _of_prompt(prompt: Prompt) -> dict[str, object]:
+    row: dict[str, object] = {column: getattr(prompt, name) for column, name in OF_PROMPT.items()}
+    return row | {"pictures": [shown.content_hash for shown in prompt.vision_inputs]}
+
+
+def _of_rollout(one: JudgedRollout) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for column, path in _PATHS:
+        held: Any = one
+        for name in path:  # none where something on the way is
+            held = None if held is None else getattr(held, name)
+        row[column] = json.dumps(dict(held)) if isinstance(held, Mapping) else held
     row["num_prompt_tokens"] = len(one.rollout.prompt_token_ids)
     row["policy_versions"] = [
         {"version": version, "num_tokens": num} for version, num in one.rollout.policy_versions
     ]
-    row["pictures"] = [shown.content_hash for shown in one.prompt.vision_inputs]
     return row
 
 
@@ -122,10 +141,3 @@ def _tokens(one: JudgedRollout, tokens: Mapping[str, TokenFigures]) -> dict[str,
         "entropies": figures.entropies,
         "advantages": figures.advantages,
     }
-
-
-def _value(held: Any, path: str) -> Any:
-    """None where something on the way to it is."""
-    for name in path.split("."):
-        held = None if held is None else getattr(held, name)
-    return held

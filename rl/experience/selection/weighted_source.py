@@ -15,6 +15,7 @@ from rl.experience.prompt_source import Past, PromptSource
 from rl.experience.selection.pass_rates import PassRates
 from rl.experience.selection.sum_tree import Floats, Indices, SumTree
 from rl.recipe.rl_config import RlConfig
+from rl.run.run_record import RunRecord
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 
@@ -30,7 +31,7 @@ class WeightedSource(PromptSource):
     ``half_life`` is in policy versions. ``runs`` are directories of earlier runs whose counts are begun from, beside
     those of this run's earlier stages.
 
-    Raises: BadInput for a share or a half-life out of range.
+    Raises: BadInput for a share or a half-life out of range, and where one of ``runs`` is no run.
     """
 
     prompts: Sequence[Prompt]
@@ -44,6 +45,8 @@ class WeightedSource(PromptSource):
     def __post_init__(self) -> None:
         require("review_frac", self.review_frac, 0 <= self.review_frac < 1, "at least 0 and below 1")
         require("half_life", self.half_life, self.half_life > 0, "above 0")
+        for run in self.runs:
+            RunRecord.open(run)
         self._index = {prompt.prompt_id: index for index, prompt in enumerate(self.prompts)}
         self._right_score = 0.5
         self.rates = PassRates(len(self.prompts), self.half_life)

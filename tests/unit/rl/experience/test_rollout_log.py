@@ -14,7 +14,7 @@ import pytest
 
 from rl.algorithm.reward_shaping import LearntReward
 from rl.experience.judge import Reward
-from rl.experience.rollout_log import HELD, TokenFigures, write_rollouts
+from rl.experience.rollout_log import OF_PROMPT, OF_ROLLOUT, TokenFigures, write_rollouts
 from rl.experience.step_metrics import rollout_metrics
 from sampler.store.log_schema import SCHEMA
 from sampler.vllm_pool.sample_stats import SampleStats
@@ -41,7 +41,7 @@ def test_a_shard_holds_verdict_score_and_the_reward_learnt_from(
     assert written.names == SCHEMA.names and written.metadata == SCHEMA.metadata
     assert (first["run_seed"], first["stage"], first["step"]) == (7, "s", 3)
     assert first["policy_versions"] == [{"version": 0, "num_tokens": 3}] and first["policy_version"] == 0
-    assert {*HELD} < {*SCHEMA.names} and first["response_token_ids"] is None
+    assert {*OF_PROMPT, *OF_ROLLOUT} < {*SCHEMA.names} and first["response_token_ids"] is None
     assert [each.name for each in (tmp_path / "s").iterdir()] == ["step-00003.parquet"]
 
 

@@ -223,6 +223,7 @@ def test_draws_fill_a_number_of_rollouts(prompt: Callable[..., Any]) -> None:
             {"targets": {"evne": 0.3}},
             "no prompt has the question type 'evne'; did you mean 'even'",
         ),
+        ("retire", {"runs": ["no/such/run"]}, "no run directory at no/such/run"),
         (None, {"low": 0.1}, "epochs in a seeded order have none"),
     ],
 )
