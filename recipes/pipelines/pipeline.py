@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rl.recipe.section import Section
 from sampler.atomic_file import write_atomically, written_whole
 from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
+from sampler.store.reference_shift import reference_shift, references_of
 from verifiers.errors import BadInput, near_name
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -128,9 +129,22 @@ class StageReport:
     num_kept: int
     num_rewritten: int
     reasons: dict[str, int]
+    moved: dict[str, float] = field(
+        default_factory=dict
+    )  # by question type, how far the references' shares went
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
+
+
+def report_of(name: str, given: Sequence[Prompt], outcome: Outcome) -> StageReport:
+    """What a stage did with the prompts it was given. What is rewritten has other references, and is not compared."""
+    moved, warnings = dict[str, float](), tuple[str, ...]()
+    if outcome.dropped and not outcome.rewritten and any(prompt.tags for prompt in given):
+        moved, warnings = reference_shift(references_of(given), references_of(outcome.kept))
+    counts = len(given), len(outcome.kept), len(outcome.rewritten)
+    return StageReport(name, *counts, outcome.reasons, moved, warnings)
 
 
 def run_pipeline(
@@ -152,7 +166,7 @@ def run_pipeline(
     for name, stage in pipeline.stages:
         outcome = _each_once(stage.apply(left, profiler_of(name)))
         history += _history(name, outcome)
-        report = StageReport(name, len(left), len(outcome.kept), len(outcome.rewritten), outcome.reasons)
+        report = report_of(name, left, outcome)
         reports.append(report)
         tell(report)
         left = list(outcome.kept)

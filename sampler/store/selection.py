@@ -9,15 +9,13 @@ from typing import get_args
 
 from sampler.store.belief import Standing, believed, believed_blind
 from sampler.store.prompt_store import PromptStore
+from sampler.store.reference_shift import reference_shift
 from sampler.store.suspects import suspects
 from verifiers.counted import counted
 from verifiers.errors import BadInput
-from verifiers.verifier import shown
 
 MOVES = ("newly solved", "forgotten", "repaired")
 MAX_BLIND = 0.25  # pass rate without the picture above which a prompt does not need it
-# Of a type's prompts: a reference that this many have is named where its share falls to under a quarter.
-WARNED_SHARE, WARNED_FALL = 0.05, 0.25
 
 
 @dataclass(frozen=True)
@@ -140,11 +138,11 @@ def select(
     if num_met > len(chosen):
         counts["more than asked for"] = num_met - len(chosen)
     taken = _references(store, "chosen")
-    moved, warnings = _shift(_references(store, "weighed"), taken)
+    moved, warnings = reference_shift(_references(store, "weighed"), taken)
     if against is None:
         return Selection(tuple(chosen), counts, moved, warnings=warnings)
     store.keep("held_against", _ASKED, {"run": run, "split": against})
-    apart, more = _shift(_references(store, "held_against"), taken)
+    apart, more = reference_shift(_references(store, "held_against"), taken)
     named = tuple(f"{against}: {warning}" for warning in more)
     return Selection(tuple(chosen), counts, moved, apart, warnings + named)
 
@@ -188,28 +186,3 @@ def _references(store: PromptStore, table: str) -> dict[str, Counter[str]]:
     for row in store.query(_REFERENCES.format(table=table)).to_pylist():
         found[row["question_type"]][row["reference"]] = row["num"]
     return found
-
-
-def _shift(
-    whole: Mapping[str, Counter[str]], chosen: Mapping[str, Counter[str]]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """How far the shares of references moved, by question type, and the references that were lost on the way."""
-    moved, warnings = {}, []
-    for question_type, before in sorted(whole.items()):
-        total, after = before.total(), chosen.get(question_type)
-        if after is None:
-            warnings.append(f"{question_type}: no prompt is left, of {counted(total, 'prompt')}")
-            continue
-        moved[question_type] = (
-            sum(abs(after[ref] / after.total() - count / total) for ref, count in before.items()) / 2
-        )
-        for ref, share in ((ref, count / total) for ref, count in before.items()):
-            left = after[ref] / after.total()
-            if share >= WARNED_SHARE and left < WARNED_FALL * share:
-                named = f"the reference {shown(ref, 40)!r}"
-                warnings.append(
-                    f"{question_type}: {left:.1%} have {named}, where {share:.0%} had it"
-                    if left
-                    else f"{question_type}: no prompt with {named} is left, which {share:.0%} have"
-                )
-    return moved, tuple(warnings)

@@ -118,12 +118,14 @@ def _print_report(report: StageReport) -> None:
     )
     for reason, count in list(report.reasons.items())[:MAX_REASONS]:
         console.print(f"  dropped, {reason}: {count:,}", highlight=False)
+    for warning in report.warnings[:MAX_REASONS]:
+        console.print(f"! {warning}", highlight=False)
 
 
 def _print_dry(loaded: Pipeline, prompts: Sequence[Prompt]) -> None:
     """The rules applied; of a stage that samples, what it would be given at most."""
     from recipes.commands.output.console import plain_console
-    from recipes.pipelines.pipeline import StageReport
+    from recipes.pipelines.pipeline import report_of
     from verifiers.counted import counted
 
     console, left = plain_console(), list(prompts)
@@ -138,7 +140,5 @@ def _print_dry(loaded: Pipeline, prompts: Sequence[Prompt]) -> None:
             console.print(f"{name}: {stage.work()}: {at_most}", highlight=False)
             continue
         outcome = stage.apply(left, nothing)
-        _print_report(
-            StageReport(name, len(left), len(outcome.kept), len(outcome.rewritten), outcome.reasons)
-        )
+        _print_report(report_of(name, left, outcome))
         left = list(outcome.kept)

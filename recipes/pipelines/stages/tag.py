@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -61,22 +61,25 @@ class TagStage(PipelineStage):
 
 
 class StratifyStage(PipelineStage):
-    """As many prompts of each tag as there are, at most ``num`` in all."""
+    """As many prompts of each tag as there are, and of each reference within a tag, at most ``num`` in all."""
 
     num: int = Field(..., ge=1, description="prompts kept at most")
     max_share: float = Field(1.0, gt=0, le=1, description="of these that one tag may have")
     seed: int = Field(0, description="another seed keeps others")
 
     def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
-        by_tag: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for place, prompt in enumerate(prompts):
-            draw = hashlib.sha256(f"{self.seed} {prompt.prompt_id}".encode()).hexdigest()
-            by_tag[prompt.question_type].append((draw, place))
+        draws = [hashlib.sha256(f"{self.seed} {prompt.prompt_id}".encode()).hexdigest() for prompt in prompts]
+        of_reference: Counter[tuple[str, str]] = Counter()
+        by_tag: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
+        for place in sorted(range(len(prompts)), key=draws.__getitem__):
+            tag, reference = prompts[place].question_type, prompts[place].reference_text
+            by_tag[tag].append((of_reference[tag, reference], draws[place], place))
+            of_reference[tag, reference] += 1
         most = max(1, int(self.max_share * self.num))
         turns = sorted(
             (turn, draw, place)
             for drawn in by_tag.values()
-            for turn, (draw, place) in enumerate(sorted(drawn)[:most])
+            for turn, (_, draw, place) in enumerate(sorted(drawn)[:most])
         )
         chosen = {place for _, _, place in turns[: self.num]}
         kept = [prompt for place, prompt in enumerate(prompts) if place in chosen]

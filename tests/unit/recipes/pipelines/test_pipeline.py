@@ -11,7 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.cli import main
-from recipes.pipelines.pipeline import SHIPPED, STAGES, Pipeline, StageReport, load_pipeline, run_pipeline
+from recipes.pipelines.pipeline import (
+    SHIPPED,
+    STAGES,
+    Pipeline,
+    StageReport,
+    load_pipeline,
+    report_of,
+    run_pipeline,
+)
 from recipes.pipelines.stage import Outcome, PipelineStage, Profiler
 from rl.recipe.profile_config import ProfileConfig
 from sampler.data.prompt_dataset import load_prompts, save_prompts
@@ -152,6 +160,25 @@ def test_tags_and_strata() -> None:
     ]
     again = applied("stratify", tagged, num=8, seed=1)
     assert {one.prompt_id for one in again.kept} != {one.prompt_id for one in even.kept}
+
+
+def test_strata_are_even_over_references() -> None:
+    rare = [asked(f"q{i}", tags=("count",), reference="1") for i in range(3)]
+    often = [asked(f"r{i}", tags=("count",), reference="2") for i in range(30)]
+    kept = applied("stratify", [*often, *rare], num=6).kept
+    assert sorted(one.reference_text for one in kept) == ["1"] * 3 + ["2"] * 3
+
+
+def test_a_reference_that_a_stage_takes_away_is_named() -> None:
+    """As when "right without the picture" takes the reference that is guessed out of a question type."""
+    whole = [asked(f"q{i}", tags=("where",), reference=str(i % 4)) for i in range(40)]
+    outcome = Outcome(
+        [one for one in whole if one.reference != "1"], {one.prompt_id: "x" for one in whole[1::4]}
+    )
+    report = report_of("05-blind", whole, outcome)
+    assert report.moved == {"where": pytest.approx(0.25)}
+    assert report.warnings == ("where: no prompt with the reference '1' is left, which 25% have",)
+    assert not report_of("01-boxed", whole, Outcome(whole)).warnings
 
 
 def pipeline_of(tmp_path: Path, *stages: str) -> Pipeline:

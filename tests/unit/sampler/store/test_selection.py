@@ -12,7 +12,8 @@ import pytest
 from sampler.store import set_rows
 from sampler.store.curation_events import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
-from sampler.store.selection import SelectionRule, _shift, select
+from sampler.store.reference_shift import reference_shift
+from sampler.store.selection import SelectionRule, select
 from verifiers.errors import BadInput
 
 TYPES = {"a": "sum", "b": "sum", "c": "where", "d": "where", "e": "where"}
@@ -133,7 +134,7 @@ def test_a_prompt_without_a_picture_needs_none(part: Callable[..., StorePart]) -
 def test_a_reference_that_nearly_went_is_named() -> None:
     """Of four in ten one in twenty is left; what fell to a half is not named."""
     before, after = Counter({"1": 40, "2": 30, "3": 30}), Counter({"1": 1, "2": 4, "3": 15})
-    moved, warnings = _shift({"count": before}, {"count": after})
+    moved, warnings = reference_shift({"count": before}, {"count": after})
     assert moved == {"count": pytest.approx(0.45)}
     assert warnings == ("count: 5.0% have the reference '1', where 40% had it",)
 
