@@ -7,7 +7,8 @@ from pathlib import Path
 
 from recipes.report.exam_table import Cell, WordTable
 from sampler.image import image_size
-from sampler.store.prompt_store import PromptStore, table_of
+from sampler.store.prompt_store import PromptStore
+from sampler.store.sql_text import table_of
 from verifiers.errors import BadInput
 
 MAX_MEASURED = 200  # pictures whose size is looked at
