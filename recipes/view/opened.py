@@ -21,18 +21,19 @@ from sampler.store.curation import Curation
 from sampler.store.curation_events import EventLog
 from sampler.store.curation_table import Decisions
 from sampler.store.prompt_store import PromptStore, StorePart
+from sampler.store.prompt_table import PageFilter, PromptTable
 
 LOOK_AGAIN_S = 2.0  # how old may be what is shown of a run in progress
 
 # One row a prompt of a split: what its set says, and what is believed of its pass rate.
 _ROWS = """
-    SELECT coalesce(p.run, b.run) AS run, coalesce(p.split, '') AS split,
-           coalesce(p.prompt_id, b.prompt_id) AS prompt_id, coalesce(p.question, '') AS question,
+    SELECT run, coalesce(p.split, '') AS split, prompt_id, coalesce(p.question, '') AS question,
            coalesce(p.reference, '') AS reference, coalesce(p.verifier, '') AS verifier,
            coalesce(p.source, '') AS source, coalesce(p.tags, []) AS tags, coalesce(p.num_pictures, 0) AS num_pictures,
            coalesce(p.tags[1], b.question_type, p.kind, '') AS question_type, coalesce(b.n, 0) AS n, b.num_right,
-           b.num_wrong, b.mean, b.low, b.high, b.spread, b.policy_version, coalesce(b.standing, 'not tried') AS standing
-    FROM asked p FULL JOIN beliefs b USING (run, prompt_id)
+           b.num_wrong, b.mean, b.low, b.high, b.spread, b.policy_version,
+           coalesce(b.standing, 'not tried') AS standing, b.moves
+    FROM asked p FULL JOIN beliefs b USING ({keys})
 """
 
 
@@ -161,19 +162,11 @@ class Snapshot:
                 if "asked" not in self._made:
                     self.store.keep("asked", "SELECT * FROM prompts", {})
                     self._made.add("asked")
-                where = "true" if policy is None else f"policy_version = {int(policy)}"
-                self.store.keep(name, _ROWS, {}, beliefs=self._beliefs(where))
+                keys = "run, prompt_id" if policy is not None else "run, prompt_id, split"
+                beliefs = self._believed_of(policy) if policy is not None else self._believed()
+                self.store.keep(name, _ROWS.format(keys=keys), {}, beliefs=beliefs)
                 self._made.add(name)
         return name
-
-    def moves_table(self) -> str:
-        """The name of a table with the moves of each prompt that moved."""
-        with self._lock:
-            if "moves_of_all" not in self._made:
-                sql = "SELECT run, prompt_id, list(DISTINCT move) AS moves FROM turnover GROUP BY run, prompt_id"
-                self.store.keep("moves_of_all", sql, {})
-                self._made.add("moves_of_all")
-        return "moves_of_all"
 
     def decided_table(self) -> str:
         """The name of a table with what people decided."""
@@ -191,23 +184,44 @@ class Snapshot:
                 self._made.add("decided")
         return "decided"
 
-    def _beliefs(self, where: str) -> pa.Table:
-        tables = []
-        for name, place in self.places.items():
-            if place.part.rollout_files:
-                table = believed(self.store, name, where=where)
-                tables.append(table.append_column("run", pa.array([name] * table.num_rows, pa.string())))
-        return pa.concat_tables(tables) if tables else _NO_BELIEF.empty_table()
+    def _believed(self) -> pa.Table:
+        """Over all policies, by split, with the moves: of the tables that the runs keep."""
+        tables = [
+            PromptTable(self.store, name).query(", ".join(_BELIEF.names[1:]), PageFilter(min_samples=1))
+            for name in self._sampled
+        ]
+        return self._of_runs(tables)
+
+    def _believed_of(self, policy: int) -> pa.Table:
+        where = f"policy_version = {int(policy)}"
+        return self._of_runs([believed(self.store, name, where=where) for name in self._sampled])
+
+    @property
+    def _sampled(self) -> list[str]:
+        return [name for name, place in self.places.items() if place.part.rollout_files]
+
+    def _of_runs(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """One table of the sampled runs' own, with a column that names them; columns that one lacks are none."""
+        named = [
+            table.append_column("run", pa.array([name] * table.num_rows, pa.string()))
+            for name, table in zip(self._sampled, tables, strict=True)
+        ]
+        return pa.concat_tables([_BELIEF.empty_table(), *named], promote_options="permissive")
 
 
 _DECIDED = pa.schema(
     [("run", pa.string()), ("prompt_id", pa.string()), ("accepted", pa.bool_()), ("revision", pa.int64()),
      ("tags_added", pa.list_(pa.string())), ("tags_removed", pa.list_(pa.string()))]
 )  # fmt: skip
-_NO_BELIEF = pa.schema(
-    [("run", pa.string()), ("prompt_id", pa.string()), ("question_type", pa.string()), ("n", pa.int64())]
+_BELIEF = pa.schema(
+    [("run", pa.string()), ("split", pa.string()), ("prompt_id", pa.string()), ("question_type", pa.string())]
+    + [
+        ("n", pa.int64()),
+        ("policy_version", pa.int64()),
+        ("standing", pa.string()),
+        ("moves", pa.list_(pa.string())),
+    ]
     + [(name, pa.float64()) for name in ("num_right", "num_wrong", "mean", "low", "high", "spread")]
-    + [("policy_version", pa.int64()), ("standing", pa.string())]
 )
 
 

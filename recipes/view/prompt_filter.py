@@ -75,7 +75,7 @@ class PromptFilter(BaseModel):
             words = "(contains(lower(question), lower(?)) OR starts_with(prompt_id, ?) OR reference = ?)"
             parts.append((words, [self.q] * 3))
         if self.move:
-            moved = f"SELECT (run, prompt_id) FROM {snapshot.moves_table()} WHERE list_contains(moves, ?)"
+            moved = f"SELECT (run, prompt_id) FROM {snapshot.rows_table(None)} WHERE list_contains(moves, ?)"
             parts.append((f"(run, prompt_id) IN ({moved})", [self.move]))
         if self.tag:
             decided = snapshot.decided_table()

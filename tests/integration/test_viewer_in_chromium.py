@@ -1,0 +1,245 @@
+"""The viewer in a real browser, by keyboard and by mouse: what curl does not see is what its pages allow themselves.
+
+Skipped where there is no Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from recipes.view.server import ViewServer
+from sampler.data.prompt_dataset import save_prompts
+from sampler.prompt import Prompt
+from sampler.store.curation_events import EventLog
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
+HOSTILE = "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+class Tab:
+    """One page of the browser, by Chromium's DevTools protocol."""
+
+    def __init__(self, port: int) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._num_sent = 0
+        self.errors: list[str] = []
+        self._socket = self._loop.run_until_complete(self._connect(port))
+        for domain in ("Log", "Runtime", "Page"):
+            self.send(f"{domain}.enable")
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)
+
+    async def _connect(self, port: int) -> Any:
+        import websockets
+
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=10) as reply:
+            address = next(one for one in json.load(reply) if one["type"] == "page")["webSocketDebuggerUrl"]
+        return await websockets.connect(address, max_size=None)
+
+    def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """What the browser answers; what it complains of meanwhile is kept."""
+        return self._loop.run_until_complete(asyncio.wait_for(self._send(method, parameters), 60))
+
+    async def _send(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._num_sent += 1
+        await self._socket.send(json.dumps({"id": self._num_sent, "method": method, "params": parameters}))
+        while True:
+            told = json.loads(await self._socket.recv())
+            if told.get("id") == self._num_sent:
+                result: dict[str, Any] = told.get("result", told)
+                return result
+            if told.get("method") == "Log.entryAdded" and told["params"]["entry"]["level"] == "error":
+                self.errors.append(told["params"]["entry"]["text"])
+            if told.get("method") == "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(told["params"]))
+
+    def value(self, script: str) -> Any:
+        return self.send("Runtime.evaluate", expression=script).get("result", {}).get("value")
+
+    def wait(self, script: str) -> None:
+        """Until it is true of a page that has been loaded."""
+        for _ in range(150):
+            if self.value(f"document.readyState === 'complete' && ({script})"):
+                return
+            time.sleep(0.1)
+        pytest.fail(f"never true: {script}; at {self.value('location.href')}")
+
+    def open(self, address: str) -> None:
+        self.send("Page.navigate", url=address)
+        self.wait("true")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            text = {"Enter": "\r", "Escape": ""}.get(key, key)
+            self.send("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+            self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._socket.close())
+        self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    profile = tmp_path_factory.mktemp("chromium")
+    assert CHROMIUM is not None
+    process = subprocess.Popen(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}", "--remote-debugging-port=0",
+         "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        told = profile / "DevToolsActivePort"
+        for _ in range(300):
+            if told.exists() and told.read_text():
+                break
+            time.sleep(0.1)
+        opened = Tab(int(told.read_text().split()[0]))
+        yield opened
+        opened.close()
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def picture(shade: int) -> bytes:
+    encoded = io.BytesIO()
+    Image.new("RGB", (320, 240), (40 * shade, 90, 90)).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Six prompts with a box each, tried by two policies; one says something hostile."""
+    path = tmp_path / "run"
+    data = path / "stages" / "00-prepare" / "data"
+    data.mkdir(parents=True)
+    prompts = []
+    for i in range(6):
+        parts = [{"type": "image"}, {"type": "text", "text": f"Where is {i}? {HOSTILE if i == 0 else ''}"}]
+        message = {"role": "user", "content": parts}
+        prompts.append(
+            Prompt.build(messages=[message], images=[picture(i)], verifier="bbox_iou", tags=("where",),
+                         reference="<bbox>0 0 499 499</bbox>", prompt_id=f"p{i}")
+        )  # fmt: skip
+    save_prompts(data / "heldout.parquet", prompts)
+    paths = {"heldout": "stages/00-prepare/data/heldout.parquet"}
+    policy = {"version": 0, "hub": "base", "stage": "00-prepare"}
+    manifest = {"kind": "prepare", "result_version": 1, "result": {"paths": paths, "policy": policy}}
+    (data.parent / "manifest.json").write_text(json.dumps(manifest))
+    for version, stage in ((1, "01-evaluate-r0"), (2, "02-evaluate-r0")):
+        rows = [
+            {
+                "rollout_id": f"{stage}/{i}", "stage": stage, "step": 0, "policy_version": version,
+                "prompt_id": f"p{i}",
+                "kind": "verifiable", "tags": ["where"], "verifier": "bbox_iou", "index": 0, "answer_status": "ok",
+                "response": "", "thought": HOSTILE, "answer": f"<bbox>0 0 {200 + 100 * version} 499</bbox>",
+                "reward": float(version == 2), "verdict_status": "scored", "verdict_reason": HOSTILE,
+                "verdict_score": 0.5, "finish_reason": "stop", "num_response_tokens": 3,
+            }
+            for i in range(6)
+        ]  # fmt: skip
+        (path / "rollouts" / stage).mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(rows), path / "rollouts" / stage / "step-00000.parquet")
+        (path / "stages" / stage).mkdir()
+        result = {
+            "pass_at_1": float(version == 2),
+            "num_prompts": 6,
+            "after": "sft",
+            "policy_version": version,
+        }
+        (path / "stages" / stage / "manifest.json").write_text(
+            json.dumps({"kind": "evaluate", "result": result})
+        )
+    return path
+
+
+@pytest.fixture
+def server(run: Path) -> Iterator[ViewServer]:
+    with ViewServer([run], 0, author="a curator") as server:
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        yield server
+        server.stop()
+        thread.join(timeout=10)
+
+
+def test_by_keyboard_alone(tab: Tab, server: ViewServer, run: Path) -> None:
+    row = "[...document.querySelectorAll('[data-row]')].indexOf(document.activeElement)"
+    tab.open(server.url)
+    assert tab.value("location.search") == "?run=run&policy=2"
+    tab.press("j", "j", "k")
+    assert tab.value(row) == 0
+    tab.press("a")
+    tab.wait(f"{row} === 1")  # the next one, once it is decided
+    tab.press("r")
+    tab.wait(f"{row} === 2")
+    tab.press("u")
+    tab.wait("document.querySelector('.toast')?.textContent === 'undone'")
+    assert [event.action for event in EventLog.beside(run).events()] == ["accept", "reject", "undo"]
+    tab.press("/")
+    assert tab.value("document.activeElement.id") == "search"
+    tab.press("Escape", "j", "Enter")
+    tab.wait("location.pathname === '/prompt'")
+    first = tab.value("document.querySelector('[data-prompt]').dataset.id")
+    tab.press("j")
+    tab.wait(f"document.querySelector('[data-prompt]').dataset.id !== '{first}'")
+    tab.press("t")
+    assert tab.value("document.activeElement.closest('form').dataset.action") == "tag"
+    tab.press(*"odd", "Enter")
+    tab.wait("[...document.querySelectorAll('.tag')].some((tag) => tag.textContent === 'odd')")  # by the form
+    tab.press("c")
+    assert tab.value("document.activeElement.value") == "<bbox>0 0 499 499</bbox>"
+    tab.press("Escape", "b")
+    tab.wait("location.pathname === '/prompts'")
+    assert tab.errors == []
+
+
+def test_places_are_where_they_belong(tab: Tab, server: ViewServer) -> None:
+    tab.open(f"{server.url}prompt?of=run&id=p1")
+    tab.wait("document.querySelector('.one img').complete")
+    share = (
+        "(() => { const picture = document.querySelector('.one img').getBoundingClientRect(), "
+        "box = document.querySelector('g.reference rect').getBoundingClientRect(); "
+        "return [(box.width / picture.width).toFixed(1), (box.left - picture.left).toFixed(0)].join() })()"
+    )
+    assert tab.value(share) in ("0.5,0", "0.5,-1")
+    assert tab.value("document.querySelector('g.right title').textContent") == "IoU 0.80"
+    tab.send("Runtime.evaluate", expression="document.querySelector('.answer').focus()")
+    assert tab.value("document.querySelectorAll('g.place.lit').length") == 1
+
+
+def test_hostile_content_runs_nothing(tab: Tab, server: ViewServer) -> None:
+    tab.errors.clear()
+    for path in (
+        "prompts",
+        "prompt?of=run&id=p0&version=",
+        "rollouts",
+        "flips",
+        "curves",
+        "tokens?id=p0&rollout=02-evaluate-r0/0",
+    ):
+        tab.open(server.url + path)
+        assert tab.value("document.title") != "broken", path
+        assert tab.value("document.scripts.length") == 1, path
+        assert tab.value("document.querySelectorAll('img[src=x]').length") == 0, path
+    assert tab.errors == []
