@@ -21,7 +21,7 @@ PROMPT_SETS = ("train", "heldout")
 
 @dataclass(frozen=True)
 class CuratedPrompts:
-    """The prompts that are left, in order, and how many were changed."""
+    """The prompts that are left, in order, and how many were changed: nothing is said where none was."""
 
     prompts: PackedRows[Prompt]
     locations: Mapping[str, str]
@@ -31,9 +31,8 @@ class CuratedPrompts:
 
     def __str__(self) -> str:
         counts = {"rejected": self.num_rejected, "corrected": self.num_corrected, "tagged": self.num_tagged}
-        return "by curation " + (
-            ", ".join(f"{num:,} {what}" for what, num in counts.items() if num) or "none"
-        )
+        said = ", ".join(f"{num:,} {what}" for what, num in counts.items() if num)
+        return f"by curation {said}" if said else ""
 
 
 def curated_prompts(

@@ -80,7 +80,7 @@ def read_set(
             prompts.num_not_decoded,
             (),
             prompts.remarks,
-            str(left) if curated else "",
+            str(left),
         )
     if name == "cold_start":
         named = {key: options[key] for key in ("split", "columns")}
@@ -204,15 +204,17 @@ def path_in(run_path: Path, path: str) -> str:
 
 def load(paths: dict[str, Any], run_path: Path, limits: ImageLimits = ANY_MODEL) -> RunData:
     """Read everything; relative paths made by the run are taken from its directory."""
-
     curated = EventLog(Path(path_in(run_path, paths[CURATION]))).curated() if CURATION in paths else {}
-    return RunData.of(
-        {
-            name: read_set(name, path_in(run_path, paths[name]), limits, curated)
-            for name in NOUNS
-            if name in paths
-        }
-    )
+    sets = {
+        name: read_set(name, path_in(run_path, paths[name]), limits, curated)
+        for name in NOUNS
+        if name in paths
+    }
+    data = RunData.of(sets)
+    if curated and not any(one.curation for one in sets.values()):
+        idle = f"{counted(len(curated), 'prompt')} with curation events, and none changes one of these sets"
+        return replace(data, remarks=[*data.remarks, idle])
+    return data
 
 
 def leaks(data: RunData) -> dict[str, str]:

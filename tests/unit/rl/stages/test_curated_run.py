@@ -85,6 +85,7 @@ def test_events_beside_a_set_are_obeyed(
     log.append(ids["1+1?"], "tag", "easy", author="me")
     told = run_it(recipe())
     assert "train prompts: by curation 1 rejected, 1 corrected, 1 tagged" in told
+    assert "held-out prompts: by curation" not in told
     data = prepared_data(prepared(recipe()), tmp_path / "kept")
     assert [(one.text, one.reference, one.verifier, one.tags) for one in data.train] == [
         ("3+4?", "7", "math", ()),
@@ -101,6 +102,13 @@ def test_events_may_be_named_by_the_run_that_has_them(
     EventLog.beside(tmp_path / "earlier").append(ids["2+3?"], "reject", author="me")
     run_it(recipe(curation=str(tmp_path / "earlier")))
     assert prepared(recipe()).num_train_prompts == 2
+
+
+def test_events_that_change_nothing_are_told(
+    recipe: Callable[..., Recipe], ids: dict[str, str], tmp_path: Path
+) -> None:
+    beside_train(tmp_path).append("another", "reject", author="me")
+    assert "1 prompt with curation events, and none changes one of these sets" in run_it(recipe())
 
 
 def test_a_resumed_run_goes_on_as_it_began_and_tells_what_was_decided_since(
