@@ -62,22 +62,26 @@ def _generation_prompt(recipe: Recipe, hub: Path) -> str:
 def _cold_start(recipe: Recipe, loaded: LoadedSet) -> Finding:
     """Rows whose response the judge would give 0 for its form: some may be meant, not all."""
     open_tag, close_tag = load_family(recipe.model.family).thinking_tags
-    broken = [
-        (index, status)
-        for index, row in enumerate(loaded.rows)
-        if (
-            status := split_response(
-                row.response,
-                finish_reason="stop",
-                prefilled_think=recipe.judging.prefilled_think,
-                expects_thought=recipe.judging.expects_thought,
-                open_tag=open_tag,
-                close_tag=close_tag,
-            ).answer.status
+    split = [
+        split_response(
+            row.response,
+            finish_reason="stop",
+            prefilled_think=recipe.judging.prefilled_think,
+            expects_thought=recipe.judging.expects_thought,
+            open_tag=open_tag,
+            close_tag=close_tag,
         )
-        != "ok"
+        for row in loaded.rows
     ]
+    broken = [(index, one.answer.status) for index, one in enumerate(split) if not one.answer.ok]
     if not broken:
+        num_empty = sum(not one.thought for one in split)
+        if recipe.judging.expects_thought and num_empty > len(split) / 2:
+            return Finding(
+                "warning",
+                f"the thought of {num_empty:,} of {counted(len(split), 'row')} is empty: who learns from them does not "
+                "think; set judging.expects_thought=false where that is meant",
+            )
         return Finding("ok", f"{counted(len(loaded.rows), 'row')} with a thought as judging expects it")
     reasons = ", ".join(sorted({status.replace("_", " ") for _, status in broken}))
     where = some_of([loaded.row_locations[index] for index, _ in broken]) if loaded.row_locations else ""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sampler.data.packed_rows import PackedRows, in_processes, packed, unpacked
-from sampler.data.prompt_reader import COLUMNS, PromptReader
+from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
+from sampler.data.row_columns import COLUMNS
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt, PromptKind, content_id

@@ -10,34 +10,20 @@ from typing import Any
 from sampler.data.media_bytes import encoded_bytes, media_items, media_source, refuse_name
 from sampler.data.prepared_reference import PreparedReferences, options_text
 from sampler.data.prompt_messages import checked_text, held_media, read_messages, spoken
-from sampler.data.reference import is_missing, read_reference, reference_of_json, require_shallow
+from sampler.data.reference import read_reference, reference_of_json, require_shallow
+from sampler.data.row_columns import RowColumns
 from sampler.data.video import check_video
 from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind, Reference
-from sampler.rows.known_format import KnownFormat, known_format, odd_names, renaming, wrapping_column
-from sampler.rows.row import DatasetRow, column_value
-from sampler.rows.wrong_rows import RowRemarks
+from sampler.rows.row import DatasetRow
 from sampler.vision_input import MediaSource, VisionInput, VisionKind
-from verifiers.errors import BadInput, near_name, slip_of
+from verifiers.errors import BadInput, near_name
 from verifiers.verifier import shown
 
-COLUMNS = (
-    "prompt_id",
-    "messages",
-    "images",
-    "videos",
-    "kind",
-    "verifier",
-    "verifier_options",
-    "reference",
-    "reference_json",
-    "source",
-    "tags",
-)
 MAX_SAID_CHARS = 600  # of what is wrong with a row, which may quote it
 
 
-class PromptReader:
+class PromptReader(RowColumns):
     """Holds what all rows of a set share: column names, defaults, and the verifiers loaded so far. `remarks` are what
     was odd about rows that were read."""
 
@@ -61,12 +47,7 @@ class PromptReader:
         `max_decoded` pictures and videos are decoded (None: all); of the others the header is read, and whether a
         picture is cut short.
         """
-        for name in columns or {}:
-            if name not in COLUMNS:
-                raise BadInput(
-                    f"unknown column {name!r}{near_name(name, COLUMNS)} (columns: {', '.join(COLUMNS)})"
-                )
-        self._columns = dict(columns or {})
+        super().__init__(columns)
         self._default_kind = default_kind
         self._default_verifier = default_verifier
         self._default_options = dict(default_verifier_options or {})
@@ -76,12 +57,9 @@ class PromptReader:
         self._limits = limits
         self._max_decoded = max_decoded
         self._num_vision_inputs = 0
-        self._column = ""  # looked at last: where an error is
         self._references = PreparedReferences()
-        self._theirs: KnownFormat | None = None  # of the row at work
         self._images: list[VisionInput] = []  # of the row at work
         self._is_guess = False  # whether its verifier is that format's
-        self.remarks = RowRemarks()
         self.answer: str | None = None  # of the row read last
 
     @property
@@ -248,20 +226,10 @@ class PromptReader:
             return reference
         return read_reference(spoken(self._value(row, "reference")), is_typed=row.is_typed)
 
-    def _format_of(self, row: DatasetRow) -> KnownFormat | None:
-        found = None if "messages" in self._columns else known_format(row.values)
-        if found is not None:
-            self.remarks.add(row.location, f": {found}")
-        return found
-
     def _id(self, row: DatasetRow) -> str | None:
         """Text, or a whole number's digits."""
         value = self._value(row, "prompt_id")
         return str(value) if type(value) is int else self._text(row, "prompt_id") or None
-
-    def _remark(self, row: DatasetRow, remark: str) -> None:
-        """Of the column that was looked at last."""
-        self.remarks.add(row.location, f", column {self._name_of(self._column, row)!r}: {remark}")
 
     def _tags(self, row: DatasetRow) -> tuple[str, ...]:
         value = self._value(row, "tags")
@@ -269,58 +237,3 @@ class PromptReader:
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise BadInput("tags are a list of texts")
         return tuple(map(checked_text, tags))
-
-    def _text(self, row: DatasetRow, column: str) -> str:
-        value = self._value(row, column)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise BadInput(f"expected text, got {type(value).__name__}")
-        return checked_text(value)
-
-    def _value(self, row: DatasetRow, column: str) -> Any:
-        """The column's value, or None where the row has none; a mapped name may lead into a struct by dots."""
-        self._column = column
-        name = self._name_of(column, row)
-        value = row.values[name] if name in row.values else column_value(row.values, name)
-        return None if value is None or is_missing(value) else value
-
-    def _name_of(self, column: str, row: DatasetRow) -> str:
-        """What the set calls Hone's column."""
-        if self._theirs is not None and column not in self._columns and column not in row.values:
-            return self._theirs.columns.get(column, column)
-        name = self._columns.get(column, column)
-        if name != column and column in row.values and not _has(row.values, name):
-            return column  # a set in Hone's own columns where names for another one are given
-        return name
-
-    def _required(self, row: DatasetRow, column: str) -> Any:
-        value = self._value(row, column)
-        if value is not None:
-            return value
-        name = self._name_of(column, row)
-        if name in row.values:
-            nan = "" if row.values[name] is None else " (NaN)"
-            raise BadInput(f"the row has no value here{nan}")
-        have = [str(key) for key in row.values]
-        if (wrapper := wrapping_column(row.values, name)) is not None:
-            raise BadInput(
-                f"the rows lie in a list under {wrapper!r}: write that list alone, or one row a line"
-            )
-        hint = self._slip(row, column)
-        if column == "verifier" and not hint:
-            hint = "; name a rule, or set kind to 'general' where a reward model judges"
-        raise BadInput(f"there is no such column{hint} (columns: {', '.join(have)[:200] or 'none'})")
-
-    def _slip(self, row: DatasetRow, column: str) -> str:
-        """What may be a slip of a column that the row lacks, as a hint."""
-        name = self._name_of(column, row)
-        return (
-            ""
-            if name in row.values
-            else renaming(row.values, name) or slip_of(name, odd_names(row.values, COLUMNS))
-        )
-
-
-def _has(values: Mapping[str, Any], name: str) -> bool:
-    return name in values or name.partition(".")[0] in values

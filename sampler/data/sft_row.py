@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from sampler.data.packed_rows import PackedRows
 from sampler.data.prompt_messages import CONTROL_TOKEN, checked_text, checked_words
-from sampler.data.prompt_reader import COLUMNS, PromptReader
+from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.data.reference import is_missing, require_shallow
+from sampler.data.row_columns import COLUMNS
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt

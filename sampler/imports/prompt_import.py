@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sampler.data.packed_rows import in_processes
-from sampler.data.prompt_reader import COLUMNS
+from sampler.data.row_columns import COLUMNS
 from sampler.imports.import_reader import ImportReader
 from sampler.imports.prompt_shard import MergedShards, ShardWriter
 from sampler.imports.set_survey import Part, SetSurvey, source_of, survey

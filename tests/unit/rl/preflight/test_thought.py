@@ -71,6 +71,7 @@ def cold_start(path: Path, *responses: str) -> LoadedSet:
     ("responses", "judging", "outcome", "says"),
     [
         (["<think>a</think>1", "<think></think>2"], {}, "ok", "2 rows with a thought"),
+        (["<think> </think>1", "<think></think>2"], {}, "warning", "the thought of 2 of 2 rows is empty"),
         (["<think>a</think>1", "2"], {}, "warning", r"1 of 2 rows .* \(no thought\): .*line 2; see judging"),
         (["1", "2"], {}, "failed", "2 of 2 rows"),
         (["1", "<think>a</think>2"], {"expects_thought": False}, "ok", "2 rows"),

@@ -108,3 +108,31 @@ def test_what_is_odd_about_a_row_is_said_by_the_run(hub: Path, tmp_path: Path) -
     recipe, run = recipe_over(tmp_path, hub), RunDirectory(tmp_path / "kept")
     run_program(recipe, run, display, prepare, make_engines=fake_engines())
     assert "line 2: asks the same as" in told.getvalue()
+
+
+def test_a_run_reads_its_own_names_again_when_it_goes_on(hub: Path, tmp_path: Path) -> None:
+    """Of one folder two splits with columns of their own; a file of the other split may change, one of its own not."""
+    for split, numbers in {"train": (1, 2), "test": (3, 4), "later": (5, 6)}.items():
+        rows = [{"q": f"{n}+{n}?", "gold": {"label": str(2 * n)}} for n in numbers]
+        (tmp_path / "sums").mkdir(exist_ok=True)
+        (tmp_path / "sums" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    whole = recipe_over(tmp_path, hub).model_dump()
+    whole["data"] |= {f"{name}_prompts": str(tmp_path / "sums") for name in ("train", "heldout")}
+    whole["data"] |= {"columns": {"messages": "q", "reference": "gold.label"}, "default_verifier": "number"}
+    recipe = Recipe.model_validate(
+        {**whole, "data": {**whole["data"], "split": {"train": "train", "heldout": "test"}}}
+    )
+    run, display = RunDirectory(tmp_path / "kept"), ProgressDisplay(Console(quiet=True), live=False)
+    run_program(recipe, run, display, prepare, make_engines=fake_engines())
+    (tmp_path / "sums" / "later.jsonl").write_text("")
+    run_program(recipe, run, display, prepare_and_evaluate, make_engines=fake_engines())
+    assert [result.stage for result in results_of(run.path)] == ["00-prepare", "01-evaluate-r0"]
+    (tmp_path / "sums" / "test.jsonl").write_text('{"q": "7+7?", "gold": {"label": "14"}}\n')
+    with pytest.raises(BadInput, match=r"test\.jsonl has changed since run kept began"):
+        run_program(recipe, run, display, evaluate_twice, make_engines=fake_engines())
+
+
+def evaluate_twice(run: Runner) -> None:
+    policy = run(PrepareStage()).policy
+    run(EvaluateStage(after="start"), policy)
+    run(EvaluateStage(after="start"), policy)

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from sampler.data.prompt_dataset import load_prompts, save_prompts
-from sampler.data.prompt_reader import COLUMNS
+from sampler.data.row_columns import COLUMNS
 from sampler.data.sft_row import LINEAGE_COLUMNS, load_sft_rows, save_sft_rows
 from verifiers.errors import BadInput
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 
 from sampler.data.prompt_dataset import load_prompts
 from sampler.imports.prompt_import import ImportPlan, ImportReport, import_prompts
+from verifiers.errors import BadInput
 
 QUESTION = "How many lamps are lit?"
 NUM_ROWS = 6
@@ -271,3 +273,74 @@ def test_boxes_in_thousandths_stay_and_those_outside_their_picture_are_refused(t
     report = imported(path, tmp_path / "turned.parquet", boxes="pixel")
     assert report.num_imported == NUM_ROWS - 1
     assert "lies outside the picture of 40 x 20 pixels" in report.rejected[0].why
+
+
+def test_many_parts_are_one_set_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read by processes of their own; a limit takes the first."""
+    monkeypatch.setattr("sampler.rows.dataset_rows.PART_BYTES", 1000)
+    rows = [{"messages": f"Add {n} and {n}.", "reference": str(2 * n)} for n in range(200)]
+    path = json_lines(tmp_path, [*rows, rows[0]])
+    report = imported(path, tmp_path / "out.parquet")
+    assert (report.num_imported, report.num_duplicates) == (200, 1)
+    assert [one.reference for one in load_prompts(tmp_path / "out.parquet")] == [
+        str(2 * n) for n in range(200)
+    ]
+    path.write_text(path.read_text().replace("Add 150 and 150.", ""))
+    assert [row.location for row in imported(path, None).rejected] == [f"{path}, line 151"]
+    assert imported(path, tmp_path / "few.parquet", limit=30).num_imported == 30
+    assert len(load_prompts(tmp_path / "few.parquet")) == 30
+
+
+def test_pictures_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    path = llava(tmp_path)
+    elsewhere = tmp_path / "pictures"
+    elsewhere.mkdir()
+    for file in tmp_path.glob("*.png"):
+        file.rename(elsewhere / file.name)
+    assert imported(path, None).num_imported == 0
+    assert imported(path, None, images=elsewhere).num_imported == NUM_ROWS
+
+
+def test_hostile_files_are_rows_that_are_wrong(tmp_path: Path) -> None:
+    """A decompression bomb, links in a tar, a name that leads out of it, cells too many."""
+    path = tmp_path / "shard.tar"
+    header = b"IHDR" + (60000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    bomb = png(0)[:12] + header + zlib.crc32(header).to_bytes(4, "big") + png(0)[33:]
+    with tarfile.open(path, "w") as tar:
+        for name, content in (
+            ("a.png", png(1)),
+            ("b.png", bomb),
+            ("../c.png", png(2)),
+            ("d.png", png(3)[:40]),
+        ):
+            about = json.dumps({"question": f"{name}?", "answer": "3"}).encode()
+            for member_name, held in ((name, content), (f"{name[:-4]}.json", about)):
+                member = tarfile.TarInfo(member_name)
+                member.size = len(held)
+                tar.addfile(member, io.BytesIO(held))
+        link = tarfile.TarInfo("e.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+        broken = tarfile.TarInfo("f.json")
+        broken.size = 3
+        tar.addfile(broken, io.BytesIO(b"{x}"))
+    report = imported(path, tmp_path / "out.parquet", verifier="number")
+    assert [one.text for one in load_prompts(tmp_path / "out.parquet")] == ["a.png?", "../c.png?"]
+    assert not list(tmp_path.parent.glob("c.png"))
+    whys = " | ".join(row.why for row in report.rejected)
+    assert (
+        "claims 60000 x 60000 pixels" in whys
+        and "f.json is not valid JSON" in whys
+        and len(report.rejected) == 3
+    )
+    table = tmp_path / "set.csv"
+    table.write_text('question,answer\n"How many, and why?",3\n4,5,6\n=cmd(),7\n')
+    report = imported(table, None, verifier="number")
+    assert report.num_imported == 2 and report.rejected[0].location == f"{table}, line 3"
+
+
+def test_what_is_no_tar_or_table(tmp_path: Path) -> None:
+    for name, content in (("x.tar", b"\x1f\x8b no tar"), ("x.csv", b"a,b\n\xff\xfe,\n"), ("y.tar", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BadInput, match=r"not a? ?read(able|able as CSV)|unpack"):
+            imported(tmp_path / name, None)
