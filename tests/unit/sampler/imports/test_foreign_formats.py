@@ -328,11 +328,7 @@ def test_hostile_files_are_rows_that_are_wrong(tmp_path: Path) -> None:
     assert [one.text for one in load_prompts(tmp_path / "out.parquet")] == ["a.png?", "../c.png?"]
     assert not list(tmp_path.parent.glob("c.png"))
     whys = " | ".join(row.why for row in report.rejected)
-    assert (
-        "claims 60000 x 60000 pixels" in whys
-        and "f.json is not valid JSON" in whys
-        and len(report.rejected) == 3
-    )
+    assert "3600000000 pixels" in whys and "f.json is not valid JSON" in whys and len(report.rejected) == 3
     table = tmp_path / "set.csv"
     table.write_text('question,answer\n"How many, and why?",3\n4,5,6\n=cmd(),7\n')
     report = imported(table, None, verifier="number")
