@@ -80,7 +80,7 @@ def test_recipes(refused, arguments, message, tmp_path):
         ("data.builder_options.num_trian_prompts=3", "num_trian_prompts' of recipes.digits:build_digits; did you mean"),
         ("data.builder_options.num_train_prompts=lots", "key 'data.builder_options.num_train_prompts' is 'lots': it"),
         ("data.builder_options.question_types=[cuont]", "unknown question type 'cuont'; did you mean 'count'?"),
-        ("model.path=/nowhere/at/all", "model.path=/nowhere/at/all is not a directory"),
+        ("model.path=/nowhere/at/all", "/nowhere/at/all: there is no such directory; a policy is a checkpoint on disk"),
         ("model.family=qwen9", "unknown model family 'qwen9'; known: qwen3_vl_moe"),
         ("model.family=rl.families.nothing:Family", "cannot be imported from 'rl.families.nothing:Family'"),
         ("model.tiny.num_leyers=3", "num_leyers"),
@@ -172,18 +172,17 @@ def test_checkpoints_of_another_kind(refused, sets, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     arguments = [TINY, *own_sets(sets), f"model.path={model}"]
-    assert "holds no config.json" in refused(*arguments)
+    assert "it has no config.json" in refused(*arguments)
     (model / "config.json").write_text("not json")
+    assert "it has no *.safetensors" in refused(*arguments)
+    (model / "model.safetensors").write_bytes(b"")
+    assert "model.safetensors is cut or damaged" in refused(*arguments)
+    save_file({"weight": np.zeros(1, np.float32)}, model / "model.safetensors")
     assert "its config.json is not a JSON object" in refused(*arguments)
     (model / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
     assert "is a LlamaForCausalLM, but model.family=qwen3_vl_moe wants Qwen3VLMoe" in refused(*arguments)
-    (model / "config.json").write_text(
-        json.dumps({"model_type": "qwen3_vl_moe", "architectures": ["Qwen3VLMoeForConditionalGeneration"]})
-    )
-    assert "holds no .safetensors file: its weights are missing" in refused(*arguments)
-    (model / "model.safetensors").write_bytes(b"")
-    assert "model.safetensors is cut or damaged" in refused(*arguments)
-    save_file({"a": np.zeros(1)}, model / "model.safetensors")
+    right = {"model_type": "qwen3_vl_moe", "architectures": ["Qwen3VLMoeForConditionalGeneration"]}
+    (model / "config.json").write_text(json.dumps(right))
     assert "cannot be loaded: " in refused(*arguments)
 
 
