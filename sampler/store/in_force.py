@@ -35,11 +35,23 @@ _ANSWERS = """
     LEFT JOIN later ON later.run = tried.run AND later.rollout_id = tried.rollout_id
         AND later.revision IS NOT DISTINCT FROM coalesce(curation.revision, tried.revision)
 """
+# Every judgement of an answer that there is, the log's and later ones; a broken format was judged by nobody.
+_VERDICTS = """
+    CREATE OR REPLACE VIEW verdicts AS
+    WITH judged AS (SELECT * FROM rollouts UNION ALL BY NAME SELECT * FROM rejudged)
+    SELECT run, rollout_id, stage, policy_version, prompt_id, "index", blind, verifier IS NULL AS by_reward_model,
+           verifier, revision, judging, coalesce(verdict_status, score_status) AS status, reward AS score, worth,
+           verdict_code AS code, coalesce(verdict_reason, score_reason) AS reason, verdict_extracted AS extracted,
+           verdict_tier AS tier, verdict_confident AS confident, coalesce(verdict_parts, score_parts) AS parts, judge_s
+    FROM judged WHERE verdict_status IS NOT NULL OR score_status IS NOT NULL
+"""
 
 
 def create_views(database: DuckDBPyConnection) -> None:
-    """``attempts_in_force``, ``blind_attempts_in_force`` and ``answers_in_force``, over the tables that they name."""
+    """``attempts_in_force``, ``blind_attempts_in_force``, ``answers_in_force`` and ``verdicts``, over the tables that
+    they name."""
     counts = _COUNTS.format(tried="tried")
     for name in ("attempts", "blind_attempts"):
         database.execute(_ATTEMPTS.format(attempts=name, counts=counts))
     database.execute(_ANSWERS.format(counts=counts))
+    database.execute(_VERDICTS)

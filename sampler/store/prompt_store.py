@@ -114,6 +114,7 @@ class PromptStore:
     prompts     split and what a set says of each; no pictures
     rollouts    the log's columns, with question_type and worth
     rejudged    later verdicts on the same answers; ``answers_in_force`` are all answers by the verdicts that count
+    verdicts    every judgement of an answer, the log's and later ones: status, score, reason, tier, parts
     attempts    per prompt, policy, judge and revision: n, num_right, pass_rate, spread; ``blind_attempts`` those
                 without the picture, ``attempts_in_force`` those of the revision that counts
     turnover    per prompt from one policy to the next: newly solved, forgotten, repaired

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from sampler.store.log_schema import SCHEMA
 from sampler.store.prompt_store import PromptStore, StorePart
 from verifiers.errors import BadInput
 
@@ -29,9 +32,6 @@ def test_attempts(store: Callable[..., PromptStore]) -> None:
 
 
 def test_wins_and_ties_of_prompts_without_a_verifier(part: Callable[..., StorePart], tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     rewards = [0.9, 0.5, 0.5 + 1e-8, 0.2]
     rows = [
         {"prompt_id": "a", "kind": "general", "policy_version": 0, "reward": reward} for reward in rewards
@@ -122,6 +122,44 @@ def test_a_shard_is_counted_once(part: Callable[..., StorePart], tmp_path: Path)
     one.summary_file.write_bytes(b"damaged")
     assert rates(one) == [1.0]
     assert rates(replace(one, summary_file=shard / "no folder")) == [1.0]
+
+
+def test_verdicts_are_all_judgements(tmp_path: Path) -> None:
+    """Of a verifier, of a reward model and of a later judging; of a broken format there is none."""
+    said = {"prompt_id": "a", "kind": "verifiable", "policy_version": 1, "verifier": "math", "revision": "r1"}
+    rows = [
+        {**said, "rollout_id": "1", "reward": 1.0, "verdict_status": "scored", "verdict_tier": "numeric"},
+        {**said, "rollout_id": "2", "reward": 0.0, "answer_status": "no_answer"},
+        {
+            **said,
+            "rollout_id": "3",
+            "reward": 0.7,
+            "verifier": None,
+            "score_status": "scored",
+            "score_reason": "good",
+        },
+        {**said, "rollout_id": "4", "reward": None, "verdict_status": "timeout"},
+    ]
+    again = {
+        **said,
+        "rollout_id": "1",
+        "reward": 0.0,
+        "verdict_status": "scored",
+        "judging": 1,
+        "revision": "r2",
+    }
+    log, later = tmp_path / "log.parquet", tmp_path / "later.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), log)
+    pq.write_table(pa.Table.from_pylist([again]), later)
+    with PromptStore([StorePart("run", [log], {}, rejudged_files=[later])]) as opened:
+        found = opened.query("SELECT * FROM verdicts ORDER BY rollout_id, judging NULLS FIRST").to_pylist()
+    shown = [(row["rollout_id"], row["revision"], row["status"], row["score"], row["worth"]) for row in found]
+    assert shown == [
+        ("1", "r1", "scored", 1.0, 1.0), ("1", "r2", "scored", 0.0, 0.0), ("3", "r1", "scored", 0.7, 1.0),
+        ("4", "r1", "timeout", None, None),
+    ]  # fmt: skip
+    assert [row["by_reward_model"] for row in found] == [False, False, True, False]
+    assert (found[0]["tier"], found[2]["reason"]) == ("numeric", "good")
 
 
 def test_what_cannot_be_answered_is_one_line(part: Callable[..., StorePart]) -> None:
