@@ -16,14 +16,14 @@ from rl.run.run_directory import RunDirectory
 from rl.run.run_record import write_summary
 from rl.run.stage_result import HarvestResult
 from rl.runner import MakeEngines, Program, Runner, StageRunner, plan_of
-from rl.stages.caption import CaptionStage
 from rl.stages.critic import CriticStage
 from rl.stages.distill import DistillStage
 from rl.stages.evaluate import EvaluateStage
-from rl.stages.harvest import HarvestStage
 from rl.stages.prepare import PrepareStage
-from rl.stages.profile import ProfileStage
 from rl.stages.rl import RlStage
+from rl.stages.sampled.caption import CaptionStage
+from rl.stages.sampled.harvest import HarvestStage
+from rl.stages.sampled.profile import ProfileStage
 from rl.stages.supervised.reward_model import RewardStage
 from rl.stages.supervised.sft import SftStage
 from sampler.data.data_builder import named_function

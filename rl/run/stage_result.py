@@ -270,7 +270,7 @@ class CaptionResult(StageResult):
 
 
 class ProfileResult(StageResult):
-    """Pass rates of a prompt set under one policy. ``prompts`` has a row a prompt; see ``rl.stages.profile``."""
+    """Pass rates of a prompt set under one policy. ``prompts`` has a row a prompt; see the stage."""
 
     kind = "profile"
     prompts: RunPath

@@ -27,8 +27,8 @@ from rl.run.stage_result import HarvestResult, PolicyState, PrepareResult, RlRes
 from rl.runner import StageRunner
 from rl.stages.distill import DistillStage
 from rl.stages.evaluate import EvaluateStage
-from rl.stages.harvest import HarvestStage
 from rl.stages.rl import RlStage
+from rl.stages.sampled.harvest import HarvestStage
 from rl.stages.supervised.sft import SftStage
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput, near_name

@@ -12,7 +12,13 @@ import pyarrow.parquet as pq
 
 from rl.recipe.sft_config import HarvestConfig
 from rl.run.run_directory import RunDirectory
-from rl.stages.hard_prompts import Evidence, draw_candidates, hard_prompts, logged_evidence, probed_evidence
+from rl.stages.sampled.hard_prompts import (
+    Evidence,
+    draw_candidates,
+    hard_prompts,
+    logged_evidence,
+    probed_evidence,
+)
 
 
 def test_hard_prompts_are_solved_sometimes(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:

@@ -16,9 +16,15 @@ from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, PolicyState
-from rl.stages.hard_prompts import Evidence, draw_candidates, hard_prompts, logged_evidence, probed_evidence
-from rl.stages.spot_check import FILE as SPOT_CHECK_FILE
-from rl.stages.spot_check import write_spot_check
+from rl.stages.sampled.hard_prompts import (
+    Evidence,
+    draw_candidates,
+    hard_prompts,
+    logged_evidence,
+    probed_evidence,
+)
+from rl.stages.sampled.spot_check import FILE as SPOT_CHECK_FILE
+from rl.stages.sampled.spot_check import reasoned, write_spot_check
 from rl.stages.stage import Stage, StageContext
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
@@ -77,28 +83,11 @@ class HarvestStage(Stage[HarvestResult]):
         tried = [one for one in (*probed, *more) if one.prompt.prompt_id in hard_ids]
         right = _right(tried, config)
         harvest = rule.apply([candidate_of(one) for one in right])
-        rows = [
-            SftRow(
-                prompt=one.prompt,
-                response=one.response,
-                source="harvest",
-                rollout_id=one.rollout_id,
-                policy_version=one.policy_version,
-                round=self.round_index,
-                verdict=dict(one.verdict),
-            )
-            for one in harvest.kept
-        ]
+        rows = [self._row(one) for one in harvest.kept]
         rows_file, spot_check = directory.path / ROWS_FILE, directory.path / SPOT_CHECK_FILE
         if rows:
             save_sft_rows(rows_file, rows)
-        reasons = {one.rollout_id: "" for one in harvest.kept}
-        reasons |= {one.rollout_id: reason for one, reason in harvest.left_out}
-        write_spot_check(
-            spot_check,
-            [(one, reasons.get(one.rollout.rollout_id, "not right")) for one in tried],
-            config.spot_check_rows,
-        )
+        write_spot_check(spot_check, reasoned(tried, harvest), config.spot_check_rows)
         return HarvestResult(
             rows=rows_file if rows else None,
             spot_check=spot_check,
@@ -114,6 +103,18 @@ class HarvestStage(Stage[HarvestResult]):
             by_tag=dict(Counter(row.prompt.question_type for row in rows)),
             policy_version=context.policy.version,
             warnings=() if rows else (_why_no_rows(candidates, evidence, hard, right, config),),
+        )
+
+    def _row(self, one: Candidate) -> SftRow:
+        """With its lineage."""
+        return SftRow(
+            prompt=one.prompt,
+            response=one.response,
+            source="harvest",
+            rollout_id=one.rollout_id,
+            policy_version=one.policy_version,
+            round=self.round_index,
+            verdict=dict(one.verdict),
         )
 
     def _harvest(

@@ -11,8 +11,16 @@ from typing import Any
 
 from rl.experience.judge import JudgedRollout
 from sampler.atomic_file import write_atomically
+from sampler.rejection_sampling import Harvest
 
 FILE = "harvest_spot_check.jsonl"
+
+
+def reasoned(tried: Sequence[JudgedRollout], harvest: Harvest) -> list[tuple[JudgedRollout, str]]:
+    """Each response with the reason why it was dropped; empty where it was kept."""
+    reasons = {one.rollout_id: "" for one in harvest.kept}
+    reasons |= {one.rollout_id: reason for one, reason in harvest.left_out}
+    return [(one, reasons.get(one.rollout.rollout_id, "not right")) for one in tried]
 
 
 def write_spot_check(path: Path, judged: Sequence[tuple[JudgedRollout, str]], num: int) -> None:

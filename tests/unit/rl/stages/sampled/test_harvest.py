@@ -27,7 +27,7 @@ from verifiers.errors import BadInput
 from verifiers.reading.response import split_response
 from verifiers.registry import load_verifier
 
-DATA = Path(__file__).parents[3] / "data"
+DATA = Path(__file__).parents[4] / "data"
 FIRST = ["harvest.keep=first", "harvest.num_prompts=40", "harvest.balance_ratio=9"]
 SHORT = ["rl.max_response_tokens=60", "harvest.max_response_tokens=60", "sampler.max_model_len=128"]
 

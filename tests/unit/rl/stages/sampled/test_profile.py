@@ -30,7 +30,7 @@ from sampler.store.prompt_store import PromptStore
 from sampler.store.stopping_rule import StoppingRule
 from verifiers.errors import BadInput, HoneError
 
-DATA = Path(__file__).parents[3] / "data"
+DATA = Path(__file__).parents[4] / "data"
 # By place in the set modulo 5: never, seldom, half, mostly, always right.
 RATES = (0.0, 0.15, 0.5, 0.9, 1.0)
 NUM_PROMPTS = 30
