@@ -7,9 +7,10 @@ from typing import Any
 
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.reference import read_reference
+from sampler.imports.answer_options import answer_among, option_columns, options_of, with_options
 from sampler.imports.pixel_boxes import in_thousandths, regions_of
 from sampler.prompt import Prompt, PromptKind, Reference
-from sampler.rows.known_format import KnownFormat, format_of
+from sampler.rows.known_format import PLAIN, KnownFormat, format_of
 from sampler.rows.row import DatasetRow
 from sampler.vision_input import MediaSource
 from verifiers.errors import BadInput
@@ -61,7 +62,18 @@ class ImportReader(PromptReader):
         return prompt
 
     def _format_of(self, row: DatasetRow) -> KnownFormat | None:
-        return format_of(row.values)
+        found = format_of(row.values)
+        self._choices: list[str] = []
+        if found is not None and found.name == PLAIN and option_columns(row.values):
+            self._column = "options"
+            self._choices = options_of(row.values)
+        return found
+
+    def _required(self, row: DatasetRow, column: str) -> Any:
+        value = super()._required(row, column)
+        if column == "messages" and self._choices and isinstance(value, str):
+            return with_options(value, self._choices)
+        return value
 
     def _tags(self, row: DatasetRow) -> tuple[str, ...]:
         value = self._value(row, "tags")
@@ -72,6 +84,8 @@ class ImportReader(PromptReader):
 
     def _given_reference(self, row: DatasetRow) -> Reference | None:
         reference = super()._given_reference(row)
+        if self._choices and isinstance(reference, str):
+            return answer_among(reference, self._choices)
         if reference is None and self.answer:
             self._column = "messages"
             said = split_response(self.answer, expects_thought=False).answer

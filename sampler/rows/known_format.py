@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 
@@ -118,6 +119,8 @@ NOTES: Mapping[str, tuple[str, ...]] = {
     "tags": ("question_type", "category", "ability", "task"),
     "source": ("data_source", "dataset"),
 }  # by their usual names, which a set's author adds for people
+OPTION_COLUMNS = ("options", "choices", *ascii_uppercase)
+PLAIN = "a plain set"
 
 
 def usual_format(values: Mapping[str, Any]) -> KnownFormat | None:
@@ -130,7 +133,8 @@ def usual_format(values: Mapping[str, Any]) -> KnownFormat | None:
         for ours, usual in (*USUAL_NAMES.items(), *NOTES.items())
         if ours not in values and (name := next((one for one in usual if values.get(one) is not None), None))
     }
-    return KnownFormat("a plain set", found) if "messages" in found else None
+    options = tuple(name for name in OPTION_COLUMNS if name in values)
+    return KnownFormat(PLAIN, found, beside=options) if "messages" in found else None
 
 
 def format_of(values: Mapping[str, Any]) -> KnownFormat | None:

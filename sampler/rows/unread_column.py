@@ -56,7 +56,7 @@ class UnreadColumns:
         if own := {ours for ours, name in self._renamed.items() if name.partition(".")[0] not in row.values}:
             known |= own  # which are read where the other name is missing
         if theirs is not None:
-            known |= {name.partition(".")[0] for name in theirs.columns.values()}
+            known |= {name.partition(".")[0] for name in theirs.columns.values()} | {*theirs.beside}
         for name in row.values:
             if name not in known and name not in self._found:
                 lacking = [column for column in sorted(self._known) if not row.values.get(column)]

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recipes import cli
@@ -118,3 +120,33 @@ def test_a_description_that_is_none(folder: Path) -> None:
     )
     with pytest.raises(BadInput, match="says how it is read"):
         load_prompts(described, split="train")
+
+
+def test_the_store_of_a_run_over_a_foreign_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`hone prompts` finds the prompts that the run read by the set's own names."""
+    run = folder / "own"
+    stage = run / "stages" / "00-prepare"
+    paths = build_data(recipe_of(folder), stage)
+    policy = {"version": 0, "hub": "base", "stage": "00-prepare"}
+    result = {
+        "paths": {
+            name: str(Path(path).relative_to(run)) for name, path in paths.items() if name != "cold_start"
+        }
+    }
+    manifest = {"kind": "prepare", "result_version": 1, "result": {**result, "policy": policy}}
+    (stage / "manifest.json").write_text(json.dumps(manifest))
+    rows = [
+        {
+            "stage": "01-rl", "policy_version": 1, "prompt_id": prompt.prompt_id, "kind": "verifiable", "tags": [""],
+            "verifier": "number", "index": index, "answer": "4", "verdict_reason": "", "reward": float(index % 2),
+        }
+        for prompt in load_prompts(paths["train"]) for index in range(6)
+    ]  # fmt: skip
+    (run / "rollouts" / "01-rl").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), run / "rollouts" / "01-rl" / "step-00000.parquet")
+    assert cli.main(["prompts", "stats", str(run)]) == 0
+    assert "4 heldout, 4 train prompts, 4 tried" in capsys.readouterr().out
+    assert (
+        cli.main(["prompts", "select", str(run), "--out", "chosen.parquet", "--pass-rate", "0.2", "0.8"]) == 0
+    )
+    assert sorted(one.reference for one in load_prompts("chosen.parquet")) == ["0", "2", "4", "6"]

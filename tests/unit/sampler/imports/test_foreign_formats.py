@@ -340,3 +340,31 @@ def test_what_is_no_tar_or_table(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BadInput, match=r"not a? ?read(able|able as CSV)|unpack"):
             imported(tmp_path / name, None)
+
+
+COLOURS = ["red", "blue", "pale green"]
+BLUE = {"answer": "B", "options": COLOURS}
+
+
+@pytest.mark.parametrize(
+    ("columns", "reference"),
+    [
+        ({"choices": COLOURS, "answer": "blue"}, BLUE),
+        ({"options": str(COLOURS), "answer": "(b)"}, BLUE),
+        ({"options": json.dumps(COLOURS), "answer": "B."}, BLUE),
+        ({"options": dict(zip("ABC", COLOURS, strict=True)), "answer": "Blue"}, BLUE),
+        ({**dict(zip("ABC", COLOURS, strict=True)), "answer": "B"}, BLUE),
+        ({"choices": COLOURS, "answer": 1}, "the answer '1' is none of the options, by text or letter"),
+        ({"choices": ["red"], "answer": "red"}, "options are a list of 2 to 26 texts"),
+    ],
+)
+def test_options_in_columns_of_their_own(columns: dict[str, Any], reference: Any, tmp_path: Path) -> None:
+    report = imported(
+        json_lines(tmp_path, [{"question": "Which colour?", **columns}]), tmp_path / "out.parquet"
+    )
+    if isinstance(reference, str):
+        assert reference in report.rejected[0].why
+        return
+    (prompt,) = load_prompts(tmp_path / "out.parquet")
+    assert (prompt.text, prompt.verifier) == ("Which colour?\nA. red\nB. blue\nC. pale green", "choice")
+    assert prompt.reference == reference and report.unread_columns == ()
