@@ -49,7 +49,9 @@ def training_source(
         temperature=config.temperature,
         top_p=config.top_p,
     )
-    prompts = prompt_source_of(context.data.train, config, seed=seed)
+    # A rule may ask for the KL that the recipe has, although value pre-training and a teacher have none.
+    of_recipe = config.model_copy(update={"loss": context.recipe.rl.loss})
+    prompts = prompt_source_of(context.data.train, of_recipe, seed=seed)
     right_score = context.recipe.evaluation.pass_score
     prompts.recall(RunPast(context.run.path, context.policy.version, right_score))
     return ExperienceSource(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rl.algorithm.losses import VALUE_LOSS
+from rl.experience.selection.thinning_source import ThinningSource
 from rl.fakes import FakeEngines, FakeHeldBatch, FakeTrainer
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
@@ -105,6 +106,20 @@ def test_a_step_of_ppo_in_its_order(stage_context: Any) -> None:
     assert result.policy.version == context.engines.sampler.policy_version == 7
     assert result.critic is not None
     assert len(context.directory.metrics()) == 3
+
+
+@pytest.mark.parametrize("kind", ["rl", "critic"])
+def test_the_kl_of_a_step_reaches_the_prompt_source(
+    stage_context: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each prompt that was drawn; value pre-training, which has none, goes by the same rule."""
+    seen: list[dict[str, float]] = []
+    monkeypatch.setattr(ThinningSource, "observe_kl", lambda self, kl: seen.append(dict(kl)))
+    loss = {"kl_coef_verifiable": 1e-3, "kl_coef_general": 0.0}
+    context = stage_context(kind, prompt_source="thin", loss=loss)
+    (RlStage() if kind == "rl" else CriticStage()).run(context)
+    assert len(seen) == (3 if kind == "rl" else 0)
+    assert all(kl and set(kl.values()) == {0.0} for kl in seen)  # the fakes' reference is the policy
 
 
 @pytest.mark.parametrize(
