@@ -71,14 +71,36 @@ def prompt_source_of(prompts: Sequence[Prompt], config: RlConfig, *, seed: str) 
     """The recipe's own, called as `function(prompts, config, seed=..., **options)`, else a `UniformSource`.
 
     Raises: BadInput where it is not there, has no such option, or does not take these prompts."""
+    named = _named_source(config, seed)
+    if named is None:
+        return UniformSource.of(prompts, config, seed=seed)
+    function, options = named
+    source = function(prompts, config, **options)
+    if not isinstance(source, PromptSource):
+        raise BadInput(
+            f"rl.prompt_source {config.prompt_source!r} makes a {type(source).__name__}, no PromptSource"
+        )
+    return source
+
+
+def check_source(config: RlConfig) -> None:
+    """As far as the recipe alone tells. Raises: BadInput as ``prompt_source_of``."""
+    named = _named_source(config, "")
+    if named is not None and config.prompt_source in SOURCES:
+        function, options = named
+        function((), config, **options)
+
+
+def _named_source(config: RlConfig, seed: str) -> tuple[Callable[..., Any], dict[str, Any]] | None:
+    """What the recipe names, and the checked keyword arguments; None for epochs in a seeded order."""
     name, options = config.prompt_source, config.prompt_source_options
     if name in (None, UNIFORM):
         if options:
             raise BadInput(
-                f"rl.prompt_source_options: epochs in a seeded order have none; set rl.prompt_source to one of "
+                "rl.prompt_source_options: epochs in a seeded order have none; set rl.prompt_source to one of "
                 f"{', '.join(SOURCES)}"
             )
-        return UniformSource.of(prompts, config, seed=seed)
+        return None
     if ":" not in name and name not in SOURCES:
         known = [UNIFORM, *SOURCES]
         raise BadInput(
@@ -86,11 +108,8 @@ def prompt_source_of(prompts: Sequence[Prompt], config: RlConfig, *, seed: str) 
             f"{near_name(name, known)}"
         )
     function = named_function("rl.prompt_source", SOURCES.get(name, name))
-    given = checked_options(function, {"seed": seed, **options}, key="rl.prompt_source", path=name)
-    source = function(prompts, config, **given)
-    if not isinstance(source, PromptSource):
-        raise BadInput(f"rl.prompt_source {name!r} makes a {type(source).__name__}, no PromptSource")
-    return source
+    given = {"seed": seed, **options}
+    return function, checked_options(function, given, key="rl.prompt_source", path=name)
 
 
 def told_source(config: RlConfig) -> str:

@@ -14,7 +14,7 @@ from rl.data.run_data import CURATION, NOUNS, LoadedSet, RunData, build_data, ow
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
 from rl.experience.judge import reward_model_path
-from rl.experience.prompt_source import prompt_source_of
+from rl.experience.prompt_source import check_source, prompt_source_of
 from rl.families.family import forbidden_token_ids, load_family
 from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words
@@ -76,11 +76,14 @@ def examine(
         )
     algorithms: list[Algorithm] = []
     yield Check("algorithm", partial(_algorithm_is_there, recipe, sets, algorithms))
-    if recipe.rl.prompt_source is not None and "train" in sets:
-        yield Check("prompt source", partial(_prompt_source_is_there, recipe, sets["train"].rows))
+    sources: list[str] = []
+    if recipe.rl.prompt_source is not None or recipe.rl.prompt_source_options:
+        yield Check("prompt source", partial(_prompt_source_is_there, recipe, sets, sources))
+    else:
+        sources.append("epochs")
     run = RunDirectory(Path(recipe.run_dir))
     stages: Sequence[PlannedStage] = ()
-    if algorithms:
+    if algorithms and sources:
         yield from check_trained(recipe, run)
         stages = plan()
     if unread:
@@ -127,10 +130,14 @@ def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Find
     return Finding("ok", f"made by a builder: {made}" if made else "all in files of one's own")
 
 
-def _prompt_source_is_there(recipe: Recipe, prompts: Sequence[Prompt]) -> Finding:
-    source = prompt_source_of(prompts, recipe.rl, seed="doctor")
-    told = f": {source}" if type(source).__str__ is not object.__str__ else ""
-    return Finding("ok", f"{type(source).__name__}{told}")
+def _prompt_source_is_there(recipe: Recipe, sets: Mapping[str, LoadedSet], sources: list[str]) -> Finding:
+    check_source(recipe.rl)
+    told = str(recipe.rl.prompt_source)
+    if "train" in sets:
+        source = prompt_source_of(sets["train"].rows, recipe.rl, seed="doctor")
+        told = type(source).__name__ + (f": {source}" if type(source).__str__ is not object.__str__ else "")
+    sources.append(told)
+    return Finding("ok", told)
 
 
 def _algorithm_is_there(

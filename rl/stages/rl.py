@@ -7,7 +7,7 @@ from pathlib import Path
 from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.data.run_data import RunData
 from rl.engines.engines import Engines
-from rl.experience.prompt_source import told_source
+from rl.experience.prompt_source import check_source, told_source
 from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import StageDirectory
@@ -42,6 +42,7 @@ class RlStage(Stage[RlResult]):
 
     def work(self, recipe: Recipe) -> str:
         algorithm = self.algorithm(recipe)
+        check_source(recipe.rl)
         rl, (rollouts, samples) = algorithm.config, rollouts_of_a_step(recipe, algorithm.config)
         most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
         return (

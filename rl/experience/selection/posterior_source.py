@@ -47,7 +47,7 @@ class PosteriorSource(WeightedSource):
         require("concentration", self.concentration, self.concentration > 0, "above 0")
         types = sorted({prompt.question_type for prompt in self.prompts})
         for name in {**self.targets, **self.targets_end}:
-            if name not in types:
+            if name not in types and self.prompts:
                 raise BadInput(
                     f"rl.prompt_source_options.targets: no prompt has the question type {name!r}"
                     f"{near_name(name, types)}"

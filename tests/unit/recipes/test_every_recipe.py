@@ -50,6 +50,8 @@ def test_the_doctor_names_an_algorithm_or_a_source_that_nobody_has(
 ) -> None:
     for override, name, words in (
         ("rl.prompt_source=recipes.gym.adaptive_source:Mine", "prompt source", "no function 'Mine'"),
+        ("rl.prompt_source=bandd", "prompt source", "did you mean 'band'"),
+        ("rl.prompt_source_options.high=0.5", "prompt source", "epochs in a seeded order have none"),
         ("rl.advantage=grppo", "algorithm", "rl.advantage='grppo' is unknown; did you mean 'grpo'?"),
         (
             "rl.loss.policy_loss=vanila",

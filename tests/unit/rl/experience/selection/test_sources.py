@@ -14,7 +14,7 @@ from scipy.integrate import quad
 from scipy.stats import beta
 
 from rl.experience.experience import Experience
-from rl.experience.prompt_source import PromptSource, UniformSource, prompt_source_of
+from rl.experience.prompt_source import PromptSource, UniformSource, check_source, prompt_source_of
 from rl.experience.selection.band_source import BandSource
 from rl.experience.selection.posterior_source import PosteriorSource
 from rl.experience.selection.retiring_source import RetiringSource
@@ -232,6 +232,23 @@ def test_what_a_recipe_cannot_ask_for(
 ) -> None:
     with pytest.raises(BadInput, match=words):
         prompt_source_of(prompts, RlConfig(prompt_source=name, prompt_source_options=options), seed="s")
+
+
+def test_what_the_recipe_alone_tells_is_checked_without_prompts() -> None:
+    """In a dry run; which question types there are is known later."""
+    for name in NAMES:
+        check_source(RlConfig(prompt_source=name, loss=KL))
+    check_source(RlConfig(prompt_source="posterior", prompt_source_options={"targets": {"any": 0.5}}))
+    check_source(RlConfig())
+    wrong = [
+        ({"prompt_source": "bandd"}, "did you mean 'band'"),
+        ({"prompt_source": "band", "prompt_source_options": {"high": 2.0}}, "high is at most 1, got 2.0"),
+        ({"prompt_source": "thin", "loss": {"kl_coef_general": 0}}, "goes by the KL"),
+        ({"prompt_source": "recipes.gym.adaptive_source:Mine"}, "no function 'Mine'"),
+    ]
+    for given, words in wrong:
+        with pytest.raises(BadInput, match=words):
+            check_source(RlConfig(**given))
 
 
 def test_uniform_by_name(prompts: list[Any]) -> None:
