@@ -69,6 +69,7 @@ class PromptPage:
     version: int | None
     sides: Sequence[tuple[int, Attempts]]
     history: Rates
+    blind: tuple[float, int] | None  # right and judged samples without the picture
     moves: Sequence[tuple[int, str]]
     films: Sequence[Film]
     curation: Curation | None
@@ -122,6 +123,7 @@ def prompt_page(
         version=chosen if isinstance(chosen, int) else None,
         sides=_sides(snapshot, place, prompt_id, chosen if isinstance(chosen, int) else None),
         history=histories_of(snapshot, [prompt_id]).get((place.name, prompt_id), ()),
+        blind=_blind(snapshot, place, prompt_id),
         moves=[
             (one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [place.name, prompt_id])
         ],
@@ -144,6 +146,12 @@ def _policies(snapshot: Snapshot, place: Place, prompt_id: str) -> list[PolicyLi
         )
         for i, row in enumerate(rows) if row["policy_version"] is not None
     ]  # fmt: skip
+
+
+def _blind(snapshot: Snapshot, place: Place, prompt_id: str) -> tuple[float, int] | None:
+    sql = "SELECT sum(num_right), sum(n)::BIGINT FROM blind_attempts_in_force WHERE run = ? AND prompt_id = ?"
+    right, num = snapshot.query(sql, [place.name, prompt_id])[0].values()
+    return (float(right or 0), int(num)) if num else None
 
 
 def policy_labels(place: Place) -> dict[int, str]:

@@ -76,7 +76,7 @@ def token_page(
         for at, text in enumerate(texts[:MAX_TOKENS])
     ]
     if not numbers:
-        note = "The log keeps no numbers for the tokens of this rollout."
+        note = "The log keeps no numbers for the tokens of this rollout: rl.log_tokens keeps them."
     columns = {name: COLUMNS[name][0] for name in numbers}
     return TokenPage(Attempt.from_row(row), tokens, columns, note, max(0, len(texts) - MAX_TOKENS))
 

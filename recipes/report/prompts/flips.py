@@ -12,12 +12,19 @@ from recipes.report.attempt import Attempt
 from recipes.report.comparison import Attempts, ComparedPrompt
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
-from rl.experience.exam import Exam, exam_change, read_exam
+from rl.experience.exam import Exam, PromptResult, exam_change, read_exam
 from rl.experience.interval import LEVEL, paired_change
+from rl.run.run_history import REJUDGED, store_part
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import ExamChange, Interval
+from sampler.store.prompt_store import PromptStore
 from verifiers.errors import BadInput
 
+_IN_FORCE = """
+    SELECT prompt_id, any_value(question_type) AS question_type, bool_and(verifier IS NOT NULL) AS verified,
+           avg(worth) AS rate
+    FROM answers_in_force WHERE stage = ? AND worth IS NOT NULL AND NOT blind GROUP BY prompt_id
+"""
 SOLVED = 0.5  # of a prompt's judged samples that are right: from here on it counts as right
 
 
@@ -108,7 +115,7 @@ class Flips:
 
 def flips_between(before: Side, after: Side) -> Flips:
     """Over the prompts that both were judged on. Raises: BadInput where there is none."""
-    exams = [read_exam(side.run / "rollouts" / side.stage, side.pass_score) for side in (before, after)]
+    exams = [_exam(side) for side in (before, after)]
     both = [name for name in exams[0] if name in exams[1]]
     if not both:
         raise BadInput(f"{before.label} and {after.label} have no judged prompt in common")
@@ -128,6 +135,17 @@ def flips_between(before: Side, after: Side) -> Flips:
         sum(max(flip.before, flip.after) < SOLVED for flip in flips),
         len(exams[0].keys() ^ exams[1].keys()),
     )
+
+
+def _exam(side: Side) -> Exam:
+    """By the verdicts that count: where answers were judged again, as the store has them."""
+    if not (side.run / REJUDGED).is_dir():
+        return read_exam(side.run / "rollouts" / side.stage, side.pass_score)
+    with PromptStore([store_part(side.run)]) as store:
+        rows = store.query(_IN_FORCE, [side.stage]).to_pylist()
+    return {
+        row["prompt_id"]: PromptResult(row["question_type"], row["verified"], row["rate"]) for row in rows
+    }
 
 
 def _rows(before: Exam, after: Exam, flips: Sequence[Flip], change: ExamChange) -> tuple[TypeRow, ...]:

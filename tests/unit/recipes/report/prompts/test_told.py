@@ -162,3 +162,43 @@ def test_the_command(whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "these are 3" in capsys.readouterr().err
     manifest = json.loads((whole_run / "stages" / "10-evaluate-r1" / "manifest.json").read_text())
     assert f"{100 * manifest['result']['pass_at_1']:.1f}%" in printed
+
+
+def test_hostile_prompts_steer_neither_terminal_nor_page(
+    run_maker: Any, write_rollouts: Any, write_prompts: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from recipes.cli import main
+
+    hostile = "\x1b[2J<script>alert(1)</script>[red]\u202e../../etc/passwd"
+    prompt, _ = run_maker.heldout[0]
+    for stage, reward in (("01-evaluate-r0", 1.0), ("02-evaluate-r0", 0.0)):
+        row = run_maker.row(
+            prompt_id=prompt.prompt_id, tags=[hostile], answer=hostile, reward=reward, stage=stage
+        )
+        write_rollouts(run_maker.run, stage, [row | {"thought": hostile, "verdict_reason": hostile}])
+    assert main(["compare", str(run_maker.run), "1", "2"]) == 0
+    printed, page = capsys.readouterr().out, (run_maker.run / "compare.html").read_text()
+    assert "1 lost" in printed and "\x1b" not in printed and "\u202e" not in printed
+    assert "<script>" not in page and "\x1b" not in page and "\u202e" not in page
+
+
+def test_flips_are_of_the_verdicts_that_count(run_maker: Any) -> None:
+    """Where answers were judged again after a correction, as that has it."""
+    run_maker.evaluate(0, "start", 0.0)
+    run_maker.evaluate(0, "sft", 0.0)
+    run = RunRecord.open(run_maker.run)
+    sides = [Side.of(run, str(one["stage"])) for one in run.evaluations]
+    assert len(flips_between(*sides).gained) == 0
+    name = run_maker.heldout[0][0].prompt_id
+    logged = pq.read_table(run_maker.run / "rollouts" / sides[1].stage).to_pylist()
+    again = [
+        {
+            "rollout_id": row["rollout_id"], "stage": row["stage"], "step": 0, "policy_version": row["policy_version"],
+            "prompt_id": name, "verifier": row["verifier"], "judging": 1, "reward": 1.0, "kind": row["kind"],
+            "tags": row["tags"], "index": row["index"], "blind": False, "verifier_code": "x",
+        }
+        for row in logged if row["prompt_id"] == name
+    ]  # fmt: skip
+    (run_maker.run / "rejudged").mkdir()
+    pq.write_table(pa.Table.from_pylist(again), run_maker.run / "rejudged" / "part.parquet")
+    assert [flip.prompt_id for flip in flips_between(*sides).gained] == [name]
