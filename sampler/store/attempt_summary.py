@@ -53,6 +53,9 @@ def counted(
 
     Raises: BadInput for a shard that a newer Hone wrote.
     """
+    if not shards:
+        database.register(name, SCHEMA.empty_table())
+        return f"SELECT * FROM {name}"
     held = _shards_in(file)
     new = {shard: path for shard, path in shards.items() if shard not in held}
     if new or file is None:
@@ -65,11 +68,7 @@ def counted(
     sql = f"SELECT * FROM {table_of([file])}"
     if held == set(shards):
         return sql
-    return (
-        f"{sql} WHERE list_contains([{', '.join(map(literal, sorted(shards)))}], shard)"
-        if shards
-        else f"{sql} LIMIT 0"
-    )
+    return f"{sql} WHERE list_contains([{', '.join(map(literal, sorted(shards)))}], shard)"
 
 
 def _joined(

@@ -133,14 +133,14 @@ class PromptStore:
         self._db = duckdb.connect(config={"threads": 2})
         self._make_views()
 
-    def _make_views(self) -> None:
+    def _make_views(self, *, relists: bool = True) -> None:
         """Raises: OSError for a shard that is gone, and no other holds its rows."""
         import duckdb
 
         try:
             self._make_views_of_listed()
         except (OSError, duckdb.IOException):
-            if not self._relisted():
+            if not relists or not self._relisted():
                 raise
 
     def _make_views_of_listed(self) -> None:
@@ -207,7 +207,7 @@ class PromptStore:
         if all(file.exists() for file in files):
             return False
         self.parts = {run: part.relist() if part.relist else part for run, part in self.parts.items()}
-        self._make_views()
+        self._make_views(relists=False)  # what is gone still is an error, not a reason to look for ever
         return True
 
     def query_with(
