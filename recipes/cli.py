@@ -67,7 +67,7 @@ COMMANDS: dict[str, CommandLine] = {
             "reward-model", "Train a reward model on preferences; score answers with one.", resumes=True
         ),
         CommandLine("gym", "Drawn questions of any difficulty: see some, build sets."),
-        CommandLine("prompts", "What runs know of their prompts; choose by it."),
+        CommandLine("prompts", "What runs know of their prompts; choose by it.", resumes=True),
         CommandLine("report", "Write a run's page: curves, before and after, rollouts."),
         CommandLine("compare", "Two policies on the same prompts: what flipped, both ways."),
         CommandLine("view", "Prompts and answers in a web browser; decide about them."),

@@ -51,9 +51,12 @@ class StoppingRule:
         right [P] and half wrong [P]. Without a single decided sample a prompt stays undecided."""
         if not len(right):
             return np.empty(0, np.str_)
-        counts, place = np.unique(np.stack([right, wrong, num_left]), axis=1, return_inverse=True)
-        decided = np.array([self._decide(*map(float, column)) for column in counts.T])
-        return decided[place.reshape(-1)]
+        # Many prompts have the same counts: each is worked out once. Halves make whole numbers, and these one code.
+        halves = [np.round(2 * counts).astype(np.int64) for counts in (right, wrong, num_left)]
+        base = int(max(counts.max() for counts in halves)) + 1
+        codes, place = np.unique((halves[0] * base + halves[1]) * base + halves[2], return_inverse=True)
+        columns = (codes // base**2 / 2, codes // base % base / 2, codes % base / 2)
+        return np.array([self._decide(*counts) for counts in zip(*columns, strict=True)])[place]
 
     def _decide(self, right: float, wrong: float, num_left: float) -> Decision:
         total = right + wrong + num_left

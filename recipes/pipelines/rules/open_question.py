@@ -36,6 +36,7 @@ _OF_OTHERS = re.compile(
     r"\bnot enough information\b|^(?:none|all|both|neither)$|以上",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,9})?")
 _OF_A_PICTURE = re.compile(
     r"^\s*(?:(?:the\s+)?(?:image|picture|figure|graph|diagram|option)\s*[A-J\d]?|<image\s?\d*>)\s*$",
     re.IGNORECASE,
@@ -125,6 +126,8 @@ def _verifier_of(reference: str) -> str:
     """`math` where it reads the reference and there is something to calculate, else `string`."""
     if not re.search(r"\d|\\[A-Za-z]|[=^√π°<>]", reference):
         return "string"
+    if _NUMBER.fullmatch(reference):
+        return "math"
     try:
         verdict = load_verifier("math").judge(reference, reference)
     except BadInput:
