@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from recipes.report.page import render_report
 from recipes.settings.recipe_file import load_recipe
 from rl.fakes import FakeSampler, fake_engines
 from rl.program import HarvestStage, PrepareStage, Program, RlStage, Runner, run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
-from rl.run.run_record import results_of
+from rl.run.run_record import RunRecord, results_of
 from rl.run.stage_result import HarvestResult
 from rl.runner import StageRunner
 from sampler.data.sft_row import load_sft_rows
@@ -158,7 +159,9 @@ def test_hard_prompts_come_from_what_rl_has_sampled(new_run: Callable[[str], Run
 
 
 def test_a_person_may_check_what_was_kept_and_dropped(new_run: Callable[[str], RunDirectory]) -> None:
-    result = harvested(new_run("run"), recipe_of("harvest.num_prompts=40", "harvest.spot_check_rows=12"))
+    run = new_run("run")
+    result = harvested(run, recipe_of("harvest.num_prompts=40", "harvest.spot_check_rows=12"))
+    assert f"stages/{result.stage}/harvest_spot_check.jsonl</code>" in render_report(RunRecord.open(run.path))
     assert result.spot_check is not None and result.rows is not None
     rows = [json.loads(line) for line in result.spot_check.read_text().splitlines()]
     kept, dropped = ([row for row in rows if row["kept"] is which] for which in (True, False))
