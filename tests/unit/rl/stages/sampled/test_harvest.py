@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +15,9 @@ from rich.console import Console
 
 from recipes.report.page import render_report
 from recipes.settings.recipe_file import load_recipe
-from rl.fakes import FakeSampler, fake_engines
+from reward_models.score import Score
+from rl.experience.judge import Reward
+from rl.fakes import FakeSampler, fake_engines, half_right
 from rl.program import HarvestStage, PrepareStage, Program, RlStage, Runner, run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
@@ -21,6 +25,7 @@ from rl.run.run_directory import RunDirectory
 from rl.run.run_record import RunRecord, results_of
 from rl.run.stage_result import HarvestResult
 from rl.runner import StageRunner
+from rl.stages.sampled.harvest import candidate_of
 from sampler.data.sft_row import load_sft_rows
 from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
@@ -179,3 +184,33 @@ def test_parts_need_an_order_that_later_samples_do_not_change() -> None:
         BadInput, match=r"harvest.part_samples needs harvest.keep=first: the shortest are not known"
     ):
         recipe_of("harvest.part_samples=4")
+
+
+class OnlyProbed(FakeSampler):
+    """Right now and then while it is probed, and never again."""
+
+    def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
+        self.respond = half_right if plan.step == 0 else lambda prompt, seed: "<think>hm</think>nothing"
+        return super().sample(prompts, plan)
+
+
+def test_a_hopeless_prompt_is_given_up(new_run: Callable[[str], RunDirectory]) -> None:
+    """Once it is surely solved under 10%: its rows are those that all samples would have left."""
+    recipe = recipe_of(
+        *FIRST, "harvest.samples_per_prompt=80", "harvest.part_samples=10", "harvest.max_per_prompt=4"
+    )
+    result = harvested(new_run("run"), recipe, sampler=OnlyProbed())
+    assert result.num_hopeless > 0 and result.num_rollouts < result.num_of_fixed
+    assert result.rows is not None
+    fixed = recipe_of(*FIRST, "harvest.samples_per_prompt=1", "harvest.max_per_prompt=4")
+    probed = harvested(new_run("probed"), fixed, sampler=OnlyProbed())
+    assert probed.rows is not None and pq.read_table(result.rows).equals(pq.read_table(probed.rows))
+
+
+def test_what_a_reward_model_accepted_carries_its_score(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    one = judged(prompt("a", verifier=None, kind="general"), 3, 0.9)
+    score = Score.scored(0.9, parts={"as_first": 0.8, "as_second": 1.0})
+    found = candidate_of(replace(one, reward=Reward(0.9, None, {}, score)))
+    assert found.verdict["probability"] == 0.9 and "seconds" not in found.verdict and found.index == 3
