@@ -44,9 +44,9 @@ class RunDirectory:
         self.metrics = MetricsLog(self.path)
         self._lock: BinaryIO | None = None
 
-    def open(self, recipe_yaml: str) -> None:
+    def open(self, recipe_yaml: str, *, other_key: str = "name=") -> None:
         """Create or take up the run. Raises: BadInput when it belongs to another recipe or process, or asks for a
-        sink of metrics that is not installed."""
+        sink of metrics that is not installed. ``other_key`` is what gives a run another directory."""
         settings = yaml.safe_load(recipe_yaml).get("metrics")
         sinks = sinks_of(MetricsConfig.model_validate(settings), self.path) if settings is not None else []
         try:
@@ -56,7 +56,7 @@ class RunDirectory:
                 self.logs / ".probe", "x"
             )  # a folder that is there may be full, or somebody else's
             (self.logs / ".probe").unlink()
-            self._lock = hold(self.path, "wait for it, or give another name=")
+            self._lock = hold(self.path, f"wait for it, or give another {other_key}")
         except OSError as why:
             raise BadInput(
                 f"the run directory {self.path} cannot be used ({refusal(why)}): change that, or give another run_dir="
@@ -74,7 +74,7 @@ class RunDirectory:
             moved = " (a run that was moved is named by run_dir= alone)" if change.startswith("name ") else ""
             raise BadInput(
                 f"run {self.path.name} was started with another recipe ({change}): take the old value back{moved}, "
-                f"give the run another name=, or delete {self.path} to begin anew"
+                f"give the run another {other_key}, or delete {self.path} to begin anew"
             )
         write_atomically(kept, recipe_yaml)
         self.metrics.send_to(sinks)

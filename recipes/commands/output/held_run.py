@@ -16,10 +16,12 @@ from rl.run.run_directory import RunDirectory
 
 
 @contextmanager
-def held_run(settings: Recipe | RewardRecipe) -> Iterator[tuple[RunDirectory, ProgressDisplay]]:
+def held_run(
+    settings: Recipe | RewardRecipe, *, other_key: str = "name="
+) -> Iterator[tuple[RunDirectory, ProgressDisplay]]:
     """The run that the settings name, begun or taken up. Raises: BadInput as ``RunDirectory.open``."""
     run = RunDirectory(Path(settings.run_dir))
-    run.open(dump_recipe(settings))
+    run.open(dump_recipe(settings), other_key=other_key)
     log = run.logs / "driver.log"
     try:
         with quiet_third_party(log) as terminal, failures_in_one_line(log):

@@ -119,7 +119,7 @@ def run_profile(settings: ProfileRecipe, *, quiet: bool = False) -> ProfileResul
     from recipes.commands.output.held_run import held_run
     from recipes.programs.profile_prompts import program
 
-    with held_run(settings) as (run, display):
+    with held_run(settings, other_key="--out") as (run, display):
         from rl.program import run_program
         from rl.run.run_record import results_of
         from rl.run.stage_result import ProfileResult
