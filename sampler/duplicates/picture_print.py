@@ -107,25 +107,29 @@ def _rms(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 _BANDS = 4  # of 16 bits: hashes that differ in at most 7 bits have a band in which they differ in at most one
 MOST_ALIKE = (
-    64  # of one picture in one band; a set of pictures that all look alike is not compared each with each
+    32  # of one picture in one band; a set of pictures that all look alike is not compared each with each
 )
+_REST = np.uint64(2**48 - 1)
 
 
 def near_hashes(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices of pairs whose hashes differ in at most ``MAX_DISTANCE`` bits: in each of four bands of 16 bits those are
-    looked up that are equal or differ in one bit. n log n; of more than ``MOST_ALIKE`` in one place the first."""
+    looked up that are equal or differ in one bit. n log n; of more than ``MOST_ALIKE`` in one place those that go on
+    most alike, so that an equal hash is always among them."""
     if not len(ones) or not len(others):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     codes: list[np.ndarray] = []
     for band in range(_BANDS):
-        shift = np.uint64(16 * band)
-        asked = ((ones >> shift) & np.uint64(0xFFFF)).astype(np.uint32)
-        keys = ((others >> shift) & np.uint64(0xFFFF)).astype(np.uint32)
+        asked, keys = (_turned(hashes, 16 * band) for hashes in (ones, others))
         order = np.argsort(keys, kind="stable")
         ranked = keys[order]
-        for mask in (0, *(1 << bit for bit in range(16))):
-            first = np.searchsorted(ranked, asked ^ mask, "left")
-            last = np.searchsorted(ranked, asked ^ mask, "right")
+        for mask in (0, *(1 << bit for bit in range(48, 64))):
+            probe = asked ^ np.uint64(mask)
+            first, last = (
+                np.searchsorted(ranked, probe & ~_REST),
+                np.searchsorted(ranked, probe | _REST, "right"),
+            )
+            first = np.clip(np.searchsorted(ranked, probe) - MOST_ALIKE // 2, first, last)
             count = np.minimum(last - first, MOST_ALIKE)
             at = np.repeat(np.arange(len(ones)), count)
             offset = np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
@@ -134,3 +138,8 @@ def near_hashes(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.nd
             codes.append(at[near] * len(others) + to[near])
     pairs = np.unique(np.concatenate(codes))
     return pairs // len(others), pairs % len(others)
+
+
+def _turned(hashes: np.ndarray, bits: int) -> np.ndarray:
+    """Rotated to the left."""
+    return hashes if not bits else (hashes << np.uint64(bits)) | (hashes >> np.uint64(64 - bits))

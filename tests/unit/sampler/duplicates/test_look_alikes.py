@@ -116,6 +116,17 @@ def test_all_near_hashes_are_found() -> None:
     assert found == wanted
 
 
+def test_an_equal_hash_is_found_among_many_that_share_its_bands() -> None:
+    rng = np.random.default_rng(3)
+    few = np.uint64(0x0101010101010101)  # of each band three different values
+    crowd = few * rng.integers(1, 4, 20_000).astype(np.uint64)
+    hashes = np.concatenate(
+        [crowd ^ rng.integers(0, 4, 20_000).astype(np.uint64), [np.uint64(0x0202020202020203)]]
+    )
+    found = near_hashes(hashes[-1:], np.concatenate([hashes[:-1], hashes[-1:]]))
+    assert len(found[0]) and 0 in np.bitwise_count(hashes[-1] ^ hashes[found[1]])
+
+
 def test_films_and_broken_pictures_have_no_print() -> None:
     broken, film = VisionInput.of("image", b"no picture"), VisionInput.of("video", b"film")
     assert not PicturePrints.of([broken, film]).index
