@@ -9,7 +9,7 @@ from typing import Any
 
 from recipes.report.curve import percent, short_number
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "pages"
 
 
 @cache

@@ -92,7 +92,7 @@ def test_a_curve_is_drawn_to_scale_and_escapes_its_names() -> None:
 
 
 def test_every_hue_of_a_curve_is_one_the_page_defines(whole_run: Path) -> None:
-    css = (Path(__file__).parents[4] / "recipes/report/page.css").read_text()
+    css = (Path(__file__).parents[4] / "recipes/report/pages/page.css").read_text()
     run = RunRecord.open(whole_run)
     svg = "".join(map(drawn, step_curves(run)))
     assert {tone for tone in re.findall(r"tone\d", svg) if f".{tone} {{ color" not in css} == set()

@@ -101,7 +101,7 @@ def test_the_win_rate_has_a_line_beside_pass_at_1(hybrid_run: Path, whole_run: P
     lines = {series.name: series for series in curve.series}
     assert [x for x, _ in lines["win rate"].points] == [1.0, 2.0]
     assert [x for x, _ in lines["pass@1"].points] == [0.0, 1.0, 2.0]
-    css = (Path(__file__).parents[5] / "recipes/report/page.css").read_text()
+    css = (Path(__file__).parents[5] / "recipes/report/pages/page.css").read_text()
     assert f"text.end.tone{lines['win rate'].tone} " in css
     verified = held_out_curve(RunRecord.open(whole_run))
     assert verified is not None
