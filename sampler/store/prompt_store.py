@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ from sampler.store.set_rows import NO_PROMPT, prompts_sql
 from sampler.store.sql_text import literal, table_of
 from verifiers.errors import BadInput
 
+AnswerT = TypeVar("AnswerT")
+
+MAX_TRIES = 10  # of a question whose files are gone, as when a log is compacted meanwhile
 EVEN = 1e-6  # as near to 0.5 a reward model's probability is a tie
 
 # The log with the two columns that a reader asks for most. A response that a judge came to no decision on has no
@@ -131,19 +134,29 @@ class PromptStore:
         if not may_lack_rollouts and not any(part.rollout_files for part in parts):
             raise BadInput("no rollout has been logged yet: let the run sample first")
         self._db = duckdb.connect(config={"threads": 2})
-        self._make_views()
+        self._is_stale = True
+        self._fresh(lambda: None)
 
-    def _make_views(self, *, relists: bool = True) -> None:
-        """Raises: OSError for a shard that is gone, and no other holds its rows."""
+    def _fresh(self, ask: Callable[[], AnswerT]) -> AnswerT:
+        """What ``ask`` gives over views of files that are there: where one is gone, of those that hold its rows now.
+
+        Raises: OSError or DuckDB's where a file stays away."""
         import duckdb
 
-        try:
-            self._make_views_of_listed()
-        except (OSError, duckdb.IOException):
-            if not relists or not self._relisted():
-                raise
+        for tries_left in reversed(range(MAX_TRIES)):
+            try:
+                if self._is_stale:
+                    self._make_views()
+                    self._is_stale = False
+                return ask()
+            except (OSError, duckdb.IOException):
+                if not tries_left or not any(part.relist for part in self.parts.values()):
+                    raise
+                self.parts = {run: part.relist() if part.relist else part for run, part in self.parts.items()}
+                self._is_stale = True
+        raise AssertionError("the last try raises")
 
-    def _make_views_of_listed(self) -> None:
+    def _make_views(self) -> None:
         parts = list(self.parts.values())
         logged = [part for part in parts if part.rollout_files] or parts[:1]
         self._view("rollouts", [_rollouts_of(part) for part in logged])
@@ -183,32 +196,11 @@ class PromptStore:
         """Any SQL over the views. Raises: BadInput with DuckDB's own words where it is wrong."""
         import duckdb
 
+        given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
         try:
-            return self._answered(sql, parameters if isinstance(parameters, Mapping) else list(parameters))
+            return self._fresh(lambda: self._db.sql(sql, params=given).to_arrow_table())
         except duckdb.Error as why:
             raise BadInput(f"the query cannot be answered: {str(why).splitlines()[0]}") from why
-
-    def _answered(self, sql: str, parameters: list[Any] | Mapping[str, Any]) -> pa.Table:
-        """Where shards are gone, of those that hold their rows now."""
-        import duckdb
-
-        try:
-            return self._db.sql(sql, params=parameters).to_arrow_table()
-        except duckdb.IOException:
-            if not self._relisted():
-                raise
-            return self._db.sql(sql, params=parameters).to_arrow_table()
-
-    def _relisted(self) -> bool:
-        """Whether a file that is gone, a shard or kept counts, was made anew by now."""
-        files = {
-            file for part in self.parts.values() for file in (*part.rollout_files, part.summary_file) if file
-        }
-        if all(file.exists() for file in files):
-            return False
-        self.parts = {run: part.relist() if part.relist else part for run, part in self.parts.items()}
-        self._make_views(relists=False)  # what is gone still is an error, not a reason to look for ever
-        return True
 
     def query_with(
         self, sql: str, parameters: Sequence[Any] | Mapping[str, Any], **tables: pa.Table
@@ -224,18 +216,21 @@ class PromptStore:
 
     def shards_of(self, run: str, prompt_id: str) -> list[Path]:
         """The files of a run's log that hold a rollout of one prompt, by the counts: the others need not be opened."""
-        shards = self.parts[run].shards
-        found = self.query(
-            f"SELECT DISTINCT shard FROM {_summary_name(run)} WHERE prompt_id = ?", [prompt_id]
-        )
-        named = {shards[shard] for shard in found["shard"].to_pylist() if shard in shards}
-        return [file for file in self.parts[run].rollout_files if file in named]
+        asked = f"SELECT DISTINCT shard FROM {_summary_name(run)} WHERE prompt_id = ?"
+
+        def held() -> list[Path]:
+            wanted = {shard for (shard,) in self._db.sql(asked, params=[prompt_id]).fetchall()}
+            named = {file for shard, file in self.parts[run].shards.items() if shard in wanted}
+            return [file for file in self.parts[run].rollout_files if file in named]
+
+        return self._fresh(held)
 
     def keep(self, name: str, sql: str, parameters: Mapping[str, Any], **tables: pa.Table) -> None:
         """The answer to ``sql`` as a table of its own, for further queries; ``tables`` may be asked in it."""
         for other, table in tables.items():
             self._db.register(other, table)
-        self._db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", dict(parameters))
+        made = f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}"
+        self._fresh(lambda: self._db.execute(made, dict(parameters)))
         for other in tables:
             self._db.unregister(other)
 
@@ -265,9 +260,10 @@ class PromptStore:
     def _curation_of(self, run: str) -> pa.Table:
         decisions = self.decisions[run]
         asked = "SELECT * FROM prompts WHERE run = ? AND list_contains(?, prompt_id)"
-        found = (
-            self.query(asked, [run, sorted(decisions.corrected)]).to_pylist() if decisions.corrected else ()
-        )
+        found: list[dict[str, Any]] = []
+        if decisions.corrected:
+            rows = self._db.sql(asked, params=[run, sorted(decisions.corrected)])
+            found = rows.to_arrow_table().to_pylist()
         return decisions.table(run, found)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import sampler.store.compaction as module
+from sampler.atomic_file import exchange
 from sampler.store.compaction import MADE_OF, Compaction, compact
 from sampler.store.log_schema import SCHEMA
 from sampler.store.prompt_store import PromptStore, StorePart
@@ -97,6 +101,46 @@ def test_a_store_that_is_open_goes_on(part: Callable[..., StorePart], tmp_path: 
         compact(log, tmp_path / "scratch")
         assert store.query(count).to_pylist() == before == [{"num": 6, "prompts": 3}]
         assert store.query("SELECT sum(n) AS n FROM attempts").to_pylist() == [{"n": 6}]
+    with PromptStore([relist()]) as store:
+        write(log, 2, prompt_id="c", verifier="math", policy_version=3)
+        compact(log, tmp_path / "scratch")
+        assert [file.name for file in store.shards_of("run", "c")] == ["step-00000-00002.parquet"]
+
+
+def test_who_reads_meanwhile_sees_the_old_or_the_new(tmp_path: Path) -> None:
+    """While a log is compacted and put back as it was, again and again."""
+    log, scratch = tmp_path / "01-rl", tmp_path / "scratch"
+    for step in range(8):
+        write(log, step, prompt_id="a", verifier="math", policy_version=step)
+    shutil.copytree(log, tmp_path / "as it was")
+    seen: list[int] = []
+    done = threading.Event()
+
+    def relist() -> StorePart:
+        return StorePart("run", sorted(log.glob("step-*.parquet")), {}, relist=relist)
+
+    def read() -> None:
+        while not done.is_set():
+            with PromptStore([relist()]) as store:
+                for view, column in (("rollouts", "count(*)"), ("attempts", "sum(n)::BIGINT")):
+                    seen.append(store.query(f"SELECT {column} AS num FROM {view}")["num"][0].as_py())
+
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read)
+        _compact_again_and_again(log, scratch, tmp_path / "as it was")
+        done.set()
+        reading.result()
+    assert set(seen) == {24} and len(seen) > 3
+
+
+def _compact_again_and_again(log: Path, scratch: Path, before: Path) -> None:
+    for _ in range(6):
+        time.sleep(0.3)
+        assert compact(log, scratch).num_after == 1
+        time.sleep(0.3)
+        shutil.copytree(before, scratch)
+        exchange(scratch, log)
+        shutil.rmtree(scratch)
 
 
 @pytest.mark.parametrize("seed", range(2))
