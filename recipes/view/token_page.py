@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.report.attempt import Attempt, ShownText
+from recipes.report.curve import short_number
 from recipes.report.rollout_table import RolloutTable, attempt_columns
 from recipes.view.as_seen import model_directory
 from recipes.view.opened import Place
@@ -77,8 +78,13 @@ def token_page(
     ]
     if not numbers:
         note = "The log keeps no numbers for the tokens of this rollout: rl.log_tokens keeps them."
-    columns = {name: COLUMNS[name][0] for name in numbers}
+    columns = {name: f"{COLUMNS[name][0]}: {_range(values)}" for name, values in numbers.items()}
     return TokenPage(Attempt.from_row(row), tokens, columns, note, max(0, len(texts) - MAX_TOKENS))
+
+
+def _range(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{short_number(min(known))} to {short_number(max(known))}" if known else "none"
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Sequence[float | None]]:
