@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from sampler.data.packed_rows import in_processes
 from sampler.data.row_columns import COLUMNS
 from sampler.imports.import_reader import ImportReader
-from sampler.imports.prompt_shard import MergedShards, ShardWriter
+from sampler.imports.prompt_shard import MergedShards, ShardWriter, warm_up
 from sampler.imports.set_survey import Part, SetSurvey, source_of, survey
 from sampler.imports.verifier_proposal import VerifierProposal
 from sampler.prompt import Prompt, PromptKind, content_id
@@ -92,6 +92,8 @@ def import_prompts(
     report = ImportReport(found, proposals)
     readers = _Readers(plan, proposals, name)
     readers.check()
+    if out is not None:
+        warm_up()
     unread = UnreadColumns(COLUMNS, plan.columns, format_of)
     seen: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix=".import-", dir=None if out is None else _folder(out)) as scratch:

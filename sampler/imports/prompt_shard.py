@@ -17,6 +17,11 @@ BATCH_ROWS = 256
 _SCHEMA = parquet_schema(PROMPT_FIELDS)
 
 
+def warm_up() -> None:
+    """Have Arrow import pandas, which it does with the first array: here, and not in each process that is forked."""
+    pa.array([""])
+
+
 class ShardWriter:
     """A context manager that writes the prompts added to it as Arrow; without a file it does not."""
 
