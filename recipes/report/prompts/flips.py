@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -114,7 +114,12 @@ class Flips:
 
 
 def flips_between(before: Side, after: Side) -> Flips:
-    """Over the prompts that both were judged on. Raises: BadInput where there is none."""
+    """Over the prompts that both were judged on; sides of two runs are called by their runs too. Raises: BadInput where
+    there is none."""
+    if before.run != after.run:
+        before, after = (
+            replace(side, label=f"{side.run.resolve().name}, {side.label}") for side in (before, after)
+        )
     exams = [_exam(side) for side in (before, after)]
     both = [name for name in exams[0] if name in exams[1]]
     if not both:

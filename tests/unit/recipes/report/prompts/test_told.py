@@ -54,6 +54,26 @@ def test_flips_and_their_test(whole_run: Path) -> None:
         Side.of(run, "nowhere")
 
 
+def test_two_runs_are_called_by_their_names(whole_run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    other = RunRecord.open(shutil.copytree(whole_run, tmp_path / "other"))
+    sides = (Side.of(RunRecord.open(whole_run), "10-evaluate-r1"), Side.of(other, "10-evaluate-r1"))
+    flips = flips_between(*sides)
+    assert (flips.before.label, flips.after.label) == ("digits, round 1 RL", "other, round 1 RL")
+    assert not flips.gained and not flips.lost and flips.p_value == 1.0
+    rows = pq.read_table(tmp_path / "other" / "rollouts" / "10-evaluate-r1").to_pylist()
+    strangers = pa.Table.from_pylist(
+        [row | {"prompt_id": f"{row['prompt_id']} of another set"} for row in rows]
+    )
+    for file in (tmp_path / "other" / "rollouts" / "10-evaluate-r1").iterdir():
+        pq.write_table(strangers, file)
+    with pytest.raises(
+        BadInput, match="digits, round 1 RL and other, round 1 RL have no judged prompt in common"
+    ):
+        flips_between(*sides)
+
+
 def test_every_round_is_told_and_not_only_the_cold_start(whole_run: Path) -> None:
     run = RunRecord.open(whole_run)
     table = round_moves(run)
