@@ -17,7 +17,7 @@ from sampler.image import decode_image, image_size, portable_image
 from sampler.vision_input import media_type
 from verifiers.errors import BadInput
 
-SHOWN_PX, THUMB_PX, MAX_PX = 1024, 128, 4096
+SHOWN_PX, MAX_PX = 1024, 4096
 MAX_SENT_BYTES = 4 * 2**20
 MAX_SHOWN = 24
 

@@ -203,10 +203,12 @@ def test_by_keyboard_alone(tab: Tab, server: ViewServer, run: Path) -> None:
     first = tab.value("document.querySelector('[data-prompt]').dataset.id")
     tab.press("j")
     tab.wait(f"document.querySelector('[data-prompt]').dataset.id !== '{first}'")
+    tab.value("author.value = 'a second curator'; author.dispatchEvent(new Event('change'))")
     tab.press("t")
     assert tab.value("document.activeElement.closest('form').dataset.action") == "tag"
     tab.press(*"odd", "Enter")
     tab.wait("[...document.querySelectorAll('.tag')].some((tag) => tag.textContent === 'odd')")  # by the form
+    assert EventLog.beside(run).events()[-1].author == "a second curator"
     tab.press("c")
     assert tab.value("document.activeElement.value") == "<bbox>0 0 499 499</bbox>"
     tab.press("Escape", "b")

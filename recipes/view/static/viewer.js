@@ -5,6 +5,17 @@ const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
 const rows = () => [...document.querySelectorAll("[data-row]")];
 const undoable = [];
 
+// Who decides: asked once a browser, else who started the viewer.
+const author = document.querySelector("#author");
+author.value = localStorage.getItem("author") || author.value;
+author.addEventListener("change", () => localStorage.setItem("author", author.value.trim()));
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("form.decide")) {
+    const field = Object.assign(document.createElement("input"), { type: "hidden", name: "author", value: author.value });
+    event.target.append(field);
+  }
+});
+
 function toast(words, bad) {
   document.querySelector(".toast")?.remove();
   const box = document.createElement("div");
@@ -29,7 +40,7 @@ function move(step) {
 }
 
 async function decide(target, action, value) {
-  const fields = { csrf: meta("csrf"), run: target.dataset.run, id: target.dataset.id, action, author: meta("author") };
+  const fields = { csrf: meta("csrf"), run: target.dataset.run, id: target.dataset.id, action, author: author.value };
   if (value !== undefined) fields.value = value;
   const reply = await fetch("/decide", {
     method: "POST",
