@@ -92,8 +92,10 @@ class DeepSpeedModel:
         return metrics
 
     def reset_optimizer(self) -> None:
-        """Forget moments and step counts: a stage starts from weights alone."""
+        """Forget moments and step counts, and what a master copy has beyond the weights' own precision: a stage starts
+        from weights alone, also one that was started again."""
         optimizer = self.engine.optimizer
+        optimizer.refresh_fp32_params()
         base = getattr(optimizer, "optimizer", optimizer)
         for state in base.state.values():
             for value in state.values():

@@ -246,6 +246,26 @@ def test_bfloat16(
 
 
 @pytest.mark.parametrize("zero_stage", [1, 2, 3])
+def test_a_stage_in_bfloat16_starts_from_the_policy_that_was_left(
+    new_trainer: Callable[..., Any], case: Any, tiny_model: Path, tmp_path: Path, zero_stage: int
+) -> None:
+    """The next stage in the same process takes the steps of one that loads the policy again after a kill."""
+    trainer = new_trainer(1, zero_stage=zero_stage, dtype="bfloat16")
+
+    def steps() -> bytes:
+        trainer.reset_optimizer()
+        trainer.update([case.batch] * 3, [1e-4] * 3, LossSpec())
+        found, _ = trainer.logprobs(case.batch)
+        return bytes(found.tobytes())
+
+    trainer.update([case.batch] * 3, [1e-4] * 3, LossSpec())
+    export_policy(trainer, tiny_model, tmp_path / "left")
+    went_on = steps()
+    trainer.load_weights(tmp_path / "left")
+    assert steps() == went_on
+
+
+@pytest.mark.parametrize("zero_stage", [1, 2, 3])
 def test_gradients_add_up_in_float32(new_trainer: Callable[..., Any], case: Any, zero_stage: int) -> None:
     """Of the same sequence 300 times over, the mean gradient is that of one; in bfloat16 the later terms are lost in
     rounding, or rounded up."""
