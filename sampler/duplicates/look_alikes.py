@@ -19,7 +19,7 @@ MAX_SIDE = 512  # in which pixels are compared
 BLOCK = (
     4  # pixels: a mean of 4 x 4 hides what a compression does and one changed pixel, and shows another letter
 )
-MAX_BLOCK = 32.0  # of 255
+MAX_BLOCK = 20.0  # of 255; one pixel from black to white makes 16
 
 
 class LookAlikes:

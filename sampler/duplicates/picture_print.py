@@ -14,7 +14,8 @@ from sampler.vision_input import VisionInput
 from verifiers.errors import BadInput
 
 SIDE = 12  # of a picture in little
-MAX_DISTANCE = 7  # bits of 64 in which hashes of near pictures differ
+MAX_DISTANCE = 10  # bits of 64 in which hashes of near pictures differ
+SURE_DISTANCE = 7  # up to which all of them are found; of those at 8 bits 96%
 MAX_RMS = 6.0  # of 255: root mean square of the differences of two pictures in little
 _CHUNK = 65_536  # pairs compared at once
 _PART = 256  # pictures that a process looks at in one go
@@ -114,8 +115,8 @@ _REST = np.uint64(2**48 - 1)
 
 def near_hashes(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices of pairs whose hashes differ in at most ``MAX_DISTANCE`` bits: in each of four bands of 16 bits those are
-    looked up that are equal or differ in one bit. n log n; of more than ``MOST_ALIKE`` in one place those that go on
-    most alike, so that an equal hash is always among them."""
+    looked up that are equal or differ in one bit, so all up to ``SURE_DISTANCE``. n log n; of more than ``MOST_ALIKE``
+    in one place those that go on most alike, so that an equal hash is always among them."""
     if not len(ones) or not len(others):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     codes: list[np.ndarray] = []
