@@ -42,6 +42,19 @@ def test_a_sample_is_what_drawing_one_by_one_gives(weights: list[int], num: int,
     assert tree.sample(num, np.random.default_rng(seed)).tolist() == drawn
 
 
+@given(WEIGHTS, st.integers(0, 45), st.integers(0, 2**32))
+def test_a_sample_is_that_of_cumulative_sums(weights: list[int], num: int, seed: int) -> None:
+    """The same random numbers looked up in O(N), over and over with what was drawn taken out."""
+    left, drawn, rng = np.array(weights, np.float64), list[int](), np.random.default_rng(seed)
+    while len(drawn) < num and left.any():
+        places = rng.random(num - len(drawn)) * left.sum()
+        found = np.searchsorted(np.cumsum(left), places, side="right").tolist()
+        drawn += dict.fromkeys(found)
+        left[drawn] = 0
+    tree = SumTree(np.array(weights, np.float64))
+    assert tree.sample(num, np.random.default_rng(seed)).tolist() == drawn
+
+
 def test_shares_of_pairs_are_those_of_successive_sampling() -> None:
     """P(i then j) = w_i / W x w_j / (W - w_i), over 4,000 draws: within five standard errors."""
     weights, num = np.array([5.0, 3.0, 0.0, 1.0, 1.0]), 4_000
