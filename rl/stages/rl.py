@@ -28,9 +28,13 @@ class RlStage(Stage[RlResult]):
     needs = ("sampler", "trainer", "judge")
     stream = "rl"  # of random numbers
 
-    def __init__(self, round_index: int = 0, critic: Path | None = None) -> None:
+    def __init__(
+        self, round_index: int = 0, critic: Path | None = None, *, keeps_optimizer: bool = False
+    ) -> None:
+        """``keeps_optimizer``: goes on with the moments of the RL stage before it, as one stage in two would."""
         super().__init__(round_index)
         self.critic = critic
+        self.keeps_optimizer = keeps_optimizer
 
     def algorithm(self, recipe: Recipe) -> Algorithm:
         """By the recipe."""
@@ -113,7 +117,8 @@ class RlStage(Stage[RlResult]):
         engines.trainer.load_frozen(sorted(frozen))
         if algorithm.needs_critic:
             engines.trainer.load_critic(self.critic or initial_checkpoint(context))
-        engines.trainer.reset_optimizer()
+        if not self.keeps_optimizer:
+            engines.trainer.reset_optimizer()
         engines.invalidate()
 
     def _export(self, context: StageContext, algorithm: Algorithm, checkpoint: StageCheckpoint) -> RlResult:

@@ -2,9 +2,9 @@
 
     hone bench selection runs/digits_cpu --target 0.8
 
-RL goes on from the policy of the cold start in legs of some steps, with an evaluation after each. A leg begins its
-choice from what the run's store knows of the legs before it. An arm under a seed leaves a record, a small JSON file;
-table, plot and document are made of records alone.
+RL goes on from the policy of the cold start in legs of some steps, with an evaluation after each; the optimizer's
+moments last. A leg begins its choice from what the run's store knows of the legs before it. An arm under a seed leaves
+a record, a small JSON file; table, plot and document are made of records alone.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def legs(run: StageRunner, first: FirstRound, start: float, num_legs: int) -> tu
     """RL and an evaluation in turn."""
     curve, policy, total = [(0, start)], first.cold_started, 0
     for number in range(num_legs):
-        trained = run(RlStage(number), policy)
+        # With fresh moments each leg's first steps would be as long as the rate: nothing was learnt in short legs.
+        trained = run(RlStage(number, keeps_optimizer=number > 0), policy)
         policy = trained.policy
         shards = (run.directory.path / "rollouts" / trained.stage).glob("*.parquet")
         total += sum(pq.read_metadata(shard).num_rows for shard in shards)

@@ -108,6 +108,12 @@ def test_a_step_of_ppo_in_its_order(stage_context: Any) -> None:
     assert len(context.directory.metrics()) == 3
 
 
+def test_a_stage_may_go_on_with_the_optimizer_of_the_one_before(stage_context: Any) -> None:
+    context = stage_context("rl", advantage="grpo")
+    RlStage(1, keeps_optimizer=True).run(context)
+    assert "reset_optimizer" not in calls_of(context)
+
+
 @pytest.mark.parametrize("kind", ["rl", "critic"])
 def test_the_kl_of_a_step_reaches_the_prompt_source(
     stage_context: Any, kind: str, monkeypatch: pytest.MonkeyPatch

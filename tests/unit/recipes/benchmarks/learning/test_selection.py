@@ -94,10 +94,12 @@ class Recorder:
 
     def __init__(self, recipe: Recipe, path: Path) -> None:
         self.recipe, self.stages = recipe, list[tuple[str, int, str]]()
+        self.kept: list[bool | None] = []
         self.directory = SimpleNamespace(path=path)
 
     def __call__(self, stage: Any, policy: PolicyState) -> Any:
         self.stages.append((type(stage).__name__, stage.round_index, policy.stage))
+        self.kept.append(getattr(stage, "keeps_optimizer", None))
         name = f"{len(self.stages):02d}"
         for shard in range(2):
             file = self.directory.path / "rollouts" / name / f"step-{shard:05d}.parquet"
@@ -115,6 +117,7 @@ def test_legs_go_on_from_each_other(tmp_path: Path) -> None:
     assert run.stages == [
         ("RlStage", 0, "sft"), ("EvaluateStage", 0, "01"), ("RlStage", 1, "01"), ("EvaluateStage", 1, "03"),
     ]  # fmt: skip
+    assert run.kept == [False, None, True, None]
     assert curve == ((0, 0.5), (20, 0.52), (40, 0.54))
 
 
