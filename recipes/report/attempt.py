@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from recipes.report.curve import short_number
+from recipes.report.drawing.curve import short_number
 from reward_models.rubric import PART
 from reward_models.score import PARITY_TOLERANCE
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from recipes.report.curve import percent, short_number
+from recipes.report.drawing.curve import percent, short_number
 from recipes.report.evaluation import Json, evaluation_label
 from rl.run.metrics_log import stage_order
 from rl.run.run_record import RunRecord

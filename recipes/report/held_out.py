@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from recipes.report.curve import Curve, Link, Series
+from recipes.report.drawing.curve import Curve, Link, Series
 from recipes.report.evaluation import (
     POLICY_BEFORE,
     Json,

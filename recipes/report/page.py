@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recipes.report.comparison import Comparison, compare
-from recipes.report.curve import percent, short_number
+from recipes.report.drawing.curve import percent, short_number
+from recipes.report.drawing.template import template
 from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k, win_rate
 from recipes.report.exam_table import exam_tables
 from recipes.report.harvest import harvests
@@ -15,7 +16,6 @@ from recipes.report.prompts.told import ToldOfPrompts
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
-from recipes.report.template import template
 from rl.run.progress import duration_words
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import RewardModelResult, kind_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recipes.report.drawing.template import template
 from recipes.report.shown_prompt import ShownPrompt
-from recipes.report.template import template
 from sampler.duplicates.prompt_pair import SAYS, PairKind, PromptPair
 from sampler.prompt import Prompt
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, ShownText
-from recipes.report.picture import Picture
-from recipes.report.places import PlaceReader
+from recipes.report.drawing.picture import Picture
+from recipes.report.drawing.places import PlaceReader
 from rl.run.run_record import read_manifests
 from verifiers.errors import HoneError
 

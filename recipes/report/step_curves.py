@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from statistics import fmean
 
-from recipes.report.curve import Curve, Link, Series
+from recipes.report.drawing.curve import Curve, Link, Series
 from recipes.report.evaluation import WORDS_OF_KIND, Json
 from rl.run.run_record import RunRecord
 

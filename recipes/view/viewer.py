@@ -28,19 +28,19 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from recipes.report.attempt import without_control
-from recipes.report.template import template
-from recipes.view.as_seen import seen_page
-from recipes.view.curve_page import curve_page
+from recipes.report.drawing.template import template
 from recipes.view.decisions import decide
 from recipes.view.export import exported_ids, write_prompt_set
-from recipes.view.flip_page import flip_page, stages_of
 from recipes.view.guard import Guard, Keys
 from recipes.view.opened import Opened, Place, Snapshot
+from recipes.view.pages.as_seen import seen_page
+from recipes.view.pages.curve_page import curve_page
+from recipes.view.pages.flip_page import flip_page, stages_of
+from recipes.view.pages.prompt_page import policy_labels, prompt_page
+from recipes.view.pages.prompt_table import choices, found, page_rows
+from recipes.view.pages.rollout_page import RolloutFilter, rollout_page
+from recipes.view.pages.token_page import token_page
 from recipes.view.prompt_filter import DECISIONS, PAGE_SIZE, SORT_WORDS, PromptFilter
-from recipes.view.prompt_page import policy_labels, prompt_page
-from recipes.view.prompt_table import choices, found, page_rows
-from recipes.view.rollout_page import RolloutFilter, rollout_page
-from recipes.view.token_page import token_page
 from recipes.view.vision_file import SHOWN_PX, encoded_file, for_browser
 from sampler.store.selection import MOVES
 from verifiers.errors import BadInput, HoneError

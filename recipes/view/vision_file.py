@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from recipes.report.picture import Picture, contact_sheet
+from recipes.report.drawing.picture import Picture, contact_sheet
 from recipes.view.opened import Place
 from sampler.image import decode_image, image_size, portable_image
 from sampler.vision_input import media_type
@@ -56,7 +56,7 @@ def films(row: Mapping[str, Any]) -> list[Film]:
 
 
 def _film(encoded: bytes) -> Film | None:
-    from recipes.report.picture import NUM_FRAMES
+    from recipes.report.drawing.picture import NUM_FRAMES
     from sampler.data.video import decode_video
 
     def evenly(num_frames: int, fps: float) -> list[int]:

@@ -8,8 +8,8 @@ from statistics import fmean, median
 
 from recipes.benchmarks.learning.ablation import ARMS, Ablation, AblationRun
 from recipes.benchmarks.learning.dots import dots
-from recipes.report.curve import Curve, Series, percent
-from recipes.report.template import template
+from recipes.report.drawing.curve import Curve, Series, percent
+from recipes.report.drawing.template import template
 
 Figure = Callable[[AblationRun], float]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import median
 
-from recipes.report.curve import Curve, Series
+from recipes.report.drawing.curve import Curve, Series
 
 
 def dots(title: str, arms: Mapping[str, Mapping[str, float]], level: tuple[str, float]) -> Curve:

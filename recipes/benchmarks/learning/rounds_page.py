@@ -10,8 +10,8 @@ from statistics import fmean, median, stdev
 
 from recipes.benchmarks.learning.dots import dots
 from recipes.benchmarks.learning.rounds import GO_ON, RoundRecord
-from recipes.report.curve import Curve
-from recipes.report.template import template
+from recipes.report.drawing.curve import Curve
+from recipes.report.drawing.template import template
 
 FOLDER = Path(__file__).parent
 

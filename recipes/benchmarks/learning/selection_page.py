@@ -10,8 +10,8 @@ from statistics import fmean, median, stdev
 from recipes.benchmarks.learning.dots import dots
 from recipes.benchmarks.learning.rounds_page import interval
 from recipes.benchmarks.learning.selection import UNIFORM, SelectionRecord
-from recipes.report.curve import Curve, Series
-from recipes.report.template import template
+from recipes.report.drawing.curve import Curve, Series
+from recipes.report.drawing.template import template
 
 FOLDER = Path(__file__).parent
 HEAD = (

@@ -12,7 +12,7 @@ from recipes.commands.prompts.opened_store import HalfLife, Runs, opened_store
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from recipes.report.curve import Curve
+    from recipes.report.drawing.curve import Curve
     from sampler.store.prompt_table import PageFilter, PromptTable
 
 BAR_WIDTH = 40
@@ -77,7 +77,7 @@ def stats(
 
 def _lines(table: PromptTable, tried: PageFilter, column: str) -> list[dict[str, Any]]:
     """Those of the prompts tried, all of them first: standings and the bins of their pass rates."""
-    from recipes.report.histogram import NUM_BINS, bins_of
+    from recipes.report.drawing.histogram import NUM_BINS, bins_of
 
     place = f"least(floor(mean * {NUM_BINS}), {NUM_BINS - 1})::INT"
     lines, binned = list[dict[str, Any]](), dict[str, dict[int, int]]()
@@ -126,7 +126,7 @@ def _print_moves(console: Console, table: PromptTable) -> None:
 
 
 def _draw(file: Path, run: str, lines: list[dict[str, Any]], table: PromptTable) -> None:
-    from recipes.report.histogram import Histogram, svg_file
+    from recipes.report.drawing.histogram import Histogram, svg_file
     from sampler.atomic_file import write_atomically
 
     drawn = [
@@ -136,7 +136,7 @@ def _draw(file: Path, run: str, lines: list[dict[str, Any]], table: PromptTable)
 
 
 def _moves_curve(table: PromptTable) -> Curve | None:
-    from recipes.report.curve import Curve, Series
+    from recipes.report.drawing.curve import Curve, Series
 
     if len(table.moves) < 2:
         return None

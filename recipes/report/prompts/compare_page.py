@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recipes.report.drawing.template import template
 from recipes.report.prompts.flips import Flips, shown_flips
-from recipes.report.template import template
 from sampler.atomic_file import write_atomically
 
 MAX_SHOWN = 60  # of each way

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from recipes.report.drawing.histogram import NUM_BINS, Histogram, bins_of
 from recipes.report.exam_table import Cell, WordTable
-from recipes.report.histogram import NUM_BINS, Histogram, bins_of
 from recipes.report.prompts.proportion import share_words
 from recipes.report.rollout_table import RolloutTable
 from rl.run.run_record import RunRecord

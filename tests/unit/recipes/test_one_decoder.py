@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from recipes.report.picture import Picture
+from recipes.report.drawing.picture import Picture
 from recipes.report.shown_prompt import ShownPrompt
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.judges.endpoint_judge import _question

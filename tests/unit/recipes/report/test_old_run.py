@@ -10,7 +10,7 @@ import pytest
 from recipes.report.page import render_report
 from recipes.report.rollout_table import RolloutTable
 from recipes.view.opened import Place
-from recipes.view.rollout_page import RolloutFilter, rollout_page
+from recipes.view.pages.rollout_page import RolloutFilter, rollout_page
 from rl.run.run_record import RunRecord, write_summary
 from rl.run.stage_result import HarvestResult
 

@@ -18,15 +18,15 @@ from PIL import Image
 
 from recipes.report.attempt import Attempt, ShownText
 from recipes.report.comparison import Attempts, compare
-from recipes.report.curve import MAX_POINTS, Curve, Series, percent, round_ticks, short_number, spread
+from recipes.report.drawing.curve import MAX_POINTS, Curve, Series, percent, round_ticks, short_number, spread
+from recipes.report.drawing.picture import Picture
+from recipes.report.drawing.template import template
 from recipes.report.harvest import harvests
 from recipes.report.held_out import held_out_tables
-from recipes.report.picture import Picture
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import message_text
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
-from recipes.report.template import template
 from rl.run.run_record import RunRecord
 from sampler.store.log_schema import SCHEMA
 

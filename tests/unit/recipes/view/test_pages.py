@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recipes.view.as_seen import unpatched
 from recipes.view.opened import Place
-from recipes.view.rollout_page import PAGE_SIZE, RolloutFilter, rollout_page
-from recipes.view.token_page import token_page
+from recipes.view.pages.as_seen import unpatched
+from recipes.view.pages.rollout_page import PAGE_SIZE, RolloutFilter, rollout_page
+from recipes.view.pages.token_page import token_page
 
 NumFound = Callable[[str], int]
 

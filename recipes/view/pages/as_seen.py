@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recipes.report.picture import Picture
+from recipes.report.drawing.picture import Picture
 from recipes.view.opened import Place
 from recipes.view.vision_file import MAX_SHOWN, shown_pictures
 from sampler.image import decode_image

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recipes.report.curve import percent, short_number
+from recipes.report.drawing.curve import percent, short_number
 
-FOLDER = Path(__file__).parent / "pages"
+FOLDER = Path(__file__).parents[1] / "pages"
 
 
 @cache

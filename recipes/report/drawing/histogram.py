@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from recipes.report.curve import Curve
-from recipes.report.template import template
+from recipes.report.drawing.curve import Curve
+from recipes.report.drawing.template import template
 
 NUM_BINS = 10
 COLUMNS, WIDTH, HEIGHT, GAP = 3, 300, 150, 24

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from recipes.report.attempt import Attempt, ShownText
-from recipes.report.curve import short_number
+from recipes.report.drawing.curve import short_number
 from recipes.report.rollout_table import RolloutTable, attempt_columns
-from recipes.view.as_seen import model_directory
 from recipes.view.opened import Place
+from recipes.view.pages.as_seen import model_directory
 
 MAX_TOKENS = 4000
 MAX_CHARS = 200_000

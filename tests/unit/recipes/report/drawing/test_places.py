@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recipes.report.places import PlaceReader
+from recipes.report.drawing.places import PlaceReader
 
 BOX = "<bbox>0 0 999 499.5</bbox>"
 TRIANGLE = [[0, 0], [999, 0], [0, 999]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from recipes.report.curve import Curve
+from recipes.report.drawing.curve import Curve
 from recipes.report.evaluation import Json, evaluation_label, pass_at_1, win_rate
 from recipes.report.held_out import held_out_curve
 from recipes.report.step_curves import step_curves

@@ -1,0 +1,1 @@
+"""The viewer's pages, a module each, beside their templates."""
