@@ -144,7 +144,7 @@ def content_id(
     """16 hex digits of SHA-256 over what is asked, shown and expected: the same on every machine and day.
 
     Source, tags and verifier options are left out: a prompt tagged anew keeps its history in the prompt store. So does
-    one whose reference or verifier a curator corrects (`sampler.store.curation`): the id it was read with stays.
+    one whose reference or verifier a curator corrects (`sampler.store.decisions`): the id it was read with stays.
     """
     content = {
         "messages": list(messages),

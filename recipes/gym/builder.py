@@ -18,7 +18,7 @@ from sampler.data.data_builder import takes_fields_of
 from sampler.data.packed_rows import in_processes
 from sampler.data.prompt_dataset import save_prompts
 from sampler.data.sft_row import SftRow, save_sft_rows
-from sampler.prompt import Prompt
+from sampler.prompt import Prompt, content_id
 from verifiers.errors import BadInput
 
 HELD_OUT_FRAC = 0.2  # of all questions there are
@@ -102,8 +102,11 @@ def cold_start_rows(options: GymOptions) -> Iterator[SftRow]:
 
 
 def is_held_out(prompt: Prompt) -> bool:
-    """By what is asked and shown."""
-    return int(prompt.question_id, 16) < HELD_OUT_FRAC * 16**16
+    """By what is asked and shown. A puzzle is all in its reference: in other colours or words it is the same
+    question."""
+    whole = isinstance(prompt.reference, dict)
+    asked = content_id((), (), (), prompt.verifier, prompt.reference) if whole else prompt.question_id
+    return int(asked, 16) < HELD_OUT_FRAC * 16**16
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from recipes.report.shown_prompt import reference_of
 from recipes.view.opened import Place, Snapshot
-from sampler.store.curation_events import Action, CurationEvent
+from sampler.store.decisions.curation_events import Action, CurationEvent
 from verifiers.errors import BadInput, HoneError
 
 MAX_FIELD_CHARS = 100_000

@@ -17,9 +17,9 @@ from recipes.report.shown_prompt import ShownPrompts
 from rl.run.run_history import store_part_of
 from rl.run.run_record import RunRecord
 from sampler.store.belief import believed
-from sampler.store.curation import Curation
-from sampler.store.curation_events import EventLog
-from sampler.store.curation_table import Decisions
+from sampler.store.decisions.curation import Curation
+from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.curation_table import Decisions
 from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.prompt_table import PageFilter, PromptTable
 

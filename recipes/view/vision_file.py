@@ -57,7 +57,7 @@ def films(row: Mapping[str, Any]) -> list[Film]:
 
 def _film(encoded: bytes) -> Film | None:
     from recipes.report.drawing.picture import NUM_FRAMES
-    from sampler.data.video import decode_video
+    from sampler.data.media.video import decode_video
 
     def evenly(num_frames: int, fps: float) -> list[int]:
         return np.linspace(0, num_frames - 1, min(NUM_FRAMES, num_frames)).round().astype(int).tolist()

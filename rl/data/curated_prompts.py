@@ -11,8 +11,8 @@ from sampler.data.packed_rows import PackedRows
 from sampler.data.prepared_reference import PreparedReferences
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.prompt import Prompt
-from sampler.store.curation import Curation
-from sampler.store.curation_events import CurationEvent, EventLog
+from sampler.store.decisions.curation import Curation
+from sampler.store.decisions.curation_events import CurationEvent, EventLog
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

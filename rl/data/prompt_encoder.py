@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sampler.chat_text import chat_text
-from sampler.data.video import clip_of, processed_clip
+from sampler.data.media.video import clip_of, processed_clip
 from sampler.prompt import Prompt
 from sampler.vision_input import VISION_KINDS, VisionInput
 from verifiers.errors import BadInput

@@ -23,8 +23,8 @@ from sampler.data.sft_row import LINEAGE_COLUMNS, SftRow, load_sft_dataset
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
 from sampler.rows.unread_column import UnreadColumn
-from sampler.store.curation import Curation
-from sampler.store.curation_events import EventLog, write_events
+from sampler.store.decisions.curation import Curation
+from sampler.store.decisions.curation_events import EventLog, write_events
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

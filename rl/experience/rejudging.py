@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import verifiers
 from sampler.atomic_file import written_whole
 from sampler.prompt import Prompt
-from sampler.store.curation_table import as_judged
+from sampler.store.decisions.curation_table import as_judged
 from sampler.store.prompt_store import PromptStore
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import nn
 
-    from sampler.data.video import VideoClip
+    from sampler.data.media.video import VideoClip
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from rl.families.tiny_qwen3_vl_moe import (
     tiny_sizes,
     train_tiny_tokenizer,
 )
-from sampler.data.video import VideoClip, processed_clip
+from sampler.data.media.video import VideoClip, processed_clip
 from sampler.image import ImageLimits
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rl.preflight.references import check_references
 from rl.recipe.recipe import Recipe
 from sampler.data.set_reading import SetReading
 from sampler.rows.unread_column import UnreadColumn
-from sampler.store.curation import Curation
+from sampler.store.decisions.curation import Curation
 from verifiers.counted import counted
 
 MOST_LEAKS = 10

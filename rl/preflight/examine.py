@@ -33,7 +33,7 @@ from rl.run.stage_result import PolicyState
 from rl.runner import PlannedStage
 from rl.stages.prepare import base_policy
 from sampler.prompt import Prompt
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
 from verifiers.files.dataset_check import ReferenceCheck

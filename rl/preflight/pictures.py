@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import RunData
 from rl.preflight.check import Finding
-from sampler.data.video import film_tokens
+from sampler.data.media.video import film_tokens
 from sampler.prompt import Prompt
 from verifiers.counted import counted
 from verifiers.errors import BadInput

@@ -13,7 +13,7 @@ from rl.run.stage_result import PrepareResult
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.rows.dataset_rows import SUFFIXES
 from sampler.store.belief import believed
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from verifiers.errors import BadInput
 

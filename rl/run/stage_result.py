@@ -198,7 +198,7 @@ class RlResult(StageResult):
 
 
 class EvaluationResult(StageResult):
-    """Held-out figures of one policy; see ``rl.experience.evaluation.evaluate``."""
+    """Held-out figures of one policy; see ``rl.experience.exams.evaluation.evaluate``."""
 
     kind = "evaluate"
     policy_version: int = 0

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl.experience.evaluation import against_answers, evaluate, win_rate
-from rl.experience.exam import exam_change, read_exam
+from rl.experience.exams.evaluation import against_answers, evaluate, win_rate
+from rl.experience.exams.exam import exam_change, read_exam
 from rl.experience.judge import JudgedRollout
 from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import read_answers

@@ -34,7 +34,7 @@ from rl.run.stage_result import PolicyState, PrepareResult
 from rl.stages.stage import Stage, StageContext
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.rows.dataset_rows import dataset_files
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

@@ -13,7 +13,7 @@ from dataclasses import fields
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar, overload
 
-from sampler.data.media_bytes import MediaCell, MediaFile
+from sampler.data.media.media_bytes import MediaCell, MediaFile
 from sampler.prompt import Prompt
 from sampler.rows.row import RowAddress
 from sampler.vision_input import VisionInput

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sampler.data.media_bytes import encoded_bytes, media_items, media_source, refuse_name
+from sampler.data.media.media_bytes import encoded_bytes, media_items, media_source, refuse_name
+from sampler.data.media.video import check_video
 from sampler.data.prepared_reference import PreparedReferences, options_text
 from sampler.data.prompt_messages import checked_text, held_media, read_messages, spoken
 from sampler.data.reference import read_reference, reference_of_json, require_shallow
 from sampler.data.row_columns import RowColumns
-from sampler.data.video import check_video
 from sampler.image import ANY_MODEL, ImageLimits, decode_image, image_size
 from sampler.prompt import PROMPT_KINDS, Prompt, PromptKind, Reference
 from sampler.rows.row import DatasetRow

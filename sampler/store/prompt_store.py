@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from sampler.store.attempt_summary import counted
-from sampler.store.curation_events import EventLog
-from sampler.store.curation_table import Decisions
-from sampler.store.in_force import create_views
+from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.curation_table import Decisions
+from sampler.store.decisions.in_force import create_views
 from sampler.store.log_schema import migrated
 from sampler.store.set_rows import NO_PROMPT, prompts_sql
 from sampler.store.sql_text import literal, table_of

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sampler.chat_text import chat_text
-from sampler.data.video import clip_of
+from sampler.data.media.video import clip_of
 from sampler.rollout import DroppedPrompt, Rollout, SamplingPlan, Turn
 from sampler.vllm_pool.process_file import process_file, remove_dead
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_arguments, sampling_params

@@ -24,7 +24,7 @@ from PIL import Image
 from recipes.view.server import ViewServer
 from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),

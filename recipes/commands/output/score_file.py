@@ -9,7 +9,7 @@ from pathlib import Path
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from reward_models.scoring_service import Compare
-from rl.experience.evaluation import win_rate
+from rl.experience.exams.evaluation import win_rate
 from sampler.atomic_file import write_atomically
 from sampler.data.prompt_reader import PromptReader
 from sampler.rows.dataset_rows import dataset_rows

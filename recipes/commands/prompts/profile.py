@@ -144,7 +144,7 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
     from rl.preflight.data import check_reading
     from rl.run.run_directory import RunDirectory
     from rl.runner import plan_of
-    from sampler.store.curation_events import curation_of
+    from sampler.store.decisions.curation_events import curation_of
 
     table = Table("stage", "work", "state", title=f"{settings.data.train_prompts} into {settings.run_dir}")
     for stage in plan_of(program, settings, RunDirectory(Path(settings.run_dir))):

@@ -54,7 +54,7 @@ def show(
 
 def _print_prompt(console: Console, store: PromptStore, run: str, prompt_id: str) -> None:
     """As its set has it, and as it stands after corrections."""
-    from sampler.store.curation_table import as_judged
+    from sampler.store.decisions.curation_table import as_judged
 
     for row in store.query("SELECT * FROM prompts WHERE prompt_id = ? LIMIT 1", [prompt_id]).to_pylist():
         console.print(f"{prompt_id}: {row['question']}", highlight=False)

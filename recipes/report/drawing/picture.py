@@ -60,7 +60,7 @@ def contact_sheet(encoded: bytes) -> bytes:
     browser shows whatever the codec. Raises: BadInput for what does not decode."""
     from PIL import Image
 
-    from sampler.data.video import decode_video
+    from sampler.data.media.video import decode_video
 
     def evenly(num_frames: int, fps: float) -> list[int]:
         return np.linspace(0, num_frames - 1, min(NUM_FRAMES, num_frames)).round().astype(int).tolist()

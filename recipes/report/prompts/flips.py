@@ -12,8 +12,8 @@ from recipes.report.attempt import Attempt
 from recipes.report.comparison import Attempts, ComparedPrompt
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
-from rl.experience.exam import Exam, PromptResult, exam_change, read_exam
-from rl.experience.interval import LEVEL, paired_change
+from rl.experience.exams.exam import Exam, PromptResult, exam_change, read_exam
+from rl.experience.exams.interval import LEVEL, paired_change
 from rl.run.run_history import REJUDGED, store_part
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import ExamChange, Interval

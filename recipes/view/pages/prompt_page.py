@@ -17,9 +17,9 @@ from recipes.view.opened import Place, Snapshot
 from recipes.view.pages.prompt_table import Rates, histories_of, tags_of
 from recipes.view.vision_file import Film, films, shown_pictures
 from sampler.store.belief import Belief
-from sampler.store.curation import Curation
-from sampler.store.curation_events import CurationEvent, in_force
-from sampler.store.curation_table import Decisions
+from sampler.store.decisions.curation import Curation
+from sampler.store.decisions.curation_events import CurationEvent, in_force
+from sampler.store.decisions.curation_table import Decisions
 
 MAX_CHARS = 8000
 _POLICIES = """

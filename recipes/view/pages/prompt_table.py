@@ -10,7 +10,7 @@ from typing import Any
 from recipes.report.attempt import ShownText
 from recipes.view.opened import Snapshot
 from recipes.view.prompt_filter import PAGE_SIZE, PromptFilter
-from sampler.store.curation import Curation
+from sampler.store.decisions.curation import Curation
 
 MAX_CHOICES = 200
 CHOICES = {"run": "run", "split": "split", "type": "question_type", "standing": "standing", "verifier": "verifier",

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from rl.data.prompt_encoder import PromptEncoder
-from sampler.data.video import clip_of
+from sampler.data.media.video import clip_of
 from sampler.frame_schedule import FrameSchedule
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput

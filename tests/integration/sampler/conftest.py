@@ -101,7 +101,7 @@ def in_float64() -> Callable[[Path, Prompt, str], tuple[Any, dict[str, Any]]]:
     it is given all frames."""
     from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration
 
-    from sampler.data.video import decode_video
+    from sampler.data.media.video import decode_video
 
     def load(hub: Path, prompt: Prompt, answer: str = "") -> tuple[Any, dict[str, Any]]:
         processor = AutoProcessor.from_pretrained(hub)

@@ -18,7 +18,7 @@ import torch
 from vllm.distributed.weight_transfer import WeightTransferTrainerFactory
 from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
-from sampler.data.video import decode_video
+from sampler.data.media.video import decode_video
 from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.pool import SamplerError, SamplerPool

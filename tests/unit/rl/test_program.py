@@ -30,7 +30,7 @@ from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data
 from rl.stages.supervised.sft import SftStage
 from sampler.prompt import Prompt
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 from verifiers.errors import BadInput
 
 DATA = Path(__file__).parents[2] / "data"

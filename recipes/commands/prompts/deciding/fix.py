@@ -11,7 +11,7 @@ from recipes.commands.prompts.opened_store import PromptId, RunOrSet, opened, ro
 
 if TYPE_CHECKING:
     from sampler.prompt import Prompt
-    from sampler.store.curation_events import CurationEvent, EventLog
+    from sampler.store.decisions.curation_events import CurationEvent, EventLog
 
 
 def fix(
@@ -31,8 +31,8 @@ def fix(
     until `hone prompts rejudge` has judged the stored answers again. The prompt set itself is not changed."""
     from recipes.commands.output.console import plain_console
     from recipes.commands.prompts.deciding.mark import author_of, undo_newest
-    from sampler.store.curation_events import EventLog
-    from sampler.store.curation_table import as_judged
+    from sampler.store.decisions.curation_events import EventLog
+    from sampler.store.decisions.curation_table import as_judged
     from verifiers.verifier import shown
 
     log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()
@@ -59,7 +59,7 @@ def append_correction(
 ) -> CurationEvent:
     """Raises: BadInput where nothing changes, and for a reference that its verifier refuses, or that does not score 1
     against itself."""
-    from sampler.store.curation import JudgedBy
+    from sampler.store.decisions.curation import JudgedBy
     from verifiers.errors import BadInput
 
     if after.revision == before.revision:

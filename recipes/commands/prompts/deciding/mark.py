@@ -10,7 +10,7 @@ import typer
 from recipes.commands.prompts.opened_store import RunOrSet, opened, row_of, whole_id
 
 if TYPE_CHECKING:
-    from sampler.store.curation_events import Action, CurationEvent, EventLog
+    from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
 
 Author = Annotated[str | None, typer.Option(help="Who decides; without it the name of the login.")]
 Reason = Annotated[str, typer.Option(help="Why, for whoever reads it later.")]
@@ -36,7 +36,7 @@ def mark(
     """Accept, reject or tag prompts. Decisions are appended to RUN/curation.jsonl, or to F.curation.jsonl beside
     F.parquet; nothing else is changed."""
     from recipes.commands.output.console import plain_console
-    from sampler.store.curation_events import EventLog
+    from sampler.store.decisions.curation_events import EventLog
     from verifiers.counted import counted
     from verifiers.errors import BadInput
 
@@ -84,7 +84,7 @@ def undo_newest(
 ) -> CurationEvent:
     """Take back the newest of these decisions on the prompt that is in force; gives that one. Raises: BadInput where
     there is none."""
-    from sampler.store.curation_events import in_force
+    from sampler.store.decisions.curation_events import in_force
     from verifiers.errors import BadInput
 
     for event in reversed(in_force(log.events())):

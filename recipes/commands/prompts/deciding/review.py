@@ -46,7 +46,7 @@ def review(
     from recipes.commands.output.console import plain_console
     from recipes.commands.prompts.deciding.mark import author_of
     from recipes.commands.prompts.deciding.review_session import ReviewSession
-    from sampler.store.curation_events import EventLog
+    from sampler.store.decisions.curation_events import EventLog
 
     console = plain_console()
     with opened(run_or_set) as (store, name):

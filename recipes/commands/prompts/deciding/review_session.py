@@ -17,8 +17,8 @@ from recipes.commands.prompts.deciding.mark import said
 from recipes.commands.prompts.opened_store import row_of
 from sampler.data.prompt_dataset import load_prompts
 from sampler.prompt import Prompt
-from sampler.store.curation_events import Action, CurationEvent, EventLog
-from sampler.store.curation_table import as_judged
+from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
+from sampler.store.decisions.curation_table import as_judged
 from sampler.store.prompt_store import PromptStore
 from verifiers.counted import counted
 from verifiers.errors import BadInput

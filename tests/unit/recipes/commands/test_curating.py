@@ -14,7 +14,7 @@ import pytest
 from recipes.cli import main
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 from sampler.vision_input import VisionInput
 
 HOSTILE = "\x1b[2J<script>`|\u202e"

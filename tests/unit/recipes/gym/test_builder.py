@@ -133,3 +133,14 @@ def test_the_commands_write_what_they_say(
     assert cli.main(["gym", "build", "set", "num_trian_prompts=5"]) == 2
     assert "num_train_prompts" in capsys.readouterr().err
     assert cli.main(["gym", "sample", "clok"]) == 2
+
+
+def test_a_puzzle_in_other_colours_is_on_the_same_side(tmp_path: Path) -> None:
+    """There are 24 of the smallest mazes: of none is one picture trained on and another held out."""
+    options = {"exercises": ["maze"], "max_difficulty": 0.0, "max_px": 112}
+    paths = build_gym(tmp_path, num_train_prompts=300, num_heldout_prompts=40, **options)
+    train, heldout = (
+        {str(prompt.reference) for prompt in load_prompts(paths[name])} for name in ("train", "heldout")
+    )
+    assert len(train | heldout) == 24 and len(heldout) == 4
+    assert not train & heldout

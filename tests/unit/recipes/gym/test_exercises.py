@@ -17,7 +17,7 @@ from recipes.gym.canvas import Canvas
 from recipes.gym.catalogue import EXERCISES, exercise_named
 from recipes.gym.exercise import LEAST_PX, MOST_PX, Exercise, Question
 from recipes.gym.films import film
-from sampler.data.video import check_video
+from sampler.data.media.video import check_video
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
 from verifiers.registry import load_verifier

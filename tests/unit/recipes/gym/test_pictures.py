@@ -16,7 +16,7 @@ from recipes.gym.canvas import COLOURS
 from recipes.gym.catalogue import EXERCISES
 from recipes.gym.exercise import Question
 from recipes.gym.layout import scattered, spaced
-from sampler.data.video import decode_video
+from sampler.data.media.video import decode_video
 
 SEEDS = range(6)
 

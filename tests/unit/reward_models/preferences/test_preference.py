@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from reward_models.preferences.preference import PreferenceList, load_preferences, save_preferences
-from sampler.data.media_bytes import encoded_bytes
+from sampler.data.media.media_bytes import encoded_bytes
 from sampler.data.prompt_dataset import load_prompts
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput, data_url

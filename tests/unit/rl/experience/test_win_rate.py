@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reward_models.score import Score
-from rl.experience.evaluation import against_answers, evaluate, win_rate
+from rl.experience.exams.evaluation import against_answers, evaluate, win_rate
 from rl.experience.judge import Reward
 from rl.experience.rollout_log import read_answers, write_rollouts
 from rl.run.stage_result import EvaluationResult

@@ -24,9 +24,9 @@ from rl.runner import Runner
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data
 from sampler.data.prompt_dataset import load_prompts
-from sampler.store.curation import JudgedBy
-from sampler.store.curation_events import EventLog
-from sampler.store.curation_table import Decisions
+from sampler.store.decisions.curation import JudgedBy
+from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.curation_table import Decisions
 from verifiers.errors import BadInput
 
 QUESTIONS = {"2+3?": "5", "3+4?": "8", "1+1?": "2"}

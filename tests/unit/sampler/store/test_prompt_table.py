@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sampler.store.belief import believed
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.prompt_table import SORTS, PageFilter, PromptTable
 from verifiers.errors import BadInput

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sampler.store import set_rows
-from sampler.store.curation_events import EventLog
+from sampler.store.decisions.curation_events import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.reference_shift import reference_shift
 from sampler.store.selection import SelectionRule, select

@@ -178,7 +178,7 @@ NO_VERIFIER: Row = {
 
 
 def wins(rows: Sequence[Row]) -> Row:
-    """As `rl.experience.evaluation.win_rate` counts them."""
+    """As `rl.experience.exams.evaluation.win_rate` counts them."""
     known = [row["reward"] for row in rows if row["reward"] is not None]
     won = sum(0.5 if reward == 0.5 else float(reward > 0.5) for reward in known)
     return {

@@ -11,7 +11,7 @@ from typing import Any
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import PARITY_TOLERANCE, Score
-from rl.experience.interval import mean_interval
+from rl.experience.exams.interval import mean_interval
 from rl.experience.judge import JudgedRollout
 from verifiers.answer import FinalAnswer
 

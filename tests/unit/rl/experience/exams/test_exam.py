@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.experience.exam import PromptResult, exam_change, read_exam
-from rl.experience.interval import mean_interval, paired_change
+from rl.experience.exams.exam import PromptResult, exam_change, read_exam
+from rl.experience.exams.interval import mean_interval, paired_change
 from rl.experience.rollout_log import write_rollouts
 
 

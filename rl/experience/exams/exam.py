@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from reward_models.score import PARITY_TOLERANCE
-from rl.experience.interval import LEVEL, paired_change
+from rl.experience.exams.interval import LEVEL, paired_change
 from rl.run.stage_result import ExamChange, Interval
 
 COLUMNS = ["prompt_id", "kind", "tags", "verifier", "reward"]
@@ -64,7 +64,7 @@ def exam_change(before: Exam, after: Exam) -> ExamChange:
 
 
 def _worth(row: Mapping[str, Any], pass_score: float) -> float:
-    """1 of a right answer or a win, half of a tie; see ``rl.experience.evaluation.win_rate``."""
+    """1 of a right answer or a win, half of a tie; see ``rl.experience.exams.evaluation.win_rate``."""
     reward = float(row["reward"])
     if row["verifier"] is not None:
         return float(reward >= pass_score)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sampler.data import video
-from sampler.data.media_bytes import encoded_bytes
-from sampler.data.video import check_video, clip_for, decode_video
+from sampler.data.media import video
+from sampler.data.media.media_bytes import encoded_bytes
+from sampler.data.media.video import check_video, clip_for, decode_video
 from sampler.frame_schedule import FrameSchedule
 from sampler.image import ImageLimits
 from sampler.vision_input import data_url, media_type

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rl.experience.evaluation import evaluate, form_figures, pass_at_k
+from rl.experience.exams.evaluation import evaluate, form_figures, pass_at_k
 
 
 def test_pass_at_k_is_the_share_of_subsets_with_a_right_one() -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_files
-from sampler.store.curation import Curation, JudgedBy
-from sampler.store.curation_events import MAX_LINE_BYTES, CurationEvent, EventLog, in_force
+from sampler.store.decisions.curation import Curation, JudgedBy
+from sampler.store.decisions.curation_events import MAX_LINE_BYTES, CurationEvent, EventLog, in_force
 from verifiers.errors import BadInput
 
 Append = Callable[..., str]

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from sampler.data.reference import reference_of_json
 from sampler.prompt import Prompt
-from sampler.store.curation import Curation
-from sampler.store.curation_events import CurationEvent, EventLog, curation_of, in_force
+from sampler.store.decisions.curation import Curation
+from sampler.store.decisions.curation_events import CurationEvent, EventLog, curation_of, in_force
 
 SCHEMA = pa.schema(
     [("run", pa.string()), ("prompt_id", pa.string()), ("accepted", pa.bool_()), ("tags_added", pa.list_(pa.string())),

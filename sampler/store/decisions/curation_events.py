@@ -18,7 +18,7 @@ from sampler.atomic_file import write_atomically
 from sampler.data.prompt_messages import checked_text
 from sampler.data.reference import read_reference
 from sampler.rows.dataset_rows import CURATION_EVENTS
-from sampler.store.curation import Curation, JudgedBy
+from sampler.store.decisions.curation import Curation, JudgedBy
 from verifiers.errors import BadInput
 
 Action = Literal["accept", "reject", "tag", "untag", "correct", "undo"]

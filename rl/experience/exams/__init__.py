@@ -1,0 +1,1 @@
+"""Evaluations of a policy, and how two are compared beyond noise."""

@@ -1,0 +1,1 @@
+"""What people decided about prompts: events in, what they come to and its tables out; nothing is ever edited."""
