@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from recipes.programs import reward_model_only, reward_model_then_ppo, rl_only, sft_only
+from recipes.programs import next_round, reward_model_only, reward_model_then_ppo, rl_only, sft_only
 from recipes.programs.evaluate_policies import evaluate_policies
 from recipes.settings.recipe_file import load_recipe
 from rl.fakes import FakeEngines, FakeSampler, FakeTrainer, fake_engines, half_right
@@ -98,6 +98,7 @@ EASY = [
         (rounds, [*EASY, *HYBRID, "program.rounds=1"], HYBRID_WHOLE),
         (sft_only.program, [], ["00-prepare", "01-sft-r0", "02-evaluate-r0"]),
         (rl_only.program, EASY, ["00-prepare", "01-evaluate-r0", "02-rl-r0", "03-evaluate-r0"]),
+        (next_round.program, EASY, ["00-prepare", "01-evaluate-r0", "02-rl-r1", "03-evaluate-r1"]),
         (
             reward_model_then_ppo.program,
             [*EASY, *HYBRID],
@@ -151,6 +152,18 @@ def test_a_round_that_gains_too_little_is_the_last(new_run: Callable[..., RunDir
     assert stages == WHOLE[:6]
     assert not (run.path / "policy").exists()
     assert [one.name for one in plan_of(rounds, recipe_of(*EASY, "program.min_gain=0.9"), run)] == stages
+
+
+@pytest.mark.parametrize(("min_gain", "released"), [(-1.0, True), (0.9, False)])
+def test_a_next_round_trains_at_the_later_rate_and_releases_no_loss(
+    new_run: Callable[..., RunDirectory], min_gain: float, released: bool
+) -> None:
+    run, trainer = new_run(), FakeTrainer()
+    recipe = recipe_of(*EASY, f"program.min_gain={min_gain}", "rl.schedule.min_lr=1e-6", "rl.later_lr=1e-5")
+    run_whole(recipe, run, next_round.program, trainer=trainer)
+    assert (run.path / "policy").exists() == released
+    rates = [record["train/lr"] for record in run.metrics.of_stage("02-rl-r1")]
+    assert max(rates) <= 1e-5
 
 
 def test_the_pool_is_exhausted_when_no_prompt_is_hard(new_run: Callable[..., RunDirectory]) -> None:
