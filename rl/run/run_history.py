@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from rl.run.run_record import RunRecord, read_manifests
-from rl.run.stage_result import PrepareResult
+from rl.run.stage_result import PrepareResult, ProfileResult
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.rows.dataset_rows import SUFFIXES
 from sampler.store.belief import believed
@@ -39,6 +39,7 @@ def store_part(path: str | Path) -> StorePart:
         run.path / "store" / "attempts.parquet",
         sorted((run.path / REJUDGED).glob("*.parquet")),
         [*obeyed, *(log.path for log in beside if log.path.is_file())],
+        {one.shown: (one.prompts, one.band) for one in run.results(ProfileResult) if one.prompts.is_file()},
         partial(store_part, run.path),
     ).with_events(EventLog.beside(run.path))
 

@@ -279,10 +279,15 @@ class ProfileResult(StageResult):
     num_rollouts: int = 0
     num_of_fixed: int = 0  # rollouts if no prompt had stopped early
     num_unjudged: int = 0
+    num_unreadable: int = 0  # answers without a readable form: wrong whatever they say
     num_dropped: int = 0  # too long for the sampler
     num_not_asked: int = 0  # without a picture, where none is shown
     band: tuple[float, float] = (0.0, 1.0)
     decisions: dict[str, int] = {}
+
+    @property
+    def mostly_unreadable(self) -> bool:
+        return 2 * self.num_unreadable > self.num_rollouts
 
 
 RESULTS: Mapping[str, type[StageResult]] = {

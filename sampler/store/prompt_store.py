@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ import pyarrow as pa
 from sampler.store.attempt_summary import counted
 from sampler.store.decisions.curation_events import EventLog
 from sampler.store.decisions.curation_table import Decisions
-from sampler.store.decisions.in_force import create_views
+from sampler.store.decisions.in_force import create_views, profiled_sql
 from sampler.store.log_schema import migrated
 from sampler.store.set_rows import NO_PROMPT, prompts_sql
 from sampler.store.sql_text import literal, table_of
@@ -84,6 +84,7 @@ class StorePart:
 
     ``summary_file`` may be written, so that the shards need not be counted again: none, or where it does not matter.
     ``rejudged_files`` hold verdicts that came later, ``event_files`` what people decided about the prompts.
+    ``profiles`` are tables of decided prompts by what was shown (whole, blind, caption), each with the band.
     ``relist`` gives the part anew once shards are gone, as when a log was compacted."""
 
     run: str
@@ -93,6 +94,7 @@ class StorePart:
     summary_file: Path | None = None
     rejudged_files: Sequence[Path] = ()
     event_files: Sequence[Path] = ()
+    profiles: Mapping[str, tuple[Path, tuple[float, float]]] = field(default_factory=dict)
     relist: Callable[[], StorePart] | None = None
 
     def with_events(self, log: EventLog) -> StorePart:
@@ -121,6 +123,7 @@ class PromptStore:
     attempts    per prompt, policy, judge and revision: n, num_right, pass_rate, spread; ``blind_attempts`` those
                 without the picture, ``attempts_in_force`` those of the revision that counts
     turnover    per prompt from one policy to the next: newly solved, forgotten, repaired
+    profiled    what a profile decided of a prompt's pass rate: shown, decision, band_low, band_high
     curation    what people decided, prompt by prompt; ``events``, decision by decision. ``decisions`` has both by run.
     """
 
@@ -178,6 +181,7 @@ class PromptStore:
         self._db.register("curation", pa.concat_tables([self._curation_of(run) for run in self.decisions]))
         self._db.register("events", pa.concat_tables([one.log(run) for run, one in self.decisions.items()]))
         create_views(self._db)
+        self._db.execute(profiled_sql([(part.run, part.profiles) for part in parts]))
         self._db.execute(_TURNOVER)
 
     def __enter__(self) -> PromptStore:

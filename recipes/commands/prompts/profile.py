@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 40
 NUM_BINS = 10
+FEW_SAMPLES = 10  # of the middle prompt: under so many a believed rate is mostly the prior's
 
 
 def profile(
@@ -145,6 +147,7 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
     from rl.run.run_directory import RunDirectory
     from rl.runner import plan_of
     from sampler.store.decisions.curation_events import curation_of
+    from verifiers.counted import counted
 
     table = Table("stage", "work", "state", title=f"{settings.data.train_prompts} into {settings.run_dir}")
     for stage in plan_of(program, settings, RunDirectory(Path(settings.run_dir))):
@@ -157,8 +160,13 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
         check_reading(settings, {"train": location}, sets, own=("train",), curated=curated), console
     ):
         return False
-    num = len(sets["train"].rows)
-    console.print(f"at most {num * settings.profile.samples:,} rollouts of {settings.model.path}")
+    prompts, ways = sets["train"].rows, settings.profile.shown
+    showing = sum(bool(prompt.vision_inputs) for prompt in prompts) if ways != ("whole",) else 0
+    num_asked = sum(len(prompts) if shown == "whole" else showing for shown in ways)
+    written = "caption" in ways and settings.profile.captions is None
+    captions = f" and {counted(showing, 'caption')}" if written else ""
+    rollouts = f"{num_asked * settings.profile.samples:,} rollouts{captions}"
+    console.print(f"at most {rollouts} of {settings.model.path}")
     return True
 
 
@@ -189,9 +197,30 @@ def print_profile(console: Console, result: ProfileResult) -> None:
     }.items():
         if count:
             console.print(f"  {words}: {count:,}", highlight=False)
+    if result.mostly_unreadable:
+        console.print(
+            f"! {result.num_unreadable:,} of {counted(result.num_rollouts, 'answer')}{shown} have no readable form and "
+            "are wrong by that alone: these pass rates measure the form, not what the policy knows",
+            highlight=False,
+        )
     table = pq.read_table(result.prompts, columns=["n", "mean"]).to_pylist()
     print_histogram(console, [row["mean"] for row in table if row["n"]])
+    if note := few_samples_note([row["n"] for row in table]):
+        console.print(note)
     console.print(f"each prompt: {result.prompts}", highlight=False)
+
+
+def few_samples_note(samples: Sequence[int]) -> str:
+    """What a histogram of believed pass rates is worth where most prompts have few samples; nothing elsewhere."""
+    from statistics import median
+
+    tried = [num for num in samples if num]
+    if not tried or (middle := median(tried)) >= FEW_SAMPLES:
+        return ""
+    return (
+        f"half of the prompts have at most {middle:g} samples: their rates take few values and are drawn towards 50%, "
+        "so bars and gaps come from that"
+    )
 
 
 def print_histogram(console: Console, rates: list[float]) -> None:

@@ -24,7 +24,10 @@ def select(
         0.0,
         1.0,
     ),
-    min_samples: Annotated[int, typer.Option(min=1, help="Judged samples that a prompt needs.")] = 4,
+    min_samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Judged samples that a prompt needs. [default: 4, or a profile's decision]"),
+    ] = None,
     min_spread: Annotated[float, typer.Option(help="Newest policy's best reward minus its mean.")] = 0.0,
     standing: Annotated[
         list[str] | None, typer.Option(help="solved, hopeless, in between, unknown; repeatable.")
@@ -49,6 +52,9 @@ def select(
     split: Annotated[str, typer.Option(help="train or heldout.")] = "train",
     half_life: HalfLife = 32.0,
     seed: int = 0,
+    equal: Annotated[
+        bool, typer.Option("--equal", help="Of every type as many as of the scarcest, though fewer in all.")
+    ] = False,
 ) -> None:
     """Choose prompts by what the run knows of them, and write them as a prompt set with the rule beside it.
 
@@ -69,10 +75,12 @@ def select(
         half_life, needs_picture, suspects, keep_accepted,
     )  # fmt: skip
     with opened_store(runs) as (store, run):
-        selection = choose(store, run, rule, num=num, seed=seed, against=against)
+        selection = choose(store, run, rule, num=num, seed=seed, against=against, equal=equal)
         if not selection.prompt_ids:
             left_out = ", ".join(f"{why} {count:,}" for why, count in selection.dropped.items())
-            raise BadInput(f"the rule leaves no prompt ({left_out}): loosen it")
+            few = any(why.startswith("too few samples") for why in selection.dropped)
+            hint = ", such as --min-samples" if few else ""
+            raise BadInput(f"the rule leaves no prompt ({left_out}): loosen it{hint}")
         _write_selection(out, store, run, rule, selection, seed)
     console = plain_console()
     console.print(
@@ -80,6 +88,10 @@ def select(
     )
     for why, count in selection.dropped.items():
         console.print(f"  left out, {why}: {count:,}")
+    for name, count in selection.types.items():
+        short = selection.asked is not None and count < selection.asked
+        of_asked = f" of the {selection.asked:,} asked for" if short else ""
+        console.print(f"  {name}: {count:,}{of_asked}", highlight=False)
     for name, share in selection.moved.items():
         console.print(f"  {name}: the shares of its references moved by {share:.0%}")
     for name, share in selection.apart.items():

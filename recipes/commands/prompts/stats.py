@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from recipes.report.drawing.curve import Curve
+    from sampler.store.prompt_store import PromptStore
     from sampler.store.prompt_table import PageFilter, PromptTable
 
 BAR_WIDTH = 40
@@ -29,7 +30,8 @@ COLUMNS: dict[Group, str] = {
 }
 
 _STANDINGS = """
-    count(*) AS tried, sum(n)::BIGINT AS samples, avg(mean) AS mean, count(*) FILTER (standing = 'solved') AS solved,
+    count(*) AS tried, sum(n)::BIGINT AS samples, avg(mean) AS mean,
+    avg(num_right / (num_right + num_wrong)) AS seen, count(*) FILTER (standing = 'solved') AS solved,
     count(*) FILTER (standing = 'in between') AS between, count(*) FILTER (standing = 'unknown') AS unknown,
     count(*) FILTER (standing = 'hopeless') AS hopeless
 """
@@ -47,6 +49,7 @@ def stats(
     """Per question type or by what --by says: prompts, samples, pass rate, how many are solved, hopeless, in between
     or unknown; moves between policies; a histogram of believed pass rates."""
     from recipes.commands.output.console import plain_console
+    from recipes.commands.prompts.profile import few_samples_note
     from sampler.atomic_file import require_writable
     from sampler.store.prompt_table import PageFilter, PromptTable
     from verifiers.errors import BadInput, near_name
@@ -69,6 +72,10 @@ def stats(
         lines = _lines(table, tried, COLUMNS[by])
         _print_lines(console, "question type" if by == "type" else by, lines)
         _print_histogram(console, lines[0])
+        samples = table.query("n", tried)["n"].to_pylist()
+        if note := few_samples_note(samples):
+            console.print(note)
+        _print_profiled(console, store, run, lines[0])
         _print_moves(console, table)
         if plot is not None:
             _draw(plot, run, lines, table)
@@ -88,8 +95,8 @@ def _lines(table: PromptTable, tried: PageFilter, column: str) -> list[dict[str,
         for row in bins.to_pylist():
             binned.setdefault(row["name"] or "(none)", {})[row["bin"]] = row["num"]
         if not lines:
-            lines = [{"name": "all", "tried": 0, "samples": 0, "mean": None, "solved": 0, "between": 0, "unknown": 0,
-                      "hopeless": 0}]  # fmt: skip
+            lines = [{"name": "all", "tried": 0, "samples": 0, "mean": None, "seen": None, "solved": 0, "between": 0,
+                      "unknown": 0, "hopeless": 0}]  # fmt: skip
     return [{**line, "bins": bins_of(binned.get(line["name"], {}))} for line in lines]
 
 
@@ -102,6 +109,12 @@ def _print_lines(console: Console, title: str, lines: list[dict[str, Any]]) -> N
         numbers = (f"{row[name] or 0:,}" for name in ("solved", "between", "unknown", "hopeless"))
         shown.add_row(str(row["name"]), f"{row['tried']:,}", f"{row['samples'] or 0:,}", rate, *numbers)
     console.print(shown)
+    if (seen := lines[0]["seen"]) is not None:
+        console.print(
+            "pass rate: as believed (with half a right and half a wrong sample more), mean over prompts; of the "
+            f"samples alone it is {seen:.1%}",
+            highlight=False,
+        )
 
 
 def _print_histogram(console: Console, line: dict[str, Any]) -> None:
@@ -111,6 +124,31 @@ def _print_histogram(console: Console, line: dict[str, Any]) -> None:
         bar = "#" * round(BAR_WIDTH * count / max(bins)) if count else ""
         edges = f"{index / len(bins):4.0%} to {(index + 1) / len(bins):4.0%}"
         console.print(f"  {edges} {count:8,} {bar}", highlight=False)
+
+
+def _print_profiled(console: Console, store: PromptStore, run: str, line: dict[str, Any]) -> None:
+    """What a profile decided: its few samples say on which side of its band a prompt is, seldom its standing."""
+    rows = store.query(
+        "SELECT shown, band_low, band_high, count(*) FILTER (decision = 'below') AS below, "
+        "count(*) FILTER (decision = 'inside') AS inside, count(*) FILTER (decision = 'above') AS above "
+        "FROM profiled WHERE run = ? GROUP BY ALL ORDER BY shown DESC",
+        [run],
+    ).to_pylist()
+    ways = {"whole": "", "blind": " without pictures", "caption": " with captions"}
+    for row in rows:
+        low, high = row["band_low"], row["band_high"]
+        console.print(
+            f"decided by the profile{ways[row['shown']]}: up to {low:.0%} {row['below']:,}, inside {row['inside']:,}, "
+            f"above {high:.0%} {row['above']:,}",
+            highlight=False,
+        )
+    if rows and 2 * (line["unknown"] or 0) > line["tried"]:
+        console.print(
+            "standings stay unknown: the samples that decide about a band are too few for them. Choose by the band, "
+            f"`select --pass-rate {rows[0]['band_low']:g} {rows[0]['band_high']:g}`; for standings profile with "
+            "`--per-pass` as many as `--samples`, 32 or more",
+            highlight=False,
+        )
 
 
 def _print_moves(console: Console, table: PromptTable) -> None:

@@ -170,6 +170,7 @@ class ProfileStage(Stage[ProfileResult]):
             num_rollouts=tally.num_rollouts,
             num_of_fixed=self.config.samples * (len(tally.prompts) - tally.num_dropped),
             num_unjudged=tally.num_unjudged,
+            num_unreadable=_num_unreadable(context.directory.rollouts),
             num_dropped=tally.num_dropped,
             num_not_asked=len(context.data.train) - len(tally.prompts),
             band=self.config.band,
@@ -179,9 +180,15 @@ class ProfileStage(Stage[ProfileResult]):
     def summary(self, result: ProfileResult) -> str:
         inside = result.decisions.get("inside", 0)
         share = result.num_rollouts / max(1, result.num_of_fixed)
+        unreadable = (
+            f", {result.num_unreadable:,} of them without a readable answer"
+            if result.mostly_unreadable
+            else ""
+        )
         return (
             f"{inside:,} of {counted(result.num_prompts, 'prompt')} inside the band, "
             f"{counted(result.num_rollouts, 'rollout')} ({share:.0%} of sampling all to the end)"
+            f"{unreadable}"
         )
 
 
@@ -195,6 +202,17 @@ def read_captions(file: str | None) -> dict[str, str]:
             raise BadInput(f"{row.location}: a caption is a row with the texts prompt_id and caption")
         captions[prompt_id] = caption
     return captions
+
+
+def _num_unreadable(rollouts: Path) -> int:
+    """Answers of a stage's log whose form no judge could read."""
+    files = sorted(rollouts.glob("*.parquet"))
+    statuses = Counter(
+        status
+        for file in files
+        for status in pq.read_table(file, columns=["answer_status"])["answer_status"].to_pylist()
+    )
+    return statuses.total() - statuses["ok"]
 
 
 def _parts(places: np.ndarray[Any, Any], size: int) -> Iterator[Sequence[int]]:

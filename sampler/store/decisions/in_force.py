@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sampler.store.sql_text import literal, table_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -45,6 +49,28 @@ _VERDICTS = """
            verdict_tier AS tier, verdict_confident AS confident, coalesce(verdict_parts, score_parts) AS parts, judge_s
     FROM judged WHERE verdict_status IS NOT NULL OR score_status IS NOT NULL
 """
+
+# What a profile decided of prompts; of a corrected prompt it decided nothing.
+_PROFILED = """
+    CREATE OR REPLACE VIEW profiled AS
+    SELECT tables.* FROM ({tables}) AS tables LEFT JOIN curation USING (run, prompt_id)
+    WHERE curation.revision IS NULL AND decision <> 'undecided'
+"""
+_PROFILE = """
+    SELECT {run} AS run, {shown} AS shown, prompt_id, decision, {low}::DOUBLE AS band_low, {high}::DOUBLE AS band_high
+    FROM {table}
+"""
+
+
+def profiled_sql(profiles: Iterable[tuple[str, Mapping[str, tuple[Path, tuple[float, float]]]]]) -> str:
+    """A view ``profiled`` over the profiles of runs."""
+    none = "(SELECT NULL AS prompt_id, NULL AS decision WHERE false)"
+    tables = [_PROFILE.format(run="''", shown="''", low=0, high=0, table=none)] + [
+        _PROFILE.format(run=literal(run), shown=literal(shown), low=low, high=high, table=table_of([path]))
+        for run, found in profiles
+        for shown, (path, (low, high)) in found.items()
+    ]
+    return _PROFILED.format(tables=" UNION ALL BY NAME ".join(tables))
 
 
 def create_views(database: DuckDBPyConnection) -> None:

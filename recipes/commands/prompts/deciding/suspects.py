@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recipes.commands.prompts.opened_store import Runs, opened_store
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MOST_SHOWN = 100
 
@@ -16,10 +19,15 @@ def suspects(
     runs: Runs,
     min_agree: Annotated[int, typer.Option(min=1, help="Answers that are wrong in the same way.")] = 4,
     min_share: Annotated[float, typer.Option(min=0, max=1, help="Their share of all judged answers.")] = 0.5,
+    usual: Annotated[
+        bool,
+        typer.Option("--usual", help="Also answers that the policy gives whatever is asked; they come last."),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write all as Parquet here.")] = None,
 ) -> None:
     """Prompts to whose reference many answers object in the same words, the most suspect first. Those that somebody
     accepted or rejected are left out. `hone prompts review` goes through them one by one."""
+    import pyarrow.compute as pc
     from rich.table import Table
 
     from recipes.commands.output.answer_table import write_table
@@ -29,9 +37,13 @@ def suspects(
 
     console = plain_console()
     with opened_store(runs) as (store, run):
-        found = find(store, run, min_agree=min_agree, min_share=min_share)
+        every = find(store, run, min_agree=min_agree, min_share=min_share, with_usual=True)
+    found = every if usual else every.filter(pc.invert(every["is_usual"]))
     if out is not None:
-        write_table(out, found)
+        write_table(out, every)
+        console.print(f"{every.num_rows:,} suspects in {out}", highlight=False)
+    _print_left_out(console, every.num_rows - found.num_rows)
+    if out is not None:
         return
     if not found.num_rows:
         console.print(f"{run}: no reference is suspect")
@@ -48,3 +60,12 @@ def suspects(
     console.print("usual: how often this answer is given to any prompt of the type")
     if found.num_rows > MOST_SHOWN:
         console.print(f"{found.num_rows - MOST_SHOWN:,} more: --out FILE.parquet writes all")
+
+
+def _print_left_out(console: Console, num: int) -> None:
+    if num:
+        console.print(
+            f"{num:,} with an answer that the policy gives to more than a quarter of its type, against five or more "
+            "references: its own failing, not theirs; --usual lists them, --out marks them is_usual",
+            highlight=False,
+        )

@@ -151,6 +151,29 @@ def test_suspects(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
     assert "no reference is suspect" in hone("suspects", "RUN")
 
 
+def test_an_answer_that_the_policy_always_gives_speaks_against_no_reference(
+    hone: Callable[..., str], run: Path, tmp_path: Path
+) -> None:
+    """Of seven prompts with the same wrong answer and one with its own, the one is left, and the seven are counted."""
+    log = run / "rollouts" / "01-rl" / "step-00000.parquet"
+    (row, *_) = pq.read_table(log).slice(0, 1).to_pylist()
+    said = {**{f"p{i}": "9" for i in range(7)}, "a": "7"}
+    rows = [
+        {**row, "prompt_id": name, "rollout_id": f"{name}-{i}", "answer": answer, "verdict_extracted": answer,
+         "reward": 0.0}
+        for name, answer in said.items() for i in range(4)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), log)
+    told = " ".join(hone("suspects", "RUN", "--out", str(tmp_path / "s.parquet")).split())
+    assert "8 suspects in" in told and "7 with an answer that the policy gives" in told
+    marked = {one["prompt_id"]: one["is_usual"] for one in pq.read_table(tmp_path / "s.parquet").to_pylist()}
+    assert marked == {name: name != "a" for name in said}
+    assert " p0 " not in hone("suspects", "RUN") and " p0 " in hone("suspects", "RUN", "--usual")
+    out = tmp_path / "chosen.parquet"
+    hone("select", "RUN", "--suspects", "--out", str(out))
+    assert [prompt.prompt_id for prompt in load_prompts(out)] == ["a"]
+
+
 def test_a_corrected_prompt_is_suspect_only_by_new_verdicts(hone: Callable[..., str]) -> None:
     hone("fix", "a", "RUN", "--reference", "8")
     assert "no reference is suspect" in hone("suspects", "RUN")

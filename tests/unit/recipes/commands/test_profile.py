@@ -47,7 +47,9 @@ def test_a_dry_run_counts(
     assert main([*given, "--dry-run", "--blind", "--captions", "policy", "--samples", "8"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "profile without pictures" in said and "captions" in said and "profile with captions" in said
-    assert "at most 24 rollouts" in said and "3 of" in said
+    assert (
+        "at most 72 rollouts and 3 captions of" in said
+    )  # whole, blind and captioned, 3 x 8 each and "3 of" in said
     assert not (tmp_path / "runs").exists()
 
 
@@ -101,13 +103,15 @@ def test_what_is_shown(tmp_path: Path) -> None:
     decisions = {"below": 1, "inside": 1, "above": 1, "undecided": 1}
     result = ProfileResult(
         prompts=tmp_path / "profile.parquet", shown="blind", num_prompts=4, num_rollouts=29, num_of_fixed=64,
-        num_unjudged=3, num_not_asked=2, band=(0.1, 0.75), decisions=decisions,
+        num_unjudged=3, num_unreadable=20, num_not_asked=2, band=(0.1, 0.75), decisions=decisions,
     )  # fmt: skip
     terminal = io.StringIO()
     print_profile(plain_console(terminal), result)
     said = terminal.getvalue()
     assert "4 prompts without pictures" in said and "inside, above 10% and up to 75%: 1" in said
     assert "undecided: nothing was judged: 1" in said and "rollouts that no judge decided: 3" in said
+    assert "! 20 of 29 answers without pictures have no readable form" in " ".join(said.split())
+    assert "half of the prompts have at most 9 samples" in " ".join(said.split())
     bars = [line for line in said.splitlines() if "#" in line]
     assert [line.split()[:4] for line in bars] == [
         ["0%", "to", "10%", "1"], ["50%", "to", "60%", "1"], ["90%", "to", "100%", "1"],

@@ -71,6 +71,28 @@ def test_stats(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cells["2"] == ["6", "3", "3", "0"]  # of six tried before three newly solved, three forgotten
 
 
+def test_stats_tell_what_a_profile_decided(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run / "stages" / "02-profile-r0"
+    folder.mkdir()
+    decisions = ["below", "inside", "above", "above"]
+    table = pa.table({"prompt_id": NAMES[:4], "decision": decisions})
+    pq.write_table(table, folder / "profile.parquet")
+    result = {"prompts": "stages/02-profile-r0/profile.parquet", "shown": "whole", "band": [0.1, 0.75]}
+    (folder / "manifest.json").write_text(
+        json.dumps({"kind": "profile", "stage": "02-profile-r0", "result_version": 1, "result": result})
+    )
+    assert main(["prompts", "stats", str(run)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "decided by the profile: up to 10% 1, inside 1, above 75% 2" in said
+    assert "standings stay unknown" not in said and "of the samples alone it is 40.0%" in said
+
+
+def test_select_counts_types(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "s.parquet")
+    assert main(["prompts", "select", str(run), "--out", out, "--num", "6", "--question-type", "sum"]) == 0
+    assert "sum: 3 of the 6 asked for" in capsys.readouterr().out
+
+
 def test_stats_by_something_else_and_drawn(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,7 +68,7 @@ def test_a_selection_says_what_it_lost(store: Callable[..., PromptStore]) -> Non
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (SelectionRule(min_samples=17), "17 judged samples"),
+        (SelectionRule(min_samples=17), "17 judged samples .* --min-samples"),
         (SelectionRule(split="heldout"), "no prompts of split 'heldout'"),
         (SelectionRule(moves=("lost",)), "'lost' is no move"),
     ],
@@ -164,6 +164,71 @@ def test_the_question_type_is_the_first_tag_as_people_left_it(
     with PromptStore([part("run", attempts).with_events(log)]) as store:
         selection = select(store, "run", SelectionRule(question_types=("all",)))
     assert selection.prompt_ids == ("c",)  # its first tag is now the one that was second
+
+
+def profile_of(made: StorePart, shown: str, decisions: dict[str, str]) -> StorePart:
+    """The same run, of which a profile decided about 10 to 75%."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = Path(made.rollout_files[0]).with_name(f"profile {shown}.parquet")
+    pq.write_table(pa.table({"prompt_id": list(decisions), "decision": list(decisions.values())}), file)
+    return replace(made, profiles={**made.profiles, shown: (file, (0.1, 0.75))})
+
+
+def test_what_a_profile_decided_is_evidence_enough(
+    part: Callable[..., StorePart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 of 2 are believed to be 17%, but were decided to be under the band; a number of one's own goes before."""
+    monkeypatch.setattr("sampler.store.set_rows._PROMPTS_OF_FILE", WITH_A_PICTURE)
+    attempts = [("a", 1, [0.0] * 2), ("b", 1, [1.0, 0.0]), ("c", 1, [1.0, 0.0]), ("d", 1, [1.0, 0.0])]
+    made = blind(part("run", attempts), {"b": [0.0] * 2})
+    made = profile_of(made, "whole", {"a": "below", "b": "inside", "c": "inside", "d": "undecided"})
+    made = profile_of(made, "blind", {"b": "below"})
+    log = EventLog(tmp_path / "curation.jsonl")
+    with PromptStore([made.with_events(log)]) as store:
+        assert sorted(select(store, "run", SelectionRule((0.1, 0.75))).prompt_ids) == ["b", "c"]
+        assert sorted(select(store, "run", SelectionRule((0.1, 0.8))).prompt_ids) == ["a", "b", "c"]
+        assert select(store, "run", SelectionRule((0.1, 0.75), needs_picture=True)).prompt_ids == ("b",)
+        with pytest.raises(BadInput, match="--min-samples"):
+            select(store, "run", SelectionRule(min_samples=4))
+    log.append("c", "correct", "7", author="me")
+    with PromptStore(
+        [made.with_events(log)]
+    ) as store:  # what was decided by another reference counts no more
+        assert select(store, "run", SelectionRule((0.1, 0.75))).prompt_ids == ("b",)
+
+
+@pytest.mark.parametrize(("status", "warned"), [("no_thought", True), ("ok", False)])
+def test_blind_answers_without_a_form_say_nothing_of_the_picture(
+    part: Callable[..., StorePart], monkeypatch: pytest.MonkeyPatch, status: str, warned: bool
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr("sampler.store.set_rows._PROMPTS_OF_FILE", WITH_A_PICTURE)
+    made = blind(part("run", [("a", 1, [1.0, 0.0] * 4)]), {"a": [0.0] * 8})
+    file = made.rollout_files[-1]
+    table = pq.read_table(file)
+    pq.write_table(table.append_column("answer_status", pa.array([status] * table.num_rows)), file)
+    with PromptStore([made]) as store:
+        warnings = select(store, "run", SelectionRule(needs_picture=True)).warnings
+    assert (
+        any("8 of 8 answers without the picture have no readable form" in one for one in warnings) is warned
+    )
+
+
+def test_a_type_that_is_scarce_is_counted_and_shares_can_be_kept_equal(
+    store: Callable[..., PromptStore],
+) -> None:
+    with store([(name, 1, [1.0, 0.0] * 2) for name in "abcde"]) as opened:
+        uneven, even = (
+            select(opened, "run", SelectionRule(), num=5 + equal, equal=equal) for equal in (False, True)
+        )
+        few = select(opened, "run", SelectionRule(), num=2, equal=True)
+    assert (uneven.types, uneven.asked) == ({"sum": 2, "where": 3}, 2)
+    assert (even.types, even.asked) == ({"sum": 2, "where": 2}, 3)
+    assert few.types == {"sum": 1, "where": 1}
 
 
 def test_held_against_another_split(part: Callable[..., StorePart]) -> None:

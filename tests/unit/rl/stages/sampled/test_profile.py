@@ -178,6 +178,13 @@ def test_blind_shows_no_picture_and_judges_the_same(recipe: Callable[..., Profil
     assert ids[0] == ids[1] and result.num_not_asked == 0 and result.decisions["inside"]
 
 
+def test_answers_without_a_form_are_counted(recipe: Callable[..., ProfileRecipe]) -> None:
+    result = profiled(
+        recipe(), FakeSampler(lambda prompt, seed: prompt.reference_text)
+    )  # right, but no thought
+    assert result.num_unreadable == result.num_rollouts > 0 and result.mostly_unreadable
+
+
 def test_a_finished_profile_may_be_asked_blind_as_well(recipe: Callable[..., ProfileRecipe]) -> None:
     """Only that stage is sampled; another number of samples is another run."""
     first, more = recipe(), recipe(shown=("whole", "blind"))
