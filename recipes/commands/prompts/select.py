@@ -80,6 +80,8 @@ def select(
             left_out = ", ".join(f"{why} {count:,}" for why, count in selection.dropped.items())
             few = any(why.startswith("too few samples") for why in selection.dropped)
             hint = ", such as --min-samples" if few else ""
+            if "standing" in selection.dropped:
+                hint += "; most standings take 30 samples or more, `--pass-rate` takes fewer"
             raise BadInput(f"the rule leaves no prompt ({left_out}): loosen it{hint}")
         _write_selection(out, store, run, rule, selection, seed)
     console = plain_console()

@@ -198,6 +198,7 @@ def test_compact(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["query", "SELECT nothing"], "nothing"),
         (["select", "--out", "x.jsonl"], "a .parquet file"),
         (["select", "--out", "x.parquet", "--pass-rate", "0.99", "1"], "leaves no prompt (pass rate 6, not tried 2)"),
+        (["select", "--out", "x.parquet", "--standing", "hopeless"], "`--pass-rate` takes fewer"),
         (["select", "--out", "x.parquet", "--standing", "good"], "'good' is no standing"),
     ],
 )  # fmt: skip
