@@ -35,6 +35,9 @@ CHANGES_NOTHING = (
 )  # keys with no hand in what a run learns; it may be moved
 
 
+MOST_NAMED = 5  # changed keys, where a run refuses another recipe
+
+
 class RunDirectory:
     """A run's directory, held by one process at a time."""
 
@@ -66,18 +69,31 @@ class RunDirectory:
         ):  # of a process that was killed: the lock says that it is gone
             if not unfinished.name.startswith(".report."):  # which anybody may be writing
                 unfinished.unlink()
-        kept = self.path / "recipe.yaml"
-        begun = any((self.path / "stages").glob(f"*/{MANIFEST}"))  # before that a recipe may still be mended
-        change = _first_change(kept.read_text(), recipe_yaml) if begun and kept.exists() else None
-        if change is not None:
+        try:
+            self.require_recipe(recipe_yaml, other_key=other_key)
+        except BadInput:
             self.close()
-            moved = " (a run that was moved is named by run_dir= alone)" if change.startswith("name ") else ""
-            raise BadInput(
-                f"run {self.path.name} was started with another recipe ({change}): take the old value back{moved}, "
-                f"give the run another {other_key}, or delete {self.path} to begin anew"
-            )
-        write_atomically(kept, recipe_yaml)
+            raise
+        write_atomically(self.path / "recipe.yaml", recipe_yaml)
         self.metrics.send_to(sinks)
+
+    def require_recipe(self, recipe_yaml: str, *, other_key: str = "name=") -> None:
+        """Raises: BadInput where a stage of another recipe is complete; before that a recipe may still be mended."""
+        kept = self.path / "recipe.yaml"
+        if not kept.exists() or not any((self.path / "stages").glob(f"*/{MANIFEST}")):
+            return
+        changes = _changes(kept.read_text(), recipe_yaml)
+        if not changes:
+            return
+        more = [f"{len(changes) - MOST_NAMED} more"] if len(changes) > MOST_NAMED else []
+        said = "; ".join([*changes[:MOST_NAMED], *more])
+        was_named = any(change.startswith("name ") for change in changes)
+        moved = " (a run that was moved is named by run_dir= alone)" if was_named else ""
+        values = "value" if len(changes) == 1 else "values"
+        raise BadInput(
+            f"run {self.path.name} was started with another recipe ({said}): take the old {values} back{moved}, "
+            f"give the run another {other_key}, or delete {self.path} to begin anew"
+        )
 
     def close(self) -> None:
         """Let another process open the run."""
@@ -106,15 +122,16 @@ def hold(path: Path, instead: str) -> BinaryIO:
     return lock
 
 
-def _first_change(kept: str, given: str) -> str | None:
-    """The first value that differs between two resolved recipes. A key that an older Hone did not have is no change
-    where it stands at its default; nor is one that changes nothing learnt."""
+def _changes(kept: str, given: str) -> list[str]:
+    """The values that differ between two resolved recipes. A key that an older Hone did not have is no change where
+    it stands at its default; nor is one that changes nothing learnt."""
     old, new = (dict(_leaves(_with_defaults(yaml.safe_load(text)))) for text in (kept, given))
-    for key in (*new, *old):
-        before, after = old.get(key, "nothing"), new.get(key, "nothing")
-        if before != after and not key.startswith(CHANGES_NOTHING):
-            return f"{key} was {before} and is now {after}"
-    return None
+    values = {key: (old.get(key, "nothing"), new.get(key, "nothing")) for key in (*new, *old)}
+    return [
+        f"{key} was {before} and is now {after}"
+        for key, (before, after) in values.items()
+        if before != after and not key.startswith(CHANGES_NOTHING)
+    ]
 
 
 def _with_defaults(recipe: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from recipes.commands.output.console import all_pass, plain_console
+from recipes.settings.recipe_file import dump_recipe
 from rl.algorithm.algorithm import algorithm_of
 from rl.data.curated_prompts import chosen_events, event_logs
 from rl.data.preference_pairs import training_of, trains_reward_model
@@ -36,10 +37,12 @@ def print_plan(recipe: Recipe) -> bool:
     """One line a stage with the work in it, and whether it is done already; then the checks that need no engine.
     Whether all of them pass.
 
-    Data files are read and checked; what a builder would make is not made.
+    Data files are read and checked; what a builder would make is not made. Raises: BadInput where the run directory
+    holds a run of another recipe, as the run itself would.
     """
     what = recipe.program.function or counted(recipe.program.rounds, "round")
     run = RunDirectory(Path(recipe.run_dir))
+    run.require_recipe(dump_recipe(recipe))
     stages = plan_of(program_of(recipe), recipe, run)
     has_begun = any(stage.is_done for stage in stages)
     table = Table("stage", "work", title=f"{recipe.name}: {what} into {recipe.run_dir}")

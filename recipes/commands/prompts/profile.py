@@ -141,6 +141,7 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
 
     from recipes.commands.output.console import all_pass, plain_console
     from recipes.programs.profile_prompts import program
+    from recipes.settings.recipe_file import dump_recipe
     from rl.data.curated_prompts import chosen_events
     from rl.data.run_data import LoadedSet
     from rl.preflight.data import check_reading
@@ -150,7 +151,9 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
     from verifiers.counted import counted
 
     table = Table("stage", "work", "state", title=f"{settings.data.train_prompts} into {settings.run_dir}")
-    for stage in plan_of(program, settings, RunDirectory(Path(settings.run_dir))):
+    run = RunDirectory(Path(settings.run_dir))
+    run.require_recipe(dump_recipe(settings), other_key="--out")
+    for stage in plan_of(program, settings, run):
         table.add_row(stage.title, stage.work, "done" if stage.is_done else "to do")
     console, sets = plain_console(), dict[str, LoadedSet]()
     console.print(table)

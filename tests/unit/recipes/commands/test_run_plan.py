@@ -6,7 +6,8 @@ import pytest
 
 from recipes import cli
 from recipes.commands.output.run_plan import print_plan
-from recipes.settings.recipe_file import load_recipe
+from recipes.settings.recipe_file import dump_recipe, load_recipe
+from verifiers.errors import BadInput
 
 
 def row(index, **changes):
@@ -67,6 +68,16 @@ def test_stages_and_engines_are_counted(recipe_of, capsys):
     assert "to do" not in shown
     print_plan(recipe_of([row(1)]))
     assert "round 1 · SFT" in capsys.readouterr().out
+
+
+def test_a_finished_run_of_another_recipe_is_refused_by_the_plan_too(recipe_of, tmp_path):
+    begun = recipe_of([row(1)])
+    done = tmp_path / begun.run_dir / "stages" / "00-prepare" / "manifest.json"
+    done.parent.mkdir(parents=True)
+    done.write_text('{"stage": "00-prepare", "round": 0, "result": {}}')
+    (tmp_path / begun.run_dir / "recipe.yaml").write_text(dump_recipe(begun))
+    with pytest.raises(BadInput, match="seed was .* and is now 7; .*train_prompts was train.jsonl"):
+        print_plan(recipe_of([row(1)], "seed=7", "data.train_prompts=chosen.parquet"))
 
 
 def test_sound_files_are_counted_and_named(told):

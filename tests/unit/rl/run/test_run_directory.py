@@ -188,7 +188,7 @@ def test_one_process_at_a_time(run: RunDirectory) -> None:
     assert let_in.returncode == 0, let_in.stderr
 
 
-def test_another_recipe_is_refused_by_its_first_change(run: RunDirectory) -> None:
+def test_another_recipe_is_refused_by_its_changes(run: RunDirectory) -> None:
     run.close()
     RunDirectory(run.path).open("name: a\nseed: 0\n")  # nothing is done yet: it may still be mended
     mended = RunDirectory(run.path)
@@ -201,6 +201,9 @@ def test_another_recipe_is_refused_by_its_first_change(run: RunDirectory) -> Non
         RunDirectory(run.path).open("name: a\nseed: 2\n")
     with pytest.raises(BadInput, match="more was nothing and is now 3"):
         RunDirectory(run.path).open("name: a\nseed: 1\nmore: 3\n")
+    many = "".join(f"key{number}: {number}\n" for number in range(6))
+    with pytest.raises(BadInput, match=r"seed was 1 and is now 2; key0 .*key3 was nothing and is now 3; 2 more\)"):
+        RunDirectory(run.path).open("name: a\nseed: 2\n" + many)
     again = RunDirectory(run.path)
     again.open("name: a\nseed: 1\n")  # the refusals let the lock go
     again.close()
