@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from recipes.report.evaluation import Json, pass_at_1, win_rate
 from recipes.report.shown_prompt import ShownPrompts
+from recipes.view.set_history import beliefs_of_sets
 from rl.run.run_history import store_part_of
 from rl.run.run_record import RunRecord
 from sampler.store.belief import believed
@@ -201,12 +202,14 @@ class Snapshot:
         return [name for name, place in self.places.items() if place.part.rollout_files]
 
     def _of_runs(self, tables: Sequence[pa.Table]) -> pa.Table:
-        """One table of the sampled runs' own, with a column that names them; columns that one lacks are none."""
+        """One table of the sampled runs' own, with a column that names them, and of the sets beside them; columns that
+        one lacks are none."""
         named = [
             table.append_column("run", pa.array([name] * table.num_rows, pa.string()))
             for name, table in zip(self._sampled, tables, strict=True)
         ]
-        return pa.concat_tables([_BELIEF.empty_table(), *named], promote_options="permissive")
+        whole = pa.concat_tables([_BELIEF.empty_table(), *named], promote_options="permissive")
+        return pa.concat_tables([whole, beliefs_of_sets(self.store, whole)], promote_options="permissive")
 
 
 _DECIDED = pa.schema(

@@ -39,13 +39,13 @@ def opened_store(runs: list[Path]) -> Iterator[tuple[PromptStore, str]]:
 
 
 @contextmanager
-def opened(run_or_set: Path) -> Iterator[tuple[PromptStore, str]]:
-    """The store of one run, or of a prompt set by itself, and its name in it."""
-    from rl.run.run_history import store_part_of
+def opened(run_or_set: Path, *beside: Path) -> Iterator[tuple[PromptStore, str]]:
+    """The store of one run, or of a prompt set, and its name in it; the runs ``beside`` it can be asked too."""
+    from rl.run.run_history import store_part, store_part_of
     from sampler.store.prompt_store import PromptStore
 
     part = store_part_of(run_or_set)
-    with PromptStore([part], may_lack_rollouts=True) as store:
+    with PromptStore([*map(store_part, beside), part], may_lack_rollouts=True) as store:
         yield store, part.run
 
 

@@ -15,6 +15,7 @@ from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt, reference_text
 from recipes.view.opened import Place, Snapshot
 from recipes.view.pages.prompt_table import Rates, histories_of, tags_of
+from recipes.view.set_history import log_of
 from recipes.view.vision_file import Film, films, shown_pictures
 from sampler.store.belief import Belief
 from sampler.store.decisions.curation import Curation
@@ -59,9 +60,11 @@ class PolicyLine:
 
 @dataclass(frozen=True)
 class PromptPage:
-    """All that the page of a prompt shows; ``version`` is the policy whose answers it lists, none for all."""
+    """All that the page of a prompt shows; ``version`` is the policy whose answers it lists, none for all. ``log`` is
+    where its answers lie, for a set a run beside it."""
 
     place: Place
+    log: Place
     prompt: ShownPrompt | None
     prompt_id: str
     row: Mapping[str, Any]
@@ -102,12 +105,13 @@ def prompt_page(
 ) -> PromptPage | None:
     """None where neither data nor log know the prompt. ``version`` "best" is the best policy's that tried it."""
     row = place.prompts.rows([prompt_id]).get(prompt_id)
-    policies = _policies(snapshot, place, prompt_id)
+    log = log_of(snapshot, place, prompt_id)
+    policies = _policies(snapshot, log, prompt_id)
     if row is None and not policies:
         return None
     curation = snapshot.curation_of(place.name, prompt_id)
     versions = [one.version for one in policies]
-    chosen = _best(place, versions) if version == "best" else version
+    chosen = _best(log, versions) if version == "best" else version
     prompt = None
     if row is not None:
         plain = {**row, "images": [], "videos": []}
@@ -116,16 +120,17 @@ def prompt_page(
         prompt = replace(ShownPrompt.of(plain), pictures=shown_pictures(place.name, row))
     return PromptPage(
         place=place,
+        log=log,
         prompt=prompt,
         prompt_id=prompt_id,
         row={name: value for name, value in (row or {}).items() if name not in ("images", "videos")},
         policies=policies,
         version=chosen if isinstance(chosen, int) else None,
-        sides=_sides(snapshot, place, prompt_id, chosen if isinstance(chosen, int) else None),
-        history=histories_of(snapshot, [prompt_id]).get((place.name, prompt_id), ()),
-        blind=_blind(snapshot, place, prompt_id),
+        sides=_sides(snapshot, log, prompt_id, chosen if isinstance(chosen, int) else None),
+        history=histories_of(snapshot, [prompt_id]).get((log.name, prompt_id), ()),
+        blind=_blind(snapshot, log, prompt_id),
         moves=[
-            (one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [place.name, prompt_id])
+            (one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [log.name, prompt_id])
         ],
         films=films(row or {}),
         curation=curation,

@@ -10,6 +10,7 @@ from typing import Any
 from recipes.report.attempt import ShownText
 from recipes.view.opened import Snapshot
 from recipes.view.prompt_filter import PAGE_SIZE, PromptFilter
+from recipes.view.set_history import log_of
 from sampler.store.decisions.curation import Curation
 
 MAX_CHOICES = 200
@@ -94,7 +95,8 @@ def tags_of(tags: Sequence[str], curation: Curation | None) -> tuple[str, ...]:
 def _row(snapshot: Snapshot, row: Mapping[str, Any], histories: Mapping[tuple[str, str], Rates]) -> TableRow:
     curation = snapshot.curation_of(row["run"], row["prompt_id"])
     question = ShownText.of(row["question"], limit=300)
-    history = histories.get((row["run"], row["prompt_id"]), ())
+    log = log_of(snapshot, snapshot.places[row["run"]], row["prompt_id"]).name if histories else row["run"]
+    history = histories.get((log, row["prompt_id"]), ())
     return TableRow(row, question, tags_of(row["tags"], curation), history, curation)
 
 

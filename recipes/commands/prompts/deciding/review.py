@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -39,6 +40,9 @@ def review(
     where: Annotated[
         str, typer.Option(help="SQL that narrows it: \"list_contains(tags, 'chart') AND mean < 0.5\".")
     ] = "true",
+    history: Annotated[
+        Path | None, typer.Option(help="Of a prompt set: the run that sampled it, whose answers speak.")
+    ] = None,
     author: Author = None,
 ) -> None:
     """Look at prompts one by one and decide by a key: accept, reject, tag, give the right reference, undo. Each
@@ -49,28 +53,39 @@ def review(
     from sampler.store.decisions.curation_events import EventLog
 
     console = plain_console()
-    with opened(run_or_set) as (store, name):
-        waiting = _waiting(store, name, split, what, where)
+    with opened(run_or_set, *([] if history is None else [history])) as (store, name):
+        sampled = next(iter(store.parts))
+        waiting = _waiting(store, name, sampled, split, what, where)
         if not waiting:
             console.print(f"{name}: {'no reference is suspect' if what == 'suspects' else 'all is decided'}")
             return
-        session = ReviewSession(console, store, name, split, EventLog.beside(run_or_set), author_of(author))
+        log, by = EventLog.beside(run_or_set), author_of(author)
+        session = ReviewSession(console, store, name, sampled, split, log, by)
         session.go_through(waiting)
     console.print(f"{len(session.decided):,} decided, in {session.log.path}")
     if num := sum(event.action == "correct" for _, event in session.decided):
         console.print(f"{num:,} corrected: `hone prompts rejudge` judges stored answers by it")
 
 
-def _waiting(store: PromptStore, run: str, split: str, what: str, where: str) -> list[dict[str, Any]]:
-    """Raises: BadInput where there is nothing to suspect by, or ``where`` is wrong."""
+def _waiting(
+    store: PromptStore, run: str, sampled: str, split: str, what: str, where: str
+) -> list[dict[str, Any]]:
+    """By the answers of the run ``sampled``. Raises: BadInput where there is nothing to suspect by, or ``where`` is
+    wrong."""
     import pyarrow as pa
 
     from sampler.store.belief import believed
     from sampler.store.suspects import SCHEMA, suspects
+    from verifiers.errors import BadInput
 
-    beliefs = believed(store, run).select(["prompt_id", "mean", "low", "high", "n", "standing"])
-    is_sampled = what == "suspects" or store.parts[run].rollout_files
-    found = suspects(store, run) if is_sampled else SCHEMA.empty_table()
+    if what == "suspects" and not store.parts[sampled].rollout_files:
+        raise BadInput(
+            f"{run} holds no judged answer to suspect by: give --history RUN, a run that sampled its prompts, "
+            "or --what unreviewed"
+        )
+    beliefs = believed(store, sampled).select(["prompt_id", "mean", "low", "high", "n", "standing"])
+    is_sampled = what == "suspects" or store.parts[sampled].rollout_files
+    found = suspects(store, sampled) if is_sampled else SCHEMA.empty_table()
     named = found.select(["prompt_id", "answer", "num_agree", "num_answers"])
     named = named.append_column("place", pa.array(range(named.num_rows), pa.int64()))
     sql = _WAITING.format(where=where)

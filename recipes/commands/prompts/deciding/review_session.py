@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,11 +35,13 @@ _ANSWERS = """
 
 @dataclass
 class ReviewSession:
-    """Somebody at work: where decisions go, and the pictures of the set, read when they are first asked for."""
+    """Somebody at work: where decisions go, and the pictures of the set, read when they are first asked for.
+    ``sampled`` is the run whose answers are shown: itself, or for a set one beside it."""
 
     console: Console
     store: PromptStore
     run: str
+    sampled: str
     split: str
     log: EventLog
     author: str
@@ -66,8 +70,11 @@ class ReviewSession:
     def _take(self, key: str, place: int, prompt_id: str) -> int | None:
         """What a key asks for, done; how many prompts to go on by, none where all is to end. Raises: BadInput."""
         match key:
-            case "a" | "r":
-                self._append(place, prompt_id, "accept" if key == "a" else "reject")
+            case "a":
+                self._append(place, prompt_id, "accept")
+                return 1
+            case "r":
+                self._append(place, prompt_id, "reject", reason=read_line("reason, or enter for none"))
                 return 1
             case "t":
                 self._append(place, prompt_id, "tag", read_line("tag"))
@@ -82,10 +89,15 @@ class ReviewSession:
                 return 1
             case "q" | "":
                 return None
+            case _:
+                raise BadInput(f"{key!r} is no key of these")
         return 0
 
-    def _append(self, place: int, prompt_id: str, action: Action, value: str | None = None) -> None:
-        self.decided.append((place, self.log.append(prompt_id, action, value, author=self.author)))
+    def _append(
+        self, place: int, prompt_id: str, action: Action, value: str | None = None, reason: str = ""
+    ) -> None:
+        event = self.log.append(prompt_id, action, value, author=self.author, reason=reason)
+        self.decided.append((place, event))
 
     def _correct(self, place: int, prompt_id: str) -> None:
         """Raises: BadInput for what its verifier refuses; the prompt is then asked about again."""
@@ -124,7 +136,7 @@ class ReviewSession:
         if row["num_agree"]:
             agree = f"{row['num_agree']:,} of {row['num_answers']:,} answers say {row['answer']!r}"
             self.console.print(f"! {agree}", highlight=False)
-        for one in self.store.query(_ANSWERS, [self.run, row["prompt_id"]]).to_pylist():
+        for one in self.store.query(_ANSWERS, [self.sampled, row["prompt_id"]]).to_pylist():
             verdict = "not judged" if one["worth"] is None else f"{one['worth']:g}"
             self.console.print(f"  {one['num']:5,} x {_short(one['said'])}  ({verdict})", highlight=False)
 
@@ -136,8 +148,14 @@ class ReviewSession:
         for index, image in enumerate(self._prompts[prompt_id].pil_images()):
             file = folder / f"{index}.png"
             image.save(file)
-            self.console.print(f"{file}")
-            typer.launch(str(file))
+            self.console.print(f"{file}", soft_wrap=True)
+            if has_display():
+                typer.launch(str(file))
+
+
+def has_display() -> bool:
+    """Whether there is a screen to open a picture on. Without one `xdg-open` tries terminal browsers one by one."""
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _short(text: str | None) -> str:

@@ -192,18 +192,20 @@ def test_a_review_by_keys(hone: Callable[..., str], run: Path, monkeypatch: pyte
     assert "2 decided" in told and "1 corrected" in told
     assert decided(run) == [("a", "tag", "odd"), ("a", "correct", "7")]
     hone("rejudge", "RUN")
-    answer(monkeypatch, "a", "r", "u", "a", "n")
+    answer(monkeypatch, "a", "r", "blurred", "u", "a", "n")
     told = hone("review", "RUN", "--what", "unreviewed")
     assert "3 of 3" in told
     accepted = {name for name, one in EventLog.beside(run).curated().items() if one.accepted}
     assert len(accepted) == 2 and "undone: reject" in told and "a" not in accepted
+    assert [event.reason for event in EventLog.beside(run).events() if event.action == "reject"] == ["blurred"]
 
 
 def test_a_review_can_be_left_and_narrowed(
     hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(monkeypatch, "u", "x", "q")
-    assert "nothing was decided yet" in hone("review", "RUN")
+    told = hone("review", "RUN")
+    assert "nothing was decided yet" in told and "'x' is no key of these" in told
     answer(monkeypatch)
     assert "1 of 1" in hone("review", "RUN", "--what", "unreviewed", "--where", "prompt_id = 'c'")
     assert "all is decided" in hone("review", "RUN", "--what", "unreviewed", "--where", "false")
@@ -214,10 +216,35 @@ def test_a_prompt_file_is_reviewed_without_answers(
     hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = run / "stages" / "00-prepare" / "data" / "train.parquet"
-    answer(monkeypatch, "a", "r", "q")
+    answer(monkeypatch, "a", "r", "", "q")
     assert "3 of 4" in hone("review", str(file), "--what", "unreviewed")
     assert sorted(str(one.accepted) for one in EventLog.beside(file).curated().values()) == ["False", "True"]
     assert "no judged answer" in hone("review", str(file), status=2)
+
+
+def test_a_prompt_file_is_reviewed_by_the_answers_of_a_run(
+    hone: Callable[..., str], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "chosen.parquet"
+    save_prompts(file, load_prompts(run / "stages" / "00-prepare" / "data" / "train.parquet"))
+    answer(monkeypatch, "a")
+    told = hone("review", str(file), "--history", "RUN")
+    assert "6 of 8 answers say '7'" in told and "6 x 7" in told
+    assert [event.prompt_id for event in EventLog.beside(file).events()] == ["a"]
+    assert not EventLog.beside(run).events()
+
+
+def test_pictures_are_opened_where_there_is_a_screen(
+    hone: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("typer.launch", opened.append)
+    for display, num in (("", 0), (":0", 1)):
+        monkeypatch.setenv("DISPLAY", display)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        answer(monkeypatch, "o", "q")
+        assert "0.png" in hone("review", "RUN").replace("\n", "")
+        assert len(opened) == num
 
 
 def test_selected_as_curated(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:

@@ -123,6 +123,25 @@ def test_a_correction_names_what_it_was_and_must_be_readable(
         assert "corrected, revision 2" in page and "1 2 300 500" in page
 
 
+def test_a_prompt_of_a_set_finds_its_history_in_the_run_beside_it(
+    run_maker: Any, browse: Any, tmp_path: Path, num_found: NumFound
+) -> None:
+    run_maker.evaluate(0, "sft", 0.5)
+    with browse(run_maker.run) as browser:
+        tried = ids(browser.show("/prompts", run="digits", min_n=1))
+    known = [prompt for prompt, _ in (*run_maker.heldout, *run_maker.train) if prompt.prompt_id in tried[:3]]
+    save_prompts(tmp_path / "chosen.parquet", known)
+    with browse(run_maker.run, tmp_path / "chosen.parquet") as browser:
+        page = browser.show("/prompts", run="chosen", min_n=1)
+        assert num_found(page) == 3 and page.count('class="spark"') == 3
+        assert num_found(browser.show("/prompts", run="digits", min_n=1)) == len(tried)
+        page = browser.show("/prompt", of="chosen", id=tried[0])
+        assert '<div class="attempt ' in page and "As sampled in" in page
+        corrected = next(prompt for prompt in known if prompt.verifier == "math")
+        browser.decide("correct", corrected.prompt_id, value="977", run="chosen")  # the run judged by another
+        assert num_found(browser.show("/prompts", run="chosen", min_n=1)) == 2
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
