@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def render_report(run: RunRecord) -> str:
     with RolloutTable(run.path, run.pass_score) as log:
         page: str = template("page.html.j2").render(
             run=run,
+            place=_place(run.path),
+            has_cold_start=bool(run.cold_start and run.cold_start.get("after") == "sft"),
             summary=run.summary,
             headline=headline(run),
             story=_story(run),
@@ -69,6 +72,12 @@ def render_report(run: RunRecord) -> str:
             told=ToldOfPrompts.of(run),
         )
         return page
+
+
+def _place(path: Path) -> str:
+    """What to type for a run: from here where it lies below, else from anywhere."""
+    path, here = path.absolute(), Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _story(run: RunRecord) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from recipes.report.drawing.template import template
@@ -15,10 +15,11 @@ MOST_SHOWN = 100  # pairs of one kind
 
 @dataclass(frozen=True)
 class PairSide:
-    """A prompt of a pair, and where it stands."""
+    """A prompt of a pair, where it stands, and whether ``--out`` leaves it out."""
 
     prompt: ShownPrompt
     location: str
+    is_left_out: bool
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,22 @@ class ComparedSet:
     prompts: Sequence[Prompt]
     locations: dict[str, str]
 
-    def side(self, at: int) -> PairSide:
+    def side(self, at: int, left_out: Collection[int]) -> PairSide:
         prompt = self.prompts[at]
-        return PairSide(ShownPrompt.of_prompt(prompt), self.locations.get(prompt.prompt_id, prompt.prompt_id))
+        location = self.locations.get(prompt.prompt_id, prompt.prompt_id)
+        return PairSide(ShownPrompt.of_prompt(prompt), location, at in left_out)
 
 
 def pair_groups(
-    name: str, pairs: Sequence[PromptPair], first: ComparedSet, second: ComparedSet
+    name: str,
+    pairs: Sequence[PromptPair],
+    first: ComparedSet,
+    second: ComparedSet,
+    left_out: Collection[int],
 ) -> list[PairGroup]:
-    """One group for each kind; ``first`` of a pair stands in the first set, ``second`` in the second."""
+    """One group for each kind; ``first`` of a pair stands in the first set, ``second`` in the second. ``left_out`` are
+    places in the second, which is the set itself."""
+    gone_of_first = left_out if first is second else ()
     by_kind: dict[PairKind, list[PromptPair]] = {}
     for pair in pairs:
         by_kind.setdefault(pair.kind, []).append(pair)
@@ -64,7 +72,9 @@ def pair_groups(
             SAYS[kind],
             len(found),
             [
-                ShownPair((first.side(one.first), second.side(one.second)), _words(one))
+                ShownPair(
+                    (first.side(one.first, gone_of_first), second.side(one.second, left_out)), _words(one)
+                )
                 for one in found[:MOST_SHOWN]
             ],
         )

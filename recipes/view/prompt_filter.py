@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from recipes.view.opened import Snapshot
 
@@ -21,7 +21,23 @@ SORT_WORDS: Mapping[Sort, str] = {
     "rate": "pass rate, lowest first", "-rate": "pass rate, highest first", "n": "fewest samples",
     "-n": "most samples", "-spread": "reward spread", "-unsure": "least certain", "type": "question type", "id": "id",
 }  # fmt: skip
+_LABELS = {"low": "pass rate from", "high": "pass rate to", "min_n": "samples from"}  # as the form names them
 DECISIONS = ("open", "accepted", "rejected", "corrected", "tagged")
+
+
+def _as_rate(given: Any) -> Any:
+    """A pass rate as people write it: 0.1, 10% or 10."""
+    text = str(given).strip()
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise ValueError("a pass rate is a number from 0 to 1, or a percentage such as 10%")
+    return number / 100 if text.endswith("%") or number > 1 else number
+
+
+Rate = Annotated[float, BeforeValidator(_as_rate)]
 
 
 class PromptFilter(BaseModel):
@@ -39,8 +55,8 @@ class PromptFilter(BaseModel):
     move: str = ""
     decision: Literal["", "open", "accepted", "rejected", "corrected", "tagged"] = ""
     q: str = ""
-    low: Annotated[float, Field(ge=0, le=1)] | None = None
-    high: Annotated[float, Field(ge=0, le=1)] | None = None
+    low: Rate | None = None
+    high: Rate | None = None
     min_n: Annotated[int, Field(ge=0, lt=10**9)] | None = None
     policy: Annotated[int, Field(ge=0, lt=10**12)] | None = None
     sort: Sort = "rate"
@@ -53,7 +69,9 @@ class PromptFilter(BaseModel):
         try:
             return cls.model_validate({name: text for name, text in given.items() if text})
         except ValidationError as why:
-            raise ValueError(f"{why.errors()[0]['loc'][0]}: {why.errors()[0]['msg']}") from None
+            first = why.errors()[0]
+            words = str(first["msg"]).removeprefix("Value error, ")
+            raise ValueError(f"{_LABELS.get(str(first['loc'][0]), first['loc'][0])}: {words}") from None
 
     def query_string(self, **other: Any) -> str:
         """The same filter, for a link."""

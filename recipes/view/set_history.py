@@ -27,7 +27,9 @@ def beliefs_of_sets(store: PromptStore, beliefs: pa.Table) -> pa.Table:
     if not sets or not beliefs.num_rows:
         return beliefs.slice(0, 0)
     order = list(store.parts)
-    placed = beliefs.append_column("place", pa.array(map(order.index, beliefs["run"].to_pylist()), pa.int64()))
+    placed = beliefs.append_column(
+        "place", pa.array(map(order.index, beliefs["run"].to_pylist()), pa.int64())
+    )
     rows = [
         {"prompt_set": name, "run": run, "prompt_id": prompt_id}
         for name in sets

@@ -67,16 +67,21 @@ class RejectedRow(NamedTuple):
 
 @dataclass
 class ImportReport:
-    """What was found and done. ``num_of_source`` counts what was imported by source."""
+    """What was found and done. ``num_of_source`` counts what was imported by source; ``repeated`` are rows that say
+    what an earlier one said."""
 
     survey: SetSurvey
     proposals: dict[str, VerifierProposal]
     num_imported: int = 0
-    num_duplicates: int = 0
+    repeated: list[RejectedRow] = field(default_factory=list)
     num_of_source: Counter[str] = field(default_factory=Counter)
     rejected: list[RejectedRow] = field(default_factory=list)
     remarks: RowRemarks = field(default_factory=RowRemarks)
     unread_columns: tuple[UnreadColumn, ...] = ()
+
+    @property
+    def num_duplicates(self) -> int:
+        return len(self.repeated)
 
 
 def import_prompts(
@@ -243,7 +248,7 @@ def _taken(part: _ReadPart, seen: dict[str, str], report: ImportReport, limit: i
                 RejectedRow(row.location, f"the id {row.prompt_id[:60]!r} is also another prompt's")
             )
         elif earlier is not None:
-            report.num_duplicates += 1
+            report.repeated.append(RejectedRow(row.location, f"repeats the prompt {row.prompt_id[:60]}"))
         elif is_new:
             seen[row.prompt_id] = row.content
             report.num_imported += 1

@@ -27,7 +27,9 @@ def print_table(console: Console, found: pa.Table) -> None:
         if found.num_rows > MAX_LISTED:
             console.print(f"{found.num_rows - MAX_LISTED:,} more rows: --out FILE.parquet writes all")
         return
-    table = Table(*found.column_names)
+    table = Table()
+    for name in found.column_names:
+        table.add_column(name, overflow="fold")
     for row in found.slice(0, MAX_ROWS).to_pylist():
         table.add_row(*(_cell(value, shown) for value in row.values()))
     console.print(table)
@@ -41,12 +43,14 @@ def _cell(value: Any, shown: Any) -> str:
     return "" if value is None else shown(value, 60) if isinstance(value, str) else str(value)[:60]
 
 
-def write_table(out: Path, found: pa.Table) -> None:
-    """As Parquet, whole or not at all."""
+def write_table(console: Console, out: Path, found: pa.Table, noun: str = "row") -> None:
+    """As Parquet, whole or not at all; says where, and how many rows."""
     import pyarrow.parquet as pq
 
     from sampler.atomic_file import require_writable, written_whole
+    from verifiers.counted import counted
 
     require_writable(out)
     with written_whole(out) as temporary:
         pq.write_table(found, temporary)
+    console.print(f"{counted(found.num_rows, noun)} in {out}", soft_wrap=True)

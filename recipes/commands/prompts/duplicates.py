@@ -65,22 +65,40 @@ def duplicates(
         return ComparedSet(dataset.prompts, dict(dataset.locations)), prints, dataset
 
     leaked: dict[str, Sequence[PromptPair]] = {}
-    groups: list[PairGroup] = []
+    others: dict[str, ComparedSet] = {}
     with ProgressDisplay(console, announces=False) as display:
         own, prints, dataset = read(prompt_set, display)
         with display.stage("compare") as progress:
             within = duplicate_pairs(prints)
             progress.finish(f"{len(within):,} pairs")
-        groups += pair_groups("duplicates", within, own, own)
         for name in against or []:
-            other, theirs, _ = read(name, display)
+            others[name], theirs, _ = read(name, display)
             leaked[name] = leak_pairs(theirs, prints)
-            groups += pair_groups(f"held out in {name}", leaked[name], other, own)
     _tell(console, dataset, within, leaked)
+    why = _left_out(within, leaked, same_picture=same_picture)
     if report is not None:
+        groups = pair_groups("duplicates", within, own, own, why)
+        for name, pairs in leaked.items():
+            groups += pair_groups(f"held out in {name}", pairs, others[name], own, why)
         _write_report(console, report, prompt_set, groups)
     if out is not None:
-        _write_without(console, out, prompt_set, dataset, within, leaked, same_picture=same_picture)
+        _write_without(console, out, prompt_set, dataset, list(leaked), why)
+
+
+def _left_out(
+    within: Sequence[PromptPair], leaked: Mapping[str, Sequence[PromptPair]], *, same_picture: bool
+) -> dict[int, str]:
+    """The prompts that ``--out`` leaves out, and why."""
+    from sampler.duplicates.duplicate_pairs import superfluous
+
+    why = dict.fromkeys(superfluous(within), "duplicate")
+    for name, pairs in leaked.items():
+        why |= {
+            one.second: f"held out in {name} ({one.kind})"
+            for one in pairs
+            if same_picture or one.kind != "picture"
+        }
+    return why
 
 
 def _tell(
@@ -118,32 +136,28 @@ def _write_report(console: Console, report: Path, prompt_set: str, groups: Seque
 
 
 def _write_without(
-    console: Console, out: Path, prompt_set: str, dataset: PromptDataset, within: Sequence[PromptPair],
-    leaked: Mapping[str, Sequence[PromptPair]], *, same_picture: bool,
-) -> None:  # fmt: skip
+    console: Console,
+    out: Path,
+    prompt_set: str,
+    dataset: PromptDataset,
+    against: list[str],
+    why: dict[int, str],
+) -> None:
     """What is left, and beside it what was left out and why."""
     import json
 
     from sampler.atomic_file import write_atomically
     from sampler.data.prompt_dataset import save_prompts
-    from sampler.duplicates.duplicate_pairs import superfluous
     from verifiers.errors import BadInput
 
     ids = [one.prompt_id for one in dataset.prompts]
-    why = dict.fromkeys(superfluous(within), "duplicate")
-    for name, pairs in leaked.items():
-        why |= {
-            one.second: f"held out in {name} ({one.kind})"
-            for one in pairs
-            if same_picture or one.kind != "picture"
-        }
     kept = [at for at in range(len(ids)) if at not in why]
     if not kept:
         raise BadInput("nothing would be left")
     save_prompts(out, (dataset.prompts[at] for at in kept))
     beside = out.with_suffix(".duplicates.json")
     left_out = {ids[at]: reason for at, reason in sorted(why.items())}
-    made = {"prompt_set": prompt_set, "against": list(leaked), "num_kept": len(kept), "left_out": left_out}
+    made = {"prompt_set": prompt_set, "against": against, "num_kept": len(kept), "left_out": left_out}
     write_atomically(beside, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
     console.print(
         f"{len(kept):,} prompts in {out}, {len(why):,} left out; which and why in {beside.name}",

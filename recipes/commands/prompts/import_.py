@@ -68,6 +68,7 @@ def import_(
 
         report = import_prompts(source, target, plan, on_part=on_part)
         rate = report.num_imported / max(progress.elapsed_s, 1e-9)
+        progress.title = f"import {source}"
         outcome: Outcome = "failed" if not report.num_imported else "warning" if report.rejected else "ok"
         progress.finish(f"{report.num_imported:,} prompts, {rate:,.0f} a second", outcome)
     _tell(console, report, plan)
@@ -117,7 +118,7 @@ def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
         turned = "; boxes in pixels turned into 0..999" if proposal.pixel_boxes else ""
         console.print(f"{of_source} ({proposal.why}){turned}", soft_wrap=True)
     if report.num_duplicates:
-        console.print(f"left out, said before: {report.num_duplicates:,}")
+        console.print(f"left out, they repeat an earlier row: {report.num_duplicates:,}")
     if extra := [column.name for column in report.unread_columns]:
         console.print(f"not read: {', '.join(extra)[:300]}", soft_wrap=True)
     for remark in report.remarks.named():
@@ -138,7 +139,10 @@ def _write_beside(console: Console, out: Path, source: str, report: ImportReport
     from sampler.atomic_file import write_atomically
 
     rejected = out.with_suffix(".rejected.jsonl")
-    lines = [json.dumps({"row": row.location, "why": row.why}, ensure_ascii=False) for row in report.rejected]
+    lines = [
+        json.dumps({"row": row.location, "why": row.why}, ensure_ascii=False)
+        for row in (*report.rejected, *report.repeated)
+    ]
     if lines:
         write_atomically(rejected, "\n".join(lines) + "\n")
     else:

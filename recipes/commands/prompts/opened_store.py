@@ -32,7 +32,14 @@ def opened_store(runs: list[Path]) -> Iterator[tuple[PromptStore, str]]:
     """The store of these runs, and the name of the last."""
     from rl.run.run_history import store_part
     from sampler.store.prompt_store import PromptStore
+    from verifiers.errors import BadInput
 
+    for run in runs:
+        if run.is_file():
+            raise BadInput(
+                f"{run} is a file, and this asks what runs have sampled: give run directories (`hone prompts profile` "
+                "makes one of a prompt set; `hone view` and `hone prompts review` and `export` take sets as they are)"
+            )
     parts = [store_part(run) for run in runs]
     with PromptStore(parts) as store:
         yield store, parts[-1].run

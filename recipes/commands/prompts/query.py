@@ -19,9 +19,10 @@ def query(
     from recipes.commands.output.answer_table import print_table, write_table
     from recipes.commands.output.console import plain_console
 
+    console = plain_console()
     with opened_store(runs) as (store, _):
         found = store.query(sql)
     if out is not None:
-        write_table(out, found)
+        write_table(console, out, found)
         return
-    print_table(plain_console(), found)
+    print_table(console, found)

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 HISTORY = {
     "decisions": "SELECT decided_at, author, action, value, previous, reason, in_force FROM events WHERE prompt_id = ? "
     "ORDER BY decided_at",
-    "attempts": "SELECT run, stage, policy_version, revision, n, num_right, pass_rate, unjudged "
+    "attempts": "SELECT run, stage, policy_version AS policy, revision, n, num_right, pass_rate, unjudged "
     "FROM attempts WHERE prompt_id = ? ORDER BY run, policy_version",
-    "newest answers": "SELECT run, stage, policy_version, answer, reward, "
-    "coalesce(verdict_reason, answer_status) AS why "
-    'FROM rollouts WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
-    "judged again": "SELECT run, policy_version, revision, verdict_extracted, previous_reward, reward, verdict_reason "
-    'FROM rejudged WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
+    "newest answers": "SELECT run, stage, policy_version AS policy, answer, reward AS logged, worth AS counts, "
+    "CASE WHEN worth IS NULL THEN 'no verdict in force' ELSE coalesce(verdict_reason, answer_status) END AS why "
+    'FROM answers_in_force WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
 }
 
 

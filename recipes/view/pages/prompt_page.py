@@ -129,9 +129,7 @@ def prompt_page(
         sides=_sides(snapshot, log, prompt_id, chosen if isinstance(chosen, int) else None),
         history=histories_of(snapshot, [prompt_id]).get((log.name, prompt_id), ()),
         blind=_blind(snapshot, log, prompt_id),
-        moves=[
-            (one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [log.name, prompt_id])
-        ],
+        moves=[(one["policy_version"], one["move"]) for one in snapshot.query(_MOVES, [log.name, prompt_id])],
         films=films(row or {}),
         curation=curation,
         events=_events(snapshot.decisions[place.name], prompt_id),

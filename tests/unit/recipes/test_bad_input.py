@@ -203,7 +203,10 @@ def test_a_run_keeps_its_recipe_and_has_one_process(refused, tmp_path):
     (run.stage("00-prepare").path / "manifest.json").write_text("{}")
     run.close()
     said = refused(TINY)
-    assert "was started with another recipe (name was x and is now tiny_program; seed was 1 and is now 3; " in said
+    assert (
+        "was started with another recipe (name was x and is now tiny_program; seed was 1 and is now 3; "
+        in said
+    )
     assert "a run that was moved is named by run_dir= alone" in said
 
 

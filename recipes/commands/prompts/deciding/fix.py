@@ -51,6 +51,8 @@ def fix(
     console.print(f"{whole}: {shown(row['question'], 200)}")
     console.print(f"  was {said(before)}")
     console.print(f"  now {said(after)}")
+    if is_word_for_number(before, after):
+        console.print("! no number any more: only answers in these words are right now")
     console.print(f"in {log.path}; `hone prompts rejudge` judges stored answers by it")
 
 
@@ -132,6 +134,19 @@ def _require_sound(prompt: Prompt) -> None:
             raise BadInput("without a verifier a reference is one text")
     elif problem := ReferenceCheck().problem(prompt.verifier, prompt.verifier_options, prompt.reference):
         raise BadInput(f"this reference cannot be used: {problem}")
+
+
+def is_word_for_number(before: Prompt, after: Prompt) -> bool:
+    """Whether `math` read a reference as mathematics before, and reads mere words now, which match as text alone."""
+    return "math" == before.verifier == after.verifier and not _is_words(before) and _is_words(after)
+
+
+def _is_words(prompt: Prompt) -> bool:
+    from verifiers.expression.tree.node import Words, contains
+    from verifiers.kinds.math_answer import MathVerifier
+
+    answers = MathVerifier(**prompt.verifier_options).prepare(prompt.reference)
+    return all(contains(node, Words) for answer in answers for node in answer.readings)
 
 
 def said(prompt: Prompt) -> str:

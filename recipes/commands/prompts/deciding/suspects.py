@@ -40,8 +40,7 @@ def suspects(
         every = find(store, run, min_agree=min_agree, min_share=min_share, with_usual=True)
     found = every if usual else every.filter(pc.invert(every["is_usual"]))
     if out is not None:
-        write_table(out, every)
-        console.print(f"{every.num_rows:,} suspects in {out}", highlight=False)
+        write_table(console, out, every, "suspect")
     _print_left_out(console, every.num_rows - found.num_rows)
     if out is not None:
         return

@@ -102,6 +102,8 @@ def test_marks_and_their_undoing(hone: Callable[..., str], run: Path) -> None:
         (("fix", "a", "RUN", "--reference-json", "{"), "not valid JSON"),
         (("fix", "a", "RUN", "--verifier", "numbr"), "number"),
         (("fix", "a", "RUN", "--undo"), "no such decision"),
+        (("stats", __file__), "give run directories"),
+        (("query", "SELECT 1", __file__), "give run directories"),
         (("mark", "a", "nowhere.parquet", "--accept"), "no run and no prompt set"),
         (("export", "RUN", "--out", "x", "--where", "mean <"), "cannot be answered"),
         (("export", "RUN", "--out", "x", "--where", "false"), "no prompt is left"),
@@ -123,12 +125,20 @@ def test_a_correction_judged_again(hone: Callable[..., str], run: Path) -> None:
     assert "6 now right, 2 now wrong, 0 as before" in hone("rejudge", "RUN")
     assert "no answer is left" in hone("rejudge", "RUN")
     shown = hone("show", "a", "RUN")
-    assert "corrected to '7'" in shown and "believed pass rate 7" in shown and "judged again" in shown
+    assert "corrected to '7'" in shown and "believed pass rate 7" in shown and "judged again" not in shown
+    assert "logged" in shown and "counts" in shown
     assert "its reference is '1'" in hone("fix", "a", "RUN", "--undo")
     assert "number" in hone("fix", "a", "RUN", "--verifier", "math")
     event = EventLog.beside(run).events()[-1]
     assert event.verifier is not None and event.previous_verifier is not None
     assert (event.value, event.verifier.name, event.previous_verifier.name) == ("1", "math", "number")
+
+
+def test_words_for_a_number_are_warned_of(hone: Callable[..., str], run: Path) -> None:
+    hone("fix", "a", "RUN", "--verifier", "math")
+    assert "no number any more" not in hone("fix", "a", "RUN", "--reference", "seven")  # read as 7
+    assert "! no number any more" in hone("fix", "a", "RUN", "--reference", "quite a few")
+    assert "no number any more" not in hone("fix", "a", "RUN", "--reference", "several of them")
 
 
 def test_a_prompt_file_has_its_own_decisions(hone: Callable[..., str], run: Path) -> None:
@@ -142,7 +152,7 @@ def test_a_prompt_file_has_its_own_decisions(hone: Callable[..., str], run: Path
 def test_suspects(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
     told = hone("suspects", "RUN")
     assert "6 of 8" in told and " b " not in told
-    hone("suspects", "RUN", "--out", str(tmp_path / "s.parquet"))
+    assert "1 suspect in" in hone("suspects", "RUN", "--out", str(tmp_path / "s.parquet"))
     (row,) = pq.read_table(tmp_path / "s.parquet").to_pylist()
     # Of 24 answers eight are seven.
     assert (row["prompt_id"], row["answer"], row["num_agree"], row["num_answers"]) == ("a", "7", 6, 8)
@@ -197,7 +207,9 @@ def test_a_review_by_keys(hone: Callable[..., str], run: Path, monkeypatch: pyte
     assert "3 of 3" in told
     accepted = {name for name, one in EventLog.beside(run).curated().items() if one.accepted}
     assert len(accepted) == 2 and "undone: reject" in told and "a" not in accepted
-    assert [event.reason for event in EventLog.beside(run).events() if event.action == "reject"] == ["blurred"]
+    assert [event.reason for event in EventLog.beside(run).events() if event.action == "reject"] == [
+        "blurred"
+    ]
 
 
 def test_a_review_can_be_left_and_narrowed(

@@ -47,6 +47,8 @@ def test_pairs_are_told_shown_and_left_out(
     page = report.read_text()
     assert page.count("data:image/png") >= 6 and "http" not in page.replace("http-equiv", "")
     assert SCRIPT not in page and "&lt;script&gt;alert(1)" in page
+    # The first of each pair of duplicates stays, of a leak the held-out one; a picture alone leaves nothing out.
+    assert (page.count("left out by --out"), page.count("· stays")) == (4, 8)
     kept = load_prompts(out)
     assert [one.text for one in kept] == [f"{QUESTION}{SCRIPT}", "Is it late?", "Is it?"]
     assert all(image.read() for one in kept for image in one.images)

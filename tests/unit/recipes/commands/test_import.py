@@ -40,6 +40,21 @@ def test_import_says_what_it_found_and_did(
     ] == "number"
 
 
+def test_rows_that_repeat_an_earlier_one_are_named(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with source.open("a") as file:
+        file.write(source.read_text().splitlines()[0] + "\n")
+    out = tmp_path / "sums.parquet"
+    assert main(["prompts", "import", str(source), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "they repeat an earlier row: 1" in said and said.count("49 prompts,") == 1
+    rows = [json.loads(line) for line in out.with_suffix(".rejected.jsonl").read_text().splitlines()]
+    first = load_prompts(out)[0].prompt_id
+    assert rows[-1] == {"row": f"{source}, line 51", "why": f"repeats the prompt {first}"}
+    assert json.loads(out.with_suffix(".import.json").read_text())["num_rejected"] == 1
+
+
 def test_a_dry_run_writes_nothing(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(tmp_path.iterdir())
     command = [

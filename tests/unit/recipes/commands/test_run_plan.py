@@ -76,7 +76,7 @@ def test_a_finished_run_of_another_recipe_is_refused_by_the_plan_too(recipe_of, 
     done.parent.mkdir(parents=True)
     done.write_text('{"stage": "00-prepare", "round": 0, "result": {}}')
     (tmp_path / begun.run_dir / "recipe.yaml").write_text(dump_recipe(begun))
-    with pytest.raises(BadInput, match="seed was .* and is now 7; .*train_prompts was train.jsonl"):
+    with pytest.raises(BadInput, match=r"seed was .* and is now 7; .*train_prompts was train.jsonl"):
         print_plan(recipe_of([row(1)], "seed=7", "data.train_prompts=chosen.parquet"))
 
 

@@ -36,6 +36,15 @@ def test_filters_narrow_and_add_up(whole: Any, num_found: NumFound) -> None:
     assert ids(whole.show("/prompts", q=first[:9])) == [first]
 
 
+def test_a_pass_rate_may_be_a_percentage(whole: Any, num_found: NumFound) -> None:
+    share = num_found(whole.show("/prompts", run="digits", low=0.5, high=1))
+    for low in ("50", "50%", " 0.50 "):
+        assert num_found(whole.show("/prompts", run="digits", low=low, high="100%")) == share
+    for wrong in ("101", "-1", "nan", "half"):
+        status, page, _ = whole.ask(f"/prompts?low={wrong}")
+        assert status == 400 and "pass rate from: a pass rate is a number from 0 to 1" in page
+
+
 def test_pages_show_every_prompt_once_in_order(whole: Any) -> None:
     pages = [whole.show("/prompts", run="digits", sort="-rate", page=page) for page in (1, 2)]
     seen = [one for page in pages for one in ids(page)]
@@ -137,6 +146,8 @@ def test_a_prompt_of_a_set_finds_its_history_in_the_run_beside_it(
         assert num_found(browser.show("/prompts", run="digits", min_n=1)) == len(tried)
         page = browser.show("/prompt", of="chosen", id=tried[0])
         assert '<div class="attempt ' in page and "As sampled in" in page
+        flips = browser.show("/flips", run="chosen")
+        assert "is a prompt set" in flips and "<select" not in flips
         corrected = next(prompt for prompt in known if prompt.verifier == "math")
         browser.decide("correct", corrected.prompt_id, value="977", run="chosen")  # the run judged by another
         assert num_found(browser.show("/prompts", run="chosen", min_n=1)) == 2

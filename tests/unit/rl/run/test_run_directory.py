@@ -202,7 +202,9 @@ def test_another_recipe_is_refused_by_its_changes(run: RunDirectory) -> None:
     with pytest.raises(BadInput, match="more was nothing and is now 3"):
         RunDirectory(run.path).open("name: a\nseed: 1\nmore: 3\n")
     many = "".join(f"key{number}: {number}\n" for number in range(6))
-    with pytest.raises(BadInput, match=r"seed was 1 and is now 2; key0 .*key3 was nothing and is now 3; 2 more\)"):
+    with pytest.raises(
+        BadInput, match=r"seed was 1 and is now 2; key0 .*key3 was nothing and is now 3; 2 more\)"
+    ):
         RunDirectory(run.path).open("name: a\nseed: 2\n" + many)
     again = RunDirectory(run.path)
     again.open("name: a\nseed: 1\n")  # the refusals let the lock go
