@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from recipes.report.evaluation import Json, pass_at_1, win_rate
 from recipes.report.shown_prompt import ShownPrompts
-from recipes.view.set_history import beliefs_of_sets
+from recipes.view.set_history import beliefs_of_sets, suspects_of_all
 from rl.run.run_history import store_part_of
 from rl.run.run_record import RunRecord
 from sampler.store.belief import believed
@@ -184,6 +184,15 @@ class Snapshot:
                 self.store.keep("decided", "SELECT * FROM decisions", {}, decisions=table)
                 self._made.add("decided")
         return "decided"
+
+    def suspects_table(self) -> str:
+        """The name of a table of the prompts (run, prompt_id) whose reference the answers speak against."""
+        with self._lock:
+            if "suspected" not in self._made:
+                suspected = suspects_of_all(self.store)
+                self.store.keep("suspected", "SELECT * FROM named", {}, named=suspected)
+                self._made.add("suspected")
+        return "suspected"
 
     def _believed(self) -> pa.Table:
         """Over all policies, by split, with the moves: of the tables that the runs keep."""

@@ -54,6 +54,7 @@ class PromptFilter(BaseModel):
     source: str = ""
     move: str = ""
     decision: Literal["", "open", "accepted", "rejected", "corrected", "tagged"] = ""
+    suspect: Literal["", "yes"] = ""
     q: str = ""
     low: Rate | None = None
     high: Rate | None = None
@@ -102,6 +103,10 @@ class PromptFilter(BaseModel):
             own = f"list_contains(tags, ?) AND (run, prompt_id) NOT IN ({removed})"
             condition = f"(({own}) OR (run, prompt_id) IN ({added}))"
             parts.append((condition, [self.tag] * 3))
+        if self.suspect:
+            parts.append(
+                (f"(run, prompt_id) IN (SELECT (run, prompt_id) FROM {snapshot.suspects_table()})", ())
+            )
         if self.decision:
             parts.append((self._decided(snapshot.decided_table()), ()))
         return " AND ".join(condition for condition, _ in parts) or "true", [

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from verifiers.errors import BadInput
+
 if TYPE_CHECKING:
-    from recipes.view.opened import Place, Snapshot
     from sampler.store.decisions.curation_table import Decisions
     from sampler.store.prompt_store import PromptStore
 
@@ -35,27 +36,32 @@ def beliefs_of_sets(store: PromptStore, beliefs: pa.Table) -> pa.Table:
         for name in sets
         for run in order
         if run not in sets
-        for prompt_id in _judged_otherwise(store, name, run)
+        for prompt_id in judged_otherwise(store, name, run)
     ]
     corrected = pa.Table.from_pylist(rows, schema=_CORRECTED)
     return store.query_with(_KNOWN, {"sets": sets}, beliefs=placed, corrected=corrected)
 
 
-def log_of(snapshot: Snapshot, place: Place, prompt_id: str) -> Place:
-    """Where the prompt's answers lie: its own place, or for a set the last run opened beside it that tried it."""
-    if place.part.rollout_files:
-        return place
-    sql = "SELECT DISTINCT run FROM attempts WHERE prompt_id = ?"
-    tried = {row["run"] for row in snapshot.query(sql, [prompt_id])}
-    beside = [
-        one
-        for name, one in snapshot.places.items()
-        if name in tried and prompt_id not in _judged_otherwise(snapshot.store, place.name, name)
-    ]
-    return beside[-1] if beside else place
+def suspects_of_all(store: PromptStore) -> pa.Table:
+    """A row (run, prompt_id) for each prompt whose reference the answers speak against: of the runs, and of the sets
+    beside them by these runs' answers."""
+    from sampler.store.suspects import suspects
+
+    sets = [name for name, part in store.parts.items() if not part.rollout_files]
+    rows = set()
+    for run in (name for name in store.parts if name not in sets):
+        try:
+            found = suspects(store, run)["prompt_id"].to_pylist()
+        except BadInput:  # no judged answer to suspect by
+            continue
+        rows |= {(run, prompt_id) for prompt_id in found}
+        for one in sets:
+            rows |= {(one, prompt_id) for prompt_id in set(found) - judged_otherwise(store, one, run)}
+    columns = zip(*sorted(rows), strict=True) if rows else ((), ())
+    return pa.table([pa.array(column, pa.string()) for column in columns], ["run", "prompt_id"])
 
 
-def _judged_otherwise(store: PromptStore, prompt_set: str, run: str) -> set[str]:
+def judged_otherwise(store: PromptStore, prompt_set: str, run: str) -> set[str]:
     """Prompts that somebody corrected in the set and not, or otherwise, in the run."""
     here, there = store.decisions[prompt_set], store.decisions[run]
 

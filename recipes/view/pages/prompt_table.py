@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.report.attempt import ShownText
-from recipes.view.opened import Snapshot
+from recipes.view.opened import Place, Snapshot
 from recipes.view.prompt_filter import PAGE_SIZE, PromptFilter
-from recipes.view.set_history import log_of
+from recipes.view.set_history import judged_otherwise
 from sampler.store.decisions.curation import Curation
 
 MAX_CHOICES = 200
@@ -82,6 +82,20 @@ def histories_of(snapshot: Snapshot, prompt_ids: Sequence[str]) -> dict[tuple[st
     for row in snapshot.query(_HISTORY, [list(prompt_ids)]) if prompt_ids else ():
         histories[row["run"], row["prompt_id"]].append((row["policy_version"], row["rate"], row["n"]))
     return {key: tuple(rates) for key, rates in histories.items()}
+
+
+def log_of(snapshot: Snapshot, place: Place, prompt_id: str) -> Place:
+    """Where the prompt's answers lie: its own place, or for a set the last run opened beside it that tried it."""
+    if place.part.rollout_files:
+        return place
+    sql = "SELECT DISTINCT run FROM attempts WHERE prompt_id = ?"
+    tried = {row["run"] for row in snapshot.query(sql, [prompt_id])}
+    beside = [
+        one
+        for name, one in snapshot.places.items()
+        if name in tried and prompt_id not in judged_otherwise(snapshot.store, place.name, name)
+    ]
+    return beside[-1] if beside else place
 
 
 def tags_of(tags: Sequence[str], curation: Curation | None) -> tuple[str, ...]:

@@ -70,6 +70,23 @@ def test_the_page_says_what_changed(page: Page, whole_run: Path) -> None:
     assert "round 0 SFT (cold start)" in page.text
     assert "round 1 RL (final)" in page.text
     assert "Still running" not in page.text
+    assert "the change from the cold start" in page.text
+
+
+def test_a_run_is_named_so_that_a_command_finds_it(
+    whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(whole_run.parents[0])
+    assert f"hone compare {whole_run.name} " in Page(write_report(whole_run, tmp_path / "a").read_text()).text
+    monkeypatch.chdir(tmp_path)
+    assert f"hone compare {whole_run} " in Page(write_report(whole_run, tmp_path / "a").read_text()).text
+
+
+def test_without_a_cold_start_changes_are_from_the_first_evaluation(run_maker: Any, tmp_path: Path) -> None:
+    for after, skill in (("prepare", 0.2), ("rl", 0.8)):
+        run_maker.evaluate(0, after, skill)
+    text = Page(write_report(run_maker.run, tmp_path / "a").read_text()).text
+    assert "the change from the first evaluation" in text and "cold start" not in text
 
 
 @pytest.mark.parametrize(

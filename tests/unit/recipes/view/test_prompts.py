@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from recipes.commands.prompts.opened_store import opened_store
 from sampler.data.prompt_dataset import load_prompts, save_prompts
+from sampler.store.suspects import suspects
 
 NUM_HELDOUT, NUM_TRAIN = 24, 32
 NumFound = Callable[[str], int]
@@ -43,6 +45,13 @@ def test_a_pass_rate_may_be_a_percentage(whole: Any, num_found: NumFound) -> Non
     for wrong in ("101", "-1", "nan", "half"):
         status, page, _ = whole.ask(f"/prompts?low={wrong}")
         assert status == 400 and "pass rate from: a pass rate is a number from 0 to 1" in page
+
+
+def test_suspect_references_are_a_filter(whole: Any, whole_run: Path) -> None:
+    with opened_store([whole_run]) as (store, run):
+        expected = suspects(store, run)["prompt_id"].to_pylist()
+    assert sorted(set(ids(whole.show("/prompts", run="digits", suspect="yes")))) == sorted(expected)
+    assert whole.ask("/prompts?suspect=perhaps")[0] == 400
 
 
 def test_pages_show_every_prompt_once_in_order(whole: Any) -> None:
@@ -210,5 +219,5 @@ def test_a_prompt_file_opens_too(
         browser.decide("accept", first)
         assert (tmp_path / "hard.curation.jsonl").exists()
         assert "A prompt file" in browser.show("/curves", run="hard")
-        assert "Two evaluated policies" in browser.show("/flips", run="hard")
+        assert "is a prompt set" in browser.show("/flips", run="hard")
         assert num_found(browser.show("/prompts")) == 12 + 20  # of both
