@@ -56,12 +56,15 @@ class StageProgress:
         self.warnings: list[str] = []
         self._done_at_start = done_steps
         self._clock = clock
-        self._started_at = clock()
+        self._started_at = self._paced_from = clock()
         self.on_advance: Callable[[], None] = lambda: None
         self.note: Callable[[str], None] = lambda words: None
 
     def advance(self, num_steps: int = 1, **values: float | None) -> None:
-        """Count steps done and show the newest values (`reward`, `tokens_per_s`); None keeps the last."""
+        """Count steps done and show the newest values (`reward`, `tokens_per_s`); None keeps the last. No steps before
+        the first say that these begin now: starting engines tells nothing of their pace."""
+        if not num_steps and self.step == self._done_at_start:
+            self._paced_from = self._clock()
         self.step += num_steps
         self.values.update({name: float(value) for name, value in values.items() if value is not None})
         self.on_advance()
@@ -86,7 +89,7 @@ class StageProgress:
         num_timed = self.step - self._done_at_start
         if self.total_steps is None or num_timed <= 0:
             return None
-        return self.elapsed_s / num_timed * max(self.total_steps - self.step, 0)
+        return (self._clock() - self._paced_from) / num_timed * max(self.total_steps - self.step, 0)
 
     def progress_items(self) -> list[str]:
         """What is known now, most important first: a narrow line drops from the end."""

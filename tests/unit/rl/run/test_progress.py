@@ -89,6 +89,18 @@ def test_a_stage_that_says_no_result_keeps_its_last_values() -> None:
     assert "2 steps  loss 1.25" in stream.getvalue().splitlines()[-1]
 
 
+def test_eta_leaves_out_what_came_before_the_first_step() -> None:
+    clock = Clock()
+    display, _ = plain_display(clock)
+    with display, display.stage("profile", total_steps=10) as stage:
+        clock.now += 100.0  # engines start
+        stage.advance(0)
+        clock.now += 8.0
+        stage.advance(4)
+        assert stage.eta_s == pytest.approx(8.0 / 4 * 6)
+        assert stage.elapsed_s == pytest.approx(108.0)
+
+
 def test_eta_counts_only_the_steps_of_this_session() -> None:
     clock = Clock()
     display, _ = plain_display(clock)
