@@ -14,16 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recipes.benchmarks.learning.arm import ArmRunner, Changes, changed_recipe, slug_of
-from recipes.settings.recipe_file import load_recipe
-from rl.data.run_data import RunData, image_limits, load
-from rl.engines.engines import Engines
-from rl.recipe.recipe import Recipe
+from recipes.benchmarks.learning.arm import Changes, changed_recipe, slug_of
+from recipes.benchmarks.learning.first_round import FirstRound
+from recipes.benchmarks.learning.paired_arms import missing_arms
 from rl.recipe.rl_config import RlConfig
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
-from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import HarvestResult, PolicyState, PrepareResult, RlResult, SftResult, result_of
+from rl.run.stage_result import HarvestResult, PolicyState
 from rl.runner import StageRunner
 from rl.stages.distill import DistillStage
 from rl.stages.evaluate import EvaluateStage
@@ -31,35 +28,8 @@ from rl.stages.rl import RlStage
 from rl.stages.sampled.harvest import HarvestStage
 from rl.stages.supervised.sft import SftStage
 from sampler.atomic_file import write_atomically
-from verifiers.errors import BadInput, near_name
 
 STREAM = "rounds"  # of random numbers: every evaluation asks the same
-
-
-@dataclass(frozen=True)
-class FirstRound:
-    """A finished run up to the end of its first RL: ``base`` is what its SFT began from, ``cold_started`` what that
-    left, ``policy`` what RL left."""
-
-    recipe: Recipe
-    base: PolicyState
-    cold_started: PolicyState
-    policy: PolicyState
-    data: RunData
-
-    @classmethod
-    def of(cls, path: Path, overrides: Sequence[str]) -> FirstRound:
-        """Of the run at ``path``, its recipe with ``overrides``. Raises: BadInput where no SFT and RL was done."""
-        path = path.absolute()
-        results = [result_of(manifest, path) for manifest in RunDirectory(path).manifests()]
-        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
-        cold_start = next((one for one in results if isinstance(one, SftResult)), None)
-        trained = next((one for one in results if isinstance(one, RlResult)), None)
-        if prepared is None or cold_start is None or trained is None:
-            raise BadInput(f"{path.name} has not finished its first SFT and RL: run it to there")
-        recipe = load_recipe(path / "recipe.yaml", overrides)
-        data = load(prepared.paths, path, image_limits(recipe))
-        return cls(recipe, prepared.policy, cold_start.policy, trained.policy, data)
 
 
 @dataclass(frozen=True)
@@ -213,26 +183,23 @@ def run_rounds(
     """Run every arm under every seed that has no record yet. Each samples ``num_rollouts``, those of a harvest
     included; what a harvest takes, RL has less. Raises: BadInput for an unknown arm, and where ``source`` has no RL
     policy."""
-    for name in arms:
-        if name not in ARMS:
-            raise BadInput(f"there is no arm {name!r}{near_name(name, ARMS)} (known: {'; '.join(ARMS)})")
     records.mkdir(parents=True, exist_ok=True)
-    done = {(one.run, one.arm, one.seed) for one in read_records(records)}
-    if all((source.name, name, seed) in done for name in arms for seed in seeds):
-        return
-    first = FirstRound.of(source, overrides)
-    with Engines(first.recipe, first.base, out / "logs", probe=first.data.heldout) as engines:
-        arm_of = ArmRunner(first.recipe, first.data, first.base, engines, out, display)
-        for seed in seeds:
-            missing = [name for name in arms if (source.name, name, seed) not in done]
-            if not missing:
-                continue
-            with arm_of("start", seed, {}) as run:
-                start = run(EvaluateStage(stream=STREAM), first.policy).pass_at_1
-            for name in missing:
-                with arm_of(name, seed, ARMS[name].changes) as run:
-                    record = _second_round(run, name, first, start, num_rollouts)
-                replace(record, run=source.name).save(records)
+    missing = missing_arms(
+        source,
+        out,
+        arms=arms,
+        known=ARMS,
+        seeds=seeds,
+        done={(one.run, one.arm, one.seed) for one in read_records(records)},
+        overrides=overrides,
+        display=display,
+        start_of=lambda first: first.policy,
+        stream=STREAM,
+    )
+    for arm in missing:
+        with arm.run(arm.name, arm.seed, ARMS[arm.name].changes) as run:
+            record = _second_round(run, arm.name, arm.first, arm.start, num_rollouts)
+        replace(record, run=source.name).save(records)
 
 
 def _second_round(

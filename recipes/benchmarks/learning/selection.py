@@ -16,16 +16,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from recipes.benchmarks.learning.arm import ArmRunner, Changes, slug_of
-from recipes.benchmarks.learning.rounds import FirstRound
-from rl.engines.engines import Engines
+from recipes.benchmarks.learning.arm import Changes, slug_of
+from recipes.benchmarks.learning.first_round import FirstRound
+from recipes.benchmarks.learning.paired_arms import missing_arms
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
 from rl.runner import StageRunner
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.rl import RlStage
 from sampler.atomic_file import write_atomically
-from verifiers.errors import BadInput, near_name
 
 STREAM = "selection"  # of random numbers: every evaluation asks the same
 UNIFORM = "uniform"
@@ -105,28 +104,25 @@ def run_selection(
     """Run every arm under every seed that has no record yet: ``num_legs`` times ``steps`` steps of RL.
 
     Raises: BadInput for an unknown arm, and where ``source`` has no cold-started policy."""
-    for name in arms:
-        if name not in ARMS:
-            raise BadInput(f"there is no arm {name!r}{near_name(name, ARMS)} (known: {'; '.join(ARMS)})")
     records.mkdir(parents=True, exist_ok=True)
-    done = {(one.run, one.arm, one.seed) for one in read_records(records)}
-    if all((source.name, name, seed) in done for name in arms for seed in seeds):
-        return
-    first = FirstRound.of(source, overrides)
-    with Engines(first.recipe, first.base, out / "logs", probe=first.data.heldout) as engines:
-        arm_of = ArmRunner(first.recipe, first.data, first.base, engines, out, display)
-        for seed in seeds:
-            missing = [name for name in arms if (source.name, name, seed) not in done]
-            if not missing:
-                continue
-            with arm_of("start", seed, {}) as run:
-                start = run(EvaluateStage(stream=STREAM), first.cold_started).pass_at_1
-            for name in missing:
-                # Each leg at the rate of the first round, whatever the recipe has for later ones.
-                keys = {"steps": steps, "later_lr": None, "checkpoint_every_steps": None, **ARMS[name]}
-                with arm_of(name, seed, {"rl": keys}) as run:
-                    curve = legs(run, first, start, num_legs)
-                SelectionRecord(source.name, name, seed, curve, code_version()).save(records)
+    missing = missing_arms(
+        source,
+        out,
+        arms=arms,
+        known=ARMS,
+        seeds=seeds,
+        done={(one.run, one.arm, one.seed) for one in read_records(records)},
+        overrides=overrides,
+        display=display,
+        start_of=lambda first: first.cold_started,
+        stream=STREAM,
+    )
+    for arm in missing:
+        # Each leg at the rate of the first round, whatever the recipe has for later ones.
+        keys = {"steps": steps, "later_lr": None, "checkpoint_every_steps": None, **ARMS[arm.name]}
+        with arm.run(arm.name, arm.seed, {"rl": keys}) as run:
+            curve = legs(run, arm.first, arm.start, num_legs)
+        SelectionRecord(source.name, arm.name, arm.seed, curve, code_version()).save(records)
 
 
 def legs(run: StageRunner, first: FirstRound, start: float, num_legs: int) -> tuple[tuple[int, float], ...]:

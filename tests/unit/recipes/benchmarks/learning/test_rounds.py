@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from recipes.benchmarks.learning.arm import changed_recipe
-from recipes.benchmarks.learning.rounds import ARMS, GO_ON, FirstRound, RoundRecord, read_records, run_rounds
+from recipes.benchmarks.learning.first_round import FirstRound
+from recipes.benchmarks.learning.rounds import ARMS, GO_ON, RoundRecord, read_records, run_rounds
 from recipes.benchmarks.learning.rounds_page import interval, page, pairs_with_go_on, plot, table
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData

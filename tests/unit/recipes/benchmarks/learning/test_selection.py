@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.benchmarks.learning.arm import changed_recipe
-from recipes.benchmarks.learning.rounds import FirstRound
+from recipes.benchmarks.learning.first_round import FirstRound
 from recipes.benchmarks.learning.selection import (
     ARMS,
     UNIFORM,

@@ -1,0 +1,40 @@
+"""The finished run from whose policies all arms of a benchmark start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.settings.recipe_file import load_recipe
+from rl.data.run_data import RunData, image_limits, load
+from rl.recipe.recipe import Recipe
+from rl.run.run_directory import RunDirectory
+from rl.run.stage_result import PolicyState, PrepareResult, RlResult, SftResult, result_of
+from verifiers.errors import BadInput
+
+
+@dataclass(frozen=True)
+class FirstRound:
+    """A finished run up to the end of its first RL: ``base`` is what its SFT began from, ``cold_started`` what that
+    left, ``policy`` what RL left."""
+
+    recipe: Recipe
+    base: PolicyState
+    cold_started: PolicyState
+    policy: PolicyState
+    data: RunData
+
+    @classmethod
+    def of(cls, path: Path, overrides: Sequence[str]) -> FirstRound:
+        """Of the run at ``path``, its recipe with ``overrides``. Raises: BadInput where no SFT and RL was done."""
+        path = path.absolute()
+        results = [result_of(manifest, path) for manifest in RunDirectory(path).manifests()]
+        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
+        cold_start = next((one for one in results if isinstance(one, SftResult)), None)
+        trained = next((one for one in results if isinstance(one, RlResult)), None)
+        if prepared is None or cold_start is None or trained is None:
+            raise BadInput(f"{path.name} has not finished its first SFT and RL: run it to there")
+        recipe = load_recipe(path / "recipe.yaml", overrides)
+        data = load(prepared.paths, path, image_limits(recipe))
+        return cls(recipe, prepared.policy, cold_start.policy, trained.policy, data)
