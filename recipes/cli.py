@@ -22,6 +22,7 @@ from typer.main import get_command
 FLOORS = ("recipes", "rl", "reward_models", "sampler", "verifiers")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+ASKED_AGAIN_S = 0.5
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED = 1, 2, 130, 141, 143
 
 
@@ -138,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(50_000)  # by default the collector takes a fifth of the time of all imports
     if threading.current_thread() is threading.main_thread():
         if not signal.getsignal(signal.SIGTERM):
-            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does for itself later
+            signal.signal(signal.SIGTERM, _terminate)  # as Ray does for itself later
         if not signal.getsignal(signal.SIGINT):
             signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -149,6 +150,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if status == EXIT_PIPE:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes as it ends
     return status
+
+
+def _terminate(number: int, _: object) -> None:
+    """Ends the command. A library that swallows that while it is imported is asked again."""
+    signal.signal(signal.SIGALRM, lambda *_: None if _is_ending() else sys.exit(signal.SIGTERM))
+    signal.setitimer(signal.ITIMER_REAL, ASKED_AGAIN_S, ASKED_AGAIN_S)
+    sys.exit(number)
+
+
+def _is_ending() -> bool:
+    """Whether the exit is on its way up: handled, or behind what is."""
+    error: BaseException | None = sys.exc_info()[1]
+    while error is not None and not isinstance(error, SystemExit):
+        error = error.__context__
+    return error is not None
 
 
 def _expect_narrow_streams() -> None:
@@ -178,6 +194,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail("aborted", EXIT_FAILED)
     except SystemExit as stop:
         if stop.code == signal.SIGTERM:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             return _stopped("terminated", given, EXIT_TERMINATED)
         if stop.code != EXIT_PIPE:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 START_TRIES = 3
 ANSWER_WITHIN_S = 5.0
+PORTS = range(20_000, 32_768)  # above those of Ray's workers, below Linux's for outgoing connections
 
 # What a cluster of this process's own starts with, and hands to every worker; what the user has set wins.
 OWN_CLUSTER_ENVIRONMENT = {
@@ -69,7 +71,12 @@ def require_reachable(address: str) -> None:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens at."""
+    """A TCP port that nobody listens at. Not one of those that the system gives to outgoing connections, nor of Ray's
+    workers: until whoever asked listens, one of them could take it."""
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("", 0))
         return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.families.family import load_family
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
+from rl.run.ray_session import free_port
 from rl.trainer.rank_work import TrainerSetup
 from sampler.vision_input import VisionInput
 
@@ -262,7 +262,7 @@ def start_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     control.recv()
 
     def start(num_ranks: int) -> LocalRanks:
-        port = _free_port()
+        port = free_port()
         connections, pids = [], []
         for rank in range(num_ranks):
             with Listener(str(directory / f"{len(started)}-{rank}"), authkey=KEY) as rank_listener:
@@ -346,9 +346,3 @@ def trainer(make_trainer: Callable[..., Any]) -> Callable[..., Any]:
         return made[key]
 
     return get
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -265,6 +265,33 @@ def test_a_termination_in_the_first_seconds_is_one_line_at_most(tmp_path, moment
     ]  # fmt: skip
 
 
+def test_a_library_that_swallows_the_termination_is_asked_again_and_cleaning_up_is_not_disturbed():
+    code = """
+import os, signal, sys, time, types
+import recipes.cli as cli
+
+def command(*_, **__):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    except:
+        pass  # as some imports do
+    try:
+        time.sleep(30)
+    finally:
+        time.sleep(1.5)
+        print("cleaned up")
+
+cli.get_command = lambda _: types.SimpleNamespace(main=command)
+sys.exit(cli.main(["run"]))
+"""
+    began = time.monotonic()
+    done = python(code)
+    assert (done.returncode, done.stdout) == (cli.EXIT_TERMINATED, "cleaned up\n")
+    assert done.stderr.strip() == "hone: terminated; the same command resumes"
+    assert time.monotonic() - began < 20
+
+
 def test_a_stopped_command_waits_for_no_thread():
     """What is registered for the end is done; a thread that goes on keeps neither the command nor its status."""
     code = (

@@ -48,3 +48,12 @@ def test_a_start_that_is_stopped_leaves_no_process(monkeypatch, stop):
     with pytest.raises(stop):
         ray_session._join_or_start(1, 64, {})
     assert [process.wait(10) for process in started] == [-signal.SIGKILL]
+
+
+def test_a_free_port_is_none_that_the_system_hands_out(monkeypatch):
+    assert ray_session.free_port() in ray_session.PORTS
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(ray_session, "PORTS", [port] * 100)
+        assert ray_session.free_port() not in (0, port)
