@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ def _shares(name: str, held: Counter[str], trained: Counter[str], answers: Count
         )
         for one in shown[:MAX_ROWS]
     }
-    moved = sum(abs(_share(held, one) - _share(answers, one)) for one in {*held, *answers}) / 2
+    apart = math.fsum(abs(_share(held, one) - _share(answers, one)) for one in {*held, *answers})
+    moved = min(1.0, apart / 2)
     columns = ("held-out references", "training references", "answers")
     return AnswerShares(WordTable(name, columns, rows), moved)
 
