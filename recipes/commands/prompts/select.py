@@ -10,6 +10,8 @@ import typer
 from recipes.commands.prompts.opened_store import HalfLife, Runs, opened_store
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sampler.store.prompt_store import PromptStore
     from sampler.store.selection import Selection
 
@@ -77,14 +79,22 @@ def select(
     with opened_store(runs) as (store, run):
         selection = choose(store, run, rule, num=num, seed=seed, against=against, equal=equal)
         if not selection.prompt_ids:
-            left_out = ", ".join(f"{why} {count:,}" for why, count in selection.dropped.items())
-            few = any(why.startswith("too few samples") for why in selection.dropped)
-            hint = ", such as --min-samples" if few else ""
-            if "standing" in selection.dropped:
-                hint += "; most standings take 30 samples or more, `--pass-rate` takes fewer"
-            raise BadInput(f"the rule leaves no prompt ({left_out}): loosen it{hint}")
+            raise BadInput(_why_none(selection))
         _write_selection(out, store, run, rule, selection, seed)
-    console = plain_console()
+    _print_selection(plain_console(), selection, out, against)
+
+
+def _why_none(selection: Selection) -> str:
+    left_out = ", ".join(f"{why} {count:,}" for why, count in selection.dropped.items())
+    few = any(why.startswith("too few samples") for why in selection.dropped)
+    hint = ", such as --min-samples" if few else ""
+    if "standing" in selection.dropped:
+        hint += "; most standings take 30 samples or more, `--pass-rate` takes fewer"
+    return f"the rule leaves no prompt ({left_out}): loosen it{hint}"
+
+
+def _print_selection(console: Console, selection: Selection, out: Path, against: str | None) -> None:
+    """What was left out for which reason, what came of each type, and how references moved."""
     console.print(
         f"{len(selection.prompt_ids):,} prompts in {out}; the rule and its evidence in {out.stem}.selection.json"
     )
