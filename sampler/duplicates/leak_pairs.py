@@ -10,7 +10,7 @@ from rapidfuzz import fuzz
 
 from sampler.duplicates.look_alikes import LookAlikes
 from sampler.duplicates.picture_print import MOST_ALIKE
-from sampler.duplicates.prompt_pair import PromptPair
+from sampler.duplicates.prompt_pair import PairKind, PromptPair
 from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
 from sampler.duplicates.question_text import grams_of, numbers_of, words_of
 
@@ -73,8 +73,9 @@ def _over_one_picture(
     same_numbers = numbers_of(key.text) == numbers_of(others.text)
     # Drawn pictures often differ in a number that no print shows: another answer means another picture.
     same_answer = key.reference == others.reference or key.shown == others.shown
-    kind = "near" if similarity >= MIN_SIMILARITY and same_numbers and same_answer else "picture"
-    return PromptPair(at, other, kind, similarity, bits)  # type: ignore[arg-type]
+    is_near = similarity >= MIN_SIMILARITY and same_numbers and same_answer
+    kind: PairKind = "near" if is_near else "picture"
+    return PromptPair(at, other, kind, similarity, bits)
 
 
 def _same_grams(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPair]:
