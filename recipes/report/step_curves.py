@@ -34,6 +34,7 @@ def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
         _curve("Response length, tokens", rl, 4, {"rollout/response_tokens_mean": "tokens"}),
         _curve("Responses with a thought", rl, 6, {"rollout/thought_frac": "responses"}, is_frac=True),
         _curve("SFT loss", sft, 1, {"train/loss": "loss"}),
+        _curve("KL in SFT to the policy before", sft, 5, {"train/ref_kl": "nats a token"}),
         _curve("Reward model loss", reward_model, 6, {"train/loss": "loss"}),
         _curve("mismatch_kl", rl, 5, {"train/mismatch_kl": "sampler against trainer"}),
         _curve("Gradient norm in RL", rl, 3, {"train/grad_norm": "norm"}),
@@ -43,6 +44,7 @@ def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
     ]
     lines_of = {
         "SFT loss": sft,
+        "KL in SFT to the policy before": sft,
         "Reward model loss": reward_model,
         "Explained variance of the critic": values,
     }

@@ -90,9 +90,8 @@ class LossInputs:
 def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict[str, float]]:
     """The rank's share of the loss, scaled so that the mean over ranks is the global value, and metrics.
 
-    A policy's loss is L_policy + kl_coef KL(policy, reference) + teacher_coef KL(policy, teacher)
-    + positive_nll_coef NLL(right) - entropy_coef H. Without a column ``old_logprobs`` the old policy is the one that
-    computes: no weight has moved since it sampled.
+    A policy's loss is L + teacher_coef KL(policy, teacher) + positive_nll_coef NLL(right) - entropy_coef H, where L is
+    the negative log-likelihood, or a policy loss of verl's + kl_coef KL(policy, reference).
     Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by their number. The
     others are this micro-batch's share of the step's figure.
     """
@@ -102,18 +101,10 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
     assert logprobs is not None
     metrics = {"nll_sum": _sum(-logprobs, mask)}
     if spec.name == SFT_LOSS:
-        return _aggregated(-logprobs, spec, inputs), metrics
-    old = inputs.columns.get("old_logprobs", logprobs.detach())
-    loss, policy_metrics = _policy_loss(spec, inputs, logprobs, old)
-    metrics |= policy_metrics
-    if "ref_logprobs" in inputs.columns:
-        from verl.trainer.ppo.core_algos import kl_penalty  # see http://joschu.net/blog/kl-approx.html
-
-        coef = inputs.scalars["kl_coef"][:, None]  # without one the reference may not have been asked
-        ref = inputs.columns["ref_logprobs"].where(coef != 0, logprobs.detach())
-        kl = kl_penalty(logprobs, ref, spec.kl_estimator)
-        loss = loss + _aggregated(kl * coef, spec, inputs)
-        metrics["ref_kl_sum"] = _sum(kl, mask)
+        loss = _aggregated(-logprobs, spec, inputs)
+    else:
+        loss, policy_metrics = _policy_loss(spec, inputs, logprobs)
+        metrics |= policy_metrics
     if inputs.teacher_kl is not None:
         loss = loss + spec.teacher_coef * _aggregated(inputs.teacher_kl, spec, inputs)
         metrics["teacher_kl_sum"] = _sum(inputs.teacher_kl, mask)
@@ -223,10 +214,13 @@ def explained_variance(means: Mapping[str, float]) -> float:
 
 
 def _policy_loss(
-    spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor, old: torch.Tensor
+    spec: LossSpec, inputs: LossInputs, logprobs: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """The loss of that name on the advantages, each token by its importance weight where the recipe asks for one."""
-    columns, weights, metrics = inputs.columns, None, {}
+    """The loss of that name on the advantages, each token by its importance weight where the recipe asks for one, and
+    the KL to a reference. Without a column ``old_logprobs`` the old policy is the one that computes: no weight has
+    moved since it sampled."""
+    columns, weights, metrics = inputs.columns, None, dict[str, float]()
+    old = columns.get("old_logprobs", logprobs.detach())
     if spec.importance != "none":
         weights, outside = importance_weights(
             old, columns["sample_logprobs"], spec.importance, spec.importance_cap
@@ -244,7 +238,16 @@ def _policy_loss(
     )
     num_tokens = float(inputs.mask.sum())
     sums = {f"{name.removeprefix('actor/')}_sum": float(mean) * num_tokens for name, mean in means.items()}
-    return loss, metrics | sums
+    metrics |= sums
+    if "ref_logprobs" in columns:
+        from verl.trainer.ppo.core_algos import kl_penalty  # see http://joschu.net/blog/kl-approx.html
+
+        coef = inputs.scalars["kl_coef"][:, None]  # without one the reference may not have been asked
+        ref = columns["ref_logprobs"].where(coef != 0, logprobs.detach())
+        kl = kl_penalty(logprobs, ref, spec.kl_estimator)
+        loss = loss + _aggregated(kl * coef, spec, inputs)
+        metrics["ref_kl_sum"] = _sum(kl, inputs.mask)
+    return loss, metrics
 
 
 def _positive_nll(logprobs: torch.Tensor, inputs: LossInputs) -> torch.Tensor:

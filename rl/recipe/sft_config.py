@@ -34,6 +34,12 @@ class SftConfig(Section):
         description="of these, later rounds keep rows that are at least so many times as likely as right after the "
         "first SFT: 0.2 drops ways of answering that RL has unlearnt; none: all",
     )
+    later_kl_coef: float = Field(
+        0.0,
+        ge=0,
+        description="rounds after the first add so many times KL(policy || the policy before this SFT) to the loss, "
+        "at the tokens of responses, over the vocabulary: RL is forgotten less; needs a frozen copy on every rank",
+    )
     start_from: Literal["base", "previous"] = Field(
         "base", description="what rounds after the first start from"
     )

@@ -54,7 +54,8 @@ class SftStage(Stage[SftResult]):
         kept = f"what RL left of {kept}" if later and sft.later_cold_start_min_ratio else kept
         cold_start = f"{kept}the cold-start rows" if recipe.data.has_cold_start else ""
         rows = " and ".join(filter(None, (cold_start, "all harvests" if self.harvests else "")))
-        return f"{epochs_words(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step"
+        kl = f", {sft.later_kl_coef:g} KL to the policy before" if later and sft.later_kl_coef else ""
+        return f"{epochs_words(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step{kl}"
 
     def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> SftResult:
         version = policy.version + 1 if policy is not None else 0
@@ -94,6 +95,8 @@ class SftStage(Stage[SftResult]):
                 f"all {counted(num_dropped, 'supervised row')} longer than "
                 f"sampler.max_model_len={context.recipe.sampler.max_model_len}: raise it"
             )
+        if self.round_index:
+            trainer.load_frozen([str(context.policy.hub)] if config.later_kl_coef else [])
         if self.round_index and config.start_from == "base":
             trainer.load_weights(context.engines.base.hub)
         trainer.reset_optimizer()
@@ -130,6 +133,7 @@ class SftStage(Stage[SftResult]):
         self, context: StageContext, sequences: Sequence[TokenSequence], checkpoint: StageCheckpoint
     ) -> float:
         config, trainer = context.recipe.sft, context.engines.trainer
+        loss = LossSpec(SFT_LOSS, teacher_coef=config.later_kl_coef if self.round_index else 0.0)
         lengths = [len(sequence.token_ids) for sequence in sequences]
         seed = f"{context.recipe.seed} {context.directory.name}"
         num_rows = rows_seen(config, self.round_index, len(sequences))
@@ -150,10 +154,10 @@ class SftStage(Stage[SftResult]):
                 batches = [
                     Batch.of([sequences[index] for pack in packs for index in pack]) for packs in call.batches
                 ]
-                outcomes = trainer.update(batches, call.rates, LossSpec(SFT_LOSS))
+                held_to = [str(context.policy.hub)] * sum(map(len, batches)) if loss.teacher_coef else None
+                outcomes = trainer.update(batches, call.rates, loss, held_to)
             for step, batch, rate, outcome in zip(call.steps, batches, call.rates, outcomes, strict=True):
-                speed = {"train/tokens_per_s": batch.num_tokens / outcome["seconds"]}
-                context.log_metrics(step, step_metrics(outcome, rate) | speed)
+                context.log_metrics(step, step_metrics(outcome, rate) | sft_metrics(outcome, batch))
             context.progress.advance(
                 len(batches),
                 loss=outcomes[-1]["loss"],
@@ -175,6 +179,13 @@ def rows_seen(config: SftConfig, round_index: int, num_rows: int) -> int:
 def num_sft_steps(config: SftConfig, num_packs: int) -> int:
     """Optimizer steps that cover so many packs (rows, where rows are not packed) in whole batches."""
     return max(1, math.ceil(num_packs / config.batch_size))
+
+
+def sft_metrics(outcome: Mapping[str, float], batch: Batch) -> dict[str, float]:
+    """Of a step, beside what every kind of training logs: tokens a second, and with ``sft.later_kl_coef`` the KL to the
+    policy before this SFT, in nats a token."""
+    kl = {"train/ref_kl": outcome["teacher_kl"]} if "teacher_kl" in outcome else {}
+    return kl | {"train/tokens_per_s": batch.num_tokens / outcome["seconds"]}
 
 
 def epochs_words(number: float) -> str:

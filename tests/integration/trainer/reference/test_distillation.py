@@ -1,4 +1,5 @@
-"""Distillation's update against transformers in float64: the KL to teachers over the vocabulary, written by hand."""
+"""The update of distillation, and of SFT that is held to a policy, against transformers in float64: the KL over the
+vocabulary, written by hand."""
 
 from __future__ import annotations
 
@@ -42,13 +43,13 @@ def named(case: Any, teachers: list[Path]) -> list[str]:
     return ["" if index % 4 == 3 else name for index, name in enumerate(names)]
 
 
-def tables(transformers: Any, case: Any) -> list[torch.Tensor]:
+def tables(transformers: Any, case: Any, temperature: float = TEMPERATURE) -> list[torch.Tensor]:
     """For each sequence the log-probabilities [tokens learnt from, vocabulary]."""
     found = []
     for sample in case.samples:
         logits = sample.predictions(transformers.model)
         logits[:, case.forbidden] = -torch.inf
-        found.append(torch.log_softmax(logits / TEMPERATURE, dim=-1))
+        found.append(torch.log_softmax(logits / temperature, dim=-1))
     return found
 
 
@@ -131,6 +132,37 @@ def test_loss_and_gradient(
         assert metrics["loss"] == pytest.approx(loss, rel=RELATIVE)
         assert metrics["grad_norm"] == pytest.approx(norm, rel=RELATIVE)
         assert metrics["teacher_kl"] == pytest.approx(kl, rel=RELATIVE)
+
+
+@pytest.fixture(scope="module")
+def held_truth(
+    tiny_model: Path, case: Any, teachers: list[Path], transformers_model: Callable[..., Any]
+) -> tuple[float, float, float, float]:
+    """Of SFT that is held to the first of the two: the loss, its gradient's norm, and a token's mean NLL and KL."""
+    transformers = transformers_model(tiny_model)
+    with torch.no_grad():
+        before = tables(transformers_model(teachers[0]), case, temperature=1.0)
+    now = tables(transformers, case, temperature=1.0)
+    nll = torch.cat(
+        [-policy[range(len(policy)), one.targets] for policy, one in zip(now, case.samples, strict=True)]
+    ).mean()
+    kl = torch.cat([kl_by_hand(*pair, None) for pair in zip(now, before, strict=True)]).mean()
+    norm = transformers.gradient_norm(nll + COEF * kl)
+    return float((nll + COEF * kl).detach()), norm, float(nll.detach()), float(kl.detach())
+
+
+def test_sft_that_is_held_to_a_policy(
+    distiller: Any, case: Any, teachers: list[Path], held_truth: tuple[float, float, float, float]
+) -> None:
+    """NLL + coefficient x KL(policy || the one before), each a mean over the response tokens; the NLL stays apart."""
+    loss, norm, nll, kl = held_truth
+    assert kl > 0.1, "policies that differ"
+    spec, names = LossSpec(teacher_coef=COEF), [str(teachers[0])] * len(case.batch)
+    metrics = distiller.update([case.batch], [0.0], spec, names)[0]
+    assert metrics["loss"] == pytest.approx(loss, rel=RELATIVE)
+    assert metrics["grad_norm"] == pytest.approx(norm, rel=RELATIVE)
+    assert metrics["nll"] == pytest.approx(nll, rel=RELATIVE)
+    assert metrics["teacher_kl"] == pytest.approx(kl, rel=RELATIVE)
 
 
 def test_logprobs_of_each_sequences_teacher(

@@ -140,6 +140,18 @@ def test_policy_losses_by_hand(name: str, seed: int) -> None:
     assert float(loss) == pytest.approx(policy_by_hand(SPECS[name], given), rel=1e-9)
 
 
+def test_sft_with_a_kl_by_hand() -> None:
+    """The mean NLL and so many times the mean KL, over the loss tokens."""
+    given = inputs(LENGTHS)
+    kl = torch.rand(given.mask.shape, dtype=torch.float64)
+    loss, sums = compute_loss(LossSpec(teacher_coef=0.4), dataclasses.replace(given, teacher_kl=kl))
+    inside = given.mask.numpy() > 0
+    nll, mean_kl = -given.logprobs.numpy()[inside].mean(), kl.numpy()[inside].mean()
+    assert float(loss) == pytest.approx(nll + 0.4 * mean_kl, rel=1e-12)
+    assert sums["teacher_kl_sum"] == pytest.approx(mean_kl * inside.sum())
+    assert float(compute_loss(LossSpec(), given)[0]) == pytest.approx(nll, rel=1e-12)
+
+
 @pytest.mark.parametrize("clip", [None, 0.1])
 def test_value_loss_by_hand(clip: float | None) -> None:
     """0.5 max of two squares, mean over the loss tokens; figures of the critic as numpy has them."""
