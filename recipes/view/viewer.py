@@ -161,13 +161,14 @@ class Viewer:
         return self._page("curves.html.j2", snapshot, place, page=curve_page(place))
 
     def seen(self, query: Query) -> Response:
-        """A prompt's pictures as the processor of a policy hands them on."""
+        """A prompt's pictures and films as the processor of a policy hands them on."""
         snapshot = self.opened.snapshot()
         place, prompt_id = self._place(snapshot, query), query.get("id", "")
         row = place.prompts.rows([prompt_id]).get(prompt_id)
         if row is None:
             raise NotThere("no such prompt")
-        return self._page("seen.html.j2", snapshot, place, page=seen_page(place, row), prompt_id=prompt_id)
+        page = seen_page(place, row, _number(query, "page") or 1)
+        return self._page("seen.html.j2", snapshot, place, page=page, prompt_id=prompt_id)
 
     def tokens(self, query: Query) -> Response:
         """One rollout, token by token."""

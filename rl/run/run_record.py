@@ -11,12 +11,15 @@ from statistics import fmean
 from typing import Any, Literal, TypeVar
 
 import yaml
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from rl.recipe.data_config import VideoConfig
 from rl.recipe.run_config import EvaluationConfig
 from rl.run.metrics_log import read_metrics, stage_order
 from rl.run.stage_result import StageResult, kind_of, result_of
 from sampler.atomic_file import write_atomically
+from sampler.frame_schedule import FilmSampling
 from verifiers.errors import BadInput
 
 Json = dict[str, Any]
@@ -84,6 +87,16 @@ class RunRecord:
         section = _recipe(self.recipe_text).get("evaluation")
         value = section.get(name) if isinstance(section, dict) else None
         return float(value) if isinstance(value, (int, float)) else None
+
+    @property
+    def film_sampling(self) -> FilmSampling | None:
+        """How the run chooses the frames of films; None where the model's own processor does."""
+        data = _recipe(self.recipe_text).get("data")
+        section = data.get("video") if isinstance(data, dict) else None
+        try:
+            return VideoConfig.model_validate(section).sampling if section else None
+        except ValidationError as why:
+            raise BadInput(f"{self.path / 'recipe.yaml'}: data.video cannot be read: {why}") from why
 
     @property
     def evaluations(self) -> list[Json]:

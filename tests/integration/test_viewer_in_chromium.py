@@ -12,10 +12,11 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -174,6 +175,26 @@ def run(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def film(run: Path, video_file: Callable[..., bytes]) -> str:
+    """A prompt with a film of three seconds, four frames a second: a square that goes to the right. Its run shows two
+    pictures a second and has left the processor of a tiny policy."""
+    from rl.families.family import load_family
+
+    frames = np.full((12, 64, 96, 3), 235, np.uint8)
+    for at in range(12):
+        frames[at, 24:40, 6 * at : 6 * at + 16] = (200, 40, 40)
+    parts = [{"type": "video"}, {"type": "text", "text": "Where does it go?"}]
+    asked = Prompt.build(
+        messages=[{"role": "user", "content": parts}], videos=[video_file(frames)], verifier="string",
+        reference="right", tags=("direction",), prompt_id="film",
+    )  # fmt: skip
+    save_prompts(run / "stages" / "00-prepare" / "data" / "train.parquet", [asked])
+    load_family("qwen3_vl_moe").build_tiny(run / "policy", seed=1, corpus=["right", "left"], sizes={})
+    (run / "recipe.yaml").write_text("data:\n  video: {fps: 2.0, tiers: [4, 2]}\n")
+    return asked.prompt_id
+
+
+@pytest.fixture
 def server(run: Path) -> Iterator[ViewServer]:
     with ViewServer([run], 0, author="a curator") as server:
         thread = threading.Thread(target=server.serve, daemon=True)
@@ -228,6 +249,33 @@ def test_places_are_where_they_belong(tab: Tab, server: ViewServer) -> None:
     assert tab.value("document.querySelector('g.right title').textContent") == "IoU 0.80"
     tab.send("Runtime.evaluate", expression="document.querySelector('.answer').focus()")
     assert tab.value("document.querySelectorAll('g.place.lit').length") == 1
+
+
+def test_a_film_as_the_model_sees_it(tab: Tab, film: str, server: ViewServer) -> None:
+    """Six pictures of two frames, each with its time; the grid's lines lie on the picture, and nothing is missing."""
+    tab.errors.clear()
+    tab.open(f"{server.url}prompt?of=run&id={film}")
+    tab.value(
+        "[...document.querySelectorAll('a')].find((one) => one.textContent === 'as the model sees it').click()"
+    )
+    tab.wait("location.pathname === '/seen' && document.querySelectorAll('.seen-film .panel').length === 6")
+    tab.wait("[...document.images].every((one) => one.complete && one.naturalWidth > 0)")
+    written = "[...document.querySelectorAll('.seen-film code')].map((one) => one.textContent).join()"
+    times = [(2 * at + 0.5) / 4 for at in range(6)]
+    assert tab.value(written) == ",".join(f"<{time_s:.1f} seconds>" for time_s in times)
+    filmed = (
+        "[...document.querySelectorAll('figcaption')].map((one) => one.textContent).slice(0, 3).join('; ')"
+    )
+    assert tab.value(filmed) == "frame 0, 0.00 s; frame 1, 0.25 s; frame 2, 0.50 s"
+    share = (
+        "(() => { const [picture, line] = ['.seen-film .picture img', '.seen-film .grid line'].map((one) => "
+        "document.querySelector(one).getBoundingClientRect()); "
+        "return ((line.left - picture.left) / picture.width).toFixed(2) })()"
+    )
+    columns = int(tab.value("document.querySelector('.seen-film .sub').textContent.match(/: (\\d+) ×/)[1]"))
+    assert float(tab.value(share)) == pytest.approx(1 / columns, abs=0.01)
+    wide = tab.value("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide == 0 and tab.errors == []
 
 
 def test_hostile_content_runs_nothing(tab: Tab, server: ViewServer) -> None:

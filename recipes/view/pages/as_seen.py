@@ -1,8 +1,8 @@
-"""Pictures as a policy's processor hands them to its vision tower, beside what they were: pixels and token grid."""
+"""Pictures and films as a policy's processor hands them to its vision tower, beside what they were: pixels and token
+grid."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from recipes.report.drawing.picture import Picture
 from recipes.view.opened import Place
+from recipes.view.pages.patches import Floats, shown_pixels, unpatched, uri_of
+from recipes.view.pages.seen_film import SeenFilm, seen_film
 from recipes.view.vision_file import MAX_SHOWN, shown_pictures
 from sampler.image import decode_image
-from sampler.vision_input import data_url
 from verifiers.errors import BadInput
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -39,26 +37,44 @@ class SeenPicture:
 
 @dataclass(frozen=True)
 class SeenPage:
-    """Pairs of a picture and what is seen of it. ``why`` says why nothing can be shown."""
+    """Pairs of a picture and what is seen of it, and the films, each or why it is not seen. ``why`` says why nothing
+    can be shown."""
 
     pairs: list[tuple[Picture, SeenPicture | None]]
+    films: list[SeenFilm | str]
     model: str
     why: str = ""
 
 
-def seen_page(place: Place, row: Mapping[str, Any]) -> SeenPage:
-    """By the processor of the run's newest policy whose directory is there."""
+def seen_page(place: Place, row: Mapping[str, Any], page: int = 1) -> SeenPage:
+    """By the processor of the run's newest policy whose directory is there; of long films the ``page``-th part, from
+    1."""
     shown = [picture for picture in shown_pictures(place.name, row) if not picture.film]
     model = model_directory(place)
     if model is None:
-        return SeenPage([], "", "no policy of this run has its processor's files in the run directory")
-    files = [(one or {}).get("bytes") or b"" for one in (row.get("images") or [])[:MAX_SHOWN]]
+        return SeenPage([], [], "", "no policy of this run has its processor's files in the run directory")
     try:
         processor = _processor(model, (model / "config.json").stat().st_mtime_ns)
-        seen = [_seen(processor, encoded) for encoded in files]
+        seen = [_seen(processor, encoded) for encoded in _files(row, "images")]
+        films = [_film(place, processor, row, encoded, page) for encoded in _files(row, "videos")]
     except (ImportError, OSError, ValueError, KeyError) as why:
-        return SeenPage([], str(model), f"its processor cannot be used: {str(why).splitlines()[0]}")
-    return SeenPage(list(zip(shown, seen, strict=True)), str(model))
+        return SeenPage([], [], str(model), f"its processor cannot be used: {str(why).splitlines()[0]}")
+    return SeenPage(list(zip(shown, seen, strict=True)), films, str(model))
+
+
+def _files(row: Mapping[str, Any], column: str) -> list[bytes]:
+    return [(one or {}).get("bytes") or b"" for one in (row.get(column) or [])[:MAX_SHOWN]]
+
+
+def _film(place: Place, processor: Any, row: Mapping[str, Any], encoded: bytes, page: int) -> SeenFilm | str:
+    """By the schedule of the run's recipe, as its own reader of the data has it."""
+    sampling = place.run.film_sampling if place.run else None
+    tags = [*(row.get("tags") or []), row.get("kind") or ""]
+    try:
+        schedule = None if sampling is None else sampling.schedule(str(tags[0]))
+        return seen_film(processor, encoded, schedule, page)
+    except BadInput as why:
+        return str(why)
 
 
 def model_directory(place: Place) -> Path | None:
@@ -91,40 +107,13 @@ def _seen(processor: Any, encoded: bytes) -> SeenPicture | None:
     merge = int(getattr(images, "merge_size", 1))
     if "image_grid_thw" in output:
         grid = np.asarray(output["image_grid_thw"]).reshape(-1, 3)[0]
-        shown = unpatched(pixels, (int(grid[0]), int(grid[1]), int(grid[2])), images.patch_size, merge)
+        shown: Floats = unpatched(
+            pixels, (int(grid[0]), int(grid[1]), int(grid[2])), images.patch_size, merge
+        )[0]
         rows, columns = int(grid[1]) // merge, int(grid[2]) // merge
     else:
         shown = pixels.reshape(-1, *pixels.shape[-3:])[0]
         patch = int(getattr(images, "patch_size", 14)) * merge
         rows, columns = shown.shape[1] // patch, shown.shape[2] // patch
-    shown = shown * _of_channels(images.image_std) + _of_channels(images.image_mean)
-    return SeenPicture(data_url(_png(shown)), shown.shape[2], shown.shape[1], columns, rows)
-
-
-def unpatched(patches: Floats, grid: tuple[int, int, int], size: int, merge: int) -> Floats:
-    """The picture [3, height, width] out of Qwen2-VL's patches [t * h * w, 3 * temporal * size * size].
-
-    Patches of one token (``merge`` x ``merge``) lie beside each other; see transformers' Qwen2VLImageProcessor.
-    """
-    times, height, width = grid
-    temporal = patches.shape[1] // (3 * size * size)
-    cells = patches.reshape(times, height // merge, width // merge, merge, merge, 3, temporal, size, size)
-    # [t, rows, columns, down, right, channel, temporal, y, x] ->
-    # [t, temporal, channel, rows, down, y, columns, right, x]
-    frames = cells.transpose(0, 6, 5, 1, 3, 7, 2, 4, 8).reshape(
-        times * temporal, 3, height * size, width * size
-    )
-    first: Floats = frames[0]
-    return first
-
-
-def _of_channels(values: Any) -> Floats:
-    return np.asarray(values, np.float32).reshape(-1, 1, 1)
-
-
-def _png(pixels: Floats) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray((pixels.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)).save(buffer, "PNG")
-    return buffer.getvalue()
+    shown = shown_pixels(images, shown)
+    return SeenPicture(uri_of(shown), shown.shape[2], shown.shape[1], columns, rows)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.view.opened import Place
-from recipes.view.pages.as_seen import unpatched
+from recipes.view.pages.patches import unpatched
 from recipes.view.pages.rollout_page import PAGE_SIZE, RolloutFilter, rollout_page
 from recipes.view.pages.token_page import token_page
 
@@ -123,7 +123,7 @@ def test_patches_are_put_together_as_the_processor_took_them_apart() -> None:
     output = processor(images=[Image.fromarray(pixels)], return_tensors="np")
     grid = output["image_grid_thw"][0]
     shown = unpatched(output["pixel_values"], (int(grid[0]), int(grid[1]), int(grid[2])), 4, 2)
-    assert np.abs(shown * 255 - pixels.transpose(2, 0, 1)).max() < 1e-2
+    assert np.abs(shown[0] * 255 - pixels.transpose(2, 0, 1)).max() < 1e-2
 
 
 def test_without_a_policy_nothing_can_be_seen(whole: Any) -> None:
