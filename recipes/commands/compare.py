@@ -113,6 +113,15 @@ def _print(flips: Flips, num: int) -> None:
         f"{flips.num_stayed_wrong:,} wrong; exact McNemar test: p = {flips.p_value:.3g}",
         highlight=False,
     )
+    if flips.num_otherwise:
+        console.print(
+            f"{flips.num_otherwise:,} of them come out otherwise than by the verdicts in the log: references were "
+            "corrected, or answers judged again"
+        )
+    if flips.num_waiting:
+        console.print(
+            f"{flips.num_waiting:,} corrected prompts have no verdict by the new reference: `hone prompts rejudge`"
+        )
     if flips.num_unpaired:
         console.print(f"{flips.num_unpaired:,} prompts were judged on one side only and are left out")
     for way in ("lost", "gained"):

@@ -125,17 +125,33 @@ class Attempt:
     verifier: str
     num_response_tokens: int
     blind: bool = False  # the policy was not shown the pictures
+    revision: str | None = None  # of the prompt, by which it was judged; older logs do not say
+    logged: str = ""  # the log's word, where the verdict that is shown is another
 
     def judged_again(self, row: dict[str, Any], pass_score: float) -> Attempt:
-        """With a later verdict, a row of the table that rejudging leaves."""
+        """With a later verdict, a row of the table that rejudging leaves. A broken format has no verdict, then as
+        before."""
         reward, status = row.get("reward"), str(row.get("verdict_status") or "")
-        decided = None if reward is None else "right" if reward >= pass_score else "wrong"
-        word = decided or status or "not judged"
+        if not status:
+            return self
+        word = status if reward is None else "right" if reward >= pass_score else "wrong"
         reason = ShownText.of(f"judged again: {row.get('verdict_reason') or ''}", limit=300).text
         verifier = str(row.get("verifier") or self.verifier)
+        return self._otherwise(word, reason, reward=reward, verdict_score=reward, verifier=verifier)
+
+    @property
+    def without_verdict(self) -> Attempt:
+        """As an answer of a prompt that was corrected since is shown, until it is judged again."""
+        reason = (
+            "judged by a reference that was corrected since: hone prompts rejudge judges it by the new one"
+        )
+        return self._otherwise("not judged", reason, reward=None, verdict_score=None)
+
+    def _otherwise(self, word: str, reason: str, **fields: Any) -> Attempt:
+        outcome = _outcome(word, False)
         return replace(
-            self, word=word, outcome=_outcome(word, False), reason=reason, reward=reward, verdict_score=reward,
-            verifier=verifier, compared=False, score=None,
+            self, word=word, outcome=outcome, reason=reason, compared=False, score=None, learnt=None,
+            logged=self.word if outcome != self.outcome else "", **fields,
         )  # fmt: skip
 
     @property
@@ -186,6 +202,7 @@ class Attempt:
             verifier=str(row.get("verifier") or ""),
             num_response_tokens=int(row.get("num_response_tokens") or 0),
             blind=bool(row.get("blind")),
+            revision=row.get("revision"),
         )
 
 

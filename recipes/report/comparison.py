@@ -67,6 +67,11 @@ class Attempts:
         return words + (f", {counts['unjudged']} not judged" if counts["unjudged"] else "")
 
     @property
+    def num_otherwise(self) -> int:
+        """How many are judged otherwise than the log says."""
+        return sum(bool(attempt.logged) for attempt in self.attempts)
+
+    @property
     def typical(self) -> Attempt | None:
         """The first attempt that ended as most of them did; the first of all when that is undecided."""
         counts = Counter(attempt.outcome for attempt in self.attempts).most_common(2)

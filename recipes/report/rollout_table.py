@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.shown_prompt import ShownPrompt, ShownPrompts
 from reward_models.score import PARITY_TOLERANCE
+from sampler.store.decisions.curation import Curation
 from sampler.store.log_schema import migrated
 from sampler.store.sql_text import table_of
 
@@ -97,9 +98,11 @@ class RolloutTable:
         sql = f"SELECT {attempt_columns(max_chars)} FROM rollouts WHERE {where} ORDER BY {order} LIMIT {MAX_ATTEMPTS}"
         return [Attempt.from_row(row, max_chars) for row in self.query(sql, parameters)]
 
-    def prompts(self, prompt_ids: Sequence[str]) -> dict[str, ShownPrompt]:
-        """Those of `prompt_ids` that the run still has."""
-        return self._prompts.find(prompt_ids)
+    def prompts(
+        self, prompt_ids: Sequence[str], curated: Mapping[str, Curation] = MappingProxyType({})
+    ) -> dict[str, ShownPrompt]:
+        """Those of `prompt_ids` that the run still has, as people decided."""
+        return self._prompts.find(prompt_ids, curated)
 
 
 def attempt_columns(max_chars: int) -> str:

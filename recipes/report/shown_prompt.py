@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from recipes.report.attempt import MAX_SHOWN_CHARS, ShownText
 from recipes.report.drawing.picture import Picture
 from recipes.report.drawing.places import PlaceReader
 from rl.run.run_record import read_manifests
+from sampler.store.decisions.curation import Curation
 from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
@@ -87,9 +89,12 @@ class ShownPrompts:
             tuple(str(run / location) if (run / location).exists() else location for location in locations),
         )
 
-    def find(self, prompt_ids: Sequence[str]) -> dict[str, ShownPrompt]:
-        """Those of `prompt_ids` that are there."""
-        return {name: ShownPrompt.of(row) for name, row in self.rows(prompt_ids).items()}
+    def find(
+        self, prompt_ids: Sequence[str], curated: Mapping[str, Curation] = MappingProxyType({})
+    ) -> dict[str, ShownPrompt]:
+        """Those of `prompt_ids` that are there, by the references in force where it is said what people decided."""
+        rows = self.rows(prompt_ids).items()
+        return {name: ShownPrompt.of(corrected_row(row, curated.get(name))) for name, row in rows}
 
     def rows(self, prompt_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Their rows, with the bytes of pictures and videos. Files of other forms go through the loader."""
@@ -108,6 +113,17 @@ class ShownPrompts:
             prompts = _loaded(location) if missing() else {}
             found |= {name: _row(prompts[name]) for name in missing() if name in prompts}
         return found
+
+
+def corrected_row(row: Mapping[str, Any], curation: Curation | None) -> dict[str, Any]:
+    """A prompt's row with the reference and the verifier that are in force."""
+    corrected = dict(row)
+    if curation is not None and curation.reference is not None:
+        corrected |= {"reference": curation.reference, "reference_json": None}
+    if curation is not None and curation.verifier is not None:
+        options = dict(curation.verifier.options)
+        corrected |= {"verifier": curation.verifier.name, "verifier_options": options}
+    return corrected
 
 
 def rows_of(file: Path, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,10 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from recipes.report.attempt import Attempt
 from recipes.report.evaluation import Json, pass_at_1, win_rate
+from recipes.report.prompts.in_force import attempts_in_force
 from recipes.report.shown_prompt import ShownPrompts
 from recipes.view.set_history import beliefs_of_sets, suspects_of_all
-from rl.run.run_history import store_part_of
+from rl.run.run_history import REJUDGED, store_part_of
 from rl.run.run_record import RunRecord
 from sampler.store.belief import believed
 from sampler.store.decisions.curation import Curation
@@ -64,7 +66,10 @@ class Place:
         if self.run is None:
             return _times([self.path])
         return _times(
-            [*(self.path / name for name in ("rollouts", "stages")), *(self.path / "rollouts").glob("*")]
+            [
+                *(self.path / name for name in ("rollouts", "stages", REJUDGED)),
+                *(self.path / "rollouts").glob("*"),
+            ]
         )
 
     @property
@@ -138,6 +143,11 @@ class Snapshot:
     def curation_of(self, run: str, prompt_id: str) -> Curation | None:
         """None where nobody decided anything."""
         return self.decisions[run].curated.get(prompt_id)
+
+    def in_force(self, run: str, attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, tuple[Attempt, ...]]:
+        """By prompt id a run's attempts with the verdicts that count."""
+        with self._lock:
+            return attempts_in_force(self.store, run, attempts)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows as dictionaries. Raises: BadInput."""

@@ -142,7 +142,7 @@ class Viewer:
         """The rollouts of a stage."""
         snapshot = self.opened.snapshot()
         place = self._place(snapshot, query)
-        page = rollout_page(place, RolloutFilter.from_query(query))
+        page = rollout_page(snapshot, place, RolloutFilter.from_query(query))
         return self._page("rollouts.html.j2", snapshot, place, page=page, wanted=page.wanted)
 
     def flips(self, query: Query) -> Response:
@@ -176,7 +176,7 @@ class Viewer:
         place = self._place(snapshot, query)
         prompt_id = query.get("id", "")
         files = snapshot.shards_of(place.name, prompt_id)
-        page = token_page(place, prompt_id, query.get("rollout", ""), files)
+        page = token_page(snapshot, place, prompt_id, query.get("rollout", ""), files)
         if page is None:
             raise NotThere("no such rollout")
         return self._page("tokens.html.j2", snapshot, place, page=page, prompt_id=prompt_id)

@@ -54,7 +54,7 @@ def store_part_of(run_or_set: str | Path) -> StorePart:
     return StorePart(path.stem, (), {"train": str(path)}).with_events(EventLog.beside(path))
 
 
-def _without_idle_sets(part: StorePart) -> StorePart:
+def without_idle_sets(part: StorePart) -> StorePart:
     """The prompt sets of a run are asked only for the revisions of prompts that somebody corrected."""
     return part if any(file.is_file() for file in part.event_files) else replace(part, prompt_sets={})
 
@@ -81,7 +81,7 @@ class RunPast:
             event_files=(),
             relist=None,
         )
-        parts = [*map(_without_idle_sets, map(store_part, runs)), own]
+        parts = [*map(without_idle_sets, map(store_part, runs)), own]
         found: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         for part in parts:
             if part is parts[-1] and not part.rollout_files:

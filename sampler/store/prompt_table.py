@@ -34,7 +34,7 @@ _TABLE = f"""
         FROM prompts WHERE run = $run
     ), by_policy AS (
         SELECT prompt_id, policy_version, sum(num_right) / nullif(sum(n), 0) AS pass_rate
-        FROM attempts WHERE run = $run GROUP BY prompt_id, policy_version
+        FROM attempts_in_force WHERE run = $run GROUP BY prompt_id, policy_version
     ), history AS (
         SELECT prompt_id, list(policy_version ORDER BY policy_version)[-{MAX_HISTORY}:] AS versions,
                list(pass_rate ORDER BY policy_version)[-{MAX_HISTORY}:] AS pass_rates

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean
 
 from recipes.report.attempt import Attempt
 from recipes.report.comparison import Attempts, ComparedPrompt
+from recipes.report.prompts.in_force import attempts_in_force
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
-from rl.experience.exams.exam import Exam, PromptResult, exam_change, read_exam
+from rl.experience.exams.exam import Exam, PromptResult, exam_change
 from rl.experience.exams.interval import LEVEL, paired_change
-from rl.run.run_history import REJUDGED, store_part
+from rl.run.run_history import store_part, without_idle_sets
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import ExamChange, Interval
-from sampler.store.prompt_store import PromptStore
+from sampler.store.prompt_store import PromptStore, StorePart
 from verifiers.errors import BadInput
 
-_IN_FORCE = """
+_RATES = """
     SELECT prompt_id, any_value(question_type) AS question_type, bool_and(verifier IS NOT NULL) AS verified,
            avg(worth) AS rate
-    FROM answers_in_force WHERE stage = ? AND worth IS NOT NULL AND NOT blind GROUP BY prompt_id
+    FROM {answers} WHERE worth IS NOT NULL AND NOT blind GROUP BY prompt_id
 """
 SOLVED = 0.5  # of a prompt's judged samples that are right: from here on it counts as right
 
@@ -40,6 +41,11 @@ class Side:
     @property
     def shards(self) -> list[Path]:
         return sorted((self.run / "rollouts" / self.stage).glob("*.parquet"))
+
+    @property
+    def part(self) -> StorePart:
+        """Its run's share of a store, of the stage's rollouts alone."""
+        return _part(self.run, self.stage)
 
     @classmethod
     def of(cls, run: RunRecord, stage: str) -> Side:
@@ -88,7 +94,9 @@ class TypeRow:
 
 @dataclass(frozen=True)
 class Flips:
-    """``gained`` were wrong and are right, ``lost`` the other way, farthest first; right is from ``SOLVED`` on."""
+    """``gained`` were wrong and are right, ``lost`` the other way, farthest first; right is from ``SOLVED`` on. All by
+    the verdicts in force: ``num_otherwise`` prompts come out otherwise than by the log's, and ``num_waiting`` were
+    corrected and have on a side no verdict since."""
 
     before: Side
     after: Side
@@ -98,6 +106,8 @@ class Flips:
     num_stayed_right: int
     num_stayed_wrong: int
     num_unpaired: int
+    num_otherwise: int = 0
+    num_waiting: int = 0
 
     @cached_property
     def p_value(self) -> float:
@@ -120,10 +130,11 @@ def flips_between(before: Side, after: Side) -> Flips:
         before, after = (
             replace(side, label=f"{side.run.resolve().name}, {side.label}") for side in (before, after)
         )
-    exams = [_exam(side) for side in (before, after)]
+    sides = [_exams(side) for side in (before, after)]
+    exams, logged = ([side[which] for side in sides] for which in (0, 1))
     both = [name for name in exams[0] if name in exams[1]]
     if not both:
-        raise BadInput(f"{before.label} and {after.label} have no judged prompt in common")
+        raise BadInput(f"{before.label} and {after.label} have no judged prompt in common{_why(logged)}")
     flips = [
         Flip(name, exams[1][name].question_type, *(exam[name].rate for exam in exams))
         for name in sorted(both)
@@ -139,18 +150,40 @@ def flips_between(before: Side, after: Side) -> Flips:
         sum(min(flip.before, flip.after) >= SOLVED for flip in flips),
         sum(max(flip.before, flip.after) < SOLVED for flip in flips),
         len(exams[0].keys() ^ exams[1].keys()),
+        sum(_verdicts(name, exams) != _verdicts(name, logged) for name in both),
+        len({name for exam, of_log in sides for name in of_log.keys() - exam.keys()}),
     )
 
 
-def _exam(side: Side) -> Exam:
-    """By the verdicts that count: where answers were judged again, as the store has them."""
-    if not (side.run / REJUDGED).is_dir():
-        return read_exam(side.run / "rollouts" / side.stage, side.pass_score)
-    with PromptStore([store_part(side.run)]) as store:
-        rows = store.query(_IN_FORCE, [side.stage]).to_pylist()
-    return {
-        row["prompt_id"]: PromptResult(row["question_type"], row["verified"], row["rate"]) for row in rows
-    }
+def _why(logged: Sequence[Exam]) -> str:
+    if not set(logged[0]) & set(logged[1]):
+        return ""
+    return ": references were corrected since, and `hone prompts rejudge` judges the answers by the new ones"
+
+
+def _verdicts(prompt_id: str, exams: Sequence[Exam]) -> list[bool | None]:
+    """Whether the prompt was right before and after; none where nothing was judged."""
+    return [exam[prompt_id].rate >= SOLVED if prompt_id in exam else None for exam in exams]
+
+
+def _part(run: Path, stage: str) -> StorePart:
+    shards = sorted((run / "rollouts" / stage).glob("*.parquet"))
+    # Counts of some shards are not for the file that holds those of all.
+    part = without_idle_sets(store_part(run))
+    return replace(part, rollout_files=shards, summary_file=None, relist=partial(_part, run, stage))
+
+
+def _exams(side: Side) -> tuple[Exam, Exam]:
+    """By the verdicts that count, and by the log's."""
+
+    def exam(store: PromptStore, answers: str) -> Exam:
+        rows = store.query(_RATES.format(answers=answers)).to_pylist()
+        return {
+            row["prompt_id"]: PromptResult(row["question_type"], row["verified"], row["rate"]) for row in rows
+        }
+
+    with PromptStore([side.part]) as store:
+        return exam(store, "answers_in_force"), exam(store, "rollouts")
 
 
 def _rows(before: Exam, after: Exam, flips: Sequence[Flip], change: ExamChange) -> tuple[TypeRow, ...]:
@@ -180,9 +213,15 @@ def shown_flips(flips: Flips, chosen: Sequence[Flip]) -> list[ComparedPrompt]:
     prompts: dict[str, ShownPrompt] = {}
     attempts: list[dict[str, tuple[Attempt, ...]]] = []
     for side in sides:
-        with RolloutTable(side.run, side.pass_score, side.shards) as log:
-            prompts |= log.prompts([name for name in names if name not in prompts])
-            attempts.append({name: tuple(log.attempts(name)) for name in names})
+        with (
+            RolloutTable(side.run, side.pass_score, side.shards) as log,
+            PromptStore([side.part]) as store,
+        ):
+            (run,) = store.parts
+            missing = [name for name in names if name not in prompts]
+            prompts |= log.prompts(missing, store.decisions[run].curated)
+            logged = {name: [one for one in log.attempts(name) if not one.blind] for name in names}
+            attempts.append(attempts_in_force(store, run, logged))
     return [
         ComparedPrompt(
             prompts[name],

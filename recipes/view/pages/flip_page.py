@@ -57,7 +57,8 @@ def flip_page(place: Place, other: Place, query: Mapping[str, str], page: int) -
         or (before == after and place is other)
     ):
         return FlipPage(stages, None, asked, [], 0, 1)
-    flips = _flips(Side.of(other.run, before), Side.of(place.run, after))
+    state = (*other.state, *place.state, *other.decided_state, *place.decided_state)
+    flips = _flips(Side.of(other.run, before), Side.of(place.run, after), state)
     chosen = flips.of_way(way, asked["type"])
     start = (max(page, 1) - 1) * PAGE_SIZE
     shown = shown_flips(flips, chosen[start : start + PAGE_SIZE])
@@ -79,9 +80,8 @@ def _stage(evaluation: Mapping[str, Any] | None) -> str:
     return str(evaluation["stage"]) if evaluation else ""
 
 
-def _flips(before: Side, after: Side) -> Flips:
-    """Once for a state of the files: turning pages does not count again."""
-    state = tuple(file.stat().st_mtime_ns for side in (before, after) for file in side.shards)
+def _flips(before: Side, after: Side, state: tuple[Any, ...]) -> Flips:
+    """Once for a state of the runs: turning pages does not count again."""
     try:
         return _counted(before, after, state)
     except OSError as why:
@@ -89,5 +89,5 @@ def _flips(before: Side, after: Side) -> Flips:
 
 
 @lru_cache(maxsize=16)
-def _counted(before: Side, after: Side, _state: tuple[int, ...]) -> Flips:
+def _counted(before: Side, after: Side, _state: tuple[Any, ...]) -> Flips:
     return flips_between(before, after)

@@ -12,7 +12,7 @@ from recipes.report.attempt import Attempt
 from recipes.report.comparison import Attempts
 from recipes.report.drawing.places import Places
 from recipes.report.rollout_table import RolloutTable
-from recipes.report.shown_prompt import ShownPrompt, reference_text
+from recipes.report.shown_prompt import ShownPrompt, corrected_row, reference_text
 from recipes.view.opened import Place, Snapshot
 from recipes.view.pages.prompt_table import Rates, histories_of, log_of, tags_of
 from recipes.view.vision_file import Film, films, shown_pictures
@@ -25,12 +25,6 @@ MAX_CHARS = 8000
 _POLICIES = """
     SELECT policy_version, verifier, stage, n, num_right, reward_mean, spread, unjudged
     FROM attempts_in_force WHERE run = ? AND prompt_id = ? ORDER BY policy_version, verifier
-"""
-# Verdicts that came later, of the revision in force.
-_JUDGED_AGAIN = """
-    SELECT rejudged.* FROM rejudged LEFT JOIN curation USING (run, prompt_id)
-    WHERE run = ? AND prompt_id = ? AND (curation.revision IS NULL OR rejudged.revision = curation.revision)
-    QUALIFY row_number() OVER (PARTITION BY rollout_id ORDER BY judging DESC) = 1
 """
 _MOVES = """
     SELECT policy_version, move FROM turnover WHERE run = ? AND prompt_id = ? AND move NOT IN ('first', 'same')
@@ -113,9 +107,7 @@ def prompt_page(
     chosen = _best(log, versions) if version == "best" else version
     prompt = None
     if row is not None:
-        plain = {**row, "images": [], "videos": []}
-        if curation is not None and curation.reference is not None:
-            plain |= {"reference": curation.reference, "reference_json": None}
+        plain = corrected_row({**row, "images": [], "videos": []}, curation)
         prompt = replace(ShownPrompt.of(plain), pictures=shown_pictures(place.name, row))
     return PromptPage(
         place=place,
@@ -177,13 +169,8 @@ def _sides(
     """The answers by policy and stage, in the order they were made, with the verdicts that count."""
     with RolloutTable(place.path, place.part.pass_score, snapshot.shards_of(place.name, prompt_id)) as log:
         attempts = log.attempts(prompt_id, max_chars=MAX_CHARS, version=version)
-    again = {row["rollout_id"]: row for row in snapshot.query(_JUDGED_AGAIN, [place.name, prompt_id])}
-    attempts = [
-        one.judged_again(again[one.rollout_id], place.part.pass_score) if one.rollout_id in again else one
-        for one in attempts
-    ]
     sides: dict[tuple[str, int], list[Attempt]] = {}
-    for attempt in attempts:
+    for attempt in snapshot.in_force(place.name, {prompt_id: attempts})[prompt_id]:
         sides.setdefault((attempt.stage, attempt.policy_version), []).append(attempt)
     return [(version, Attempts(stage, tuple(made))) for (stage, version), made in sides.items()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.rollout_table import RolloutTable, attempt_columns
 from recipes.report.shown_prompt import ShownPrompt
-from recipes.view.opened import Place
+from recipes.view.opened import Place, Snapshot
 from rl.run.metrics_log import stage_order
 
 PAGE_SIZE = 20
@@ -87,8 +87,9 @@ class RolloutPage:
     steps: tuple[int, int] | None
 
 
-def rollout_page(place: Place, wanted: RolloutFilter) -> RolloutPage:
-    """The files are looked at anew, so a run in progress shows what it has by then."""
+def rollout_page(snapshot: Snapshot, place: Place, wanted: RolloutFilter) -> RolloutPage:
+    """The files are looked at anew, so a run in progress shows what it has by then. Filters go by the log's verdicts;
+    those in force are shown."""
     stages = _stages(place.path)
     stage = wanted.stage or _opened_at(place, stages)
     shards = _shards(place.path / "rollouts" / stage) if stage in stages else []
@@ -105,8 +106,7 @@ def rollout_page(place: Place, wanted: RolloutFilter) -> RolloutPage:
             ORDER BY stage, step, prompt_id, "index" LIMIT {PAGE_SIZE} OFFSET {skipped}
         """
         rows = log.query(sql, parameters)
-        prompts = place.prompts.find(list({row["prompt_id"]: 0 for row in rows}))
-        found = [(row["prompt_id"], prompts.get(row["prompt_id"]), Attempt.from_row(row)) for row in rows]
+        found = _found(snapshot, place, rows)
         columns = {"type": "question_type", "verdict": "word"}
         choices = {
             name: _choices(log, f"{column} AS name, 1 AS num FROM rollouts")
@@ -115,6 +115,18 @@ def rollout_page(place: Place, wanted: RolloutFilter) -> RolloutPage:
         choices["attempts"] = _choices(log, f"attempts AS name, num FROM ({GROUPS})")
     num_pages = max(-(-num // PAGE_SIZE), 1)
     return RolloutPage(wanted, num, num_pages, found, choices, stages, (0, last) if last else None)
+
+
+def _found(
+    snapshot: Snapshot, place: Place, rows: Sequence[dict[str, Any]]
+) -> list[tuple[str, ShownPrompt | None, Attempt]]:
+    logged: dict[str, list[Attempt]] = {}
+    for row in rows:
+        logged.setdefault(row["prompt_id"], []).append(Attempt.from_row(row))
+    prompts = place.prompts.find(list(logged), snapshot.decisions[place.name].curated)
+    now = {name: iter(made) for name, made in snapshot.in_force(place.name, logged).items()}
+    names = [row["prompt_id"] for row in rows]
+    return [(name, prompts.get(name), next(now[name])) for name in names]
 
 
 def _opened_at(place: Place, stages: list[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from recipes.report.attempt import Attempt, ShownText
 from recipes.report.drawing.curve import short_number
 from recipes.report.rollout_table import RolloutTable, attempt_columns
-from recipes.view.opened import Place
+from recipes.view.opened import Place, Snapshot
 from recipes.view.pages.as_seen import model_directory
 
 MAX_TOKENS = 4000
@@ -58,7 +58,7 @@ class TokenPage:
 
 
 def token_page(
-    place: Place, prompt_id: str, rollout_id: str, files: Sequence[Path] | None = None
+    snapshot: Snapshot, place: Place, prompt_id: str, rollout_id: str, files: Sequence[Path] | None = None
 ) -> TokenPage | None:
     """None where there is no such rollout; ``files`` of the log alone are looked at, where they are given."""
     if place.run is None:
@@ -79,7 +79,8 @@ def token_page(
     if not numbers:
         note = "The log keeps no numbers for the tokens of this rollout: rl.log_tokens keeps them."
     columns = {name: f"{COLUMNS[name][0]}: {_range(values)}" for name, values in numbers.items()}
-    return TokenPage(Attempt.from_row(row), tokens, columns, note, max(0, len(texts) - MAX_TOKENS))
+    (attempt,) = snapshot.in_force(place.name, {prompt_id: [Attempt.from_row(row)]})[prompt_id]
+    return TokenPage(attempt, tokens, columns, note, max(0, len(texts) - MAX_TOKENS))
 
 
 def _range(values: Sequence[float | None]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from recipes.report.page import render_report
 from recipes.report.rollout_table import RolloutTable
-from recipes.view.opened import Place
+from recipes.view.opened import Opened
 from recipes.view.pages.rollout_page import RolloutFilter, rollout_page
 from rl.run.run_record import RunRecord, write_summary
 from rl.run.stage_result import HarvestResult
@@ -45,5 +45,6 @@ def test_results_and_summary(old_run: Path) -> None:
 def test_the_browser_shows_its_rollouts(old_run: Path) -> None:
     with RolloutTable(old_run) as log:
         assert log.query("SELECT count(*) AS n FROM rollouts", {})[0]["n"] == 5 * 48 + 108
-    page = rollout_page(Place.of(old_run), RolloutFilter(stage="06-collect-r0"))
+    snapshot = Opened([old_run]).snapshot()
+    page = rollout_page(snapshot, snapshot.places[old_run.name], RolloutFilter(stage="06-collect-r0"))
     assert page.num == 108 and page.stages[-1] == "10-evaluate-r1"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recipes.view.opened import Place
+from recipes.view.opened import Opened
 from recipes.view.pages.patches import unpatched
 from recipes.view.pages.rollout_page import PAGE_SIZE, RolloutFilter, rollout_page
 from recipes.view.pages.token_page import token_page
@@ -65,9 +65,10 @@ def test_a_step_is_found_in_compacted_shards_too(run_maker: Any, names: list[str
         first, last = int(name.split("-")[1]), int(name.split("-")[-1])
         rows = [run_maker.row(step=step, index=i) for step in range(first, last + 1) for i in range(step + 1)]
         pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
-    place = Place.of(run_maker.run)
-    assert rollout_page(place, RolloutFilter()).num == 6
-    assert [rollout_page(place, RolloutFilter(step=step)).num for step in range(4)] == [1, 2, 3, 0]
+    snapshot = Opened([run_maker.run]).snapshot()
+    place = snapshot.places["digits"]
+    assert rollout_page(snapshot, place, RolloutFilter()).num == 6
+    assert [rollout_page(snapshot, place, RolloutFilter(step=step)).num for step in range(4)] == [1, 2, 3, 0]
 
 
 def test_a_point_of_a_curve_leads_to_its_rollouts(whole: Any) -> None:
@@ -104,12 +105,14 @@ def test_tokens_show_what_the_log_keeps(run_maker: Any) -> None:
     folder = run_maker.run / "rollouts" / "02-rl-r0"
     folder.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist([row]), folder / "step-00000.parquet")
-    page = token_page(Place.of(run_maker.run), "p", "a/b")
+    snapshot = Opened([run_maker.run]).snapshot()
+    place = snapshot.places["digits"]
+    page = token_page(snapshot, place, "p", "a/b")
     assert page is not None and [token.text for token in page.tokens] == ["[0]", "[1]"]
     assert [token.values["difference"] for token in page.tokens] == [-0.5, 0.0]
     assert page.tokens[0].strength("difference") == -1.0 and page.tokens[1].values["advantages"] is None
     assert "No tokenizer" in page.note
-    assert token_page(Place.of(run_maker.run), "p", "another") is None
+    assert token_page(snapshot, place, "p", "another") is None
 
 
 def test_patches_are_put_together_as_the_processor_took_them_apart() -> None:
