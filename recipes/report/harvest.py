@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from recipes.report.attempt import Attempt
@@ -53,15 +54,20 @@ class Harvest:
     dropped: Counts
     by_type: Counts
     spot_check: str
+    spot_check_page: str  # its address from the report; empty where there is none
     rows: tuple[HarvestRow, ...]
 
 
-def harvests(run: RunRecord, log: RolloutTable) -> list[Harvest]:
-    """The harvests that are complete, in order."""
-    return [_harvest(log, result, run.path) for result in run.results(HarvestResult)]
+def harvests(
+    run: RunRecord, log: RolloutTable, pages: Mapping[str, str] = MappingProxyType({})
+) -> list[Harvest]:
+    """The harvests that are complete, in order; ``pages`` are the addresses of spot checks by stage."""
+    return [
+        _harvest(log, result, run.path, pages.get(result.stage, "")) for result in run.results(HarvestResult)
+    ]
 
 
-def _harvest(log: RolloutTable, result: HarvestResult, run_path: Path) -> Harvest:
+def _harvest(log: RolloutTable, result: HarvestResult, run_path: Path, page: str) -> Harvest:
     rows: list[dict[str, Any]] = []
     if result.rows is not None and result.rows.is_file():
         rows = log.query_files(
@@ -78,6 +84,7 @@ def _harvest(log: RolloutTable, result: HarvestResult, run_path: Path) -> Harves
         dropped=_counts(result.dropped),
         by_type=_counts(result.by_tag),
         spot_check="" if result.spot_check is None else str(result.spot_check.relative_to(run_path)),
+        spot_check_page=page,
         rows=tuple(HarvestRow(ShownPrompt.of(row), _kept_attempt(row, result.stage)) for row in rows),
     )
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import quote
 
+from recipes.report.attempt import without_control
 from recipes.report.comparison import Comparison, compare
 from recipes.report.drawing.curve import percent, short_number
 from recipes.report.drawing.template import template
@@ -13,6 +17,7 @@ from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k
 from recipes.report.exam_table import exam_tables
 from recipes.report.harvest import harvests
 from recipes.report.held_out import headline, held_out_curve, held_out_tables
+from recipes.report.prompts.spot_check_page import write_spot_checks
 from recipes.report.prompts.told import ToldOfPrompts
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.stage_time import stage_times
@@ -39,15 +44,19 @@ STEP_COLUMNS = {
 
 
 def write_report(run_dir: str | Path, out: str | Path | None = None) -> Path:
-    """Write the page (RUN/report.html unless `out` says otherwise) and return its path. Raises `BadInput`."""
+    """Write the page (RUN/report.html unless `out` says otherwise) and return its path; the spot checks of harvests are
+    pages of their own beside their files, which it links. Raises `BadInput`."""
     run = RunRecord.open(run_dir)
     target = Path(out) if out is not None else run.path / "report.html"
-    write_atomically(target, render_report(run))
+    pages = {
+        stage: quote(os.path.relpath(page, target.parent)) for stage, page in write_spot_checks(run).items()
+    }
+    write_atomically(target, render_report(run, pages))
     return target
 
 
-def render_report(run: RunRecord) -> str:
-    """The page as text."""
+def render_report(run: RunRecord, spot_check_pages: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The page as text; with the addresses of the harvests' spot checks by stage."""
     logged = {metric for line in run.metrics for metric in line.get("metrics") or {}}
     columns = [metric for metric in STEP_COLUMNS if metric in logged]
     with RolloutTable(run.path, run.pass_score) as log:
@@ -68,10 +77,10 @@ def render_report(run: RunRecord) -> str:
             step_columns=[STEP_COLUMNS[metric] for metric in columns],
             times=stage_times(run),
             comparison=_comparison(run, log),
-            harvests=harvests(run, log),
+            harvests=harvests(run, log, spot_check_pages),
             told=ToldOfPrompts.of(run),
         )
-        return page
+        return without_control(page)
 
 
 def _place(path: Path) -> str:

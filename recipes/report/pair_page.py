@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from recipes.report.attempt import without_control
 from recipes.report.drawing.template import template
 from recipes.report.shown_prompt import ShownPrompt
 from sampler.duplicates.prompt_pair import SAYS, PairKind, PromptPair
@@ -85,7 +86,7 @@ def pair_groups(
 def pair_page(title: str, subtitle: str, groups: Sequence[PairGroup]) -> str:
     """The page. Everything that data said is escaped."""
     page: str = template("pairs.html.j2").render(title=title, subtitle=subtitle, groups=groups)
-    return page
+    return without_control(page)
 
 
 def _words(pair: PromptPair) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recipes.report.attempt import without_control
 from recipes.report.drawing.template import template
 from recipes.report.prompts.flips import Flips, shown_flips
 from sampler.atomic_file import write_atomically
@@ -15,5 +16,5 @@ def write_comparison(flips: Flips, out: Path) -> Path:
     """Write the page and return its path."""
     shown = {way: shown_flips(flips, flips.of_way(way)[:MAX_SHOWN]) for way in ("lost", "gained")}
     page = template("compare.html.j2").render(flips=flips, shown=shown, most=MAX_SHOWN)
-    write_atomically(out, page)
+    write_atomically(out, without_control(page))
     return out
