@@ -45,7 +45,7 @@ def beliefs_of_sets(store: PromptStore, beliefs: pa.Table) -> pa.Table:
 def suspects_of_all(store: PromptStore) -> pa.Table:
     """A row (run, prompt_id) for each prompt whose reference the answers speak against: of the runs, and of the sets
     beside them by these runs' answers."""
-    from sampler.store.suspects import suspects
+    from sampler.store.suspicion.suspects import suspects
 
     sets = [name for name, part in store.parts.items() if not part.rollout_files]
     rows = set()

@@ -10,7 +10,7 @@ from typing import get_args
 from sampler.store.belief import Standing, believed, believed_blind
 from sampler.store.prompt_store import PromptStore
 from sampler.store.reference_shift import reference_shift
-from sampler.store.suspects import suspects
+from sampler.store.suspicion.suspects import suspects
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -27,7 +27,7 @@ class SelectionRule:
     few as a profile took for its decision. ``min_spread`` bounds the newest policy's best reward minus its mean;
     ``moves`` are of ``turnover``, at any time; ``standings`` as in ``sampler.store.belief``.
     ``needs_picture``: the pass rate without the picture is believed, by all runs of the store, to be at most 0.25, and
-    under that with it. ``suspect`` as in ``sampler.store.suspects``.
+    under that with it. ``suspect`` as in ``sampler.store.suspicion.suspects``.
 
     Rejected prompts are out whatever the rule. With ``keep_accepted`` accepted ones are in whatever the rule."""
 

@@ -75,7 +75,7 @@ def _waiting(
     import pyarrow as pa
 
     from sampler.store.belief import believed
-    from sampler.store.suspects import SCHEMA, suspects
+    from sampler.store.suspicion.suspects import SCHEMA, suspects
     from verifiers.errors import BadInput
 
     if what == "suspects" and not store.parts[sampled].rollout_files:

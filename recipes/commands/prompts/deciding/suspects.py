@@ -21,18 +21,21 @@ def suspects(
     min_share: Annotated[float, typer.Option(min=0, max=1, help="Their share of all judged answers.")] = 0.5,
     usual: Annotated[
         bool,
-        typer.Option("--usual", help="Also answers that the policy gives whatever is asked; they come last."),
+        typer.Option(
+            "--usual", help="Also what the policy's usual mistakes explain as well; they come last."
+        ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write all as Parquet here.")] = None,
 ) -> None:
-    """Prompts to whose reference many answers object in the same words, the most suspect first. Those that somebody
-    accepted or rejected are left out. `hone prompts review` goes through them one by one."""
+    """Prompts to whose reference many answers object in the same words, the most suspect first: by how much likelier
+    the answers are if they are right than if the policy is wrong as it is elsewhere. Those that somebody accepted or
+    rejected are left out. `hone prompts review` goes through them one by one."""
     import pyarrow.compute as pc
     from rich.table import Table
 
     from recipes.commands.output.answer_table import write_table
     from recipes.commands.output.console import plain_console
-    from sampler.store.suspects import suspects as find
+    from sampler.store.suspicion.suspects import suspects as find
     from verifiers.verifier import shown
 
     console = plain_console()
@@ -49,14 +52,20 @@ def suspects(
         return
     table = Table()
     table.add_column("prompt", no_wrap=True)
-    for title in ("type", "reference", "answers say", "how many", "right", "usual"):
+    for title in ("type", "reference", "answers say", "how many", "right", "usual", "likelier"):
         table.add_column(title)
     for row in found.slice(0, MOST_SHOWN).to_pylist():
         texts = (shown(row[name] or "", 40) for name in ("question_type", "reference", "answer"))
         agree = f"{row['num_agree']:,} of {row['num_answers']:,}"
-        table.add_row(row["prompt_id"], *texts, agree, f"{row['num_right']:g}", f"{row['usual']:.0%}")
+        table.add_row(
+            row["prompt_id"], *texts, agree, f"{row['num_right']:g}", f"{row['usual']:.0%}",
+            f"{row['ratio']:,.0f} times" if row["ratio"] >= 1 else f"{row['ratio']:.2f} times",
+        )  # fmt: skip
     console.print(table)
-    console.print("usual: how often this answer is given to any prompt of the type")
+    console.print(
+        "usual: its share of the wrong answers to other prompts of the type; likelier: what was answered, if it is "
+        "right and not the reference"
+    )
     if found.num_rows > MOST_SHOWN:
         console.print(f"{found.num_rows - MOST_SHOWN:,} more: --out FILE.parquet writes all")
 
@@ -64,7 +73,7 @@ def suspects(
 def _print_left_out(console: Console, num: int) -> None:
     if num:
         console.print(
-            f"{num:,} with an answer that the policy gives to more than a quarter of its type, against five or more "
-            "references: its own failing, not theirs; --usual lists them, --out marks them is_usual",
+            f"{num:,} more where the policy is as likely to be wrong as the reference, by what it says to other "
+            "prompts of the type; --usual lists them, --out marks them is_usual",
             highlight=False,
         )

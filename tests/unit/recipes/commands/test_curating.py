@@ -19,7 +19,7 @@ from sampler.vision_input import VisionInput
 
 HOSTILE = "\x1b[2J<script>`|\u202e"
 # What four policies answer; the reference is always 1.
-ANSWERS = {"a": ["7", "7", "7", "1"], "b": ["1", "1", "2", "3"], "c": ["5", "6", "7", "8"]}
+ANSWERS = {"a": ["7", "7", "7", "9"], "b": ["1", "1", "2", "3"], "c": ["5", "6", "0", "8"]}
 
 
 def prompt_of(name: str, picture: bytes) -> Prompt:
@@ -122,7 +122,7 @@ def test_a_correction_judged_again(hone: Callable[..., str], run: Path) -> None:
     told = hone("fix", "a", "RUN", "--reference", "7", "--author", "me")
     assert "was '1', judged by number" in told and "now '7', judged by number" in told
     assert "would judge 8 answers of 1 prompt" in hone("rejudge", "RUN", "--dry-run")
-    assert "6 now right, 2 now wrong, 0 as before" in hone("rejudge", "RUN")
+    assert "6 now right, 0 now wrong, 2 as before" in hone("rejudge", "RUN")
     assert "no answer is left" in hone("rejudge", "RUN")
     shown = hone("show", "a", "RUN")
     assert "corrected to '7'" in shown and "believed pass rate 7" in shown and "judged again" not in shown
@@ -154,9 +154,8 @@ def test_suspects(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
     assert "6 of 8" in told and " b " not in told
     assert "1 suspect in" in hone("suspects", "RUN", "--out", str(tmp_path / "s.parquet"))
     (row,) = pq.read_table(tmp_path / "s.parquet").to_pylist()
-    # Of 24 answers eight are seven.
     assert (row["prompt_id"], row["answer"], row["num_agree"], row["num_answers"]) == ("a", "7", 6, 8)
-    assert (row["num_right"], row["num_policies"], row["usual"]) == (2.0, 2, pytest.approx(8 / 24))
+    assert (row["num_right"], row["num_policies"], row["is_usual"]) == (0.0, 2, False) and row["ratio"] > 3
     hone("mark", "a", "RUN", "--accept")
     assert "no reference is suspect" in hone("suspects", "RUN")
 
@@ -164,20 +163,22 @@ def test_suspects(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:
 def test_an_answer_that_the_policy_always_gives_speaks_against_no_reference(
     hone: Callable[..., str], run: Path, tmp_path: Path
 ) -> None:
-    """Of seven prompts with the same wrong answer and one with its own, the one is left, and the seven are counted."""
+    """Of seven prompts with the same wrong answer and one with its own, the one is left, and the seven are counted; the
+    policy is right elsewhere."""
     log = run / "rollouts" / "01-rl" / "step-00000.parquet"
     (row, *_) = pq.read_table(log).slice(0, 1).to_pylist()
-    said = {**{f"p{i}": "9" for i in range(7)}, "a": "7"}
+    said = {**{f"p{i}": "9" for i in range(7)}, "a": "7", **{f"right{i}": str(i % 9) for i in range(20)}}
     rows = [
         {**row, "prompt_id": name, "rollout_id": f"{name}-{i}", "answer": answer, "verdict_extracted": answer,
-         "reward": 0.0}
+         "reward": float(name.startswith("right")),
+         "reference": answer if name.startswith("right") else "1"}
         for name, answer in said.items() for i in range(4)
     ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), log)
     told = " ".join(hone("suspects", "RUN", "--out", str(tmp_path / "s.parquet")).split())
-    assert "8 suspects in" in told and "7 with an answer that the policy gives" in told
+    assert "8 suspects in" in told and "7 more where the policy is as likely to be wrong" in told
     marked = {one["prompt_id"]: one["is_usual"] for one in pq.read_table(tmp_path / "s.parquet").to_pylist()}
-    assert marked == {name: name != "a" for name in said}
+    assert marked == {name: name != "a" for name in said if not name.startswith("right")}
     assert " p0 " not in hone("suspects", "RUN") and " p0 " in hone("suspects", "RUN", "--usual")
     out = tmp_path / "chosen.parquet"
     hone("select", "RUN", "--suspects", "--out", str(out))
@@ -188,7 +189,7 @@ def test_a_corrected_prompt_is_suspect_only_by_new_verdicts(hone: Callable[..., 
     hone("fix", "a", "RUN", "--reference", "8")
     assert "no reference is suspect" in hone("suspects", "RUN")
     hone("rejudge", "RUN")
-    assert "6 of 8" in hone("suspects", "RUN")
+    assert "6 of 8" in hone("suspects", "RUN", "--usual")
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
@@ -286,7 +287,8 @@ def test_an_export_loads_with_datasets(
     loaded = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded["prompt_id"] == ["a", "c", "d"]
     assert loaded[0]["images"][0].size == load_prompts(out)[0].pil_images()[0].size
-    assert loaded[0]["num_samples"] == 8 and 0 < loaded[0]["pass_rate_low"] < loaded[0]["pass_rate"]
+    rates = [loaded[0][name] for name in ("pass_rate_low", "pass_rate", "pass_rate_high")]
+    assert loaded[0]["num_samples"] == 8 and 0 <= rates[0] < rates[1] < rates[2] < 0.5
     assert loaded[2]["reference"] == "9" and loaded[2]["pass_rate"] is None
     assert [one.prompt_id for one in load_prompts(out)] == ["a", "c", "d"]
     card = (out / "README.md").read_text()

@@ -12,7 +12,7 @@ import pytest
 
 from recipes.commands.prompts.opened_store import opened_store
 from sampler.data.prompt_dataset import load_prompts, save_prompts
-from sampler.store.suspects import suspects
+from sampler.store.suspicion.suspects import suspects
 
 NUM_HELDOUT, NUM_TRAIN = 24, 32
 NumFound = Callable[[str], int]

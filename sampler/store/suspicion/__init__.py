@@ -1,0 +1,1 @@
+"""References that a policy's answers speak against."""
