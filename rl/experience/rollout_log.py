@@ -55,7 +55,6 @@ OF_ROLLOUT = {
     "score_reason": "reward.score.reason",
     "score_parts": "reward.score.parts",
 }
-_PATHS = [(column, path.split(".")) for column, path in OF_ROLLOUT.items()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,20 +80,17 @@ def write_rollouts(
     """Write one step's shard; a reader never sees half of it. ``blind``: sampled without pictures and films.
     ``tokens`` are by rollout id; without them nothing is kept of single tokens."""
     of_step = {"stage": stage, "round": round_index, "step": step, "blind": blind, "run_seed": run_seed}
-    prompts = {id(one.prompt): one.prompt for one in judged}
-    of_prompts = {key: _of_prompt(prompt) for key, prompt in prompts.items()}
-    rows = [
-        {
-            **of_prompts[id(one.prompt)],
-            **_of_rollout(one),
-            **of_step,
-            **({} if tokens is None else _tokens(one, tokens)),
-        }
-        for one in judged
-    ]
+    columns: dict[str, Sequence[object]] = {
+        **_of_prompts([one.prompt for one in judged]),
+        **_of_rollouts(judged),
+        **{name: [value] * len(judged) for name, value in of_step.items()},
+        **({} if tokens is None else _of_tokens(judged, tokens)),
+    }
+    nothing = [None] * len(judged)
+    table = pa.table({name: columns.get(name, nothing) for name in SCHEMA.names}, schema=SCHEMA)
     path = shard_path(directory, step)
     with written_whole(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+        pq.write_table(table, temporary)
     return path
 
 
@@ -113,31 +109,46 @@ def read_answers(directory: Path) -> dict[tuple[str, int], FinalAnswer]:
     return answers
 
 
-def _of_prompt(prompt: Prompt) -> dict[str, object]:
-    row: dict[str, object] = {column: getattr(prompt, name) for column, name in OF_PROMPT.items()}
-    return row | {"pictures": [shown.content_hash for shown in prompt.vision_inputs]}
-
-
-def _of_rollout(one: JudgedRollout) -> dict[str, object]:
-    row: dict[str, object] = {}
-    for column, path in _PATHS:
-        held: Any = one
-        for name in path:  # none where something on the way is
-            held = None if held is None else getattr(held, name)
-        row[column] = json.dumps(dict(held)) if isinstance(held, Mapping) else held
-    row["num_prompt_tokens"] = len(one.rollout.prompt_token_ids)
-    row["policy_versions"] = [
-        {"version": version, "num_tokens": num} for version, num in one.rollout.policy_versions
+def _of_prompts(prompts: Sequence[Prompt]) -> dict[str, Sequence[object]]:
+    """A column at a time; what is said of a prompt is worked out once for its whole group."""
+    groups = {id(prompt): prompt for prompt in prompts}
+    places = dict(zip(groups, range(len(groups)), strict=True))
+    of_groups = {
+        column: [getattr(prompt, name) for prompt in groups.values()] for column, name in OF_PROMPT.items()
+    }
+    of_groups["pictures"] = [
+        [shown.content_hash for shown in prompt.vision_inputs] for prompt in groups.values()
     ]
-    return row
+    group_of = [places[id(prompt)] for prompt in prompts]
+    return {column: [values[group] for group in group_of] for column, values in of_groups.items()}
 
 
-def _tokens(one: JudgedRollout, tokens: Mapping[str, TokenFigures]) -> dict[str, object]:
-    figures = tokens.get(one.rollout.rollout_id, TokenFigures())
+def _of_rollouts(judged: Sequence[JudgedRollout]) -> dict[str, Sequence[object]]:
+    known: dict[str, Sequence[Any]] = {"": judged}
+    columns = {column: _values_at(path, known) for column, path in OF_ROLLOUT.items()}
+    for column in (name for name in columns if name.endswith("_parts")):
+        columns[column] = [None if parts is None else json.dumps(dict(parts)) for parts in columns[column]]
+    columns["num_prompt_tokens"] = [len(one.rollout.prompt_token_ids) for one in judged]
+    columns["policy_versions"] = [one.rollout.policy_versions for one in judged]
+    return columns
+
+
+def _values_at(path: str, known: dict[str, Sequence[Any]]) -> Sequence[Any]:
+    """What lies at this path of names in each rollout, None where something on the way is; it becomes ``known``."""
+    if path not in known:
+        parent, _, name = path.rpartition(".")
+        known[path] = [None if held is None else getattr(held, name) for held in _values_at(parent, known)]
+    return known[path]
+
+
+def _of_tokens(
+    judged: Sequence[JudgedRollout], tokens: Mapping[str, TokenFigures]
+) -> dict[str, Sequence[object]]:
+    figures = [tokens.get(one.rollout.rollout_id, TokenFigures()) for one in judged]
     return {
-        "response_token_ids": one.rollout.response_token_ids,
-        "sample_logprobs": one.rollout.sample_logprobs,
-        "trainer_logprobs": figures.trainer_logprobs,
-        "entropies": figures.entropies,
-        "advantages": figures.advantages,
+        "response_token_ids": [one.rollout.response_token_ids for one in judged],
+        "sample_logprobs": [one.rollout.sample_logprobs for one in judged],
+        "trainer_logprobs": [one.trainer_logprobs for one in figures],
+        "entropies": [one.entropies for one in figures],
+        "advantages": [one.advantages for one in figures],
     }
