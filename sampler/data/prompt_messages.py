@@ -59,9 +59,10 @@ def read_messages(value: Any, num_images: int, num_videos: int = 0) -> Conversat
     remarks = []
     before: list[dict[str, Any]] = []
     for kind, count in zip(VISION_KINDS, (num_images, num_videos), strict=True):
-        if not _place(messages, kind, count):
+        num_parts, num_marks = _place(messages, kind, count)
+        if not count or not (num_parts or num_marks):
             before += [{"type": kind} for _ in range(count)]
-            if any(f"<{kind}>" in part["text"] for part in _texts(messages)):
+            if num_marks:
                 remarks.append(f"<{kind}> is kept as words: the row has no {kind}")
     users[0]["content"][:0] = before
     return Conversation(tuple(messages), answer, (*remarks, *_oddities(messages)))
@@ -72,10 +73,10 @@ def held_media(value: Any, kind: VisionKind) -> list[Any]:
     it, `{type: image, image: ...}` as Qwen does. Of what is no list of messages, nothing."""
     messages, found = _decoded(value, ("role", "from")), []
     for message in messages if isinstance(messages, list) else []:
-        content = message.get("content") if isinstance(message, Mapping) else None
+        content = message.get("content") if isinstance(message, (dict, Mapping)) else None
         content = _decoded(content, ("type",))
         for part in content if isinstance(content, list) else []:
-            if isinstance(part, Mapping) and part.get("type") in (kind, f"{kind}_url"):
+            if isinstance(part, (dict, Mapping)) and part.get("type") in (kind, f"{kind}_url"):
                 held = next((part[key] for key in _HELD if part.get(key)), None)
                 found.append(held["url"] if isinstance(held, Mapping) and held.get("url") else held)
     return [held for held in found if held is not None]
@@ -92,10 +93,11 @@ def spoken(value: Any) -> Any:
     return value
 
 
-def _place(messages: Sequence[dict[str, Any]], kind: VisionKind, count: int) -> bool:
-    """Put parts where marks stand in the texts of parts. Whether the messages say where pictures stand."""
-    num_parts = sum(part["type"] == kind for message in messages for part in message["content"])
-    num_marks = sum(part["text"].count(f"<{kind}>") for part in _texts(messages))
+def _place(messages: Sequence[dict[str, Any]], kind: VisionKind, count: int) -> tuple[int, int]:
+    """Put parts where marks stand in the texts of parts. How many parts and marks there were."""
+    types = [part["type"] for message in messages for part in message["content"]]
+    num_parts = types.count(kind)
+    num_marks = sum([part["text"].count(f"<{kind}>") for part in _texts(messages)])
     if num_marks and num_parts + num_marks == count:
         for message in messages:
             message["content"] = [
@@ -109,7 +111,7 @@ def _place(messages: Sequence[dict[str, Any]], kind: VisionKind, count: int) -> 
             f"{marks} in the messages, but {count} in column '{kind}s'; to keep <{kind}> as words, give the content as "
             f"parts: {{type: text, text: ...}}, and {{type: {kind}}} for each {kind}"
         )
-    return bool(count and (num_parts or num_marks))
+    return num_parts, num_marks
 
 
 def _texts(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -120,6 +122,8 @@ def _oddities(messages: Sequence[dict[str, Any]]) -> list[str]:
     """What a model will read otherwise than a person. Raises `BadInput` where that would be a picture."""
     found: dict[str, None] = {}
     for part in _texts(messages):
+        if "<" not in part["text"] and "[" not in part["text"]:
+            continue  # with which all of these begin
         checked_words(part["text"])
         for mark in _NEAR_MARK.findall(part["text"]):
             found[f"{mark!r} is read as words: the mark of a picture is <image>, of a video <video>"] = None
@@ -148,7 +152,8 @@ def _message(value: Any) -> dict[str, Any]:
 def _decoded(value: Any, keys: Sequence[str]) -> Any:
     """A list of mappings with one of these keys that is written as JSON text; anything else as it is. Raises
     `BadInput` for what looks like one and is none."""
-    text = value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str) or not (text := value.strip()).startswith("["):
+        return value
     key = f"[\"'](?:{'|'.join(keys)})[\"']"
     if not (re.match(r"\[\s*\{", text) and text.endswith("]") and re.search(rf"[{{,]\s*{key}\s*:", text)):
         return value

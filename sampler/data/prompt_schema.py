@@ -57,7 +57,10 @@ def prompt_columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
         "videos": [_encoded(prompt.videos) for prompt in prompts],
         "kind": [prompt.kind for prompt in prompts],
         "verifier": [prompt.verifier for prompt in prompts],
-        "verifier_options": [json.dumps(prompt.verifier_options, sort_keys=True) for prompt in prompts],
+        "verifier_options": [
+            json.dumps(prompt.verifier_options, sort_keys=True) if prompt.verifier_options else "{}"
+            for prompt in prompts
+        ],
         "reference": texts,
         "reference_json": as_json,
         "source": [prompt.source for prompt in prompts],

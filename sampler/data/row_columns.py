@@ -65,11 +65,15 @@ class RowColumns:
         """The column's value, or None where the row has none; a mapped name may lead into a struct by dots."""
         self._column = column
         name = self._name_of(column, row)
-        value = row.values[name] if name in row.values else column_value(row.values, name)
+        value = row.values.get(name)
+        if value is None and "." in name:
+            value = column_value(row.values, name)
         return None if value is None or is_missing(value) else value
 
     def _name_of(self, column: str, row: DatasetRow) -> str:
         """What the set calls Hone's column."""
+        if not self._columns and (self._theirs is None or column in row.values):
+            return column
         if self._theirs is not None and column not in self._columns and column not in row.values:
             return self._theirs.columns.get(column, column)
         name = self._columns.get(column, column)

@@ -24,9 +24,7 @@ from sampler.rows.unread_column import UnreadColumn, UnreadColumns
 from sampler.rows.wrong_rows import RowRemarks
 from verifiers.errors import BadInput
 
-MAX_DECODED = (
-    2_000  # pictures and films that each process decodes; of the others it reads the header and the end
-)
+MAX_DECODED = 2_000  # pictures and films of a process, which sources share; of others it reads header and end
 BoxSpace = Literal["auto", "pixel", "norm1000"]
 
 
@@ -169,6 +167,7 @@ class _Readers:
     def __init__(self, plan: ImportPlan, proposals: Mapping[str, VerifierProposal], name: str) -> None:
         self.plan, self._proposals, self._name = plan, proposals, name
         self._readers: dict[str, ImportReader] = {}
+        self._num_sources = max(1, len(proposals) - 1)  # beside "", for rows of a source that was not seen
 
     def check(self) -> None:
         """Raises: BadInput for a column or a verifier that is not there."""
@@ -189,7 +188,7 @@ class _Readers:
                 else {},
                 source=self._name,
                 pixel_boxes=proposal.pixel_boxes,
-                max_decoded=None if self.plan.decodes_all else MAX_DECODED,
+                max_decoded=None if self.plan.decodes_all else MAX_DECODED // self._num_sources,
             )
         return self._readers[key]
 

@@ -94,7 +94,13 @@ def source_of(row: DatasetRow, columns: Mapping[str, str]) -> str:
 
 def _look(part: Part, columns: Mapping[str, str], num_rows: int) -> SetSurvey | BadInput:
     reader = ImportReader(
-        columns=columns, kind="general", verifier=None, verifier_options={}, source="", checks=False
+        columns=columns,
+        kind="general",
+        verifier=None,
+        verifier_options={},
+        source="",
+        checks=False,
+        max_decoded=0,  # the import does
     )
     seen = SetSurvey()
     try:

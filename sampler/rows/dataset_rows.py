@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import re
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -151,7 +152,7 @@ def _json_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
     which."""
     try:
         with file.open("rb") as stream:
-            head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+            head = stream.read(4096).removeprefix(BOM_UTF8).lstrip()
             stream.seek(0)
             first = next((line for line in stream if line.strip()), b"")
         spread = head.startswith(b"{") and not _is_json(first) and file.stat().st_size <= _MAX_OBJECT_BYTES
@@ -181,21 +182,21 @@ def _line_parts(file: Path) -> list[tuple[int, int, int]]:
 
 
 def _json_lines(file: Path, begin: int, end: int, number: int) -> Iterator[DatasetRow]:
-    name = str(file.absolute())
+    name, shown, folder, json_text = str(file.absolute()), str(file), file.parent, _JsonText()
     try:
         with file.open("rb") as stream:
             stream.seek(begin)
             while begin < end and (line := stream.readline()):
                 number += 1
-                location, address = f"{file}, line {number}", RowAddress(name, begin)
+                location, address = f"{shown}, line {number}", RowAddress(name, begin)
                 begin += len(line)
                 if not line.strip():
                     continue
                 try:
-                    values, twice = _parse(line, location)
-                    row = _json_row(location, values, file, address, chain.from_iterable(twice.values()))
+                    values, twice = json_text.parsed(line, location)
+                    row = _json_row(location, values, folder, address, chain.from_iterable(twice.values()))
                 except BadInput as why:
-                    row = DatasetRow(location, {}, file.parent, address, fault=why)
+                    row = DatasetRow(location, {}, folder, address, fault=why)
                 yield row
     except OSError as why:
         raise BadInput(f"{file}: cannot be read: {one_line(why)}") from None
@@ -206,11 +207,11 @@ def _rows_of_whole(file: Path, *, is_list: bool) -> Iterator[DatasetRow]:
         text = file.read_bytes()
     except OSError as why:
         raise BadInput(f"{file}: cannot be read: {one_line(why)}") from None
-    found, twice = _parse(text, str(file) if is_list else f"{file}, line 1")
+    found, twice = _JsonText().parsed(text, str(file) if is_list else f"{file}, line 1")
     for number, values in enumerate(found if isinstance(found, list) else [found], 1):
         location = f"{file}, row {number}"
         try:
-            row = _json_row(location, values, file, None, twice.get(id(values), ()))
+            row = _json_row(location, values, file.parent, None, twice.get(id(values), ()))
         except BadInput as why:
             row = DatasetRow(location, {}, file.parent, fault=why)
         yield row
@@ -218,39 +219,47 @@ def _rows_of_whole(file: Path, *, is_list: bool) -> Iterator[DatasetRow]:
 
 def _is_json(text: bytes) -> bool:
     try:
-        _parse(text, "")
+        _JsonText().parsed(text, "")
     except BadInput:
         return False
     return True
 
 
-def _parse(text: bytes, location: str) -> tuple[Any, dict[int, list[str]]]:
-    """The value, and by the identity of an object in it the keys that stand in it twice."""
-    twice: dict[int, list[str]] = {}
+class _JsonText:
+    """Reads texts of JSON, with a decoder that is made once."""
 
-    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def __init__(self) -> None:
+        self._decode = json.JSONDecoder(object_pairs_hook=self._object_of).decode
+        self._twice: dict[int, list[str]] = {}
+
+    def parsed(self, text: bytes, location: str) -> tuple[Any, dict[int, list[str]]]:
+        """The value, and by the identity of an object in it the keys that stand in it twice. Raises `BadInput`."""
+        self._twice = {}
+        try:
+            return self._decode(text.removeprefix(BOM_UTF8).decode()), self._twice
+        except (ValueError, RecursionError) as why:
+            raise BadInput(
+                f"{location}: not valid JSON: {one_line(why)}; a row is one JSON object a line"
+            ) from None
+
+    def _object_of(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            twice[id(found)] = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+            self._twice[id(found)] = [
+                key for key, count in Counter(key for key, _ in pairs).items() if count > 1
+            ]
         return found
-
-    try:
-        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=object_of), twice
-    except (ValueError, RecursionError) as why:
-        raise BadInput(
-            f"{location}: not valid JSON: {one_line(why)}; a row is one JSON object a line"
-        ) from None
 
 
 def _json_row(
-    location: str, values: Any, file: Path, address: RowAddress | None, twice: Iterable[str]
+    location: str, values: Any, folder: Path, address: RowAddress | None, twice: Iterable[str]
 ) -> DatasetRow:
     if not isinstance(values, dict):
         raise BadInput(
             f"{location}: a row is a JSON object with the columns as keys, got {type(values).__name__}"
         )
     remarks = tuple(f"the key {key!r} stands twice, and the last one counts" for key in twice)
-    return DatasetRow(location, values, file.parent, address, remarks)
+    return DatasetRow(location, values, folder, address, remarks)
 
 
 def _hub_rows(hub_id: str, split: str) -> Iterator[DatasetRow]:

@@ -65,8 +65,8 @@ class DatasetRow:
 
 def column_value(values: Any, column: str) -> Any:
     """The column's value, or None where the row has none; dots in the name may lead into a struct."""
-    if isinstance(values, dict) and column in values:
-        return values[column]
+    if isinstance(values, dict) and (column in values or "." not in column):
+        return values.get(column)
     for part in column.split("."):
         values = values.get(part) if isinstance(values, dict) else None
     return values
