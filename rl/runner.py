@@ -104,7 +104,12 @@ class DryRun(Runner):
     def _plan(self, stage: Stage[ResultT], directory: StageDirectory, *, is_done: bool) -> None:
         self.stages.append(
             PlannedStage(
-                directory.name, stage.kind, stage.title, stage.work(self.recipe), stage.needs, is_done
+                directory.name,
+                stage.kind,
+                stage.title,
+                stage.work(self.recipe),
+                stage.needs_of(self.recipe),
+                is_done,
             )
         )
 
@@ -230,7 +235,9 @@ class StageRunner(Runner):
 
     def _needs_from(self, stage: Stage[ResultT]) -> set[EngineName]:
         ahead = self.plan[self.num_stages - 1 :]
-        return {name for needs in (stage.needs, *(one.needs for one in ahead)) for name in needs}
+        return {
+            name for needs in (stage.needs_of(self.recipe), *(one.needs for one in ahead)) for name in needs
+        }
 
     def _take_up(self, result: StageResult, data: RunData | None) -> None:
         """What the stages after it find: data and a base policy, a reward model."""

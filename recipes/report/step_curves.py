@@ -34,6 +34,15 @@ def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
         _curve("Response length, tokens", rl, 4, {"rollout/response_tokens_mean": "tokens"}),
         _curve("Responses with a thought", rl, 6, {"rollout/thought_frac": "responses"}, is_frac=True),
         _curve("SFT loss", sft, 1, {"train/loss": "loss"}),
+        _curve(
+            "Validation in SFT, pass@1", sft, 2, {"validation/pass_at_1": "training prompts"}, is_frac=True
+        ),
+        _curve(
+            "Loss on RL's right rollouts",
+            sft,
+            4,
+            {"replay/nll_before": "before SFT, nats a token", "replay/nll": "after so many steps"},
+        ),
         _curve("KL in SFT to the policy before", sft, 5, {"train/ref_kl": "nats a token"}),
         _curve("Reward model loss", reward_model, 6, {"train/loss": "loss"}),
         _curve("mismatch_kl", rl, 5, {"train/mismatch_kl": "sampler against trainer"}),
@@ -44,6 +53,8 @@ def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
     ]
     lines_of = {
         "SFT loss": sft,
+        "Validation in SFT, pass@1": sft,
+        "Loss on RL's right rollouts": sft,
         "KL in SFT to the policy before": sft,
         "Reward model loss": reward_model,
         "Explained variance of the critic": values,

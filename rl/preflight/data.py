@@ -13,6 +13,7 @@ from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.preflight.references import check_references
 from rl.recipe.recipe import Recipe
+from rl.stages.supervised.validation import validation_prompts
 from sampler.data.set_reading import SetReading
 from sampler.rows.unread_column import UnreadColumn
 from sampler.store.decisions.curation import Curation
@@ -55,6 +56,9 @@ def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection
     if "train" in named:
         full = Check("prompts fill a step", partial(_full_steps, recipe, data))
         yield _unless_unread(full, unread, ("train",))
+        if recipe.sft.later_validation_prompts is not None:
+            slice_there = Check("prompts to validate SFT on", partial(_validation, recipe, data))
+            yield _unless_unread(slice_there, unread, ("train",))
 
 
 def _unless_unread(check: Check, unread: Collection[str], needs: Iterable[str]) -> Check:
@@ -105,6 +109,11 @@ def _no_leaks(data: RunData) -> Finding:
     return Finding(
         "ok", f"{counted(len(data.heldout), 'prompt')} beside {counted(num_trained, 'row')} to train on{more}"
     )
+
+
+def _validation(recipe: Recipe, data: RunData) -> Finding:
+    num = len(validation_prompts(data.train, recipe))
+    return Finding("ok", f"{counted(num, 'prompt')} of {len(data.train):,} to train on")
 
 
 def _full_steps(recipe: Recipe, data: RunData) -> Finding:

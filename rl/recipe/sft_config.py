@@ -40,6 +40,24 @@ class SftConfig(Section):
         description="rounds after the first add so many times KL(policy || the policy before this SFT) to the loss, "
         "at the tokens of responses, over the vocabulary: RL is forgotten less; needs a frozen copy on every rank",
     )
+    later_replay_rows: int | None = Field(
+        None,
+        ge=1,
+        description="rounds after the first also learn from so many right rollouts of the RL before, one a prompt, of "
+        "prompts that it got right sometimes but not always; none: of none",
+    )
+    later_validation_prompts: int | None = Field(
+        None,
+        ge=1,
+        description="rounds after the first stop early and keep the weights that were best on so many prompts to train "
+        "on, drawn by the seed of those that a verifier judges; none: no validation",
+    )
+    later_validate_every_steps: int = Field(
+        50, ge=1, description="optimizer steps between validations; there is one at the end in any case"
+    )
+    later_patience: int = Field(
+        3, ge=1, description="validations in a row without a new best, after which training stops"
+    )
     start_from: Literal["base", "previous"] = Field(
         "base", description="what rounds after the first start from"
     )

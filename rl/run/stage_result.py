@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -108,6 +108,14 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class ValidationResult:
+    """pass@1 on the validation slice after so many optimizer steps."""
+
+    step: int
+    pass_at_1: float
+
+
+@dataclass(frozen=True)
 class Interval:
     """A mean and the bounds that hold it, at the level they were made for."""
 
@@ -155,7 +163,8 @@ class PrepareResult(StageResult):
 
 
 class SftResult(StageResult):
-    """A policy, and the rows by their source that it learnt from."""
+    """A policy, and the rows by their source that it learnt from. Where it was validated, the policy is the one of the
+    best validation; ``final_loss`` is that of the last step taken."""
 
     kind = "sft"
     policy: PolicyState
@@ -163,6 +172,14 @@ class SftResult(StageResult):
     num_dropped_too_long: int = 0
     final_loss: float = float("nan")
     proof: Proof | None = None
+    validations: tuple[ValidationResult, ...] = ()
+    replay_loss_before: float | None = None  # of right rollouts of the RL before, nats a token
+    replay_loss_after: float | None = None
+
+    @staticmethod
+    def best_of(validations: Sequence[ValidationResult]) -> ValidationResult | None:
+        """The first of those with the highest pass@1; None without any."""
+        return max(validations, key=lambda one: one.pass_at_1, default=None)
 
 
 class RewardModelResult(StageResult):

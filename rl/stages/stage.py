@@ -113,6 +113,10 @@ class Stage(ABC, Generic[ResultT]):
         """Steps for the progress bar; None where there is nothing to count."""
         return None
 
+    def needs_of(self, recipe: Recipe) -> tuple[EngineName, ...]:
+        """``needs``, and where a recipe asks for more, that too."""
+        return self.needs
+
     def inputs(self) -> Mapping[str, Any]:
         """What went in, for the manifest, beside the policy."""
         return {}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from rl.algorithm.losses import SFT_LOSS, LossSpec
 from rl.data.batch import Batch
-from rl.data.prompt_encoder import PromptEncoder
-from rl.data.run_data import RunData, image_limits
-from rl.data.sft_batches import num_packs, sft_packs, sft_sequences
+from rl.data.run_data import RunData
+from rl.data.sft_batches import num_packs, sft_packs
 from rl.data.token_sequence import TokenSequence
 from rl.engines.engines import EngineName
 from rl.recipe.recipe import Recipe
@@ -20,12 +18,20 @@ from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import HarvestResult, PolicyState, SftResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
-from rl.stages.supervised.cold_start import cold_start_rows, rows_left_by_rl
-from rl.stages.supervised.supervised_loop import step_calls, step_metrics
+from rl.stages.supervised.cold_start import cold_start_rows
+from rl.stages.supervised.replay import ReplayLoss
+from rl.stages.supervised.sft_rows import SftRows
+from rl.stages.supervised.supervised_loop import StepCall, step_calls, step_metrics
+from rl.stages.supervised.validation import (
+    VALIDATION_METRIC,
+    Validation,
+    validation_prompts,
+    validation_words,
+)
 from rl.trainer.export import export_policy
-from sampler.data.sft_row import SftRow, load_sft_rows
 from verifiers.counted import counted
-from verifiers.errors import BadInput
+
+REPLAY_BEFORE, REPLAY_METRIC = "replay/nll_before", "replay/nll"  # nats a token
 
 
 class SftStage(Stage[SftResult]):
@@ -53,87 +59,123 @@ class SftStage(Stage[SftResult]):
         kept = f"{sft.later_cold_start_frac:.0%} of " if later else ""
         kept = f"what RL left of {kept}" if later and sft.later_cold_start_min_ratio else kept
         cold_start = f"{kept}the cold-start rows" if recipe.data.has_cold_start else ""
-        rows = " and ".join(filter(None, (cold_start, "all harvests" if self.harvests else "")))
+        replayed = (
+            f"{counted(sft.later_replay_rows, 'rollout')} of RL" if later and sft.later_replay_rows else ""
+        )
+        harvested = "all harvests" if self.harvests else ""
+        rows = " and ".join(filter(None, (cold_start, harvested, replayed)))
         kl = f", {sft.later_kl_coef:g} KL to the policy before" if later and sft.later_kl_coef else ""
-        return f"{epochs_words(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step{kl}"
+        validated = validation_words(recipe) if later else ""
+        return f"{epochs_words(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step{kl}{validated}"
 
     def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> SftResult:
         version = policy.version + 1 if policy is not None else 0
         return SftResult(policy=PolicyState(version, directory.path / "policy", directory.name))
 
     def num_steps(self, recipe: Recipe, data: RunData) -> int | None:
-        selects = self.round_index and recipe.sft.later_cold_start_min_ratio is not None
-        if recipe.sft.pack_tokens is not None or selects:
+        sft = recipe.sft
+        choices = (sft.later_cold_start_min_ratio, sft.later_replay_rows, sft.later_validation_prompts)
+        chooses = any(choice is not None for choice in choices)
+        if sft.pack_tokens is not None or (self.round_index and chooses):
             return None  # known when the rows are tokenised, and when they are chosen
         kept = cold_start_rows(data.cold_start, recipe, self.round_index)
         num_harvested = sum(harvest.num_kept for harvest in self.harvests)
-        return num_sft_steps(recipe.sft, rows_seen(recipe.sft, self.round_index, len(kept) + num_harvested))
+        return num_sft_steps(sft, rows_seen(sft, self.round_index, len(kept) + num_harvested))
+
+    def needs_of(self, recipe: Recipe) -> tuple[EngineName, ...]:
+        validates = self.round_index and recipe.sft.later_validation_prompts is not None
+        return (*self.needs, "sampler", "judge") if validates else self.needs
 
     def inputs(self) -> Mapping[str, Any]:
         return {"harvests": [harvest.stage for harvest in self.harvests]}
 
     def run(self, context: StageContext) -> SftResult:
-        """Encode the rows, train on them, sync and prove, export."""
-        config, trainer = context.recipe.sft, context.engines.trainer
-        context.engines.invalidate()
-        with context.watch("encode"):
-            encoder = PromptEncoder(context.engines.base.hub, context.recipe.sampler.chat_template_kwargs)
-            rows = cold_start_rows(context.data.cold_start, context.recipe, self.round_index)
-        if self.round_index and config.later_cold_start_min_ratio is not None:
-            with context.watch("select"):
-                rows = self._left_by_rl(context, rows, encoder)
-        limits = image_limits(context.recipe)
-        with context.watch("encode"):
-            rows += [
-                row for harvest in self.harvests for row in load_sft_rows(str(harvest.rows), limits=limits)
-            ]
-            sequences, num_dropped = sft_sequences(
-                rows, encoder, max_tokens=context.recipe.sampler.max_model_len
-            )
-        if not sequences:
-            raise BadInput(
-                f"all {counted(num_dropped, 'supervised row')} longer than "
-                f"sampler.max_model_len={context.recipe.sampler.max_model_len}: raise it"
-            )
+        """Encode the rows, train on them, sync and prove, export. Raises: BadInput also in the first round where there
+        are too few prompts to validate later ones on."""
+        config, trainer, engines = context.recipe.sft, context.engines.trainer, context.engines
+        engines.invalidate()
+        validated_on = validation_prompts(context.data.train, context.recipe)
+        validation = Validation(context, validated_on) if self.round_index and validated_on else None
+        rows = SftRows.of(context, self.harvests, self.cold_started, validated_on)
+        with context.watch("logprobs"):
+            replay_loss = ReplayLoss(trainer, Batch.of(rows.measured)) if rows.measured else None
         if self.round_index:
             trainer.load_frozen([str(context.policy.hub)] if config.later_kl_coef else [])
         if self.round_index and config.start_from == "base":
-            trainer.load_weights(context.engines.base.hub)
+            trainer.load_weights(engines.base.hub)
         trainer.reset_optimizer()
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
-        loss = self._train(context, sequences, checkpoint)
-        policy = PolicyState(
-            context.policy.version + 1, context.directory.path / "policy", context.directory.name
-        )
+        self._train(context, rows.sequences, checkpoint, validation, replay_loss)
+        seen = tuple(validation.seen) if validation else ()
+        version, path = context.policy.version + len(seen) + 1, context.directory.path / "policy"
+        policy = PolicyState(version, path, context.directory.name)
         with context.watch("sync"):
-            proof = context.engines.publish(policy)
+            proof = engines.publish(policy)
         with context.watch("save"):
-            export_policy(trainer, context.engines.base.hub, policy.hub)
+            export_policy(trainer, engines.base.hub, policy.hub)
             checkpoint.finish()
+            if validation is not None:
+                validation.finish()
+        logged, best = context.directory.metrics(), SftResult.best_of(seen)
         return SftResult(
             policy=policy,
-            num_rows=dict(Counter(row.source for row in rows)),
-            num_dropped_too_long=num_dropped,
-            final_loss=loss,
+            num_rows=rows.num_by_source,
+            num_dropped_too_long=rows.num_dropped,
+            final_loss=logged[-1]["train/loss"],
             proof=proof,
+            validations=seen,
+            replay_loss_before=logged[0].get(REPLAY_BEFORE),
+            replay_loss_after=logged[best.step - 1 if best else -1].get(REPLAY_METRIC),
+            warnings=rows.warnings,
         )
 
-    def _left_by_rl(self, context: StageContext, rows: list[SftRow], encoder: PromptEncoder) -> list[SftRow]:
-        """Raises: BadInput where the program did not say which policy the cold start had left."""
-        if self.cold_started is None:
-            raise BadInput("sft.later_cold_start_min_ratio needs SftStage(..., cold_started=policy)")
-        trainer, recipe = context.engines.trainer, context.recipe
-        before = self.cold_started.hub
-        trainer.load_frozen([str(before)])
-        min_ratio = recipe.sft.later_cold_start_min_ratio
-        assert min_ratio is not None
-        return rows_left_by_rl(trainer, before, rows, encoder, recipe.sampler.max_model_len, min_ratio)
-
     def _train(
-        self, context: StageContext, sequences: Sequence[TokenSequence], checkpoint: StageCheckpoint
-    ) -> float:
+        self,
+        context: StageContext,
+        sequences: Sequence[TokenSequence],
+        checkpoint: StageCheckpoint,
+        validation: Validation | None,
+        replay_loss: ReplayLoss | None,
+    ) -> None:
+        """All steps, or until a validation says that it is enough, going on from a checkpoint where there is one; the
+        trainer then holds the weights to export."""
         config, trainer = context.recipe.sft, context.engines.trainer
         loss = LossSpec(SFT_LOSS, teacher_coef=config.later_kl_coef if self.round_index else 0.0)
+        calls, num_steps = self._calls(context, sequences, checkpoint, validation)
+        for call in calls:
+            batches = [
+                Batch.of([sequences[index] for pack in packs for index in pack]) for packs in call.batches
+            ]
+            with context.watch("train"):
+                held_to = [str(context.policy.hub)] * sum(map(len, batches)) if loss.teacher_coef else None
+                outcomes = trainer.update(batches, call.rates, loss, held_to)
+            figures = [
+                step_metrics(outcome, rate) | sft_metrics(outcome, batch)
+                for batch, rate, outcome in zip(batches, call.rates, outcomes, strict=True)
+            ]
+            looks = call.steps.stop == num_steps or (validation and validation.is_due(call.steps.stop))
+            if validation is not None and looks:
+                figures[-1] |= validation.run(call.steps.stop)
+            if replay_loss is not None:
+                figures[0] |= {} if call.steps.start else {REPLAY_BEFORE: replay_loss.before}
+                figures[-1] |= {REPLAY_METRIC: replay_loss.now()} if looks else {}
+            for step, of_step in zip(call.steps, figures, strict=True):
+                context.log_metrics(step, of_step)
+            context.progress.advance(len(batches), **shown(outcomes, figures[-1], batches))
+            if validation is not None and validation.is_over:
+                break
+        if validation is not None:
+            validation.load_best()
+
+    def _calls(
+        self,
+        context: StageContext,
+        sequences: Sequence[TokenSequence],
+        checkpoint: StageCheckpoint,
+        validation: Validation | None,
+    ) -> tuple[Iterator[StepCall[list[int]]], int]:
+        """The steps that are left, of packs of indices into ``sequences``; and how many there are in all."""
+        config = context.recipe.sft
         lengths = [len(sequence.token_ids) for sequence in sequences]
         seed = f"{context.recipe.seed} {context.directory.name}"
         num_rows = rows_seen(config, self.round_index, len(sequences))
@@ -145,29 +187,23 @@ class SftStage(Stage[SftResult]):
             num_steps=num_steps,
             batch_size=config.batch_size,
             schedule=config.schedule.peaking_at(config.later_lr if self.round_index else None),
-            trainer=trainer,
+            trainer=context.engines.trainer,
             checkpoint=checkpoint,
             progress=context.progress,
+            source=validation,
+            every_steps=config.later_validate_every_steps if validation else None,
         )
-        for call in calls:
-            with context.watch("train"):
-                batches = [
-                    Batch.of([sequences[index] for pack in packs for index in pack]) for packs in call.batches
-                ]
-                held_to = [str(context.policy.hub)] * sum(map(len, batches)) if loss.teacher_coef else None
-                outcomes = trainer.update(batches, call.rates, loss, held_to)
-            for step, batch, rate, outcome in zip(call.steps, batches, call.rates, outcomes, strict=True):
-                context.log_metrics(step, step_metrics(outcome, rate) | sft_metrics(outcome, batch))
-            context.progress.advance(
-                len(batches),
-                loss=outcomes[-1]["loss"],
-                tokens_per_s=sum(batch.num_tokens for batch in batches)
-                / sum(outcome["seconds"] for outcome in outcomes),
-            )
-        return context.directory.metrics()[-1]["train/loss"]
+        return calls, num_steps
 
     def summary(self, result: SftResult) -> str:
-        return f"loss {result.final_loss:.3f} on {counted(sum(result.num_rows.values()), 'row')}"
+        words = f"loss {result.final_loss:.3f} on {counted(sum(result.num_rows.values()), 'row')}"
+        before, after = result.replay_loss_before, result.replay_loss_after
+        if before is not None and after is not None:
+            words += f"; replay loss {before:.3f} → {after:.3f}"
+        if best := SftResult.best_of(result.validations):
+            validations = counted(len(result.validations), "validation")
+            words += f"; pass@1 {best.pass_at_1:.1%} after step {best.step}, the best of {validations}"
+        return words
 
 
 def rows_seen(config: SftConfig, round_index: int, num_rows: int) -> int:
@@ -186,6 +222,22 @@ def sft_metrics(outcome: Mapping[str, float], batch: Batch) -> dict[str, float]:
     policy before this SFT, in nats a token."""
     kl = {"train/ref_kl": outcome["teacher_kl"]} if "teacher_kl" in outcome else {}
     return kl | {"train/tokens_per_s": batch.num_tokens / outcome["seconds"]}
+
+
+def shown(
+    outcomes: Sequence[Mapping[str, float]], figures: Mapping[str, float], batches: Sequence[Batch]
+) -> dict[str, float | None]:
+    """What the progress says of a call's steps."""
+    num_tokens, seconds = (
+        sum(batch.num_tokens for batch in batches),
+        sum(one["seconds"] for one in outcomes),
+    )
+    return {
+        "loss": outcomes[-1]["loss"],
+        "tokens_per_s": num_tokens / seconds,
+        "validation": figures.get(VALIDATION_METRIC),
+        "replay_loss": figures.get(REPLAY_METRIC),
+    }
 
 
 def epochs_words(number: float) -> str:

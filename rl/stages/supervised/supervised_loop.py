@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.progress import StageProgress
-from rl.stages.checkpoint import StageCheckpoint
+from rl.stages.checkpoint import Resumable, StageCheckpoint
 
 if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
@@ -37,23 +37,27 @@ def step_calls(
     trainer: Trainer,
     checkpoint: StageCheckpoint,
     progress: StageProgress,
+    source: Resumable | None = None,
+    every_steps: int | None = None,
 ) -> Iterator[StepCall[ItemT]]:
     """The steps that are left of ``num_steps``, of ``batch_size`` items each; ``draws`` has items without end.
 
     The checkpoint, if there is one, is loaded before the first call. One that is due is saved when the next call is
-    asked for: the caller has by then taken and logged the steps.
+    asked for, with the state of ``source``: the caller has by then taken and logged the steps. A call ends where
+    ``every_steps`` are reached, so that something can be done there.
     """
-    step = checkpoint.resume(trainer)
+    step = checkpoint.resume(trainer, source)
     progress.advance(step)
     for _ in islice(draws, step * batch_size):
         pass
     while step < num_steps:
-        end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps)
+        stop = num_steps if every_steps is None else (step // every_steps + 1) * every_steps
+        end = min(num_steps, step + STEPS_PER_CALL, checkpoint.stop_before(step) or num_steps, stop)
         steps = range(step, end)
         batches = [list(islice(draws, batch_size)) for _ in steps]
         rates = [schedule.rate(i, num_steps) for i in steps]
         yield StepCall(steps, batches, rates)
-        checkpoint.save(trainer, end)
+        checkpoint.save(trainer, end, source)
         step = end
 
 

@@ -354,29 +354,6 @@ def test_later_rounds_ask_the_policy_of_the_first_sft_what_rl_has_left(
     assert asked == ["02-sft-r0", "02-sft-r0"]
 
 
-def test_a_later_sft_is_held_to_the_policy_that_rl_left(new_run: Callable[..., RunDirectory]) -> None:
-    """Whatever its weights start from; the first SFT is held to nothing."""
-    loaded: list[list[str]] = []
-
-    class Spy(FakeTrainer):
-        def load_frozen(self, directories: Collection[str]) -> None:
-            loaded.append([Path(one).parent.name for one in directories])
-
-        def update(self, steps: Any, rates: Any, loss: Any, teachers: Any = None) -> Any:
-            of = None if teachers is None else {Path(one).parent.name for one in teachers}
-            updated.append((loss.teacher_coef, of, teachers and len(teachers) - sum(map(len, steps))))
-            return super().update(steps, rates, loss, teachers)
-
-    updated: list[Any] = []
-    run, recipe = new_run(), recipe_of(*EASY, "sft.later_kl_coef=0.5")
-    assert "a step, 0.5 KL to the policy before" in plan_of(rounds, recipe, run)[7].work
-    run_whole(recipe, run, trainer=Spy())
-    assert [one for one in loaded if one] == [["04-rl-r0"]]
-    assert {repr(one) for one in updated} == {"(0.0, None, None)", "(0.5, {'04-rl-r0'}, 0)"}
-    kls = {stage: [one.get("train/ref_kl") for one in run.metrics.of_stage(stage)] for stage in WHOLE}
-    assert set(kls["02-sft-r0"]) == {None} and set(kls["07-sft-r1"]) == {0.25}
-
-
 def train_alone(run: Runner) -> None:
     run(SftStage(), run(PrepareStage()).policy)
 

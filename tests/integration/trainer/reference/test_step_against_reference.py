@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from rl.algorithm.losses import LossSpec
+from rl.stages.supervised.replay import ReplayLoss
 from sampler.vision_input import VisionInput
 
 TEMPERATURE = 0.8
@@ -219,6 +220,15 @@ def test_sft_loss_and_gradient(
     )[0]
     assert metrics["loss"] == pytest.approx(float(loss), rel=RELATIVE)
     assert metrics["grad_norm"] == pytest.approx(norm, rel=RELATIVE)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_replay_loss(trainer: Callable[..., Any], case: Any, reference: Reference, num_ranks: int) -> None:
+    """What SFT says of rollouts of the RL before it: the mean over their tokens."""
+    measured = ReplayLoss(trainer(num_ranks, zero_stage=3 if num_ranks == 2 else 1), case.batch)
+    with torch.no_grad():
+        truth = float(reference.sft_loss(case.batch))
+    assert measured.before == measured.now() == pytest.approx(truth, rel=RELATIVE)
 
 
 @pytest.mark.parametrize("aggregation", ["seq-mean-token-sum", "seq-mean-token-mean"])

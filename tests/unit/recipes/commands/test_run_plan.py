@@ -154,6 +154,14 @@ def test_a_step_that_asks_for_more_than_there_is(told):
     assert line_of(told([row(1), row(2)]), "prompts fill a step").startswith("✓")
 
 
+def test_prompts_to_validate_sft_on_are_there(told):
+    there = told([row(1), row(2)], "sft.later_validation_prompts=2")
+    assert "2 prompts of 2 to train on" in line_of(there, "prompts to validate SFT on")
+    few = line_of(told([row(1), row(2)], "sft.later_validation_prompts=3"), "prompts to validate SFT on")
+    assert few.startswith("✗") and "of the training prompts a verifier judges 2; lower it" in few
+    assert not [line for line in told([row(1)]) if "to validate SFT on" in line]
+
+
 def test_lengths_are_added_up(told):
     rows = [row(1), row(2)]
     assert "prompts up to 88 tokens" in line_of(told(rows), "prompts and responses fit")

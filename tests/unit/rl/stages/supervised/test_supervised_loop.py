@@ -30,7 +30,9 @@ class SavingTrainer:
         assert path.is_dir()
 
 
-def calls(folder: Path, every_steps: int | None, num_calls: int | None = None) -> list[StepCall[int]]:
+def calls(
+    folder: Path, every_steps: int | None, num_calls: int | None = None, call_every: int | None = None
+) -> list[StepCall[int]]:
     """Of items 0, 1, 2, ...: all that are left, or `num_calls` before a kill."""
     run = RunDirectory(folder)
     run.open("x: 1\n")
@@ -42,6 +44,7 @@ def calls(folder: Path, every_steps: int | None, num_calls: int | None = None) -
         trainer=cast(Trainer, cast(Any, SavingTrainer())),
         checkpoint=StageCheckpoint(run.stage("01-x"), every_steps=every_steps),
         progress=StageProgress("x", NUM_STEPS, 0, time.monotonic),
+        every_steps=call_every,
     )
     taken = list(itertools.islice(left, num_calls))
     run.close()
@@ -67,6 +70,11 @@ def test_no_call_goes_past_a_checkpoint(tmp_path: Path) -> None:
     taken = calls(tmp_path, 5)
     assert [list(call.steps)[-1] + 1 for call in taken] == [5, 10, 15, 20, 21]
     assert [path.name for path in (tmp_path / "stages" / "01-x").glob("checkpoint-*")] == ["checkpoint-20"]
+
+
+def test_a_call_ends_where_something_is_to_be_done(tmp_path: Path) -> None:
+    taken = calls(tmp_path, 6, call_every=9)
+    assert [call.steps.stop for call in taken] == [6, 9, 12, 18, 21]
 
 
 @pytest.mark.parametrize("num_calls", [0, 1, 2, 3, 5])
