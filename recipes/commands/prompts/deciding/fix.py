@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sampler.prompt import Prompt
     from sampler.store.decisions.curation_events import CurationEvent, EventLog
 
+NO_NUMBER = "no number any more: only answers in these words are right now"
+
 
 def fix(
     prompt_id: PromptId,
@@ -52,7 +54,7 @@ def fix(
     console.print(f"  was {said(before)}")
     console.print(f"  now {said(after)}")
     if is_word_for_number(before, after):
-        console.print("! no number any more: only answers in these words are right now")
+        console.print(f"! {NO_NUMBER}")
     console.print(f"in {log.path}; `hone prompts rejudge` judges stored answers by it")
 
 

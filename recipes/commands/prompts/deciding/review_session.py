@@ -13,7 +13,12 @@ import typer
 from rich.console import Console
 
 from recipes.commands.output.key_input import read_key, read_line
-from recipes.commands.prompts.deciding.fix import append_correction, reference_given
+from recipes.commands.prompts.deciding.fix import (
+    NO_NUMBER,
+    append_correction,
+    is_word_for_number,
+    reference_given,
+)
 from recipes.commands.prompts.deciding.fix import said as judged_so
 from recipes.commands.prompts.deciding.mark import said
 from recipes.commands.prompts.opened_store import row_of
@@ -106,8 +111,11 @@ class ReviewSession:
         reference = reference_given(
             read_line(f"right reference{', as JSON' if as_json else ''}"), as_json=as_json
         )
-        event = append_correction(self.log, now, replace(now, reference=reference), self.author)
+        corrected = replace(now, reference=reference)
+        event = append_correction(self.log, now, corrected, self.author)
         self.decided.append((place, event))
+        if is_word_for_number(now, corrected):
+            self.console.print(f"! {NO_NUMBER}; u takes it back")
 
     def _undo(self) -> int:
         """Take back the newest decision of this session; where its prompt stands. Raises: BadInput."""

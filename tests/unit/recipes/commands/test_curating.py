@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -211,6 +212,17 @@ def test_a_review_by_keys(hone: Callable[..., str], run: Path, monkeypatch: pyte
     assert [event.reason for event in EventLog.beside(run).events() if event.action == "reject"] == [
         "blurred"
     ]
+
+
+def test_a_review_warns_of_words_for_a_number(
+    hone: Callable[..., str], tmp_path: Path, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "set.parquet"
+    save_prompts(file, [replace(prompt_of(name, picture(1)), verifier="math") for name in "ab"])
+    answer(monkeypatch, "c", "seven", "c", "quite a few")  # the one is read as 7
+    told = hone("review", str(file), "--what", "unreviewed")
+    before, _, after = told.partition("2 of 2")
+    assert "no number any more" not in before and "! no number any more" in after and "2 corrected" in after
 
 
 def test_a_review_can_be_left_and_narrowed(
