@@ -46,6 +46,11 @@ class PipelineStage(Section, ABC):
     def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
         """The same prompts give the same outcome; ``profiler`` is for those that sample."""
 
+    @property
+    def profile(self) -> ProfileConfig | None:
+        """How the policy is sampled; none of a stage that does not."""
+        return None
+
     def work(self) -> str:
         """What it does, in a few words."""
         return " ".join((type(self).__doc__ or "").split(". ")[0].split()).rstrip(".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from rl.recipe.profile_config import ProfileConfig
 from rl.recipe.recipe import Recipe
 from verifiers.errors import BadInput
 
@@ -36,3 +37,14 @@ def require_positions(recipe: Recipe, hub: Path) -> None:
     for key, length in lengths.items():
         if positions is not None and length > positions:
             raise BadInput(f"{key}={length} is more than the {positions} positions of the model: lower it")
+
+
+def require_caption_room(recipe: Recipe, profile: ProfileConfig) -> None:
+    """Raises: BadInput where the policy is to write captions that leave no token for what they describe."""
+    room = recipe.sampler.max_model_len
+    if "caption" in profile.shown and profile.captions is None and profile.caption_tokens >= room:
+        raise BadInput(
+            f"caption_tokens={profile.caption_tokens} leaves no room for a prompt in sampler.max_model_len={room}: "
+            f"raise it (sampler.max_model_len={2 * profile.caption_tokens}), or lower caption_tokens "
+            "(--caption-tokens, in a pipeline the stage's option)"
+        )

@@ -50,6 +50,8 @@ def pipeline(
             option for option, given in (("--recipe", recipe), ("--policy", policy)) if given is None
         )
         raise BadInput(f"pipeline {loaded.config.name} samples a policy: give {missing}")
+    if recipe is not None and policy is not None:
+        _check_profiles(loaded, recipe, overrides or [], prompts, policy, out)
     whole = list(read_set("train", prompts, curated=EventLog.beside(prompts).curated()).rows)
     if dry_run:
         _print_dry(loaded, whole)
@@ -67,6 +69,21 @@ def pipeline(
         raise BadInput(f"no prompt is left: {out / 'pipeline.json'} says which stage dropped them")
 
 
+def _check_profiles(
+    loaded: Pipeline, recipe: str, overrides: list[str], prompts: str, policy: Path, out: Path
+) -> None:
+    """Before the first of them has sampled for an hour. Raises: BadInput naming the stage."""
+    from recipes.commands.prompts.profile import profile_recipe
+    from verifiers.errors import BadInput
+
+    for name, stage in loaded.stages:
+        if stage.profile is not None:
+            try:
+                profile_recipe(recipe, overrides, prompts, policy, stage.profile, out)
+            except BadInput as why:
+                raise BadInput(f"stage {name}: {why}") from why
+
+
 class _StageProfiler:
     """Samples the prompts that have come to a stage, in a run under OUT/runs/."""
 
@@ -80,7 +97,8 @@ class _StageProfiler:
     def __call__(self, prompts: Sequence[Prompt], config: ProfileConfig) -> Mapping[str, Mapping[str, Any]]:
         import pyarrow.parquet as pq
 
-        from recipes.commands.prompts.profile import profile_recipe, run_profile
+        from recipes.commands.output.console import plain_console
+        from recipes.commands.prompts.profile import profile_recipe, run_profile, unreadable_note
 
         if not prompts:
             return {}
@@ -93,6 +111,8 @@ class _StageProfiler:
             self.out / "runs" / self.stage,
         )
         result = run_profile(settings, quiet=True)
+        if note := unreadable_note(result):
+            plain_console().print(f"! {note}", highlight=False)
         return {row["prompt_id"]: row for row in pq.read_table(result.prompts).to_pylist()}
 
     def _set_of(self, prompts: Sequence[Prompt]) -> Path:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 40
 NUM_BINS = 10
+SHOWN_WORDS = {"whole": "", "blind": " without pictures", "caption": " with captions for pictures"}
 FEW_SAMPLES = 10  # of the middle prompt: under so many a believed rate is mostly the prior's
 
 
@@ -92,13 +93,16 @@ def profile_recipe(
     config: ProfileConfig,
     out: Path | None,
 ) -> ProfileRecipe:
-    """The recipe's engines and judges on this set. Raises: BadInput where policy, set or recipe is not there."""
+    """The recipe's engines and judges on this set. Raises: BadInput where policy or recipe is not there, and where
+    captions leave no room for prompts."""
     from recipes.settings.recipe_file import load_recipe
+    from rl.data.token_limits import require_caption_room
     from rl.experience.judge import reward_model_path
     from rl.recipe.recipe import ProfileRecipe
     from verifiers.errors import BadInput
 
     settings = load_recipe(recipe, overrides)
+    require_caption_room(settings, config)
     hub = policy or Path(settings.run_dir) / "policy"
     if not (hub / "config.json").is_file():
         raise BadInput(f"no policy at {hub}: give --policy a checkpoint directory in the hub layout")
@@ -122,6 +126,7 @@ def run_profile(settings: ProfileRecipe, *, quiet: bool = False) -> ProfileResul
     from recipes.programs.profile_prompts import program
 
     with held_run(settings, other_key="--out") as (run, display):
+        display.note(f"{settings.run_dir}: loading the engines, which takes up to a minute")
         from rl.program import run_program
         from rl.run.run_record import results_of
         from rl.run.stage_result import ProfileResult
@@ -179,10 +184,7 @@ def print_profile(console: Console, result: ProfileResult) -> None:
 
     from verifiers.counted import counted
 
-    shown = {"whole": "", "blind": " without pictures", "caption": " with captions for pictures"}[
-        result.shown
-    ]
-    console.print(f"{counted(result.num_prompts, 'prompt')}{shown}", highlight=False)
+    console.print(f"{counted(result.num_prompts, 'prompt')}{SHOWN_WORDS[result.shown]}", highlight=False)
     low, high = result.band
     names = {
         "below": f"too hard, up to {low:.0%}",
@@ -200,17 +202,25 @@ def print_profile(console: Console, result: ProfileResult) -> None:
     }.items():
         if count:
             console.print(f"  {words}: {count:,}", highlight=False)
-    if result.mostly_unreadable:
-        console.print(
-            f"! {result.num_unreadable:,} of {counted(result.num_rollouts, 'answer')}{shown} have no readable form and "
-            "are wrong by that alone: these pass rates measure the form, not what the policy knows",
-            highlight=False,
-        )
+    if note := unreadable_note(result):
+        console.print(f"! {note}", highlight=False)
     table = pq.read_table(result.prompts, columns=["n", "mean"]).to_pylist()
     print_histogram(console, [row["mean"] for row in table if row["n"]])
     if note := few_samples_note([row["n"] for row in table]):
         console.print(note)
     console.print(f"each prompt: {result.prompts}", highlight=False)
+
+
+def unreadable_note(result: ProfileResult) -> str:
+    """What pass rates are worth where most answers have no readable form; nothing elsewhere."""
+    from verifiers.counted import counted
+
+    if not result.mostly_unreadable:
+        return ""
+    return (
+        f"{result.num_unreadable:,} of {counted(result.num_rollouts, 'answer')}{SHOWN_WORDS[result.shown]} have no "
+        "readable form and are wrong by that alone: these pass rates measure the form, not what the policy knows"
+    )
 
 
 def few_samples_note(samples: Sequence[int]) -> str:

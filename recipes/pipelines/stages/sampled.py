@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -19,6 +20,10 @@ class _SampledStage(PipelineStage):
     pass_samples: int = Field(2, ge=1, description="of a prompt between two decisions whether it needs more")
     sureness: float = Field(0.92, gt=0.5, le=1, description="as `hone prompts profile --sureness`")
 
+    @property
+    @abstractmethod
+    def profile(self) -> ProfileConfig: ...
+
 
 class _NeedsPictureStage(_SampledStage):
     """What is solved without its pictures is dropped; a prompt without pictures is not asked."""
@@ -27,18 +32,9 @@ class _NeedsPictureStage(_SampledStage):
     max_pass_frac: float = Field(0.5, ge=0, lt=1, description="solved more often than this: dropped")
     drop_without_picture: bool = Field(True, description="prompts that show nothing are dropped, too")
 
-    def _seen_through(
-        self, prompts: Sequence[Prompt], profiler: Profiler, reason: str, **shown: Any
-    ) -> Outcome:
-        # What lies above the band is not told apart from what lies in it: one question, fewer samples.
-        config = ProfileConfig(
-            samples=self.samples,
-            pass_samples=self.pass_samples,
-            sureness=self.sureness,
-            band=(self.max_pass_frac, 1.0),
-            **shown,
-        )
-        found = profiler(prompts, config) if any(prompt.vision_inputs for prompt in prompts) else {}
+    def _seen_through(self, prompts: Sequence[Prompt], profiler: Profiler, reason: str) -> Outcome:
+        shows = any(prompt.vision_inputs for prompt in prompts)
+        found = profiler(prompts, self.profile) if shows else {}
 
         def reason_of(prompt: Prompt) -> str | None:
             if not prompt.vision_inputs:
@@ -48,12 +44,26 @@ class _NeedsPictureStage(_SampledStage):
 
         return sifted(prompts, reason_of)
 
+    def _profile(self, **shown: Any) -> ProfileConfig:
+        # What lies above the band is not told apart from what lies in it: one question, fewer samples.
+        return ProfileConfig(
+            samples=self.samples,
+            pass_samples=self.pass_samples,
+            sureness=self.sureness,
+            band=(self.max_pass_frac, 1.0),
+            **shown,
+        )
+
 
 class BlindStage(_NeedsPictureStage):
     """What the policy solves from the text alone is dropped."""
 
+    @property
+    def profile(self) -> ProfileConfig:
+        return self._profile(shown=("blind",))
+
     def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
-        return self._seen_through(prompts, profiler, "solved from the text alone", shown=("blind",))
+        return self._seen_through(prompts, profiler, "solved from the text alone")
 
 
 class CaptionStage(_NeedsPictureStage):
@@ -64,15 +74,12 @@ class CaptionStage(_NeedsPictureStage):
     )
     caption_tokens: int = Field(512, ge=1, description="of a caption that the policy writes, at most")
 
+    @property
+    def profile(self) -> ProfileConfig:
+        return self._profile(shown=("caption",), captions=self.captions, caption_tokens=self.caption_tokens)
+
     def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
-        return self._seen_through(
-            prompts,
-            profiler,
-            "solved from text and caption",
-            shown=("caption",),
-            captions=self.captions,
-            caption_tokens=self.caption_tokens,
-        )
+        return self._seen_through(prompts, profiler, "solved from text and caption")
 
 
 class BandStage(_SampledStage):
@@ -82,17 +89,20 @@ class BandStage(_SampledStage):
         (0.0, 0.75), description="kept: pass rate above the one and up to the other"
     )
 
-    def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
-        config = ProfileConfig(
+    @property
+    def profile(self) -> ProfileConfig:
+        return ProfileConfig(
             samples=self.samples, pass_samples=self.pass_samples, sureness=self.sureness, band=self.band
         )
+
+    def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
         low, high = self.band
         reasons = {
             "below": f"solved up to {low:.0%}" if low else "never solved",
             "above": f"solved above {high:.0%}",
             "undecided": "not judged",
         }
-        found = profiler(prompts, config)
+        found = profiler(prompts, self.profile)
         return sifted(
             prompts,
             lambda prompt: _dropped(found, prompt) or reasons.get(found[prompt.prompt_id]["decision"]),
@@ -109,10 +119,12 @@ class SpreadStage(PipelineStage):
     )
     min_spread: float = Field(0.1, ge=0, le=1, description="best reward minus mean reward")
 
+    @property
+    def profile(self) -> ProfileConfig:
+        return ProfileConfig(samples=self.samples, pass_samples=self.samples, sureness=1.0)
+
     def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
-        found = profiler(
-            prompts, ProfileConfig(samples=self.samples, pass_samples=self.samples, sureness=1.0)
-        )
+        found = profiler(prompts, self.profile)
 
         def reason_of(prompt: Prompt) -> str | None:
             if (why := _dropped(found, prompt)) is not None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rl.data.run_data import RunData
+from rl.data.token_limits import require_caption_room
 from rl.experience.shown_sampler import ShownSampler
 from rl.recipe.profile_config import ProfileConfig
 from rl.recipe.recipe import Recipe
@@ -19,7 +20,6 @@ from sampler.blind_prompt import asked_to_describe
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout
 from verifiers.counted import counted
-from verifiers.errors import BadInput
 from verifiers.reading.response import split_response
 
 CAPTIONS_FILE = "captions.parquet"
@@ -58,12 +58,7 @@ class CaptionStage(Stage[CaptionResult]):
         return sum(bool(prompt.vision_inputs) for prompt in data.train)
 
     def run(self, context: StageContext) -> CaptionResult:
-        room = context.recipe.sampler.max_model_len
-        if self.config.caption_tokens >= room:
-            raise BadInput(
-                f"profile.caption_tokens={self.config.caption_tokens} leaves no room for a prompt in "
-                f"sampler.max_model_len={room}: lower the one (--caption-tokens) or raise the other"
-            )
+        require_caption_room(context.recipe, self.config)
         context.directory.go_on()
         prompts = [prompt for prompt in context.data.train if prompt.vision_inputs]
         size, tables = self.config.shard_prompts, []

@@ -17,6 +17,7 @@ from rl.recipe.profile_config import ProfileConfig
 from rl.run.stage_result import ProfileResult
 from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
+from verifiers.errors import BadInput
 
 RECIPE = str(Path(__file__).parents[3] / "data" / "tiny_program.yaml")
 
@@ -44,7 +45,22 @@ def test_a_dry_run_counts(
     given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*given, "--dry-run", "--blind", "--captions", "policy", "--samples", "8"]) == 0
+    assert (
+        main(
+            [
+                *given,
+                "--dry-run",
+                "--blind",
+                "--captions",
+                "policy",
+                "--caption-tokens",
+                "40",
+                "--samples",
+                "8",
+            ]
+        )
+        == 0
+    )
     said = " ".join(capsys.readouterr().out.split())
     assert "profile without pictures" in said and "captions" in said and "profile with captions" in said
     assert (
@@ -59,6 +75,10 @@ def test_a_dry_run_counts(
         (["--band", "0.8", "0.2"], "profile.band is two pass rates from 0 to 1, the lower first"),
         (["--sureness", "0.3"], "sureness: Input should be greater than 0.5"),
         (["--captions", "nowhere.jsonl"], "--captions nowhere.jsonl: no such file; `--captions policy`"),
+        (
+            ["--captions", "policy"],
+            "caption_tokens=512 leaves no room for a prompt in sampler.max_model_len=96: raise it",
+        ),
         (["--policy", "nowhere"], "no policy at nowhere: give --policy a checkpoint directory"),
         (["rl.temperatur=2"], "did you mean 'rl.temperature'"),
     ],
@@ -76,6 +96,20 @@ def test_refusals(
     said = capsys.readouterr().err
     assert words in " ".join(said.split()) and "Traceback" not in said
     assert not (tmp_path / "runs").exists()
+
+
+def test_it_says_at_once_that_engines_are_loaded(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+
+    def run_program(*_: object) -> None:
+        told.append(capfd.readouterr().out)
+        raise BadInput("stopped")
+
+    monkeypatch.setattr("rl.program.run_program", run_program)
+    assert main([*given, "--out", str(tmp_path / "out")]) == 2
+    assert told == [f"{tmp_path / 'out'}: loading the engines, which takes up to a minute\n"]
 
 
 def test_what_the_recipe_becomes(given: list[str], tmp_path: Path) -> None:

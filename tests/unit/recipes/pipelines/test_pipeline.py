@@ -26,6 +26,8 @@ from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 
+RECIPE = str(Path(__file__).parents[3] / "data" / "tiny_program.yaml")
+
 Row = Mapping[str, Any]
 
 
@@ -291,3 +293,8 @@ def test_the_command(
     assert "at most 1 prompt x 16 samples" in " ".join(capsys.readouterr().out.split())
     assert main(command) == 2
     assert "samples a policy: give --recipe and --policy" in capsys.readouterr().err
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "config.json").write_text("{}")
+    assert main([*command, "--recipe", RECIPE, "--policy", str(tmp_path / "policy")]) == 2
+    assert "stage 06-caption: caption_tokens=512 leaves no room" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "stem" / "runs").exists()
