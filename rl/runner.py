@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from rl.data.run_data import RunData, image_limits
 from rl.engines.engines import EngineName, Engines
@@ -29,7 +29,8 @@ from verifiers.errors import BadInput
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage as a dry run finds it: the name of its directory, what there is to do, the engines it works with."""
+    """A stage as a dry run finds it: the name of its directory, what there is to do, the engines it works with;
+    ``inputs`` are those of its manifest, as ``Stage.inputs`` names them."""
 
     name: str
     kind: str
@@ -37,6 +38,7 @@ class PlannedStage:
     work: str
     needs: Collection[EngineName]
     is_done: bool
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runner(ABC):
@@ -110,6 +112,7 @@ class DryRun(Runner):
                 stage.work(self.recipe),
                 stage.needs_of(self.recipe),
                 is_done,
+                stage.inputs(),
             )
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,10 +31,11 @@ ROUNDING = {"float32": 1e-5, "bfloat16": 1e-2}  # of a log-probability that is c
 def check_teachers(
     recipe: Recipe, policy: Path | None, plan: Sequence[PlannedStage], run: RunDirectory
 ) -> Iterator[Check]:
-    """Checks that need no engine, of the teachers that the recipe names. ``policy``: what they are to teach, where it
-    is there already."""
+    """Checks that need no engine, of the teachers that the recipe names, where a stage asks them. ``policy``: what they
+    are to teach, where it is there already."""
     if recipe.distillation.teachers:
-        yield Check("teachers", partial(_are_there, recipe, policy, plan, run))
+        asked = _named_teachers(recipe, plan)
+        yield Check("teachers", partial(_are_there, recipe, policy, plan, run) if asked else _not_asked)
 
 
 def check_teaching(
@@ -45,7 +46,7 @@ def check_teaching(
     run: RunDirectory,
 ) -> Iterator[Check]:
     """The self-test, with sampler and trainer, where a stage of the program distils."""
-    named = set(recipe.distillation.teachers.values())
+    named = set(_named_teachers(recipe, plan).values())
     if named or _first_distillation(plan) < len(plan):
         there = sorted(named - {stage.name for stage in plan if not stage.is_done})
         hubs = [teacher_hub(name, run) for name in there]
@@ -54,8 +55,24 @@ def check_teaching(
 
 def _first_distillation(plan: Sequence[PlannedStage]) -> int:
     """Its index in the plan; the plan's length where there is none."""
-    kinds = [stage.name.split("-")[1] for stage in plan]
-    return kinds.index(DistillStage.stream) if DistillStage.stream in kinds else len(plan)
+    return next((index for index, stage in enumerate(plan) if _distils(stage)), len(plan))
+
+
+def _distils(stage: PlannedStage) -> bool:
+    return stage.name.split("-")[1] == DistillStage.stream
+
+
+def _named_teachers(recipe: Recipe, plan: Sequence[PlannedStage]) -> Mapping[str, str]:
+    """The recipe's by question type; none where the program hands every stage of distillation its own."""
+    handed = [bool(stage.inputs.get("teachers")) for stage in plan if _distils(stage)]
+    return {} if handed and all(handed) else recipe.distillation.teachers
+
+
+def _not_asked() -> Finding:
+    return Finding(
+        "warning",
+        "distillation.teachers is not asked: the program hands each stage of distillation its own; leave it out",
+    )
 
 
 def _are_there(

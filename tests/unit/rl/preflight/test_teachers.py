@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +51,23 @@ def test_who_teaches_and_what_is_missing(hub: Path, tmp_path: Path) -> None:
     for name in ("03-rl-r1", "nowhere"):  # one comes too late
         (missing,) = found(check_teachers(recipe_of(all=name), hub, PLAN, run))
         assert missing.outcome == "failed" and f"{name} is neither a stage of this run" in missing.summary
+
+
+def test_teachers_that_no_stage_asks_are_not_listed(hub: Path, tmp_path: Path) -> None:
+    """The program hands its own on: the recipe's would only be a second line."""
+    run = RunDirectory(tmp_path)
+    handed = [
+        replace(stage, inputs={"teachers": {"all": "01-rl-r0"}}) if "distill" in stage.name else stage
+        for stage in PLAN
+    ]
+    for name in (str(hub), "nowhere"):
+        (finding,) = found(check_teachers(recipe_of(all=name), hub, handed, run))
+        assert (
+            finding.outcome == "warning" and "is not asked" in finding.summary and name not in finding.summary
+        )
+    both = [*handed, replace(PLAN[2], name="04-distill-r1")]
+    (finding,) = found(check_teachers(recipe_of(all=str(hub)), hub, both, run))
+    assert finding.outcome == "ok" and f"all: {hub}" in finding.summary
 
 
 class Logprobs:
