@@ -15,7 +15,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from recipes.settings.recipe_keys import defaults_of, keys_of, near_keys
+from recipes.settings.recipe_keys import defaults_of, keys_of, near_keys, section_of
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
     try:
         merged: Any = layers[0]
         for layer in layers[1:]:
-            _forget_options(merged, layer)
+            _forget(merged, layer, model)
             merged = OmegaConf.merge(merged, layer)
         return model.model_validate(_resolved(merged, model))
     except OmegaConfBaseException as why:
@@ -82,8 +82,9 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
         raise BadInput(_complaint(why.errors(), model, file, overrides)) from None
 
 
-def _forget_options(before: Any, layer: Any) -> None:
-    """Another builder or prompt source takes other options: those of the one that ``layer`` replaces are dropped."""
+def _forget(before: Any, layer: Any, model: type[BaseModel] | None) -> None:
+    """What ``layer`` replaces and a merge would keep is dropped. Another builder or prompt source takes other options
+    than the one before; and an empty mapping, ``{}``, empties what is no section of ``model``."""
     given, had = (OmegaConf.to_container(one, resolve=False) for one in (layer, before))
     if not isinstance(given, dict) or not isinstance(had, dict):
         return
@@ -92,7 +93,12 @@ def _forget_options(before: Any, layer: Any) -> None:
             before[f"{key}_options"] = {}
     for name in given:
         if isinstance(given[name], dict) and isinstance(had.get(name), dict):
-            _forget_options(before[name], layer[name])
+            field = None if model is None else model.model_fields.get(str(name))
+            section = None if field is None else section_of(field)
+            if section is None and not given[name]:
+                before[name] = {}
+            else:
+                _forget(before[name], layer[name], section)
 
 
 def _reader_of(settings: Any, model: type[BaseModel]) -> str | None:

@@ -85,7 +85,7 @@ def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def _keys(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> Iterator[RecipeKey]:
     for name, field in model.model_fields.items():
-        inner = _section_of(field)
+        inner = section_of(field)
         default = defaults.get(name, REQUIRED)
         shown = "" if inner is not None and default is not None else _default_words(default)
         words = field.description or (inner and inner.__doc__) or ""
@@ -95,8 +95,8 @@ def _keys(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> Iter
             yield from _keys(inner, f"{prefix}{name}.", given)
 
 
-def _section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a section, of an optional one (`Section | None`) too."""
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a section, of an optional one (`Section | None`) too; none of a key that holds no section."""
     candidates = [field.annotation, *get_args(field.annotation)]
     return next((one for one in candidates if inspect.isclass(one) and issubclass(one, BaseModel)), None)
 

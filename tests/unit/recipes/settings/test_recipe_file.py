@@ -94,6 +94,25 @@ def test_a_recipe_inherits_from_its_base(recipe, tmp_path):
     )
 
 
+def test_an_empty_mapping_empties_what_was_before(recipe, tmp_path):
+    """A mapping merges key by key; a section that is given empty keeps what it has."""
+    (tmp_path / "first.yaml").write_text(
+        "name: x\ndata: {path: a, options: {one: 1, two: {three: 3}}}\nstage: {steps: 20}\n"
+    )
+    base = "base: first.yaml\n"
+    assert recipe(base, "data.options.two={}").data.options == {"one": 1, "two": {}}
+    assert recipe(base + "data: {options: {four: 4}}").data.options == {
+        "one": 1,
+        "two": {"three": 3},
+        "four": 4,
+    }
+    for text, overrides in ((base + "data: {options: {}}", ()), (base, ("data.options={}",))):
+        assert recipe(text, *overrides).data.options == {}
+        assert recipe(text, *overrides, "data.options.four=4").data.options == {"four": 4}
+    for text, overrides in ((base + "stage: {}\ndata: {}", ()), (base, ("stage={}", "data={}"))):
+        assert recipe(text, *overrides) == recipe(base)
+
+
 def test_a_path_that_lies_beside_the_recipe_is_named(tmp_path, monkeypatch):
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "own.yaml").write_text(
