@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from sampler.atomic_file import written_whole
 from sampler.store.log_schema import require_readable
-from sampler.store.sql_text import literal, table_of
+from sampler.store.sql_text import literal, table_of, table_without_rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,12 +27,15 @@ SCHEMA = pa.schema(
 SHARDS = b"hone.shards"  # in the file's metadata: which it counts, as JSON
 ROW_GROUP = 100_000
 # One row for each prompt, policy, judge and revision of a shard, where `rollouts` are those of the shards that are new.
+# What a shard is called is looked up for the counts, of which there are fewer than rollouts.
 _SUMMARY = """
-    SELECT shards.shard, stage, policy_version, prompt_id, verifier, revision, judging, blind,
-           any_value(question_type) AS question_type, count(*) AS num, count(worth) AS n,
-           sum(worth) AS num_right, count(reward) AS num_rewards, sum(reward) AS reward_sum, max(reward) AS reward_max
-    FROM ({rollouts}) JOIN shards USING (filename)
-    GROUP BY shards.shard, stage, policy_version, prompt_id, verifier, revision, judging, blind
+    SELECT shard, counts.* EXCLUDE (filename) FROM (
+        SELECT filename, stage, policy_version, prompt_id, verifier, revision, judging, blind,
+            any_value(question_type) AS question_type, count(*) AS num, count(worth) AS n,
+            sum(worth) AS num_right, count(reward) AS num_rewards, sum(reward) AS reward_sum, max(reward) AS reward_max
+        FROM ({rollouts})
+        GROUP BY filename, stage, policy_version, prompt_id, verifier, revision, judging, blind
+    ) AS counts JOIN shards USING (filename)
 """
 
 
@@ -54,7 +57,7 @@ def counted(
     Raises: BadInput for a shard that a newer Hone wrote.
     """
     if not shards:
-        database.register(name, SCHEMA.empty_table())
+        database.register(name, table_without_rows(SCHEMA))
         return f"SELECT * FROM {name}"
     held = _shards_in(file)
     new = {shard: path for shard, path in shards.items() if shard not in held}
@@ -106,6 +109,6 @@ def _shards_in(file: Path | None) -> set[str]:
 
 def _counts_in(file: Path | None, shards: set[str]) -> pa.Table:
     if file is None or not shards:
-        return SCHEMA.empty_table()
+        return table_without_rows(SCHEMA)
     table = pq.read_table(file).replace_schema_metadata()
     return table.filter(pa.compute.is_in(table["shard"], pa.array(sorted(shards), pa.string())))

@@ -36,11 +36,14 @@ _TABLE = f"""
         SELECT prompt_id, policy_version, sum(num_right) / nullif(sum(n), 0) AS pass_rate
         FROM attempts_in_force WHERE run = $run GROUP BY prompt_id, policy_version
     ), history AS (
-        SELECT prompt_id, list(policy_version ORDER BY policy_version)[-{MAX_HISTORY}:] AS versions,
-               list(pass_rate ORDER BY policy_version)[-{MAX_HISTORY}:] AS pass_rates
-        FROM by_policy WHERE pass_rate IS NOT NULL GROUP BY prompt_id
+        SELECT prompt_id, list_transform(newest, lambda one: one.policy_version) AS versions,
+               list_transform(newest, lambda one: one.pass_rate) AS pass_rates
+        FROM (
+            SELECT prompt_id, list_sort(list(struct_pack(policy_version, pass_rate)))[-{MAX_HISTORY}:] AS newest
+            FROM by_policy WHERE pass_rate IS NOT NULL GROUP BY prompt_id
+        )
     ), moves AS (
-        SELECT prompt_id, max_by(move, policy_version) AS last_move, list_sort(list(DISTINCT move)) AS moves
+        SELECT prompt_id, max_by(move, policy_version) AS last_move, list_sort(list_distinct(list(move))) AS moves
         FROM moved GROUP BY prompt_id
     ), tried AS (
         SELECT prompt_id, question_type AS tried_as, n, num_right, num_wrong, spread, mean, low, high, standing,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sampler.data.prompt_dataset import load_prompts
-from sampler.store.sql_text import literal, table_of
+from sampler.store.sql_text import literal, table_of, table_without_rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -30,7 +30,7 @@ _PROMPT_SCHEMA = pa.schema(
     ]
     + [("tags", pa.list_(pa.string())), ("question", pa.string()), ("num_pictures", pa.int64())]
 )
-NO_PROMPT = pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_SCHEMA]).empty_table()
+NO_PROMPT = table_without_rows(pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_SCHEMA]))
 
 _PROMPTS_OF_FILE = """
     SELECT prompt_id, kind, verifier, {options} AS verifier_options, coalesce(reference, {as_json}) AS reference,

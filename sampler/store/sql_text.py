@@ -6,6 +6,8 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 
 def literal(text: str) -> str:
     """A text as SQL says it."""
@@ -18,3 +20,9 @@ def table_of(files: Sequence[Path], *options: str) -> str:
         return "(SELECT NULL::VARCHAR AS stage WHERE false)"
     names = ", ".join(literal(glob.escape(str(file))) for file in files)
     return f"read_parquet([{names}], {', '.join(('union_by_name = true', *options))})"
+
+
+def table_without_rows(schema: pa.Schema) -> pa.Table:
+    """Of no batch: Arrow's own way makes an array of a list, and the first of those imports pandas, which takes longer
+    than what is asked of most stores."""
+    return pa.Table.from_batches([], schema)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -180,6 +179,8 @@ def print_profile_plan(settings: ProfileRecipe) -> bool:
 
 def print_profile(console: Console, result: ProfileResult) -> None:
     """How many prompts lie where, what stopping early saved, and the believed pass rates as a histogram."""
+    from statistics import median
+
     import pyarrow.parquet as pq
 
     from verifiers.counted import counted
@@ -206,7 +207,8 @@ def print_profile(console: Console, result: ProfileResult) -> None:
         console.print(f"! {note}", highlight=False)
     table = pq.read_table(result.prompts, columns=["n", "mean"]).to_pylist()
     print_histogram(console, [row["mean"] for row in table if row["n"]])
-    if note := few_samples_note([row["n"] for row in table]):
+    samples = [row["n"] for row in table if row["n"]]
+    if note := few_samples_note(median(samples) if samples else None):
         console.print(note)
     console.print(f"each prompt: {result.prompts}", highlight=False)
 
@@ -223,12 +225,10 @@ def unreadable_note(result: ProfileResult) -> str:
     )
 
 
-def few_samples_note(samples: Sequence[int]) -> str:
-    """What a histogram of believed pass rates is worth where most prompts have few samples; nothing elsewhere."""
-    from statistics import median
-
-    tried = [num for num in samples if num]
-    if not tried or (middle := median(tried)) >= FEW_SAMPLES:
+def few_samples_note(middle: float | None) -> str:
+    """What a histogram of believed pass rates is worth where most of the prompts tried have few samples, ``middle`` of
+    them in the median; nothing elsewhere."""
+    if middle is None or middle >= FEW_SAMPLES:
         return ""
     return (
         f"half of the prompts have at most {middle:g} samples: their rates take few values and are drawn towards 50%, "

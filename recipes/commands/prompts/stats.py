@@ -72,8 +72,7 @@ def stats(
         lines = _lines(table, tried, COLUMNS[by])
         _print_lines(console, "question type" if by == "type" else by, lines)
         _print_histogram(console, lines[0])
-        samples = table.query("n", tried)["n"].to_pylist()
-        if note := few_samples_note(samples):
+        if note := few_samples_note(table.query("median(n)", tried).column(0)[0].as_py()):
             console.print(note)
         _print_profiled(console, store, run, lines[0])
         _print_moves(console, table)

@@ -14,6 +14,7 @@ from sampler.data.reference import reference_of_json
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation import Curation
 from sampler.store.decisions.curation_events import CurationEvent, EventLog, curation_of, in_force
+from sampler.store.sql_text import table_without_rows
 
 SCHEMA = pa.schema(
     [("run", pa.string()), ("prompt_id", pa.string()), ("accepted", pa.bool_()), ("tags_added", pa.list_(pa.string())),
@@ -69,7 +70,7 @@ class Decisions:
             | {name: _as_text(getattr(event, name)) for name in _OF_EVENT}
             for event in self.events
         ]
-        return pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)
+        return pa.Table.from_pylist(rows, schema=EVENT_SCHEMA) if rows else table_without_rows(EVENT_SCHEMA)
 
     def table(self, run: str, prompts: Iterable[Mapping[str, Any]]) -> pa.Table:
         """A row for each prompt with an event. ``prompts`` are rows of the sets, of at least those ever corrected: of
@@ -88,7 +89,7 @@ class Decisions:
                     "revision": None if now is None else now.revision,
                 }
             )  # fmt: skip
-        return pa.Table.from_pylist(rows, schema=SCHEMA)
+        return pa.Table.from_pylist(rows, schema=SCHEMA) if rows else table_without_rows(SCHEMA)
 
 
 _UNASKED = Prompt("", ())
