@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from recipes.report.pair_page import ComparedSet, PairGroup
+    from rl.run.progress import ProgressDisplay
     from sampler.data.prompt_dataset import PromptDataset
     from sampler.duplicates.prompt_pair import PromptPair
+    from sampler.duplicates.prompt_prints import PromptPrints
 
 
 def duplicates(
@@ -37,13 +39,11 @@ def duplicates(
     question over two pictures. Against held-out sets the reference does not count; questions without pictures are
     compared by runs of twelve words."""
     from recipes.commands.output.console import plain_console
-    from recipes.report.pair_page import ComparedSet, pair_groups
+    from recipes.report.pair_page import pair_groups
     from rl.run.progress import ProgressDisplay
     from sampler.atomic_file import require_writable
-    from sampler.data.prompt_dataset import load_prompt_dataset
     from sampler.duplicates.duplicate_pairs import duplicate_pairs
     from sampler.duplicates.leak_pairs import leak_pairs
-    from sampler.duplicates.prompt_prints import PromptPrints
     from verifiers.errors import BadInput
 
     for file in (report, out):
@@ -52,27 +52,15 @@ def duplicates(
     if out is not None and out.suffix != ".parquet":
         raise BadInput(f"--out is a .parquet file, got {out.name}")
     console = plain_console()
-
-    def read(name: str, display: ProgressDisplay) -> tuple[ComparedSet, PromptPrints, PromptDataset]:
-        with display.stage(f"read {name}") as progress:
-            dataset = load_prompt_dataset(name, max_decoded=0)
-            prints = PromptPrints.of(dataset.prompts)
-            num_lost = len({one for key in prints.keys for one in key.shown}) - len(prints.pictures.index)
-            lost = f", {num_lost:,} films or broken pictures compared by content" if num_lost else ""
-            progress.finish(
-                f"{len(dataset.prompts):,} prompts, {len(prints.pictures.index):,} pictures{lost}"
-            )
-        return ComparedSet(dataset.prompts, dict(dataset.locations)), prints, dataset
-
     leaked: dict[str, Sequence[PromptPair]] = {}
     others: dict[str, ComparedSet] = {}
     with ProgressDisplay(console, announces=False) as display:
-        own, prints, dataset = read(prompt_set, display)
+        own, prints, dataset = _read(prompt_set, display)
         with display.stage("compare") as progress:
             within = duplicate_pairs(prints)
             progress.finish(f"{len(within):,} pairs")
         for name in against or []:
-            others[name], theirs, _ = read(name, display)
+            others[name], theirs, _ = _read(name, display)
             leaked[name] = leak_pairs(theirs, prints)
     _tell(console, dataset, within, leaked)
     why = _left_out(within, leaked, same_picture=same_picture)
@@ -83,6 +71,21 @@ def duplicates(
         _write_report(console, report, prompt_set, groups)
     if out is not None:
         _write_without(console, out, prompt_set, dataset, list(leaked), why)
+
+
+def _read(name: str, display: ProgressDisplay) -> tuple[ComparedSet, PromptPrints, PromptDataset]:
+    """A set with what its prompts are compared by."""
+    from recipes.report.pair_page import ComparedSet
+    from sampler.data.prompt_dataset import load_prompt_dataset
+    from sampler.duplicates.prompt_prints import PromptPrints
+
+    with display.stage(f"read {name}") as progress:
+        dataset = load_prompt_dataset(name, max_decoded=0)
+        prints = PromptPrints.of(dataset.prompts)
+        num_lost = len({one for key in prints.keys for one in key.shown}) - len(prints.pictures.index)
+        lost = f", {num_lost:,} films or broken pictures compared by content" if num_lost else ""
+        progress.finish(f"{len(dataset.prompts):,} prompts, {len(prints.pictures.index):,} pictures{lost}")
+    return ComparedSet(dataset.prompts, dict(dataset.locations)), prints, dataset
 
 
 def _left_out(

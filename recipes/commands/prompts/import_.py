@@ -46,9 +46,7 @@ def import_(
     The format is recognised, a verifier is proposed for each source by how its references look, and each reference is
     judged against itself. Rows that are wrong are listed and left out. Exit status 1 when no row could be imported."""
     from recipes.commands.output.console import plain_console
-    from rl.run.progress import Outcome, ProgressDisplay
     from sampler.atomic_file import require_writable
-    from sampler.imports.prompt_import import import_prompts
     from verifiers.errors import BadInput
 
     if out is None and not dry_run:
@@ -59,6 +57,19 @@ def import_(
         require_writable(out)
     plan = _plan(column, verifier, verifier_options, kind, split, limit, boxes, images, decode_all)
     console, target = plain_console(), None if dry_run else out
+    report = _imported(console, source, target, plan)
+    _tell(console, report, plan)
+    if target is not None:
+        _write_beside(console, target, source, report, plan)
+    if not report.num_imported:
+        raise typer.Exit(1)
+
+
+def _imported(console: Console, source: str, target: Path | None, plan: ImportPlan) -> ImportReport:
+    """Read, and written where there is a ``target``, with a line that counts."""
+    from rl.run.progress import Outcome, ProgressDisplay
+    from sampler.imports.prompt_import import import_prompts
+
     with ProgressDisplay(console, announces=False) as display, display.stage(f"import {source}") as progress:
 
         def on_part(done: int, total: int, num_prompts: int) -> None:
@@ -71,11 +82,7 @@ def import_(
         progress.title = f"import {source}"
         outcome: Outcome = "failed" if not report.num_imported else "warning" if report.rejected else "ok"
         progress.finish(f"{report.num_imported:,} prompts, {rate:,.0f} a second", outcome)
-    _tell(console, report, plan)
-    if target is not None:
-        _write_beside(console, target, source, report, plan)
-    if not report.num_imported:
-        raise typer.Exit(1)
+    return report
 
 
 def _plan(

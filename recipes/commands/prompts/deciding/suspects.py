@@ -10,6 +10,7 @@ import typer
 from recipes.commands.prompts.opened_store import Runs, opened_store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from rich.console import Console
 
 MOST_SHOWN = 100
@@ -31,12 +32,10 @@ def suspects(
     the answers are if they are right than if the policy is wrong as it is elsewhere. Those that somebody accepted or
     rejected are left out. `hone prompts review` goes through them one by one."""
     import pyarrow.compute as pc
-    from rich.table import Table
 
     from recipes.commands.output.answer_table import write_table
     from recipes.commands.output.console import plain_console
     from sampler.store.suspicion.suspects import suspects as find
-    from verifiers.verifier import shown
 
     console = plain_console()
     with opened_store(runs) as (store, run):
@@ -50,6 +49,14 @@ def suspects(
     if not found.num_rows:
         console.print(f"{run}: no reference is suspect")
         return
+    _print_found(console, found)
+
+
+def _print_found(console: Console, found: pa.Table) -> None:
+    from rich.table import Table
+
+    from verifiers.verifier import shown
+
     table = Table()
     table.add_column("prompt", no_wrap=True)
     for title in ("type", "reference", "answers say", "how many", "right", "usual", "likelier"):
