@@ -61,6 +61,7 @@ def bench_import(folder: Path, num_rows: int) -> None:
 
 
 def bench_duplicates(folder: Path, num_rows: int) -> None:
+    """Prints, duplicates and leaks of ``num_rows`` made-up prompts, timed and counted."""
     files = {"train": folder / "train.parquet", "heldout": folder / "heldout.parquet"}
     if not all(file.exists() for file in files.values()):
         save_prompts(files["train"], (prompt(at, hidden=at % 50 == 1) for at in range(num_rows)))

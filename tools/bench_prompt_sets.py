@@ -32,6 +32,7 @@ GROUP_ROWS = 100  # as `datasets` writes sets with pictures
 
 
 def main() -> None:
+    """Make the set once, then time reading, leaks and token counts, in wall-clock rows a second and CPU time a row."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -169,6 +169,7 @@ def bench_append(folder: Path, num: int = 512, num_tokens: int = 256) -> None:
 
 
 def main() -> None:
+    """Make the run once, then time every question of the store, the prompt sources and the writing of logs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=100_000)
     parser.add_argument("--rollouts", type=int, default=2_000_000)

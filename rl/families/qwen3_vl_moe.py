@@ -103,6 +103,8 @@ class Qwen3VLMoeFamily(ModelFamily):
         tiny_processor(size, tokenizer).save_pretrained(path)
 
     def load_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
+        """``attention`` is transformers' name of an implementation, or ``varlen_attention.NAME`` for the text layers
+        alone. Raises: OSError where ``path`` is no checkpoint."""
         from transformers import Qwen3VLMoeForConditionalGeneration
 
         from rl.families import varlen_attention

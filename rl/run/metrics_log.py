@@ -181,6 +181,7 @@ class WeightsAndBiases:
         self._began = {line["stage"]: int(1000 * line["time"]) for line in reversed(lines)}
 
     def add(self, line: Line) -> None:
+        """A step into the run of its stage, which is opened, or gone on with, when the stage changes."""
         import wandb
 
         stage = line["stage"]

@@ -71,6 +71,8 @@ class InstructionVerifier(Verifier[tuple[Instruction, ...], str]):
         return answer.text if answer.text.strip() else NoAnswer("no_answer", "the answer is empty")
 
     def compare(self, prepared: tuple[Instruction, ...], extracted: str) -> Verdict:
+        """The score is the share of instructions followed, or 1 where all are; loosely, where a loose variant of the
+        answer follows one."""
         variants = [extracted] if self.config.mode == "strict" else loose_variants(extracted)
         parts: dict[str, float] = {}
         for position, instruction in enumerate(prepared):

@@ -57,6 +57,8 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
     example = Example({"answer": "B", "options": ["red", "blue", "green"]}, "(B) blue")
 
     def prepare(self, reference: Any) -> ChoiceKey:
+        """The letters that are right, and the texts of the options. Raises: BadReference for an answer that is none of
+        them."""
         options: Any = {}
         if isinstance(reference, Mapping):
             if set(reference) - {"answer", "options"} or "answer" not in reference:

@@ -80,6 +80,7 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
     )
 
     def prepare(self, reference: Any) -> CallTests | StreamTests:
+        """Calls of a function, or input and output of a program. Raises: BadReference for what is neither."""
         if isinstance(reference, str):
             try:
                 reference = json.loads(reference)
@@ -119,6 +120,7 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
         return code
 
     def compare(self, prepared: CallTests | StreamTests, extracted: str) -> Verdict:
+        """The share of tests that pass, or 1 where all do; without a sandbox there is no verdict."""
         try:
             if isinstance(prepared, CallTests):
                 passed, reason = self._calls(prepared, extracted)

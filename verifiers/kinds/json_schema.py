@@ -51,6 +51,8 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
     )
 
     def prepare(self, reference: Any) -> JsonTarget:
+        """A compiled schema, and the value where the answer must equal one. Raises: BadReference for a schema that is
+        none or forbids its own value, and for one that any answer would meet."""
         import jsonschema
         from referencing import Registry
 

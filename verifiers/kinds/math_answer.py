@@ -217,6 +217,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             raise BadReference(f"a reference of 'math' exceeds a limit: {why}") from None
 
     def extract(self, answer: FinalAnswer) -> MathAnswer | NoAnswer:
+        """The first stated answer that reads as mathematics and is no prose; else the first stated at all."""
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer.too_long(answer.text)
         first: MathAnswer | None = None
@@ -234,6 +235,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         return first or NoAnswer("no_answer", "no answer is stated")
 
     def compare(self, prepared: tuple[MathAnswer, ...], extracted: MathAnswer) -> Verdict:
+        """1 where an accepted reference is equal, by the tiers of ``Match``, or is written as the same formula."""
         match = Match(False, "text")
         for reference in prepared:
             match = self._compare_one(reference, extracted)

@@ -47,6 +47,8 @@ class Countdown(Puzzle):
             raise refuse(spec, f"its solution is wrong: {problem}")
 
     def check(self, text: str) -> str | None:
+        """None where the expression has the target's value and uses the numbers as often as they are given; else what
+        is wrong. Sides of an equation must all be equal."""
         if len(text) > MAX_EXPRESSION_CHARS:
             return "the expression is too long"
         try:

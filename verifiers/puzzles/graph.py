@@ -73,6 +73,7 @@ class GraphPath(Puzzle):
         return float("inf"), []
 
     def check(self, text: str) -> str | None:
+        """None for a path along edges from start to goal, the shortest where that is asked; else what is wrong."""
         if len(text) > MAX_CHARS:
             return "the path is too long"
         path = _REMARK.sub("", without_bullets(text).strip()).strip().strip("[]")
@@ -120,6 +121,7 @@ class GraphColouring(Puzzle):
         self._solution = spec.get("solution")
 
     def check(self, text: str) -> str | None:
+        """None where every node has one of so many colours and neighbours differ; else what is wrong."""
         if len(text) > MAX_CHARS:
             return "the answer is too long"
         given: dict[str, str] = {}

@@ -45,6 +45,7 @@ class Sudoku(Puzzle):
         self._solution = spec.get("solution")
 
     def check(self, text: str) -> str | None:
+        """None for a filled grid that keeps the given cells, without a clash; else what is wrong."""
         text = _ROW_LABEL.sub("", _RULES.sub(" ", text))
         if len(text) > 2_000 or not re.fullmatch(r"[\s\d\[\](){},;|+\-\\n=.]*", text):
             return "an answer is the filled grid and nothing else"
@@ -189,6 +190,8 @@ class NQueens(Puzzle):
         self._solution = spec.get("solution")
 
     def check(self, text: str) -> str | None:
+        """None for one queen a row, none attacking another, the given ones in place; else what is wrong. Columns may
+        count from 0 or from 1."""
         columns = self._columns(text)
         if columns is None or len(columns) != self.size:
             return f"an answer names one column for each of {self.size} rows"

@@ -47,6 +47,8 @@ class PuzzleVerifier(Verifier[Puzzle, str]):
     )
 
     def prepare(self, reference: Any) -> Puzzle:
+        """The puzzle of the reference's ``type``. Raises: BadReference for an unknown type and a malformed
+        instance."""
         if isinstance(reference, str):
             try:
                 reference = json.loads(reference)

@@ -67,6 +67,9 @@ class WeightedSource(PromptSource):
             self.reweigh_all()
 
     def draw(self, num: int, *, without: Collection[str] = ()) -> list[Prompt]:
+        """By the weights, without those of ``without``; each draw from a generator of its own step, so that a restored
+        source draws alike. ``num`` counts rollouts where the recipe has ``rollouts_per_step``, and prompts in a
+        refill."""
         if without:
             rng = self._rng(f"step {self._num_draws - 1} refill {self._num_refills}")
             self._num_refills += 1

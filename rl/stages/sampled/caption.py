@@ -58,6 +58,8 @@ class CaptionStage(Stage[CaptionResult]):
         return sum(bool(prompt.vision_inputs) for prompt in data.train)
 
     def run(self, context: StageContext) -> CaptionResult:
+        """Leaves a row a prompt that was described: prompt_id, caption, cut (whether it ran out of tokens). Raises:
+        BadInput where captions leave no room for prompts."""
         require_caption_room(context.recipe, self.config)
         context.directory.go_on()
         prompts = [prompt for prompt in context.data.train if prompt.vision_inputs]

@@ -82,6 +82,7 @@ class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
         return tuple(box if box is not None else Box(0, 0, 0, 0) for box in found)
 
     def compare(self, prepared: BoxTarget, extracted: tuple[Box, ...]) -> Verdict:
+        """The overlap of boxes paired one to one for the greatest sum; boxes too many cost, far too many score 0."""
         wanted, found = prepared.boxes, extracted
         text = shown("; ".join(" ".join(f"{v:g}" for v in box) for box in found[:16]))
         strict = len(wanted) == 1 and self.config.several == "max"

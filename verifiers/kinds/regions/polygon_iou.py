@@ -59,6 +59,7 @@ class PolygonIouVerifier(Verifier[tuple[Ring, ...], tuple[Ring, ...]]):
         return tuple(rings)
 
     def compare(self, prepared: tuple[Ring, ...], extracted: tuple[Ring, ...]) -> Verdict:
+        """IoU of all polygons together on either side, or 1 from the threshold on; a degenerate one makes it 0."""
         text = f"{len(extracted)} polygons of {sum(map(len, extracted))} vertices"
         sound = all(map(proper, extracted))
         shared, either = region_areas(prepared, extracted) if sound else (0.0, 1.0)

@@ -62,6 +62,7 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
     example = Example([{"text": "red hat", "box": [10, 10, 60, 60]}], "red hat <bbox>10 10 60 60</bbox>")
 
     def prepare(self, reference: Any) -> tuple[Difference, ...]:
+        """The differences, each a text and a box, out of such lines, their JSON or a list. Raises: BadReference."""
         if isinstance(reference, str):
             found = _differences(reference)
             if not found:
