@@ -72,7 +72,7 @@ COMMANDS: dict[str, CommandLine] = {
         CommandLine("report", "Write a run's page: curves, before and after, rollouts."),
         CommandLine("compare", "Two policies on the same prompts: what flipped, both ways."),
         CommandLine("view", "Prompts and answers in a web browser; decide about them."),
-        CommandLine("bench", "How close generation and training come to the bare engines."),
+        CommandLine("bench", "How close Hone comes to bare engines; what learns better."),
     )
 }
 

@@ -76,7 +76,7 @@ def interval(differences: Sequence[float]) -> str:
 
 def page(records: Sequence[RoundRecord], title: str) -> str:
     """A self-contained HTML page: before RL and at the end, both as differences."""
-    html: str = template("ablation.html.j2", FOLDER).render(title=title, curves=_curves(records))
+    html: str = template("page.html.j2", FOLDER).render(title=title, curves=_curves(records))
     return html
 
 

@@ -88,7 +88,7 @@ def share_interval(shares: Sequence[float]) -> str:
 def page(records: Sequence[SelectionRecord], target: float, title: str) -> str:
     """A self-contained HTML page: the curves of every rule, and what each saved under every seed."""
     curves = (curves_of(records, target), saved(records, target))
-    html: str = template("ablation.html.j2", FOLDER).render(title=title, curves=curves)
+    html: str = template("page.html.j2", FOLDER).render(title=title, curves=curves)
     return html
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from recipes.benchmarks.learning.ablation import ARMS, FULL, Ablation, AblationRun
-from recipes.benchmarks.learning.ablation_page import page, table
+from recipes.benchmarks.learning.ablation.ablation import ARMS, FULL, Ablation, AblationRun
+from recipes.benchmarks.learning.ablation.ablation_page import page, table
 from recipes.benchmarks.learning.arm import changed_recipe
 from recipes.settings.recipe_file import load_recipe
 

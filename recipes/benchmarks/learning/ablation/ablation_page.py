@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from recipes.benchmarks.learning.ablation import ARMS, Ablation, AblationRun
+from recipes.benchmarks.learning.ablation.ablation import ARMS, Ablation, AblationRun
 from recipes.benchmarks.learning.dots import dots
 from recipes.report.drawing.curve import Curve, Series, percent
 from recipes.report.drawing.template import template
+
+FOLDER = Path(__file__).parents[1]
 
 Figure = Callable[[AblationRun], float]
 
@@ -39,7 +41,7 @@ def page(ablation: Ablation, title: str) -> str:
         ),
         _rewards(ablation),
     )
-    html: str = template("ablation.html.j2", Path(__file__).parent).render(title=title, curves=curves)
+    html: str = template("page.html.j2", FOLDER).render(title=title, curves=curves)
     return html
 
 

@@ -1,0 +1,1 @@
+"""Hybrid PPO with one part left out at a time."""
