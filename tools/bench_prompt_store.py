@@ -134,20 +134,27 @@ def bench_sources(num: int) -> None:
         print(f"draw 4,096 of {num:,}, {name}: {took:.1f} ms, {cpu:.1f} ms of CPU", flush=True)
 
 
-def bench_append(folder: Path, num: int = 512, num_tokens: int = 256) -> None:
+def bench_append(folder: Path, num_tokens: int, num: int = 512) -> None:
     """A step's shard, with and without the figures of single tokens."""
     message = {"role": "user", "content": [{"type": "text", "text": "What is the sum of the digits?"}]}
     prompts = [
         Prompt(str(i), (message,), tags=("sum",), verifier="math", reference="9") for i in range(num // GROUP)
     ]
-    tokens, logprobs = np.arange(num_tokens, dtype=np.int32), np.full(num_tokens, -0.5, np.float32)
-    turn = Turn(tokens[:60], tokens, logprobs, "stop", ((3, num_tokens),))
+    rng = np.random.default_rng(0)
+    asked, said = np.arange(60, dtype=np.int32), np.arange(num_tokens, dtype=np.int32)
+    drawn = -rng.exponential(0.5, (4, num * num_tokens)).astype(np.float32)  # of no two tokens alike
+    logprobs, *others = (np.split(row, num) for row in drawn)
+    turns = (Turn(asked, said, row, "stop", ((3, num_tokens),)) for row in logprobs)
     verdict = Verdict.scored(1.0, "equal", "9 equals 9")
     judged = [
         JudgedRollout(
             prompt,
             Rollout(
-                f"rl-0-{prompt.prompt_id}-{index}", prompt.prompt_id, index, (turn,), "3+5+1 " * num_tokens
+                f"rl-0-{prompt.prompt_id}-{index}",
+                prompt.prompt_id,
+                index,
+                (next(turns),),
+                "3+5+1 " * num_tokens,
             ),
             "3+5+1 " * num_tokens,
             FinalAnswer("9", "ok"),
@@ -156,7 +163,9 @@ def bench_append(folder: Path, num: int = 512, num_tokens: int = 256) -> None:
         for prompt in prompts
         for index in range(GROUP)
     ]
-    figures = {one.rollout.rollout_id: TokenFigures(logprobs, logprobs, logprobs) for one in judged}
+    figures = {
+        one.rollout.rollout_id: TokenFigures(*rows) for one, *rows in zip(judged, *others, strict=True)
+    }
     for name, kept in (("", None), (" with its tokens", figures)):
         spent = []
         for step in range(NUM_DRAWS):
@@ -193,7 +202,8 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     bench_sources(asked.prompts)
     with TemporaryDirectory() as folder:
-        bench_append(Path(folder))
+        for num_tokens in (24, 256):
+            bench_append(Path(folder), num_tokens)
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
