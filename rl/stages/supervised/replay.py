@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +14,8 @@ import numpy as np
 from rl.algorithm.response_form import language_mixing_frac
 from rl.data.batch import Batch
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import PolicyState
+from rl.run.stage_directory import MANIFEST
+from rl.run.stage_result import PolicyState, RlResult, kind_of
 from rl.stages.sampled.harvest import rule_of
 from sampler.data.sft_row import SftRow
 from sampler.prompt import Prompt
@@ -73,7 +76,7 @@ def replay_of(
     ``sft.later_replay_rows`` prompts that were right sometimes and not always, but not those ``without``: of each the
     shortest right rollout that passes the harvest's rules.
     """
-    files = sorted((policy.hub.parents[2] / "rollouts" / policy.stage).glob("*.parquet"))
+    files = rl_log(policy)
     if not files:
         return None
     known = {prompt.prompt_id: prompt for prompt in prompts}
@@ -91,6 +94,15 @@ def replay_of(
         rule = replace(rule_of(recipe.harvest), max_per_prompt=1, keep="shortest", opening=None)
         rows = _rows(store, known, asked, rule, recipe.sft.later_replay_rows or 0)
         return Replay(rows, [_row(one[0]) for one in _candidates(store, known, measured).values()])
+
+
+def rl_log(policy: PolicyState) -> list[Path]:
+    """The log's files, beside the stage that left the policy; none where that was no RL stage."""
+    stage = policy.hub.parent
+    manifest = stage / MANIFEST
+    if not manifest.is_file() or kind_of(json.loads(manifest.read_text())) != RlResult.kind:
+        return []
+    return sorted((stage.parent.parent / "rollouts" / policy.stage).glob("*.parquet"))
 
 
 def _right(store: PromptStore, known: Collection[str], pass_score: float) -> dict[str, RightRollouts]:

@@ -108,6 +108,19 @@ def test_a_metric_that_is_not_finite_is_left_out_of_its_curve(run_maker: Any) ->
     assert curve.caption == "loss 3 → 1, highest 3"
 
 
+def test_what_a_later_sft_says_of_itself_has_curves(run_maker: Any) -> None:
+    """Also where only some of its steps have a figure, at their places."""
+    told = [{"replay__nll_before": 0.12}, {"validation__pass_at_1": 0.5, "replay__nll": 0.19}, {}]
+    for step, figures in enumerate(told):
+        run_maker.metrics("03-sft-r1", 1, step, train__loss=1.0, train__ref_kl=0.1 * step, **figures)
+    run_maker.sft(1, 0)
+    curves = {curve.title: curve for curve in step_curves(RunRecord.open(run_maker.run))}
+    points = {title: [one.points for one in curve.series] for title, curve in curves.items()}
+    assert points["Validation in SFT, pass@1"] == [((1.0, 0.5),)]
+    assert points["Loss on RL's right rollouts"] == [((0.0, 0.12),), ((1.0, 0.19),)]
+    assert points["KL in SFT to the policy before"] == [((0.0, 0.0), (1.0, 0.1), (2.0, 0.2))]
+
+
 @pytest.mark.parametrize(
     ("fields", "outcome", "word"),
     [

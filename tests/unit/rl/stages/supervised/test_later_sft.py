@@ -351,3 +351,15 @@ def test_replay_needs_an_rl_before(new_path: Any) -> None:
     assert result.replay_loss_before is None and "replay loss" not in SftStage(1).summary(result)
     with pytest.raises(BadInput, match=r"later_replay_rows=5: 00-prepare logged no rollouts to replay"):
         run_whole(new_path("with"), "sft.later_replay_rows=5", program=program)
+
+
+def test_what_a_validation_logged_is_not_replayed(new_path: Any) -> None:
+    """An SFT after one that sampled its slice."""
+
+    def program(run: Runner) -> None:
+        validated = run(SftStage(1), run(PrepareStage()).policy)
+        run(SftStage(2), validated.policy)
+
+    path = new_path("run")
+    result = run_whole(path, *VALIDATED, program=program)
+    assert list((path / "rollouts" / "01-sft-r1").iterdir()) and result.replay_loss_before is None
