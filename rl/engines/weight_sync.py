@@ -23,6 +23,8 @@ from verifiers.errors import HoneError
 if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
+SYNC_ATTEMPTS = 3  # while workers die: each is a fresh start of those that died
+
 
 class SyncError(HoneError):
     """The sampler does not hold what the trainer holds, or does not compute what it computes."""
@@ -94,17 +96,19 @@ class WeightSync:
     def sync(self, policy_version: int) -> float:
         """Make ``policy_version``, the trainer's current weights, what the sampler samples from; seconds it took.
 
-        A sync during which rollout workers died is done once more with those that take their place.
+        A sync during which rollout workers died is done again with those that take their place, up to
+        ``SYNC_ATTEMPTS`` times in all.
 
         Raises: HoneError when a worker refuses the weights or serves another version.
         """
         start = time.perf_counter()
-        try:
-            self._send(policy_version)
-        except (HoneError, RayError):
-            if not self.sampler.revive():
-                raise
-            self._send(policy_version)
+        for attempt in range(1, SYNC_ATTEMPTS + 1):
+            try:
+                self._send(policy_version)
+                break
+            except (HoneError, RayError):
+                if attempt == SYNC_ATTEMPTS or not self.sampler.revive():
+                    raise
         if self.config.prove == "every_sync":
             self.prove()
         return time.perf_counter() - start

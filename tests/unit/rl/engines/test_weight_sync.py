@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from rl.engines.weight_sync import BFLOAT16, FLOAT32, SyncError, Tolerance, Weig
 from rl.experience.step_metrics import Mismatch
 from rl.recipe.run_config import SyncConfig
 from sampler.prompt import Prompt
+from verifiers.errors import HoneError
 
 NUM_TOKENS = 128  # what the recipe's default probe compares
 
@@ -63,6 +65,53 @@ def test_not_a_number_is_too_large() -> None:
         assert tolerance.exceeded_by(apart([float("nan")] * 4))
 
 
+def sync_of(both: Any, probe: list[Prompt]) -> WeightSync:
+    """``both`` stands for trainer and sampler."""
+    return WeightSync(
+        SyncConfig(prove="every_stage"),
+        both,
+        both,
+        probe,
+        tolerance=FLOAT32,
+        dtype="float32",
+        forbidden_token_ids=(),
+        seed=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_deaths", "num_dead", "sends"),
+    [(0, 1, 1), (1, 1, 2), (2, 1, 3), (3, 1, 3), (1, 0, 1)],
+    ids=["none", "once", "twice", "always", "a fault that killed nobody"],
+)
+def test_a_sync_is_done_again_while_workers_die(num_deaths: int, num_dead: int, sends: int) -> None:
+    class Pool:
+        num_inference_ranks, config = 1, SimpleNamespace(weight_transfer_backend="shared_memory")
+        sent, committed = 0, 0
+
+        def weight_sync_client(self, policy_version: int) -> None: ...
+
+        def send_weights(self, *_: Any) -> None:
+            self.sent += 1
+            if self.sent <= num_deaths:
+                raise HoneError("every rollout worker died during the weight sync")
+
+        def commit_weights(self, policy_version: int) -> None:
+            self.committed = policy_version
+
+        def revive(self) -> int:
+            return num_dead
+
+    pool = Pool()
+    if num_deaths == sends:
+        with pytest.raises(HoneError, match="every rollout worker died"):
+            sync_of(pool, []).sync(7)
+    else:
+        sync_of(pool, []).sync(7)
+        assert pool.committed == 7
+    assert pool.sent == sends
+
+
 def test_the_proof_before_a_run_asks_for_odd_pictures_too() -> None:
     """And is asked of the sampler beside the probe, each under an id of its own."""
     buffer = io.BytesIO()
@@ -80,17 +129,7 @@ def test_the_proof_before_a_run_asks_for_odd_pictures_too() -> None:
         def weight_checksums(self, *_: str) -> dict[str, int]:
             return {}
 
-    sampler: Any = Sampler()
-    sync = WeightSync(
-        SyncConfig(),
-        sampler,
-        sampler,
-        [shown],
-        tolerance=FLOAT32,
-        dtype="float32",
-        forbidden_token_ids=(),
-        seed=1,
-    )
+    sync = sync_of(Sampler(), [shown])
     with pytest.raises(SyncError, match="no probe prompt fits"):
         sync.prove(*odd_pictures([shown]))
     named = [prompt.prompt_id.removeprefix(shown.prompt_id) for prompt in asked]
