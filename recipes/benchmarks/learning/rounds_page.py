@@ -35,7 +35,7 @@ def _row(records: Sequence[RoundRecord], arm: str) -> str:
         arm,
         str(len(of_arm)),
         interval([one.before_rl - one.start for one in of_arm])
-        if any(one.num_rows for one in of_arm)
+        if any(one.before_rl != one.start for one in of_arm)
         else "",
         f"{100 * fmean(one.end for one in of_arm):.1f}%",
         "" if arm == GO_ON else interval([one.end - other.end for one, other in pairs]),
