@@ -56,12 +56,23 @@ OF_ROLLOUT = {
     "score_parts": "reward.score.parts",
 }
 
-# Columns by Parquet's names for them. Of figures of single tokens no two are alike, and a dictionary takes up to four
-# times as long to write and a third more room.
+
+def _leaves(name: str, dtype: pa.DataType) -> list[str]:
+    """Parquet's names of what a column is made of."""
+    if pa.types.is_list(dtype):
+        return _leaves(f"{name}.list.element", dtype.value_type)
+    if pa.types.is_struct(dtype):
+        return [leaf for field in dtype for leaf in _leaves(f"{name}.{field.name}", field.type)]
+    return [name]
+
+
+# Of figures of single tokens no two are alike, and a dictionary takes up to four times as long to write and a third
+# more room.
 _WITH_DICTIONARY = [
-    f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+    leaf
     for field in SCHEMA
     if field.type != pa.list_(pa.float32())
+    for leaf in _leaves(field.name, field.type)
 ]
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from rl.run.run_record import RunRecord, read_manifests
-from rl.run.stage_result import PrepareResult, ProfileResult
+from rl.run.stage_result import PrepareResult, ProfileResult, SftResult
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.rows.dataset_rows import SUFFIXES
 from sampler.store.belief import believed
@@ -69,9 +69,11 @@ class RunPast:
     right_score: float
 
     def evidence(self, half_life: float, runs: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
-        """Of the run itself by the verdicts of its log alone: what people decide meanwhile, or have judged again,
+        """An SFT's rollouts validate policies that are mostly thrown away: they are left out.
+
+        Of the run itself by the verdicts of its log alone: what people decide meanwhile, or have judged again,
         changes no stage that is begun again. Raises: BadInput where one of ``runs`` is no run, or has no rollout."""
-        done = {manifest["stage"] for manifest in read_manifests(self.path)}
+        done = {one["stage"] for one in read_manifests(self.path) if one["kind"] != SftResult.kind}
         own = store_part(self.path)
         own = replace(
             own,

@@ -21,7 +21,7 @@ MAX_REASON = 200  # characters of an engine's own words
 
 
 class Resumable(Protocol):
-    """What goes on from a state of plain JSON: an `ExperienceSource`."""
+    """What goes on from a state of plain JSON: an `ExperienceSource`, a `Validation`."""
 
     def state(self) -> dict[str, Any]: ...
     def restore(self, state: Mapping[str, Any]) -> None: ...

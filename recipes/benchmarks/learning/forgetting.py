@@ -26,7 +26,7 @@ from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput, near_name
 
 STREAM = "forgetting"  # of random numbers: every evaluation asks the same
-LR, KL_COEF, MIN_RATIO = 5e-4, 1.0, 0.2
+KL_COEF, MIN_RATIO = 1.0, 0.2
 NUM_ROWS = (125, 250, 500, 1000, 2000)
 
 
@@ -42,6 +42,17 @@ def _right_rollouts(num_rows: int) -> dict[str, Any]:
     return {"later_cold_start_frac": 0.0, "later_replay_rows": num_rows}
 
 
+# Keys of ``sft`` that all sources share: what a run's own recipe says of a later SFT is left out.
+PLAIN: Mapping[str, Any] = {
+    "start_from": "previous",
+    "later_lr": 5e-4,
+    "later_epochs": 1.0,
+    "later_cold_start_frac": 1.0,
+    "later_cold_start_min_ratio": None,
+    "later_kl_coef": 0.0,
+    "later_replay_rows": None,
+    "later_validation_prompts": None,
+}
 # What the rows are: keys of ``sft`` by the number of rows asked for and their share of the cold start.
 SOURCES: Mapping[str, Callable[[int, float], dict[str, Any]]] = {
     "cold start": lambda num, frac: _cold_start(frac),
@@ -123,8 +134,7 @@ def run_forgetting(
     for arm in missing:
         name, asked = known[arm.name]
         keys = SOURCES[name](asked, min(1.0, asked / max(1, len(arm.first.data.cold_start))))
-        sft = {"later_lr": LR, "later_epochs": 1.0, "later_cold_start_min_ratio": None, **keys}
-        with arm.run(arm.name, arm.seed, {"sft": sft}) as run:
+        with arm.run(arm.name, arm.seed, {"sft": {**PLAIN, **keys}}) as run:
             record = forgotten(run, arm.first, name, asked, arm.start)
         replace(record, run=source.name).save(records)
 
@@ -132,10 +142,16 @@ def run_forgetting(
 def forgotten(
     run: StageRunner, first: FirstRound, source: str, asked: int, before: float
 ) -> ForgettingRecord:
-    """The SFT, from the RL policy whose held-out pass@1 was ``before``, and an evaluation."""
+    """The SFT, from the RL policy whose held-out pass@1 was ``before``, and an evaluation.
+
+    Raises: BadInput where RL left no right rollouts to measure by."""
     trained = run(SftStage(1, (), first.cold_started), first.policy)
+    if trained.replay_loss_before is None or trained.replay_loss_after is None:
+        raise BadInput(
+            f"{first.policy.stage} left no right rollouts to measure by: its log is gone, too few prompts were right, "
+            "or all are longer than sampler.max_model_len"
+        )
     after = run(EvaluateStage(1, after="sft", stream=STREAM), trained.policy)
-    assert trained.replay_loss_before is not None and trained.replay_loss_after is not None
     return ForgettingRecord(
         run=first.policy.stage,
         source=source,

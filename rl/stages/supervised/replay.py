@@ -38,7 +38,7 @@ _RIGHT = """
         SELECT *, count(*) OVER of_prompt AS num, count(*) FILTER (reward >= $1) OVER of_prompt AS num_right
         FROM judged WHERE step = last_step WINDOW of_prompt AS (PARTITION BY prompt_id)
     )
-    SELECT prompt_id, rollout_id, num, num_right FROM counted WHERE reward >= $1 ORDER BY prompt_id, "index"
+    SELECT prompt_id, rollout_id, revision, num, num_right FROM counted WHERE reward >= $1 ORDER BY prompt_id, "index"
 """
 _RESPONSES = """
     SELECT prompt_id, rollout_id, response, num_response_tokens, policy_version, "index" FROM rollouts
@@ -73,7 +73,8 @@ def replay_of(
 
     Only prompts that are still among those to train on and that a verifier judges, each in the last step that sampled
     it. Measured is the first right rollout of prompts drawn by ``seed``: the same whatever is replayed. Replayed are
-    ``sft.later_replay_rows`` prompts that were right sometimes and not always, but not those ``without``: of each the
+    ``sft.later_replay_rows`` prompts that were right sometimes and not always, but none that asks a question of
+    ``without`` (ids): of each the
     shortest right rollout that passes the harvest's rules.
     """
     files = rl_log(policy)
@@ -89,7 +90,7 @@ def replay_of(
         asked = {
             name: right[name].rollout_ids
             for name in order[num_measured:]
-            if right[name].some_wrong and name not in without
+            if right[name].some_wrong and known[name].question_id not in without
         }
         rule = replace(rule_of(recipe.harvest), max_per_prompt=1, keep="shortest", opening=None)
         rows = _rows(store, known, asked, rule, recipe.sft.later_replay_rows or 0)
@@ -105,11 +106,12 @@ def rl_log(policy: PolicyState) -> list[Path]:
     return sorted((stage.parent.parent / "rollouts" / policy.stage).glob("*.parquet"))
 
 
-def _right(store: PromptStore, known: Collection[str], pass_score: float) -> dict[str, RightRollouts]:
-    """By prompt id, in its order."""
+def _right(store: PromptStore, known: Mapping[str, Prompt], pass_score: float) -> dict[str, RightRollouts]:
+    """By prompt id, in its order; none that was right by a reference which was corrected since."""
     found: dict[str, RightRollouts] = {}
     for row in store.query(_RIGHT, [pass_score]).to_pylist():
-        if row["prompt_id"] in known:
+        prompt = known.get(row["prompt_id"])
+        if prompt is not None and row["revision"] in (None, prompt.revision):
             some_wrong = row["num_right"] < row["num"]
             found.setdefault(row["prompt_id"], RightRollouts([], some_wrong)).rollout_ids.append(
                 row["rollout_id"]

@@ -106,6 +106,7 @@ class SftStage(Stage[SftResult]):
         trainer.reset_optimizer()
         checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
         self._train(context, rows.sequences, checkpoint, validation, replay_loss)
+        trainer.load_frozen([])
         seen = tuple(validation.seen) if validation else ()
         version, path = context.policy.version + len(seen) + 1, context.directory.path / "policy"
         policy = PolicyState(version, path, context.directory.name)
@@ -153,15 +154,15 @@ class SftStage(Stage[SftResult]):
                 step_metrics(outcome, rate) | sft_metrics(outcome, batch)
                 for batch, rate, outcome in zip(batches, call.rates, outcomes, strict=True)
             ]
-            looks = call.steps.stop == num_steps or (validation and validation.is_due(call.steps.stop))
-            if validation is not None and looks:
+            is_measured = call.steps.stop == num_steps or (validation and validation.is_due(call.steps.stop))
+            if validation is not None and is_measured:
                 figures[-1] |= validation.run(call.steps.stop)
             if replay_loss is not None:
                 figures[0] |= {} if call.steps.start else {REPLAY_BEFORE: replay_loss.before}
-                figures[-1] |= {REPLAY_METRIC: replay_loss.now()} if looks else {}
+                figures[-1] |= {REPLAY_METRIC: replay_loss.now()} if is_measured else {}
             for step, of_step in zip(call.steps, figures, strict=True):
                 context.log_metrics(step, of_step)
-            context.progress.advance(len(batches), **shown(outcomes, figures[-1], batches))
+            context.progress.advance(len(batches), **progress_values(outcomes, figures[-1], batches))
             if validation is not None and validation.is_over:
                 break
         if validation is not None:
@@ -224,7 +225,7 @@ def sft_metrics(outcome: Mapping[str, float], batch: Batch) -> dict[str, float]:
     return kl | {"train/tokens_per_s": batch.num_tokens / outcome["seconds"]}
 
 
-def shown(
+def progress_values(
     outcomes: Sequence[Mapping[str, float]], figures: Mapping[str, float], batches: Sequence[Batch]
 ) -> dict[str, float | None]:
     """What the progress says of a call's steps."""

@@ -77,15 +77,21 @@ class SftRows:
                 else "no supervised row is left: those there were ask what the SFT is validated on "
                 "(sft.later_validation_prompts), or sft.later_cold_start_frac leaves none"
             )
-        found = cls(rows, sequences, measured)
-        wanted, num = recipe.sft.later_replay_rows or 0, found.num_by_source.get(SOURCE, 0)
-        if is_later and num < wanted:
-            few = (
-                f"RL left {counted(num, 'rollout')} to replay, not sft.later_replay_rows={wanted}: right ones, of "
-                "prompts that it got right sometimes but not always"
-            )
-            return cls(rows, sequences, measured, (few,))
-        return found
+        return cls(
+            rows, sequences, measured, _warnings(rows, recipe.sft.later_replay_rows if is_later else None)
+        )
+
+
+def _warnings(rows: Sequence[SftRow], asked: int | None) -> tuple[str, ...]:
+    """Where fewer rollouts are replayed than were asked for."""
+    num = sum(row.source == SOURCE for row in rows)
+    if asked is None or num >= asked:
+        return ()
+    fewer = (
+        f"RL left {counted(num, 'rollout')} to replay, not sft.later_replay_rows={asked}: right ones, of prompts that "
+        "it got right sometimes but not always"
+    )
+    return (fewer,)
 
 
 def _left_by_rl(
@@ -111,7 +117,7 @@ def _replay(context: StageContext, without: Sequence[Prompt]) -> Replay | None:
         context.data.train,
         recipe,
         seed=f"{recipe.seed} replay round {context.round_index}",
-        without={prompt.prompt_id for prompt in without},
+        without={prompt.question_id for prompt in without},
     )
     if replay is None and recipe.sft.later_replay_rows:
         raise BadInput(

@@ -70,7 +70,7 @@ class Validation:
 
     def run(self, steps_taken: int) -> dict[str, float]:
         """Publish, sample, judge; keep the weights if they are the best so far. Returns the last step's further
-        figures. Raises: HoneError where too many rollouts have no decision."""
+        figures. Raises: BadInput where every prompt is too long, HoneError where too many rollouts have no decision."""
         context, engines, recipe = self.context, self.context.engines, self.context.recipe
         with context.watch("sync"):
             engines.weight_sync.sync(context.policy.version + len(self.seen) + 1)
@@ -82,6 +82,11 @@ class Validation:
             top_p=recipe.evaluation.top_p,
         )
         experience = next(ExperienceSource(engines.sampler, engines.judge, FixedSource(self.prompts), plan))
+        if not experience.rollouts:
+            raise BadInput(
+                f"all of sft.later_validation_prompts={len(self.prompts)} are longer than sampler.max_model_len="
+                f"{recipe.sampler.max_model_len}: raise it"
+            )
         context.watch.include(experience.seconds)
         context.log_rollouts(steps_taken - 1, experience.rollouts)
         figures = evaluate(experience.rollouts, pass_at=(), pass_score=recipe.evaluation.pass_score)
@@ -90,7 +95,7 @@ class Validation:
         if self.best == result:
             with context.watch("save"):
                 export_policy(engines.trainer, engines.base.hub, self._weights(result))
-                self._drop(keep=(result, self._saved))
+        self._drop(keep=(self.best, self._saved))
         return {VALIDATION_METRIC: result.pass_at_1}
 
     def load_best(self) -> None:

@@ -59,6 +59,16 @@ def test_tokens_are_kept_where_they_are_handed_over(
         assert row["response_token_ids"] == one.rollout.response_token_ids.tolist()
         assert row["sample_logprobs"] == one.rollout.sample_logprobs.tolist()
     assert second["trainer_logprobs"] is None
+    written = pq.read_metadata(file).row_group(0)
+    columns = [written.column(index) for index in range(written.num_columns)]
+    plain = {
+        one.path_in_schema
+        for one in columns
+        if not one.has_dictionary_page and one.physical_type != "BOOLEAN"
+    }
+    assert plain == {
+        f"{name}.list.element" for name in ("sample_logprobs", "trainer_logprobs", "entropies", "advantages")
+    }
 
 
 def test_metrics_of_the_reward_learnt_from_by_hand(

@@ -13,6 +13,8 @@ import pytest
 from recipes.benchmarks.learning.arm import changed_recipe
 from recipes.benchmarks.learning.first_round import FirstRound
 from recipes.benchmarks.learning.forgetting import (
+    KL_COEF,
+    PLAIN,
     SOURCES,
     ForgettingRecord,
     forgotten,
@@ -38,7 +40,11 @@ RECORDS = [
 
 def test_every_source_is_a_valid_recipe() -> None:
     for name, keys in SOURCES.items():
-        sft = changed_recipe(load_recipe("digits_cpu"), {"sft": keys(500, 0.025)}).sft
+        recipe = load_recipe(
+            "digits_cpu", ["sft.start_from=base", "sft.later_kl_coef=3", "sft.later_replay_rows=9"]
+        )
+        sft = changed_recipe(recipe, {"sft": {**PLAIN, **keys(500, 0.025)}}).sft
+        assert sft.start_from == "previous" and sft.later_kl_coef in (0, KL_COEF)
         assert (sft.later_cold_start_frac, sft.later_replay_rows) in {(0.025, None), (0.0, 500)}, name
         assert bool(sft.later_kl_coef) == name.endswith("KL"), name
 
@@ -86,6 +92,15 @@ def test_an_sft_of_the_rl_policy_is_measured() -> None:
     assert (found.replay_loss_before, found.replay_loss_after, found.seed) == (0.1, 0.2, recipe.seed)
 
 
+def test_an_rl_that_left_nothing_to_measure_by_is_told() -> None:
+    base = PolicyState(0, Path("base"), "base")
+    rl, recipe = PolicyState(1, Path("rl"), "04-rl-r0"), load_recipe("digits_cpu")
+    nothing = SimpleNamespace(policy=base, num_rows={}, replay_loss_before=None, replay_loss_after=None)
+    first = FirstRound(recipe, base, base, rl, cast(RunData, None))
+    with pytest.raises(BadInput, match="04-rl-r0 left no right rollouts"):
+        forgotten(cast(StageRunner, lambda *_: nothing), first, "cold start", 500, 0.8)
+
+
 def test_nothing_runs_where_all_records_are_there_or_a_source_is_unknown(tmp_path: Path) -> None:
     ONE.save(tmp_path)
     asked: dict[str, Any] = {
@@ -95,5 +110,5 @@ def test_nothing_runs_where_all_records_are_there_or_a_source_is_unknown(tmp_pat
     assert not (tmp_path / "out").exists()
     with pytest.raises(BadInput, match="did you mean 'cold start'"):
         run_forgetting(Path("no/demo"), tmp_path, tmp_path, sources=["cold stat"], **asked)
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match="none"):
         run_forgetting(tmp_path / "none", tmp_path, tmp_path, sources=["cold start, KL"], **asked)

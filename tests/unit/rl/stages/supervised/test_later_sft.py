@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from rl.program import PrepareStage, RlStage, Runner, SftStage, run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
+from rl.run.run_history import RunPast
 from rl.run.run_record import results_of
-from rl.run.stage_result import HarvestResult, SftResult
+from rl.run.stage_result import HarvestResult, RlResult, SftResult
 from rl.runner import plan_of
 from rl.stages.prepare import prepared_data
+from rl.stages.supervised.replay import Replay, replay_of
 from rl.stages.supervised.sft_rows import SftRows
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
@@ -164,6 +167,10 @@ def test_it_stops_without_a_new_best_and_keeps_the_best_weights(new_path: Any) -
     rows = [pq.read_table(shard).to_pylist() for shard in shards]
     assert [shard.stem for shard in shards] == ["step-00003", "step-00007", "step-00011", "step-00015"]
     assert [{row["policy_version"] for row in of} for of in rows] == [{RL_VERSION + k} for k in (1, 2, 3, 4)]
+    # Policies that were thrown away say nothing of a prompt.
+    judged = [one for of in log_of(path).values() for one in of if one["reward"] is not None]
+    past = RunPast(path, RL_VERSION, 0.5).evidence(1e9)
+    assert sum(right + wrong for right, wrong in past.values()) == pytest.approx(len(judged))
 
 
 def test_the_slice_is_the_same_and_the_end_counts(new_path: Any) -> None:
@@ -341,6 +348,35 @@ def test_the_measured_loss_is_of_the_weights_that_are_kept(new_path: Any) -> Non
     )
     words = plan_of(two_sfts, recipe_of(*overrides), RunDirectory(new_path("plan")))[3].work
     assert "the cold-start rows and 100 rollouts of RL, 16 sequences a step" in words
+
+
+def test_what_was_right_by_another_reference_is_not_replayed(new_path: Any) -> None:
+    """And nothing that asks a question which is left out, by whatever judge."""
+    path = new_path("run")
+    run_whole(path, *REPLAY)
+    data, rl = prepared_data(results_of(path)[0], path).train, results_of(path)[2]
+    assert isinstance(rl, RlResult)
+    recipe = recipe_of(*REPLAY, "sft.later_replay_rows=100")
+
+    def replayed(prompts: list[Prompt], without: Collection[str] = ()) -> Replay:
+        found = replay_of(rl.policy, prompts, recipe, seed="s", without=without)
+        assert found is not None
+        return found
+
+    rows = replayed(data).rows
+    assert rows and not replayed(data, {row.prompt.question_id for row in rows}).rows
+    corrected = [replace(one, reference="another") for one in data]
+    assert [one.prompt_id for one in corrected] == [one.prompt_id for one in data]
+    assert replayed(corrected) == Replay([], [])
+
+
+def test_a_slice_that_is_too_long_is_told(new_path: Any) -> None:
+    class Deaf(FakeSampler):
+        def sample(self, prompts: Any, plan: Any) -> Any:
+            return super().sample([] if plan.stage == STAGE else prompts, plan)
+
+    with pytest.raises(BadInput, match=r"later_validation_prompts=6 are longer than sampler.max_model_len"):
+        run_whole(new_path("run"), *VALIDATED, sampler=Deaf())
 
 
 def test_replay_needs_an_rl_before(new_path: Any) -> None:
