@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -358,7 +358,7 @@ def test_what_was_right_by_another_reference_is_not_replayed(new_path: Any) -> N
     assert isinstance(rl, RlResult)
     recipe = recipe_of(*REPLAY, "sft.later_replay_rows=100")
 
-    def replayed(prompts: list[Prompt], without: Collection[str] = ()) -> Replay:
+    def replayed(prompts: Sequence[Prompt], without: Collection[str] = ()) -> Replay:
         found = replay_of(rl.policy, prompts, recipe, seed="s", without=without)
         assert found is not None
         return found
