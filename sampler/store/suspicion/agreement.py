@@ -10,7 +10,8 @@ the policy does, the likelihood ratio is
 where true(a) is how often a is the reference, and said(a) the share of a among the wrong answers to prompts with
 another reference: what a policy likes to say when it is wrong tells little, however much it agrees with itself. BB is
 beta-binomial, since answers to one prompt agree more than answers to several; its spread is that of the type, by
-moments, for pass rates and for wrong answers.
+moments, for pass rates and for wrong answers (the correlation: where two wrong answers are the same as often as to two
+prompts it is 0, where to one prompt they always are, 1).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from sampler.store.belief import Floats
 
 SMOOTHING = 0.5  # of a prompt, for each answer that was ever seen in the type
-WEIGHT = 4.0  # prompts of Jeffreys' prior that the fit of pass rates begins with
+WEIGHT = 4.0  # prompts that a fit begins with: Jeffreys' for pass rates, those of all types for a correlation
 MIN_CORRELATION, MAX_CORRELATION = 0.05, 0.95
 
 
@@ -38,7 +39,7 @@ class Agreement:
     other_squares: Floats  # and of r (r - 1) / n (n - 1)
     other_rated: Floats  # how many these are
     num_distinct: Floats  # answers and references of the type
-    num_true: Floats  # others whose reference is the answer
+    num_true: Floats  # others whose reference is the answer, or that it was judged right for
     said: Floats  # wrong answers that are the answer, to others with another reference
     wrong: Floats  # all wrong answers to these
     wrong_prompts: Floats  # how many of these have wrong answers

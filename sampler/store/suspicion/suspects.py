@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sampler.store.prompt_store import PromptStore
-from sampler.store.suspicion.agreement import Agreement
+from sampler.store.suspicion.agreement import MAX_CORRELATION, WEIGHT, Agreement
 from verifiers.errors import BadInput
 
 MIN_AGREE = 4  # answers that are wrong in the same way
@@ -26,7 +26,9 @@ SCHEMA = pa.schema(
     ]
 )
 # Wrong answers as the verifier read them, each prompt's commonest, with what the others of its type say: the columns of
-# `Agreement`. An answer is a prompt's reference where it is so written, or was judged right.
+# `Agreement`. An answer is a prompt's reference where it is so written, or was judged right. How much answers to one
+# prompt agree is compared with how much those to two prompts do, which a type with few failed prompts cannot say: its
+# correlation begins with that of all types, and theirs with the largest, each as if $weight prompts had shown it.
 _SUSPECTS = """
     WITH judged AS (
         SELECT answers.prompt_id, question_type, policy_version, worth, accepted IS NULL AS is_open,
@@ -45,15 +47,20 @@ _SUSPECTS = """
                trim(coalesce(any_value(reference), any_value(logged_reference))) AS reference, count(*) AS n,
                sum(worth) AS num_right, count(*) FILTER (worth = 0 AND answer <> '') AS num_wrong
         FROM judged LEFT JOIN named USING (prompt_id) GROUP BY prompt_id
-    ), said AS (
-        SELECT prompt_id, any_value(question_type) AS question_type, answer, count(*) AS num,
-               count(DISTINCT policy_version) AS num_policies
-        FROM judged WHERE worth = 0 AND answer <> '' GROUP BY prompt_id, answer
-    ), by_answer AS (
-        SELECT question_type, answer, sum(num) AS num, sum(num * (num - 1)) AS num_pairs FROM said GROUP BY ALL
     ), meant AS (
-        SELECT DISTINCT question_type, reference AS answer, prompt_id FROM tried WHERE reference <> ''
-        UNION SELECT DISTINCT question_type, answer, prompt_id FROM judged WHERE worth > 0
+        SELECT question_type, reference AS answer, prompt_id FROM tried WHERE reference <> ''
+        UNION SELECT question_type, answer, prompt_id FROM judged WHERE worth > 0
+    ), said AS (
+        SELECT prompt_id, question_type, answer, num, num_policies, meant.prompt_id IS NOT NULL AS is_true
+        FROM (
+            SELECT prompt_id, any_value(question_type) AS question_type, answer, count(*) AS num,
+                   count(DISTINCT policy_version) AS num_policies
+            FROM judged WHERE worth = 0 AND answer <> '' GROUP BY prompt_id, answer
+        ) LEFT JOIN meant USING (prompt_id, question_type, answer)
+    ), by_answer AS (
+        SELECT question_type, answer, sum(num) AS num, sum(num * (num - 1)) AS num_pairs,
+               coalesce(sum(num) FILTER (NOT is_true), 0) AS num_untrue
+        FROM said GROUP BY ALL
     ), by_reference AS (
         SELECT tried.question_type, answer, count(*) AS num_prompts, sum(num_wrong) AS num_wrong,
                count(*) FILTER (num_wrong > 0) AS num_wrong_prompts
@@ -61,11 +68,26 @@ _SUSPECTS = """
     ), of_type AS (
         SELECT question_type, count(*) AS num_prompts, sum(num_wrong) AS num_wrong,
                count(*) FILTER (num_wrong > 0) AS num_wrong_prompts, sum(num_wrong * (num_wrong - 1)) AS num_pairs,
+               least(count(*) FILTER (num_wrong > 1), count(*) FILTER (num_wrong > 0) - 1) AS num_told,
                coalesce(sum(num_right / n) FILTER (n > 1), 0) AS rates, count(*) FILTER (n > 1) AS num_rated,
                coalesce(sum(greatest(num_right * (num_right - 1), 0) / (n * (n - 1))) FILTER (n > 1), 0) AS squares
         FROM tried GROUP BY question_type
     ), answers_of_type AS (
         SELECT question_type, sum(num * num) AS num_squares, sum(num_pairs) AS num_same FROM by_answer GROUP BY ALL
+    ), agreed AS (
+        SELECT question_type, num_told, num_same / greatest(num_pairs, 1) AS same,
+               (num_squares - num_same - num_wrong) / greatest(num_wrong * num_wrong - num_pairs - num_wrong, 1)
+                   AS by_chance
+        FROM of_type JOIN answers_of_type USING (question_type)
+    ), correlated AS (
+        SELECT question_type,
+               (num_told * (same - by_chance) + $weight * of_all) / (num_told * (1 - by_chance) + $weight)
+                   AS correlation
+        FROM agreed, (
+            SELECT (sum(num_told * (same - by_chance)) + $weight * $most) / (sum(num_told * (1 - by_chance)) + $weight)
+                       AS of_all
+            FROM agreed
+        )
     ), distinct_of_type AS (
         SELECT question_type, count(DISTINCT answer) AS num_distinct
         FROM (SELECT question_type, answer FROM by_answer UNION SELECT question_type, answer FROM meant) GROUP BY ALL
@@ -80,18 +102,19 @@ _SUSPECTS = """
            whole.squares - CASE WHEN n > 1 THEN greatest(found.num_right * (found.num_right - 1), 0) / (n * (n - 1))
                ELSE 0 END AS other_squares,
            whole.num_rated - CASE WHEN n > 1 THEN 1 ELSE 0 END AS other_rated,
-           coalesce(as_true.num_prompts, 0) AS num_true,
-           by_answer.num - found.num AS said,
-           whole.num_wrong - found.num_wrong - coalesce(as_true.num_wrong, 0) AS wrong,
-           whole.num_wrong_prompts - 1 - coalesce(as_true.num_wrong_prompts, 0) AS wrong_prompts,
-           coalesce(instead.num, 0) AS reference_said,
+           coalesce(as_true.num_prompts, 0) - CASE WHEN is_true THEN 1 ELSE 0 END AS num_true,
+           by_answer.num_untrue - CASE WHEN is_true THEN 0 ELSE found.num END AS said,
+           whole.num_wrong - coalesce(as_true.num_wrong, 0)
+               - CASE WHEN is_true THEN 0 ELSE found.num_wrong END AS wrong,
+           whole.num_wrong_prompts - coalesce(as_true.num_wrong_prompts, 0)
+               - CASE WHEN is_true THEN 0 ELSE 1 END AS wrong_prompts,
+           coalesce(instead.num_untrue, 0) AS reference_said,
            whole.num_wrong - coalesce(of_reference.num_wrong, found.num_wrong) AS reference_wrong,
            whole.num_wrong_prompts - coalesce(of_reference.num_wrong_prompts, 1) AS reference_wrong_prompts,
-           num_same / greatest(whole.num_pairs, 1) AS same,
-           num_squares / (whole.num_wrong * whole.num_wrong) AS by_chance
-    FROM found JOIN of_type AS whole USING (question_type) JOIN answers_of_type USING (question_type)
-    JOIN distinct_of_type USING (question_type) JOIN (SELECT question_type, answer, num FROM by_answer) AS by_answer
-        USING (question_type, answer)
+           correlation
+    FROM found JOIN of_type AS whole USING (question_type) JOIN correlated USING (question_type)
+    JOIN distinct_of_type USING (question_type)
+    JOIN (SELECT question_type, answer, num_untrue FROM by_answer) AS by_answer USING (question_type, answer)
     LEFT JOIN by_reference AS as_true USING (question_type, answer)
     LEFT JOIN by_reference AS of_reference
         ON of_reference.question_type = found.question_type AND of_reference.answer = found.reference
@@ -121,15 +144,14 @@ def suspects(
     held = "SELECT 1 FROM rollouts WHERE run = ? AND answer IS NOT NULL AND worth IS NOT NULL LIMIT 1"
     if not store.query(held, [run]).num_rows:
         raise BadInput(f"the rollout log of run {run} holds no judged answer: there is nothing to suspect by")
-    found = store.query(_SUSPECTS, {"run": run, "min_agree": min_agree, "min_share": min_share})
+    least = {"min_agree": min_agree, "min_share": min_share}
+    asked = {"run": run, **least, "weight": WEIGHT, "most": MAX_CORRELATION}
+    found = store.query(_SUSPECTS, asked)
 
     def column(name: str) -> np.ndarray:
         return np.asarray(found[name].to_numpy(), np.float64)
 
-    by_chance = column("by_chance")
-    correlation = (column("same") - by_chance) / np.maximum(1 - by_chance, 1e-9)
-    known = {name: column(name) for name in Agreement.__dataclass_fields__ if name != "correlation"}
-    agreement = Agreement(**known, correlation=correlation)
+    agreement = Agreement(**{name: column(name) for name in Agreement.__dataclass_fields__})
     # DuckDB's threads add up in any order: rounded, so that the same log gives the same table.
     ratio = np.exp(np.minimum(agreement.log_ratio(), math.log(1e12)).round(6))
     table = found.append_column("usual", pa.array(agreement.usual.round(9))).append_column(
@@ -137,4 +159,4 @@ def suspects(
     )
     table = table.append_column("is_usual", pa.array(ratio < MIN_RATIO)).select(SCHEMA.names).cast(SCHEMA)
     table = table.sort_by([("ratio", "descending"), ("prompt_id", "ascending")])
-    return table if with_usual else table.filter(pa.compute.less_equal(MIN_RATIO, table["ratio"]))
+    return table if with_usual else table.filter(pa.compute.invert(table["is_usual"]))

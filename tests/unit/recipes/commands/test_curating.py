@@ -19,7 +19,7 @@ from sampler.store.decisions.curation_events import EventLog
 from sampler.vision_input import VisionInput
 
 HOSTILE = "\x1b[2J<script>`|\u202e"
-# What four policies answer; the reference is always 1.
+# What two policies answer; the reference is 1. Twenty other prompts they answer rightly, but for two slips each.
 ANSWERS = {"a": ["7", "7", "7", "9"], "b": ["1", "1", "2", "3"], "c": ["5", "6", "0", "8"]}
 
 
@@ -51,6 +51,12 @@ def run(tmp_path: Path, picture: Callable[..., bytes]) -> Path:
             "verdict_extracted": answer, "reward": float(answer == "1"),
         }
         for name, answers in ANSWERS.items() for version in (1, 2) for index, answer in enumerate(answers)
+    ]  # fmt: skip
+    rows += [
+        {**rows[0], "rollout_id": f"other-{name}-{index}", "prompt_id": f"other-{name}", "index": index,
+         "reference": str(name % 10), "answer": answer, "verdict_extracted": answer, "reward": float(not slip)}
+        for name in range(20) for index, slip in enumerate((0, 0, 0, 0, 0, 0, 2, 5))
+        for answer in [str((name + slip) % 10)]
     ]  # fmt: skip
     (path / "rollouts" / "01-rl").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows), path / "rollouts" / "01-rl" / "step-00000.parquet")

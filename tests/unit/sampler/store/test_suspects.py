@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +115,33 @@ def test_the_ratio_is_that_of_the_formula(tmp_path: Path) -> None:
     """Worked out anew from the rows of the log for every suspect, with scipy's beta-binomial distribution."""
     log = made_log(tmp_path, 3, 0.7)
     rows = pq.read_table(log.part.rollout_files[0]).to_pylist()
+    correlation_of = correlations(rows)
     for suspect in log.found(with_usual=True):
-        assert suspect["ratio"] == pytest.approx(ratio_of(rows, suspect), rel=1e-5)
+        assert suspect["ratio"] == pytest.approx(ratio_of(rows, suspect, correlation_of), rel=1e-5)
 
 
-def ratio_of(rows: list[dict[str, Any]], suspect: dict[str, Any]) -> float:
+def correlations(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """By question type, from every pair of wrong answers: those to one prompt, and those to two."""
+    weighed = {}
+    for kind in {row["tags"][0] for row in rows}:
+        wrong: dict[str, Counter[str]] = {}
+        for row in rows:
+            if row["tags"] == [kind] and row["reward"] == 0:
+                wrong.setdefault(row["prompt_id"], Counter())[row["answer"]] += 1
+        within, across = [0, 0], [0, 0]  # pairs of the same answer, all pairs
+        for one, other in product(wrong.values(), repeat=2):
+            pairs = within if one is other else across
+            pairs[0] += sum(one[said] * (other[said] - (one is other)) for said in one)
+            pairs[1] += one.total() * (other.total() - (one is other))
+        told = min(sum(each.total() > 1 for each in wrong.values()), len(wrong) - 1)
+        same, by_chance = (pairs[0] / max(pairs[1], 1) for pairs in (within, across))
+        weighed[kind] = (told * (same - by_chance), told * (1 - by_chance)) if wrong else (0.0, 0.0)
+    more, most = (sum(each[which] for each in weighed.values()) for which in (0, 1))
+    of_all = (more + 4 * 0.95) / (most + 4)
+    return {kind: (own[0] + 4 * of_all) / (own[1] + 4) for kind, own in weighed.items()}
+
+
+def ratio_of(rows: list[dict[str, Any]], suspect: dict[str, Any], correlation_of: dict[str, float]) -> float:
     of_type = [row for row in rows if row["tags"] == [suspect["question_type"]]]
     answers: dict[str, list[str]] = {}
     references = {row["prompt_id"]: row["reference"] for row in of_type}
@@ -131,13 +156,8 @@ def ratio_of(rows: list[dict[str, Any]], suspect: dict[str, Any]) -> float:
     square = (1.5 + sum(r * (r - 1) / 56 for r in rates)) / (4 + len(rates))
     size = min(10, max(0.1, (mean - square) / (square - mean**2)))
 
-    total = sum(len(each) for each in wrong.values())
     alphabet = {one for each in wrong.values() for one in each}
-    shares = [sum(each.count(one) for each in wrong.values()) / total for one in alphabet]
-    same = sum(each.count(one) * (each.count(one) - 1) for each in wrong.values() for one in alphabet)
-    pairs = sum(len(each) * (len(each) - 1) for each in wrong.values())
-    by_chance = sum(share**2 for share in shares)
-    correlation = min(0.95, max(0.05, (same / pairs - by_chance) / (1 - by_chance)))
+    correlation = min(0.95, max(0.05, correlation_of[suspect["question_type"]]))
     num_distinct = len(alphabet | set(references.values()))
 
     def share(one: str) -> float:
@@ -164,18 +184,68 @@ def ratio_of(rows: list[dict[str, Any]], suspect: dict[str, Any]) -> float:
 def test_a_favourite_speaks_against_no_reference(tmp_path: Path) -> None:
     """Of equally agreed answers the one that the policy gives to others, too, is less suspect, and left out at a
     tenth of the wrong answers where it is no reference."""
-    rows = []
+    prompts = []
     for number in range(120):
         kind = "favourite" if number < 6 else "rare" if number == 6 else "solved"
         said = {"favourite": "77", "rare": "5", "solved": str(number % 10)}[kind]
-        rows += [
-            {"rollout_id": f"{number}/{i}", "stage": "s", "policy_version": 1, "prompt_id": f"{kind}-{number}",
-             "kind": "verifiable", "tags": ["t"], "verifier": "number", "reference": said if kind == "solved" else "3",
-             "index": i, "answer": said, "answer_status": "ok", "verdict_extracted": said,
-             "reward": float(kind == "solved")}
-            for i in range(6)
-        ]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "step-00000.parquet")
-    log = MadeLog(StorePart("run", [tmp_path / "step-00000.parquet"], {}), frozenset())
+        reference, reward = (said, 1.0) if kind == "solved" else ("3", 0.0)
+        prompts.append((f"{kind}-{number}", "t", reference, [(said, reward)] * 6))
+    log = log_of(tmp_path, prompts)
     assert [row["prompt_id"] for row in log.found()] == ["rare-6"]
     assert len(log.found(with_usual=True)) == 7
+
+
+def log_of(folder: Path, prompts: Iterable[tuple[str, str, str, list[tuple[str, float]]]]) -> MadeLog:
+    """Of prompts by name, question type, reference, and answers with their rewards."""
+    rows = [
+        {"rollout_id": f"{name}/{i}", "stage": "s", "policy_version": 1, "prompt_id": name, "kind": "verifiable",
+         "tags": [kind], "verifier": "number", "reference": reference, "index": i, "answer": said,
+         "answer_status": "ok", "verdict_extracted": said, "reward": reward}
+        for name, kind, reference, answers in prompts for i, (said, reward) in enumerate(answers)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "step-00000.parquet")
+    return MadeLog(StorePart("run", [folder / "step-00000.parquet"], {}), frozenset())
+
+
+@pytest.mark.parametrize("num_of_type", [1, 2, 100])
+@pytest.mark.parametrize("own_answers", [True, False], ids=["own", "common"])
+def test_types_of_few_failed_prompts_are_no_more_suspect(
+    tmp_path: Path, num_of_type: int, own_answers: bool
+) -> None:
+    """A hundred prompts, each of whose answers are all wrong and the same: a habit of this policy, also where a
+    question type has one such prompt, which by itself cannot tell a habit from eight independent witnesses."""
+    prompts = [
+        (
+            f"{n}",
+            f"type {n // num_of_type}",
+            f"{n + 1000}",
+            [(str(n if own_answers else n // num_of_type), 0.0)] * 8,
+        )
+        for n in range(100)
+    ]
+    log = log_of(tmp_path, prompts)
+    rows = pq.read_table(log.part.rollout_files[0]).to_pylist()
+    correlation_of = correlations(rows)
+    every = log.found(with_usual=True)
+    assert len(every) == 100 and all(
+        row["ratio"] == pytest.approx(ratio_of(rows, row, correlation_of), rel=1e-5) for row in every
+    )
+    assert log.found() == []
+
+
+@pytest.mark.parametrize(
+    "answers", [[("7", 0.0)] * 8, [("7", 0.0)] * 6 + [("7", 1.0)]], ids=["eight", "one_right"]
+)
+@pytest.mark.parametrize("num_others", [0, 3])
+def test_a_prompt_is_none_of_its_others(
+    tmp_path: Path, answers: list[tuple[str, float]], num_others: int
+) -> None:
+    """Its answer is its own reference as written, or was once judged right: no other prompt has it."""
+    others = [(f"other-{n}", "sum", f"{n}", [(f"{n + 20}", 0.0)] * 4) for n in range(num_others)]
+    log = log_of(tmp_path, [("own", "sum", "7", answers), *others])
+    every = log.found(with_usual=True)
+    (own,) = (row for row in every if row["prompt_id"] == "own")
+    assert np.isfinite([row["ratio"] for row in every]).all() and 0 < own["usual"] <= 1
+    num_distinct = 1 + 2 * num_others
+    assert own["usual"] == pytest.approx(0.5 / (num_others + 0.5 * num_distinct), abs=1e-8)
+    assert log.found() == [row for row in every if not row["is_usual"]]
