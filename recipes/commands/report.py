@@ -16,9 +16,13 @@ def report(
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the web browser.")] = False,
 ) -> None:
     """Write one HTML file with curves, before and after, and rollouts. It needs nothing else and runs no script."""
+    import sys
+
+    from recipes.commands.output.console import plain_console
     from recipes.report.page import write_report
 
-    page = write_report(run, out)
+    console = plain_console(sys.stderr)
+    page = write_report(run, out, lambda warning: console.print(f"! {warning}", highlight=False))
     print(page)
     if open_page:
         import webbrowser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,17 +38,17 @@ def run(
 
         summary = run_program(settings, run_directory, display)
         if report:
-            display.note(f"report: {_report(run_directory)}")
+            display.note(f"report: {_report(run_directory, display.note)}")
         for line in rate_chains(summary["heldout"]):
             display.note(line)
 
 
-def _report(run: RunDirectory) -> Path:
+def _report(run: RunDirectory, note: Callable[[str], None]) -> Path:
     """The run's page; written again only where a stage has ended since."""
     page = run.path / "report.html"
     manifests = [file.stat().st_mtime for file in run.path.glob("stages/*/manifest.json")]
     if not page.is_file() or page.stat().st_mtime < max(manifests, default=0.0):
         from recipes.report.page import write_report
 
-        write_report(run.path)
+        write_report(run.path, on_warning=lambda warning: note(f"! {warning}"))
     return page

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -43,14 +42,15 @@ STEP_COLUMNS = {
 }
 
 
-def write_report(run_dir: str | Path, out: str | Path | None = None) -> Path:
+def write_report(
+    run_dir: str | Path, out: str | Path | None = None, on_warning: Callable[[str], None] = lambda _: None
+) -> Path:
     """Write the page (RUN/report.html unless `out` says otherwise) and return its path; the spot checks of harvests are
-    pages of their own beside their files, which it links. Raises `BadInput`."""
+    pages of their own beside it, which it links; ``on_warning`` is told of those that there could be no page of.
+    Raises `BadInput`."""
     run = RunRecord.open(run_dir)
     target = Path(out) if out is not None else run.path / "report.html"
-    pages = {
-        stage: quote(os.path.relpath(page, target.parent)) for stage, page in write_spot_checks(run).items()
-    }
+    pages = {stage: quote(page.name) for stage, page in write_spot_checks(run, target, on_warning).items()}
     write_atomically(target, render_report(run, pages))
     return target
 

@@ -4,7 +4,7 @@ the next round learns from the others."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +16,12 @@ from reward_models.score import PARITY_TOLERANCE
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import HarvestResult
 from sampler.atomic_file import write_atomically
+from verifiers.counted import counted
 from verifiers.errors import BadInput
 from verifiers.reading.response import split_response
 
 MAX_CHARS = 8000
+NUMBERS = ("reward", "policy_version", "num_response_tokens")
 
 
 class CheckedRow(NamedTuple):
@@ -40,22 +42,29 @@ class CheckedGroup:
     rows: tuple[CheckedRow, ...]
 
 
-def write_spot_checks(run: RunRecord) -> dict[str, Path]:
-    """Write a page beside the file of each harvest of the run that left one, and return them by stage. Raises: BadInput
-    for a damaged file."""
-    pages = {}
+def write_spot_checks(run: RunRecord, report: Path, on_warning: Callable[[str], None]) -> dict[str, Path]:
+    """Write a page beside the report for each harvest of the run that left a spot check, and return them by stage.
+    ``on_warning`` is told once of those whose file is damaged, or whose page cannot be written: these are left out."""
+    pages, failures = {}, []
     for result in run.results(HarvestResult):
         if result.spot_check is not None and result.spot_check.is_file():
-            page = result.spot_check.with_suffix(".html")
-            write_atomically(page, spot_check_page(run, result.stage, result.spot_check))
-            pages[result.stage] = page
+            page = report.with_name(f"{report.stem}_{result.stage}_spot_check.html")
+            try:
+                write_atomically(page, spot_check_page(run, result.stage, result.spot_check))
+            except (BadInput, OSError) as why:
+                failures.append(str(why))
+            else:
+                pages[result.stage] = page
+    if failures:
+        on_warning(f"{counted(len(failures), 'spot check')} without a page: {failures[0]}")
     return pages
 
 
 def spot_check_page(run: RunRecord, stage: str, file: Path) -> str:
-    """One file that needs nothing else. Everything that data or a model said is escaped."""
+    """One file that needs nothing else. Everything that data or a model said is escaped. Raises: BadInput for a damaged
+    file, OSError for one that cannot be read."""
     rows = _rows(file)
-    prompts = ShownPrompts.of(run.path).find(list({row["prompt_id"]: 0 for row in rows}))
+    prompts = ShownPrompts.of(run.path).find(list(dict.fromkeys(row["prompt_id"] for row in rows)))
     groups: dict[str, list[CheckedRow]] = {}
     for row in rows:
         checked = _checked(row, prompts.get(row["prompt_id"]), stage, run.pass_score)
@@ -73,15 +82,22 @@ def _rows(file: Path) -> Sequence[Mapping[str, Any]]:
     try:
         # By line feeds alone: JSON leaves other ends of lines, such as U+2028, as they are.
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
-    except ValueError as why:
+    except (ValueError, RecursionError) as why:
         raise BadInput(f"{file} is no spot check of a harvest: {why}") from why
-    if not all(
-        isinstance(row, dict) and {"prompt_id", "response", "kept", "reason"} <= row.keys() for row in rows
-    ):
+    if not all(_is_row(row) for row in rows):
         raise BadInput(
-            f"{file} is no spot check of a harvest: its rows lack prompt_id, response, kept or reason"
+            f"{file} is no spot check of a harvest: a row lacks prompt_id, response, kept or reason, or has odd ones"
         )
     return rows
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and {"prompt_id", "response", "kept", "reason"} <= row.keys()
+        and isinstance(row["prompt_id"], str)
+        and all(type(row.get(name)) in (int, float, type(None)) for name in NUMBERS)
+    )
 
 
 def _checked(row: Mapping[str, Any], prompt: ShownPrompt | None, stage: str, pass_score: float) -> CheckedRow:

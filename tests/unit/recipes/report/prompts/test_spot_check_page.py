@@ -1,4 +1,4 @@
-"""A harvest's spot check as a page beside its file, linked by the report."""
+"""A harvest's spot check as a page beside the report, which links it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 import pytest
 
+from recipes.cli import main
 from recipes.report.page import write_report
 from recipes.report.prompts.spot_check_page import write_spot_checks
 from rl.run.run_record import RunRecord
-from verifiers.errors import BadInput
 
 HOSTILE = "</code><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e\u2028'\" {{ 7*7 }}"
 
@@ -48,13 +48,13 @@ def file(run_maker: Any) -> Path:
 
 
 def test_the_report_links_a_page_with_pictures(file: Path, run_maker: Any, tmp_path: Path) -> None:
-    for out in (None, tmp_path / "else where" / "report.html"):
-        if out is not None:
-            out.parent.mkdir()
+    for out in (tmp_path / "else where" / "a report.html", None):
+        before = set(Path(run_maker.run).rglob("*"))
         report = write_report(run_maker.run, out)
         (link,) = re.findall(r'<a href="([^"]*)">a page to read</a>', report.read_text())
-        assert (report.parent / unquote(link)).resolve() == file.with_suffix(".html").resolve()
-    page = file.with_suffix(".html").read_text()
+        assert (report.parent / unquote(link)).parent == report.parent
+        page = (report.parent / unquote(link)).read_text()
+        assert out is None or set(Path(run_maker.run).rglob("*")) == before  # a run may be read-only
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles[:3] == [
         "kept",
@@ -72,8 +72,8 @@ def test_the_report_links_a_page_with_pictures(file: Path, run_maker: Any, tmp_p
     assert run_maker.train[0][0].reference in page and "policy version 4 · 12 tokens" in page
 
 
-def test_it_needs_nothing_else_and_runs_nothing(file: Path, run_maker: Any) -> None:
-    (page,) = (one.read_text() for one in write_spot_checks(RunRecord.open(run_maker.run)).values())
+def test_it_needs_nothing_else_and_runs_nothing(file: Path, run_maker: Any, tmp_path: Path) -> None:
+    (page,) = (one.read_text() for one in spot_checks(run_maker, tmp_path).values())
     assert "<script" not in page and "<img src=x" not in page and "&lt;script&gt;" in page
     assert "\x1b" not in page and "\u202e" not in page and "{{ 7*7 }}" in page
     assert "default-src 'none'" in page
@@ -81,8 +81,35 @@ def test_it_needs_nothing_else_and_runs_nothing(file: Path, run_maker: Any) -> N
         assert address.startswith(("data:", "#")), address
 
 
-@pytest.mark.parametrize("text", ["no json\n", "[1]\n", '{"kept": true}\n'])
-def test_a_damaged_file_is_named(file: Path, run_maker: Any, text: str) -> None:
+def spot_checks(run_maker: Any, folder: Path, *told: list[str]) -> dict[str, Path]:
+    warn = told[0].append if told else pytest.fail
+    return write_spot_checks(RunRecord.open(run_maker.run), folder / "report.html", warn)
+
+
+DAMAGED = [
+    "no json\n", "[1]\n", '{"kept": true}\n', "[" * 100_000 + "\n",
+    '{"prompt_id": ["a"], "response": "", "kept": true, "reason": ""}\n',
+    '{"prompt_id": "a", "response": "", "kept": true, "reason": "", "reward": "1"}\n',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_file_costs_its_page_alone(
+    file: Path, run_maker: Any, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.write_text(text)
-    with pytest.raises(BadInput, match=r"harvest_spot_check\.jsonl is no spot check"):
-        write_spot_checks(RunRecord.open(run_maker.run))
+    assert main(["report", str(run_maker.run)]) == 0
+    captured = capsys.readouterr()
+    told = " ".join(captured.err.split())
+    assert told.startswith("! 1 spot check without a page: ") and "is no spot check of a harvest" in told
+    page = Path(captured.out.strip()).read_text()
+    assert (
+        "a page to read" not in page and "<code>stages/01-harvest-r0/harvest_spot_check.jsonl</code>" in page
+    )
+
+
+def test_a_page_that_cannot_be_written_is_told_of_once(file: Path, run_maker: Any, tmp_path: Path) -> None:
+    (tmp_path / "report_01-harvest-r0_spot_check.html").mkdir()
+    told: list[str] = []
+    assert spot_checks(run_maker, tmp_path, told) == {}
+    assert len(told) == 1 and told[0].startswith("1 spot check without a page: ")
