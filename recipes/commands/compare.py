@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from recipes.report.prompts.flip_cards import InForce
     from recipes.report.prompts.flips import Flip, Flips, Side
 
 NUM_SHOWN = 10
@@ -33,6 +34,7 @@ def compare(
     A prompt is right where at least half of its judged samples are. The exact McNemar test is of the flips; the
     interval of the change is a paired bootstrap over prompts."""
     from recipes.report.prompts.compare_page import write_comparison
+    from recipes.report.prompts.flip_cards import opened_sides
     from recipes.report.prompts.flips import flips_between
     from sampler.atomic_file import require_writable
 
@@ -40,8 +42,9 @@ def compare(
     page = out if out is not None else after.run / "compare.html"
     require_writable(page)
     flips = flips_between(before, after)
-    _print(flips, num)
-    print(write_comparison(flips, page))
+    with opened_sides(flips) as in_force:
+        _print(flips, in_force, num)
+        print(write_comparison(flips, in_force, page))
     if open_page:
         import webbrowser
 
@@ -92,7 +95,7 @@ def _stage(run: object, name: str) -> str:
     return called.get(name) or (numbered[0] if len(numbered) == 1 else name)
 
 
-def _print(flips: Flips, num: int) -> None:
+def _print(flips: Flips, in_force: InForce, num: int) -> None:
     from rich.table import Table
 
     from recipes.commands.output.console import plain_console
@@ -128,15 +131,15 @@ def _print(flips: Flips, num: int) -> None:
         found = flips.of_way(way)[:num]
         if found:
             console.print(way)
-            console.print(_flip_table(flips, found))
+            console.print(_flip_table(flips, in_force, found))
 
 
-def _flip_table(flips: Flips, found: tuple[Flip, ...]) -> object:
+def _flip_table(flips: Flips, in_force: InForce, found: tuple[Flip, ...]) -> object:
     from rich.table import Column, Table
 
-    from recipes.report.prompts.flips import shown_flips
+    from recipes.report.prompts.flip_cards import shown_flips
 
-    shown = {pair.prompt.prompt_id: pair for pair in shown_flips(flips, found)}
+    shown = {pair.prompt.prompt_id: pair for pair in shown_flips(flips, found, in_force)}
     table = Table(
         Column("prompt", no_wrap=True, min_width=16), "question", "reference", "right",
         Column("answer before", overflow="fold"), Column("answer after", overflow="fold"),

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from recipes.report.attempt import Attempt
 from recipes.report.evaluation import Json, pass_at_1, win_rate
-from recipes.report.prompts.in_force import attempts_in_force
+from recipes.report.prompts.in_force import RunInForce, attempts_in_force
 from recipes.report.shown_prompt import ShownPrompts
 from recipes.view.set_history import beliefs_of_sets, suspects_of_all
 from rl.run.run_history import REJUDGED, store_part_of
@@ -148,6 +148,12 @@ class Snapshot:
         """By prompt id a run's attempts with the verdicts that count."""
         with self._lock:
             return attempts_in_force(self.store, run, attempts)
+
+    def run_in_force(self, run: str) -> RunInForce:
+        """The same, and what people decided, for a page over several runs."""
+        return RunInForce(
+            self.decisions[run].curated, partial(self.in_force, run), partial(self.shards_of, run)
+        )
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows as dictionaries. Raises: BadInput."""

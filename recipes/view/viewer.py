@@ -150,7 +150,7 @@ class Viewer:
         snapshot = self.opened.snapshot()
         place = self._place(snapshot, query)
         other = self._place(snapshot, {"run": query.get("with") or place.name})
-        page = flip_page(place, other, query, _number(query, "page") or 1)
+        page = flip_page(snapshot, place, other, query, _number(query, "page") or 1)
         after = page.stages if other is place else stages_of(place)
         return self._page("flip_page.html.j2", snapshot, place, page=page, other=other, after_stages=after)
 

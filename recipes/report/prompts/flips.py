@@ -8,11 +8,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean
 
-from recipes.report.attempt import Attempt
-from recipes.report.comparison import Attempts, ComparedPrompt
-from recipes.report.prompts.in_force import attempts_in_force
-from recipes.report.rollout_table import RolloutTable
-from recipes.report.shown_prompt import ShownPrompt
 from rl.experience.exams.exam import Exam, PromptResult, exam_change
 from rl.experience.exams.interval import LEVEL, paired_change
 from rl.run.run_history import store_part, without_idle_sets
@@ -203,30 +198,3 @@ def _rows(before: Exam, after: Exam, flips: Sequence[Flip], change: ExamChange) 
         )
         for name, group in groups.items()
     )  # fmt: skip
-
-
-def shown_flips(flips: Flips, chosen: Sequence[Flip]) -> list[ComparedPrompt]:
-    """With question, pictures and the answers of both sides; those whose prompt the data no longer holds are left
-    out."""
-    sides = (flips.before, flips.after)
-    names = [flip.prompt_id for flip in chosen]
-    prompts: dict[str, ShownPrompt] = {}
-    attempts: list[dict[str, tuple[Attempt, ...]]] = []
-    for side in sides:
-        with (
-            RolloutTable(side.run, side.pass_score, side.shards) as log,
-            PromptStore([side.part]) as store,
-        ):
-            (run,) = store.parts
-            missing = [name for name in names if name not in prompts]
-            prompts |= log.prompts(missing, store.decisions[run].curated)
-            logged = {name: [one for one in log.attempts(name) if not one.blind] for name in names}
-            attempts.append(attempts_in_force(store, run, logged))
-    return [
-        ComparedPrompt(
-            prompts[name],
-            tuple(Attempts(side.label, made[name]) for side, made in zip(sides, attempts, strict=True)),
-        )
-        for name in names
-        if name in prompts
-    ]

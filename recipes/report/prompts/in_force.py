@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from recipes.report.attempt import Attempt
+from sampler.store.decisions.curation import Curation
 from sampler.store.prompt_store import PromptStore
 
 _LATER = """
@@ -15,6 +19,24 @@ _REVISIONS = """
     SELECT prompt_id, revision, correction FROM curation
     WHERE run = ? AND list_contains(?, prompt_id) AND revision IS NOT NULL
 """
+
+
+@dataclass(frozen=True)
+class RunInForce:
+    """What counts of a run now, asked of a store that is open: what people decided, by prompt id; by prompt id the same
+    attempts with the verdicts that count; the files of the log that hold a rollout of a prompt."""
+
+    curated: Mapping[str, Curation]
+    attempts: Callable[[Mapping[str, Sequence[Attempt]]], dict[str, tuple[Attempt, ...]]]
+    shards: Callable[[str], list[Path]]
+
+    @classmethod
+    def of(cls, store: PromptStore, run: str) -> RunInForce:
+        return cls(
+            store.decisions[run].curated,
+            partial(attempts_in_force, store, run),
+            partial(store.shards_of, run),
+        )
 
 
 def attempts_in_force(

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 from recipes.report.comparison import ComparedPrompt
 from recipes.report.evaluation import evaluation_label
-from recipes.report.prompts.flips import Flips, Side, flips_between, shown_flips
-from recipes.view.opened import Place
+from recipes.report.prompts.flip_cards import shown_flips
+from recipes.report.prompts.flips import Flips, Side, flips_between
+from recipes.view.opened import Place, Snapshot
 from rl.run.metrics_log import stage_order
 from verifiers.errors import BadInput
 
@@ -38,7 +39,9 @@ class FlipPage:
         return urlencode({**self.asked, **other})
 
 
-def flip_page(place: Place, other: Place, query: Mapping[str, str], page: int) -> FlipPage:
+def flip_page(
+    snapshot: Snapshot, place: Place, other: Place, query: Mapping[str, str], page: int
+) -> FlipPage:
     """From ``before`` (of ``other``, which is ``place`` unless another run is asked for) to ``after``: from the cold
     start to the best policy unless told otherwise."""
     stages = stages_of(other)
@@ -61,7 +64,8 @@ def flip_page(place: Place, other: Place, query: Mapping[str, str], page: int) -
     flips = _flips(Side.of(other.run, before), Side.of(place.run, after), state)
     chosen = flips.of_way(way, asked["type"])
     start = (max(page, 1) - 1) * PAGE_SIZE
-    shown = shown_flips(flips, chosen[start : start + PAGE_SIZE])
+    in_force = snapshot.run_in_force(other.name), snapshot.run_in_force(place.name)
+    shown = shown_flips(flips, chosen[start : start + PAGE_SIZE], in_force)
     return FlipPage(stages, flips, asked, shown, len(chosen), max(page, 1))
 
 

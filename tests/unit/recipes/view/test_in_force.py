@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.cli import main
-from recipes.report.prompts.flips import Flips, Side, flips_between, shown_flips
+from recipes.report.prompts.flip_cards import opened_sides, shown_flips
+from recipes.report.prompts.flips import Flips, Side, flips_between
 from recipes.report.prompts.in_force import attempts_in_force
 from recipes.report.rollout_table import RolloutTable
 from rl.run.run_history import store_part
@@ -127,6 +128,25 @@ def test_the_cards_of_a_flip_say_what_the_log_says(
     assert re.search(r"1 of them comes out otherwise", page)
 
 
+def test_the_log_is_not_counted_again_for_a_page(
+    run: Path, browse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, make_views = [], PromptStore._make_views
+
+    def told(store: PromptStore) -> None:
+        counted.append(sorted(store.parts))
+        make_views(store)
+
+    stages = {"before": "01-evaluate-r0", "after": "02-evaluate-r0"}
+    with browse(run) as browser:
+        browser.show("/flips", **stages, way="lost")
+        monkeypatch.setattr(PromptStore, "_make_views", told)
+        assert "gained" in browser.show("/flips", **stages, way="gained")
+        assert counted == []
+    assert main(["compare", str(run), *stages.values(), "--out", str(run / "compare.html")]) == 0
+    assert len(counted) == 4  # each side for the counts, and once for all that is shown
+
+
 def reference_of(run: Path, prompt_id: str) -> str:
     rows = pq.read_table(run / "rollouts" / "02-evaluate-r0").to_pylist()
     return next(row["reference"] for row in rows if row["prompt_id"] == prompt_id)
@@ -145,7 +165,10 @@ def test_a_flip_that_only_the_correction_makes(run: Path) -> None:
     hone("fix", prompt_id, str(run), "--reference", other)
     hone("rejudge", str(run))
     flips = flips_of(run)
-    (shown,) = shown_flips(flips, [flip for flip in flips.gained if flip.prompt_id == prompt_id])
+    with opened_sides(flips) as in_force:
+        (shown,) = shown_flips(
+            flips, [flip for flip in flips.gained if flip.prompt_id == prompt_id], in_force
+        )
     assert shown.prompt.reference.text == other
     assert [(side.score_words, side.num_otherwise) for side in shown.sides] == [
         ("0 of 4 right", 0), ("4 of 4 right", 4),
