@@ -13,6 +13,7 @@ from recipes.report.evaluation import WORDS_OF_KIND, Json
 from rl.run.run_record import RunRecord
 
 MIN_STEPS_TO_SMOOTH = 24
+VALIDATION = "validation/pass_at_1"  # logged of the steps of an SFT after which it samples
 
 Points = tuple[tuple[float, float], ...]
 
@@ -34,9 +35,7 @@ def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
         _curve("Response length, tokens", rl, 4, {"rollout/response_tokens_mean": "tokens"}),
         _curve("Responses with a thought", rl, 6, {"rollout/thought_frac": "responses"}, is_frac=True),
         _curve("SFT loss", sft, 1, {"train/loss": "loss"}),
-        _curve(
-            "Validation in SFT, pass@1", sft, 2, {"validation/pass_at_1": "training prompts"}, is_frac=True
-        ),
+        _curve("Validation in SFT, pass@1", sft, 2, {VALIDATION: "training prompts"}, is_frac=True),
         _curve(
             "Loss on RL's right rollouts",
             sft,

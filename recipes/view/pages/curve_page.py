@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from recipes.report.drawing.curve import Curve
 from recipes.report.evaluation import Json, evaluation_label, pass_at_1, win_rate
 from recipes.report.held_out import held_out_curve
-from recipes.report.step_curves import step_curves
+from recipes.report.step_curves import VALIDATION, step_curves
 from recipes.view.opened import Place
 from rl.run.progress import duration_words
 from rl.run.stage_result import Interval
@@ -48,7 +48,7 @@ def curve_page(place: Place) -> CurvePage | None:
     sampled = {folder.name for folder in (place.path / "rollouts").glob("*") if folder.is_dir()}
 
     def of_line(line: Json) -> str:
-        if str(line.get("stage")) not in sampled:
+        if str(line.get("stage")) not in sampled or not _has_sampled(line):
             return ""
         return "/rollouts?" + urlencode(
             {"run": place.name, "stage": line["stage"], "step": line.get("step", 0)}
@@ -62,6 +62,11 @@ def curve_page(place: Place) -> CurvePage | None:
     stages = [_line(one, evaluations.get(str(one["stage"])), of_stage(one), place) for one in run.manifests]
     curves = step_curves(run, of_line)
     return CurvePage(stages, held_out_curve(run, of_stage), curves, run.warnings, run.under_way)
+
+
+def _has_sampled(line: Json) -> bool:
+    """An SFT samples at the steps after which it is validated alone."""
+    return line.get("kind") != "sft" or VALIDATION in (line.get("metrics") or {})
 
 
 def _line(manifest: Json, evaluation: Json | None, address: str, place: Place) -> StageLine:

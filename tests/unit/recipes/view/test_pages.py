@@ -77,6 +77,26 @@ def test_a_point_of_a_curve_leads_to_its_rollouts(whole: Any) -> None:
     assert "10-evaluate-r1 (best)" in page
 
 
+def test_of_an_sft_the_validated_steps_alone_lead_to_rollouts(
+    run_maker: Any, browse: Callable[..., Any]
+) -> None:
+    stage = run_maker.next_name("sft")
+    folder = run_maker.run / "rollouts" / stage
+    folder.mkdir(parents=True)
+    for step in range(4):
+        validated = {"validation__pass_at_1": 0.5} if step % 2 else {}
+        run_maker.metrics(stage, 0, step, train__loss=1.0 - step / 10, **validated)
+        if validated:
+            pq.write_table(
+                pa.Table.from_pylist([run_maker.row(stage=stage, step=step)]),
+                folder / f"step-{step:05}.parquet",
+            )
+    with browse(run_maker.run) as browser:
+        page = browser.show("/curves")
+        linked = re.findall(rf'<a href="/rollouts\?run=digits&amp;stage={stage}&amp;step=(\d+)">', page)
+        assert "SFT loss" in page and set(linked) == {"1", "3"}
+
+
 def test_flips_go_both_ways(whole: Any) -> None:
     def counted(page: str) -> tuple[int, ...]:
         found = re.search(
