@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sampler.data.media.decode_budget import DecodeBudget
 from sampler.data.media.media_bytes import encoded_bytes, media_items, media_source, refuse_name
 from sampler.data.media.video import check_video
 from sampler.data.prepared_reference import PreparedReferences, options_text
@@ -38,14 +39,14 @@ class PromptReader(RowColumns):
         needs_reference: bool = True,
         takes_answer: bool = False,
         limits: ImageLimits = ANY_MODEL,
-        max_decoded: int | None = None,
+        max_decoded: int | DecodeBudget | None = None,
     ) -> None:
         """`columns` maps Hone's names to the set's (`{"reference": "reward_model.ground_truth"}`: dots go inside).
 
         `needs_reference=False` is for supervised rows, which nobody judges; with `takes_answer` their messages may end
         in the assistant's, which is then `answer` and no part of the prompt. `limits` are the model's. The first
-        `max_decoded` pictures and videos are decoded (None: all); of the others the header is read, and whether a
-        picture is cut short.
+        `max_decoded` pictures and videos are decoded (None: all; a budget that readers share: the first of all of
+        them); of the others the header is read, and whether a picture is cut short.
         """
         super().__init__(columns)
         self._default_kind = default_kind
@@ -55,17 +56,12 @@ class PromptReader(RowColumns):
         self._needs_reference = needs_reference
         self._takes_answer = takes_answer
         self._limits = limits
-        self._max_decoded = max_decoded
-        self._num_vision_inputs = 0
+        self._budget = max_decoded if isinstance(max_decoded, DecodeBudget) else DecodeBudget(max_decoded)
+        self.num_not_decoded = 0  # pictures and videos looked at by their header only
         self._references = PreparedReferences()
         self._images: list[VisionInput] = []  # of the row at work
         self._is_guess = False  # whether its verifier is that format's
         self.answer: str | None = None  # of the row read last
-
-    @property
-    def num_not_decoded(self) -> int:
-        """Pictures and videos looked at by their header only."""
-        return 0 if self._max_decoded is None else max(0, self._num_vision_inputs - self._max_decoded)
 
     def read(self, row: DatasetRow) -> Prompt:
         """The row's prompt. Raises `BadInput`, never anything else, whatever the row holds."""
@@ -135,8 +131,8 @@ class PromptReader(RowColumns):
         if row.folder is None:
             refuse_name(value, kind)
         encoded, size = encoded_bytes(value, row.folder, kind), None
-        decode = self._max_decoded is None or self._num_vision_inputs < self._max_decoded
-        self._num_vision_inputs += 1
+        decode = self._budget.take()
+        self.num_not_decoded += not decode
         if kind == "image":
             size = decode_image(encoded, self._limits).size if decode else image_size(encoded, self._limits)
             self._limits.check_aspect(*size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sampler.data.media.decode_budget import DecodeBudget
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.reference import read_reference
 from sampler.imports.answer_options import answer_among, option_columns, options_of, with_options
@@ -34,7 +35,7 @@ class ImportReader(PromptReader):
         source: str,
         pixel_boxes: bool = False,
         checks: bool = True,
-        max_decoded: int | None = None,
+        max_decoded: int | DecodeBudget | None = None,
     ) -> None:
         super().__init__(
             columns=columns,

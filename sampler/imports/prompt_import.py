@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from sampler.data.media.decode_budget import DecodeBudget
 from sampler.data.packed_rows import in_processes
 from sampler.data.row_columns import COLUMNS
 from sampler.imports.import_reader import ImportReader
@@ -24,7 +25,7 @@ from sampler.rows.unread_column import UnreadColumn, UnreadColumns
 from sampler.rows.wrong_rows import RowRemarks
 from verifiers.errors import BadInput
 
-MAX_DECODED = 2_000  # pictures and films of a process, which sources share; of others it reads header and end
+MAX_DECODED = 2_000  # pictures and films, the first that a process reads; of others it reads header and end
 BoxSpace = Literal["auto", "pixel", "norm1000"]
 
 
@@ -167,7 +168,7 @@ class _Readers:
     def __init__(self, plan: ImportPlan, proposals: Mapping[str, VerifierProposal], name: str) -> None:
         self.plan, self._proposals, self._name = plan, proposals, name
         self._readers: dict[str, ImportReader] = {}
-        self._num_sources = max(1, len(proposals) - 1)  # beside "", for rows of a source that was not seen
+        self._budget = DecodeBudget(None if plan.decodes_all else MAX_DECODED)
 
     def check(self) -> None:
         """Raises: BadInput for a column or a verifier that is not there."""
@@ -188,7 +189,7 @@ class _Readers:
                 else {},
                 source=self._name,
                 pixel_boxes=proposal.pixel_boxes,
-                max_decoded=None if self.plan.decodes_all else MAX_DECODED // self._num_sources,
+                max_decoded=self._budget,
             )
         return self._readers[key]
 

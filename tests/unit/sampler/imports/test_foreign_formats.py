@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from sampler.data.prompt_dataset import load_prompts
+from sampler.image import ImageLimits, decode_image
 from sampler.imports.prompt_import import ImportPlan, ImportReport, import_prompts
 from verifiers.errors import BadInput
 
@@ -251,6 +252,41 @@ def test_each_source_has_its_own_judge(tmp_path: Path) -> None:
         ("prose", None, "general"),
     }
     assert report.proposals["choices"].why == "100% option letters" and not report.rejected
+
+
+@pytest.mark.parametrize(("decodes_all", "num_decoded"), [(False, 4), (True, 8)])
+def test_sources_share_what_is_decoded(
+    decodes_all: bool, num_decoded: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first pictures of a set, however many sources it has and whether or not a row names one."""
+    decoded: list[bytes] = []
+
+    def told(encoded: bytes, limits: ImageLimits) -> Image.Image:
+        decoded.append(encoded)
+        return decode_image(encoded, limits)
+
+    monkeypatch.setattr("sampler.imports.prompt_import.MAX_DECODED", 4)
+    monkeypatch.setattr("sampler.data.prompt_reader.decode_image", told)
+    sources = [
+        {"source": "lamps"},
+        {"source": "lamps"},
+        {},
+        {"source": "lamps"},
+        {"source": "rooms"},
+        {},
+        {},
+        {},
+    ]
+    rows = [
+        {"question": f"{QUESTION} {n}", "image": url(n), "answer": str(n), **source}
+        for n, source in enumerate(sources)
+    ]
+    report = import_prompts(
+        str(json_lines(tmp_path, rows)), tmp_path / "out.parquet", ImportPlan(decodes_all=decodes_all),
+        on_part=lambda *_: None,
+    )  # fmt: skip
+    assert report.num_imported == 8
+    assert decoded == [png(n) for n in range(num_decoded)]
 
 
 def test_what_is_asked_for_goes_before_what_is_found_out(tmp_path: Path) -> None:
