@@ -9,6 +9,7 @@ Sets are written once. Pictures are small: what is measured is the program, not 
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -24,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from recipes.cli import NEW_OBJECTS
 from sampler.data.prompt_dataset import load_prompt_dataset, save_prompts
 from sampler.duplicates.duplicate_pairs import duplicate_pairs
 from sampler.duplicates.leak_pairs import leak_pairs
@@ -44,6 +46,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()))
     given = parser.parse_args()
+    gc.set_threshold(NEW_OBJECTS)  # as the command does
     folder = given.out / f"{given.what}-{given.rows}"
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{given.rows:,} rows, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")

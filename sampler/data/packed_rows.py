@@ -18,8 +18,6 @@ from sampler.prompt import Prompt
 from sampler.rows.row import RowAddress
 from sampler.vision_input import VisionInput
 
-NEW_OBJECTS = 50_000  # after which a process that reads rows looks for circles, of which they hold none
-
 _VALUES = [one.name for one in fields(Prompt) if one.name not in ("images", "videos")]
 
 RowT = TypeVar("RowT")
@@ -155,6 +153,5 @@ def _call_inherited(part: Any) -> Any:
 
 def _end_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    gc.set_threshold(NEW_OBJECTS)
     if os.getppid() != parent:
         os._exit(1)
