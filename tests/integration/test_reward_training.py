@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -167,8 +167,8 @@ def test_a_scalar_model_goes_on_after_a_kill_and_a_critic_starts_from_it(
 def stopping_at(step: int, save: Callable[..., None]) -> Callable[..., None]:
     """Saves, and at a step stops as a kill would."""
 
-    def save_and_stop(trainer: Trainer, next_step: int) -> None:
-        save(trainer, next_step)
+    def save_and_stop(trainer: Trainer, next_step: int, *source: Any) -> None:
+        save(trainer, next_step, *source)
         if next_step == step:
             raise KeyboardInterrupt
 
