@@ -177,6 +177,8 @@ class _Readers:
             reader.require_verifier(self.plan.verifier, self.plan.verifier_options)
 
     def of(self, source: str) -> ImportReader:
+        """The reader of a source's rows, made when first asked for: by the source's own proposal, else by that of rows
+        without one."""
         key = source if source in self._proposals else ""
         if key not in self._readers:
             proposal = self._proposals[key]

@@ -177,6 +177,8 @@ class _Kit:
         return f"{tried} refused" if tried else "skipped: no single right answer to change"
 
     def hostile(self) -> str:
+        """Answers of the hostile pack: each must be judged in time, and none score 1 unless the class says it may.
+        Returns how many there were and the slowest. Raises: CheckFailed."""
         verifier = self.verifier(self.example.options)
         prepared = verifier.prepare(self.example.reference)
         slowest = ("", 0.0)
