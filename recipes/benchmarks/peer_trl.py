@@ -129,7 +129,7 @@ def main(file: str) -> None:
     from transformers import AutoProcessor, Qwen3VLMoeForConditionalGeneration, TrainerCallback
     from trl import GRPOTrainer
 
-    torch.set_num_threads(setting.recipe.trainer.threads_per_rank)
+    torch.set_num_threads(setting.recipe.trainer.threads_per_node)
     num_mini_batches = setting.recipe.rl.num_mini_batches
     rewards: list[float] = []
 

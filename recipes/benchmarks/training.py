@@ -72,7 +72,7 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds
 
     config, model_path, trainer = engines.recipe.trainer, engines.base.hub, engines.trainer
     (plan,) = cut_micro_batches(batch.lengths, [range(len(batch))], config.micro_batch_tokens)
-    environment = rank_environment(config.threads_per_rank, 1, "cpu") | {
+    environment = rank_environment(config.threads_per_node, 1, "cpu") | {
         "RANK": "0",
         "WORLD_SIZE": "1",
         "LOCAL_RANK": "0",
@@ -83,7 +83,7 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds
     bare = (
         ray.remote(BareLoop)
         .options(num_cpus=0, runtime_env={"env_vars": environment})
-        .remote(str(model_path), settings, config.threads_per_rank)
+        .remote(str(model_path), settings, config.threads_per_node)
     )
     tensors = [_bare_tensors(batch.select(indices), model_path) for indices in plan]
 

@@ -72,6 +72,11 @@ class TrainerConfig(Section):
         return self.num_nodes * self.ranks_per_node
 
     @property
+    def threads_per_node(self) -> int:
+        """CPU threads of a machine's ranks together."""
+        return self.ranks_per_node * self.threads_per_rank
+
+    @property
     def data_parallel(self) -> int:
         """The data-parallel degree: how many parts of a batch are trained on at once. Today every rank has one."""
         return self.num_ranks
