@@ -9,11 +9,11 @@ from functools import partial
 from rl.data.near_leaks import near_leaks
 from rl.data.preference_pairs import trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, RunData, image_limits, leaks, read_set, reading_of
+from rl.data.validation_slice import validation_prompts
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.judging import check_judges, same_source
 from rl.preflight.references import check_references
 from rl.recipe.recipe import Recipe
-from rl.stages.supervised.validation import validation_prompts
 from sampler.data.set_reading import SetReading
 from sampler.rows.unread_column import UnreadColumn
 from sampler.store.decisions.curation import Curation

@@ -9,6 +9,7 @@ import numpy as np
 
 from rl.algorithm.response_form import language_mixing_frac
 from rl.data.run_data import RunData
+from rl.data.validation_slice import not_validated_on
 from rl.experience.judge import JudgedRollout
 from rl.experience.prompt_source import FixedSource
 from rl.experience.source import ExperienceSource
@@ -59,14 +60,15 @@ class HarvestStage(Stage[HarvestResult]):
         return 1 + len(_parts(recipe.harvest))
 
     def run(self, context: StageContext) -> HarvestResult:
-        """Find hard prompts, sample them more, filter what is right, and write the rows."""
+        """Find hard prompts, sample them more, filter what is right, and write the rows. None of what the later SFT is
+        validated on. Raises: BadInput where there are too few prompts for that."""
         config, directory = context.recipe.harvest, context.directory
         directory.begin()
         known = {}
         if config.probe == "store":
             known = logged_evidence(context.run, config, policy_version=context.policy.version)
         candidates = draw_candidates(
-            context.data.train,
+            not_validated_on(context.data.train, context.recipe),
             config.num_prompts,
             seed=f"{context.recipe.seed} harvest round {self.round_index}",
             known=known,
@@ -229,6 +231,8 @@ def _why_no_rows(
     right: Sequence[JudgedRollout],
     config: HarvestConfig,
 ) -> str:
+    if not candidates:
+        return "no prompt is left to try: sft.later_validation_prompts takes them all, lower it"
     if right:
         return "every right response was dropped by the harvest's rules: the report says by which"
     if hard:

@@ -11,6 +11,7 @@ from rl.data.batch import Batch
 from rl.data.run_data import RunData
 from rl.data.sft_batches import num_packs, sft_packs
 from rl.data.token_sequence import TokenSequence
+from rl.data.validation_slice import validation_prompts
 from rl.engines.engines import EngineName
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import SftConfig
@@ -22,12 +23,7 @@ from rl.stages.supervised.cold_start import cold_start_rows
 from rl.stages.supervised.replay import ReplayLoss
 from rl.stages.supervised.sft_rows import SftRows
 from rl.stages.supervised.supervised_loop import StepCall, step_calls, step_metrics
-from rl.stages.supervised.validation import (
-    VALIDATION_METRIC,
-    Validation,
-    validation_prompts,
-    validation_words,
-)
+from rl.stages.supervised.validation import VALIDATION_METRIC, Validation, validation_words
 from rl.trainer.export import export_policy
 from verifiers.counted import counted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,20 +19,6 @@ from verifiers.counted import counted
 from verifiers.errors import BadInput
 
 VALIDATION_METRIC = "validation/pass_at_1"
-
-
-def validation_prompts(prompts: Sequence[Prompt], recipe: Recipe) -> list[Prompt]:
-    """The slice, the same in every round: ``sft.later_validation_prompts`` of the training prompts that a verifier
-    judges, drawn by the recipe's seed; none where it is not asked for. Raises: BadInput where there are fewer."""
-    num = recipe.sft.later_validation_prompts
-    if num is None:
-        return []
-    verified = [prompt for prompt in prompts if prompt.verifier is not None]
-    if num > len(verified):
-        raise BadInput(
-            f"sft.later_validation_prompts={num}: of the training prompts a verifier judges {len(verified)}; lower it"
-        )
-    return random.Random(f"{recipe.seed} validation").sample(verified, num)
 
 
 class Validation:

@@ -16,6 +16,7 @@ from rich.console import Console
 from recipes.report.page import render_report
 from recipes.settings.recipe_file import load_recipe
 from reward_models.score import Score
+from rl.data.validation_slice import not_validated_on, validation_prompts
 from rl.experience.judge import Reward
 from rl.fakes import FakeSampler, fake_engines, half_right
 from rl.program import HarvestStage, PrepareStage, Program, RlStage, Runner, run_program
@@ -25,6 +26,7 @@ from rl.run.run_directory import RunDirectory
 from rl.run.run_record import RunRecord, results_of
 from rl.run.stage_result import HarvestResult
 from rl.runner import StageRunner
+from rl.stages.prepare import prepared_data
 from rl.stages.sampled.harvest import candidate_of
 from sampler.data.sft_row import load_sft_rows
 from sampler.prompt import Prompt
@@ -161,6 +163,41 @@ def test_hard_prompts_come_from_what_rl_has_sampled(new_run: Callable[[str], Run
     again = harvested(cut, recipe, after_rl)
     assert again.rows is not None and result.rows is not None
     assert again.rows.read_bytes() == result.rows.read_bytes() and again.num_rollouts == result.num_rollouts
+
+
+@pytest.mark.parametrize("probe", ["sample", "store"])
+def test_what_the_later_sft_is_validated_on_is_not_tried(
+    new_run: Callable[[str], RunDirectory], probe: str
+) -> None:
+    """Neither a prompt of the slice nor its question under another judge, also where RL has just sampled it."""
+    run, sampler = new_run("run"), FakeSampler(varied)
+    rl = ["rl.steps=2", "rl.prompts_per_step=20", "rl.samples_per_prompt=6", "rl.num_mini_batches=1"]
+    recipe = recipe_of(
+        *FIRST,
+        *rl,
+        "harvest.samples_per_prompt=8",
+        f"harvest.probe={probe}",
+        "sft.later_validation_prompts=6",
+    )
+    result = harvested(run, recipe, after_rl, sampler)
+    train = prepared_data(results_of(run.path)[0], run.path).train
+    kept_apart = {one.prompt_id for one in validation_prompts(train, recipe)}
+    trained, tried = (
+        {one for plan, ids in sampler.asked if (kind in plan.stage) for one in ids}
+        for kind in ("-rl-", "harvest")
+    )
+    assert len(kept_apart) == 6 and kept_apart <= trained and tried and not kept_apart & tried
+    assert result.num_prompts_sampled == 34 and result.rows is not None
+    assert not kept_apart & {row.prompt.prompt_id for row in load_sft_rows(result.rows)}
+    twin = replace(train[0], verifier=None, prompt_id="twin")
+    assert twin.question_id == train[0].question_id
+    assert not not_validated_on([train[0], twin], recipe_of("sft.later_validation_prompts=1"))
+
+
+def test_a_harvest_with_nothing_left_to_try_says_so(new_run: Callable[[str], RunDirectory]) -> None:
+    result = harvested(new_run("run"), recipe_of("sft.later_validation_prompts=40"))
+    assert result.rows is None and result.num_rollouts == 0
+    assert "sft.later_validation_prompts takes them all" in result.warnings[0]
 
 
 def test_a_person_may_check_what_was_kept_and_dropped(new_run: Callable[[str], RunDirectory]) -> None:
