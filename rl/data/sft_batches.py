@@ -61,3 +61,8 @@ def sft_sequences(
                 )
             )
     return sequences, len(rows) - len(sequences)
+
+
+def rows_of(sequences: Sequence[TokenSequence], rows: Sequence[SftRow]) -> list[SftRow]:
+    """The ``rows`` that `sft_sequences` made these sequences of."""
+    return [rows[int(one.sequence_id.removeprefix("sft-"))] for one in sequences]

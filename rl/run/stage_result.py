@@ -163,8 +163,8 @@ class PrepareResult(StageResult):
 
 
 class SftResult(StageResult):
-    """A policy, and the rows by their source that it learnt from. Where it was validated, the policy is the one of the
-    best validation; ``final_loss`` is that of the last step taken."""
+    """A policy, and the rows by their source that it learnt from (until 2026-11-30 those too long as well). Where
+    it was validated, the policy is the one of the best validation; ``final_loss`` is that of the last step taken."""
 
     kind = "sft"
     policy: PolicyState

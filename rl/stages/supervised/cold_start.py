@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rl.data.batch import Batch
 from rl.data.prompt_encoder import PromptEncoder
-from rl.data.sft_batches import sft_sequences
+from rl.data.sft_batches import rows_of, sft_sequences
 from rl.recipe.recipe import Recipe
 from sampler.data.sft_row import SftRow
 
@@ -35,23 +35,25 @@ def rows_left_by_rl(
     encoder: PromptEncoder,
     max_tokens: int,
     min_ratio: float,
-) -> list[SftRow]:
+) -> tuple[list[SftRow], int]:
     """The rows that fit into ``max_tokens`` and whose response is at least ``min_ratio`` times as likely under the
-    trainer's policy as under the checkpoint ``before``, of which the trainer holds a frozen copy.
+    trainer's policy as under the checkpoint ``before``, of which the trainer holds a frozen copy; and how many rows do
+    not fit.
 
     With the policy after RL and the one that the cold start left ``before``, the log of that ratio is the reward
     that RL has made implicit (Rafailov et al., 2305.18290, section 4): far below 0 lie the ways of answering that did
     not pay, empty thoughts and broken formats. What is only hard to read is hard for both, and stays.
     """
-    kept: list[SftRow] = []
+    kept, num_too_long = list[SftRow](), 0
     for start in range(0, len(rows), ROWS_PER_CALL):
         part = rows[start : start + ROWS_PER_CALL]
-        sequences, _ = sft_sequences(part, encoder, max_tokens=max_tokens)
+        sequences, num_dropped = sft_sequences(part, encoder, max_tokens=max_tokens)
+        num_too_long += num_dropped
         if sequences:
-            fit = [part[int(one.sequence_id.removeprefix("sft-"))] for one in sequences]
+            fit = rows_of(sequences, part)
             ratios = log_ratios(trainer, before, Batch.of(sequences))
             kept += [row for row, ratio in zip(fit, ratios, strict=True) if ratio >= math.log(min_ratio)]
-    return kept
+    return kept, num_too_long
 
 
 def log_ratios(trainer: Trainer, before: Path, batch: Batch) -> list[float]:

@@ -117,7 +117,7 @@ class SftStage(Stage[SftResult]):
         return SftResult(
             policy=policy,
             num_rows=rows.num_by_source,
-            num_dropped_too_long=rows.num_dropped,
+            num_dropped_too_long=rows.num_too_long,
             final_loss=logged[-1]["train/loss"],
             proof=proof,
             validations=seen,
@@ -179,6 +179,8 @@ class SftStage(Stage[SftResult]):
         num_steps = num_sft_steps(
             config, num_packs(lengths, config.pack_tokens, seed=seed, num_rows=num_rows)
         )
+        if validation is None:  # which may end it earlier
+            context.progress.total_steps = num_steps
         calls = step_calls(
             sft_packs(lengths, config.pack_tokens, seed=seed),
             num_steps=num_steps,
@@ -194,6 +196,8 @@ class SftStage(Stage[SftResult]):
 
     def summary(self, result: SftResult) -> str:
         words = f"loss {result.final_loss:.3f} on {counted(sum(result.num_rows.values()), 'row')}"
+        if result.num_dropped_too_long:
+            words += f", {result.num_dropped_too_long:,} too long left out"
         before, after = result.replay_loss_before, result.replay_loss_after
         if before is not None and after is not None:
             words += f"; replay loss {before:.3f} → {after:.3f}"

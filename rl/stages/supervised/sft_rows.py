@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import image_limits
-from rl.data.sft_batches import sft_sequences
+from rl.data.sft_batches import rows_of, sft_sequences
 from rl.data.token_sequence import TokenSequence
 from rl.run.stage_result import HarvestResult, PolicyState
 from rl.stages.stage import StageContext
@@ -22,18 +22,14 @@ from verifiers.errors import BadInput
 
 @dataclass(frozen=True, eq=False)
 class SftRows:
-    """``rows``, and those of them that are not too long as ``sequences``; ``measured``: right rollouts of the RL before
-    whose loss is told. ``warnings``: what a person should know of them."""
+    """``rows`` that are learnt from, and these as ``sequences``; how many others were too long. ``measured``: right
+    rollouts of the RL before whose loss is told. ``warnings``: what a person should know of them."""
 
     rows: list[SftRow]
     sequences: list[TokenSequence]
     measured: list[TokenSequence]
+    num_too_long: int
     warnings: tuple[str, ...] = ()
-
-    @property
-    def num_dropped(self) -> int:
-        """Rows that are too long."""
-        return len(self.rows) - len(self.sequences)
 
     @property
     def num_by_source(self) -> dict[str, int]:
@@ -52,34 +48,39 @@ class SftRows:
 
         Raises: BadInput where no row is left, or what a choice of rows needs is not there."""
         recipe, is_later = context.recipe, context.round_index > 0
+        asked = {prompt.question_id for prompt in without} if is_later else set()
+        max_tokens = recipe.sampler.max_model_len
         with context.watch("encode"):
             encoder = PromptEncoder(context.engines.base.hub, recipe.sampler.chat_template_kwargs)
-            rows = cold_start_rows(context.data.cold_start, recipe, context.round_index)
-        replay = None
+            cold_start = cold_start_rows(context.data.cold_start, recipe, context.round_index)
+            rows = _without(asked, cold_start)
+        replay, num_too_long = None, 0
         if is_later:
             with context.watch("select"):
-                rows = _left_by_rl(context, rows, encoder, cold_started)
+                rows, num_too_long = _left_by_rl(context, rows, encoder, cold_started)
                 replay = _replay(context, without)
         with context.watch("encode"):
             for harvest in harvests:
-                rows += load_sft_rows(str(harvest.rows), limits=image_limits(recipe))
+                rows += _without(asked, load_sft_rows(str(harvest.rows), limits=image_limits(recipe)))
             rows += replay.rows if replay else ()
-            if is_later and without:
-                asked = {prompt.question_id for prompt in without}
-                rows = [row for row in rows if row.prompt.question_id not in asked]
-            max_tokens = recipe.sampler.max_model_len
             sequences, num_dropped = sft_sequences(rows, encoder, max_tokens=max_tokens)
+            num_too_long += num_dropped
             measured, _ = sft_sequences(replay.measured if replay else (), encoder, max_tokens=max_tokens)
         if not sequences:
             raise BadInput(
-                f"all {counted(num_dropped, 'supervised row')} longer than sampler.max_model_len={max_tokens}: raise it"
-                if rows
+                f"all {counted(num_too_long, 'supervised row')} longer than sampler.max_model_len={max_tokens}: raise "
+                "it"
+                if num_too_long
                 else "no supervised row is left: those there were ask what the SFT is validated on "
                 "(sft.later_validation_prompts), or sft.later_cold_start_frac leaves none"
             )
-        return cls(
-            rows, sequences, measured, _warnings(rows, recipe.sft.later_replay_rows if is_later else None)
-        )
+        warnings = _warnings(rows, recipe.sft.later_replay_rows if is_later else None)
+        return cls(rows_of(sequences, rows), sequences, measured, num_too_long, warnings)
+
+
+def _without(question_ids: Collection[str], rows: Sequence[SftRow]) -> list[SftRow]:
+    """Rows that ask another question than these."""
+    return [row for row in rows if not question_ids or row.prompt.question_id not in question_ids]
 
 
 def _warnings(rows: Sequence[SftRow], asked: int | None) -> tuple[str, ...]:
@@ -96,12 +97,12 @@ def _warnings(rows: Sequence[SftRow], asked: int | None) -> tuple[str, ...]:
 
 def _left_by_rl(
     context: StageContext, rows: list[SftRow], encoder: PromptEncoder, cold_started: PolicyState | None
-) -> list[SftRow]:
-    """Those that ``sft.later_cold_start_min_ratio`` keeps. Raises: BadInput where the program did not say which policy
-    the cold start had left."""
+) -> tuple[list[SftRow], int]:
+    """Those that ``sft.later_cold_start_min_ratio`` keeps, and how many were too long for that. Raises: BadInput where
+    the program did not say which policy the cold start had left."""
     recipe, min_ratio = context.recipe, context.recipe.sft.later_cold_start_min_ratio
     if min_ratio is None:
-        return rows
+        return rows, 0
     if cold_started is None:
         raise BadInput("sft.later_cold_start_min_ratio needs SftStage(..., cold_started=policy)")
     trainer, before = context.engines.trainer, cold_started.hub

@@ -58,9 +58,9 @@ def row(number: int, response: str) -> SftRow:
 def test_rows_are_kept_by_the_ratio_of_the_whole_response() -> None:
     rows, encoder = [row(number, response) for number, response in enumerate(GAINS)], Encoder()
 
-    def kept(min_ratio: float, max_tokens: int = 9) -> list[SftRow]:
+    def kept(min_ratio: float, max_tokens: int = 9) -> tuple[list[SftRow], int]:
         return rows_left_by_rl(TRAINER, Path("before"), rows, encoder, max_tokens, min_ratio)  # type: ignore[arg-type]
 
-    assert kept(0.2) == [rows[0], rows[2]]  # e^0.5, e^-3 = 0.05, e^-1.5 = 0.22
-    assert kept(1.0) == [rows[0]] and kept(0.04) == rows
-    assert kept(1e-9, max_tokens=4) == [rows[0], rows[2]] and kept(1e-9, max_tokens=2) == []
+    assert kept(0.2) == ([rows[0], rows[2]], 0)  # e^0.5, e^-3 = 0.05, e^-1.5 = 0.22
+    assert kept(1.0) == ([rows[0]], 0) and kept(0.04) == (rows, 0)
+    assert kept(1e-9, max_tokens=4) == ([rows[0], rows[2]], 1) and kept(1e-9, max_tokens=2) == ([], 3)

@@ -17,7 +17,7 @@ from recipes.settings.recipe_file import load_recipe
 from rl.fakes import WEIGHTS_FILE, FakeSampler, FakeTrainer, fake_engines
 from rl.program import PrepareStage, RlStage, Runner, SftStage, run_program
 from rl.recipe.recipe import Recipe
-from rl.run.progress import ProgressDisplay
+from rl.run.progress import ProgressDisplay, StageProgress
 from rl.run.run_directory import RunDirectory
 from rl.run.run_history import RunPast
 from rl.run.run_record import results_of
@@ -254,6 +254,37 @@ def test_what_it_is_validated_on_is_not_learnt_from(new_path: Any) -> None:
         BadInput, match="no supervised row is left: those there were ask what the SFT is valid"
     ):
         learnt("all", 40)
+
+
+def test_only_rows_that_are_learnt_from_are_counted(new_path: Any, monkeypatch: Any) -> None:
+    """Of harvests and of the cold start, whether RL is asked about it or not; the bar knows the steps there are."""
+    path = new_path("run")
+    rows_file, prompts = path / "rows.parquet", prepared_data(results_of(path)[0], path).train
+    texts = ["<think>1</think>2"] * 36 + ["<think>" + "1 " * 2000 + "</think>2"] * 4
+    rows = [SftRow(one, text, source="harvest") for one, text in zip(prompts, texts, strict=True)]
+    save_sft_rows(rows_file, rows)
+    cold_start = [SftRow(one.prompt, one.response) for one in rows[30:]]
+    monkeypatch.setattr("rl.stages.supervised.sft_rows.cold_start_rows", lambda *_: cold_start)
+    totals: list[int | None] = []
+    finish = StageProgress.finish
+
+    def spied(self: StageProgress, *words: Any) -> None:
+        totals.append(self.total_steps)
+        finish(self, *words)
+
+    monkeypatch.setattr(StageProgress, "finish", spied)
+
+    def program(run: Runner) -> None:
+        first = run(PrepareStage()).policy
+        run(SftStage(1, [HarvestResult(rows=rows_file, num_kept=len(rows))], cold_started=first), first)
+
+    for name, asked in (("all", []), ("left", ["sft.later_cold_start_min_ratio=0.5"])):
+        shutil.copytree(path, path.parent / name)
+        result = run_whole(path.parent / name, "sft.batch_size=6", *asked, program=program)
+        assert result.num_rows == {"harvest": 36, "cold_start": 6} and result.num_dropped_too_long == 8
+        assert SftStage(1).summary(result).endswith(" on 42 rows, 8 too long left out")
+        num_taken = sum(line["stage"] == result.stage for line in metric_lines(path.parent / name))
+        assert totals.pop() == num_taken == 14  # two epochs
 
 
 def test_too_few_prompts_are_told_in_the_first_round(new_path: Any) -> None:
