@@ -123,7 +123,7 @@ class SftStage(Stage[SftResult]):
             validations=seen,
             replay_loss_before=logged[0].get(REPLAY_BEFORE),
             replay_loss_after=logged[best.step - 1 if best else -1].get(REPLAY_METRIC),
-            warnings=rows.warnings,
+            warnings=rows.warnings + (validation.warnings if validation else ()),
         )
 
     def _train(

@@ -34,6 +34,7 @@ class Validation:
         self.config = context.recipe.sft
         self.prompts = prompts
         self.seen: list[ValidationResult] = []
+        self.num_too_long = 0
         self._saved: ValidationResult | None = None
 
     @property
@@ -48,6 +49,15 @@ class Validation:
             self.best is not None
             and len(self.seen) - 1 - self.seen.index(self.best) >= self.config.later_patience
         )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where only a part of the slice was asked."""
+        if not self.num_too_long:
+            return ()
+        limit = self.context.recipe.sampler.max_model_len
+        part = f"{self.num_too_long:,} of sft.later_validation_prompts={len(self.prompts)}"
+        return (f"{part} left out, too long for sampler.max_model_len={limit}: raise it to validate on all",)
 
     def is_due(self, steps_taken: int) -> bool:
         """At every so many steps; the end is another reason."""
@@ -72,6 +82,9 @@ class Validation:
                 f"all of sft.later_validation_prompts={len(self.prompts)} are longer than sampler.max_model_len="
                 f"{recipe.sampler.max_model_len}: raise it"
             )
+        self.num_too_long = len(experience.stats.dropped)
+        for warning in self.warnings:
+            context.progress.warn(warning)
         context.watch.include(experience.seconds)
         context.log_rollouts(steps_taken - 1, experience.rollouts)
         figures = evaluate(experience.rollouts, pass_at=(), pass_score=recipe.evaluation.pass_score)
@@ -95,11 +108,13 @@ class Validation:
     def state(self) -> dict[str, Any]:
         """Plain JSON, for the checkpoint that is being saved."""
         self._saved = self.best
-        return {"validations": [[one.step, one.pass_at_1] for one in self.seen]}
+        seen = [[one.step, one.pass_at_1] for one in self.seen]
+        return {"validations": seen, "num_too_long": self.num_too_long}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where ``state`` was taken."""
         self.seen = [ValidationResult(*one) for one in state["validations"]]
+        self.num_too_long = state.get("num_too_long", 0)  # not counted before 2026-11-30
         self._saved = self.best
 
     def _weights(self, of: ValidationResult) -> Path:

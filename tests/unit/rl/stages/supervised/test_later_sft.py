@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from rl.stages.supervised.replay import Replay, replay_of
 from rl.stages.supervised.sft_rows import SftRows
 from sampler.data.sft_row import SftRow, save_sft_rows
 from sampler.prompt import Prompt
+from sampler.rollout import DroppedPrompt
 from tools.run_digest import metric_lines, rollout_rows
 from verifiers.errors import BadInput
 
@@ -52,9 +54,15 @@ def two_sfts(run: Runner) -> None:
     run(SftStage(1), run(RlStage(), first).policy)
 
 
-def run_whole(path: Path, *overrides: str, program: Any = two_sfts, **fakes: Any) -> SftResult:
+def run_whole(
+    path: Path,
+    *overrides: str,
+    program: Any = two_sfts,
+    display: ProgressDisplay | None = None,
+    **fakes: Any,
+) -> SftResult:
     """What the later SFT left."""
-    display = ProgressDisplay(Console(quiet=True), live=False)
+    display = display or ProgressDisplay(Console(quiet=True), live=False)
     run_program(
         recipe_of(*overrides), RunDirectory(path), display, program, make_engines=fake_engines(**fakes)
     )
@@ -95,11 +103,12 @@ class Killed(BaseException):
 
 
 class SpyTrainer(FakeTrainer):
-    """Remembers its weights after each optimizer step; is killed at the so many-th step or export."""
+    """Remembers its weights after each optimizer step; is killed at the so many-th step, export of the best weights or
+    of a stage's policy, or with ``loads`` while it loads the best."""
 
-    def __init__(self, steps: int = 0, exports: int = 0) -> None:
+    def __init__(self, steps: int = 0, exports: int = 0, policies: int = 0, loads: bool = False) -> None:
         super().__init__()
-        self.steps, self.exports = steps, exports
+        self.steps, self.exports, self.policies, self.loads = steps, exports, policies, loads
         self.after: list[str] = []
         self.loaded: list[list[str]] = []
 
@@ -116,6 +125,16 @@ class SpyTrainer(FakeTrainer):
             self.exports -= 1
             if not self.exports:
                 raise Killed
+        if "policy" in directory.name:
+            self.policies -= 1
+            if not self.policies:
+                raise Killed
+
+    def load_weights(self, hub_directory: Path) -> None:
+        if self.loads and "best" in hub_directory.name:
+            self.weights = ""  # as one that is halfway
+            raise Killed
+        super().load_weights(hub_directory)
 
     def load_frozen(self, directories: Collection[str]) -> None:
         self.loaded.append([Path(one).parent.name for one in directories])
@@ -408,6 +427,39 @@ def test_a_slice_that_is_too_long_is_told(new_path: Any) -> None:
 
     with pytest.raises(BadInput, match=r"later_validation_prompts=6 are longer than sampler.max_model_len"):
         run_whole(new_path("run"), *VALIDATED, sampler=Deaf())
+
+
+@pytest.mark.parametrize("lives", [0, 3])
+def test_a_slice_that_is_too_long_in_part_is_told_once(new_path: Any, lives: int) -> None:
+    """In a line, whether the stage was killed after its last validation or not."""
+
+    class HardOfHearing(FakeSampler):
+        def sample(self, prompts: Any, plan: Any) -> Any:
+            heard = prompts[2:] if plan.stage == STAGE else prompts
+            yield from super().sample(heard, plan)
+            unheard = prompts[: len(prompts) - len(heard)]
+            self.stats.dropped = tuple(
+                DroppedPrompt(one.prompt_id, "prompt_too_long", 900, 800) for one in unheard
+            )
+
+    path, overrides = (
+        new_path("run"),
+        [*VALIDATED, "sft.later_validate_every_steps=30", "sft.checkpoint_every_steps=30"],
+    )
+    if lives:
+        with pytest.raises(Killed):
+            run_whole(path, *overrides, sampler=HardOfHearing(), trainer=SpyTrainer(policies=lives))
+        assert (path / "stages" / STAGE / "cursor.json").is_file()
+    said = StringIO()
+    display = ProgressDisplay(Console(file=said, width=200), live=False)
+    result = run_whole(path, *overrides, sampler=HardOfHearing(), display=display)
+    assert len(result.validations) == 1
+    limit = recipe_of().sampler.max_model_len
+    words = (
+        f"2 of sft.later_validation_prompts=6 left out, too long for sampler.max_model_len={limit}: raise it"
+    )
+    assert len(result.warnings) == 1 and words in result.warnings[0]
+    assert said.getvalue().count(words) == 1
 
 
 def test_replay_needs_an_rl_before(new_path: Any) -> None:
