@@ -98,6 +98,19 @@ class ScriptedSampler(FakeSampler):
         return f"<think>{seed % 97}</think>{prompt.reference_text if right else 'something else'}"
 
 
+RATES = 0.5, 0.0, 1.0, 0.1, 0.2  # the third validation is the best, and after the fifth it is over
+
+
+def left(path: Path) -> list[Any]:
+    """What the later SFT left: weights, result, metrics, rollouts, and the names of its files."""
+    hub = path / "stages" / STAGE / "policy"
+    result = results_of(path)[-1].model_dump_json().replace(str(path), "RUN")
+    metrics = [(line["step"], line["metrics"]) for line in metric_lines(path) if line["stage"] == STAGE]
+    rows = [row for row in rollout_rows(path) if row["stage"] == STAGE]
+    files = sorted(one.name for one in (path / "stages" / STAGE).iterdir())
+    return [(hub / WEIGHTS_FILE).read_text(), json.loads(result), metrics, rows, files]
+
+
 class Killed(BaseException):
     """As a kill: nothing between handles it."""
 
@@ -213,18 +226,8 @@ def test_killed_anywhere_it_ends_as_one_that_was_not(new_path: Any, every: int |
         "sft.later_replay_rows=3",
         f"sft.checkpoint_every_steps={'null' if every is None else every}",
     ]
-    rates = 0.5, 0.0, 1.0, 0.1, 0.2
-
-    def left(path: Path) -> list[Any]:
-        hub = path / "stages" / STAGE / "policy"
-        result = results_of(path)[-1].model_dump_json().replace(str(path), "RUN")
-        metrics = [(line["step"], line["metrics"]) for line in metric_lines(path) if line["stage"] == STAGE]
-        rows = [row for row in rollout_rows(path) if row["stage"] == STAGE]
-        files = sorted(one.name for one in (path / "stages" / STAGE).iterdir())
-        return [(hub / WEIGHTS_FILE).read_text(), json.loads(result), metrics, rows, files]
-
     whole = new_path("whole")
-    run_whole(whole, *overrides, sampler=ScriptedSampler(*rates))
+    run_whole(whole, *overrides, sampler=ScriptedSampler(*RATES))
     trained = left(whole)
     assert [one["step"] for one in trained[1]["validations"]] == [4, 8, 12, 16, 20]
     cut = new_path("cut")
@@ -234,12 +237,33 @@ def test_killed_anywhere_it_ends_as_one_that_was_not(new_path: Any, every: int |
     num_killed = 0
     for trainer in deaths:
         try:
-            run_whole(cut, *overrides, sampler=ScriptedSampler(*rates), trainer=trainer)
+            run_whole(cut, *overrides, sampler=ScriptedSampler(*RATES), trainer=trainer)
         except Killed:
             num_killed += 1
     if num_killed == len(deaths):
-        run_whole(cut, *overrides, sampler=ScriptedSampler(*rates))
+        run_whole(cut, *overrides, sampler=ScriptedSampler(*RATES))
     assert num_killed >= 3 and left(cut) == trained
+
+
+@pytest.mark.parametrize("every", [None, 4, 10])
+def test_killed_at_its_end_it_ends_as_one_that_was_not(new_path: Any, every: int | None) -> None:
+    """While the best weights are loaded, and while the policy is written: what was begun is done again."""
+    overrides = [*VALIDATED, f"sft.checkpoint_every_steps={'null' if every is None else every}"]
+    whole, cut = new_path("whole"), new_path("cut")
+    run_whole(whole, *overrides, sampler=ScriptedSampler(*RATES))
+    # The first SFT, RL, and then the later SFT write a policy; what is complete is not done again.
+    for trainer in (
+        SpyTrainer(loads=True),
+        SpyTrainer(policies=1),
+        SpyTrainer(loads=True),
+        SpyTrainer(policies=1),
+    ):
+        with pytest.raises(Killed):
+            run_whole(cut, *overrides, sampler=ScriptedSampler(*RATES), trainer=trainer)
+        assert [one.stage for one in results_of(cut)][-1] == "02-rl-r0"
+        assert (cut / "stages" / STAGE / "cursor.json").is_file() == (every is not None)
+    run_whole(cut, *overrides, sampler=ScriptedSampler(*RATES))
+    assert left(cut) == left(whole)
 
 
 def test_engines_are_needed_only_where_it_is_asked_for(new_path: Any) -> None:
