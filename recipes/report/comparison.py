@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.report.attempt import Attempt
+from recipes.report.in_force import RunInForce
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
+from sampler.store.prompt_store import PromptStore
 
 MAX_SHOWN = 16
 NUM_BETTER, NUM_WORSE, NUM_UNSOLVED = (
@@ -24,12 +26,8 @@ NUM_CHOSEN = NUM_BETTER + NUM_WORSE + NUM_UNSOLVED
 # verifier; against a reference a win, since no two probabilities are ever the same. Chosen by rule: per question type
 # some that got better and are solved (half of the attempts after are right, or won), some that got worse, some that are
 # not solved, then others, in the order of their ids.
-CHANGES_SQL = f"""
-    WITH worths AS (
-        SELECT *, CASE WHEN word IN ('right', 'won') THEN 1.0 WHEN word = 'even' THEN 0.5 ELSE 0.0 END AS solved,
-               CASE WHEN compared AND reward IS NOT NULL THEN solved ELSE reward END AS worth
-        FROM rollouts WHERE stage IN ($first, $last)
-    ), prompts AS (
+_CHANGES = f"""
+    WITH worths AS ({{worths}}), prompts AS (
         SELECT prompt_id, any_value(question_type) AS question_type, any_value(compared) AS compared,
                avg(worth) FILTER (stage = $first) AS before, avg(worth) FILTER (stage = $last) AS after,
                avg(solved) FILTER (stage = $last) >= 0.5 AS is_solved
@@ -46,6 +44,21 @@ CHANGES_SQL = f"""
     )
     SELECT *, row_number() OVER (PARTITION BY question_type ORDER BY choice, prompt_id) AS rank FROM changes
     ORDER BY rank, question_type
+"""
+_BY_LOG = """
+    SELECT *, CASE WHEN word IN ('right', 'won') THEN 1.0 WHEN word = 'even' THEN 0.5 ELSE 0.0 END AS solved,
+           CASE WHEN compared AND reward IS NOT NULL THEN solved ELSE reward END AS worth
+    FROM rollouts WHERE stage IN ($first, $last)
+"""
+_IN_FORCE = """
+    SELECT * EXCLUDE (worth), verifier IS NULL AS compared, coalesce(worth, 0.0) AS solved,
+           CASE WHEN compared THEN worth ELSE reward END AS worth
+    FROM answers_in_force WHERE stage IN ($first, $last)
+"""
+_OTHERWISE = """
+    SELECT count(DISTINCT prompt_id) AS num FROM answers_in_force AS now
+    JOIN rollouts AS logged USING (run, stage, prompt_id, rollout_id)
+    WHERE stage IN ($first, $last) AND now.worth IS DISTINCT FROM logged.worth
 """
 
 
@@ -103,30 +116,45 @@ class ComparedPrompt:
 class Comparison:
     """`num_changed` counts the prompts with a verifier by whether their mean reward rose, stayed or fell, and
     `num_compared_changed` the others by wins against the reference. Empty where there is no before and after.
+    Of `num_otherwise` prompts an answer is judged otherwise than the log says; None where that is not known.
     """
 
     shown: tuple[ComparedPrompt, ...]
     num_changed: dict[str, int]
     num_compared_changed: dict[str, int]
+    num_otherwise: int | None = 0
 
     @property
     def is_change(self) -> bool:
         return bool(self.num_changed or self.num_compared_changed)
 
 
-def compare(log: RolloutTable, stages: Sequence[tuple[str, str]]) -> Comparison:
-    """`stages` are one or two pairs (stage, label): the cold start's evaluation, then the last one."""
+def compare(
+    log: RolloutTable, stages: Sequence[tuple[str, str]], store: PromptStore | None = None
+) -> Comparison:
+    """`stages` are one or two pairs (stage, label): the cold start's evaluation, then the last one. By the verdicts in
+    force, which a `store` of the log's run alone has; without one by the log's."""
     first, last = stages[0][0], stages[-1][0]
-    changes = log.query(CHANGES_SQL, {"first": first, "last": last})
+    named = {"first": first, "last": last}
+    if store is None:
+        now, changes, num_otherwise = None, log.query(_CHANGES.format(worths=_BY_LOG), named), 0
+    else:
+        (run,) = store.parts
+        now = RunInForce.of(store, run)
+        changes = store.query(_CHANGES.format(worths=_IN_FORCE), named).to_pylist()
+        num_otherwise = store.query(_OTHERWISE, named).to_pylist()[0]["num"]
     # One of each type in turn, so that a run with many question types shows as many as fit.
     chosen = [change for change in changes if change["rank"] <= NUM_CHOSEN][:MAX_SHOWN]
     chosen.sort(key=lambda change: str(change["question_type"]))
-    prompts = log.prompts([change["prompt_id"] for change in chosen])
+    prompts = log.prompts([change["prompt_id"] for change in chosen], now.curated if now else {})
+    ids = [change["prompt_id"] for change in chosen if change["prompt_id"] in prompts]
+    logged = {name: log.attempts(name, [stage for stage, _ in stages]) for name in ids}
+    attempts = now.attempts(logged) if now else logged
     shown = []
-    for prompt_id in (change["prompt_id"] for change in chosen if change["prompt_id"] in prompts):
-        attempts = log.attempts(prompt_id, [stage for stage, _ in stages])
+    for prompt_id in ids:
         sides = (
-            Attempts(label, tuple(one for one in attempts if one.stage == stage)) for stage, label in stages
+            Attempts(label, tuple(one for one in attempts[prompt_id] if one.stage == stage))
+            for stage, label in stages
         )
         shown.append(ComparedPrompt(prompts[prompt_id], tuple(sides)))
     verified, compared = (
@@ -134,7 +162,7 @@ def compare(log: RolloutTable, stages: Sequence[tuple[str, str]]) -> Comparison:
     )
     if first == last:
         verified = compared = []
-    return Comparison(tuple(shown), _counted(verified), _counted(compared))
+    return Comparison(tuple(shown), _counted(verified), _counted(compared), num_otherwise)
 
 
 def _counted(changes: Sequence[dict[str, Any]]) -> dict[str, int]:

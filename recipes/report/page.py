@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from recipes.report.evaluation import WORDS_OF_KIND, evaluation_label, pass_at_k
 from recipes.report.exam_table import exam_tables
 from recipes.report.harvest import harvests
 from recipes.report.held_out import headline, held_out_curve, held_out_tables
+from recipes.report.in_force import part_of_stages
 from recipes.report.prompts.spot_check_page import write_spot_checks
 from recipes.report.prompts.told import ToldOfPrompts
 from recipes.report.rollout_table import RolloutTable
@@ -25,7 +27,9 @@ from rl.run.progress import duration_words
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import RewardModelResult, kind_of
 from sampler.atomic_file import write_atomically
+from sampler.store.prompt_store import PromptStore
 from verifiers.counted import counted
+from verifiers.errors import HoneError
 
 MAX_STEP_ROWS = 200
 STEP_COLUMNS = {
@@ -126,8 +130,21 @@ def _comparison(run: RunRecord, log: RolloutTable) -> Comparison | None:
     evaluations = [one for one in (run.cold_start, run.final) if one is not None]
     if not evaluations or not log.rollout_files:
         return None
-    compared = compare(log, [(one["stage"], evaluation_label(one)) for one in evaluations])
+    stages = [(one["stage"], evaluation_label(one)) for one in evaluations]
+    compared = _compared_in_force(run, log, stages)
     return compared if compared.shown else None
+
+
+def _compared_in_force(run: RunRecord, log: RolloutTable, stages: Sequence[tuple[str, str]]) -> Comparison:
+    """By the verdicts that count now, or by the log's where decisions or corrected data cannot be read."""
+    try:
+        part = part_of_stages(run.path, [stage for stage, _ in stages])
+        if not part.rejudged_files and not any(file.is_file() for file in part.event_files):
+            return compare(log, stages)
+        with PromptStore([part]) as store:
+            return compare(log, stages, store)
+    except (HoneError, OSError):
+        return replace(compare(log, stages), num_otherwise=None)
 
 
 def _step_rows(run: RunRecord, columns: Sequence[str]) -> list[list[str]]:

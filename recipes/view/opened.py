@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from recipes.report.attempt import Attempt
 from recipes.report.evaluation import Json, pass_at_1, win_rate
-from recipes.report.prompts.in_force import RunInForce, attempts_in_force
+from recipes.report.in_force import RunInForce, attempts_in_force
 from recipes.report.shown_prompt import ShownPrompts
 from recipes.view.set_history import beliefs_of_sets, suspects_of_all
 from rl.run.run_history import REJUDGED, store_part_of

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 from recipes.report.attempt import Attempt
 from recipes.report.comparison import Attempts, ComparedPrompt
+from recipes.report.in_force import RunInForce
 from recipes.report.prompts.flips import Flip, Flips
-from recipes.report.prompts.in_force import RunInForce
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
 from sampler.store.prompt_store import PromptStore

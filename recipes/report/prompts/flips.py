@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
+from recipes.report.in_force import part_of_stages
 from rl.experience.exams.exam import Exam, PromptResult, exam_change
 from rl.experience.exams.interval import LEVEL, paired_change
-from rl.run.run_history import store_part, without_idle_sets
 from rl.run.run_record import RunRecord
 from rl.run.stage_result import ExamChange, Interval
 from sampler.store.prompt_store import PromptStore, StorePart
@@ -40,7 +40,7 @@ class Side:
     @property
     def part(self) -> StorePart:
         """Its run's share of a store, of the stage's rollouts alone."""
-        return _part(self.run, self.stage)
+        return part_of_stages(self.run, [self.stage])
 
     @classmethod
     def of(cls, run: RunRecord, stage: str) -> Side:
@@ -159,13 +159,6 @@ def _why(logged: Sequence[Exam]) -> str:
 def _verdicts(prompt_id: str, exams: Sequence[Exam]) -> list[bool | None]:
     """Whether the prompt was right before and after; none where nothing was judged."""
     return [exam[prompt_id].rate >= SOLVED if prompt_id in exam else None for exam in exams]
-
-
-def _part(run: Path, stage: str) -> StorePart:
-    shards = sorted((run / "rollouts" / stage).glob("*.parquet"))
-    # Counts of some shards are not for the file that holds those of all.
-    part = without_idle_sets(store_part(run))
-    return replace(part, rollout_files=shards, summary_file=None, relist=partial(_part, run, stage))
 
 
 def _exams(side: Side) -> tuple[Exam, Exam]:

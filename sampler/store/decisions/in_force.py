@@ -22,15 +22,17 @@ _ATTEMPTS = """
     LEFT JOIN curation ON tried.run = curation.run AND tried.prompt_id = curation.prompt_id
     WHERE {counts}
 """
-# An answer that no verdict in force is of has no worth.
+# An answer that no verdict in force is of has no reward and no worth.
 _ANSWERS = """
     CREATE OR REPLACE VIEW answers_in_force AS
     WITH later AS (
-        SELECT run, rollout_id, revision, count(*) AS num, max_by(worth, judging) AS worth,
+        SELECT run, rollout_id, revision, count(*) AS num, max_by(reward, judging) AS reward,
+               max_by(worth, judging) AS worth,
                max_by(verdict_extracted, judging) AS extracted, max_by(verdict_reason, judging) AS reason
         FROM rejudged GROUP BY ALL
     )
     SELECT tried.* REPLACE (
+        CASE WHEN later.num IS NOT NULL THEN later.reward WHEN {counts} THEN tried.reward END AS reward,
         CASE WHEN later.num IS NOT NULL THEN later.worth WHEN {counts} THEN tried.worth END AS worth,
         CASE WHEN later.num IS NOT NULL THEN later.extracted ELSE tried.verdict_extracted END AS verdict_extracted,
         CASE WHEN later.num IS NOT NULL THEN later.reason ELSE tried.verdict_reason END AS verdict_reason

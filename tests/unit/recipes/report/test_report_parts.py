@@ -23,12 +23,14 @@ from recipes.report.drawing.picture import Picture
 from recipes.report.drawing.template import template
 from recipes.report.harvest import harvests
 from recipes.report.held_out import held_out_tables
+from recipes.report.in_force import part_of_stages
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import message_text
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
 from rl.run.run_record import RunRecord
 from sampler.store.log_schema import SCHEMA
+from sampler.store.prompt_store import PromptStore
 
 
 @pytest.mark.parametrize(
@@ -288,8 +290,13 @@ def test_prompts_are_compared_by_mean_reward_and_errors_do_not_count(
                 row |= {"index": index, "reward": reward, "tags": list(prompt.tags), "answer_status": "ok"}
                 rows.append({**row, "verdict_status": "timeout" if reward is None else "scored"})
         write_rollouts(run_maker.run, stage, rows)
-    with RolloutTable(run_maker.run) as log:
-        compared = compare(log, [("00-evaluate", "before"), ("01-evaluate", "after")])
+    stages = [("00-evaluate", "before"), ("01-evaluate", "after")]
+    with (
+        RolloutTable(run_maker.run) as log,
+        PromptStore([part_of_stages(run_maker.run, [*rewards])]) as store,
+    ):
+        compared = compare(log, stages)
+        assert compare(log, stages, store) == compared, "nobody decided anything"
     assert compared.num_changed == {"better": 1, "same": 1, "worse": 1}
     assert {shown.prompt.prompt_id for shown in compared.shown} == {prompt.prompt_id for prompt in prompts}
     by_id = {shown.prompt.prompt_id: shown for shown in compared.shown}

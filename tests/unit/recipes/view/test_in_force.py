@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.cli import main
+from recipes.report.comparison import Comparison, compare
+from recipes.report.in_force import attempts_in_force, part_of_stages
+from recipes.report.page import render_report
 from recipes.report.prompts.flip_cards import opened_sides, shown_flips
 from recipes.report.prompts.flips import Flips, Side, flips_between
-from recipes.report.prompts.in_force import attempts_in_force
 from recipes.report.rollout_table import RolloutTable
 from rl.run.run_history import store_part
 from rl.run.run_record import RunRecord
@@ -126,6 +128,65 @@ def test_the_cards_of_a_flip_say_what_the_log_says(
     assert f"{len(flips.gained) - 1} gained" in told and "1 of them come out otherwise than by" in told
     page = (run / "compare.html").read_text()
     assert re.search(r"1 of them comes out otherwise", page)
+
+
+STAGES = (("01-evaluate-r0", "round 0 SFT"), ("02-evaluate-r0", "round 0 RL"))
+
+
+def compared(run: Path) -> tuple[Comparison, Comparison]:
+    """By the log, and by the verdicts in force."""
+    with RolloutTable(run) as log, PromptStore([part_of_stages(run, [name for name, _ in STAGES])]) as store:
+        return compare(log, STAGES), compare(log, STAGES, store)
+
+
+def card_of(run: Path, prompt_id: str) -> str:
+    """A prompt's card in the report; nothing where it has none."""
+    cards = render_report(RunRecord.open(run)).split('<article class="pair panel">')[1:]
+    return next((card.split("</article>")[0] for card in cards if f"id={prompt_id}" in card), "")
+
+
+def test_the_cards_of_the_report_go_by_the_verdicts_in_force(run: Path) -> None:
+    by_log, undecided = compared(run)
+    assert undecided == by_log and by_log.num_changed["better"] > 1
+    gained = {flip.prompt_id: flip for flip in flips_of(run).gained}
+    better = next(
+        one.prompt
+        for one in by_log.shown
+        if one.prompt.prompt_id in gained and one.prompt.reference.text.isdigit()
+    )
+    prompt_id, num_right = better.prompt_id, round(4 * gained[better.prompt_id].after)
+    page = render_report(RunRecord.open(run))
+    assert f"{by_log.num_changed['better']} got better" in page and "By the verdicts" not in page
+    assert f"{num_right} of 4 right" in card_of(run, prompt_id)
+
+    hone("fix", prompt_id, str(run), "--reference", "977")
+    _, waiting = compared(run)
+    assert sum(waiting.num_changed.values()) == sum(by_log.num_changed.values()) - 1
+    assert waiting.num_otherwise == 1 and not card_of(run, prompt_id)
+
+    hone("rejudge", str(run))
+    _, judged = compared(run)
+    assert judged.num_changed["better"] == by_log.num_changed["better"] - 1 and judged.num_otherwise == 1
+    page = render_report(RunRecord.open(run))
+    assert (
+        f"{judged.num_changed['better']} got better" in page
+        and "By the verdicts in force: of 1 prompt " in page
+    )
+    card = card_of(run, prompt_id)
+    assert "<code>977</code>" in card and f"0 of 4 right; {num_right} otherwise in the log" in card
+    assert card.count("in the log: right") >= num_right
+
+
+def test_the_report_stands_where_decisions_cannot_be_read(run: Path) -> None:
+    """By the log's verdicts then, and it says so."""
+    prompt_id, other = newly_right(run)
+    hone("fix", prompt_id, str(run), "--reference", other)
+    by_log, _ = compared(run)
+    with (run / "curation.jsonl").open("a") as file:
+        file.write("no event\n")
+    page = render_report(RunRecord.open(run))
+    assert "By the verdicts in the log: what was decided since cannot be read" in page
+    assert f"{by_log.num_changed['better']} got better" in page
 
 
 def test_the_log_is_not_counted_again_for_a_page(

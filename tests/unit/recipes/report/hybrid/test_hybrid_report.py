@@ -17,6 +17,7 @@ from recipes.report.attempt import ShownScore, probability_words
 from recipes.report.comparison import compare
 from recipes.report.evaluation import rate_chains
 from recipes.report.held_out import headline, held_out_curve, held_out_tables
+from recipes.report.in_force import part_of_stages
 from recipes.report.page import write_report
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.step_curves import step_curves
@@ -24,6 +25,7 @@ from recipes.view.guard import Keys
 from recipes.view.opened import Opened
 from recipes.view.viewer import Viewer
 from rl.run.run_record import RunRecord
+from sampler.store.prompt_store import PromptStore
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -163,8 +165,10 @@ def test_both_kinds_are_compared_each_in_its_own_way(hybrid: Any) -> None:
     for stage, probabilities in rows.items():
         pairs = zip(hybrid.general, probabilities, strict=False)
         hybrid.write(stage, [hybrid.general_row(prompt, stage, 0, p) for prompt, p in pairs])
-    with RolloutTable(hybrid.run) as log:
-        compared = compare(log, [("before", "before"), ("after", "after")])
+    stages = [("before", "before"), ("after", "after")]
+    with RolloutTable(hybrid.run) as log, PromptStore([part_of_stages(hybrid.run, [*rows])]) as store:
+        compared = compare(log, stages)
+        assert compare(log, stages, store) == compared
     assert compared.num_changed == {}
     assert compared.num_compared_changed == {"better": 0, "same": 2, "worse": 1}
     assert compared.is_change

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from recipes.report.attempt import Attempt
+from rl.run.run_history import store_part, without_idle_sets
 from sampler.store.decisions.curation import Curation
-from sampler.store.prompt_store import PromptStore
+from sampler.store.prompt_store import PromptStore, StorePart
 
 _LATER = """
     SELECT * FROM rejudged WHERE run = ? AND list_contains(?, prompt_id)
@@ -37,6 +38,15 @@ class RunInForce:
             partial(attempts_in_force, store, run),
             partial(store.shards_of, run),
         )
+
+
+def part_of_stages(run: Path, stages: Sequence[str]) -> StorePart:
+    """A run's share of a store, of the rollouts of these stages alone."""
+    shards = [shard for stage in stages for shard in sorted((run / "rollouts" / stage).glob("*.parquet"))]
+    # Counts of some shards are not for the file that holds those of all.
+    part = without_idle_sets(store_part(run))
+    relist = partial(part_of_stages, run, stages)
+    return replace(part, rollout_files=shards, summary_file=None, relist=relist)
 
 
 def attempts_in_force(
