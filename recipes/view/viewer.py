@@ -125,6 +125,7 @@ class Viewer:
             at=at,
             query=query,
             error=query.get("error"),
+            warning=query.get("warning"),
         )
 
     def picture(self, query: Query) -> Response:
@@ -211,15 +212,15 @@ class Viewer:
         """Write a decision and go back to where it was made."""
         back = "/prompt?" + form.get("back", "")
         try:
-            event = decide(self.opened.snapshot(), form, self.author)
+            event, warning = decide(self.opened.snapshot(), form, self.author)
         except BadInput as why:
             words = _plain(why)
             if as_json:
                 return JSONResponse({"error": words}, 400)
             return RedirectResponse(f"{back}&{urlencode({'error': words})}", 303)
         if as_json:
-            return JSONResponse({"event_id": event.event_id, "action": event.action})
-        return RedirectResponse(back, 303)
+            return JSONResponse({"event_id": event.event_id, "action": event.action, "warning": warning})
+        return RedirectResponse(f"{back}&{urlencode({'warning': warning})}" if warning else back, 303)
 
     def _place(self, snapshot: Snapshot, query: Query) -> Place:
         name = query.get("run") or self.opened.newest

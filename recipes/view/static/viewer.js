@@ -55,7 +55,7 @@ async function decide(target, action, value) {
     cell.className = "decision " + ({ accept: "accepted", reject: "rejected" }[action] ?? "");
     cell.textContent = { accept: "accepted", reject: "rejected", correct: "corrected" }[action] ?? "";
   }
-  toast(action === "undo" ? "undone" : `${action}: done (u undoes it)`);
+  toast((told.warning ? `! ${told.warning}: ` : "") + (action === "undo" ? "undone" : `${action}: done (u undoes it)`), told.warning);
   if (target.hasAttribute("data-prompt")) setTimeout(() => location.reload(), 300);
   else if (action === "accept" || action === "reject") move(1);
 }

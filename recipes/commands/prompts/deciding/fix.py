@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from sampler.prompt import Prompt
     from sampler.store.decisions.curation_events import CurationEvent, EventLog
 
-NO_NUMBER = "no number any more: only answers in these words are right now"
-
 
 def fix(
     prompt_id: PromptId,
@@ -33,6 +31,7 @@ def fix(
     until `hone prompts rejudge` has judged the stored answers again. The prompt set itself is not changed."""
     from recipes.commands.output.console import plain_console
     from recipes.commands.prompts.deciding.mark import author_of, undo_newest
+    from sampler.store.decisions.correction import correction_warning
     from sampler.store.decisions.curation_events import EventLog
     from sampler.store.decisions.curation_table import as_judged
     from verifiers.verifier import shown
@@ -53,8 +52,8 @@ def fix(
     console.print(f"{whole}: {shown(row['question'], 200)}")
     console.print(f"  was {said(before)}")
     console.print(f"  now {said(after)}")
-    if is_word_for_number(before, after):
-        console.print(f"! {NO_NUMBER}")
+    if warning := correction_warning(before, after):
+        console.print(f"! {warning}")
     console.print(f"in {log.path}; `hone prompts rejudge` judges stored answers by it")
 
 
@@ -136,19 +135,6 @@ def _require_sound(prompt: Prompt) -> None:
             raise BadInput("without a verifier a reference is one text")
     elif problem := ReferenceCheck().problem(prompt.verifier, prompt.verifier_options, prompt.reference):
         raise BadInput(f"this reference cannot be used: {problem}")
-
-
-def is_word_for_number(before: Prompt, after: Prompt) -> bool:
-    """Whether `math` read a reference as mathematics before, and reads mere words now, which match as text alone."""
-    return "math" == before.verifier == after.verifier and not _is_words(before) and _is_words(after)
-
-
-def _is_words(prompt: Prompt) -> bool:
-    from verifiers.expression.tree.node import Words, contains
-    from verifiers.kinds.math_answer import MathVerifier
-
-    answers = MathVerifier(**prompt.verifier_options).prepare(prompt.reference)
-    return all(contains(node, Words) for answer in answers for node in answer.readings)
 
 
 def said(prompt: Prompt) -> str:

@@ -13,17 +13,13 @@ import typer
 from rich.console import Console
 
 from recipes.commands.output.key_input import read_key, read_line
-from recipes.commands.prompts.deciding.fix import (
-    NO_NUMBER,
-    append_correction,
-    is_word_for_number,
-    reference_given,
-)
+from recipes.commands.prompts.deciding.fix import append_correction, reference_given
 from recipes.commands.prompts.deciding.fix import said as judged_so
 from recipes.commands.prompts.deciding.mark import said
 from recipes.commands.prompts.opened_store import row_of
 from sampler.data.prompt_dataset import load_prompts
 from sampler.prompt import Prompt
+from sampler.store.decisions.correction import correction_warning
 from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
 from sampler.store.decisions.curation_table import as_judged
 from sampler.store.prompt_store import PromptStore
@@ -114,8 +110,8 @@ class ReviewSession:
         corrected = replace(now, reference=reference)
         event = append_correction(self.log, now, corrected, self.author)
         self.decided.append((place, event))
-        if is_word_for_number(now, corrected):
-            self.console.print(f"! {NO_NUMBER}; u takes it back")
+        if warning := correction_warning(now, corrected):
+            self.console.print(f"! {warning}; u takes it back")
 
     def _undo(self) -> int:
         """Take back the newest decision of this session; where its prompt stands. Raises: BadInput."""

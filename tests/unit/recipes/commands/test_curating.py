@@ -148,6 +148,19 @@ def test_words_for_a_number_are_warned_of(hone: Callable[..., str], run: Path) -
     assert "no number any more" not in hone("fix", "a", "RUN", "--reference", "several of them")
 
 
+def test_what_could_not_be_read_is_corrected_without_a_warning(
+    hone: Callable[..., str], tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    """By words or a number: nothing was right before."""
+    file = tmp_path / "set.parquet"
+    unread = replace(prompt_of("a", picture(1)), verifier="math", reference="\\frac{")
+    save_prompts(file, [unread])
+    for reference in ("quite a few", "7"):
+        told = hone("fix", unread.prompt_id, str(file), "--reference", reference)
+        assert f"now '{reference}'" in told and "no number" not in told
+        hone("fix", unread.prompt_id, str(file), "--undo")
+
+
 def test_a_prompt_file_has_its_own_decisions(hone: Callable[..., str], run: Path) -> None:
     file = run / "stages" / "00-prepare" / "data" / "train.parquet"
     hone("fix", "b", str(file), "--reference", "2", "--author", "me")

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 
+from recipes.cli import main
 from recipes.commands.prompts.opened_store import opened_store
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.store.suspicion.suspects import suspects
@@ -141,6 +143,45 @@ def test_a_correction_names_what_it_was_and_must_be_readable(
         assert "corrected, revision 2" in page and "1 2 300 500" in page
 
 
+def test_a_correction_warns_as_the_command_does(
+    run_maker: Any, browse: Any, events: Callable[[], list[dict[str, Any]]], capsys: Any
+) -> None:
+    """Of words for a number, where a form leads back and where a key asks; it is written all the same."""
+    run = run_maker.run
+    first, second = [prompt.prompt_id for prompt, _ in run_maker.train if prompt.verifier == "math"][:2]
+    assert main(["prompts", "fix", second, str(run), "--reference", "quite a few"]) == 0
+    (words,) = [line[2:] for line in capsys.readouterr().out.splitlines() if line.startswith("! ")]
+    assert main(["prompts", "fix", second, str(run), "--undo"]) == 0
+    with browse(run) as browser:
+
+        def led_to(value: str) -> str:
+            _, _, headers = browser.decide("correct", first, value=value, back=f"id={first}")
+            return str(headers["location"]).removeprefix(f"/prompt?id={first}")
+
+        assert led_to("977") == ""
+        warned = led_to("quite a few")
+        assert warned == f"&warning={quote_plus(words)}"
+        assert f"<b>Warning.</b> {words}" in browser.ask(f"/prompt?id={first}{warned}")[1]
+        assert led_to("some of them") == "", "it was words already"
+
+        form = {"csrf": browser.server.keys.write, "run": "digits", "action": "correct", "id": second}
+        for value, warning in (("977", ""), ("quite a few", words)):
+            body = urlencode(form | {"value": value})
+            _, told, _ = browser.ask("/decide", "POST", body, Accept="application/json")
+            assert json.loads(told)["warning"] == warning
+    written = ["977", "quite a few", "some of them", "977", "quite a few"]
+    assert [event["value"] for event in events()[2:]] == written
+
+
+def test_a_form_goes_by_the_verifier_in_force(run_maker: Any, browse: Any) -> None:
+    prompt = next(prompt for prompt, _ in run_maker.train if prompt.verifier == "bbox_iou")
+    judged = ("--verifier", "math", "--reference", "12")
+    assert main(["prompts", "fix", prompt.prompt_id, str(run_maker.run), *judged]) == 0
+    with browse(run_maker.run) as browser:
+        _, _, headers = browser.decide("correct", prompt.prompt_id, value="a dozen or so", back="id=x")
+        assert "warning=no+number" in headers["location"]
+
+
 def test_a_prompt_of_a_set_finds_its_history_in_the_run_beside_it(
     run_maker: Any, browse: Any, tmp_path: Path, num_found: NumFound
 ) -> None:
@@ -178,8 +219,6 @@ def test_what_is_no_decision_is_refused(
     given = {"action": "accept", "id": run_maker.train[0][0].prompt_id} | fields
     with browse(run_maker.run) as browser:
         form = {"csrf": browser.server.keys.write, "run": "digits", **given}
-        from urllib.parse import urlencode
-
         status, body, _ = browser.ask("/decide", "POST", urlencode(form), Accept="application/json")
     assert status == 400 and words in json.loads(body)["error"]
     assert (
