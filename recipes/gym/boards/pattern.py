@@ -33,17 +33,27 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     ]
     shown = 6 if max(periods) == 3 else 4
     row = [_item(values, place) for place in range(shown + 1)]
-    right, letter = row.pop(), rng.randrange(4)
+    right, place = row.pop(), rng.randrange(4)
     options = _wrong(rng, right)
-    options.insert(letter, right)
+    options.insert(place, right)
     return Question(
         text=rng.choice(WORDINGS),
-        reference=LETTERS[letter],
-        answer=boxed(LETTERS[letter]),
+        reference=LETTERS[place],
+        answer=boxed(LETTERS[place]),
         load=num_changing * shown,
         images=(_picture(px, row, options),),
-        thought=f"next is {right[1]} {right[0]} {right[2]}",
+        thought=f"next is {_named(right)}: {_looked_at(options[: place + 1])}",
     )
+
+
+def _looked_at(options: list[Item]) -> str:
+    """From A on, up to the one that fits: then the letter is the last that was said."""
+    return ", ".join(f"{letter} {_named(item)}" for letter, item in zip(LETTERS, options, strict=False))
+
+
+def _named(item: Item) -> str:
+    shape, colour, dots = item
+    return f"{colour} {shape} {dots}"
 
 
 def _item(values: list[list[Any]], place: int) -> Item:

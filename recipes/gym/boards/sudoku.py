@@ -46,10 +46,16 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     return Question(
         text=rng.choice(WORDINGS),
         reference={"type": "sudoku", "grid": rows, "solution": solved},
-        answer=boxed(",".join("".join(map(str, row)) for row in solved)),
+        answer=boxed(_written(solved)),
         load=grid.count(0),
         images=(canvas.png(),),
+        thought=_written(rows),
     )
+
+
+def _written(rows: list[Grid]) -> str:
+    """Digits only, a comma between rows; an empty cell is 0."""
+    return ",".join("".join(map(str, row)) for row in rows)
 
 
 def _filled(shape: tuple[int, int, int], rng: random.Random) -> Grid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from recipes.gym.canvas import COLOURS, Canvas
+from recipes.gym.canvas import COLOURS, Canvas, Place
 from recipes.gym.exercise import Exercise, Question, between, boxed
 from recipes.gym.films.film import SECONDS_PER_FRAME, STAMP, film
 from recipes.gym.layout import scattered
@@ -47,6 +47,15 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         answer=boxed(way),
         load=num * len(ways),
         videos=(film(px, NUM_FRAMES, paint),),
+        thought=f"from {_tenths(middles[0], way, -reach / 2)} to {_tenths(middles[0], way, reach / 2)}",
+    )
+
+
+def _tenths(middle: Place, way: str, moved: float) -> str:
+    """Where a disc is that has gone so far, in tenths of the picture from the left and from the top."""
+    return " ".join(
+        str(int((at + moved * step / math.hypot(*WAYS[way])) / 100))
+        for at, step in zip(middle, WAYS[way], strict=True)
     )
 
 

@@ -35,13 +35,15 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
             canvas.text((x, y + 130 + canvas.units(canvas.text_px) / 2), name)
 
     asked = rng.randrange(num)
-    start, end = (frame * SECONDS_PER_FRAME for frame in spans[asked])
+    first, after = spans[asked]
+    start, end = (frame * SECONDS_PER_FRAME for frame in (first, after))
     return Question(
         text=rng.choice(WORDINGS).format(name=names[asked]),
         reference=[start, end],
         answer=f"from {start} to {end} seconds",
         load=num * num_frames,
         videos=(film(px, num_frames, paint),),
+        thought=" ".join("on" if first <= frame < after else "off" for frame in range(num_frames)),
     )
 
 
