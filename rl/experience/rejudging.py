@@ -80,7 +80,8 @@ _PENDING = """
                     ELSE rollouts.verifier IS DISTINCT FROM wanted.verifier
                          OR rollouts.reference IS DISTINCT FROM wanted.reference END AS is_pending
         FROM rollouts JOIN wanted USING (prompt_id) LEFT JOIN (
-            SELECT run, rollout_id, revision, max(judging) AS judging, max_by(verifier_code, judging) AS verifier_code
+            SELECT run, rollout_id, revision, max(judging) AS judging,
+                   arg_max_null(verifier_code, judging) AS verifier_code
             FROM rejudged GROUP BY ALL
         ) AS judged ON judged.run = rollouts.run AND judged.rollout_id = rollouts.rollout_id
             AND (judged.revision = wanted.revision OR (judged.revision IS NULL AND NOT wanted.is_corrected))

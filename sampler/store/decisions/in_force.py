@@ -26,9 +26,10 @@ _ATTEMPTS = """
 _ANSWERS = """
     CREATE OR REPLACE VIEW answers_in_force AS
     WITH later AS (
-        SELECT run, rollout_id, revision, count(*) AS num, max_by(reward, judging) AS reward,
-               max_by(worth, judging) AS worth,
-               max_by(verdict_extracted, judging) AS extracted, max_by(verdict_reason, judging) AS reason
+        SELECT run, rollout_id, revision, count(*) AS num, arg_max_null(reward, judging) AS reward,
+               arg_max_null(worth, judging) AS worth,
+               arg_max_null(verdict_extracted, judging) AS extracted,
+               arg_max_null(verdict_reason, judging) AS reason
         FROM rejudged GROUP BY ALL
     )
     SELECT tried.* REPLACE (

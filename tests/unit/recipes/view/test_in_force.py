@@ -93,6 +93,25 @@ def test_a_correction_counts_once_it_is_judged(run: Path) -> None:
     assert_as_the_store_has_it(run)
 
 
+def test_a_newest_judgement_without_a_decision_leaves_none(run: Path) -> None:
+    """What was decided before it does not count again."""
+    prompt_id, other = newly_right(run)
+    hone("fix", prompt_id, str(run), "--reference", other)
+    hone("rejudge", str(run))
+    judged = pq.read_table(run / "rejudged")
+    undecided = [
+        {**row, "judging": row["judging"] + 1, "reward": None, "verdict_status": "timeout"}
+        for row in judged.to_pylist()
+    ]
+    again = pa.Table.from_pylist(undecided, schema=judged.schema)
+    pq.write_table(again, run / "rejudged" / "later.parquet")
+    with PromptStore([store_part(run)]) as store:
+        answers = store.query("SELECT * FROM answers_in_force").to_pylist()
+    of_prompt = [row for row in answers if row["prompt_id"] == prompt_id]
+    assert of_prompt and all(row["worth"] is None and row["reward"] is None for row in of_prompt)
+    assert_as_the_store_has_it(run)
+
+
 def right_by(flips: Flips, run: Path) -> list[set[str]]:
     """By the log, which prompts each side had right."""
     found = []
