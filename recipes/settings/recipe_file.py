@@ -84,7 +84,8 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str], model:
 
 def _forget(before: Any, layer: Any, model: type[BaseModel] | None) -> None:
     """What ``layer`` replaces and a merge would keep is dropped. Another builder or prompt source takes other options
-    than the one before; and an empty mapping, ``{}``, empties what is no section of ``model``."""
+    than the one before; an empty mapping, ``{}``, empties what is no section of ``model``; and a mapping and a list
+    take each other's place."""
     given, had = (OmegaConf.to_container(one, resolve=False) for one in (layer, before))
     if not isinstance(given, dict) or not isinstance(had, dict):
         return
@@ -99,6 +100,8 @@ def _forget(before: Any, layer: Any, model: type[BaseModel] | None) -> None:
                 before[name] = {}
             else:
                 _forget(before[name], layer[name], section)
+        elif {type(given[name]), type(had.get(name))} == {dict, list}:
+            before[name] = None
 
 
 def _reader_of(settings: Any, model: type[BaseModel]) -> str | None:

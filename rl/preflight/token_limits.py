@@ -14,8 +14,9 @@ def response_room(recipe: Recipe) -> Finding:
     """By arithmetic alone. Raises: BadInput where no prompt fits."""
     return Finding(
         "ok",
-        f"prompts up to {longest_prompt(recipe):,} tokens and responses up to {recipe.rl.max_response_tokens:,} in "
-        f"sampler.max_model_len={recipe.sampler.max_model_len}",
+        f"prompts up to {longest_prompt(recipe):,} tokens, pictures included, and responses up to "
+        f"{recipe.rl.max_response_tokens:,} in sampler.max_model_len={recipe.sampler.max_model_len}; longer ones "
+        "are left out (hone doctor counts them)",
     )
 
 

@@ -38,6 +38,7 @@ def takes_fields_of(
         fields = inspect.signature(options).parameters.values()
         build.__signature__ = inspect.Signature([folder, *fields])  # type: ignore[attr-defined]
         build.__annotations__ = get_type_hints(options)
+        build.options = options  # type: ignore[attr-defined]
         return build
 
     return decorate
@@ -56,9 +57,13 @@ def build_data(builder: str, out_dir: Folder, *, seed: int, options: Mapping[str
 def builder_call(
     builder: str, *, seed: int, options: Mapping[str, Any]
 ) -> tuple[Callable[..., Mapping[str, Folder]], dict[str, Any]]:
-    """The builder and its checked keyword arguments, as `build_data` calls it. Raises: as `build_data`."""
+    """The builder and its checked keyword arguments, as `build_data` calls it. Raises: as `build_data`, and what the
+    builder's own options raise for a value out of range."""
     function = named_function(BUILDER_KEY, builder)
-    return function, checked_options(function, {"seed": seed, **options}, key=BUILDER_KEY, path=builder)
+    checked = checked_options(function, {"seed": seed, **options}, key=BUILDER_KEY, path=builder)
+    if (own := getattr(function, "options", None)) is not None:  # of a builder that `takes_fields_of` them
+        own(**checked)
+    return function, checked
 
 
 def named_function(key: str, path: str) -> Callable[..., Any]:
@@ -98,7 +103,8 @@ def checked_options(
         try:
             checked[name] = TypeAdapter(hints.get(name, Any)).validate_python(value)
         except ValidationError as why:
-            message = re.sub(r"^\w+ should", "it should", why.errors()[0]["msg"])
+            wanted = dict.fromkeys(re.sub(r"^\w+ should", "it should", one["msg"]) for one in why.errors())
+            message = ", or ".join(wanted)  # of a type that is one of several
             raise BadInput(f"key '{key}_options.{name}' is {str(value)[:80]!r}: {message}") from None
     return checked
 

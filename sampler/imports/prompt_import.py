@@ -99,7 +99,7 @@ def import_prompts(
     if out is not None:
         warm_up()
     unread = UnreadColumns(COLUMNS, plan.columns, format_of)
-    seen: dict[str, str] = {}
+    seen: dict[str, _ReadRow] = {}
     with tempfile.TemporaryDirectory(prefix=".import-", dir=None if out is None else _folder(out)) as scratch:
         numbered = list(enumerate(parts))
 
@@ -239,20 +239,20 @@ def _told(why: str, location: str) -> str:
     return why.removeprefix(location).lstrip(",: ")
 
 
-def _taken(part: _ReadPart, seen: dict[str, str], report: ImportReport, limit: int | None) -> list[bool]:
+def _taken(part: _ReadPart, seen: dict[str, _ReadRow], report: ImportReport, limit: int | None) -> list[bool]:
     """Which of the part's prompts are new; an id that says something else than before is a rejected row."""
     taken = []
     for row in part.rows:
         earlier = seen.get(row.prompt_id)
         is_new = earlier is None and report.num_imported != limit
-        if earlier is not None and earlier != row.content:
+        if earlier is not None and earlier.content != row.content:
             report.rejected.append(
-                RejectedRow(row.location, f"the id {row.prompt_id[:60]!r} is also another prompt's")
+                RejectedRow(row.location, f"the id {row.prompt_id[:60]!r} is also that of {earlier.location}")
             )
         elif earlier is not None:
-            report.repeated.append(RejectedRow(row.location, f"repeats the prompt {row.prompt_id[:60]}"))
+            report.repeated.append(RejectedRow(row.location, f"repeats {earlier.location}"))
         elif is_new:
-            seen[row.prompt_id] = row.content
+            seen[row.prompt_id] = row
             report.num_imported += 1
             report.num_of_source[row.source] += 1
         taken.append(is_new)

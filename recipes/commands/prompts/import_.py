@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sampler.imports.prompt_import import ImportPlan, ImportReport
 
-MOST_LISTED = 10  # rows that could not be imported, on the terminal; the file has all
+MOST_LISTED = 10  # reasons why rows could not be imported, on the terminal; the file has every row
 
 
 def import_(
@@ -132,10 +132,16 @@ def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
         console.print(f"! {remark}", soft_wrap=True)
     if report.rejected:
         console.print(f"{len(report.rejected):,} rows could not be imported:")
-        for row in report.rejected[:MOST_LISTED]:
-            console.print(f"  {row.location}: {row.why}", soft_wrap=True)
-        if (more := len(report.rejected) - MOST_LISTED) > 0:
+        places: dict[str, list[str]] = {}
+        for row in report.rejected:
+            places.setdefault(row.why, []).append(row.location)
+        for why, of_rows in list(places.items())[:MOST_LISTED]:
+            others = f" and {len(of_rows) - 1:,} more" if len(of_rows) > 1 else ""
+            console.print(f"  {of_rows[0]}{others}: {why}", soft_wrap=True)
+        if (more := sum(map(len, list(places.values())[MOST_LISTED:]))) > 0:
             console.print(f"  and {more:,} more")
+        if any("there is no such column" in why for why in places):
+            console.print("say what the set calls its columns: --column messages=THEIRS, repeatable")
 
 
 def _write_beside(console: Console, out: Path, source: str, report: ImportReport, plan: ImportPlan) -> None:

@@ -50,8 +50,7 @@ def test_rows_that_repeat_an_earlier_one_are_named(
     said = capsys.readouterr().out
     assert "they repeat an earlier row: 1" in said and said.count("49 prompts,") == 1
     rows = [json.loads(line) for line in out.with_suffix(".rejected.jsonl").read_text().splitlines()]
-    first = load_prompts(out)[0].prompt_id
-    assert rows[-1] == {"row": f"{source}, line 51", "why": f"repeats the prompt {first}"}
+    assert rows[-1] == {"row": f"{source}, line 51", "why": f"repeats {source}, line 1"}
     assert json.loads(out.with_suffix(".import.json").read_text())["num_rejected"] == 1
 
 
@@ -71,6 +70,19 @@ def test_a_dry_run_writes_nothing(source: Path, tmp_path: Path, capsys: pytest.C
     assert sorted(tmp_path.iterdir()) == before
     assert main(["prompts", "import", str(source), "--dry-run"]) == 0
     assert "49 prompts" in capsys.readouterr().out and sorted(tmp_path.iterdir()) == before
+
+
+def test_rows_with_one_fault_are_one_line_that_says_what_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps({"frage": f"{n} + 1?", "antwort": n + 1}) + "\n" for n in range(30)))
+    command = ["prompts", "import", str(path), "--dry-run"]
+    assert main(command) == 1
+    said = capsys.readouterr().out
+    assert said.count("no such column") == 1 and f"{path}, line 1 and 29 more: " in said
+    assert "--column messages=THEIRS" in said
+    assert main([*command, "--column", "messages=frage", "--column", "reference=antwort"]) == 0
 
 
 def test_nothing_to_import_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,3 +224,9 @@ def test_options_of_a_builder_are_checked_before_it_is_called(capsys):
     assert not print_plan(load_recipe("digits_try", ["data.builder_options.num_train_promts=4"]))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "num_train_promts" in line]
     assert "num_train_prompts" in line and line.startswith("✗ data builder")
+
+
+def test_values_that_a_builder_refuses_are_told_before_it_is_called(capsys):
+    assert not print_plan(load_recipe("gym_cpu", ["data.builder_options.exercises={clok: 1}"]))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "clok" in line]
+    assert line.startswith("✗ data builder") and "did you mean 'clock'?" in line

@@ -94,6 +94,16 @@ def test_a_recipe_inherits_from_its_base(recipe, tmp_path):
     )
 
 
+def test_a_mapping_and_a_list_take_each_others_place(recipe, tmp_path):
+    (tmp_path / "first.yaml").write_text("name: x\ndata: {path: a, options: {drawn: [a, b], by: {a: 1}}}\n")
+    base = "base: first.yaml\n"
+    for text, overrides in (
+        (base + "data: {options: {drawn: {a: 2}, by: [c]}}", ()),
+        (base, ("data.options.drawn={a: 2}", "data.options.by=[c]")),
+    ):
+        assert recipe(text, *overrides).data.options == {"drawn": {"a": 2}, "by": ["c"]}
+
+
 def test_an_empty_mapping_empties_what_was_before(recipe, tmp_path):
     """A mapping merges key by key; a section that is given empty keeps what it has."""
     (tmp_path / "first.yaml").write_text(

@@ -39,6 +39,7 @@ def test_options_reach_the_function_with_the_runs_seed(tmp_path):
         (HERE, {"size": "many"}, "key 'data.builder_options.size' is 'many': it should be a valid integer"),
         (HERE, {"share": [1]}, r"key 'data.builder_options.share' is '\[1\]': it should be a valid number"),
         (HERE, {"kinds": [1]}, "key 'data.builder_options.kinds' is .*: it should be a valid string"),
+        ("recipes.gym:build_gym", {"exercises": "clock"}, "valid dictionary, or it should be a valid list"),
         ("recipes.digits", {}, "not of the form package.module:function"),
         ("recipes.digitz:build_digits", {}, "No module named 'recipes.digitz'"),
         ("recipes.digits:build_digit", {}, "no function 'build_digit' .*; did you mean 'build_digits'"),
