@@ -14,6 +14,7 @@ from verifiers.case import Case
 from verifiers.counted import counted
 from verifiers.verdict import UNJUDGED, Verdict
 
+MOST_SHOWN = 20  # rows of a file that are all shown; of a longer one the slowest
 NUM_SLOWEST = 5
 NUM_UNJUDGED_SHOWN = 5
 
@@ -26,6 +27,7 @@ class VerdictFile:
         self.counts: Counter[str] = Counter()
         self.unjudged: list[tuple[Case, Verdict]] = []
         self._sum_scores = 0.0
+        self._first: list[tuple[Case, Verdict]] = []
         self._slowest: list[tuple[float, Case, Verdict]] = []
         self._open = ExitStack()
         self._sink: TextIO | None = None
@@ -47,6 +49,8 @@ class VerdictFile:
         self._sum_scores += verdict.score or 0.0
         if verdict.status in UNJUDGED:
             self.unjudged.append((case, verdict))
+        if len(self._first) < MOST_SHOWN:
+            self._first.append((case, verdict))
         self._slowest.append((verdict.seconds, case, verdict))
         self._slowest.sort(key=lambda item: -item[0])
         del self._slowest[NUM_SLOWEST:]
@@ -54,7 +58,7 @@ class VerdictFile:
             self._sink.write(json.dumps(verdict_row(case, verdict), ensure_ascii=True) + "\n")
 
     def show(self) -> None:
-        """The table of outcomes, the slowest cases, and what could not be judged."""
+        """The table of outcomes, every row of a short file or the slowest of a long one, what could not be judged."""
         from rich.table import Table
         from rich.text import Text
 
@@ -69,11 +73,12 @@ class VerdictFile:
         num_judged = total - len(self.unjudged)
         if num_judged:
             console.print(f"mean score {self._sum_scores / num_judged:.4f} over {num_judged} judged cases")
-        slow = Table("slowest", "verifier", "ms", "outcome", "reason")
-        for seconds, case, verdict in self._slowest:
-            ms = f"{1000 * seconds:.2f}"
-            slow.add_row(case.case_id, case.verifier, ms, outcome(verdict), verdict.reason[:80])
-        console.print(slow)
+        is_short = total <= MOST_SHOWN
+        rows = Table("row" if is_short else "slowest", "verifier", "ms", "outcome", "reason")
+        for case, verdict in self._first if is_short else [shown[1:] for shown in self._slowest]:
+            ms = f"{1000 * verdict.seconds:.2f}"
+            rows.add_row(case.case_id, case.verifier, ms, outcome(verdict), verdict.reason[:80])
+        console.print(rows)
         for case, verdict in self.unjudged[:NUM_UNJUDGED_SHOWN]:
             line = Text("not judged", "red").append(
                 f" {case.case_id} ({case.verifier}, {verdict.code})", "default"

@@ -53,7 +53,20 @@ def test_one_verdict_per_row_in_input_order(app, tmp_path, suffix):
     assert [v["code"] for v in verdicts][2:] == ["no_thought", "empty"]
     assert set(verdicts[0]) >= {"status", "score", "confident", "extracted", "reason", "seconds", "tier"}
     assert "4 cases" in done.output
-    assert "slowest" in done.output
+    lines = [line.split("│")[1:] for line in done.output.splitlines() if line.count("│") == 6]
+    rows = [
+        (line[0].strip(), line[3].strip()[:8]) for line in lines if line[0].strip()
+    ]  # the rest is wrapped
+    assert rows == [("a", "score 1:"), ("b", "score 0:"), ("c", "score 0:"), ("d", "score 0:")]
+
+
+def test_of_a_long_file_the_slowest_rows_are_shown(app, tmp_path):
+    rows = [{"id": f"row-{number}", "answer": str(number), "reference": "7"} for number in range(30)]
+    done = runner.invoke(
+        app, ["verify", str(write_rows(tmp_path / "rows.jsonl", rows)), "--verifier", "math"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "slowest" in done.output and done.output.count("row-") == 5
 
 
 def test_rows_may_choose_verifier_and_options(app, tmp_path):
