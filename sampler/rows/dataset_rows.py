@@ -155,7 +155,12 @@ def _json_parts(file: Path) -> list[Callable[[], Iterator[DatasetRow]]]:
             head = stream.read(4096).removeprefix(BOM_UTF8).lstrip()
             stream.seek(0)
             first = next((line for line in stream if line.strip()), b"")
-        spread = head.startswith(b"{") and not _is_json(first) and file.stat().st_size <= _MAX_OBJECT_BYTES
+        spread = (
+            head.startswith(b"{")
+            and not _is_json(first)
+            and file.stat().st_size <= _MAX_OBJECT_BYTES
+            and _is_json(file.read_bytes())  # else lines, of which the first is broken
+        )
         if head.startswith(b"[") or spread:
             return [partial(_rows_of_whole, file, is_list=head.startswith(b"["))]
         return [partial(_json_lines, file, *part) for part in _line_parts(file)]
@@ -225,6 +230,15 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
+def _fault(why: Exception) -> str:
+    """What is wrong with a text of JSON; of one line its own number, 1, would mislead."""
+    if not isinstance(why, json.JSONDecodeError) or "\n" in why.doc.strip():
+        return one_line(why)
+    if why.doc[why.pos : why.pos + 1] == "\n" and "control" in why.msg:
+        return "a text has no closing quotation mark"
+    return f"{why.msg.removesuffix(' at')} at character {why.pos + 1}"
+
+
 class _JsonText:
     """Reads texts of JSON, with a decoder that is made once."""
 
@@ -239,7 +253,7 @@ class _JsonText:
             return self._decode(text.removeprefix(BOM_UTF8).decode()), self._twice
         except (ValueError, RecursionError) as why:
             raise BadInput(
-                f"{location}: not valid JSON: {one_line(why)}; a row is one JSON object a line"
+                f"{location}: not valid JSON: {_fault(why)}; a row is one JSON object a line"
             ) from None
 
     def _object_of(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

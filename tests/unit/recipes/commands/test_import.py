@@ -85,6 +85,20 @@ def test_rows_with_one_fault_are_one_line_that_says_what_to_change(
     assert main([*command, "--column", "messages=frage", "--column", "reference=antwort"]) == 0
 
 
+def test_broken_lines_are_told_by_place_and_the_rest_is_read(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the first line is one, which might begin an object over several lines."""
+    source.write_text('{"question": "What is 1?\n{"question" "What is 2?"}\n' + source.read_text())
+    assert main(["prompts", "import", str(source), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "49 prompts" in said
+        and f"{source}, line 1: not valid JSON: a text has no closing quotation mark;" in said
+    )
+    assert f"{source}, line 2: not valid JSON: Expecting ':' delimiter at character 13;" in said
+
+
 def test_nothing_to_import_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "set.jsonl"
     path.write_text('{"colour": "red"}\nno JSON\n')
