@@ -38,7 +38,8 @@ def takes_fields_of(
         fields = inspect.signature(options).parameters.values()
         build.__signature__ = inspect.Signature([folder, *fields])  # type: ignore[attr-defined]
         build.__annotations__ = get_type_hints(options)
-        build.options = options  # type: ignore[attr-defined]
+        # `builder_call` makes them to see whether they are in range. To mypy a function has no attribute of its own.
+        build.options_type = options  # type: ignore[attr-defined]
         return build
 
     return decorate
@@ -61,7 +62,7 @@ def builder_call(
     builder's own options raise for a value out of range."""
     function = named_function(BUILDER_KEY, builder)
     checked = checked_options(function, {"seed": seed, **options}, key=BUILDER_KEY, path=builder)
-    if (own := getattr(function, "options", None)) is not None:  # of a builder that `takes_fields_of` them
+    if (own := getattr(function, "options_type", None)) is not None:  # of a builder that `takes_fields_of` them
         own(**checked)
     return function, checked
 
