@@ -62,7 +62,7 @@ def builder_call(
     builder's own options raise for a value out of range."""
     function = named_function(BUILDER_KEY, builder)
     checked = checked_options(function, {"seed": seed, **options}, key=BUILDER_KEY, path=builder)
-    if (own := getattr(function, "options_type", None)) is not None:  # of a builder that `takes_fields_of` them
+    if (own := getattr(function, "options_type", None)) is not None:  # set by `takes_fields_of`
         own(**checked)
     return function, checked
 
