@@ -44,6 +44,7 @@ class UnreadColumns:
         names = [self._renamed.get(column, column) for column in columns]
         self._known = frozenset(names) | {name.partition(".")[0] for name in names}
         self._found: dict[str, UnreadColumn] = {}
+        self._seen: set[tuple[str, ...]] = set()  # the names of rows looked at: others with the same tell nothing new
 
     @property
     def found(self) -> tuple[UnreadColumn, ...]:
@@ -52,12 +53,15 @@ class UnreadColumns:
 
     def see(self, row: DatasetRow) -> None:
         """Note what nobody reads in this row; a name close to one that the row lacks is what was meant."""
+        if (names := tuple(row.values)) in self._seen:
+            return
+        self._seen.add(names)
         known, theirs = self._known, self._format_of(row.values)
         if own := {ours for ours, name in self._renamed.items() if name.partition(".")[0] not in row.values}:
             known |= own  # which are read where the other name is missing
         if theirs is not None:
             known |= {name.partition(".")[0] for name in theirs.columns.values()} | {*theirs.beside}
-        for name in row.values:
+        for name in names:
             if name not in known and name not in self._found:
                 lacking = [column for column in sorted(self._known) if not row.values.get(column)]
                 close = difflib.get_close_matches(name.strip().casefold(), lacking, n=1, cutoff=ALIKE)

@@ -162,8 +162,11 @@ def _from_file(name: str, folder: Path | None, word: str, max_bytes: int) -> byt
             raise BadInput(f"the {word} file {shown!r} is larger than {max_bytes // 2**20} MiB")
         if not found.st_size:
             return b""  # files of the kernel say 0, and some are read without end
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            return file.read()
+        file = os.open(path, os.O_RDONLY)
+        try:
+            return b"".join(iter(lambda: os.read(file, found.st_size), b""))
+        finally:
+            os.close(file)
     except (OSError, ValueError) as why:
         if isinstance(why, BadInput):
             raise
