@@ -54,8 +54,8 @@ def _first_shown(key: PromptKey) -> str | None:
     return key.shown[0] if key.shown else None
 
 
-def superfluous(pairs: Iterable[PromptPair]) -> set[int]:
-    """The prompts to leave out so that of each group of duplicates, pair by pair, the first stays."""
+def superfluous(pairs: Iterable[PromptPair]) -> dict[int, int]:
+    """The prompts to leave out so that of each group of duplicates, pair by pair, the first stays; and which that is."""
     root: dict[int, int] = {}
 
     def top(at: int) -> int:
@@ -67,4 +67,4 @@ def superfluous(pairs: Iterable[PromptPair]) -> set[int]:
     for pair in pairs:
         low, high = sorted((top(pair.first), top(pair.second)))
         root[high] = low
-    return {at for at in root if top(at) != at}
+    return {at: top(at) for at in sorted(root) if top(at) != at}

@@ -34,6 +34,8 @@ ARMS: Mapping[str, Changes] = {
     "band": {"prompt_source": "band", "prompt_source_options": {"low": 0.1, "high": 0.75}},
     "posterior": {"prompt_source": "posterior", "prompt_source_options": {"target": 0.5}},
     "retire": {"prompt_source": "retire", "prompt_source_options": {"retire_at": 0.9, "review_frac": 0.02}},
+    # The rule asks for the KL; so small a coefficient leaves the loss uniform's.
+    "thin": {"prompt_source": "thin", "prompt_source_options": {}, "loss": {"kl_coef_verifiable": 1e-6}},
     "refills": {"prompt_source": "uniform", "dynamic_sampling": True},
     "refills, posterior": {
         "prompt_source": "posterior",

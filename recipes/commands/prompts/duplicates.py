@@ -63,7 +63,7 @@ def duplicates(
             others[name], theirs, _ = _read(name, display)
             leaked[name] = leak_pairs(theirs, prints)
     _tell(console, dataset, within, leaked)
-    why = _left_out(within, leaked, same_picture=same_picture)
+    why = _left_out(own, others, within, leaked, same_picture=same_picture)
     if report is not None:
         groups = pair_groups("duplicates", within, own, own, why)
         for name, pairs in leaked.items():
@@ -89,15 +89,22 @@ def _read(name: str, display: ProgressDisplay) -> tuple[ComparedSet, PromptPrint
 
 
 def _left_out(
-    within: Sequence[PromptPair], leaked: Mapping[str, Sequence[PromptPair]], *, same_picture: bool
+    own: ComparedSet,
+    others: Mapping[str, ComparedSet],
+    within: Sequence[PromptPair],
+    leaked: Mapping[str, Sequence[PromptPair]],
+    *,
+    same_picture: bool,
 ) -> dict[int, str]:
-    """The prompts that ``--out`` leaves out, and why."""
+    """The prompts that ``--out`` leaves out, and why: of which prompt each is a copy."""
     from sampler.duplicates.duplicate_pairs import superfluous
 
-    why = dict.fromkeys(superfluous(within), "duplicate")
+    why = {
+        at: f"duplicate of {own.prompts[stays].prompt_id}" for at, stays in superfluous(within).items()
+    }
     for name, pairs in leaked.items():
         why |= {
-            one.second: f"held out in {name} ({one.kind})"
+            one.second: f"held out in {name} ({one.kind}) as {others[name].prompts[one.first].prompt_id}"
             for one in pairs
             if same_picture or one.kind != "picture"
         }

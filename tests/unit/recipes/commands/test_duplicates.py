@@ -53,9 +53,13 @@ def test_pairs_are_told_shown_and_left_out(
     assert [one.text for one in kept] == [f"{QUESTION}{SCRIPT}", "Is it late?", "Is it?"]
     assert all(image.read() for one in kept for image in one.images)
     made = json.loads(out.with_suffix(".duplicates.json").read_text())
+    stays, held_out = kept[0].prompt_id, [one.prompt_id for one in load_prompts(heldout)]
     assert made["num_kept"] == 3 and sorted(made["left_out"].values()) == [
-        "duplicate", "duplicate", f"held out in {heldout} (12-gram)", f"held out in {heldout} (exact)",
-    ]  # fmt: skip
+        f"duplicate of {stays}",
+        f"duplicate of {stays}",
+        f"held out in {heldout} (12-gram) as {held_out[1]}",
+        f"held out in {heldout} (exact) as {held_out[0]}",
+    ]
 
 
 def test_pictures_that_are_held_out_go_too_where_asked(sets: tuple[str, str], tmp_path: Path) -> None:

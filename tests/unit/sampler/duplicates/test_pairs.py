@@ -59,7 +59,7 @@ def test_duplicates(one: Prompt, other: Prompt, kind: str | None) -> None:
 
 def test_of_each_group_the_first_stays() -> None:
     pairs = [PromptPair(4, 7, "near"), PromptPair(2, 7, "near"), PromptPair(1, 3, "exact")]
-    assert superfluous(pairs) == {4, 7, 3}
+    assert superfluous(pairs) == {4: 2, 7: 2, 3: 1}
 
 
 @pytest.mark.parametrize(
