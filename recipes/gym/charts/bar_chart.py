@@ -28,7 +28,7 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         answer=boxed(values[asked]),
         load=num * 10 / step,
         images=(_chart(rng, px, names, values),),
-        thought=f"{names[asked]} is bar {asked + 1}",
+        thought=", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True)),
     )
 
 

@@ -39,7 +39,9 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         answer=boxed(cells[row][column]),
         load=num_rows * num_columns,
         images=(canvas.png(),),
-        thought=f"row {row + 1}, column {column + 1}",
+        thought=", ".join(
+            [" ".join(columns), *(f"{name} {' '.join(cell)}" for name, cell in zip(rows, cells, strict=True))]
+        ),
     )
 
 
