@@ -9,7 +9,7 @@ from itertools import chain
 from rl.data.run_data import RunData
 from sampler.duplicates.leak_pairs import leak_pairs
 from sampler.duplicates.prompt_prints import PromptPrints
-from sampler.duplicates.question_text import grams_of, normal_text, words_of
+from sampler.duplicates.question_text import content_of, grams_of, normal_text, words_of
 from sampler.prompt import Prompt
 from verifiers.counted import counted
 
@@ -68,15 +68,16 @@ def _trained(data: RunData) -> Iterator[tuple[Prompt, str]]:
 
 
 def _candidates(data: RunData, heldout: Iterable[Prompt]) -> tuple[list[tuple[Prompt, str]], int]:
-    """What asks the same as a held-out prompt, or has twelve words in a row of one; how many more there are."""
+    """What asks nearly the same as a held-out prompt, or has twelve words in a row of one; how many more there are."""
     texts = {normal_text(one.text) for one in heldout}
+    contents = set(map(content_of, texts))
     grams = set(chain.from_iterable(grams_of(words_of(text)) for text in texts))
     found: list[tuple[Prompt, str]] = []
     pictures: set[str] = set()
     num_left_out = 0
     for prompt, where in _trained(data):
         text = normal_text(prompt.text)
-        if text not in texts and grams.isdisjoint(grams_of(words_of(text))):
+        if content_of(text) not in contents and grams.isdisjoint(grams_of(words_of(text))):
             continue
         shown = {one.content_hash for one in prompt.images}
         if len(pictures) >= MOST_PICTURES and shown - pictures:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from rapidfuzz import fuzz
+
 from sampler.duplicates.look_alikes import LookAlikes
-from sampler.duplicates.near_texts import near_texts
 from sampler.duplicates.prompt_pair import PromptPair
 from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
+from sampler.duplicates.question_text import content_of
 
 MOST_LOOKED_AT = 16  # prompts like one whose pictures are compared, those most alike in little first
 
@@ -26,27 +28,20 @@ def duplicate_pairs(prints: PromptPrints) -> list[PromptPair]:
 
 
 def _near(first_of: Mapping[PromptKey, int], alike: LookAlikes) -> list[PromptPair]:
-    texts = list(dict.fromkeys(key.text for key in first_of))
-    near: dict[str, dict[str, float]] = defaultdict(dict)
-    for a, b, similarity in near_texts(texts):
-        near[texts[a]][texts[b]] = near[texts[b]][texts[a]] = similarity
-    by_look: dict[tuple[str | None, str, str], list[PromptKey]] = defaultdict(list)
-    for key in first_of:
-        by_look[_first_shown(key), key.text, key.reference].append(key)
+    earlier: dict[tuple[str | None, object, str], list[PromptKey]] = defaultdict(list)
     pairs = []
     for key, at in first_of.items():
-        shown, num_looked_at = _first_shown(key), 0
+        shown, content, num_looked_at = _first_shown(key), content_of(key.text), 0
         looks: Iterable[str | None] = [None] if shown is None else alike.of(shown)
         for look in looks:
-            for text, similarity in ((key.text, 1.0), *near.get(key.text, {}).items()):
-                for others in by_look.get((look, text, key.reference), ())[:MOST_LOOKED_AT]:
-                    if first_of[others] <= at:
-                        continue
-                    num_looked_at += look != shown
-                    if (bits := alike.bits(key.shown, others.shown)) is not None:
-                        pairs.append(PromptPair(at, first_of[others], "near", similarity, bits))
+            for other in earlier.get((look, content, key.reference), ())[:MOST_LOOKED_AT]:
+                num_looked_at += look != shown
+                if (bits := alike.bits(key.shown, other.shown)) is not None:
+                    similarity = fuzz.ratio(key.text, other.text) / 100
+                    pairs.append(PromptPair(first_of[other], at, "near", similarity, bits))
             if num_looked_at >= MOST_LOOKED_AT:
                 break
+        earlier[shown, content, key.reference].append(key)
     return pairs
 
 
@@ -55,7 +50,7 @@ def _first_shown(key: PromptKey) -> str | None:
 
 
 def superfluous(pairs: Iterable[PromptPair]) -> dict[int, int]:
-    """The prompts to leave out so that of each group of duplicates, pair by pair, the first stays; and which that is."""
+    """The prompts to leave out so that of each group of duplicates, the first stays; and which that is."""
     root: dict[int, int] = {}
 
     def top(at: int) -> int:

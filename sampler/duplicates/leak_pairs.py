@@ -12,12 +12,14 @@ from sampler.duplicates.look_alikes import LookAlikes
 from sampler.duplicates.picture_print import MOST_ALIKE
 from sampler.duplicates.prompt_pair import PairKind, PromptPair
 from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
-from sampler.duplicates.question_text import grams_of, numbers_of, words_of
+from sampler.duplicates.question_text import content_of, grams_of, numbers_of, words_of
 
 MIN_SIMILARITY = 0.9  # of two questions over one picture, by Indel distance
 MOST_COMPARED = 1000  # questions over one picture
-# A gram of more texts than these is a set's template ("answer with a number in a box") and no sign of a copy.
+# A gram of more held-out prompts than these is a template ("answer with a number in a box") and no sign of a copy. So
+# is one of more train prompts where several held-out ones have it: of one question there may be many copies.
 TEMPLATE_FRAC, TEMPLATE_NUM = 0.01, 5
+SEVERAL = 3
 
 
 def leak_pairs(heldout: PromptPrints, train: PromptPrints) -> list[PromptPair]:
@@ -25,7 +27,10 @@ def leak_pairs(heldout: PromptPrints, train: PromptPrints) -> list[PromptPair]:
     without pictures also `12-gram`; and `picture`, where only the picture is the same."""
     nearest: dict[int, PromptPair] = {}
     for pair in chain(
-        _same_text(heldout, train), _same_grams(heldout, train), _same_pictures(heldout, train)
+        _same_text(heldout, train),
+        _same_content(heldout, train),
+        _same_grams(heldout, train),
+        _same_pictures(heldout, train),
     ):
         if pair.second not in nearest or _rank(pair) < _rank(nearest[pair.second]):
             nearest[pair.second] = pair
@@ -45,6 +50,18 @@ def _same_text(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPai
     for at, key in enumerate(train.keys):
         if (key.text or key.shown) and (first := asked.get((key.text, key.shown))) is not None:
             yield PromptPair(first, at, "exact")
+
+
+def _same_content(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPair]:
+    """Questions without pictures that differ in marks and fillers."""
+    asked = {content_of(key.text): at for at, key in reversed(list(enumerate(heldout.keys))) if not key.shown}
+    for at, key in enumerate(train.keys):
+        if not key.shown and (first := asked.get(content_of(key.text))) is not None:
+            yield PromptPair(first, at, "near", _ratio(heldout.keys[first], key))
+
+
+def _ratio(one: PromptKey, other: PromptKey) -> float:
+    return fuzz.ratio(one.text, other.text) / 100
 
 
 def _same_pictures(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPair]:
@@ -69,7 +86,7 @@ def _over_one_picture(
     bits = alike.bits(key.shown, others.shown)
     if bits is None:
         return None
-    similarity = 1.0 if key.text == others.text else fuzz.ratio(key.text, others.text) / 100
+    similarity = _ratio(key, others)
     same_numbers = numbers_of(key.text) == numbers_of(others.text)
     # Drawn pictures often differ in a number that no print shows: another answer means another picture.
     same_answer = key.reference == others.reference or key.shown == others.shown
@@ -87,14 +104,15 @@ def _same_grams(heldout: PromptPrints, train: PromptPrints) -> Iterator[PromptPa
             for gram in set(grams_of(words_of(key.text))) & grams.keys():
                 hits[gram].append(at)
     most = max(TEMPLATE_NUM, TEMPLATE_FRAC * len(train.keys))
-    for gram, found in hits.items():
-        if len(found) <= most:
-            for at in grams[gram]:
-                text = heldout.keys[at].text
-                yield from (
-                    PromptPair(at, other, "12-gram", fuzz.ratio(text, train.keys[other].text) / 100)
-                    for other in found
-                )
+    pairs = {
+        (at, other)
+        for gram, found in hits.items()
+        if len(found) <= most or len(grams[gram]) < SEVERAL
+        for at in grams[gram]
+        for other in found
+    }
+    for at, other in sorted(pairs):
+        yield PromptPair(at, other, "12-gram", _ratio(heldout.keys[at], train.keys[other]))
 
 
 def _telling_grams(keys: Sequence[PromptKey]) -> Mapping[int, list[int]]:

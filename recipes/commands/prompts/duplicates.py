@@ -37,7 +37,7 @@ def duplicates(
 
     Compared are question, pictures and reference together: one picture with two questions is no duplicate, nor is one
     question over two pictures. Against held-out sets the reference does not count; questions without pictures are
-    compared by runs of twelve words."""
+    also compared by runs of twelve words."""
     from recipes.commands.output.console import plain_console
     from recipes.report.pair_page import pair_groups
     from rl.run.progress import ProgressDisplay
@@ -99,9 +99,7 @@ def _left_out(
     """The prompts that ``--out`` leaves out, and why: of which prompt each is a copy."""
     from sampler.duplicates.duplicate_pairs import superfluous
 
-    why = {
-        at: f"duplicate of {own.prompts[stays].prompt_id}" for at, stays in superfluous(within).items()
-    }
+    why = {at: f"duplicate of {own.prompts[stays].prompt_id}" for at, stays in superfluous(within).items()}
     for name, pairs in leaked.items():
         why |= {
             one.second: f"held out in {name} ({one.kind}) as {others[name].prompts[one.first].prompt_id}"

@@ -30,6 +30,7 @@ def photo(seed: int, form: str = "PNG", pixel: bool = False) -> bytes:
 QUESTION = "How many cups are there?"
 HIDDEN = {
     "a blank": (f"{QUESTION} ", photo(1)),
+    "a comma": (QUESTION.replace("cups", "cups,"), photo(1)),
     "another case": (QUESTION.upper(), photo(1)),
     "a changed pixel": (QUESTION, photo(1, pixel=True)),
     "another compression": (QUESTION, photo(1, "JPEG")),

@@ -10,7 +10,6 @@ import pytest
 
 from sampler.duplicates.duplicate_pairs import duplicate_pairs, superfluous
 from sampler.duplicates.leak_pairs import leak_pairs
-from sampler.duplicates.near_texts import near_texts
 from sampler.duplicates.picture_print import PicturePrints
 from sampler.duplicates.prompt_pair import PromptPair
 from sampler.duplicates.prompt_prints import PromptKey, PromptPrints
@@ -22,6 +21,12 @@ QUESTION = "How many cups stand on the table beside the window in this picture?"
 PHOTO = stored(photo(1))
 PIXEL, JPEG, OTHER = stored(changed(photo(1))), stored(photo(1), "JPEG", quality=50), stored(photo(2))
 LONG = "A farmer has some sheep and twice as many hens, and together they have {} legs; how many hens does he have?"
+
+RULES = (
+    " Think step by step before you answer, write down what you see in every part of the picture, count it twice, and"
+    " then give the final number alone, without a unit or any other word, in a box."
+)
+CAPITAL = "What is the capital city of the country named France?"
 
 
 def ask(text: str = QUESTION, *shown: VisionInput, reference: Any = "3") -> Prompt:
@@ -51,10 +56,19 @@ def pairs_of(*prompts: Prompt) -> list[tuple[int, int, str]]:
         (ask(QUESTION, PHOTO), ask(QUESTION), None),
         (ask(LONG.format(40)), ask(LONG.format(44)), None),  # another number
         (ask("Is it left?"), ask("Is it right?"), None),
+        (ask(f"How many red cubes?{RULES}", PHOTO), ask(f"How many blue cubes?{RULES}", PHOTO), None),
+        (ask(f"Is red left of blue?{RULES}"), ask(f"Is blue left of red?{RULES}"), None),
+        (ask(f"What is 2+3*4?{RULES}"), ask(f"What is 2*3+4?{RULES}"), None),
+        (ask(f"How many red cubes?{RULES}", PHOTO), ask(f"How many are the red cubes?{RULES}", JPEG), "near"),
     ],
 )
 def test_duplicates(one: Prompt, other: Prompt, kind: str | None) -> None:
     assert pairs_of(one, other) == ([(0, 1, kind)] if kind else [])
+
+
+def test_each_of_many_copies_is_found_and_all_but_one_left_out() -> None:
+    copies = [ask(QUESTION.replace(" ", f" {',' * at}", 1)) for at in range(40)]
+    assert list(superfluous(duplicate_pairs(PromptPrints.of(copies)))) == list(range(1, 40))
 
 
 def test_of_each_group_the_first_stays() -> None:
@@ -69,6 +83,8 @@ def test_of_each_group_the_first_stays() -> None:
         (ask(QUESTION, PHOTO), ask(QUESTION.lower(), PIXEL), "near"),
         (ask(QUESTION, PHOTO), ask(QUESTION.replace("stand", "are"), JPEG), "near"),
         (ask(LONG.format(40)), ask("In spring, " + LONG.format(40) + " Say how."), "12-gram"),
+        (ask(CAPITAL), ask(CAPITAL.replace("city", "city,"), reference="4"), "near"),
+        (ask(CAPITAL), ask(CAPITAL.replace("France", "Spain")), None),
         (ask(QUESTION, PHOTO), ask("What colour is the wall?", JPEG), "picture"),
         (ask(QUESTION, PHOTO), ask(QUESTION, JPEG, reference="4"), "picture"),
         (ask(QUESTION, PHOTO), ask(QUESTION, OTHER), None),
@@ -88,9 +104,12 @@ def test_every_copy_of_a_held_out_prompt_is_named_and_a_template_is_no_sign() ->
     assert sorted((one.first, one.second) for one in found) == [(10, 40), (10, 41)]
 
 
-def test_near_texts_need_the_same_numbers() -> None:
-    texts = [LONG.format(40).lower(), LONG.format(44).lower(), "look " + LONG.format(40).lower()]
-    assert [pair[:2] for pair in near_texts(texts)] == [(0, 2)]
+@pytest.mark.parametrize("num", [5, 6, 40])
+def test_many_copies_of_a_held_out_question_are_no_template(num: int) -> None:
+    train = [ask(f"{number} times I asked. {LONG.format(40)}") for number in range(num)]
+    heldout = [ask(LONG.format(40)), ask("Why is it so?")]
+    found = leak_pairs(PromptPrints.of(heldout), PromptPrints.of(train))
+    assert [(one.first, one.kind) for one in found] == [(0, "12-gram")] * num
 
 
 def test_time_grows_with_the_number_not_its_square() -> None:
