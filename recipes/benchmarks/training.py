@@ -119,9 +119,7 @@ def _bare_tensors(part: Batch, model_path: Path) -> dict[str, np.ndarray]:
         ids[row, : len(tokens)] = tokens
         labels[row, : len(tokens)][wanted] = tokens[wanted]
         mask[row, : len(tokens)] = 1
-    images = [
-        picture.pil_image() for prompt_id in part.prompt_ids for picture in part.vision_inputs[prompt_id]
-    ]
+    images = [picture.pil_image() for shown in part.vision_inputs for picture in shown]
     pictures = processor.image_processor(images=images, return_tensors="np")
     return {
         "input_ids": ids,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,11 +45,9 @@ class Batch:
     token_ids: npt.NDArray[np.int32]
     lengths: Ints
     loss_mask: Floats
+    vision_inputs: tuple[tuple[VisionInput, ...], ...]  # [n]; what is equal is one object, so it travels once
     columns: Mapping[str, Floats] = field(default_factory=dict)
     scalars: Mapping[str, Floats] = field(default_factory=dict)
-    vision_inputs: Mapping[str, tuple[VisionInput, ...]] = field(
-        default_factory=dict
-    )  # by prompt id: once a group
 
     @classmethod
     def of(cls, sequences: Sequence[TokenSequence]) -> Batch:
@@ -71,9 +69,7 @@ class Batch:
                 name: np.array([sequence.scalars[name] for sequence in sequences], np.float32)
                 for name in sequences[0].scalars
             },
-            vision_inputs={
-                sequence.prompt_id: sequence.vision_inputs for sequence in sequences if sequence.vision_inputs
-            },
+            vision_inputs=_once(sequence.vision_inputs for sequence in sequences),
         )
 
     @classmethod
@@ -92,7 +88,7 @@ class Batch:
             scalars={
                 name: np.concatenate([batch.scalars[name] for batch in batches]) for name in first.scalars
             },
-            vision_inputs={key: shown for batch in batches for key, shown in batch.vision_inputs.items()},
+            vision_inputs=_once(shown for batch in batches for shown in batch.vision_inputs),
         )
 
     def __len__(self) -> int:
@@ -148,25 +144,26 @@ class Batch:
         """The sequences at these indices, in this order."""
         index = np.asarray(indices, dtype=np.int64)
         tokens = _spans(offsets(self.lengths), self.lengths, index)
-        prompt_ids = tuple(self.prompt_ids[i] for i in index)
         return Batch(
             sequence_ids=tuple(self.sequence_ids[i] for i in index),
-            prompt_ids=prompt_ids,
+            prompt_ids=tuple(self.prompt_ids[i] for i in index),
             token_ids=self.token_ids[tokens],
             lengths=self.lengths[index],
             loss_mask=self.loss_mask[tokens],
             columns={name: column[tokens] for name, column in self.columns.items()},
             scalars={name: scalar[index] for name, scalar in self.scalars.items()},
-            vision_inputs={
-                prompt_id: self.vision_inputs[prompt_id]
-                for prompt_id in prompt_ids
-                if prompt_id in self.vision_inputs
-            },
+            vision_inputs=tuple(self.vision_inputs[i] for i in index),
         )
 
     def _sums(self, column: Floats) -> Floats:
         """[n]: a column's sum over each sequence."""
         return np.add.reduceat(column, offsets(self.lengths)) if len(self) else np.zeros(0, np.float32)
+
+
+def _once(shown: Iterable[tuple[VisionInput, ...]]) -> tuple[tuple[VisionInput, ...], ...]:
+    """The same, with the first of those that are equal in place of each."""
+    first: dict[tuple[VisionInput, ...], tuple[VisionInput, ...]] = {}
+    return tuple(first.setdefault(one, one) for one in shown)
 
 
 def offsets(lengths: Ints) -> Ints:

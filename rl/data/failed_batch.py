@@ -44,13 +44,15 @@ def save_batch(file: Path, batch: Batch) -> None:
     arrays = {name: getattr(batch, name) for name in ARRAYS}
     arrays |= {f"column {name}": column for name, column in batch.columns.items()}
     arrays |= {f"scalar {name}": scalar for name, scalar in batch.scalars.items()}
-    for index, shown in enumerate(batch.vision_inputs.values()):
+    keys = {shown: str(index) for index, shown in enumerate(dict.fromkeys(filter(None, batch.vision_inputs)))}
+    for index, shown in enumerate(keys):
         for number, vision_input in enumerate(shown):
             arrays[f"vision {index} {number}"] = np.frombuffer(vision_input.read(), np.uint8)
     plain = {
         "sequence_ids": batch.sequence_ids,
         "prompt_ids": batch.prompt_ids,
-        "vision_kinds": {key: [one.kind for one in shown] for key, shown in batch.vision_inputs.items()},
+        "vision_kinds": {key: [one.kind for one in shown] for shown, key in keys.items()},
+        "vision_keys": [keys.get(shown, "") for shown in batch.vision_inputs],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays)
@@ -64,17 +66,19 @@ def load_batch(file: Path) -> Batch:
         def named(kind: str) -> dict[str, Floats]:
             return {name.removeprefix(kind): saved[name] for name in saved.files if name.startswith(kind)}
 
+        shown = {
+            key: tuple(
+                VisionInput.of(kind, saved[f"vision {index} {number}"].tobytes())
+                for number, kind in enumerate(kinds)
+            )
+            for index, (key, kinds) in enumerate(plain["vision_kinds"].items())
+        }
+        keys = plain.get("vision_keys", plain["prompt_ids"])  # until 2026-11-30 by prompt
         return Batch(
             sequence_ids=tuple(plain["sequence_ids"]),
             prompt_ids=tuple(plain["prompt_ids"]),
             **{name: saved[name] for name in ARRAYS},
             columns=named("column "),
             scalars=named("scalar "),
-            vision_inputs={
-                prompt_id: tuple(
-                    VisionInput.of(kind, saved[f"vision {index} {number}"].tobytes())
-                    for number, kind in enumerate(kinds)
-                )
-                for index, (prompt_id, kinds) in enumerate(plain["vision_kinds"].items())
-            },
+            vision_inputs=tuple(shown.get(key, ()) for key in keys),
         )

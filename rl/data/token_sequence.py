@@ -22,7 +22,8 @@ class TokenSequence:
     ``token_ids`` [L], placeholders of pictures expanded. ``loss_mask`` [L]: 1 where a token is learnt from, 0 elsewhere
     and at the first token, which nothing predicts. ``columns`` [L]: numbers of each token by name (sample_logprobs and
     so on), read where the mask is not 0. ``scalars``: numbers of the sequence by name (kl_coef, is_right).
-    ``vision_inputs``: all that the tokens show, in order; sequences of one ``prompt_id`` show the same.
+    ``vision_inputs``: all that the tokens show, in order; where those of a ``prompt_id`` show the same, it is encoded
+    once.
 
     >>> two_turns = TokenSequence("s", "p", np.arange(7, dtype=np.int32), np.float32([0, 0, 1, 1, 0, 0, 1]))
     >>> two_turns.token_ids[two_turns.loss_mask > 0].tolist()

@@ -46,24 +46,19 @@ class Collator:
 
     def __call__(self, batch: Batch) -> MicroBatch:
         """Tensors for ``batch``, which must hold at least one sequence."""
-        keys = list(dict.fromkeys(batch.prompt_ids))
-        keys = [key for key in keys if key in batch.vision_inputs]
-        vision_inputs = dict(
-            zip(keys, self.vision_inputs.get([(key, batch.vision_inputs[key]) for key in keys]), strict=True)
-        )
+        of_sequence = list(zip(batch.prompt_ids, batch.vision_inputs, strict=True))
+        keys = [key for key in dict.fromkeys(of_sequence) if key[1]]
+        vision_inputs = dict(zip(keys, self.vision_inputs.get([shown for _, shown in keys]), strict=True))
         num_runs = {key: vision_inputs[key].num_runs for key in keys}
         first_run = dict(zip(keys, np.cumsum([0, *num_runs.values()]), strict=False))
         sequences = np.split(batch.token_ids, np.cumsum(batch.lengths)[:-1])
         positions = [
-            self._positions(tokens, vision_inputs.get(prompt_id))
-            for tokens, prompt_id in zip(sequences, batch.prompt_ids, strict=True)
+            self._positions(tokens, vision_inputs.get(key))
+            for tokens, key in zip(sequences, of_sequence, strict=True)
         ]
         input_ids, position_ids, starts = (self._pack if self.packed else self._pad)(sequences, positions)
         vision_rows = [
-            first_run[prompt_id] + i
-            for prompt_id in batch.prompt_ids
-            if prompt_id in vision_inputs
-            for i in range(num_runs[prompt_id])
+            first_run[key] + i for key in of_sequence if key in vision_inputs for i in range(num_runs[key])
         ]
         loss_lengths, learnt = batch.loss_lengths, np.flatnonzero(batch.learnt)
         rows = np.repeat(np.arange(len(batch)), loss_lengths)
@@ -114,33 +109,33 @@ class Collator:
 
 
 class VisionCache:
-    """Processed pictures and videos by prompt, least recently used dropped beyond ``limit_bytes``."""
+    """Processed pictures and videos by what is shown, least recently used dropped beyond ``limit_bytes``."""
 
     def __init__(self, processor: Any, family: ModelFamily, limit_bytes: int) -> None:
         self._processor = processor
         self._family = family
         self._limit_bytes = limit_bytes
-        self._held: OrderedDict[str, VisionTensors] = OrderedDict()
+        self._held: OrderedDict[tuple[VisionInput, ...], VisionTensors] = OrderedDict()
         self._bytes = 0
 
-    def get(self, wanted: Sequence[tuple[str, tuple[VisionInput, ...]]]) -> list[VisionTensors]:
-        """Tensors of each (prompt id, visuals in the order of the prompt); missing pictures are processed in one call.
+    def get(self, wanted: Sequence[tuple[VisionInput, ...]]) -> list[VisionTensors]:
+        """Tensors of what each prompt shows, in its order; missing pictures are processed in one call.
 
         Raises: BadInput for what does not decode.
         """
-        found = {key: self._held[key] for key, _ in wanted if key in self._held}
-        missing = {key: vision_inputs for key, vision_inputs in wanted if key not in found}
+        found = {shown: self._held[shown] for shown in wanted if shown in self._held}
+        missing = [shown for shown in dict.fromkeys(wanted) if shown not in found]
         if missing:
-            pictures = iter(self._pictures([one for each in missing.values() for one in each]))
-            for key, vision_inputs in missing.items():
-                found[key] = self._family.joined(
-                    [next(pictures) if one.kind == "image" else self._video(one) for one in vision_inputs]
+            pictures = iter(self._pictures([one for shown in missing for one in shown]))
+            for shown in missing:
+                found[shown] = self._family.joined(
+                    [next(pictures) if one.kind == "image" else self._video(one) for one in shown]
                 )
-                self._keep(key, found[key])
-        for key, _ in wanted:
-            if key in self._held:
-                self._held.move_to_end(key)
-        return [found[key] for key, _ in wanted]
+                self._keep(shown, found[shown])
+        for shown in wanted:
+            if shown in self._held:
+                self._held.move_to_end(shown)
+        return [found[shown] for shown in wanted]
 
     def _pictures(self, vision_inputs: Sequence[VisionInput]) -> list[VisionTensors]:
         decoded = [one.pil_image() for one in vision_inputs if one.kind == "image"]
@@ -149,8 +144,8 @@ class VisionCache:
     def _video(self, video: VisionInput) -> VisionTensors:
         return self._family.video(self._processor, clip_of(video, self._processor.video_processor))
 
-    def _keep(self, key: str, vision: VisionTensors) -> None:
-        self._held[key] = vision
+    def _keep(self, shown: tuple[VisionInput, ...], vision: VisionTensors) -> None:
+        self._held[shown] = vision
         self._bytes += vision.nbytes
         while self._bytes > self._limit_bytes and self._held:
             _, dropped = self._held.popitem(last=False)

@@ -155,7 +155,9 @@ def case(tiny_model: Path, video_file: Callable[..., bytes]) -> Case:
                 )
             )
     batch = Batch.of(sequences)
-    return Case(batch, samples, list(forbidden), dict(batch.vision_inputs))
+    return Case(
+        batch, samples, list(forbidden), dict(zip(batch.prompt_ids, batch.vision_inputs, strict=True))
+    )
 
 
 def asked(

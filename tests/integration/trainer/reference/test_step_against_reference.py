@@ -321,10 +321,13 @@ def test_pictures_matter(trainer: Callable[..., Any], case: Any) -> None:
     Image.new("RGB", (32, 32), (250, 10, 10)).save(picture, "PNG")
     engine = trainer(1, zero_stage=1)
     before, _ = engine.logprobs(case.batch)
+    other = (VisionInput.of("image", picture.getvalue()),)
     changed = dataclasses.replace(
         case.batch,
-        vision_inputs={**case.batch.vision_inputs, "other": (VisionInput.of("image", picture.getvalue()),)},
-        prompt_ids=tuple("other" if prompt_id == "p0" else prompt_id for prompt_id in case.batch.prompt_ids),
+        vision_inputs=tuple(
+            other if prompt_id == "p0" else shown
+            for prompt_id, shown in zip(case.batch.prompt_ids, case.batch.vision_inputs, strict=True)
+        ),
     )
     after, _ = engine.logprobs(changed)
     in_group = np.repeat([prompt_id == "p0" for prompt_id in case.batch.prompt_ids], case.batch.loss_lengths)

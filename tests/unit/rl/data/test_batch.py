@@ -32,7 +32,7 @@ def sequence_lists(draw: st.DrawFn) -> list[TokenSequence]:
                 mask,
                 {name: rng.normal(size=length).astype(np.float32) for name in NAMES if rng.random() < 0.7},
                 {"kl_coef": float(rng.uniform()), "is_right": float(rng.integers(0, 2))},
-                (VisionInput.of("image", f"image {prompt}".encode()),) * (prompt % 3),
+                (VisionInput.of("image", f"image {draw(st.integers(0, 1))}".encode()),) * (prompt % 3),
             )
         )
     return sequences
@@ -56,7 +56,8 @@ def assert_holds(batch: Batch, sequences: list[TokenSequence]) -> None:
             np.testing.assert_array_equal(batch.rows(batch.column(name))[index], wanted[learnt])
         for name, scalar in batch.scalars.items():
             assert scalar[index] == np.float32(one.scalars[name])
-    assert batch.vision_inputs == {one.prompt_id: one.vision_inputs for one in sequences if one.vision_inputs}
+    assert batch.vision_inputs == tuple(one.vision_inputs for one in sequences)
+    assert len({id(shown) for shown in batch.vision_inputs}) == len(set(batch.vision_inputs))
     masks = [one.loss_mask for one in sequences]
     assert batch.counts == StepCounts(
         num_loss_tokens=sum(int(mask.sum()) for mask in masks),
@@ -95,7 +96,7 @@ def test_columns_are_written_where_something_is_learnt() -> None:
 def test_selecting_nothing() -> None:
     batch = Batch.of([TokenSequence.of_response("s", "p", [0, 1], [2, 3], columns={"returns": [1, 2]})])
     empty = batch.select([])
-    assert (len(empty), empty.num_tokens, empty.vision_inputs) == (0, 0, {})
+    assert (len(empty), empty.num_tokens, empty.vision_inputs) == (0, 0, ())
     assert empty.counts == StepCounts(0, 0)
     assert empty.rows(empty.column("returns")) == []
 

@@ -1,12 +1,13 @@
 """A batch whose update went wrong is kept whole."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from rl.data.batch import Batch
-from rl.data.failed_batch import BATCH_FILE, load_batch, require_finite
+from rl.data.failed_batch import BATCH_FILE, load_batch, require_finite, save_batch
 from rl.data.token_sequence import TokenSequence
 from sampler.vision_input import VisionInput
 from verifiers.errors import HoneError
@@ -57,3 +58,16 @@ def test_what_is_no_number_stops_and_keeps_the_batch(tmp_path, outcome):
             assert got.tobytes() == wanted.tobytes() and got.dtype == wanted.dtype
         else:
             assert got == wanted
+
+
+def test_a_file_that_names_pictures_by_prompt_is_read(tmp_path):
+    """As files before 2026-11-30 do."""
+    batch, file = batch_of([4, 6, 5]).select([0, 2]), tmp_path / BATCH_FILE
+    save_batch(file, batch)
+    with np.load(file) as saved:
+        arrays = dict(saved)
+    plain = json.loads(str(arrays["plain"]))
+    del plain["vision_keys"]
+    plain["vision_kinds"] = dict(zip(batch.prompt_ids, plain["vision_kinds"].values(), strict=True))
+    np.savez(file, **arrays | {"plain": np.array(json.dumps(plain))})
+    assert load_batch(file).vision_inputs == batch.vision_inputs

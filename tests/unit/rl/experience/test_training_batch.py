@@ -65,7 +65,7 @@ def test_columns_of_the_batch(
     assert batch.column("sample_logprobs").tolist() == [-0.0, -1, -2, -3, -0.0, -0.0, -1, -0.0, -1, -2]
     assert batch.token_ids[:9].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
     assert (batch.lengths - batch.loss_lengths).tolist() == [5] * 4
-    assert batch.vision_inputs == {"a": (VisionInput.of("image", picture(1)),)}
+    assert batch.vision_inputs == ((VisionInput.of("image", picture(1)),),) * 2 + ((),) * 2
     assert batch.counts == StepCounts(10, 4, 4)
 
 

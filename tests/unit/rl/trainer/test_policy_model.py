@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -197,6 +198,22 @@ def test_a_visual_is_processed_once_a_prompt(
     assert torch.equal(again.vision.pixel_values, batch.vision.pixel_values)
 
 
+def test_rows_of_one_prompt_id_each_have_their_own_picture(
+    tiny: Any, sequences: Any, picture: Callable[..., bytes]
+) -> None:
+    """A supervised set may give one id to two questions; and a later set may give it to a third."""
+    rows = [replace(sequences[0][0], vision_inputs=(VisionInput.of("image", picture(i)),)) for i in range(3)]
+    collate = collator(tiny)
+
+    def pixels(one: TokenSequence) -> torch.Tensor:
+        return collator(tiny)(Batch.of([one])).vision.pixel_values
+
+    both = collate(Batch.joined([Batch.of(rows[:1]), Batch.of([rows[1], rows[0]])]))
+    assert both.vision_rows.tolist() == [0, 1, 0]
+    assert torch.equal(both.vision.pixel_values, torch.cat([pixels(rows[0]), pixels(rows[1])]))
+    assert torch.equal(collate(Batch.of(rows[2:])).vision.pixel_values, pixels(rows[2]))
+
+
 def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Callable[..., bytes]) -> None:
     processed = []
     inner = tiny.processor.image_processor
@@ -211,7 +228,7 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
     processor = SimpleNamespace(image_processor=Counting(), video_processor=None)
     one = inner(images=[np.zeros((32, 32, 3), np.uint8)], return_tensors="pt")["pixel_values"].nbytes
     cache = VisionCache(processor, tiny.family, 2 * one)
-    a, b, c = (("abc"[i], (VisionInput.of("image", picture(i)),)) for i in range(3))
+    a, b, c = ((VisionInput.of("image", picture(i)),) for i in range(3))
     cache.get([a])
     cache.get([b])
     cache.get([a])  # now b is the oldest
@@ -221,7 +238,7 @@ def test_the_cache_forgets_the_oldest_beyond_its_limit(tiny: Any, picture: Calla
     assert processed == [1, 1, 1]
     found = cache.get([b, c])
     assert processed == [1, 1, 1, 1]
-    direct = inner(images=[picture_array(b[1][0].read())], return_tensors="pt")["pixel_values"]
+    direct = inner(images=[picture_array(b[0].read())], return_tensors="pt")["pixel_values"]
     assert torch.equal(found[0].pixel_values, direct)
     nothing = VisionCache(processor, tiny.family, 0)
     assert torch.equal(nothing.get([b])[0].pixel_values, direct)
