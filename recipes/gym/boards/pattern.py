@@ -42,8 +42,15 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
         answer=boxed(LETTERS[place]),
         load=num_changing * shown,
         images=(_picture(px, row, options),),
-        thought=f"next is {_named(right)}: {_looked_at(options[: place + 1])}",
+        thought=f"{_row(row, num_changing)}, next is {_named(right)}: {_looked_at(options[: place + 1])}",
     )
+
+
+def _row(row: list[Item], num_changing: int) -> str:
+    """What changes along it: shapes, then colours too, then how many dots."""
+    if num_changing == 3:
+        return ", ".join(map(_named, row))
+    return ", ".join(shape if num_changing == 1 else f"{colour} {shape}" for shape, colour, _ in row)
 
 
 def _looked_at(options: list[Item]) -> str:
