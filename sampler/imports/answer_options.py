@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, Literal, get_args
 
 from verifiers.errors import BadInput, BadReference
 from verifiers.kinds.choice import ChoiceVerifier
 
 LISTS = ("options", "choices")
 MAX_OPTIONS = 26
+AnswerReading = Literal["text", "letter", "index0", "index1"]  # an index counts from 0 or from 1
+READINGS: tuple[AnswerReading, ...] = get_args(AnswerReading)
+NEARLY_ALL = 0.99  # of a source's rows
 
 
 def option_columns(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -50,18 +54,65 @@ def with_options(question: str, options: Sequence[str]) -> str:
     return "\n".join([question.rstrip(), *lines])
 
 
-def answer_among(answer: Any, options: Sequence[str]) -> dict[str, Any]:
-    """A reference of `choice`: the letter of the answer, which is given by its text or its letter. Raises `BadInput`: a
-    number that is no option may count from 0 or from 1."""
+def readings_of(answer: Any, options: Sequence[str]) -> dict[AnswerReading, str]:
+    """Which option an answer names, its letter, by each reading that it allows.
+
+    >>> readings_of(2, ["3", "1", "0", "2"])
+    {'text': 'D', 'index0': 'C', 'index1': 'B'}
+    """
     text = str(answer).strip()
     same = [at for at, option in enumerate(options) if option.strip().casefold() == text.casefold()]
-    letter = ascii_uppercase[same[0]] if len(same) == 1 else text.strip("(). ").upper()
-    reference = {"answer": letter, "options": list(options)}
+    found: dict[AnswerReading, str] = {}
+    if len(same) == 1:
+        found["text"] = ascii_uppercase[same[0]]
+    if letter := _letter(text, options, is_text=bool(same)):
+        found["letter"] = letter
+    if re.fullmatch(r"\d{1,2}(\.0)?", text):
+        number = int(float(text))
+        if number < len(options):
+            found["index0"] = ascii_uppercase[number]
+        if 1 <= number <= len(options):
+            found["index1"] = ascii_uppercase[number - 1]
+    return found
+
+
+def _letter(text: str, options: Sequence[str], *, is_text: bool) -> str | None:
+    """What a letter, several, or one with its option's text says, as `choice` takes it."""
+    letter = text.strip("(). ").upper()
+    if is_text and not re.fullmatch("[A-Z]", letter):
+        return None
     try:
-        ChoiceVerifier().prepare(reference)
+        ChoiceVerifier().prepare({"answer": letter, "options": [] if is_text else list(options)})
     except BadReference:
-        raise BadInput(f"the answer {text[:40]!r} is none of the options, by text or letter") from None
-    return reference
+        return None
+    return letter if len(letter) != 1 or letter in ascii_uppercase[: len(options)] else None
+
+
+def readings_that_fit(seen: Mapping[tuple[AnswerReading, ...], int]) -> tuple[AnswerReading, ...]:
+    """Of rows counted by the readings that each allows, the readings that most rows allow, if nearly all do; none where
+    a source mixes them."""
+    counts = {reading: sum(num for found, num in seen.items() if reading in found) for reading in READINGS}
+    most = max(counts.values())
+    if not most or most < NEARLY_ALL * sum(seen.values()):
+        return ()
+    return tuple(reading for reading in READINGS if counts[reading] == most)
+
+
+def answer_among(
+    answer: Any, options: Sequence[str], readings: Sequence[AnswerReading] = ()
+) -> dict[str, Any]:
+    """A reference of `choice`: the letter of the answer, given as one of ``readings``; without any by its text or its
+    letter. Raises `BadInput` for an answer that names no option, or another one by another reading."""
+    allowed = readings_of(answer, options)
+    found = {reading: letter for reading, letter in allowed.items() if not readings or reading in readings}
+    text = str(answer).strip()[:40]
+    if not found or (not readings and not found.keys() & {"text", "letter"}):
+        ways = " or ".join(readings or ("text", "letter"))
+        raise BadInput(f"the answer {text!r} is none of the options, by {ways}")
+    if len(set(found.values())) > 1:
+        ways = ", ".join(f"{letter} by {reading}" for reading, letter in found.items())
+        raise BadInput(f"the answer {text!r} may be {ways}: say which with --answers")
+    return {"answer": next(iter(found.values())), "options": list(options)}
 
 
 def _list_in(text: str) -> Any:

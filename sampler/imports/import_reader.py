@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sampler.data.media.decode_budget import DecodeBudget
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.reference import read_reference
-from sampler.imports.answer_options import answer_among, option_columns, options_of, with_options
+from sampler.imports.answer_options import (
+    AnswerReading,
+    answer_among,
+    option_columns,
+    options_of,
+    readings_of,
+    with_options,
+)
 from sampler.imports.pixel_boxes import in_thousandths, regions_of
 from sampler.prompt import Prompt, PromptKind, Reference
 from sampler.rows.known_format import PLAIN, KnownFormat, format_of
@@ -22,8 +29,8 @@ from verifiers.reading.response import split_response
 
 class ImportReader(PromptReader):
     """A ``PromptReader`` that takes sets as people have them. With ``pixel_boxes`` regions of references are turned
-    from pixels into 0..999; with ``checks`` a reference must be right by its own verifier. Pictures stay in memory
-    until they are written."""
+    from pixels into 0..999; ``answers`` are the ways in which an answer may name its option; with ``checks`` a
+    reference must be right by its own verifier. Pictures stay in memory until they are written."""
 
     def __init__(
         self,
@@ -34,6 +41,7 @@ class ImportReader(PromptReader):
         verifier_options: Mapping[str, Any],
         source: str,
         pixel_boxes: bool = False,
+        answers: Sequence[AnswerReading] = (),
         checks: bool = True,
         max_decoded: int | DecodeBudget | None = None,
     ) -> None:
@@ -48,8 +56,12 @@ class ImportReader(PromptReader):
             max_decoded=max_decoded,
         )
         self._pixel_boxes, self._check = pixel_boxes, ReferenceCheck() if checks else None
+        self._answers = answers
         self._sound: set[tuple[str, str, str]] = set()
         self.formats_verifier: str | None = None  # of the row read last: what its format is judged by
+        self.readings: tuple[
+            AnswerReading, ...
+        ] = ()  # of the row read last: how its answer may name its option
 
     def require_verifier(self, name: str, options: Mapping[str, Any]) -> None:
         """Raises: BadInput for a verifier that is not there, or not with these options."""
@@ -65,6 +77,7 @@ class ImportReader(PromptReader):
     def _format_of(self, row: DatasetRow) -> KnownFormat | None:
         found = format_of(row.values)
         self._choices: list[str] = []
+        self.readings = ()
         if found is not None and found.name == PLAIN and option_columns(row.values):
             self._column = "options"
             self._choices = options_of(row.values)
@@ -86,7 +99,11 @@ class ImportReader(PromptReader):
     def _given_reference(self, row: DatasetRow) -> Reference | None:
         reference = super()._given_reference(row)
         if self._choices and isinstance(reference, str):
-            return answer_among(reference, self._choices)
+            named = readings_of(reference, self._choices)
+            self.readings = tuple(named)
+            if self._check is None and named:  # a survey looks at rows to find out which reading it is
+                return {"answer": next(iter(named.values())), "options": list(self._choices)}
+            return answer_among(reference, self._choices, self._answers)
         if reference is None and self.answer:
             self._column = "messages"
             said = split_response(self.answer, expects_thought=False).answer

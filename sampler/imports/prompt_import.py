@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from sampler.data.media.decode_budget import DecodeBudget
 from sampler.data.packed_rows import in_processes
 from sampler.data.row_columns import COLUMNS
+from sampler.imports.answer_options import AnswerReading
 from sampler.imports.import_reader import ImportReader
 from sampler.imports.prompt_shard import MergedShards, ShardWriter, warm_up
 from sampler.imports.set_survey import Part, SetSurvey, source_of, survey
@@ -32,7 +33,8 @@ BoxSpace = Literal["auto", "pixel", "norm1000"]
 @dataclass(frozen=True)
 class ImportPlan:
     """How a set is to be imported: what is not said is found out. ``images`` is the folder that paths of pictures count
-    from, where it is not the set's own. With ``decodes_all`` no picture is looked at by its header and end alone."""
+    from, where it is not the set's own, ``answers`` how an answer names its option. With ``decodes_all`` no picture is
+    looked at by its header and end alone."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     kind: PromptKind | None = None
@@ -43,11 +45,14 @@ class ImportPlan:
     boxes: BoxSpace = "auto"
     images: Path | None = None
     decodes_all: bool = False
+    answers: AnswerReading | None = None
 
     def proposal_of(self, proposal: VerifierProposal) -> VerifierProposal:
         """What judges a source in the end, by what was asked for and what its references look like."""
         if self.boxes != "auto":
             proposal = replace(proposal, pixel_boxes=self.boxes == "pixel")
+        if self.answers is not None:
+            proposal = replace(proposal, answers=(self.answers,))
         if self.kind == "general":
             return replace(proposal, verifier=None, why="asked for", pixel_boxes=False)
         if self.verifier is not None:
@@ -191,6 +196,7 @@ class _Readers:
                 else {},
                 source=self._name,
                 pixel_boxes=proposal.pixel_boxes,
+                answers=proposal.answers,
                 max_decoded=self._budget,
             )
         return self._readers[key]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sampler.data.packed_rows import in_processes
+from sampler.imports.answer_options import AnswerReading, readings_that_fit
 from sampler.imports.import_reader import ImportReader
 from sampler.imports.pixel_boxes import Region, looks_like_pixels, regions_of
 from sampler.imports.verifier_proposal import VerifierProposal, propose
@@ -32,10 +33,14 @@ class SeenReference(NamedTuple):
 
 @dataclass
 class SetSurvey:
-    """What was seen. ``references`` are those of rows that name no verifier, by source."""
+    """What was seen. ``references`` are those of rows that name no verifier, by source; ``answers`` count rows with
+    options by the readings that their answers allow, by source."""
 
     formats: Counter[str] = field(default_factory=Counter)
     references: dict[str, list[SeenReference]] = field(default_factory=lambda: defaultdict(list))
+    answers: dict[str, Counter[tuple[AnswerReading, ...]]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
     formats_verifier: str | None = None
 
     def merge(self, other: SetSurvey) -> None:
@@ -45,6 +50,8 @@ class SetSurvey:
         for source, found in other.references.items():
             kept = self.references[source]
             kept += found[: MOST_OF_SOURCE - len(kept)]
+        for source, counts in other.answers.items():
+            self.answers[source].update(counts)
 
     def proposals(self) -> dict[str, VerifierProposal]:
         """By source, and under "" what fits rows of a source that was not seen."""
@@ -52,7 +59,11 @@ class SetSurvey:
         groups = {"": together}
         if len(self.references) <= MOST_SOURCES:
             groups |= self.references
-        return {source: self._proposal(found) for source, found in groups.items()}
+        answers = {"": sum(self.answers.values(), Counter()), **self.answers}
+        return {
+            source: replace(self._proposal(found), answers=readings_that_fit(answers.get(source, Counter())))
+            for source, found in groups.items()
+        }
 
     def _proposal(self, found: Sequence[SeenReference]) -> VerifierProposal:
         proposal = propose([one.reference for one in found], self.formats_verifier)
@@ -120,6 +131,8 @@ def _see(seen: SetSurvey, row: DatasetRow, reader: ImportReader, columns: Mappin
     except BadInput:
         return  # which the import tells
     seen.formats[_format_name(row, columns)] += 1
+    if reader.readings:
+        seen.answers[source_of(row, columns)][reader.readings] += 1
     seen.formats_verifier = seen.formats_verifier or reader.formats_verifier
     if prompt.verifier is None and prompt.reference:
         size = prompt.images[0].size if len(prompt.images) == 1 else None

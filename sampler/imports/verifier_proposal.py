@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sampler.imports.answer_options import AnswerReading
 from sampler.imports.pixel_boxes import regions_of
 from sampler.prompt import Reference
 from verifiers.files.dataset_check import ReferenceCheck
@@ -42,13 +43,15 @@ _JUDGES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class VerifierProposal:
-    """What judges, None for a reward model; why; and how many of the references looked at it takes."""
+    """What judges, None for a reward model; why; and how many of the references looked at it takes. ``answers`` are the
+    ways in which answers name an option, one where they show it; none where they differ from row to row."""
 
     verifier: str | None
     why: str
     num_seen: int = 0
     num_fitting: int = 0
     pixel_boxes: bool = False  # which are turned into 0..999
+    answers: tuple[AnswerReading, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -33,6 +33,9 @@ def import_(
     split: Annotated[str | None, typer.Option(help="Of a folder or a hub set.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the first.")] = None,
     boxes: Annotated[str, typer.Option(help="What boxes are in: auto, pixel or norm1000.")] = "auto",
+    answers: Annotated[
+        str, typer.Option(help="How an answer names its option: auto, text, letter, index0 or index1.")
+    ] = "auto",
     images: Annotated[Path | None, typer.Option(help="The folder that paths of pictures count from.")] = None,
     decode_all: Annotated[
         bool, typer.Option("--decode-all", help="Decode every picture, not the first 2,000 and headers.")
@@ -55,7 +58,7 @@ def import_(
         if out.suffix != ".parquet":
             raise BadInput(f"--out is a .parquet file, got {out.name}")
         require_writable(out)
-    plan = _plan(column, verifier, verifier_options, kind, split, limit, boxes, images, decode_all)
+    plan = _plan(column, verifier, verifier_options, kind, split, limit, boxes, images, decode_all, answers)
     console, target = plain_console(), None if dry_run else out
     report = _imported(console, source, target, plan)
     _tell(console, report, plan)
@@ -87,11 +90,12 @@ def _imported(console: Console, source: str, target: Path | None, plan: ImportPl
 
 def _plan(
     column: list[str] | None, verifier: str | None, verifier_options: str | None, kind: str | None,
-    split: str | None, limit: int | None, boxes: str, images: Path | None, decode_all: bool,
+    split: str | None, limit: int | None, boxes: str, images: Path | None, decode_all: bool, answers: str,
 ) -> ImportPlan:  # fmt: skip
     import json
     from typing import get_args
 
+    from sampler.imports.answer_options import READINGS
     from sampler.imports.prompt_import import BoxSpace, ImportPlan
     from sampler.prompt import PROMPT_KINDS
     from verifiers.errors import BadInput, near_name
@@ -102,7 +106,11 @@ def _plan(
         if not (ours and equals and theirs):
             raise BadInput(f"--column is OURS=THEIRS, such as reference=label, got {given!r}")
         columns[ours] = theirs
-    for name, value, known in (("kind", kind, PROMPT_KINDS), ("boxes", boxes, get_args(BoxSpace))):
+    for name, value, known in (
+        ("kind", kind, PROMPT_KINDS),
+        ("boxes", boxes, get_args(BoxSpace)),
+        ("answers", answers, ("auto", *READINGS)),
+    ):
         if value is not None and value not in known:
             raise BadInput(f"--{name} is {' or '.join(known)}, got {value!r}{near_name(value, known)}")
     try:
@@ -111,7 +119,8 @@ def _plan(
         raise BadInput(f"--verifier-options is JSON such as '{{\"abs_tol\": 0.1}}': {why}") from None
     if not isinstance(options, dict) or (options and verifier is None):
         raise BadInput("--verifier-options is a JSON object of options of --verifier")
-    return ImportPlan(columns, kind, verifier, options, split, limit, boxes, images, decode_all)  # type: ignore[arg-type]
+    reading = None if answers == "auto" else answers
+    return ImportPlan(columns, kind, verifier, options, split, limit, boxes, images, decode_all, reading)  # type: ignore[arg-type]
 
 
 def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
@@ -123,7 +132,8 @@ def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
         judge = proposal.verifier or "a reward model"
         of_source = f"{source or 'the set'}: {count:,} prompts judged by {judge}"
         turned = "; boxes in pixels turned into 0..999" if proposal.pixel_boxes else ""
-        console.print(f"{of_source} ({proposal.why}){turned}", soft_wrap=True)
+        named = f"; answers name their options by {' or '.join(proposal.answers)}" if proposal.answers else ""
+        console.print(f"{of_source} ({proposal.why}){turned}{named}", soft_wrap=True)
     if report.num_duplicates:
         console.print(f"left out, they repeat an earlier row: {report.num_duplicates:,}")
     if extra := [column.name for column in report.unread_columns]:

@@ -119,6 +119,7 @@ def test_nothing_to_import_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFi
         ),
         (["--dry-run", "--verifier", "nmber"], "unknown verifier 'nmber'; did you mean 'number'?"),
         (["--dry-run", "--kind", "verifable"], "did you mean 'verifiable'?"),
+        (["--dry-run", "--answers", "index"], "--answers is auto or text or letter or index0 or index1"),
         (["--dry-run", "--boxes", "pixels"], "--boxes is auto or pixel or norm1000"),
         (["--dry-run", "--images", "nowhere"], "there is no folder nowhere"),
         (["--dry-run", "--verifier-options", "{}x"], "--verifier-options is JSON"),

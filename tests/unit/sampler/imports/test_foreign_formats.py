@@ -390,7 +390,14 @@ BLUE = {"answer": "B", "options": COLOURS}
         ({"options": json.dumps(COLOURS), "answer": "B."}, BLUE),
         ({"options": dict(zip("ABC", COLOURS, strict=True)), "answer": "Blue"}, BLUE),
         ({**dict(zip("ABC", COLOURS, strict=True)), "answer": "B"}, BLUE),
-        ({"choices": COLOURS, "answer": 1}, "the answer '1' is none of the options, by text or letter"),
+        (
+            {"choices": COLOURS, "answer": 1},
+            "the answer '1' may be B by index0, A by index1: say which with --answers",
+        ),
+        (
+            {"choices": COLOURS, "answer": "grey"},
+            "the answer 'grey' is none of the options, by text or letter",
+        ),
         ({"choices": ["red"], "answer": "red"}, "options are a list of 2 to 26 texts"),
     ],
 )
@@ -404,3 +411,47 @@ def test_options_in_columns_of_their_own(columns: dict[str, Any], reference: Any
     (prompt,) = load_prompts(tmp_path / "out.parquet")
     assert (prompt.text, prompt.verifier) == ("Which colour?\nA. red\nB. blue\nC. pale green", "choice")
     assert prompt.reference == reference and report.unread_columns == ()
+
+
+NUMBERS, LETTERS = ["3", "1", "0", "2"], ["D", "A", "C", "B"]
+SHOW_INDEX0, SHOW_INDEX1 = (COLOURS, 0), (COLOURS, 3)
+
+
+@pytest.mark.parametrize(
+    ("others", "row", "asked", "letter"),
+    [
+        ([SHOW_INDEX0], (NUMBERS, 2), None, "C"),
+        ([SHOW_INDEX1], (NUMBERS, 2), None, "B"),
+        ([SHOW_INDEX0], (["2", "0", "1", "5"], 0), None, "A"),
+        ([(["7", "8"], "8")], (NUMBERS, 2), None, "D"),
+        ([(COLOURS, "blue")], (LETTERS, "A"), None, "B"),
+        ([(COLOURS, "C")], (LETTERS, "A"), None, "A"),
+        ([(COLOURS, -1), SHOW_INDEX0], (NUMBERS, 2), None, "C"),  # no reading at all: no evidence
+        ([(COLOURS, 1)] * 120 + [SHOW_INDEX0, (COLOURS, "blue")], (NUMBERS, 2), None, "C"),  # one stray row
+        ([(COLOURS, "blue"), (COLOURS, "C")], (["7", "8"], "8"), None, "B"),  # mixed, but this row is clear
+        ([(COLOURS, "blue"), (COLOURS, "C")], (LETTERS, "A"), None, None),
+        ([(COLOURS, "blue"), (COLOURS, "C")], (COLOURS, 0), None, None),
+        ([], (NUMBERS, 2), None, None),
+        ([], (NUMBERS, 2), "index0", "C"),
+        ([], (NUMBERS, 2), "index1", "B"),
+        ([], (LETTERS, "A"), "text", "B"),
+        ([], (LETTERS, "A"), "letter", "A"),
+        ([SHOW_INDEX0], (COLOURS, "blue"), "index0", None),
+    ],
+)
+def test_how_answers_name_their_options_is_decided_by_all_rows(
+    others: list[tuple[list[str], Any]],
+    row: tuple[list[str], Any],
+    asked: Any,
+    letter: str | None,
+    tmp_path: Path,
+) -> None:
+    """A wrong label is worse than a row that is refused."""
+    rows = [
+        {"question": f"Question {number}?", "choices": options, "answer": answer}
+        for number, (options, answer) in enumerate([row, *others])
+    ]
+    imported(json_lines(tmp_path, rows), tmp_path / "out.parquet", answers=asked)
+    prompts = load_prompts(tmp_path / "out.parquet") if (tmp_path / "out.parquet").exists() else []
+    named = [one.reference["answer"] for one in prompts if one.text.startswith("Question 0?")]  # type: ignore[call-overload, index]
+    assert named == ([letter] if letter else [])
