@@ -47,8 +47,13 @@ def options_of(values: Mapping[str, Any]) -> list[str]:
 
 
 def with_options(question: str, options: Sequence[str]) -> str:
-    """The question with a line for each option, unless it names them all itself."""
-    if all(option in question for option in options):
+    """The question with a line for each option, unless it names them all itself, as words of their own and in order."""
+    end = 0
+    for option in options:
+        if (found := re.compile(rf"(?<!\w){re.escape(option)}(?!\w)").search(question, end)) is None:
+            break
+        end = found.end()
+    else:
         return question
     lines = [f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False)]
     return "\n".join([question.rstrip(), *lines])

@@ -19,6 +19,7 @@ from PIL import Image
 
 from sampler.data.prompt_dataset import load_prompts
 from sampler.image import ImageLimits, decode_image
+from sampler.imports.answer_options import with_options
 from sampler.imports.prompt_import import ImportPlan, ImportReport, import_prompts
 from verifiers.errors import BadInput
 
@@ -411,6 +412,22 @@ def test_options_in_columns_of_their_own(columns: dict[str, Any], reference: Any
     (prompt,) = load_prompts(tmp_path / "out.parquet")
     assert (prompt.text, prompt.verifier) == ("Which colour?\nA. red\nB. blue\nC. pale green", "choice")
     assert prompt.reference == reference and report.unread_columns == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "named"),
+    [
+        ("Is it red, blue or pale green?", COLOURS, True),
+        ("Which one? (A) -1 (B) 1", ["-1", "1"], True),
+        ("Which letter is hidden behind the cabin door?", ["a", "b", "c", "d"], False),
+        ("Of 12 cups 3 are full. How many are not?", ["2", "3"], False),
+        ("Is it blue and red?", COLOURS[:2], False),  # in another order
+    ],
+)
+def test_options_that_a_question_names_itself_are_not_listed_again(
+    question: str, options: list[str], named: bool
+) -> None:
+    assert (with_options(question, options) == question) is named
 
 
 NUMBERS, LETTERS = ["3", "1", "0", "2"], ["D", "A", "C", "B"]
