@@ -11,7 +11,7 @@ import numpy as np
 
 from rl.data.run_data import RunData
 from rl.preflight.check import MOST_NAMED, Check, Finding, some_of
-from sampler.imports.pixel_boxes import SPAN, Region, looks_like_pixels, regions_of
+from sampler.imports.pixel_boxes import SPAN, Region, pixel_evidence, regions_of
 from sampler.prompt import Prompt
 from verifiers.counted import counted
 
@@ -90,11 +90,12 @@ def _regions(scan: ReferenceScan) -> Finding:
             outside[:MOST_NAMED],
         )
     sized = [(regions, size) for _, regions, size in found if size is not None]
-    if sized and looks_like_pixels(sized):
+    evidence = pixel_evidence(sized)
+    if evidence.are_pixels:
         return Finding(
             "warning",
-            f"all {counted(len(sized), 'reference')} fit the pixels of their pictures, which in 0 to 999 would hardly "
-            "happen: if they are pixels, `hone prompts import --boxes pixel` turns them",
+            f"boxes and points: {evidence.words}, which in 0 to 999 would hardly happen: if they are pixels, "
+            "`hone prompts import --boxes pixel` turns them",
         )
     if all(value <= 1 for _, regions, _ in found for one in regions for value in one):
         return Finding("warning", "all are from 0 to 1, and answers are in 0 to 999: multiply them by 999")

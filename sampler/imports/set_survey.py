@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sampler.data.packed_rows import in_processes
 from sampler.imports.answer_options import AnswerReading, readings_that_fit
 from sampler.imports.import_reader import ImportReader
-from sampler.imports.pixel_boxes import Region, looks_like_pixels, regions_of
+from sampler.imports.pixel_boxes import Region, pixel_evidence, regions_of
 from sampler.imports.verifier_proposal import VerifierProposal, propose
 from sampler.prompt import Reference
 from sampler.rows.known_format import format_of
@@ -70,9 +70,8 @@ class SetSurvey:
         if proposal.verifier not in ("bbox_iou", "point_distance", "point_in_box"):
             return proposal
         sized = [(one.regions, one.size) for one in found if one.regions and one.size is not None]
-        return VerifierProposal(
-            proposal.verifier, proposal.why, proposal.num_seen, proposal.num_fitting, looks_like_pixels(sized)
-        )
+        evidence = pixel_evidence(sized)
+        return replace(proposal, pixel_boxes=evidence.are_pixels, boxes=evidence.words)
 
 
 def survey(parts: Sequence[Part], columns: Mapping[str, str]) -> SetSurvey:

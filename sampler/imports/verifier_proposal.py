@@ -51,6 +51,7 @@ class VerifierProposal:
     num_seen: int = 0
     num_fitting: int = 0
     pixel_boxes: bool = False  # which are turned into 0..999
+    boxes: str | None = None  # what speaks for pixels and against them
     answers: tuple[AnswerReading, ...] = ()
 
     @property

@@ -131,7 +131,8 @@ def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
         proposal = report.proposals.get(source, report.proposals[""])
         judge = proposal.verifier or "a reward model"
         of_source = f"{source or 'the set'}: {count:,} prompts judged by {judge}"
-        turned = "; boxes in pixels turned into 0..999" if proposal.pixel_boxes else ""
+        space = "in pixels turned into" if proposal.pixel_boxes else "taken for"
+        turned = f"; boxes {space} 0..999: {proposal.boxes}" if proposal.boxes else ""
         named = f"; answers name their options by {' or '.join(proposal.answers)}" if proposal.answers else ""
         console.print(f"{of_source} ({proposal.why}){turned}{named}", soft_wrap=True)
     if report.num_duplicates:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from recipes.cli import main
 from sampler.data.prompt_dataset import load_prompts
@@ -133,3 +134,24 @@ def test_each_slip_is_one_line(
     monkeypatch.chdir(source.parent)
     assert main(["prompts", "import", str(source), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_boxes_are_in_is_told_with_its_evidence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stray box flips no source, and its row alone is refused."""
+    Image.new("RGB", (640, 480)).save(tmp_path / "shelf.png")
+    rows = [
+        {"question": f"Where is cup {n}?", "image": "shelf.png", "answer": [[n, 10, 600, 470]]}
+        for n in range(40)
+    ]
+    rows[7]["answer"] = [[7, 10, 700, 470]]
+    path, out = tmp_path / "cups.jsonl", tmp_path / "cups.parquet"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["prompts", "import", str(path), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "boxes in pixels turned into 0..999: 39 of 40 fit the pixels of their pictures" in said
+    assert "7 10 700 470 lies outside the picture of 640 x 480 pixels" in said
+    assert len(load_prompts(out)) == 39
+    made = json.loads(out.with_suffix(".import.json").read_text())["judges"][""]
+    assert made["pixel_boxes"] and made["boxes"].startswith("39 of 40")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
-from sampler.imports.pixel_boxes import looks_like_pixels, regions_of
+from sampler.imports.pixel_boxes import in_thousandths, pixel_evidence, regions_of
+from tests.unit.sampler.duplicates.test_look_alikes import stored
+from verifiers.errors import BadInput
 
 
 @pytest.mark.parametrize(
@@ -20,7 +23,25 @@ from sampler.imports.pixel_boxes import looks_like_pixels, regions_of
     ],
 )
 def test_looks_like_pixels(regions: list[tuple[float, ...]], size: tuple[int, int], wanted: bool) -> None:
-    assert looks_like_pixels([([region], size) for region in regions]) is wanted
+    assert pixel_evidence([([region], size) for region in regions]).are_pixels is wanted
+
+
+def test_a_stray_region_decides_nothing_and_is_told() -> None:
+    small, large = (640, 480), (2000, 1500)
+    pixels, thousandths = [([(10.0, 10, 630, 470)], small)] * 199, [([(10.0, 10, 900, 900)], large)] * 199
+    cut = pixel_evidence([*pixels, ([(10.0, 10, 700, 470)], small)])
+    assert cut == (200, 1, 0, True)
+    assert cut.words == "199 of 200 fit the pixels of their pictures"
+    assert not pixel_evidence([*pixels, *[([(10.0, 10, 700, 470)], small)] * 20]).are_pixels
+    beyond = pixel_evidence([*thousandths, ([(10.0, 10, 1400, 900)], large)])
+    assert not beyond.are_pixels and beyond.words.endswith("1 reach beyond 999")
+
+
+def test_a_region_a_pixel_over_the_edge_is_brought_to_it() -> None:
+    picture = stored(Image.new("RGB", (640, 480)))
+    assert in_thousandths([(-1, 0, 641, 480)], picture) == [[0.0, 0.0, 999.0, 999.0]]
+    with pytest.raises(BadInput, match="lies outside the picture of 640 x 480 pixels"):
+        in_thousandths([(0, 0, 643, 480)], picture)
 
 
 @pytest.mark.parametrize(
