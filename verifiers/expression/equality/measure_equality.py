@@ -95,19 +95,35 @@ class MeasureEquality:
         return readings
 
     def ratios(self, reference: Node, answer: Node) -> Match:
-        """`2:4` is `1:2`: cross products against the first part. With a 0 in it (`12:00`), part by part."""
+        """`2:4` is `1:2`: cross products against the first part. Part by part with a 0 in it, and a time of day.
+
+        A reference with two digits below 60 behind the colon is a time: `1:05` is not `2:10`. Where it may be a ratio
+        in lowest terms as well (`7:12`), the fraction of the same parts is right too.
+        """
+        is_time = isinstance(reference, Ratio) and reference.clock
+        if is_time and not (isinstance(answer, Ratio) and answer.clock):
+            if not (isinstance(answer, Quotient) and _in_lowest_terms(reference)):
+                return Match(False, "structure")
         a = reference.items if isinstance(reference, Ratio) else _as_ratio(reference)
         b = answer.items if isinstance(answer, Ratio) else _as_ratio(answer)
         if len(a) != len(b):
             return Match(False, "structure")
         first_a, first_b = a[0], b[0]
-        if any(part == Number(Fraction(0)) for part in (*a, *b)):  # 12:00
+        if is_time or any(part == Number(Fraction(0)) for part in (*a, *b)):  # 12:00
             equal = all(self.scalars(x, y).equal for x, y in zip(a, b, strict=True))
             return Match(equal, "exact")
         for x, y in zip(a[1:], b[1:], strict=True):
             if not self.scalars(Product((first_a, y)), Product((first_b, x))).equal:
                 return Match(False, "exact")
         return Match(True, "exact")
+
+
+def _in_lowest_terms(ratio: Node) -> bool:
+    """`7:12`; `3:30` and `1:05` are only times."""
+    match ratio:
+        case Ratio((Number(top), Number(bottom))) if bottom >= 10:
+            return (top / bottom).denominator == bottom
+    return False
 
 
 def _over_one(node: Node) -> bool:

@@ -11,6 +11,7 @@ power    := atom postfix* ['^' exponent]
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from verifiers.expression.grammar.unit_parser import UnitParser
@@ -40,6 +41,7 @@ _SEPARATORS = {",", ";", "and", "or"}
 _RELATIONS = {"=", "!=", "<", "<=", ">", ">=", "~", "in"}
 _SET_OPERATIONS = {"union", "intersection", "difference"}
 _SUM_SIGNS = {"+", "-", "pm", "mp"}
+_CLOCK = re.compile(r"\d{1,2}(?::[0-5]\d){1,2}[A-Za-z. ]*")
 
 
 def parse_answer(text: str) -> Node:
@@ -150,6 +152,7 @@ class Parser(UnitParser):
 
     def ratio(self) -> Node:
         """`a:b:c`; in a set-builder the colon ends the value instead."""
+        start = self.position
         first = self.sum()
         if self.kind() != ":" or self.in_set:
             return first
@@ -157,7 +160,8 @@ class Parser(UnitParser):
         while self.kind() == ":":
             self.take()
             items.append(self.sum())
-        return Ratio(tuple(items))
+        written = "".join(token.text for token in self.tokens[start : self.position])
+        return Ratio(tuple(items), _CLOCK.fullmatch(written) is not None)
 
     def sum(self) -> Node:
         """Terms with `+`, `-`, `+-` or `-+` between them; dots behind a last number mark it as rounded."""

@@ -97,9 +97,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """3:4, or 1:2:3."""
+    """3:4, or 1:2:3; a `clock` is written as a time is, with two digits below 60 behind the colon (`7:05`)."""
 
     items: tuple[Node, ...]
+    clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

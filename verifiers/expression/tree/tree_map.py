@@ -25,8 +25,10 @@ from verifiers.expression.tree.node import (
 def map_children(node: Node, change: Callable[[Node], Node]) -> Node:
     """The same node over changed children."""
     match node:
-        case Sum(items) | Product(items) | Ratio(items):
+        case Sum(items) | Product(items):
             return type(node)(tuple(map(change, items)))
+        case Ratio(items, clock):
+            return Ratio(tuple(map(change, items)), clock)
         case Sequence(brackets, items):
             return Sequence(brackets, tuple(map(change, items)))
         case SetOperation(name, items):
