@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from verifiers.reading.share import share
+
 Several = Literal["max", "f1"]
 
 
@@ -67,4 +69,4 @@ def matched_score(pairs: Sequence[float], num_wanted: int, num_found: int, sever
     (0.5, True)
     """
     whole = max(num_wanted, num_found) if several == "max" else (num_wanted + num_found) / 2
-    return min(1.0, sum(pairs) / whole)
+    return share(sum(pairs), whole)

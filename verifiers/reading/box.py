@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from verifiers.errors import BadReference
 from verifiers.reading.coordinates import Group, final_statement, number_groups, plain_numbers, unbracketed
+from verifiers.reading.share import share
 from verifiers.verifier import shown
 
 Space = Literal["norm1000", "unit", "pixel"]
@@ -40,7 +41,7 @@ class Box(NamedTuple):
     @property
     def proper(self) -> bool:
         """Finite, not inverted, and with an area."""
-        return -1e9 < self.x1 < self.x2 < 1e9 and -1e9 < self.y1 < self.y2 < 1e9
+        return -1e9 < self.x1 < self.x2 < 1e9 and -1e9 < self.y1 < self.y2 < 1e9 and self.area > 0
 
     def scaled(self, x: float, y: float) -> Box:
         """Coordinates times x and y."""
@@ -56,8 +57,7 @@ def iou(a: Box, b: Box) -> float:
     if not (a.proper and b.proper):
         return 0.0
     shared = _intersection(a, b)
-    union = a.area + b.area - shared
-    return min(1.0, shared / union) if union > 0 else 0.0
+    return share(shared, a.area + b.area - shared)
 
 
 def giou(a: Box, b: Box) -> float:

@@ -16,6 +16,8 @@ from verifiers.verifier import shown
 
 Ring = tuple[Point, ...]  # its last vertex is joined to its first
 MAX_VERTICES = 512  # of a region
+MAX_COORDINATE = 1e6  # in any space; with the next, slopes stay within what a float can carry
+MIN_EDGE_HEIGHT = 1e-9  # a lower edge is level
 _TAG = re.compile(r"<(poly(?:gon)?)>([^<>]{0,10000})</\1>", re.IGNORECASE)
 _KEYED = re.compile(
     r"[\"'](?:polygons?|segmentation|vertices|points)[\"']\s{0,5}:\s{0,5}(?=[\[(])", re.IGNORECASE
@@ -66,8 +68,8 @@ def reference_polygons(reference: Any, kind: str) -> tuple[Ring, ...]:
 
 
 def proper(ring: Ring) -> bool:
-    """At least three points, all of them finite and within a billion."""
-    return len(ring) > 2 and all(abs(x) < 1e9 and abs(y) < 1e9 for x, y in ring)
+    """At least three points, all of them finite and within a million."""
+    return len(ring) > 2 and all(abs(value) < MAX_COORDINATE for point in ring for value in point)
 
 
 class _Edge(NamedTuple):
@@ -117,7 +119,7 @@ def _edges(rings: Sequence[Ring], region: int) -> Iterator[_Edge]:
     """Of all rings; a level edge bounds no trapezoid from a side."""
     for ring in rings:
         for (x1, y1), (x2, y2) in zip(ring, (*ring[1:], *ring[:1]), strict=True):
-            if y1 != y2:
+            if abs(y2 - y1) > MIN_EDGE_HEIGHT:
                 (low, x), (high, _) = sorted(((y1, x1), (y2, x2)))
                 yield _Edge(low, x, high, (x2 - x1) / (y2 - y1), region)
 
@@ -179,4 +181,4 @@ def _reference_rings(value: Any, depth: int) -> Iterator[Ring]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and abs(value) < 1e9
+    return type(value) in (int, float) and math.isfinite(value) and abs(value) < MAX_COORDINATE

@@ -14,6 +14,7 @@ from verifiers.reading.assignment import Several, best_assignment, matched_score
 from verifiers.reading.box import Box, reference_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.reading.point import Point, tagged_points, written_points
+from verifiers.reading.share import share
 from verifiers.reading.time_span import time_spans
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, shown
@@ -193,7 +194,7 @@ def span_iou(a: Point, b: Point) -> float:
     if a[1] <= a[0] or b[1] <= b[0]:
         return 0.0
     shared = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
-    return shared / (a[1] - a[0] + b[1] - b[0] - shared)
+    return share(shared, a[1] - a[0] + b[1] - b[0] - shared)
 
 
 def _number_lists(

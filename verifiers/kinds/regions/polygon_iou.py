@@ -8,6 +8,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.reading.polygon import Ring, proper, reference_polygons, region_areas, written_polygons
+from verifiers.reading.share import share
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier
 
@@ -63,7 +64,7 @@ class PolygonIouVerifier(Verifier[tuple[Ring, ...], tuple[Ring, ...]]):
         text = f"{len(extracted)} polygons of {sum(map(len, extracted))} vertices"
         sound = all(map(proper, extracted))
         shared, either = region_areas(prepared, extracted) if sound else (0.0, 1.0)
-        overlap = min(1.0, shared / either)
+        overlap = share(shared, either)
         score = overlap
         if self.config.threshold is not None:
             score = float(overlap >= self.config.threshold - 1e-12)

@@ -15,6 +15,7 @@ from verifiers.reading.assignment import best_assignment
 from verifiers.reading.box import Box, iou, reference_boxes, tagged_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.reading.plain_text import normalise
+from verifiers.reading.share import share
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 
@@ -97,7 +98,7 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
             return Verdict.scored(0.0, "too_many_boxes", reason, extracted=text, tier="structure")
         weights = [[self._pair(a, b) for b in extracted] for a in prepared]
         total = sum(weights[i][j] for i, j in best_assignment(weights))
-        score = min(1.0, total / max(len(prepared), len(extracted)))
+        score = share(total, max(len(prepared), len(extracted)))
         reason = f"{len(extracted)} differences for {len(prepared)} wanted score {score:.3f}"
         return Verdict.scored(score, "overlap", reason, extracted=text, tier="structure")
 

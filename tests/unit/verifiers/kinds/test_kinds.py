@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from verifiers.errors import BadInput, BadOption, BadReference, UnknownVerifier
-from verifiers.reading.assignment import best_assignment
+from verifiers.reading.assignment import best_assignment, matched_score
 from verifiers.reading.box import Box, giou, iou
 from verifiers.reading.quantity import read_quantity
 from verifiers.registry import BUILT_IN, load_verifier, verifier_class
@@ -23,6 +23,14 @@ def test_assignment_agrees_with_scipy():
         i, j = optimize.linear_sum_assignment(weight, maximize=True)
         best = sum(weight[a][b] for a, b in zip(i, j, strict=True))
         assert sum(weight[a][b] for a, b in pairs) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -1.0, 2.0])
+def test_what_is_no_share_is_worth_nothing(weight):
+    assert matched_score([weight], 1, 1) == 0.0
+    side = 1e-200  # an area that is 0 for a float
+    assert iou(Box(0, 0, side, side), Box(0, 0, side, side)) == 0.0
+    assert giou(Box(0, 0, side, side), Box(0, 0, side, side)) == -1.0
 
 
 def test_iou_by_counting_cells():

@@ -129,3 +129,32 @@ def test_an_answer_that_crosses_itself_at_every_turn_is_judged_in_time():
 def test_a_reference_without_an_area_is_refused(reference):
     with pytest.raises(BadReference, match="polygon"):
         load_verifier("polygon_iou").prepare(reference)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "0 0 9e8 1e-300 8e8 2e-300 7e8 1e-300",
+        "-9e8 0 9e8 1e-301 8e8 1e-301 -8e8 0",
+        "0 0 9e5 1e-300 8e5 2e-300 7e5 1e-300",
+        "-9e5 0 9e5 1e-8 8e5 2e-8 -8e5 1e-8",
+        "0 0 1e999 0 0 1e999",
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"threshold": 0.5}])
+def test_a_slope_that_no_float_can_carry_overlaps_nothing(answer, options):
+    verdict = load_verifier("polygon_iou", options).judge(
+        [[10, 10], [110, 10], [60, 110]], f"<polygon>{answer}</polygon>"
+    )
+    assert (verdict.status, verdict.score) == ("scored", 0.0)
+
+
+def test_no_polygon_however_odd_scores_without_lying_over_the_reference():
+    rng = random.Random(11)
+    rule = load_verifier("polygon_iou")
+    for _ in range(300):
+        thin = [
+            f"{rng.choice((-1, 1)) * 10 ** rng.uniform(-320, 12):.3g}" for _ in range(2 * rng.randint(3, 8))
+        ]
+        verdict = rule.judge([[5e4, 5e4], [6e4, 5e4], [5.5e4, 6e4]], f"<polygon>{' '.join(thin)}</polygon>")
+        assert verdict.judged and verdict.score < 0.05
