@@ -21,7 +21,7 @@ class StringOptions:
     """match    `exact` (nothing is changed but outer white space), `normalised` (Unicode NFKC but for raised and
              lowered characters, case folded, white space collapsed, curly quotes and dashes plain, LaTeX text
              wrappers, outer quotes and marks of emphasis and a final full stop removed), or `loose` (normalised,
-             and punctuation and English articles removed)
+             and English articles and punctuation removed, but for signs, points within numbers and operators)
     phrase   `read`: `Answer: Paris` and `The answer is Paris.` state Paris; `keep`: they are other texts
     """
 

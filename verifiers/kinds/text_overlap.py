@@ -119,7 +119,8 @@ class EditSimilarityVerifier(OverlapVerifier):
 
 
 class TokenF1Verifier(OverlapVerifier):
-    """F1 of the bags of words after articles and punctuation are removed, best over the accepted texts.
+    """F1 of the bags of words after articles and punctuation are removed (signs, points within numbers and operators
+    stay), best over the accepted texts.
 
     precision = shared / answer words, recall = shared / reference words, F1 = their harmonic mean.
     Source: SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250).

@@ -18,6 +18,14 @@ _TYPOGRAPHY = str.maketrans(
 _DOLLARS = re.compile(r"\$(?=\S)([^$\n]{1,400}?)(?<=\S)\$(?!\d)|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]")
 _WRAPPED = re.compile(r"^(\*{1,3}|_{2}|`{1,3}|[\"'])(?![*`])(.+)(?<![*`])\1$|^«(.+)»$|^「(.+)」$", re.DOTALL)
 _WRAPPERS = frozenset("*_`\"'«「")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+# Marks that are no mere punctuation. Operands are numbers and single letters: `covid-19` and `item(s)` have none.
+_SAID = re.compile(
+    r"[+=<>^±×÷∓∙⋅·√≤≥≠≈∞]|(?<=\d)[.,/:](?=\d)|(?<![\w.])\.(?=\d)"
+    r"|(?<![^\W\d_]{2})-(?=\s?\d)"
+    r"|(?<![^\W\d_]{2})(?<=[\w)])[-*/](?=\w\b|[\d(])|(?<=\b\w\s|[\d)]\s)[-*/](?=\s(?:\w\b|[\d(]))"
+    r"|(?<![^\W\d_]{2})(?<=[\w)^*/+-])\(|\)(?=[\w(^*/])"
+)
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
 _SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
 _COLOUR = re.compile(r"\\(?:text)?color\s*(?:\[[a-zA-Z]{1,8}\])?\s*\{[^{}]{0,40}\}")
@@ -78,8 +86,16 @@ def _inside(match: re.Match[str]) -> str:
 
 
 def _without_punctuation(text: str) -> str:
-    """Punctuation removed as SQuAD removes it: `well-known` is `wellknown`; a blank only where words would touch."""
-    return "".join(c for c in text if c.isalnum() or c.isspace() or unicodedata.category(c)[0] == "M")
+    """Punctuation removed as SQuAD removes it (`well-known` is `wellknown`), but for what says something of a number or
+    a formula: a sign, a point, a slash or a colon between digits, an operator, a bracket that a factor touches.
+    """
+    text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
+    kept = {match.start() for match in _SAID.finditer(text)}
+    return "".join(
+        c
+        for i, c in enumerate(text)
+        if i in kept or c.isalnum() or c.isspace() or unicodedata.category(c)[0] == "M"
+    )
 
 
 def unstyled(text: str) -> str:

@@ -165,3 +165,31 @@ def test_a_refused_reference_says_what_to_write(kind, reference, cure):
     with pytest.raises(BadReference) as refused:
         load_verifier(kind, {}).prepare(reference)
     assert str(refused.value).endswith(cure)
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "equal"),
+    [
+        ("3.5", "35", False),
+        (".5", "5", False),
+        ("-5", "5", False),
+        ("1/2", "12", False),
+        ("12:30", "1230", False),
+        ("x+y", "x-y", False),
+        ("xy", "x - y", False),
+        ("2(x+1)", "2x+1", False),
+        ("10-20", "1020", False),
+        ("C", "C++", False),
+        ("1,234,567.5", "1234567.5", True),
+        ("well-known", "wellknown", True),
+        ("covid-19", "covid19", True),
+        ("x-ray", "xray", True),
+        ("item(s)", "items", True),
+        ("No. 5", "no 5", True),
+        ("the (big) cat", "a **big** cat!", True),
+        ("−5", "(-5)", True),
+    ],
+)
+def test_a_loose_match_keeps_what_says_something_of_a_number(reference, answer, equal):
+    assert load_verifier("string", {"match": "loose"}).judge(reference, answer).score == float(equal)
+    assert (load_verifier("token_f1").judge(reference, answer).score == 1.0) == equal
