@@ -88,6 +88,9 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
     mutations: ClassVar[tuple[str, ...]] = ("off_by_one", "sign", "swap", "hedge")
     hostile_may_score: ClassVar[bool] = False
     side_effects: ClassVar[tuple[str, ...]] = ()
+    # The longest that a verdict may take by the verifier's own options; 0 for a rule that does not wait for anything.
+    # A service's limit must be longer: what it ends has no score.
+    max_seconds: float = 0.0
     # Modules imported on first use: a service imports them before the clock of a case runs.
     imports: tuple[str, ...] = ()
 

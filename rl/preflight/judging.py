@@ -25,6 +25,8 @@ from rl.run.stage_result import CriticResult, RewardModelResult, result_of
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted
+from verifiers.registry import load_verifier
+from verifiers.service.worker import case_key
 
 if TYPE_CHECKING:
     from rl.engines.engines import Engines
@@ -37,6 +39,7 @@ def check_judges(recipe: Recipe, data: RunData) -> Iterator[Check]:
     """Checks that need no engine, of at least one prompt."""
     yield Check("every prompt has a judge", partial(_every_prompt_has_a_judge, recipe, data))
     yield Check("rewards are in [0, 1]", partial(_reward_scale, recipe, data))
+    yield Check("verifiers end within their time", partial(_verifiers_end, recipe, data))
 
 
 def check_trained(recipe: Recipe, run: RunDirectory) -> Iterator[Check]:
@@ -149,6 +152,29 @@ def _reward_scale(recipe: Recipe, data: RunData) -> Finding:
             "them, so keep them alike",
         )
     return Finding("ok", f"{low:g} to {high:g}")
+
+
+def _verifiers_end(recipe: Recipe, data: RunData) -> Finding:
+    """A verifier that ends what hangs must do so before its process is killed, which would leave no score."""
+    limit_s, longest_s, prompts = recipe.judging.timeout_s, 0.0, []
+    seconds: dict[str, float] = {}
+    for prompt in [*data.train, *data.heldout]:
+        if prompt.verifier is None:
+            continue
+        key = case_key(prompt.verifier, prompt.verifier_options)
+        if key not in seconds:
+            seconds[key] = load_verifier(prompt.verifier, prompt.verifier_options).max_seconds
+        longest_s = max(longest_s, seconds[key])
+        if seconds[key] >= limit_s:
+            prompts.append(prompt)
+    if prompts:
+        return Finding(
+            "failed",
+            f"{counted(len(prompts), 'prompt')} whose verifier may take {longest_s:g} s by its own timeout_s, and "
+            f"judging.timeout_s ends it at {limit_s:g} s: a response that hangs would have no score instead of 0; make "
+            f"judging.timeout_s a second longer; {_places(data, prompts)}",
+        )
+    return Finding("ok", f"the longest takes {longest_s:g} of {limit_s:g} s" if longest_s else "none waits")
 
 
 def _limited_bias(recipe: Recipe, disagreeing: float | None, where: str) -> Finding:

@@ -7,9 +7,11 @@ come here. The program's own exit status means nothing: a result counts only whe
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
+from types import ModuleType
 from typing import Any
 
 MAX_DEPTH = 40
@@ -37,8 +39,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 def run_calls(task: dict[str, Any], result_fd: int) -> None:
     """Write one line a call to the pipe: its `value` in plain types, or what it `raised`."""
-    space: dict[str, Any] = {"__name__": "solution"}
-    exec(compile(task["code"], "solution.py", "exec"), space)  # noqa: S102 - this is the sandbox
+    space = run_as("solution", task["code"])
     function = space[task["entry"]] if "." not in task["entry"] else None
     if function is None:
         owner, method = task["entry"].split(".", 1)
@@ -49,6 +50,26 @@ def run_calls(task: dict[str, Any], result_fd: int) -> None:
         except Exception as why:  # noqa: BLE001 - whatever the program raises is its result
             line = {"n": position, "raised": f"{type(why).__name__}: {str(why)[:200]}"}
         os.write(result_fd, json.dumps(line).encode() + b"\n")
+
+
+def run_as(name: str, code: str) -> dict[str, Any]:
+    """Run a program as the module of this name, where `dataclass` and `pickle` look for it; its globals."""
+    module = sys.modules[name] = ModuleType(name)
+    space: dict[str, Any] = module.__dict__
+    exec(compile(code, "solution.py", "exec", dont_inherit=True), space)  # noqa: S102 - this is the sandbox
+    return space
+
+
+def set_stdin(text: str) -> None:
+    """Make a text the standard input: of descriptor 0 itself, where `open(0)` and `os.read(0, n)` read it."""
+    file = os.memfd_create("stdin", os.MFD_ALLOW_SEALING)
+    with open(file, "wb", closefd=False) as writing:
+        writing.write(text.encode())
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    os.lseek(file, 0, os.SEEK_SET)
+    os.dup2(file, 0)
+    os.close(file)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
 
 
 def load_jail(path: str) -> Any:
@@ -67,18 +88,17 @@ def main() -> None:
     cpu_s, memory_bytes, result_fd = (int(word) for word in sys.argv[1:4])
     task = json.loads(sys.stdin.buffer.readline())
     jail = load_jail(sys.argv[4])
+    if "stdin" in task:
+        set_stdin(task["stdin"])
     os.closerange(3, result_fd)
     os.closerange(result_fd + 1, 64)
     sys.argv = ["solution.py"]
     fenced = jail.enter(cpu_s, memory_bytes, 1 << 20)
     os.write(result_fd, json.dumps({"ready": True, "fenced": fenced}).encode() + b"\n")
-    if "stdin" not in task:
+    if "stdin" in task:
+        run_as("__main__", task["code"])
+    else:
         run_calls(task, result_fd)
-        return
-    import io
-
-    sys.stdin = io.TextIOWrapper(io.BytesIO(task["stdin"].encode()), encoding="utf-8")
-    exec(compile(task["code"], "solution.py", "exec"), {"__name__": "__main__"})  # noqa: S102 - this is the sandbox
 
 
 if __name__ == "__main__":

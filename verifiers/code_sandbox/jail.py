@@ -1,9 +1,10 @@
 """What a sandboxed process gives up before it runs a model's program. Linux only; stdlib only.
 
-Always: resource limits, no new privileges, and a seccomp filter without network, tracing, other programs, signals to
-other processes, or any change to the file system. Where the kernel permits also namespaces of its own for network,
-processes and IPC, and a Landlock fence that leaves it only Python's own files to read. What it may still do: compute,
-write to the pipes it was given, ask whether a file exists; and, on a kernel without Landlock, read files.
+Always: resource limits, no new privileges, and a seccomp filter without network, tracing, other programs and processes,
+signals to other processes, or any change to the file system. Where the kernel permits also namespaces of its own for
+network, processes and IPC, and a Landlock fence that leaves it only Python's own files to read. What it may still do:
+compute, in threads too, write to the pipes it was given, ask whether a file exists; and, on a kernel without Landlock,
+read files.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by Landlock's version; 16 from the fifth on
 _CLONE_NEWNET, _CLONE_NEWPID, _CLONE_NEWIPC, _CLONE_NEWUSER = 0x40000000, 0x20000000, 0x08000000, 0x10000000
+_CLONE_THREAD, _CLONE, _CLONE3 = 0x00010000, {"x86_64": 56, "aarch64": 220}, 435
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 1, 38, 22, 2
-_ALLOW, _EPERM = 0x7FFF0000, 0x00050001
+_ALLOW, _EPERM, _ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
 # System calls refused, with their numbers on x86_64 and aarch64 (- where there is none). From 424 on numbers are alike.
 _REFUSED_CALLS = """
 network: socket 41 198, socketpair 53 199, io_uring_setup 425 425, io_uring_enter 426 426, io_uring_register 427 427
@@ -39,7 +41,7 @@ kernel: bpf 321 280, keyctl 250 219, add_key 248 217, request_key 249 218, kexec
 shared memory: shmget 29 194, semget 64 190, msgget 68 186, mq_open 240 180
 signals to others: kill 62 129, tkill 200 130, tgkill 234 131, rt_sigqueueinfo 129 138, rt_tgsigqueueinfo 297 240,
   pidfd_send_signal 424 424
-other programs: execve 59 221, execveat 322 281
+other programs: execve 59 221, execveat 322 281, fork 57 -, vfork 58 -
 files: openat2 437 437, open_by_handle_at 304 265, creat 85 -, unlink 87 -, unlinkat 263 35, rename 82 -,
   renameat 264 38, renameat2 316 276, truncate 76 45, mkdir 83 -, mkdirat 258 34, rmdir 84 -, link 86 -, linkat 265 37,
   symlink 88 -, symlinkat 266 36, mknod 133 -, mknodat 259 33, chmod 90 -, fchmod 91 52, fchmodat 268 53,
@@ -130,7 +132,7 @@ def _own_namespaces(libc: ctypes.CDLL) -> None:
 
 def _refuse_calls(libc: ctypes.CDLL) -> None:
     """A seccomp filter: the calls of `_REFUSED`, opening a file to write, and other architectures' calls
-    fail with EPERM."""
+    fail with EPERM; threads may be made, processes not."""
     machine = platform.machine()
     if machine not in _REFUSED:
         raise NoSandbox(f"no system call filter for {machine}")
@@ -153,6 +155,15 @@ def _refuse_calls(libc: ctypes.CDLL) -> None:
             refuse,
         ]
         program.append(step(ret, 0, 0, _ALLOW))
+    # A thread is made by `clone` with its flag; what `clone3` would make stands where a filter cannot look, and the C
+    # library falls back from it.
+    program += [step(equal, 0, 1, _CLONE3), step(ret, 0, 0, _ENOSYS)]
+    program += [
+        step(equal, 0, 3, _CLONE[machine]),
+        step(load, 0, 0, 16),
+        step(any_bit, 1, 0, _CLONE_THREAD),
+        refuse,
+    ]
     program.append(step(ret, 0, 0, _ALLOW))
     code = ctypes.create_string_buffer(b"".join(program))
     header = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))

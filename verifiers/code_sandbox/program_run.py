@@ -28,17 +28,19 @@ class SandboxFailed(RuntimeError):
 
 @dataclass
 class Finished:
-    """What a program left behind. `results` are the harness's lines by call number; a number met twice is dropped."""
+    """What a program left behind. `results` are the harness's lines by call number; a number met twice is dropped.
+    `run_s` is its own time, from when the sandbox stood."""
 
     stdout: bytes
     results: dict[int, dict[str, Any]] = field(default_factory=dict)
     exit_code: int = 0
+    run_s: float = 0.0
     timed_out: bool = False
     overflowed: bool = False
 
 
 def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) -> Finished:
-    """Run one task of `call_harness` in the sandbox. Raises `SandboxFailed`."""
+    """Run one task of `call_harness` in the sandbox, for `timeout_s` from when it stands. Raises `SandboxFailed`."""
     read_end, write_end = os.pipe()
     # A binary path without the virtual environment's packages: -I -S leaves only the standard library.
     command = [sys.executable, "-I", "-S", str(_HERE / "call_harness.py"), str(max(1, round(timeout_s + 1)))]
@@ -59,7 +61,8 @@ def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) ->
             assert process.stdin is not None
             process.stdin.write(json.dumps(task).encode() + b"\n")
             process.stdin.close()
-        stdout, lines, timed_out, overflowed = _collect(process, read_end, timeout_s)
+        began_at, stdout, lines, timed_out, overflowed = _collect(process, read_end, timeout_s)
+        run_s = time.monotonic() - began_at
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -70,36 +73,41 @@ def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) ->
     ready, results = _results(lines)
     if ready == _NOT_FENCED:
         _warn_once()
-    if not ready and not timed_out:
-        raise SandboxFailed("the sandbox did not start on this machine (seccomp is needed)")
-    return Finished(stdout, results, process.returncode, timed_out, overflowed)
+    if not ready:
+        late = f"within {START_S + timeout_s:g} s" if timed_out else "on this machine (seccomp is needed)"
+        raise SandboxFailed(f"the sandbox did not start {late}")
+    return Finished(stdout, results, process.returncode, run_s, timed_out, overflowed)
 
 
 def _collect(
     process: subprocess.Popen[bytes], read_end: int, timeout_s: float
-) -> tuple[bytes, bytes, bool, bool]:
-    """(stdout, result lines, timed out, overflowed); stops when the program's own process has ended."""
-    deadline = time.monotonic() + START_S + timeout_s
+) -> tuple[float, bytes, bytes, bool, bool]:
+    """(when the program began, stdout, result lines, timed out, overflowed); stops when the program's own process has
+    ended."""
+    began_at = time.monotonic()
+    deadline = began_at + START_S + timeout_s
+    timed_out = overflowed = False
     assert process.stdout is not None
     buffers = {process.stdout.fileno(): bytearray(), read_end: bytearray()}
     with selectors.DefaultSelector() as selector:
         for fd in buffers:
             os.set_blocking(fd, False)
             selector.register(fd, selectors.EVENT_READ)
-        while selector.get_map():
+        while selector.get_map() and not overflowed:
             left = deadline - time.monotonic()
-            if left <= 0:
-                return bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end]), True, False
+            if timed_out := left <= 0:
+                break
             for key, _ in selector.select(min(left, 0.2)):
                 data = os.read(key.fd, 1 << 16)
                 if not data:
                     selector.unregister(key.fd)
                 if key.fd == read_end and not buffers[read_end]:
-                    deadline = time.monotonic() + timeout_s  # the sandbox stands, the program begins
+                    began_at = time.monotonic()  # the sandbox stands, the program begins
+                    deadline = began_at + timeout_s
                 buffers[key.fd] += data
-                if len(buffers[key.fd]) > MAX_OUTPUT_BYTES:
-                    return bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end]), False, True
-    return bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end]), False, False
+                overflowed = overflowed or len(buffers[key.fd]) > MAX_OUTPUT_BYTES
+    stdout, lines = bytes(buffers[process.stdout.fileno()]), bytes(buffers[read_end])
+    return began_at, stdout, lines, timed_out, overflowed
 
 
 @functools.cache

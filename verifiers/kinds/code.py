@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,10 +14,11 @@ from verifiers.answer import FinalAnswer
 from verifiers.code_sandbox.call_harness import plain
 from verifiers.code_sandbox.program_run import Finished, SandboxFailed, run_program
 from verifiers.errors import BadReference
+from verifiers.reading.code_block import code_blocks
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 
-_FENCE = re.compile(r"```(?:python|py|python3)?[ \t]*\n(.*?)\n?```", re.DOTALL | re.IGNORECASE)
+_PYTHON = ("python", "py", "python3")
 MAX_CODE_CHARS = 100_000
 MAX_TESTS = 500
 
@@ -24,7 +26,8 @@ MAX_TESTS = 500
 @dataclass(frozen=True)
 class CodeOptions:
     """score         `all`: 1 when every test passes; `fraction`: the share that passes
-    timeout_s     wall clock for all calls of one program, or for one stdin test
+    timeout_s     wall clock for all tests of one program; what has no time left has failed. Keep it a second below
+                  the service's own limit, which takes a program that it ends for one that it could not judge
     memory_mib    address space of the program
     rel_tol       accepted relative error of floats in results
     """
@@ -47,6 +50,14 @@ class CallTests:
     calls: tuple[dict[str, Any], ...]
     expected: tuple[Any, ...]
 
+    def defined_in(self, code: str) -> bool:
+        """Whether a program has a line that gives the entry its name."""
+        name = re.escape(self.entry.partition(".")[0])
+        return (
+            re.search(rf"(?m)^(?:(?:async[ \t]+)?def|class)[ \t]+{name}\b|^{name}[ \t]*=(?!=)", code)
+            is not None
+        )
+
 
 @dataclass(frozen=True)
 class StreamTests:
@@ -56,16 +67,16 @@ class StreamTests:
     expected: tuple[str, ...]
 
 
-class CodeVerifier(Verifier[CallTests | StreamTests, str]):
+class CodeVerifier(Verifier[CallTests | StreamTests, tuple[str, ...]]):
     """Reference: `{"entry": "solve", "tests": [{"args": [...], "expected": ...}, ...]}` (unit tests by call;
     `entry` may be
     `Class.method`), or `{"tests": [{"stdin": "...", "stdout": "..."}]}`; `solution` may hold a right program.
 
-    The program is the last ```python block of the answer, else the whole answer. It runs apart (own process, no
-    network, no other programs, no writes, limits on time, memory and output; with Landlock in the kernel no reading
-    but of Python's own files); expected values never enter that process, and its exit status proves nothing: each
-    result must come out. Results are compared by value and kind (1 is not True, a list is
-    not a tuple unless the reference, which is JSON, cannot tell them apart).
+    The program is the last ```python block of the answer (of a tested function: the last that defines it), else the
+    last one without a language, else the whole answer. It runs apart (one process, no network, no writes, limits on
+    time, memory and output; with Landlock in the kernel no reading but of Python's own files); expected values never
+    enter that process, and its exit status proves nothing: each result must come out. Results are compared by value and
+    kind (1 is not True, a list is not a tuple unless the reference, which is JSON, cannot tell them apart).
     """
 
     kind = "code"
@@ -78,6 +89,10 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
         "```python\ndef double(x):\n    return 2 * x\n```",
         options={"timeout_s": 0.6},
     )
+
+    def __init__(self, config: Any = None, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.max_seconds = self.config.timeout_s
 
     def prepare(self, reference: Any) -> CallTests | StreamTests:
         """Calls of a function, or input and output of a program. Raises: BadReference for what is neither."""
@@ -106,27 +121,32 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
                 )
         return StreamTests(tuple(t["stdin"] for t in tests), tuple(t["stdout"] for t in tests))
 
-    def extract(self, answer: FinalAnswer) -> str | NoAnswer:
+    def extract(self, answer: FinalAnswer) -> tuple[str, ...] | NoAnswer:
+        """What may be the program: blocks without another language in their order, and last what it is otherwise."""
         if len(answer.text) > MAX_CODE_CHARS:
             return NoAnswer.too_long(answer.text)
-        blocks = _FENCE.findall(answer.text)
-        code = blocks[-1] if blocks else answer.text
-        if not code.strip():
+        blocks = [block for block in code_blocks(answer.text) if block[0] in ("", *_PYTHON)]
+        python = [code for language, code in blocks if language]
+        codes = [code for _, code in blocks]
+        programs = (*codes, (python or codes or [answer.text])[-1])
+        if not programs[-1].strip():
             return NoAnswer("no_answer", "the program is empty")
         try:
-            code.encode()
+            "".join(programs).encode()
         except UnicodeEncodeError:
             return NoAnswer("not_text", "the program is not valid Unicode")
-        return code
+        return programs
 
-    def compare(self, prepared: CallTests | StreamTests, extracted: str) -> Verdict:
+    def compare(self, prepared: CallTests | StreamTests, extracted: tuple[str, ...]) -> Verdict:
         """The share of tests that pass, or 1 where all do; without a sandbox there is no verdict."""
+        program = extracted[-1]
         try:
             if isinstance(prepared, CallTests):
-                passed, reason = self._calls(prepared, extracted)
+                program = next((one for one in reversed(extracted[:-1]) if prepared.defined_in(one)), program)
+                passed, reason = self._calls(prepared, program)
                 total = len(prepared.calls)
             else:
-                passed, reason = self._streams(prepared, extracted)
+                passed, reason = self._streams(prepared, program)
                 total = len(prepared.inputs)
         except SandboxFailed as why:
             return Verdict.failed("no_sandbox", str(why))
@@ -135,29 +155,38 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
             score,
             "passed" if passed == total else "failed",
             shown(f"{passed} of {total} tests pass" + (f"; {reason}" if reason else "")),
-            extracted=shown(extracted),
+            extracted=shown(program),
             parts={"passed": float(passed), "tests": float(total)},
             tier="execution",
         )
 
-    def _run(self, task: dict[str, Any]) -> Finished:
-        return run_program(task, timeout_s=self.config.timeout_s, memory_bytes=self.config.memory_mib << 20)
+    def _run(self, task: dict[str, Any], timeout_s: float) -> Finished:
+        return run_program(task, timeout_s=timeout_s, memory_bytes=self.config.memory_mib << 20)
 
     def _calls(self, tests: CallTests, code: str) -> tuple[int, str]:
-        done = self._run({"code": code, "entry": tests.entry, "calls": list(tests.calls)})
+        done = self._run(
+            {"code": code, "entry": tests.entry, "calls": list(tests.calls)}, self.config.timeout_s
+        )
         passed, reason = 0, ""
         for position, expected in enumerate(tests.expected):
             result = done.results.get(position)
-            if result is not None and "value" in result and self._same(expected, result["value"]):
+            if result is not None and "value" in result and self._gave(result["value"], expected):
                 passed += 1
             elif not reason:
                 reason = f"test {position + 1}: {_what(result, done)}"
         return passed, reason
 
     def _streams(self, tests: StreamTests, code: str) -> tuple[int, str]:
+        """One deadline for all runs; where the starts of sandboxes took most of the time, a program has half of it."""
         passed, reason = 0, ""
+        started, run_s, limit_s = time.monotonic(), 0.0, self.config.timeout_s
         for position, (given, expected) in enumerate(zip(tests.inputs, tests.expected, strict=True)):
-            done = self._run({"code": code, "stdin": given})
+            left_s = max(limit_s - (time.monotonic() - started), limit_s / 2 - run_s)
+            if left_s <= 0:
+                reason = reason or f"test {position + 1}: out of time"
+                break
+            done = self._run({"code": code, "stdin": given}, left_s)
+            run_s += done.run_s
             printed = done.stdout.decode("utf-8", "replace")
             if not done.timed_out and not done.overflowed and _lines(printed) == _lines(expected):
                 passed += 1
@@ -167,6 +196,13 @@ class CodeVerifier(Verifier[CallTests | StreamTests, str]):
             if self.config.score == "all":
                 break
         return passed, reason
+
+    def _gave(self, found: Any, expected: Any) -> bool:
+        """Whether a test passed; a program can write lines of its own, and what is no result of the harness is none."""
+        try:
+            return self._same(expected, found)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            return False
 
     def _same(self, expected: Any, found: Any) -> bool:
         """Expected JSON value against a marked result of the harness."""

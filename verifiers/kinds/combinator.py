@@ -49,6 +49,7 @@ class _Combined(Verifier[Any, FinalAnswer]):
         super().__init__(config, **options)
         self.parts = [load_part(part, self.kind) for part in self._part_specs()]
         self.imports = tuple(module for _, verifier, _ in self.parts for module in verifier.imports)
+        self.max_seconds = sum(verifier.max_seconds for _, verifier, _ in self.parts)
         names = [name for name, _, _ in self.parts]
         if len(set(names)) < len(names):
             raise BadOption(
@@ -227,6 +228,7 @@ class AnyOfVerifier(Verifier[list[Any], FinalAnswer]):
         _, self.inner, _ = load_part(
             {"verifier": self.config.verifier, "options": self.config.options}, self.kind
         )
+        self.max_seconds = self.inner.max_seconds
 
     def prepare(self, reference: Any) -> list[Any]:
         if not isinstance(reference, (list, tuple)) or not reference:

@@ -80,6 +80,15 @@ def test_weights_and_penalties_move_the_scale(prompt: Callable[..., Any]) -> Non
         assert found.outcome == "warning" and "string" in found.summary
 
 
+def test_a_verifier_that_waits_as_long_as_its_service_is_told(prompt: Callable[..., Any]) -> None:
+    check = "verifiers end within their time"
+    code = replace(prompt("v"), verifier="code", verifier_options={"timeout_s": 6})
+    assert outcomes(check_judges(recipe(), data([prompt("v")])))[check].outcome == "ok"
+    assert outcomes(check_judges(recipe(judging={"timeout_s": 7}), data([code])))[check].outcome == "ok"
+    found = outcomes(check_judges(recipe(), data([code])))[check]
+    assert found.outcome == "failed" and "6 s by its own timeout_s" in found.summary
+
+
 REPORT = {"num_pairs": 100, "num_failed": 0, **dict.fromkeys(("accuracy", "order_gap_mean", "ece", "brier"))}
 
 

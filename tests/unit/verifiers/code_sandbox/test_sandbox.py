@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import time
 
 import pytest
 
@@ -126,20 +127,94 @@ def test_no_secrets_in_the_environment(monkeypatch):
     assert load_verifier("code").judge(REFERENCE, code).score == 0.0
 
 
-def test_a_program_that_forks_is_gone_afterwards():
-    code = "import os, time\ndef f(x):\n    if os.fork() == 0:\n        time.sleep(60)\n    return x * x"
-    load_verifier("code", {"timeout_s": 2}).judge(REFERENCE, code)
-    harnesses = [
-        pid
-        for pid in filter(str.isdigit, os.listdir("/proc"))  # noqa: PTH208
-        if f"--{os.getpid()}--" in _command(pid)
-    ]
-    assert harnesses == []
+@pytest.mark.parametrize("call", ["os.fork()", "os.forkpty()", "os.posix_spawn('/bin/true', ['true'], {})"])
+def test_it_stays_one_process(call):
+    verdict = load_verifier("code").judge(REFERENCE, f"import os\ndef f(x):\n    {call}\n    return x * x")
+    assert verdict.score == 0.0
+    assert "PermissionError" in verdict.reason
 
 
-def _command(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline") as words:  # noqa: PTH123
-            return words.read()
-    except OSError:
-        return ""
+def test_threads_may_be_made():
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def f(x):\n    with ThreadPoolExecutor(4) as pool:\n        return sum(pool.map(lambda y: y, [x] * x))"
+    )
+    assert load_verifier("code").judge(REFERENCE, code).score == 1.0
+
+
+@pytest.mark.parametrize(
+    "value", ['{"float": "abc"}', '{"dict": 5}', '{"list": 3}', '{"dict": [1]}', '{"float": []}']
+)
+def test_a_line_that_is_no_result_fails_its_test(value):
+    code = f"""import os
+def f(x):
+    for fd in range(3, 20):
+        try: os.write(fd, b'{{"n": 0, "value": {value}}}\\n')
+        except OSError: pass
+    os._exit(0)"""
+    for expected in (9, 9.5, {"a": 1}, [1]):
+        reference = {"entry": "f", "tests": [{"args": [3], "expected": expected}]}
+        verdict = load_verifier("code").judge(reference, code)
+        assert (verdict.status, verdict.score) == ("scored", 0.0)
+
+
+def test_a_sandbox_that_does_not_come_up_is_no_judgement(monkeypatch):
+    monkeypatch.setattr(program_run, "START_S", 0.0)
+    verdict = load_verifier("code", {"timeout_s": 1e-4}).judge(REFERENCE, "def f(x): return 9")
+    assert (verdict.status, verdict.code) == ("error", "no_sandbox")
+
+
+def test_all_runs_of_a_program_have_one_deadline():
+    reference = {"tests": [{"stdin": "1", "stdout": "1"}, *[{"stdin": "0", "stdout": "0"}] * 5]}
+    code = "import time\nn = input()\ntime.sleep(0 if n == '1' else 60)\nprint(n)"
+    rule = load_verifier("code", {"score": "fraction", "timeout_s": 1.5})
+    started = time.monotonic()
+    verdict = rule.judge(reference, code)
+    assert (verdict.status, verdict.score) == ("scored", pytest.approx(1 / 6))
+    assert "out of time" in verdict.reason
+    assert time.monotonic() - started < 5.0
+    assert rule.max_seconds == 1.5
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "input()",
+        "open(0).read()",
+        "os.read(0, 99).decode()",
+        "sys.stdin.readline()",
+        "open('/dev/stdin').read()",
+    ],
+)
+def test_a_program_reads_its_input_however_it_asks(read):
+    reference = {"tests": [{"stdin": "drei ⅓\n", "stdout": "drei ⅓"}]}
+    assert load_verifier("code").judge(reference, f"import os, sys\nprint({read})").score == 1.0
+
+
+def test_a_dataclass_finds_its_module():
+    code = "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\ndef f(x): return P(x).x ** 2"
+    assert load_verifier("code").judge(REFERENCE, code).score == 1.0
+    checks = "def f(x): return x * x if f.__annotations__ == {} and __name__ == 'solution' else 0"
+    assert load_verifier("code").judge(REFERENCE, checks).score == 1.0
+
+
+RIGHT = "def f(x):\n    return x * x"
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        (f"```python\n{RIGHT}\n```\nIt prints\n```\n9\n```", 1.0),
+        (f"```python\n{RIGHT}\n```\nUse it so:\n```python\nprint(f(3))\n```", 1.0),
+        (f"```cpp\nint f(int x) {{ return x; }}\n```\nand\n```python\n{RIGHT}\n```", 1.0),
+        (f"```python\n{RIGHT}\n```\n".replace("\n", "\r\n"), 1.0),
+        (f"1. So:\n   ```python\n   {RIGHT}\n   ```".replace("\n    return", "\n       return"), 1.0),
+        (f"The program:\n```python\n{RIGHT}", 1.0),
+        (f"Code: ```python\n{RIGHT}```", 1.0),
+        (f"```\n{RIGHT}\n```\n```\n9\n```", 1.0),
+        (f"```python\n{RIGHT}\n```\nNo:\n```python\ndef f(x):\n    return x\n```", 0.0),
+        (f"```python\n{RIGHT}\n```\nNo:\n```\ndef f(x):\n    return x\n```", 0.0),
+    ],
+)
+def test_which_block_is_the_program(answer, score):
+    assert load_verifier("code").judge(REFERENCE, answer).score == score
