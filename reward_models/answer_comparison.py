@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reward_models.quoted_answer import quoted
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadInput
@@ -37,8 +38,8 @@ class AnswerComparison:
         """The judge's prompt: the pictures, the question, both answers; its id is the comparison's."""
         text = (
             f"{self.prompt.text}\n"
-            f"Response 1: {self.first.text}\n"
-            f"Response 2: {self.second.text}\n"
+            f"Response 1: {quoted(self.first.text)}\n"
+            f"Response 2: {quoted(self.second.text)}\n"
             "Which response is better?"
         )
         pictures: list[Mapping[str, Any]] = [{"type": "image"} for _ in self.prompt.images]

@@ -10,6 +10,7 @@ from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
 from reward_models.thought_tags import holds_thought
 from sampler.chat_text import escaped
+from verifiers.answer import FinalAnswer
 
 
 class RewardModel(Protocol):
@@ -30,15 +31,27 @@ def without_asking(comparison: AnswerComparison) -> Score | None:
 
 
 def unaskable(comparison: AnswerComparison) -> Score | None:
-    """What needs no judge: an answer that is not sound loses; a thought's tags, or nothing to show, is an error."""
-    answers = (comparison.first, comparison.second)
-    if not all(answer.ok for answer in answers):
-        return Score.scored((1 + answers[0].ok - answers[1].ok) / 2, reason="an answer is not sound")
-    if any(holds_thought(answer.text) for answer in answers):
-        return Score.failed("an answer or its reference holds a thought's tags, which no judge may see")
-    if not all(answer.text.strip() for answer in answers):
-        return Score.failed("an answer or its reference is empty")
-    return None
+    """What needs no judge: an answer loses that is not sound, is empty, or holds a thought's tags, which none may see.
+
+    Such a reference is nobody's answer: an error, unless the answer has lost already.
+    """
+    flaws = [_flaw(answer) for answer in (comparison.first, comparison.second)]
+    if not any(flaws):
+        return None
+    if flaws[1] and comparison.against_reference and not flaws[0]:
+        return Score.failed(f"the reference {flaws[1]}")
+    first, second = (not flaw for flaw in flaws)
+    if comparison.against_reference:
+        second = True
+    return Score.scored((1 + first - second) / 2, reason=f"an answer {flaws[0] or flaws[1]}")
+
+
+def _flaw(answer: FinalAnswer) -> str:
+    if not answer.ok:
+        return "is not sound"
+    if holds_thought(answer.text):
+        return "holds a thought's tags"
+    return "" if answer.text.strip() else "is empty"
 
 
 def escape_control_tokens(comparison: AnswerComparison, control_tokens: Sequence[str]) -> AnswerComparison:

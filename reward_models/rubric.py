@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from reward_models.quoted_answer import quoted
 from reward_models.thought_tags import holds_thought
 from sampler.atomic_file import write_atomically
 from sampler.prompt import Prompt
@@ -42,8 +43,8 @@ class CriterionQuery:
 
     def lines(self) -> list[str]:
         """The text, a part a line; answer and reference in the order that is asked."""
-        reference = [] if self.reference is None else [f"Reference: {self.reference}"]
-        answer = [f"Response: {self.answer}"]
+        reference = [] if self.reference is None else [f"Reference: {quoted(self.reference)}"]
+        answer = [f"Response: {quoted(self.answer)}"]
         compared = [*reference, *answer] if self.reference_first else [*answer, *reference]
         question = [] if self.question is None else [self.question]
         return [*question, *compared, f"Criterion: {self.criterion}", "Is it met, 1 or 0?"]

@@ -35,7 +35,7 @@ class EndpointJudge(ChatEndpoint):
 
     def score(self, prompt: Prompt, answer: FinalAnswer, reference: str) -> Score:
         """The probability that `answer` wins against `reference`; `parts` has the raw `as_first`, `as_second`."""
-        return self._compare(AnswerComparison(prompt.prompt_id, prompt, answer, FinalAnswer(reference)))
+        return self._compare(AnswerComparison(prompt.prompt_id, prompt, answer, FinalAnswer(reference), True))
 
     def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
         """By comparison id the probability that `first` is the better answer. Raises `BadInput` for a repeated id."""

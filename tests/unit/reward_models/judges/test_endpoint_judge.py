@@ -139,7 +139,10 @@ def test_no_thought_has_a_way_in(serve):
     judge, server = serve(fair)
     judge.score(PROMPT, ANSWER, PROMPT.reference)
     for text in (f"<think>{THOUGHT}</think>9", f"{THOUGHT}</think>9"):
-        assert judge.score(PROMPT, FinalAnswer(text), "9").status == "error"
+        assert (
+            judge.score(PROMPT, FinalAnswer(text), "9").probability == 0.0
+        )  # nobody chooses to have no score
+        assert judge.score(PROMPT, FinalAnswer(text), text).probability == 0.0
         assert judge.score(PROMPT, FinalAnswer("9"), text).status == "error"
     broken = split_response(f"{THOUGHT} without tags").answer
     assert judge.score(PROMPT, broken, "9").probability == 0.0  # it loses, unseen
