@@ -36,6 +36,14 @@ def number_text(value: float) -> str:
     return str(int(value) if whole else value)
 
 
+def whole_number(value: Any) -> int | None:
+    """A whole number as an int, also 3.0 (what Parquet makes of a column of whole numbers with gaps); None for anything
+    else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if isinstance(value, int) or value.is_integer() else None
+
+
 def plain_number(value: Any, name: str) -> float:
     """``value``, called ``name`` in the message, as a Python number. Raises `TypeError`."""
     if type(value) is float:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference, near_name
 from verifiers.instructions.constraint import CONSTRAINTS, holds
+from verifiers.plain_value import whole_number
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
 
@@ -136,7 +137,7 @@ def _instruction(item: Any) -> Instruction:
     if name not in CONSTRAINTS:
         raise BadReference(f"unknown instruction {name!r}{near_name(name, CONSTRAINTS)}")
     _, needed, optional = CONSTRAINTS[name]
-    arguments = {key: value for key, value in item.items() if key != "id"}
+    arguments = {key: _whole(value) for key, value in item.items() if key != "id"}
     missing, unknown = set(needed) - set(arguments), set(arguments) - set(needed) - set(optional)
     if missing or unknown:
         raise BadReference(
@@ -144,6 +145,12 @@ def _instruction(item: Any) -> Instruction:
         )
     _check_arguments(name, arguments)
     return Instruction(name, arguments)
+
+
+def _whole(value: Any) -> Any:
+    """3 for 3.0, as Parquet gives back a column of whole numbers that has gaps; anything else as it is."""
+    whole = whole_number(value) if isinstance(value, float) else None
+    return value if whole is None else whole
 
 
 def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
@@ -155,7 +162,7 @@ def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
                 and all(isinstance(v, str) and v for v in value)
             )
         elif key.startswith(("num_", "nth_")) or key.endswith("frequency"):
-            good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+            good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         elif key == "match":
             good = isinstance(value, bool)
         else:

@@ -147,7 +147,7 @@ class WeightedVerifier(_Combined):
 @dataclass(frozen=True)
 class GateOptions:
     """parts        the gate first, then the verifier whose score counts once the gate is passed
-    threshold    the score at which the gate opens
+    threshold    the score in (0, 1] at which the gate opens
     """
 
     parts: tuple[dict[str, Any], ...] = ()
@@ -156,6 +156,8 @@ class GateOptions:
     def __post_init__(self) -> None:
         if len(self.parts) != 2:
             raise ValueError("parts are two: the gate, then what it guards")
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold is in (0, 1], got {self.threshold}")
 
 
 class GateVerifier(_Combined):

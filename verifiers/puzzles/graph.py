@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -48,7 +48,11 @@ class GraphPath(Puzzle):
             pairs = [(a, b)] if spec.get("directed", False) else [(a, b), (b, a)]
             for pair in pairs:
                 self.weights[pair] = min(weight, self.weights.get(pair, float("inf")))
-        self.names = {node.casefold(): node for pair in self.weights for node in pair}
+        nodes = {node for pair in self.weights for node in pair}
+        folded = {node.casefold() for node in nodes}
+        # Where two names differ in case alone, every name is read as it is written.
+        self._fold: Callable[[str], str] = str.casefold if len(folded) == len(nodes) else str
+        self.names = {self._fold(node): node for node in nodes}
         self.best, self.best_path = self._shortest()
         if not self.best_path:
             raise refuse(spec, "the goal cannot be reached")
@@ -81,9 +85,9 @@ class GraphPath(Puzzle):
             _NODE_WORD.sub("", w.strip(" '\"()"))
             for w in re.split(r"-{1,2}>|→|,|\n|;|\\to\b|=>|⇒|\s[-–—]\s", path)
         ]
-        if len(words) == 1 and words[0].casefold() not in self.names:
+        if len(words) == 1 and self._fold(words[0]) not in self.names:
             words = words[0].split() if " " in words[0] else re.split(r"[-–—]", words[0])
-        nodes = [self.names.get(word.casefold(), "") for word in words if word]
+        nodes = [self.names.get(self._fold(word), "") for word in words if word]
         if not nodes or "" in nodes:
             return "an answer is nodes of the graph, in order"
         if nodes[0] != self.start or nodes[-1] != self.goal:
@@ -113,10 +117,14 @@ class GraphColouring(Puzzle):
             raise refuse(spec, "colours is a whole number from 1")
         self.edges = [(a.casefold(), b.casefold()) for a, b, _ in _edges(spec, edges)]
         if any(a == b for a, b in self.edges):
-            raise refuse(spec, "an edge joins a node to itself")
-        self.nodes = {node for edge in self.edges for node in edge} | {
-            str(n).casefold() for n in spec.get("nodes") or ()
-        }
+            raise refuse(spec, "an edge joins a node to itself, or to one whose name differs in case alone")
+        nodes = spec.get("nodes") or ()
+        if not isinstance(nodes, (list, tuple)):
+            raise refuse(spec, "nodes is a list")
+        named = {*map(str, nodes), *(node for a, b, _ in _edges(spec, edges) for node in (a, b))}
+        self.nodes = {node.casefold() for node in named}
+        if len(self.nodes) < len(named):
+            raise refuse(spec, "two nodes have names that differ in case alone")
         self.colours = colours
         self._solution = spec.get("solution")
 

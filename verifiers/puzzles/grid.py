@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
+from verifiers.plain_value import whole_number
 from verifiers.puzzles.answer_text import without_bullets
 from verifiers.puzzles.protocol import Puzzle, integers, need, refuse
 
@@ -81,7 +82,8 @@ class Sudoku(Puzzle):
 
 
 class Maze(Puzzle):
-    """`{"type": "maze", "grid": ["S.#", "..G"], "shortest": false}`: `#` is a wall, S the start, G the goal.
+    """`{"type": "maze", "grid": ["S.#", "..G"], "shortest": false}`: `#` is a wall, S the start, G the goal, `.`
+    or a blank is open.
 
     An answer is moves (`RDR`, `right, down, right`) or cells from start to goal (`(0,0) (1,0) ...`, row and
     column from 0).
@@ -95,6 +97,8 @@ class Maze(Puzzle):
         is_text = isinstance(grid, (list, tuple)) and bool(grid) and all(isinstance(row, str) for row in grid)
         if not is_text or len({len(row) for row in grid}) != 1 or not 0 < len(grid) * len(grid[0]) <= 250_000:
             raise refuse(spec, "grid is a list of equally long rows")
+        if other := set("".join(grid)) - set(".#SG "):
+            raise refuse(spec, f"a cell is `#`, S, G, `.` or blank, not {min(other)!r}")
         self.grid = list(grid)
         where = {
             mark: [(r, c) for r, row in enumerate(grid) for c, m in enumerate(row) if m == mark]
@@ -186,8 +190,18 @@ class NQueens(Puzzle):
         if type(size) is not int or not (size == 1 or 4 <= size <= 1000):
             raise refuse(spec, "n is 1, or from 4 to 1000")
         self.size = size
-        self.fixed = {int(row): int(column) for row, column in dict(spec.get("fixed") or {}).items()}
+        self.fixed = self._given(spec)
         self._solution = spec.get("solution")
+
+    def _given(self, spec: Mapping[str, Any]) -> dict[int, int]:
+        given = spec.get("fixed") or {}
+        cells = given.items() if isinstance(given, Mapping) else [(given, None)]
+        fixed = {str(row): whole_number(column) for row, column in cells}
+        if any(not row.isdecimal() or not 0 <= int(row) < self.size for row in fixed) or any(
+            column is None or not 0 <= column < self.size for column in fixed.values()
+        ):
+            raise refuse(spec, f"fixed maps rows to columns, both from 0 to {self.size - 1}")
+        return {int(row): column for row, column in fixed.items() if column is not None}
 
     def check(self, text: str) -> str | None:
         """None for one queen a row, none attacking another, the given ones in place; else what is wrong. Columns may
@@ -204,7 +218,7 @@ class NQueens(Puzzle):
             or len({c + r for r, c in enumerate(columns)}) < self.size
         ):
             return "two queens share a diagonal"
-        if any(columns[row] != column for row, column in self.fixed.items() if 0 <= row < self.size):
+        if any(columns[row] != column for row, column in self.fixed.items()):
             return "a given queen was moved"
         return None
 

@@ -38,8 +38,8 @@ class BboxOptions:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise ValueError(f"threshold is in (0, 1], got {self.threshold}")
-        if self.max_ratio < 1:
-            raise ValueError(f"max_ratio is at least 1, got {self.max_ratio}")
+        if not 1 <= self.max_ratio <= 1000:
+            raise ValueError(f"max_ratio is in [1, 1000], got {self.max_ratio}")
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
             if not isinstance(item, Mapping) or set(item) != {"text", "box"} or not str(item["text"]).strip():
                 raise BadReference(f"a difference has keys text and box, got {shown(repr(item), 60)}")
             box = reference_boxes(item["box"], self.kind)[0][0]
+            if not all(map(normalise, str(item["text"])[:MAX_TEXT].split("|"))):
+                raise BadReference(f"an accepted text of a difference is empty: {shown(repr(item), 60)}")
             result.append(Difference(str(item["text"])[:MAX_TEXT], box))
         return tuple(result)
 

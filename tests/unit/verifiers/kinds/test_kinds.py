@@ -98,6 +98,8 @@ def test_names_and_paths():
         ("gate", {"parts": [{"verifier": "number"}]}),
         ("cascade", {"parts": [{"verifer": "number"}]}),
         ("bbox_iou", {"threshold": 2}),
+        ("bbox_iou", {"max_ratio": float("inf")}),
+        *[("gate", {"parts": [{"verifier": "number"}] * 2, "threshold": value}) for value in (0, -1, 2)],
         ("number", {"rel_tol": "x"}),
         ("code", {"timeout_s": 0}),
     ],
@@ -133,6 +135,16 @@ def test_a_part_without_a_score_is_no_zero():
         {"type": "sorting", "items": []},
         {"type": "sudokuu", "grid": []},
         {"type": "maze", "gird": ["SG"]},
+        {"type": "maze", "grid": ["S1G"]},
+        {"type": "maze", "grid": ["S█G"]},
+        {"type": "maze", "grid": ["SX", "XG"]},
+        {"type": "n_queens", "n": 6, "fixed": {"a": 1}},
+        {"type": "n_queens", "n": 6, "fixed": [1, 2]},
+        {"type": "n_queens", "n": 6, "fixed": {"9": 1}},
+        {"type": "n_queens", "n": 6, "fixed": {"1": "x"}},
+        {"type": "graph_colouring", "edges": [["A", "B"]], "colours": 2, "nodes": 5},
+        {"type": "graph_colouring", "edges": [["A", "a"]], "colours": 2},
+        {"type": "graph_colouring", "edges": [["A", "B"]], "colours": 2, "nodes": ["a", "B"]},
     ],
 )
 def test_impossible_puzzles_are_refused(spec):
@@ -193,3 +205,29 @@ def test_a_refused_reference_says_what_to_write(kind, reference, cure):
 def test_a_loose_match_keeps_what_says_something_of_a_number(reference, answer, equal):
     assert load_verifier("string", {"match": "loose"}).judge(reference, answer).score == float(equal)
     assert (load_verifier("token_f1").judge(reference, answer).score == 1.0) == equal
+
+
+def test_whole_numbers_that_come_as_floats_are_read():
+    instructions = load_verifier("instruction")
+    first = {"id": "length_constraints:nth_paragraph_first_word", "first_word": "b", "nth_paragraph": 2.0}
+    assert instructions.judge([{**first, "num_paragraphs": 2.0}], "a\n\nb").score == 1.0
+    with pytest.raises(BadReference):
+        instructions.prepare([{**first, "num_paragraphs": 2.5}])
+    queens = {"type": "n_queens", "n": 4.0, "fixed": {"0": 1.0}}
+    with pytest.raises(BadReference):
+        load_verifier("puzzle").prepare(queens)
+    assert load_verifier("puzzle").judge({**queens, "n": 4}, "1 3 0 2").score == 1.0
+
+
+def test_nodes_whose_names_differ_in_case_alone():
+    reference = {"type": "graph_path", "edges": [["a", "A"], ["A", "b"]], "start": "a", "goal": "b"}
+    assert load_verifier("puzzle").judge(reference, "a -> A -> b").score == 1.0
+    assert load_verifier("puzzle").judge(reference, "a -> b").score == 0.0
+    alike = {**reference, "edges": [["a", "c"], ["c", "b"]]}
+    assert load_verifier("puzzle").judge(alike, "A -> C -> B").score == 1.0
+
+
+@pytest.mark.parametrize("text", ["red hat|", "|", "red hat|.|cap"])
+def test_an_accepted_text_that_is_empty_is_refused(text):
+    with pytest.raises(BadReference, match="empty"):
+        load_verifier("spot_difference").prepare([{"text": text, "box": [1, 2, 3, 4]}])
