@@ -20,7 +20,7 @@ from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.sql_text import literal
 from verifiers.errors import BadInput, near_name
 
-VERSION = 1  # of the table's columns
+VERSION = 2  # of the table's columns
 KEY, MOVES = b"hone.key", b"hone.moves"
 NOT_TRIED = "not tried"
 MAX_QUESTION_CHARS = 400
@@ -29,7 +29,7 @@ MAX_HISTORY = 32  # newest policies
 
 _TABLE = f"""
     WITH asked AS (
-        SELECT prompt_id, split, kind, verifier, reference, source, tags, num_pictures,
+        SELECT prompt_id, split, kind, verifier, reference, source, tags, num_pictures, num_films,
                coalesce(tags[1], kind) AS question_type, left(question, {MAX_QUESTION_CHARS}) AS question
         FROM prompts WHERE run = $run
     ), by_policy AS (
@@ -149,10 +149,10 @@ class Page:
 
 class PromptTable:
     """The table of one run of a store: prompt_id, split (none of a prompt that is in no set), question, reference,
-    verifier, kind, tags, question_type, source, num_pictures; n samples, mean (the expected pass rate), low, high,
-    standing, spread and the newest policy_version that tried it; last_move and moves; versions and pass_rates of the
-    newest policies, in order; and as people decided, accepted and corrected, with the tags, the
-    reference and the verifier that they left.
+    verifier, kind, tags, question_type, source, num_pictures, num_films; n samples, mean (the expected pass rate), low,
+    high, standing, spread and the newest policy_version that tried it; last_move and moves; versions and pass_rates of
+    the newest policies, in order; and as people decided, accepted and corrected, with the tags, the reference and the
+    verifier that they left.
 
     It is made at the first use, kept in a file of the run where that may be written, and made anew when the log or the
     prompt sets have changed. ``moves`` are counts by policy version.

@@ -26,8 +26,8 @@ class SelectionRule:
     about this very band, its decision stands. ``min_samples`` is the least evidence: 4 where it is not said, but as
     few as a profile took for its decision. ``min_spread`` bounds the newest policy's best reward minus its mean;
     ``moves`` are of ``turnover``, at any time; ``standings`` as in ``sampler.store.belief``.
-    ``needs_picture``: the pass rate without the picture is believed, by all runs of the store, to be at most 0.25, and
-    under that with it. ``suspect`` as in ``sampler.store.suspicion.suspects``.
+    ``needs_picture``: the pass rate without pictures and films is believed, by all runs of the store, to be at most
+    0.25, and under that with them. ``suspect`` as in ``sampler.store.suspicion.suspects``.
 
     Rejected prompts are out whatever the rule. With ``keep_accepted`` accepted ones are in whatever the rule."""
 
@@ -82,7 +82,7 @@ _WEIGHED = """
         WHEN len($standings) > 0 AND NOT list_contains($standings, standing) THEN 'standing'
         WHEN spread < $min_spread THEN 'spread'
         WHEN len($moves) > 0 AND NOT coalesce(list_has_any(moves, $moves), false) THEN 'move'
-        WHEN $needs_picture AND num_pictures = 0 THEN 'no picture'
+        WHEN $needs_picture AND num_pictures + num_films = 0 THEN 'no picture or film'
         WHEN $needs_picture AND coalesce(num_blind, 0)
             < coalesce($min_samples, if(decided_blind, 1, $usual)) THEN 'too few samples without the picture'
         WHEN $needs_picture AND (blind_mean > $max_blind OR blind_mean >= mean) THEN 'right without the picture'
@@ -93,7 +93,7 @@ _WEIGHED = """
 """
 # Prompts of a split as people's decisions leave them.
 _ASKED = """
-    SELECT prompt_id, coalesce(curation.reference, prompts.reference) AS reference, num_pictures, accepted,
+    SELECT prompt_id, coalesce(curation.reference, prompts.reference) AS reference, num_pictures, num_films, accepted,
            coalesce(list_concat(list_filter(coalesce(tags, []), lambda tag: NOT list_contains(
                coalesce(tags_removed, []), tag)), coalesce(tags_added, []))[1], kind) AS question_type
     FROM prompts LEFT JOIN (SELECT * FROM curation WHERE run = $run) AS curation USING (prompt_id)

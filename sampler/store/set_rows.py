@@ -28,13 +28,15 @@ _PROMPT_SCHEMA = pa.schema(
             "source",
         )
     ]
-    + [("tags", pa.list_(pa.string())), ("question", pa.string()), ("num_pictures", pa.int64())]
+    + [("tags", pa.list_(pa.string())), ("question", pa.string())]
+    + [("num_pictures", pa.int64()), ("num_films", pa.int64())]
 )
 NO_PROMPT = table_without_rows(pa.schema([("run", pa.string()), ("split", pa.string()), *_PROMPT_SCHEMA]))
 
 _PROMPTS_OF_FILE = """
     SELECT prompt_id, kind, verifier, {options} AS verifier_options, coalesce(reference, {as_json}) AS reference,
-        {as_json} AS reference_json, source, tags, len(images) AS num_pictures,
+        {as_json} AS reference_json, source, tags, coalesce(len(images), 0) AS num_pictures,
+        coalesce(len({videos}), 0) AS num_films,
         array_to_string(list_transform(flatten(list_transform(messages, lambda m: m.content)), lambda p: p.text), ' ')
         AS question
     FROM {table}
@@ -46,10 +48,12 @@ def prompts_sql(database: DuckDBPyConnection, run: str, split: str, location: st
     for a set that cannot be read."""
     columns = _parquet_columns(Path(location))
     if {"prompt_id", "messages", "images"} <= columns:
-        as_json, options = (
-            name if name in columns else "NULL::VARCHAR" for name in ("reference_json", "verifier_options")
+        as_json, options, videos = (
+            name if name in columns else "NULL" for name in ("reference_json", "verifier_options", "videos")
         )
-        source = _PROMPTS_OF_FILE.format(table=table_of([Path(location)]), as_json=as_json, options=options)
+        source = _PROMPTS_OF_FILE.format(
+            table=table_of([Path(location)]), as_json=as_json, options=options, videos=videos
+        )
     else:
         name = f"set_{run.encode().hex()}_{split}"
         database.register(name, _loaded(location))
@@ -75,6 +79,7 @@ def _loaded(location: str) -> pa.Table:
             "tags": list(prompt.tags),
             "question": prompt.text,
             "num_pictures": len(prompt.images),
+            "num_films": len(prompt.videos),
         }
         for prompt in load_prompts(location, max_decoded=0)
     ]

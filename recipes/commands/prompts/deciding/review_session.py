@@ -132,7 +132,11 @@ class ReviewSession:
     def _show(self, row: dict[str, Any]) -> None:
         asked, now = row_of(self.store, row["prompt_id"]), self._now(row["prompt_id"])
         self.console.print(f"{row['prompt_id']}: {asked['question']}", highlight=False)
-        pictures = f", {counted(asked['num_pictures'], 'picture')}" if asked["num_pictures"] else ""
+        pictures = "".join(
+            f", {counted(asked[f'num_{noun}s'], noun)}"
+            for noun in ("picture", "film")
+            if asked[f"num_{noun}s"]
+        )
         self.console.print(f"reference {judged_so(now)}, tags {list(now.tags)}{pictures}", highlight=False)
         if row["mean"] is not None:
             interval = f"{row['mean']:.0%} ({row['low']:.0%} to {row['high']:.0%})"

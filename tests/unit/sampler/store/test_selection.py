@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.store import set_rows
 from sampler.store.decisions.curation_events import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
@@ -126,9 +129,33 @@ def test_a_prompt_without_a_picture_needs_none(part: Callable[..., StorePart]) -
     made = blind(part("run", [("a", 1, [1.0, 0.0] * 4)]), {"a": [0.0] * 8})
     with PromptStore([made]) as store:
         assert select(store, "run", SelectionRule(needs_picture=True)).dropped == {
-            "no picture": 1,
+            "no picture or film": 1,
             "not tried": 4,
         }
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_a_film_is_needed_as_a_picture_is(
+    part: Callable[..., StorePart], video_file: Callable[..., bytes], suffix: str
+) -> None:
+    """Of a set in Hone's Parquet, and of one that is read."""
+    made = blind(part("run", [("a", 1, [1.0, 0.0] * 4)]), {"a": [0.0] * 8})
+    path = Path(made.prompt_sets["train"]).with_suffix(suffix)
+    film = path.with_suffix(".avi")
+    film.write_bytes(video_file(np.zeros((4, 32, 32, 3), np.uint8)))
+    row = {
+        "prompt_id": "a",
+        "messages": "<video>What?",
+        "videos": film.name,
+        "verifier": "math",
+        "reference": "1",
+    }
+    rows = path.with_suffix(".jsonl")
+    rows.write_text(json.dumps(row) + "\n")
+    if suffix == ".parquet":
+        save_prompts(path, load_prompts(rows))
+    with PromptStore([replace(made, prompt_sets={"train": str(path)})]) as store:
+        assert select(store, "run", SelectionRule(needs_picture=True)).prompt_ids == ("a",)
 
 
 def test_a_reference_that_nearly_went_is_named() -> None:
