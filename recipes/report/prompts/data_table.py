@@ -17,6 +17,7 @@ MAX_TYPES = 12
 _COUNTS = """
     SELECT split, count(*) AS num, count(DISTINCT coalesce(tags[1], kind)) AS num_types,
            count(*) FILTER (verifier IS NULL) AS num_general, sum(num_pictures)::BIGINT AS num_pictures,
+           sum(num_films)::BIGINT AS num_films,
            median(length(question))::BIGINT AS chars, max(length(question)) AS most_chars,
            count(DISTINCT reference) AS num_references
     FROM prompts WHERE run = ? GROUP BY split
@@ -25,11 +26,10 @@ _TYPES = """
     SELECT split, coalesce(tags[1], kind) AS question_type, count(*) AS num
     FROM prompts WHERE run = ? GROUP BY ALL ORDER BY num DESC
 """
-# Rows with the question and the pictures of another row; whose bytes are compared, so a copy that was saved anew is not
-# among them (`hone prompts duplicates` finds those).
-_ASKED = """
-    SELECT md5(messages::VARCHAR) || list_transform(images, lambda one: md5(one.bytes))::VARCHAR AS asked FROM {table}
-"""
+# Rows with the question, the pictures and the films of another row; bytes are compared, so a copy that was saved anew
+# is not among them (`hone prompts duplicates` finds those).
+_ASKED = "SELECT concat(md5(messages::VARCHAR), {shown}) AS asked FROM {table}"
+_SHOWN = "list_transform({column}, lambda one: coalesce(md5(one.bytes), one.path))::VARCHAR"
 
 
 def data_table(store: PromptStore, run: str) -> WordTable | None:
@@ -41,9 +41,12 @@ def data_table(store: PromptStore, run: str) -> WordTable | None:
     files = {split: Path(store.parts[run].prompt_sets[split]) for split in splits}
     named = {
         "prompts": "num", "question types": "num_types", "judged by a reward model": "num_general",
-        "pictures": "num_pictures", "different references": "num_references", "characters of a question": "chars",
+        "pictures": "num_pictures", "films": "num_films", "different references": "num_references",
+        "characters of a question": "chars",
         "of the longest": "most_chars",
     }  # fmt: skip
+    if not any(row["num_films"] for row in counts.values()):
+        del named["films"]
     rows = {words: tuple(_cell(counts[split][name]) for split in splits) for words, name in named.items()}
     rows["pixels of a picture"] = tuple(Cell(_sizes(files[split])) for split in splits)
     rows["rows that ask what an earlier row asks"] = tuple(_repeated(store, files[split]) for split in splits)
@@ -67,20 +70,22 @@ def _cell(number: int | None) -> Cell:
 def _repeated(store: PromptStore, file: Path) -> Cell:
     if not _is_own(file):
         return Cell("not looked at")
-    asked = _ASKED.format(table=table_of([file]))
-    return _cell(
-        store.query(f"SELECT count(*) - count(DISTINCT asked) AS num FROM ({asked})")["num"][0].as_py()
-    )
+    sql = f"SELECT count(*) - count(DISTINCT asked) AS num FROM ({_asked(file)})"
+    return _cell(store.query(sql)["num"][0].as_py())
 
 
 def _leaked(store: PromptStore, train: Path, heldout: Path) -> Cell:
     if not (_is_own(train) and _is_own(heldout)):
         return Cell("not looked at")
-    trained, held = (_ASKED.format(table=table_of([file])) for file in (train, heldout))
-    num = store.query(f"SELECT count(*) AS num FROM ({held}) WHERE asked IN (FROM ({trained}))")["num"][
-        0
-    ].as_py()
+    sql = f"SELECT count(*) AS num FROM ({_asked(heldout)}) WHERE asked IN (FROM ({_asked(train)}))"
+    num = store.query(sql)["num"][0].as_py()
     return Cell(f"{num:,}", "fell" if num else "")
+
+
+def _asked(file: Path) -> str:
+    columns = [name for name in ("images", "videos") if name in _columns(file)]
+    shown = ", ".join(f"'{name}', {_SHOWN.format(column=name)}" for name in columns)
+    return _ASKED.format(shown=shown, table=table_of([file]))
 
 
 def _sizes(file: Path) -> str:
@@ -109,10 +114,10 @@ def _measured(file: Path) -> Iterator[tuple[int, int]]:
 
 
 def _is_own(file: Path) -> bool:
+    return {"messages", "images"} <= _columns(file)
+
+
+def _columns(file: Path) -> set[str]:
     import pyarrow.parquet as pq
 
-    return (
-        file.suffix == ".parquet"
-        and file.is_file()
-        and {"messages", "images"} <= set(pq.read_schema(file).names)
-    )
+    return set(pq.read_schema(file).names) if file.suffix == ".parquet" and file.is_file() else set()

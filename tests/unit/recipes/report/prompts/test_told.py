@@ -23,7 +23,9 @@ from recipes.report.prompts.training_signal import training_signal
 from rl.run.run_history import store_part
 from rl.run.run_record import RunRecord
 from sampler.data.prompt_dataset import load_prompts, save_prompts
+from sampler.prompt import Prompt
 from sampler.store.prompt_store import PromptStore
+from sampler.vision_input import VisionInput
 from verifiers.errors import BadInput
 
 
@@ -147,6 +149,32 @@ def test_the_data_and_what_it_repeats(run_maker: Any) -> None:
     assert said["rows that ask what an earlier row asks"] == ["0", "0"]
     assert said["pixels of a picture"] == ["32 × 32"] * 2
     assert said["of type sum"][0] == "3"
+
+
+@pytest.mark.parametrize("without", [(), ("videos",)])
+def test_films_and_nothing_to_see_are_told_apart(
+    run_maker: Any, write_prompts: Any, without: tuple[str, ...]
+) -> None:
+    """Different films with one question are no leak; texts without a column of pictures are."""
+    data = run_maker.run / "stages" / "00-prepare" / "data"
+    asked = [
+        Prompt.build(
+            messages=[{"role": "user", "content": [{"type": "video"}]}],
+            videos=[VisionInput.of("video", film)],
+        )
+        for film in (b"one", b"two", b"three", b"four")
+    ]
+    for split, prompts in {"train": asked[:3], "heldout": asked[2:]}.items():
+        table = pq.read_table(save_prompts(data / f"{split}.parquet", prompts))
+        bare = table.set_column(2, "images", pa.nulls(len(table), table.schema.field("images").type))
+        pq.write_table(bare.drop_columns(list(without)), data / f"{split}.parquet")
+    with PromptStore([store_part(run_maker.run)], may_lack_rollouts=True) as store:
+        table = data_table(store, "digits")
+    assert table is not None
+    said = {name: [cell.words for cell in cells] for name, cells in table.rows.items()}
+    assert said["held-out prompts that are trained on too"] == ["", "2" if without else "1"]
+    assert said["rows that ask what an earlier row asks"] == (["2", "1"] if without else ["0", "0"])
+    assert said.get("films") == (None if without else ["3", "2"])
 
 
 def test_a_run_whose_data_has_gone_still_has_a_report(run_maker: Any) -> None:
