@@ -20,6 +20,9 @@ BLOCK = (
     4  # pixels: a mean of 4 x 4 hides what a compression does and one changed pixel, and shows another letter
 )
 MAX_BLOCK = 20.0  # of 255; one pixel from black to white makes 16
+MAX_COLOUR = (
+    60.0  # of one of its colours: JPEG makes 50 at edges between colours, a red dot turned green 110 and more
+)
 
 
 class LookAlikes:
@@ -57,7 +60,8 @@ class LookAlikes:
 
 
 def are_same(one: VisionInput, other: VisionInput) -> bool:
-    """Whether no block of the pictures, brought to the size of the smaller one, differs by more than ``MAX_BLOCK``."""
+    """Whether no block of the pictures, brought to the size of the smaller one, differs by more than ``MAX_BLOCK``,
+    nor one of its colours by more than ``MAX_COLOUR``."""
     try:
         a, b = _small(one), _small(other)
     except BadInput:
@@ -66,12 +70,12 @@ def are_same(one: VisionInput, other: VisionInput) -> bool:
     if abs(a.width * b.height - b.width * a.height) > 0.05 * a.width * b.height:
         return False  # another shape
     pixels = [np.asarray(image.resize(size, Image.Resampling.BOX), np.float32) for image in (a, b)]
-    difference = (pixels[0] - pixels[1]).mean(axis=2)
-    height, width = (-(-side // BLOCK) * BLOCK for side in difference.shape)
-    padded = np.zeros((height, width), np.float32)
+    difference = pixels[0] - pixels[1]  # [height, width, 3]
+    height, width = (-(-side // BLOCK) * BLOCK for side in difference.shape[:2])
+    padded = np.zeros((height, width, 3), np.float32)
     padded[: difference.shape[0], : difference.shape[1]] = difference
-    blocks = padded.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).mean(axis=(1, 3))
-    return bool(np.abs(blocks).max() <= MAX_BLOCK)
+    blocks = padded.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).mean(axis=(1, 3))
+    return bool(np.abs(blocks.mean(axis=2)).max() <= MAX_BLOCK and np.abs(blocks).max() <= MAX_COLOUR)
 
 
 @lru_cache(maxsize=256)

@@ -102,6 +102,18 @@ def test_others_are_not_taken_for_copies() -> None:
     assert not any(are_alike(one, other) for one, other in itertools.combinations(pictures, 2))
 
 
+@pytest.mark.parametrize("radius", [3, 4, 6])
+@pytest.mark.parametrize("at", [(100, 100), (102, 102)])
+def test_another_colour_of_the_same_brightness_is_another_picture(radius: int, at: tuple[int, int]) -> None:
+    def dot(colour: str) -> Image.Image:
+        image = Image.new("RGB", (224, 224), "white")
+        ImageDraw.Draw(image).circle(at, radius, fill=colour)
+        return image
+
+    red, lime = stored(dot("red")), stored(dot("lime"))
+    assert not are_alike(red, lime) and are_alike(red, stored(dot("red"), "JPEG", quality=80))
+
+
 def test_all_near_hashes_are_found() -> None:
     """Against each with each."""
     rng = np.random.default_rng(1)
