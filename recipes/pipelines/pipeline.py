@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,18 +197,25 @@ def _take_up(out: Path, pipeline: Pipeline) -> None:
 
 
 def _each_once(outcome: Outcome) -> Outcome:
-    """Two prompts that became the same one by being rewritten are one."""
+    """Prompts that became the same one by being rewritten are one: the one that was it already, or the first."""
     kept: dict[str, Prompt] = {}
-    dropped, rewritten = dict(outcome.dropped), dict(outcome.rewritten)
     for prompt in outcome.kept:
-        if prompt.prompt_id in kept:
-            dropped[rewritten.get(prompt.prompt_id, prompt.prompt_id)] = "the same as another once rewritten"
         kept.setdefault(prompt.prompt_id, prompt)
+    num_kept = Counter(prompt.prompt_id for prompt in outcome.kept)
+    num_rewritten = Counter(outcome.rewritten.values())
+    taken = {new for new, num in num_kept.items() if num > num_rewritten[new]}
+    dropped, rewritten = dict(outcome.dropped), dict[str, str]()
+    for origin, new in outcome.rewritten.items():
+        if new in taken:
+            dropped[origin] = "the same as another once rewritten"
+        else:
+            rewritten[origin] = new
+            taken.add(new)
     return Outcome(list(kept.values()), dropped, rewritten, outcome.notes)
 
 
 def _history(stage: str, outcome: Outcome) -> Iterator[dict[str, str | None]]:
     for prompt_id, reason in outcome.dropped.items():
         yield {"stage": stage, "prompt_id": prompt_id, "what": "dropped", "reason": reason}
-    for prompt_id, origin_id in outcome.rewritten.items():
+    for origin_id, prompt_id in outcome.rewritten.items():
         yield {"stage": stage, "prompt_id": prompt_id, "origin_id": origin_id, "what": "rewritten"}

@@ -15,8 +15,8 @@ from sampler.prompt import Prompt
 
 @dataclass(frozen=True)
 class Outcome:
-    """``kept`` in order, ``dropped`` by prompt id with the reason. ``rewritten`` says by a new prompt's id whose it
-    was, where what is asked or expected changed; ``notes`` are lines for a person."""
+    """``kept`` in order, ``dropped`` by prompt id with the reason. ``rewritten`` says by a prompt's id which one
+    it became, where what is asked or expected changed; ``notes`` are lines for a person."""
 
     kept: Sequence[Prompt]
     dropped: Mapping[str, str] = field(default_factory=dict)

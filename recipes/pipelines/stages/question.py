@@ -35,7 +35,7 @@ class OpenEndedStage(PipelineStage):
                 kept.append(prompt)
             elif isinstance(found := self._opened(prompt), Prompt):
                 kept.append(found)
-                rewritten[found.prompt_id] = prompt.prompt_id
+                rewritten[prompt.prompt_id] = found.prompt_id
             elif self.keep_others:
                 kept.append(prompt)
             else:
@@ -110,7 +110,7 @@ class BoxedStage(PipelineStage):
             )
             kept.append(told)
             if told is not prompt:
-                rewritten[told.prompt_id] = prompt.prompt_id
+                rewritten[prompt.prompt_id] = told.prompt_id
         return Outcome(kept, {}, rewritten)
 
     def _told(self, prompt: Prompt) -> Prompt:

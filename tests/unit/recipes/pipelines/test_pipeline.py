@@ -78,7 +78,7 @@ def test_choices_are_opened_with_their_history(picture: Callable[..., bytes]) ->
     assert (opened.text, opened.reference, opened.verifier) == ("How many?", "5", "math")
     assert (opened.tags, opened.source, opened.images) == (choice.tags, choice.source, choice.images)
     assert opened.messages[0]["content"][0] == {"type": "image"} and other == number
-    assert outcome.rewritten == {opened.prompt_id: choice.prompt_id}
+    assert outcome.rewritten == {choice.prompt_id: opened.prompt_id}
     assert outcome.reasons == {"asks about the options": 1}
     assert applied("open_ended", [unfit], keep_others=True).kept == [unfit]
 
@@ -104,7 +104,7 @@ def test_rules_on_questions_and_references() -> None:
         False,
         False,
     ]
-    assert list(boxed.rewritten.values()) == [fine.prompt_id]
+    assert list(boxed.rewritten) == [fine.prompt_id]
 
 
 @pytest.mark.parametrize(("stage", "shown"), [("blind", "blind"), ("caption", "caption")])
@@ -233,6 +233,26 @@ def test_a_pipeline_counts_and_keeps_history(tmp_path: Path, picture: Callable[.
     assert (out / "prompts.parquet").read_bytes() == first
     with pytest.raises(BadInput, match="holds the work of another pipeline"):
         run_pipeline(pipeline_of(tmp_path, *stages[:2]), whole, out, profiler_of)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_history_names_each_of_several_that_became_one(tmp_path: Path, is_open: bool) -> None:
+    """The first is kept, or the one that was so before."""
+    copies = [
+        asked("How many?\nA. 3\nB. 5", verifier="choice", reference="B"),
+        asked("How many?\nA. 5\nB. 3", verifier="choice", reference="A"),
+        asked("How many?\nA. 5\nB. 4", verifier="choice", reference="A"),
+    ]
+    opened = [asked("How many?", reference="5")] if is_open else []
+    run_pipeline(
+        pipeline_of(tmp_path, "open_ended: {}"), [*copies, *opened], tmp_path / "out", lambda name: Told()
+    )
+    (left,) = load_prompts(tmp_path / "out" / "prompts.parquet")
+    history = pq.read_table(tmp_path / "out" / "history.parquet").to_pylist()
+    ids = [one.prompt_id for one in copies]
+    dropped = [row["prompt_id"] for row in history if row["what"] == "dropped"]
+    origins = [(row["prompt_id"], row["origin_id"]) for row in history if row["what"] == "rewritten"]
+    assert (dropped, origins) == ((ids, []) if is_open else (ids[1:], [(left.prompt_id, ids[0])]))
 
 
 def test_what_is_shipped_loads() -> None:
