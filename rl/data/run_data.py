@@ -18,10 +18,11 @@ from rl.recipe.recipe import Recipe
 from sampler.data.data_builder import build_data as call_builder
 from sampler.data.packed_rows import PackedRows, in_processes
 from sampler.data.prompt_dataset import load_prompt_dataset
-from sampler.data.set_reading import SUFFIX, DescribedSet, SetReading
+from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.data.sft_row import LINEAGE_COLUMNS, SftRow, load_sft_dataset
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
+from sampler.rows.dataset_rows import DESCRIBED
 from sampler.rows.unread_column import UnreadColumn
 from sampler.store.decisions.curation import Curation
 from sampler.store.decisions.curation_events import EventLog, write_events
@@ -165,7 +166,7 @@ def build_data(recipe: Recipe, directory: Path) -> dict[str, str]:
         reading = reading_of(recipe, name)
         if not reading.is_plain:  # whoever opens the run's set later reads it as the run did
             described = DescribedSet(paths[name], reading)
-            paths[name] = str(described.write((directory / "data" / f"{name}{SUFFIX}").absolute()))
+            paths[name] = str(described.write((directory / "data" / f"{name}{DESCRIBED}").absolute()))
     for name in ("train", "heldout"):
         if name not in paths and config.builder is not None:  # without one, a recipe of a reward model alone
             raise BadInput(f"data.builder={config.builder!r} makes no {name!r} set: give data.{name}_prompts")

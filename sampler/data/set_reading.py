@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sampler.atomic_file import write_atomically
+from sampler.rows.dataset_rows import DESCRIBED
 from verifiers.errors import BadInput
-
-SUFFIX = ".set.json"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class DescribedSet(NamedTuple):
         """The set that a file ``*.set.json`` describes, or the one named, which is read as ``reading`` says. Raises:
         BadInput for a description that is none, and for one that is to be read otherwise than it says."""
         name = os.fspath(path_or_hub_id)
-        if not name.endswith(SUFFIX) or not Path(name).is_file():
+        if not name.endswith(DESCRIBED) or not Path(name).is_file():
             return cls(name, reading)
         if not reading.is_plain:
             raise BadInput(

@@ -24,7 +24,21 @@ from verifiers.errors import BadInput
 SUFFIXES = (".jsonl", ".json", ".parquet", ".ndjson", ".csv", ".tsv", ".tar")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _HUB_NOTES = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
-CURATION_EVENTS = "curation.jsonl"  # what people decided about the prompts of a folder: no rows
+CURATION_EVENTS = "curation.jsonl"  # what people decided about the prompts of a folder
+IMPORTED, REJECTED = ".import.json", ".rejected.jsonl"  # how a set was imported, and what is not in it
+SELECTED, LEFT_OUT = (
+    ".selection.json",
+    ".duplicates.json",
+)  # by which rule a set was chosen; what it does without
+DESCRIBED = ".set.json"  # how a run read a set
+NO_ROWS = (
+    CURATION_EVENTS,
+    DESCRIBED,
+    IMPORTED,
+    REJECTED,
+    SELECTED,
+    LEFT_OUT,
+)  # Hone's own files beside a set
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
 _TABLES = (".csv", ".tsv", ".tar")  # in a folder only where no other data file is
 _BATCH_ROWS = 256
@@ -98,7 +112,7 @@ def _files_in(folder: Path) -> list[Path]:
         for file in files
         if file.suffix in SUFFIXES
         and not file.name.startswith(".")
-        and not file.name.endswith(CURATION_EVENTS)
+        and not file.name.endswith(NO_ROWS)
         and file.name not in _HUB_NOTES
     )
     return [file for file in found if file.suffix not in _TABLES] or found

@@ -96,6 +96,7 @@ def _provenance(run_or_set: Path, location: str, where: str, num_events: int) ->
     from datetime import UTC, datetime
 
     from rl.run.provenance import code_version, content_hash
+    from sampler.rows.dataset_rows import SELECTED
 
     said = {
         "made": f"{datetime.now(UTC).date()}, by hone prompts export at {code_version()}",
@@ -108,7 +109,7 @@ def _provenance(run_or_set: Path, location: str, where: str, num_events: int) ->
         said["filter"] = where
     if num_events:
         said["decisions of people"] = f"{num_events:,} curation events, obeyed"
-    rule = Path(location).with_suffix(".selection.json")
+    rule = Path(location).with_suffix(SELECTED)
     if rule.is_file():
         chosen = json.loads(rule.read_text(encoding="utf-8"))
         said["selected from"] = str(chosen.get("run"))

@@ -161,8 +161,9 @@ def _write_beside(console: Console, out: Path, source: str, report: ImportReport
     from dataclasses import asdict
 
     from sampler.atomic_file import write_atomically
+    from sampler.rows.dataset_rows import IMPORTED, REJECTED
 
-    rejected = out.with_suffix(".rejected.jsonl")
+    rejected = out.with_suffix(REJECTED)
     lines = [
         json.dumps({"row": row.location, "why": row.why}, ensure_ascii=False)
         for row in (*report.rejected, *report.repeated)
@@ -184,6 +185,7 @@ def _write_beside(console: Console, out: Path, source: str, report: ImportReport
         "num_duplicates": report.num_duplicates,
         "num_rejected": len(report.rejected),
     }
-    write_atomically(out.with_suffix(".import.json"), json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+    beside = out.with_suffix(IMPORTED)
+    write_atomically(beside, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
     also = f", {rejected.name}" if lines else ""
-    console.print(f"{out}; beside it {out.with_suffix('.import.json').name}{also}", soft_wrap=True)
+    console.print(f"{out}; beside it {beside.name}{also}", soft_wrap=True)

@@ -95,8 +95,10 @@ def _why_none(selection: Selection) -> str:
 
 def _print_selection(console: Console, selection: Selection, out: Path, against: str | None) -> None:
     """What was left out for which reason, what came of each type, and how references moved."""
+    from sampler.rows.dataset_rows import SELECTED
+
     console.print(
-        f"{len(selection.prompt_ids):,} prompts in {out}; the rule and its evidence in {out.stem}.selection.json"
+        f"{len(selection.prompt_ids):,} prompts in {out}; the rule and its evidence in {out.with_suffix(SELECTED).name}"
     )
     for why, count in selection.dropped.items():
         console.print(f"  left out, {why}: {count:,}")
@@ -122,6 +124,7 @@ def _write_selection(
     from rl.run.provenance import content_hash
     from sampler.atomic_file import write_atomically
     from sampler.data.prompt_dataset import load_prompts, save_prompts
+    from sampler.rows.dataset_rows import SELECTED
 
     part = store.parts[run]
     location = part.prompt_sets[rule.split]
@@ -138,6 +141,4 @@ def _write_selection(
         "newest_rollouts_sha256": content_hash(part.rollout_files[-1]),
         **asdict(selection),
     }
-    write_atomically(
-        out.with_suffix(".selection.json"), json.dumps(provenance, indent=2, ensure_ascii=False) + "\n"
-    )
+    write_atomically(out.with_suffix(SELECTED), json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")

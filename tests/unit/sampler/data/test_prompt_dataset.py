@@ -22,7 +22,7 @@ from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
 from sampler.image import ImageLimits, decode_image, image_size
 from sampler.prompt import Prompt
-from sampler.rows.dataset_rows import dataset_rows
+from sampler.rows.dataset_rows import NO_ROWS, dataset_rows
 from sampler.rows.row import DatasetRow
 from sampler.vision_input import VisionInput
 from verifiers.errors import BadInput
@@ -360,6 +360,13 @@ def test_a_truncated_parquet_file(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(BadInput, match=r"set\.parquet: not a readable Parquet file"):
         load_prompts(path)
+
+
+@pytest.mark.parametrize("suffix", NO_ROWS)
+def test_what_hone_writes_beside_a_set_is_no_part_of_its_folder(suffix, tmp_path):
+    write_lines(tmp_path / "lamps.jsonl", GOOD)
+    (tmp_path / "lamps.jsonl").with_suffix(f".{suffix.lstrip('.')}").write_text('{"why": "it is no row"}\n')
+    assert len(load_prompts(tmp_path)) == len(load_prompts(tmp_path / "lamps.jsonl"))
 
 
 def test_what_is_not_there_names_what_is_near(tmp_path):
