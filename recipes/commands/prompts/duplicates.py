@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sampler.data.prompt_dataset import PromptDataset
     from sampler.duplicates.prompt_pair import PromptPair
     from sampler.duplicates.prompt_prints import PromptPrints
+    from sampler.prompt import Prompt
+    from sampler.store.decisions.curation import Curation
 
 
 def duplicates(
@@ -37,13 +39,14 @@ def duplicates(
 
     Compared are question, pictures and reference together: one picture with two questions is no duplicate, nor is one
     question over two pictures. Against held-out sets the reference does not count; questions without pictures are
-    also compared by runs of twelve words."""
+    also compared by runs of twelve words. What people decided beside the set is obeyed, as `export` does."""
     from recipes.commands.output.console import plain_console
     from recipes.report.pair_page import pair_groups
     from rl.run.progress import ProgressDisplay
     from sampler.atomic_file import require_writable
     from sampler.duplicates.duplicate_pairs import duplicate_pairs
     from sampler.duplicates.leak_pairs import leak_pairs
+    from sampler.store.decisions.curation_events import EventLog
     from verifiers.errors import BadInput
 
     for file in (report, out):
@@ -51,16 +54,16 @@ def duplicates(
             require_writable(file)
     if out is not None and out.suffix != ".parquet":
         raise BadInput(f"--out is a .parquet file, got {out.name}")
-    console = plain_console()
+    console, decided = plain_console(), EventLog.beside(prompt_set).curated()
     leaked: dict[str, Sequence[PromptPair]] = {}
     others: dict[str, ComparedSet] = {}
     with ProgressDisplay(console, announces=False) as display:
-        own, prints, dataset = _read(prompt_set, display)
+        own, prints, dataset = _read(prompt_set, display, decided)
         with display.stage("compare") as progress:
             within = duplicate_pairs(prints)
             progress.finish(f"{len(within):,} pairs")
         for name in against or []:
-            others[name], theirs, _ = _read(name, display)
+            others[name], theirs, _ = _read(name, display, {})
             leaked[name] = leak_pairs(theirs, prints)
     _tell(console, dataset, within, leaked)
     why = _left_out(own, others, within, leaked, same_picture=same_picture)
@@ -70,22 +73,37 @@ def duplicates(
             groups += pair_groups(f"held out in {name}", pairs, others[name], own, why)
         _write_report(console, report, prompt_set, groups)
     if out is not None:
-        _write_without(console, out, prompt_set, dataset, list(leaked), why)
+        left_out = {name: "rejected" for name in dataset.locations if _is_rejected(name, decided)}
+        left_out |= {own.prompts[at].prompt_id: reason for at, reason in sorted(why.items())}
+        _write_without(console, out, prompt_set, own, list(leaked), left_out)
 
 
-def _read(name: str, display: ProgressDisplay) -> tuple[ComparedSet, PromptPrints, PromptDataset]:
-    """A set with what its prompts are compared by."""
+def _read(
+    name: str, display: ProgressDisplay, decided: Mapping[str, Curation]
+) -> tuple[ComparedSet, PromptPrints, PromptDataset]:
+    """A set as people's decisions leave it, with what its prompts are compared by."""
     from recipes.report.pair_page import ComparedSet
     from sampler.data.prompt_dataset import load_prompt_dataset
     from sampler.duplicates.prompt_prints import PromptPrints
 
     with display.stage(f"read {name}") as progress:
         dataset = load_prompt_dataset(name, max_decoded=0)
-        prints = PromptPrints.of(dataset.prompts)
+        prompts: Sequence[Prompt] = dataset.prompts
+        if decided:
+            prompts = [
+                decided[one.prompt_id].applied(one) if one.prompt_id in decided else one
+                for one in prompts
+                if not _is_rejected(one.prompt_id, decided)
+            ]
+        prints = PromptPrints.of(prompts)
         num_lost = len({one for key in prints.keys for one in key.shown}) - len(prints.pictures.index)
         lost = f", {num_lost:,} films or broken pictures compared by content" if num_lost else ""
-        progress.finish(f"{len(dataset.prompts):,} prompts, {len(prints.pictures.index):,} pictures{lost}")
-    return ComparedSet(dataset.prompts, dict(dataset.locations)), prints, dataset
+        progress.finish(f"{len(prompts):,} prompts, {len(prints.pictures.index):,} pictures{lost}")
+    return ComparedSet(prompts, dict(dataset.locations)), prints, dataset
+
+
+def _is_rejected(prompt_id: str, decided: Mapping[str, Curation]) -> bool:
+    return prompt_id in decided and decided[prompt_id].accepted is False
 
 
 def _left_out(
@@ -147,27 +165,26 @@ def _write_without(
     console: Console,
     out: Path,
     prompt_set: str,
-    dataset: PromptDataset,
+    own: ComparedSet,
     against: list[str],
-    why: dict[int, str],
+    left_out: dict[str, str],
 ) -> None:
-    """What is left, and beside it what was left out and why."""
+    """What is left, and beside it by prompt id what was left out and why."""
     import json
 
     from sampler.atomic_file import write_atomically
     from sampler.data.prompt_dataset import save_prompts
+    from sampler.rows.dataset_rows import LEFT_OUT
     from verifiers.errors import BadInput
 
-    ids = [one.prompt_id for one in dataset.prompts]
-    kept = [at for at in range(len(ids)) if at not in why]
-    if not kept:
+    num_kept = sum(one.prompt_id not in left_out for one in own.prompts)
+    if not num_kept:
         raise BadInput("nothing would be left")
-    save_prompts(out, (dataset.prompts[at] for at in kept))
-    beside = out.with_suffix(".duplicates.json")
-    left_out = {ids[at]: reason for at, reason in sorted(why.items())}
-    made = {"prompt_set": prompt_set, "against": against, "num_kept": len(kept), "left_out": left_out}
+    save_prompts(out, (one for one in own.prompts if one.prompt_id not in left_out))
+    beside = out.with_suffix(LEFT_OUT)
+    made = {"prompt_set": prompt_set, "against": against, "num_kept": num_kept, "left_out": left_out}
     write_atomically(beside, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
     console.print(
-        f"{len(kept):,} prompts in {out}, {len(why):,} left out; which and why in {beside.name}",
+        f"{num_kept:,} prompts in {out}, {len(left_out):,} left out; which and why in {beside.name}",
         soft_wrap=True,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from recipes.cli import main
 from sampler.data.prompt_dataset import load_prompts, save_prompts
+from sampler.store.decisions.curation_events import EventLog
 from tests.unit.sampler.duplicates.test_look_alikes import changed, photo, stored
 from tests.unit.sampler.duplicates.test_pairs import LONG, QUESTION, ask
 
@@ -69,6 +70,25 @@ def test_pictures_that_are_held_out_go_too_where_asked(sets: tuple[str, str], tm
         main(["prompts", "duplicates", train, "--against", heldout, "--out", str(out), "--same-picture"]) == 0
     )
     assert [one.text for one in load_prompts(out)] == [f"{QUESTION}{SCRIPT}"]
+
+
+def test_what_people_decided_is_obeyed(tmp_path: Path) -> None:
+    """A rejected prompt is no first of its copies, and a corrected one is compared as corrected."""
+    wrong, right, copy, kept = (ask("Which one?", PHOTO, reference=said) for said in ("7", "3", "4", "5"))
+    rejected, other = ask("Is it dark?", OTHER), ask("IS IT DARK?", OTHER)
+    path = save_prompts(tmp_path / "set.parquet", [wrong, right, copy, kept, rejected, other])
+    log = EventLog.beside(path)
+    log.append(copy.prompt_id, "correct", "3", author="me")
+    log.append(kept.prompt_id, "correct", "6", author="me")
+    log.append(rejected.prompt_id, "reject", author="me")
+    out = tmp_path / "clean.parquet"
+    assert main(["prompts", "duplicates", str(path), "--out", str(out)]) == 0
+    assert [(one.prompt_id, one.reference) for one in load_prompts(out)] == [
+        (wrong.prompt_id, "7"), (right.prompt_id, "3"), (kept.prompt_id, "6"), (other.prompt_id, "3"),
+    ]  # fmt: skip
+    assert json.loads(out.with_suffix(".duplicates.json").read_text())["left_out"] == {
+        rejected.prompt_id: "rejected", copy.prompt_id: f"duplicate of {right.prompt_id}"
+    }  # fmt: skip
 
 
 def test_a_set_without_any(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
