@@ -15,6 +15,7 @@ from verifiers.expression.grammar.parser import parse_notation
 from verifiers.expression.text.chemical_formula import same_formula
 from verifiers.expression.text.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.text.notation import standard_notation
+from verifiers.expression.text.number_range import Range, number_range
 from verifiers.expression.text.number_words import spelt_number, with_digits
 from verifiers.expression.text.sentence import is_prose
 from verifiers.expression.text.statement import candidates, option_letter
@@ -104,6 +105,7 @@ class MathAnswer:
     confident: bool = True
     behind_option: Node | None = None  # 24 of `(B) 24`, where it is mathematics
     stated: str = ""  # compact text of the first candidate, where another one was read
+    range: Range | None = None
 
 
 def compact_text(notation: str) -> str:
@@ -161,7 +163,8 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
         if spelt:
             with contextlib.suppress(Unreadable):
                 readings.append(parse_notation(spelt))
-    return MathAnswer(text, compact_text(notation), tuple(readings), confident, behind_option)
+    span = number_range(whole)
+    return MathAnswer(text, compact_text(notation), tuple(readings), confident, behind_option, range=span)
 
 
 def computes_with_words(node: Node) -> bool:
@@ -228,7 +231,8 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             if not candidate.words and all(contains(node, Words) for node in found.readings):
                 continue
             first = first or found
-            if found.readings and not (isinstance(found.readings[0], Words) and is_prose(candidate.text)):
+            prose = found.readings and isinstance(found.readings[0], Words) and is_prose(candidate.text)
+            if found.range or (found.readings and not prose):
                 return found if found is first else replace(found, stated=first.compact)
             if position >= MAX_CANDIDATES:
                 break
@@ -259,6 +263,11 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             return Match(False, "structure", True, "not_reduced")
         if reference.compact in (found.compact, found.stated):
             return Match(True, "text")
+        if (wanted := reference.range) is not None:
+            if found.range is not None:
+                return Match(wanted.same(found.range), "text")
+            if wanted.dash and wanted.low <= wanted.high:
+                return Match(False, "text")  # -1 for 2019-2020; 10-3 may be 7
         if (small := _SMALL_OPTION.fullmatch(found.compact)) and (
             option := _OPTION_KEY.fullmatch(reference.compact)
         ):
@@ -274,9 +283,9 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             and not equality.match(reference.behind_option, found.behind_option).equal
         ):
             return match  # (B) 25 for (B) 24
-        for wanted in reference.readings:
+        for reading in reference.readings:
             for node in found.readings:
-                one = equality.match(wanted, node)
+                one = equality.match(reading, node)
                 if one.equal:
                     return one
                 match = one if match.code == "" else match
