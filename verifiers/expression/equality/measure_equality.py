@@ -75,6 +75,8 @@ class MeasureEquality:
     def _conversion(self, wanted: Lifted, found: Lifted) -> Conversion | None:
         if self.options.units == "ignore":
             return Conversion(Fraction(1))
+        if wanted.percent != found.percent and (wanted.unit or found.unit):
+            return None  # 12 cm, 12%
         if self.options.units == "strict" and bool(wanted.unit) != bool(found.unit):
             return None
         if wanted.unit.startswith("base ") and found.unit.startswith("base ") and wanted.unit != found.unit:

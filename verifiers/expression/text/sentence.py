@@ -193,4 +193,6 @@ def last_number(text: str) -> tuple[str | None, int]:
         number = number.replace(",", ".")  # 2,74: a number on its own, not a list
     if behind := _SCALE_BEHIND.match(tail, found[-1].end()) or _UNIT_BEHIND.match(tail, found[-1].end()):
         number += behind.group()
+        if re.match(r"\s+(?:not|never)\b", tail[found[-1].end() + len(behind.group()) :]):
+            return None, -1  # 5 km not north
     return number, skipped + found[-1].end()

@@ -15,13 +15,15 @@ Dimension = tuple[tuple[str, int], ...]  # base and exponent, sorted: (("length"
 
 class Unit(NamedTuple):
     """What stands behind a value: `factor` and `offset` lead to the base unit of its dimension; `nouns` are the words
-    that are no unit; `power` is 1 for `units`, 2 for `square units`, 0 where no bare unit is named.
+    that are no unit, `things` those of them that are in the plural with no filler before them; `power` is 1 for
+    `units`, 2 for `square units`, 0 where no bare unit is named.
     """
 
     dimension: Dimension
     factor: Fraction
     offset: Fraction
     nouns: frozenset[str]
+    things: frozenset[str]
     power: int
 
 
@@ -40,8 +42,25 @@ _FILLERS = set(
 _COULOMB: Dimension = (("current", 1), ("time", 1))
 # Nouns that any counted noun may stand for.
 _ANY_NOUN = {"people", "person", "way", "time", "piece", "item", "object", "point", "number", "student"}
+# Of each line an answer has the reference's words or none; of the first ones (which turn a value into its opposite)
+# it has them.
+_SENSES = (
+    {"clockwise", "counterclockwise"},
+    {"profit", "gain", "loss"},
+    {"up", "down", "upward", "downward"},
+    {"forward", "backward"},
+)
+_OPPOSITES = (
+    *_SENSES,
+    {"north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"},
+    {"left", "right"},
+    {"am", "pm"},
+    {"late", "early"},
+)
+_NEGATIONS = {"not", "no", "never", "without", "neither", "nor"}
 _SQUARED = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _PART = re.compile(r"°\s?[CF]\b|[^\W\d_]+(?:['’][^\W\d_]+)?|[°$€£¥₹¢]|\^\s*-?\d|[²³]|[*/·⋅()]")
+_COUNTERCLOCKWISE = re.compile(r"\b(?:anti|counter)[\s-]?clockwise\b", re.IGNORECASE)
 _DEGREES = re.compile(r"(?:degrees?|deg|°)\s*(c|f|celsius|fahrenheit)\b", re.IGNORECASE)
 
 
@@ -49,6 +68,7 @@ _DEGREES = re.compile(r"(?:degrees?|deg|°)\s*(c|f|celsius|fahrenheit)\b", re.IG
 def parse_unit(text: str) -> Unit:
     """Units as long as words are known, from the start; every word from the first unknown one on is a noun."""
     plain = _DEGREES.sub(lambda match: "deg" + match.group(1)[0].lower(), " ".join(text.split()))
+    plain = _COUNTERCLOCKWISE.sub("counterclockwise", plain)
     plain = (
         re.sub(r"\^\s*\{\s*(-?\d)\s*\}", r"^\1", plain)
         .replace(" per ", " / ")
@@ -60,6 +80,7 @@ def parse_unit(text: str) -> Unit:
     factor, offset, power = Fraction(1), Fraction(0), 0
     sign, raised, named = 1, 1, 0
     nouns: set[str] = set()
+    things: set[str] = set()
     for position, part in enumerate(parts):
         exponent = _exponent_behind(parts, position)
         word = part.lower()
@@ -83,8 +104,12 @@ def parse_unit(text: str) -> Unit:
             sign, raised = 1, 1
         elif word not in _FILLERS:
             nouns.add(singular(word))
+            if singular(word) != word and (not position or parts[position - 1].lower() not in _FILLERS):
+                things.add(singular(word))
     kept = tuple(sorted((name, times) for name, times in dimension.items() if times))
-    return Unit(kept, factor, offset if len(parts) == 1 else Fraction(0), frozenset(nouns), power)
+    return Unit(
+        kept, factor, offset if len(parts) == 1 else Fraction(0), frozenset(nouns), frozenset(things), power
+    )
 
 
 def _exponent_behind(parts: list[str], position: int) -> int:
@@ -99,9 +124,11 @@ def conversion(wanted: str, found: str) -> Conversion | None:
 
     A missing unit, and words that name none (`units`, `in total`), agree with everything. Two units agree when their
     dimension is the same; of the words beside them, and of nouns that are counted, one side's must all be the other's
-    (`12 apples`, `12 red apples`; not `90° clockwise`, `90° counterclockwise`).
+    (`12 apples`, `12 red apples`; not `12 apples oranges`, `90° clockwise` for `90° counterclockwise` or without).
     """
     wanted, found = _cleaned(wanted), _cleaned(found)
+    if wanted != found and not _same_sense(parse_unit(wanted).nouns, parse_unit(found).nouns):
+        return None
     if wanted == found or not wanted or not found or wanted.startswith("base ") or found.startswith("base "):
         return Conversion(Fraction(1))
     if wanted.startswith("mod ") or found.startswith("mod "):
@@ -139,9 +166,21 @@ def _power_of(unit: Unit) -> int:
     return unit.dimension[0][1] if len(unit.dimension) == 1 and unit.dimension[0][0] == "length" else 1
 
 
+def _same_sense(wanted: frozenset[str], found: frozenset[str]) -> bool:
+    if not (wanted or found):
+        return True
+    for words in _OPPOSITES:
+        a, b = wanted & words, found & words
+        if (a and b and a != b) or (a and not b and words in _SENSES):
+            return False
+    return not (wanted ^ found) & _NEGATIONS
+
+
 def _nouns_agree(a: Unit, b: Unit) -> bool:
     if "and" in a.nouns ^ b.nouns and a.nouns and b.nouns:
         return False  # boys, boys and girls
+    if a.things and (b.things - a.nouns):
+        return False  # apples, apples oranges
     if a.nouns <= b.nouns or b.nouns <= a.nouns:
         bare = not (a.dimension or a.nouns or a.power) or not (b.dimension or b.nouns or b.power)
         return bare or bool(a.dimension or a.power) == bool(b.dimension or b.power)
