@@ -207,7 +207,7 @@ class AnswerEquality:
             return _no("structure", "wrong_count")
         if max(len(a.items), len(b.items)) > MAX_ITEMS:
             raise LimitExceeded(f"more than {MAX_ITEMS} items")
-        in_order = ordered(a.brackets, b.brackets, len(a.items))
+        in_order = ordered(a, b)
         if in_order is None:
             return _no("structure", "different_brackets")
         if in_order or self.options.order == "strict":

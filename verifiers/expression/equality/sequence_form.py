@@ -32,7 +32,7 @@ def inequalities(sequence: Sequence) -> bool:
 
 
 def without_names(a: Sequence, b: Sequence) -> tuple[Sequence, Sequence]:
-    """`x = 1, x = 2` as `1, 2`; `x = 1, y = 2` as `(1, 2)` where the other side is a tuple or a list of values."""
+    """`x = 1, x = 2` as `1, 2`; `x = 1, y = 2` as `(1, 2)`, so that a list of values is in this order."""
     stripped_a, names_a = _strip(a)
     stripped_b, names_b = _strip(b)
     if _roots(names_a, names_b) or _roots(names_b, names_a):
@@ -40,9 +40,10 @@ def without_names(a: Sequence, b: Sequence) -> tuple[Sequence, Sequence]:
     if bool(names_a) == bool(names_b) and not (len(set(names_a)) == 1 and len(set(names_b)) == 1):
         return a, b
     if len(set(names_a)) > 1:
-        stripped_a = Sequence("()" if b.brackets != "" else "", stripped_a.items)
+        listed = b.brackets == "" and len(_bases(names_a)) == 1  # x_1 = 1, x_2 = 4: roots, in any order
+        stripped_a = Sequence("" if listed else "()", stripped_a.items, a.either)
     if len(set(names_b)) > 1:
-        stripped_b = Sequence("()", stripped_b.items)
+        stripped_b = Sequence("()", stripped_b.items, b.either)
     return stripped_a, stripped_b
 
 
@@ -50,8 +51,11 @@ def _roots(indexed: list[str], plain: list[str]) -> bool:
     """`x_1 = 1, x_2 = 4` beside `x = 1, x = 4`."""
     if len(set(indexed)) < 2 or len(set(plain)) != 1:
         return False
-    bases = {re.sub(r"_\d+(?='|$|\W)", "", name) for name in indexed}
-    return bases == set(plain)
+    return _bases(indexed) == set(plain)
+
+
+def _bases(names: list[str]) -> set[str]:
+    return {re.sub(r"_\d+(?='|$|\W)", "", name) for name in names}
 
 
 def _strip(sequence: Sequence) -> tuple[Sequence, list[str]]:
@@ -66,11 +70,14 @@ def _strip(sequence: Sequence) -> tuple[Sequence, list[str]]:
             items.append(item)
         else:
             return sequence, []
-    return Sequence(sequence.brackets, tuple(items)), names
+    return Sequence(sequence.brackets, tuple(items), sequence.either), names
 
 
-def ordered(wanted: str, found: str, count: int) -> bool | None:
+def ordered(a: Sequence, b: Sequence) -> bool | None:
     """True: compare in order; False: in any order; None: these brackets cannot mean the same."""
+    wanted, found, count = a.brackets, b.brackets, len(a.items)
+    if (a.either or b.either) and not {wanted, found} <= {"", "{}"}:
+        return None  # 2 or 3 for (2, 3)
     if wanted == found:
         return wanted not in ("", "{}")
     pair = {wanted, found}

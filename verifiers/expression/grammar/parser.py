@@ -66,7 +66,7 @@ class Parser(UnitParser):
             raise Unreadable(f"unexpected {self.kind()!r}")
         if separated and self.disjunction and all(is_inequality(item) for item in items):
             return SetOperation("union", tuple(items))
-        return Sequence("", tuple(items)) if separated else items[0]
+        return Sequence("", tuple(items), self.disjunction) if separated else items[0]
 
     def items(self, closers: tuple[str, ...]) -> tuple[list[Node], bool]:
         """Items up to a closing token (not consumed), and whether a separator stood between or behind them."""

@@ -123,12 +123,14 @@ def candidates(text: str) -> Iterator[Candidate]:
 
 def _joined_boxes(text: str, found: list[tuple[int, int, str]]) -> str:
     parts = [unboxed(found[-1][2]).strip()]
+    link = ", "
     for (_, end, inside), (start, _, _) in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
         if start != end and not LINK.fullmatch(text[end:start]):
             break
         if start == end or unboxed(inside).strip() not in parts:
             parts.append(unboxed(inside).strip())
-    return ", ".join(reversed([part.strip() for part in parts]))
+            link = " or " if "or" in text[end:start].lower() else link
+    return link.join(reversed([part.strip() for part in parts]))
 
 
 def _phrases(text: str) -> re.Pattern[str]:
@@ -203,15 +205,17 @@ def _leading_formulas(text: str) -> str | None:
         return None
     text = _strip_marks(text)
     parts = [content(match)]
+    between = ", "
     while True:
         link = LINK.match(text, match.end())
         following = SEGMENT.match(text, link.end()) if link else None
-        if following is None:
+        if link is None or following is None:
             break
         parts.append(content(following))
+        between = " or " if "or" in link.group().lower() else between
         match = following
     tail = re.match(r"\s*(%|percent|or\s+[^\n.]{1,40}|and\s+[^\n.]{1,40})", text[match.end() :])
-    return ", ".join(parts) + (" " + tail.group(1) if tail else "")
+    return between.join(parts) + (" " + tail.group(1) if tail else "")
 
 
 def _strip_marks(text: str) -> str:

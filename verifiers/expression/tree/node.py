@@ -105,10 +105,14 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Items in brackets: `()`, `[]`, `[)`, `(]`, `{}`, `<>`, or none (a bare list: several answers)."""
+    """Items in brackets: `()`, `[]`, `[)`, `(]`, `{}`, `<>`, or none (a bare list: several answers).
+
+    `either` where an `or` stands between them: such a list is in no order.
+    """
 
     brackets: str
     items: tuple[Node, ...]
+    either: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

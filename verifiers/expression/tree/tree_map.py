@@ -29,8 +29,8 @@ def map_children(node: Node, change: Callable[[Node], Node]) -> Node:
             return type(node)(tuple(map(change, items)))
         case Ratio(items, clock):
             return Ratio(tuple(map(change, items)), clock)
-        case Sequence(brackets, items):
-            return Sequence(brackets, tuple(map(change, items)))
+        case Sequence(brackets, items, either):
+            return Sequence(brackets, tuple(map(change, items)), either)
         case SetOperation(name, items):
             return SetOperation(name, tuple(map(change, items)))
         case Quotient(top, bottom):
