@@ -51,9 +51,14 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         if getattr(self.config, "units", None) == "convert":  # a subclass may have options of its own
             self.imports = ("verifiers.reading.unit",)
 
+    @property
+    def _letters(self) -> str:
+        """Letters close behind a number that stand for thousands; `5K` are kelvins where units count."""
+        return "kK" if getattr(self.config, "units", "ignore") == "ignore" else "k"
+
     def prepare(self, reference: Any) -> Quantity:
         text = reference_text(reference, self.kind)
-        found = read_quantity(text)
+        found = read_quantity(text, self._letters)
         if found is None:
             raise BadReference(f"a reference of {self.kind!r} is one number, got {shown(text, 60)!r}")
         if self.config.units == "convert" and found.unit:
@@ -67,7 +72,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         if len(answer.text) > MAX_ANSWER_CHARS:
             return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
-        found = stated_quantity(stated)
+        found = stated_quantity(stated, self._letters)
         if found is None:
             return NoAnswer("not_a_number", f"{shown(stated, 60)!r} is not one number")
         return found

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.expression.text.hedge import HEDGE
+from verifiers.expression.text.number_words import has_cardinal
 from verifiers.expression.text.outer_mark import MAX_LINE
 from verifiers.expression.text.statement import stated_texts
 from verifiers.expression.values.stated_quantity import stated_quantity
@@ -22,7 +23,15 @@ from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, show
 
 _SCALE_LETTERS = "kKMBT"
 _ITEMS = re.compile(r"\s*(?:,\s+|;\s*|,(?!\d{3}(?!\d))|\n|\band\b|&)\s*")
-_YES_NO = re.compile(r"(yes|no)[,.;:]\s+(?!.*\b(?:yes|no)\b).+", re.IGNORECASE | re.DOTALL)
+_YES_NO = re.compile(r"(yes|no)[,.;:]\s+(?!.*\b(?:yes|no)\b)(.+)", re.IGNORECASE | re.DOTALL)
+_DENIES = re.compile(
+    r"(?:(?!because|since|as\b|but)[^\s,.;:]+\s+){0,6}?(?:not\b|never\b|cannot\b|[a-z]{2,6}n['’]t\b)",
+    re.IGNORECASE,
+)
+_AFFIRMS = re.compile(
+    r"(?:it|they|he|she|there|this|that|these|those|we|you|i)\s(?:is|are|was|were|does|do|did|has|have|had|can|will)\W*$",
+    re.IGNORECASE,
+)
 _IDENTIFIER = re.compile(r"0\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|(?:\S{1,40} ){0,2}\S*[A-Za-z]\d\S*")
 _NOT_ONE = re.compile(
     r"[.;:!?\n]|n['’]t\b|\b(?:and|but|while|not|no|than|wrong|incorrect|false)\b", re.IGNORECASE
@@ -133,7 +142,12 @@ def _same_text(wanted: str, stated: str) -> bool:
     if any(normalise(text) == form for text in (*stated_texts(stated), *_named(stated))):
         return True
     led = _YES_NO.fullmatch(stated.strip("* ").replace("**", "")) if form in ("yes", "no") else None
-    return led is not None and led.group(1).lower() == form
+    return led is not None and led.group(1).lower() == form and not _takes_back(form, led.group(2))
+
+
+def _takes_back(led: str, clause: str) -> bool:
+    """`Yes, it is not`; `No, it is`."""
+    return (_DENIES if led == "yes" else _AFFIRMS).match(clause) is not None
 
 
 def _named(stated: str) -> list[str]:
@@ -181,7 +195,7 @@ _NONE = re.compile(
 )
 _NOT_NONE = re.compile(
     r"\b(?:but|except|other|than|or|of the (?:above|options|answers|choices|information)|of these|not sure|idea|only"
-    r"|without)\b"
+    r"|without|and (?:an?|one|some|several|many|few|another|the))\b"
 )
 
 
@@ -232,9 +246,9 @@ def _count(text: str) -> int | None:
     plain = re.sub(r"^there (are|is)(?:n't| not) (?:any|an?)\b", r"there \1 no", plain)
     plain = re.sub(r"^i (?:do not|don't|cannot|can't) see (?:any|an?)\b", "i see no", plain)
     text = re.sub(r"^(there is (?:only )?)a single\b", r"\g<1>one", text.strip(), flags=re.IGNORECASE)
-    if _NONE.fullmatch(plain) and not _NOT_NONE.search(plain):
-        return 0
-    return _whole(stated_quantity(text))
+    if _NONE.fullmatch(plain):
+        return None if _NOT_NONE.search(plain) or has_cardinal(plain) else 0
+    return _whole(stated_quantity(text, "kK"))
 
 
 def _whole(number: Quantity | None) -> int | None:

@@ -22,6 +22,9 @@ _END_TOKENS = re.compile(
     r"|<end_of_turn>|<｜end▁of▁sentence｜>|\[EOS\])+$"
 )
 _MAX_TAIL = 200
+# What is crossed out or only keeps room is not stated.
+_UNSTATED = re.compile(r"\\(?:sout|st|[bx]?cancel|[hv]?phantom)\s*(?=\{)")
+_CROSSED_OUT = re.compile(r"~~(?=\S)[^~\n]{1,400}~~|<(del|strike)>[^<]{0,400}</\1>")
 _INVISIBLE = str.maketrans(dict.fromkeys("\ufeff\u200b\u200e\u200f\u2060\xad\ufe0e\ufe0f\u20e3"))
 
 
@@ -147,10 +150,28 @@ def _shown_value(value: Any) -> str | None:
     return value.strip() if isinstance(value, str) else None
 
 
+def _without_unstated(text: str) -> str:
+    kept: list[str] = []
+    position = 0
+    for match in _UNSTATED.finditer(text):
+        if match.start() < position:
+            continue  # inside one that is gone
+        kept.append(text[position : match.start()])
+        end = closing_brace(text, match.end())
+        if end < 0:
+            return "".join(kept)
+        position = end + 1
+    return "".join(kept) + text[position:]
+
+
 def visible(text: str) -> str:
-    """`text` without the tokens that end a turn and without characters that print nothing. Linear."""
+    """`text` without the tokens that end a turn, what is crossed out, and characters that print nothing. Linear."""
     if not text.isascii():
         text = text.translate(_INVISIBLE)
+    if "~~" in text or "</" in text:
+        text = _CROSSED_OUT.sub(" ", text)
+    if "\\" in text and _UNSTATED.search(text):
+        text = _without_unstated(text)
     if not (text[-1:].isspace() or text.endswith((">", "]"))):
         return text
     tail = text[-_MAX_TAIL:]

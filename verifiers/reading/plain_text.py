@@ -33,7 +33,7 @@ _SIZE = re.compile(
     r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge|bf|bfseries|displaystyle|textstyle|strut|mathstrut"
     r"|h?phantom\s*\{[^{}]*\}|vphantom\s*\{[^{}]*\})(?![A-Za-z])\s*"
 )
-_DRAWN = re.compile(r"\\(?:underline|cancel|colorbox\s*\{[^{}]{0,40}\}|ensuremath|mathstrut)\s*(?=\{)")
+_DRAWN = re.compile(r"\\(?:underline|colorbox\s*\{[^{}]{0,40}\}|ensuremath|mathstrut)\s*(?=\{)")
 
 
 def normalise(text: str, match: str = "normalised") -> str:

@@ -15,8 +15,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’.-][^\W\d_]+)*\.?")
 _CHANGES_FIRST = set(
     "squared cubed factorial plus minus over divided mod modulo choose less more fewer below above under short off out "
     "to through till until versus vs by or and not but if except than is are was were isn't does doesn't equals "
-    "equal hundred thousand million billion trillion dozen percent percentage st nd rd th something odd ish too per "
-    "quadrat hoch fois moins mal menos meno по".split()
+    "equal hundred thousand million mil billion trillion dozen percent percentage st nd rd th something odd ish too "
+    "per quadrat hoch fois moins mal menos meno по".split()
 )
 _CHANGES = set(
     "negative minus plus or either neither not never isn't aren't wasn't wrong incorrect false impossible maybe "

@@ -14,7 +14,9 @@ from verifiers.expression.tree.node import Measure, Node, Number, Percent, times
 _SCALES: dict[str, int | Fraction] = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7,
     "billion": 10**9,
-    "trillion": 10**12, "千": 10**3, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "тысяч": 10**3,
+    "trillion": 10**12,
+    "mln": 10**6, "mio": 10**6, "bln": 10**9, "mrd": 10**9, "mld": 10**9,
+    "千": 10**3, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "тысяч": 10**3,
     "тысячи": 10**3,
     "миллион": 10**6, "миллиона": 10**6, "миллионов": 10**6, "millionen": 10**6, "millones": 10**6, "milhões": 10**6,
     "milioni": 10**6,

@@ -9,8 +9,9 @@ HEDGE = re.compile(
     r"|oder|ou|eller|lub|veya|atau|hoặc|или|або)\b|或|または|もしくは|또는|혹은|أو|หรือ|(?<=\d) [o] (?=\d)",
     re.IGNORECASE,
 )
-# `not 42`, and 42ではありません, where the denial stands behind
+# `not 42`, `no 42`, `x != 42`, and 42ではありません, where the denial stands behind
 DENIED = re.compile(
+    r"(?:≠|!=|=/=|\\neq?(?![a-z])|\\not\s*=|\bno)[\s$*(\\]*$|"
     r"(?:\b(?:not|never|neither|cannot|(?:all|nothing|(?:any|every)[^\W\d_]*) (?:but|except)|"
     r"pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
     r"|не|nie|niet|inte|ikke|değil|(?:wrong|incorrect|false) (?:answer|value|result|number))"

@@ -62,7 +62,7 @@ _OF_SOME = re.compile(r"\W{0,3}(\d{1,9}) (?:out )?of (?:the|these|those) \d{1,9}
 _IN_YEAR = re.compile(
     r"\W{0,3}(?:in|by|during|since|as of)\s(?:the year\s)?(?:1[89]|20)\d\d,?\s(?=.*\d)", re.IGNORECASE
 )
-_NAMED = re.compile(r"[^\d=]{1,60}=\s*([^=]{1,60})")
+_NAMED = re.compile(r"[^\d=]{0,59}[^\d=!<>≠/]=\s*([^=]{1,60})")
 
 
 def stated_quantity(stated: str, letters: str = "k") -> Quantity | None:
@@ -233,6 +233,8 @@ def _chosen(text: str, found: list[re.Match[str]]) -> re.Match[str] | None:
 def _behind_equals(text: str, letters: str) -> Quantity | None:
     """`42 - 30 = 12`: what stands behind the last sign, where the arithmetic before it holds; not `12 = 12`."""
     parts = text.split("=")
+    if re.search(r"[!<>/]\s*$", parts[-2]):
+        return None  # x != 42
     found = _spelt(cleaned(parts[-1]), letters)
     if found is None:
         return None
