@@ -54,7 +54,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _PHRASE_WORDS = tuple(dict.fromkeys(word for words, _ in _PHRASES for word in words.split()))
 _ASCII_WORDS = tuple(filter(str.isascii, _PHRASE_WORDS))
-_LINE_MARK = re.compile(r"^(?:[-*•+]|#{1,6}|>)\s+(?=\S)")
+_LINE_MARK = re.compile(r"^(?:[-+](?!\s*[\d.$€£¥])|[*•]|#{1,6}|>)\s+(?=\S)")  # - 73 is minus 73
 # ### Answer, and the answer alone on the line below
 _HEADING = re.compile(
     r"[#*_ ]{0,12}(?:the\s+)?(?:final\s+)?answer[*_: ]{0,12}\n\s*([^\n]{1,400})", re.IGNORECASE
