@@ -71,8 +71,9 @@ class ModelFamily(ABC):
         """The trainer's model with the weights of a checkpoint in the hub layout (tiny or published)."""
 
     @abstractmethod
-    def empty_model(self, path: Path) -> nn.Module:
-        """The trainer's model of a checkpoint's configuration on the meta device: names and shapes, no memory."""
+    def new_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
+        """The model that ``load_model`` fills, before its weights are read: only the configuration is. On the device
+        that is set, such as meta, where it takes no memory."""
 
     @abstractmethod
     def frozen_prefixes(self, *, freeze_vision: bool) -> tuple[str, ...]:

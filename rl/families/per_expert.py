@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rl.families.family import HubTensor
+from rl.families.hub_checkpoint import HubCheckpoint
 from rl.families.qwen3_vl_moe import EXPERT_SUFFIXES, Qwen3VLMoeFamily
-from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
@@ -58,23 +58,10 @@ class PerExpertFamily(Qwen3VLMoeFamily):
 
     def load_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
         """Raises: BadInput where the checkpoint lacks a tensor of this layout."""
-        from safetensors import safe_open
-        from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
-
-        files: list[Any] = [safe_open(file, "pt") for file in sorted(path.glob("*.safetensors"))]
-        held = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - not a mapping
-        weights = {}
-        for name, parameter in self.empty_model(path).named_parameters():
-            names = [hub.name for hub in self.hub_tensors(name, tuple(parameter.shape))]
-            missing = [hub for hub in names if hub not in held]
-            if missing:
-                raise BadInput(f"{path} has no {missing[0]}: is it a checkpoint of model.family={self.name}?")
-            weights[name] = self.from_hub(name, [held[hub].get_tensor(hub) for hub in names])
-        model: nn.Module = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-            None,
-            config=Qwen3VLMoeConfig.from_pretrained(path),
-            state_dict=weights,
-            dtype=dtype,
-            attn_implementation=attention,
-        )
+        model = self.new_model(path, dtype=dtype, attention=attention)
+        shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+        checkpoint = HubCheckpoint(self, path)
+        checkpoint.require(shapes)
+        for name, parameter in model.named_parameters():
+            parameter.data.copy_(checkpoint.parameter(name, shapes[name]))
         return model

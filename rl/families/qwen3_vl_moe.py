@@ -107,28 +107,23 @@ class Qwen3VLMoeFamily(ModelFamily):
         alone. Raises: OSError where ``path`` is no checkpoint."""
         from transformers import Qwen3VLMoeForConditionalGeneration
 
-        from rl.families import varlen_attention
-        from rl.families.vision_batches import attend_in_batches
-
-        implementation: str | dict[str, str] = attention
-        if attention == varlen_attention.NAME:  # for texts: the vision tower has none
-            varlen_attention.register()
-            implementation = {"text_config": attention, "vision_config": "sdpa", "": "sdpa"}
-        model: Any = Qwen3VLMoeForConditionalGeneration.from_pretrained(
-            path, dtype=dtype, attn_implementation=implementation
+        return _with_batched_vision(
+            Qwen3VLMoeForConditionalGeneration.from_pretrained(
+                path, dtype=dtype, attn_implementation=_implementation(attention)
+            )
         )
-        attend_in_batches(model.model.visual)
-        loaded: nn.Module = model
-        return loaded
 
-    def empty_model(self, path: Path) -> nn.Module:
-        import torch
-        from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
+    def new_model(self, path: Path, *, dtype: torch.dtype, attention: str) -> nn.Module:
+        from transformers import AutoModelForImageTextToText, Qwen3VLMoeConfig
+        from transformers.initialization import no_init_weights
 
-        config = Qwen3VLMoeConfig.from_pretrained(path)
-        with torch.device("meta"):
-            model: nn.Module = Qwen3VLMoeForConditionalGeneration(config)
-        return model
+        with no_init_weights():
+            model = AutoModelForImageTextToText.from_config(
+                Qwen3VLMoeConfig.from_pretrained(path),
+                dtype=dtype,
+                attn_implementation=_implementation(attention),
+            )
+        return _with_batched_vision(model)
 
     def frozen_prefixes(self, *, freeze_vision: bool) -> tuple[str, ...]:
         """The encoder's blocks and embeddings; the mergers are the adapter, which the paper goes on training."""
@@ -277,3 +272,21 @@ class Qwen3VLMoeFamily(ModelFamily):
     def lm_head(self, model: Any) -> nn.Linear:
         head: nn.Linear = model.lm_head
         return head
+
+
+def _implementation(attention: str) -> str | dict[str, str]:
+    """What transformers calls it."""
+    from rl.families import varlen_attention
+
+    if attention != varlen_attention.NAME:
+        return attention
+    varlen_attention.register()  # for texts: the vision tower has none
+    return {"text_config": attention, "vision_config": "sdpa", "": "sdpa"}
+
+
+def _with_batched_vision(model: Any) -> nn.Module:
+    from rl.families.vision_batches import attend_in_batches
+
+    attend_in_batches(model.model.visual)
+    made: nn.Module = model.eval()
+    return made

@@ -91,7 +91,8 @@ def _are_there(
         size = sum(file.stat().st_size for file in hub.glob("*.safetensors")) / 2**30
         gib, found[name] = gib + size, name
     who = ", ".join(f"{key}: {found[name]}" for key, name in teachers.items())
-    where = f"whole on each of {counted(recipe.trainer.num_ranks, 'rank')}"
+    ranks = counted(recipe.trainer.num_ranks, "rank")
+    where = f"parted among {ranks}" if recipe.trainer.zero_stage == 3 else f"whole on each of {ranks}"
     return Finding("ok", f"{who}; {gib:.2g} GiB of weights that are there, {where}")
 
 

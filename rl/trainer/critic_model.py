@@ -25,9 +25,8 @@ class CriticModel(nn.Module):
         self.family = family
         self.model = model
         hidden_size = self.model.config.get_text_config().hidden_size
-        self.value_head = nn.Linear(hidden_size, 1)
-        nn.init.zeros_(self.value_head.weight)
-        nn.init.zeros_(self.value_head.bias)
+        self.value_head = nn.Linear(hidden_size, 1, dtype=family.lm_head(model).weight.dtype)
+        self.start_at_zero()
         family.lm_head(model).requires_grad_(False)  # no value hangs on it
 
     def forward(self, batch: MicroBatch) -> torch.Tensor:
@@ -42,9 +41,13 @@ class CriticModel(nn.Module):
         values: torch.Tensor = self.value_head(picked).squeeze(-1)
         return values.float()
 
-    def load_value_head(self, hub_directory: Path) -> bool:
-        """Take the value head that a critic's checkpoint carries; False where there is none (a policy's checkpoint)."""
-        if not has_value_head(hub_directory):
-            return False
-        self.value_head.load_state_dict(load_value_head(hub_directory))
-        return True
+    def load_head(self, hub_directory: Path) -> None:
+        """Take the value head that a critic's checkpoint carries; a policy's has none, and the head starts at 0."""
+        if has_value_head(hub_directory):
+            self.value_head.load_state_dict(load_value_head(hub_directory))
+        else:
+            self.start_at_zero()
+
+    def start_at_zero(self) -> None:
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)

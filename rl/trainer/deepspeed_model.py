@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from rl.families.family import ModelFamily
+from rl.families.hub_checkpoint import HubCheckpoint
 from rl.recipe.trainer_config import TrainerConfig
 from rl.trainer.hub_weights import HubWeights
 from rl.trainer.layout import ParallelLayout
+from rl.trainer.partitioned import fill, gather_experts_whole, whole_shape
 from rl.trainer.rank_work import TrainerSetup
 
 MicroLoss = Callable[[], tuple[torch.Tensor, dict[str, float]]]
@@ -28,19 +30,15 @@ class DeepSpeedModel:
 
     def __init__(self, module: Any, family: ModelFamily, setup: TrainerSetup) -> None:
         """Freeze what is frozen, then start DeepSpeed, whose process group must be there already."""
-        self.setup = setup
+        self.setup, self.family = setup, family
         frozen = family.frozen_prefixes(freeze_vision=setup.trainer.freeze_vision)
         for name, parameter in module.model.named_parameters():
             if name.startswith(frozen):
                 parameter.requires_grad_(False)
         if setup.trainer.gradient_checkpointing:
             module.model.gradient_checkpointing_enable({"use_reentrant": False})
-        if (
-            self.is_partitioned
-        ):  # an expert layer is gathered whole: which experts run differs from rank to rank
-            names = set(family.expert_modules())
-            classes = {type(part) for part in module.modules() if type(part).__name__ in names}
-            deepspeed.utils.set_z3_leaf_modules(module, list(classes))
+        if self.is_partitioned:
+            gather_experts_whole(module, family)
         self.engine, *_ = deepspeed.initialize(
             model=module,
             model_parameters=list(_decay_groups(module, setup.trainer.weight_decay)),
@@ -58,8 +56,8 @@ class DeepSpeedModel:
 
     @property
     def is_partitioned(self) -> bool:
-        """ZeRO-3: a rank holds a part of each parameter, and every use of one is a collective."""
-        return self.setup.trainer.zero_stage == 3
+        """Whether a rank holds but a part of each parameter."""
+        return self.setup.is_partitioned
 
     @property
     def model_sizes(self) -> dict[str, int]:
@@ -114,19 +112,13 @@ class DeepSpeedModel:
         if path is None:
             raise RuntimeError(f"DeepSpeed found no checkpoint {tag!r} in {directory}")
 
-    def load_weights(self, loaded: Mapping[str, torch.Tensor]) -> None:
-        """Parameters by the module's own names into the engine; the optimizer's master copy follows.
-
-        One parameter at a time: DeepSpeed's ``load_module_state_dict`` passes over the small parameters that ZeRO-3
-        keeps whole, so that their partition, and the master copy made from it, would stay the old ones.
-        """
-        for name, parameter in self.module.named_parameters():
-            gathered: Any = deepspeed.zero.GatheredParameters(
-                [parameter], modifier_rank=0, enabled=self.is_partitioned
-            )
-            with gathered:
-                if self.rank == 0 or not self.is_partitioned:
-                    parameter.data.copy_(loaded[name])
+    def load_weights(self, directory: Path) -> None:
+        """Those of a checkpoint in the hub layout; the optimizer's master copy follows."""
+        fill(self.module.model, HubCheckpoint(self.family, directory), is_partitioned=self.is_partitioned)
+        own = [one for name, one in self.module.named_parameters() if not name.startswith("model.")]
+        head: Any = deepspeed.zero.GatheredParameters(own, modifier_rank=0, enabled=self.is_partitioned)
+        with head:
+            self.module.load_head(directory)
         self.engine.optimizer.refresh_fp32_params()
 
     def export(self, directory: str, *, with_index: bool = False) -> None:
@@ -155,8 +147,8 @@ class DeepSpeedModel:
 def _decay_groups(module: torch.nn.Module, weight_decay: float) -> Iterator[dict[str, Any]]:
     """Matrices decay; gains, biases and other vectors do not."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.ndim > 1]
-    vectors = [parameter for parameter in trained if parameter.ndim <= 1]
+    matrices = [parameter for parameter in trained if len(whole_shape(parameter)) > 1]
+    vectors = [parameter for parameter in trained if len(whole_shape(parameter)) <= 1]
     for parameters, decay in ((matrices, weight_decay), (vectors, 0.0)):
         if parameters:
             yield {"params": parameters, "weight_decay": decay}

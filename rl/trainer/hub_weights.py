@@ -12,6 +12,7 @@ from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
 from rl.families.family import ModelFamily
 from rl.run.ray_session import free_port
+from rl.trainer.partitioned import whole_shape
 
 
 class HubWeights(WeightSource):
@@ -26,8 +27,7 @@ class HubWeights(WeightSource):
         """Names, types and full shapes, in the order of iteration, without moving anything."""
         described = []
         for name, parameter in self.model.named_parameters():
-            full_shape = tuple(getattr(parameter, "ds_shape", parameter.shape))
-            layout = self.family.hub_tensors(name, full_shape)
+            layout = self.family.hub_tensors(name, whole_shape(parameter))
             described += [ParamMeta(hub.name, parameter.dtype, hub.shape) for hub in layout]
         return described
 

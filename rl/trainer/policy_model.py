@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -91,17 +92,21 @@ class PolicyModel(nn.Module):
         temperature: float = 1.0,
         with_entropy: bool = False,
         teacher: TeacherStates | None = None,
-    ) -> PolicyOutput:
-        """The targets' log-probabilities, and what else is asked for."""
-        return self.head(self._states(batch), batch.targets, temperature, with_entropy, teacher)
+        *,
+        states_alone: bool = False,
+    ) -> PolicyOutput | torch.Tensor:
+        """The targets' log-probabilities, and what else is asked for; or only the hidden states [R, hidden] that
+        predict them, which is what a teacher is asked for."""
+        states = self._states(batch)
+        if states_alone:
+            return states
+        output: PolicyOutput = self.head(states, batch.targets, temperature, with_entropy, teacher)
+        return output
 
-    @torch.no_grad()
-    def states(self, batch: MicroBatch, top_k: int | None) -> TeacherStates:
-        """As a teacher."""
-        return TeacherStates(self._states(batch), self.head.multiplied, top_k)
+    def load_head(self, _: Path) -> None:
+        """Nothing: its head is the model's own."""
 
     def _states(self, batch: MicroBatch) -> torch.Tensor:
-        """Hidden states [R, hidden] that predict the targets."""
         vision: Any = None
         if batch.vision is not None:
             vision = self.family.vision_features(self.model, batch.vision)

@@ -22,8 +22,10 @@ from rl.data.token_sequence import Floats
 from rl.families.family import load_family
 from rl.trainer.collator import Collator
 from rl.trainer.critic_model import CriticModel
-from rl.trainer.deepspeed_model import DeepSpeedModel
+from rl.trainer.deepspeed_model import DeepSpeedModel, deepspeed_config
+from rl.trainer.frozen_policy import FrozenPolicy
 from rl.trainer.hub_weights import open_transfer
+from rl.trainer.partitioned import partitioned_model
 from rl.trainer.policy_model import MicroBatch, PolicyModel
 from rl.trainer.rank_work import HeldPart, RankWork, TrainerSetup
 from sampler.vllm_pool.weight_segment import tensor_checksum
@@ -55,7 +57,7 @@ class RankModels:
         policy = self._policy(model)
         self.policy = DeepSpeedModel(policy, self.family, setup)
         self.critic: DeepSpeedModel | None = None
-        self.frozen: dict[str, PolicyModel] = {}
+        self.frozen: dict[str, FrozenPolicy] = {}
         self.transfer: Any = None
         self.held = HeldPart()
         self.collate = Collator(
@@ -92,9 +94,7 @@ class RankModels:
 
     def load_weights(self, hub_directory: str) -> None:
         """Weights of a hub-layout checkpoint into the policy."""
-        self.policy.load_weights(
-            {f"model.{name}": one for name, one in self._load(hub_directory).named_parameters()}
-        )
+        self.policy.load_weights(Path(hub_directory))
 
     def export(self, directory: str) -> None:
         """The policy in the hub layout, written by rank 0."""
@@ -102,11 +102,12 @@ class RankModels:
 
     def load_frozen(self, directories: Collection[str]) -> None:
         """Hold frozen copies of these checkpoints and of no others."""
-        self.frozen = {name: model for name, model in self.frozen.items() if name in directories}
+        for name in self.frozen.keys() - set(directories):
+            self.frozen.pop(name).close()
         for name in directories:
             if name not in self.frozen:
-                model = self._load(name).requires_grad_(False).eval()
-                self.frozen[name] = self._policy(model).to(self.device)
+                module = self._policy(self._load(name))
+                self.frozen[name] = FrozenPolicy(module, self.family, self.setup, self.device)
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:
         """Send the current weights to every sampler worker behind ``client``. Returns the seconds it took."""
@@ -133,12 +134,13 @@ class RankModels:
     def load_critic(self, hub_directory: str) -> dict[str, int]:
         """A critic with the backbone of a checkpoint (a policy's, a reward model's or a critic's own) and its value
         head where it has one; made on first use, refilled later. Returns its sizes."""
-        critic = CriticModel(self.family, self._load(hub_directory))
-        critic.load_value_head(Path(hub_directory))
+        directory = Path(hub_directory)
         if self.critic is None:
+            critic = CriticModel(self.family, self._load(hub_directory))
+            critic.load_head(directory)
             self.critic = DeepSpeedModel(critic, self.family, self.setup)
         else:
-            self.critic.load_weights(dict(critic.named_parameters()))
+            self.critic.load_weights(directory)
             self.critic.reset_optimizer()
         return self.critic.model_sizes
 
@@ -271,8 +273,12 @@ class RankModels:
         return PolicyModel(self.family, model, self.forbidden, float32_head=self.setup.model.float32_head)
 
     def _load(self, path: str) -> torch.nn.Module:
-        dtype = getattr(torch, self.setup.model.dtype)
-        return self.family.load_model(Path(path), dtype=dtype, attention=self.setup.model.attention)
+        model = self.setup.model
+        dtype = getattr(torch, model.dtype)
+        if not self.setup.is_partitioned:
+            return self.family.load_model(Path(path), dtype=dtype, attention=model.attention)
+        config = deepspeed_config(self.setup.trainer, dtype=model.dtype, device=self.setup.device)
+        return partitioned_model(self.family, Path(path), config, dtype=dtype, attention=model.attention)
 
 
 def _leave_out_shared_memory_op() -> None:

@@ -22,6 +22,11 @@ class TrainerSetup:
     log_dir: str
     device: str = "cpu"
 
+    @property
+    def is_partitioned(self) -> bool:
+        """ZeRO-3: a rank holds a part of each parameter, and every use of one is a collective."""
+        return self.trainer.zero_stage == 3
+
 
 @dataclass(frozen=True)
 class RankStep:

@@ -112,8 +112,8 @@ class Trainer:
         self._call("export_critic", str(directory))
 
     def load_frozen(self, directories: Collection[str]) -> None:
-        """Hold a frozen copy of each of these checkpoints, a reference or teachers, whole on every rank, and of no
-        others. They are named by their directories."""
+        """Hold a frozen copy of each of these checkpoints, a reference or teachers, and of no others: whole on every
+        rank, under ZeRO-3 parted among them. They are named by their directories."""
         self._call("load_frozen", tuple(directories))
 
     def send_weights(self, backend: str, client: Any, num_inference_ranks: int) -> float:

@@ -44,7 +44,9 @@ class UnreadColumns:
         names = [self._renamed.get(column, column) for column in columns]
         self._known = frozenset(names) | {name.partition(".")[0] for name in names}
         self._found: dict[str, UnreadColumn] = {}
-        self._seen: set[tuple[str, ...]] = set()  # the names of rows looked at: others with the same tell nothing new
+        self._seen: set[tuple[str, ...]] = (
+            set()
+        )  # the names of rows looked at: others with the same tell nothing new
 
     @property
     def found(self) -> tuple[UnreadColumn, ...]:

@@ -30,7 +30,8 @@ def place(tiny: Path) -> Callable[[str], Path]:
 
 def hub_layout(path: Path, family_name: str = "qwen3_vl_moe") -> list[HubTensor]:
     family = load_family(family_name)
-    parameters = family.empty_model(path).named_parameters()
+    with torch.device("meta"):
+        parameters = family.new_model(path, dtype=torch.float32, attention="sdpa").named_parameters()
     return [hub for name, each in parameters for hub in family.hub_tensors(name, tuple(each.shape))]
 
 

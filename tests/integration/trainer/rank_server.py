@@ -4,7 +4,8 @@
 
 Started by `conftest.py`, which sends `(environment, address)` down the control connection for each rank it wants.
 The rank connects to that address, says its process id, and serves calls `(method, arguments)` on one `RankModels`, made
-by `build`; `patch` sets a module's name to a value, and `partitioned` counts parameters that this rank holds a part of.
+by `build`; `patch` sets a module's name to a value, and `partitioned` counts
+parameters, of frozen policies too, that this rank holds a part of.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def serve(connection: Connection) -> None:
                 module, name, value = arguments
                 result = setattr(import_module(module), name, value)
             elif method == "partitioned":
-                result = _num_partitioned(engine.policy.module)
+                result = _num_partitioned([engine.policy, *engine.frozen.values()])
             else:
                 result = getattr(engine, method)(*arguments)
             connection.send((result, None))
@@ -46,9 +47,9 @@ def serve(connection: Connection) -> None:
             connection.send((None, traceback.format_exc()))
 
 
-def _num_partitioned(module: Any) -> tuple[int, int]:
-    """Of a module's parameters those that are not here whole between two steps, and all."""
-    parameters = list(module.parameters())
+def _num_partitioned(models: list[Any]) -> tuple[int, int]:
+    """Of the models' parameters those that are not here whole between two steps, and all."""
+    parameters = [one for model in models for one in model.module.parameters()]
     parts = [one for one in parameters if getattr(one, "ds_numel", one.numel()) != one.numel()]
     return len(parts), len(parameters)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from rl.algorithm.losses import LossSpec
 from rl.trainer.export import export_policy
@@ -204,6 +204,26 @@ def test_reference_policy_stays(new_trainer: Callable[..., Any], case: Any, tiny
     held, _ = trainer.logprobs(case.batch, of=[str(tiny_model)] * len(case.batch))
     np.testing.assert_allclose(held, start, atol=1e-6)
     assert np.abs(trainer.logprobs(case.batch)[0] - held).max() > 1e-2
+    both = trainer._ranks.partitioned()
+    trainer.load_frozen([])
+    for (num_parts, num), (_, of_policy) in zip(both, trainer._ranks.partitioned(), strict=True):
+        assert num_parts == num == 2 * of_policy  # the reference is parted too
+
+
+def test_weights_that_are_missing_stop_every_rank(
+    new_trainer: Callable[..., Any], case: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Rank 0 alone reads them, and the others do not wait for what never comes: the trainer still answers."""
+    trainer = new_trainer(2, zero_stage=3)
+    start, _ = trainer.logprobs(case.batch)
+    weights = load_file(tiny_model / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(
+        AssertionError, match=r"has no lm_head\.weight: is it a checkpoint of model\.family=qwen3_vl_moe"
+    ):
+        trainer.load_weights(tmp_path)
+    assert trainer.logprobs(case.batch)[0].tobytes() == start.tobytes()
 
 
 def test_learning_reduces_the_loss(new_trainer: Callable[..., Any], case: Any) -> None:
