@@ -66,8 +66,8 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds
 
     from rl.algorithm.losses import LossSpec
     from rl.run.ray_session import free_port
-    from rl.trainer.deepspeed_model import deepspeed_config
     from rl.trainer.micro_batch import cut_micro_batches
+    from rl.trainer.models.deepspeed_model import deepspeed_config
     from rl.trainer.trainer import rank_environment
 
     config, model_path, trainer = engines.recipe.trainer, engines.base.hub, engines.trainer

@@ -11,7 +11,7 @@ import torch
 
 from rl.data.batch import Batch, offsets
 from rl.families.family import ModelFamily, VisionTensors
-from rl.trainer.policy_model import MicroBatch
+from rl.trainer.models.policy_model import MicroBatch
 from sampler.data.media.video import clip_of
 from sampler.vision_input import VisionInput
 

@@ -21,12 +21,12 @@ from rl.data.batch import Batch, StepCounts
 from rl.data.token_sequence import Floats
 from rl.families.family import load_family
 from rl.trainer.collator import Collator
-from rl.trainer.critic_model import CriticModel
-from rl.trainer.deepspeed_model import DeepSpeedModel, deepspeed_config
-from rl.trainer.frozen_policy import FrozenPolicy
-from rl.trainer.hub_weights import open_transfer
-from rl.trainer.partitioned import partitioned_model
-from rl.trainer.policy_model import MicroBatch, PolicyModel
+from rl.trainer.models.critic_model import CriticModel
+from rl.trainer.models.deepspeed_model import DeepSpeedModel, deepspeed_config
+from rl.trainer.models.frozen_policy import FrozenPolicy
+from rl.trainer.models.hub_weights import open_transfer
+from rl.trainer.models.partitioned import partitioned_model
+from rl.trainer.models.policy_model import MicroBatch, PolicyModel
 from rl.trainer.rank_work import HeldPart, RankWork, TrainerSetup
 from sampler.vllm_pool.weight_segment import tensor_checksum
 

@@ -8,7 +8,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from rl.families.varlen_attention import varlen_attention
 from rl.recipe.trainer_config import TrainerConfig
-from rl.trainer.policy_model import LogprobHead
+from rl.trainer.models.policy_model import LogprobHead
 
 LENGTHS = (1, 70, 257, 40)
 
@@ -60,7 +60,7 @@ def test_the_head_of_a_real_vocabulary_fits(in_float32: bool) -> None:
 
 
 def test_the_optimizer_is_fused_and_needs_no_compiler() -> None:
-    from rl.trainer.deepspeed_model import deepspeed_config
+    from rl.trainer.models.deepspeed_model import deepspeed_config
 
     settings = deepspeed_config(TrainerConfig(), dtype="bfloat16", device="cuda")["optimizer"]["params"]
     assert settings["torch_adam"] and settings["fused"]

@@ -127,7 +127,7 @@ def test_loss_and_gradient(
     old, _ = distiller.logprobs(case.batch, temperature=TEMPERATURE)
     spec = LossSpec("vanilla", temperature=TEMPERATURE, teacher_coef=COEF, teacher_top_k=top_k)
     for logits_per_chunk in (1, 2**25):
-        distiller._ranks.patch("rl.trainer.policy_model", "LOGITS_PER_CHUNK", logits_per_chunk)
+        distiller._ranks.patch("rl.trainer.models.policy_model", "LOGITS_PER_CHUNK", logits_per_chunk)
         metrics = distiller.update([case.batch.with_columns(old_logprobs=old)], [0.0], spec, named)[0]
         assert metrics["loss"] == pytest.approx(loss, rel=RELATIVE)
         assert metrics["grad_norm"] == pytest.approx(norm, rel=RELATIVE)

@@ -90,7 +90,7 @@ def truth(
 def partitioned(request: pytest.FixtureRequest, new_trainer: Callable[..., Any]) -> Any:
     num_ranks, settings = request.param
     trainer = new_trainer(num_ranks, zero_stage=3, **settings)
-    trainer._ranks.patch("rl.trainer.policy_model", "LOGITS_PER_CHUNK", 1)
+    trainer._ranks.patch("rl.trainer.models.policy_model", "LOGITS_PER_CHUNK", 1)
     return trainer
 
 

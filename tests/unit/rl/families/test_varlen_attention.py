@@ -14,7 +14,7 @@ from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.families import varlen_attention
 from rl.trainer.collator import Collator
-from rl.trainer.policy_model import PolicyModel
+from rl.trainer.models.policy_model import PolicyModel
 from sampler.vision_input import VisionInput
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import rl.trainer.policy_model
-from rl.trainer.policy_model import LogprobHead, TeacherStates
+import rl.trainer.models.policy_model
+from rl.trainer.models.policy_model import LogprobHead, TeacherStates
 
 TOKENS, HIDDEN, VOCAB = 40, 6, 11
 FORBIDDEN = (1, 4)
@@ -51,7 +51,7 @@ def chunks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """``chunks(rows)``: so many tokens at a time."""
 
     def set_rows(rows: int, vocab: int = VOCAB) -> None:
-        monkeypatch.setattr(rl.trainer.policy_model, "LOGITS_PER_CHUNK", rows * vocab)
+        monkeypatch.setattr(rl.trainer.models.policy_model, "LOGITS_PER_CHUNK", rows * vocab)
 
     return set_rows
 
@@ -100,10 +100,10 @@ def test_gradients_by_finite_differences(chunks: Callable[..., None], rows: int,
 
     def outputs(hidden: torch.Tensor, weight: torch.Tensor) -> Any:
         head.weight.data = weight.detach()
-        found = rl.trainer.policy_model._InChunks.apply(
+        found = rl.trainer.models.policy_model._InChunks.apply(
             hidden,
             weight,
-            lambda *given: rl.trainer.policy_model._columns(
+            lambda *given: rl.trainer.models.policy_model._columns(
                 *given, forbidden=head.forbidden_ids, temperature=TEMPERATURE, with_entropy=with_entropy
             ),
             rows,

@@ -16,7 +16,7 @@ from PIL import Image
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.trainer.collator import Collator, VisionCache
-from rl.trainer.policy_model import PolicyModel
+from rl.trainer.models.policy_model import PolicyModel
 from sampler.vision_input import VisionInput
 
 TEMPERATURE = 0.7

@@ -15,7 +15,7 @@ from rl.algorithm.losses import LossInputs, LossSpec, compute_loss
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.trainer.collator import Collator
-from rl.trainer.policy_model import PolicyModel
+from rl.trainer.models.policy_model import PolicyModel
 from sampler.vision_input import VisionInput
 
 

@@ -12,7 +12,7 @@ from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
 from rl.families.family import ModelFamily
 from rl.run.ray_session import free_port
-from rl.trainer.partitioned import whole_shape
+from rl.trainer.models.partitioned import whole_shape
 
 
 class HubWeights(WeightSource):

@@ -8,9 +8,9 @@ import deepspeed
 import torch
 
 from rl.families.family import ModelFamily
-from rl.trainer.deepspeed_model import deepspeed_config
-from rl.trainer.partitioned import gather_experts_whole
-from rl.trainer.policy_model import MicroBatch, PolicyModel, PolicyOutput, TeacherStates
+from rl.trainer.models.deepspeed_model import deepspeed_config
+from rl.trainer.models.partitioned import gather_experts_whole
+from rl.trainer.models.policy_model import MicroBatch, PolicyModel, PolicyOutput, TeacherStates
 from rl.trainer.rank_work import TrainerSetup
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from reward_models.value_head import has_value_head, load_value_head
 from rl.families.family import ModelFamily
-from rl.trainer.policy_model import MicroBatch
+from rl.trainer.models.policy_model import MicroBatch
 
 
 class CriticModel(nn.Module):

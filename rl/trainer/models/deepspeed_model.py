@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from rl.families.family import ModelFamily
 from rl.families.hub_checkpoint import HubCheckpoint
 from rl.recipe.trainer_config import TrainerConfig
-from rl.trainer.hub_weights import HubWeights
 from rl.trainer.layout import ParallelLayout
-from rl.trainer.partitioned import fill, gather_experts_whole, whole_shape
+from rl.trainer.models.hub_weights import HubWeights
+from rl.trainer.models.partitioned import fill, gather_experts_whole, whole_shape
 from rl.trainer.rank_work import TrainerSetup
 
 MicroLoss = Callable[[], tuple[torch.Tensor, dict[str, float]]]
