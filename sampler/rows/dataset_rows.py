@@ -24,21 +24,11 @@ from verifiers.errors import BadInput
 SUFFIXES = (".jsonl", ".json", ".parquet", ".ndjson", ".csv", ".tsv", ".tar")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _HUB_NOTES = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
-CURATION_EVENTS = "curation.jsonl"  # what people decided about the prompts of a folder
-IMPORTED, REJECTED = ".import.json", ".rejected.jsonl"  # how a set was imported, and what is not in it
-SELECTED, LEFT_OUT = (
-    ".selection.json",
-    ".duplicates.json",
-)  # by which rule a set was chosen; what it does without
-DESCRIBED = ".set.json"  # how a run read a set
-NO_ROWS = (
-    CURATION_EVENTS,
-    DESCRIBED,
-    IMPORTED,
-    REJECTED,
-    SELECTED,
-    LEFT_OUT,
-)  # Hone's own files beside a set
+# What Hone itself writes beside a set, which holds no rows: what people decided about its prompts, how a run read it,
+# how it was imported and what is not in it, by which rule it was chosen, what was left out as a duplicate.
+CURATION_EVENTS, DESCRIBED, IMPORTED = "curation.jsonl", ".set.json", ".import.json"
+REJECTED, SELECTED, LEFT_OUT = ".rejected.jsonl", ".selection.json", ".duplicates.json"
+NO_ROWS = (CURATION_EVENTS, DESCRIBED, IMPORTED, REJECTED, SELECTED, LEFT_OUT)
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(-\d.*)?")
 _TABLES = (".csv", ".tsv", ".tar")  # in a folder only where no other data file is
 _BATCH_ROWS = 256
