@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -12,9 +13,10 @@ from recipes.view.opened import Snapshot
 
 PAGE_SIZE = 50
 Sort = Literal["rate", "-rate", "n", "-n", "-spread", "-unsure", "type", "id"]
+# Ascending, and never none, so that two rows can be compared by it.
 ORDERS: Mapping[Sort, str] = {
-    "rate": "mean ASC NULLS LAST", "-rate": "mean DESC NULLS LAST", "n": "n ASC", "-n": "n DESC",
-    "-spread": "spread DESC NULLS LAST", "-unsure": "high - low DESC NULLS LAST", "type": "question_type",
+    "rate": "coalesce(mean, 2)", "-rate": "coalesce(-mean, 2)", "n": "n", "-n": "-n",
+    "-spread": "coalesce(-spread, 'infinity'::DOUBLE)", "-unsure": "coalesce(low - high, 2)", "type": "question_type",
     "id": "prompt_id",
 }  # fmt: skip
 SORT_WORDS: Mapping[Sort, str] = {
@@ -38,10 +40,19 @@ def _as_rate(given: Any) -> Any:
 
 
 Rate = Annotated[float, BeforeValidator(_as_rate)]
+RowKey = tuple[str, str, str]  # run, split and prompt id: what tells a row from every other
+
+
+def _as_key(given: Any) -> Any:
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError):
+        raise ValueError("a run, a split and a prompt") from None
 
 
 class PromptFilter(BaseModel):
-    """Empty means all; ``page`` counts from 1. ``policy`` is a policy version: pass rates of it alone."""
+    """Empty means all; ``page`` counts from 1, and ``after`` names the row that a page follows, whatever has left the
+    filter since. ``policy`` is a policy version: pass rates of it alone."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +73,7 @@ class PromptFilter(BaseModel):
     policy: Annotated[int, Field(ge=0, lt=10**12)] | None = None
     sort: Sort = "rate"
     page: Annotated[int, AfterValidator(lambda page: max(page, 1))] = Field(1, ge=0, lt=10**9)
+    after: Annotated[RowKey | None, BeforeValidator(_as_key)] = None
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> PromptFilter:
@@ -76,7 +88,14 @@ class PromptFilter(BaseModel):
 
     def query_string(self, **other: Any) -> str:
         """The same filter, for a link."""
-        return urlencode(self.model_dump(exclude_defaults=True) | other)
+        given = self.model_dump(exclude_defaults=True) | other
+        return urlencode(
+            {
+                name: json.dumps(one) if name == "after" else one
+                for name, one in given.items()
+                if one is not None
+            }
+        )
 
     def where(self, snapshot: Snapshot) -> tuple[str, list[Any]]:
         """A condition over the rows of ``Snapshot.rows_table`` and its parameters."""
@@ -121,7 +140,22 @@ class PromptFilter(BaseModel):
         negated = "NOT " if self.decision == "open" else ""
         return f"(run, prompt_id) {negated}IN (SELECT (run, prompt_id) FROM {table} WHERE {of})"
 
+    def beside(self, comparison: Literal["<", "<=", ">"], table: str) -> str:
+        """A condition on the rows before or after one of the table, which need not pass the filter; its parameters
+        are that row's ``RowKey``."""
+        other = f"SELECT ({self.order}) FROM {table} WHERE run = ? AND split = ? AND prompt_id = ?"
+        return f"({self.order}) {comparison} ({other})"
+
     @property
     def order(self) -> str:
         """What tells every row from another comes last, so that pages do not overlap."""
-        return f"{ORDERS[self.sort]}, prompt_id, run, split"
+        return ", ".join(self._keys)
+
+    @property
+    def backward(self) -> str:
+        """The same order, from its end."""
+        return ", ".join(f"{key} DESC" for key in self._keys)
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return ORDERS[self.sort], "prompt_id", "run", "split"

@@ -37,10 +37,10 @@ from recipes.view.pages.as_seen import seen_page
 from recipes.view.pages.curve_page import curve_page
 from recipes.view.pages.flip_page import flip_page, stages_of
 from recipes.view.pages.prompt_page import policy_labels, prompt_page
-from recipes.view.pages.prompt_table import choices, found, page_rows
+from recipes.view.pages.prompt_table import choices, found, neighbours
 from recipes.view.pages.rollout_page import RolloutFilter, rollout_page
 from recipes.view.pages.token_page import token_page
-from recipes.view.prompt_filter import DECISIONS, PAGE_SIZE, SORT_WORDS, PromptFilter
+from recipes.view.prompt_filter import DECISIONS, SORT_WORDS, PromptFilter
 from recipes.view.vision_file import SHOWN_PX, encoded_file, for_browser
 from sampler.store.selection import MOVES
 from verifiers.errors import BadInput, HoneError
@@ -90,43 +90,32 @@ class Viewer:
     def prompts(self, query: Query) -> Response:
         """The table of prompts."""
         wanted, snapshot = PromptFilter.from_query(query), self.opened.snapshot()
-        num, rows = found(snapshot, wanted)
         place = self._place(snapshot, query)
         return self._page(
             "prompts.html.j2", snapshot, place,
-            wanted=wanted, num=num, rows=rows, num_pages=max(-(-num // PAGE_SIZE), 1), page_size=PAGE_SIZE,
+            wanted=wanted, found=found(snapshot, wanted),
             choices=choices(snapshot, wanted.policy), labels=policy_labels(place), sorts=SORT_WORDS, moves=MOVES,
             decisions=DECISIONS,
         )  # fmt: skip
 
     def prompt(self, query: Query) -> Response:
-        """One prompt; with ``at`` that of this place in the filter's order."""
+        """One prompt; with ``in``, its split, those before and after it in the filter's order."""
         snapshot = self.opened.snapshot()
-        wanted, at = PromptFilter.from_query(query), _number(query, "at")
-        run, prompt_id = query.get("of", ""), query.get("id", "")
-        if at is not None and not prompt_id:
-            rows = page_rows(snapshot, wanted, 1, at)
-            if not rows:
-                raise NotThere("the list ends here")
-            run, prompt_id = rows[0]["run"], rows[0]["prompt_id"]
-        place = self._place(snapshot, {"run": run})
+        wanted, prompt_id, split = PromptFilter.from_query(query), query.get("id", ""), query.get("in")
+        place = self._place(snapshot, {"run": query.get("of", "")})
         version = query.get("version", "best")
         page = prompt_page(
             snapshot, place, prompt_id, _number(query, "version") if version != "best" else "best"
         )
         if page is None:
             raise NotThere("no such prompt")
+        key = None if split is None else (place.name, split, prompt_id)
+        before, after = neighbours(snapshot, wanted, key) if key else (None, None)
         return self._page(
-            "prompt.html.j2",
-            snapshot,
-            place,
-            page=page,
-            wanted=wanted,
-            at=at,
-            query=query,
-            error=query.get("error"),
-            warning=query.get("warning"),
-        )
+            "prompt.html.j2", snapshot, place,
+            page=page, wanted=wanted, split=split, before=before, after=after,
+            error=query.get("error"), warning=query.get("warning"),
+        )  # fmt: skip
 
     def picture(self, query: Query) -> Response:
         """A prompt's picture, or a film's contact sheet."""
@@ -220,7 +209,10 @@ class Viewer:
             return RedirectResponse(f"{back}&{urlencode({'error': words})}", 303)
         if as_json:
             return JSONResponse({"event_id": event.event_id, "action": event.action, "warning": warning})
-        return RedirectResponse(f"{back}&{urlencode({'warning': warning})}" if warning else back, 303)
+        said = {"warning": warning} if warning else {}
+        if event.action != "undo":
+            said["done"] = event.event_id  # what the key u takes back
+        return RedirectResponse(f"{back}&{urlencode(said)}" if said else back, 303)
 
     def _place(self, snapshot: Snapshot, query: Query) -> Place:
         name = query.get("run") or self.opened.newest

@@ -237,6 +237,33 @@ def test_by_keyboard_alone(tab: Tab, server: ViewServer, run: Path) -> None:
     assert tab.errors == []
 
 
+def test_a_shortened_list_is_gone_through_and_the_last_decision_undone(
+    tab: Tab, server: ViewServer, run: Path
+) -> None:
+    tab.errors.clear()
+    tab.open(f"{server.url}prompts?decision=open&sort=id")
+    tab.press("j", "Enter")
+    for i in range(6):
+        tab.wait(f"document.querySelector('[data-prompt]')?.dataset.id === 'p{i}'")
+        tab.press("a")
+        tab.wait("document.querySelector('.decisions > .accepted') !== null")
+        tab.press("j")
+    assert [event.prompt_id for event in EventLog.beside(run).events()] == [f"p{i}" for i in range(6)]
+    tab.press("u")
+    tab.wait("!document.querySelector('.decisions > .accepted')")
+    tab.press("u")  # of the prompt before, which is not shown
+    tab.wait("document.querySelector('.toast')?.textContent === 'undone: p4'")
+    tab.press("t", *"odd", "Enter")  # by the form
+    tab.wait("[...document.querySelectorAll('.tag')].some((tag) => tag.textContent === 'odd')")
+    tab.press("k")
+    tab.wait("document.querySelector('[data-prompt]').dataset.id === 'p4'")
+    tab.press("u")
+    tab.wait("document.querySelector('.toast')?.textContent === 'undone: p5'")
+    curated = EventLog.beside(run).curated()
+    assert [curated[f"p{i}"].accepted for i in range(6)] == [True] * 4 + [None] * 2
+    assert curated["p5"].tags_added == () and tab.errors == []
+
+
 def test_places_are_where_they_belong(tab: Tab, server: ViewServer) -> None:
     tab.open(f"{server.url}prompt?of=run&id=p1")
     tab.wait("document.querySelector('.one img').complete")

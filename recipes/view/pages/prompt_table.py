@@ -9,7 +9,7 @@ from typing import Any
 
 from recipes.report.attempt import ShownText
 from recipes.view.opened import Place, Snapshot
-from recipes.view.prompt_filter import PAGE_SIZE, PromptFilter
+from recipes.view.prompt_filter import PAGE_SIZE, PromptFilter, RowKey
 from recipes.view.set_history import judged_otherwise
 from sampler.store.decisions.curation import Curation
 
@@ -43,14 +43,56 @@ class TableRow:
         return "accepted" if self.curation.accepted else "rejected"
 
 
-def found(snapshot: Snapshot, wanted: PromptFilter) -> tuple[int, list[TableRow]]:
-    """How many prompts pass, and those of the page."""
+@dataclass(frozen=True)
+class TablePage:
+    """``rows`` of the ``num`` that pass the filter, and which page of how many they are."""
+
+    num: int
+    page: int
+    num_pages: int
+    rows: Sequence[TableRow]
+
+    @property
+    def last(self) -> RowKey | None:
+        """After which row the next page begins."""
+        return row_key(self.rows[-1].row) if self.rows else None
+
+
+def row_key(row: Mapping[str, Any]) -> RowKey:
+    """What tells a row of ``Snapshot.rows_table`` from every other."""
+    return row["run"], row["split"], row["prompt_id"]
+
+
+def found(snapshot: Snapshot, wanted: PromptFilter) -> TablePage:
+    """How many prompts pass, and those of the page: by its number, or those after a row."""
     table = snapshot.rows_table(wanted.policy)
     condition, parameters = wanted.where(snapshot)
-    num = snapshot.query(f"SELECT count(*) AS num FROM {table} WHERE {condition}", parameters)[0]["num"]
-    rows = page_rows(snapshot, wanted, PAGE_SIZE, (wanted.page - 1) * PAGE_SIZE)
+    counting = f"SELECT count(*) AS num FROM {table} WHERE {condition}"
+    num = snapshot.query(counting, parameters)[0]["num"]
+    skipped = (wanted.page - 1) * PAGE_SIZE
+    if wanted.after is not None:
+        before = f"{counting} AND {wanted.beside('<=', table)}"
+        skipped = snapshot.query(before, [*parameters, *wanted.after])[0]["num"]
+    rows = page_rows(snapshot, wanted, PAGE_SIZE, skipped)
     histories = histories_of(snapshot, [row["prompt_id"] for row in rows])
-    return num, [_row(snapshot, row, histories) for row in rows]
+    num_before, num_left = -(-skipped // PAGE_SIZE), -(-max(num - skipped, 0) // PAGE_SIZE)
+    return TablePage(
+        num, num_before + 1, max(num_before + num_left, 1), [_row(snapshot, row, histories) for row in rows]
+    )
+
+
+def neighbours(snapshot: Snapshot, wanted: PromptFilter, key: RowKey) -> tuple[RowKey | None, RowKey | None]:
+    """The rows that pass the filter before and after one, which itself need not pass it any more."""
+    table = snapshot.rows_table(wanted.policy)
+    condition, parameters = wanted.where(snapshot)
+
+    def nearest(beside: str, order: str) -> RowKey | None:
+        sql = f"SELECT run, split, prompt_id FROM {table} WHERE {condition} AND {beside} ORDER BY {order} LIMIT 1"
+        rows = snapshot.query(sql, [*parameters, *key])
+        return row_key(rows[0]) if rows else None
+
+    before = nearest(wanted.beside("<", table), wanted.backward)
+    return before, nearest(wanted.beside(">", table), wanted.order)
 
 
 def page_rows(snapshot: Snapshot, wanted: PromptFilter, num: int, skipped: int) -> list[dict[str, Any]]:

@@ -3,7 +3,11 @@
 
 const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
 const rows = () => [...document.querySelectorAll("[data-row]")];
-const undoable = [];
+
+// Decisions of this tab, the newest last: run, prompt, event. They outlive a page, and so does what u takes back.
+const undoable = () => JSON.parse(sessionStorage.getItem("undoable") || "[]");
+const keepUndoable = (decided) => sessionStorage.setItem("undoable", JSON.stringify(decided.slice(-1000)));
+const decidedNow = (run, id, event) => keepUndoable([...undoable(), [run, id, event]]);
 
 // Who decides: asked once a browser, else who started the viewer.
 const author = document.querySelector("#author");
@@ -13,6 +17,8 @@ document.addEventListener("submit", (event) => {
   if (event.target.matches("form.decide")) {
     const field = Object.assign(document.createElement("input"), { type: "hidden", name: "author", value: author.value });
     event.target.append(field);
+    const given = new FormData(event.target);
+    if (given.get("action") === "undo") keepUndoable(undoable().filter(([, , one]) => one !== given.get("value")));
   }
 });
 
@@ -49,13 +55,13 @@ async function decide(target, action, value) {
   });
   const told = await reply.json().catch(() => ({ error: `${reply.status}` }));
   if (!reply.ok) return toast(told.error, true);
-  if (action !== "undo") undoable.push([target, told.event_id]);
+  if (action !== "undo") decidedNow(target.dataset.run, target.dataset.id, told.event_id);
   const cell = target.querySelector(".decision");
   if (cell && action !== "tag") {
     cell.className = "decision " + ({ accept: "accepted", reject: "rejected" }[action] ?? "");
     cell.textContent = { accept: "accepted", reject: "rejected", correct: "corrected" }[action] ?? "";
   }
-  toast((told.warning ? `! ${told.warning}: ` : "") + (action === "undo" ? "undone" : `${action}: done (u undoes it)`), told.warning);
+  toast((told.warning ? `! ${told.warning}: ` : "") + (action === "undo" ? `undone${target.isConnected ? "" : `: ${target.dataset.id}`}` : `${action}: done (u undoes it)`), told.warning);
   if (target.hasAttribute("data-prompt")) setTimeout(() => location.reload(), 300);
   else if (action === "accept" || action === "reject") move(1);
 }
@@ -75,13 +81,30 @@ function follow(selector) {
 }
 
 function undo() {
-  const last = undoable.pop();
-  if (last) return decide(last[0], "undo", last[1]);
+  const decided = undoable();
+  const last = decided.pop();
+  keepUndoable(decided);
+  if (last) {
+    const [run, id, event] = last;
+    const shown = [...document.querySelectorAll("[data-id]")].find((one) => one.dataset.run === run && one.dataset.id === id);
+    const target = shown ?? document.createElement("div");
+    Object.assign(target.dataset, { run, id });
+    return decide(target, "undo", event);
+  }
   const form = document.querySelector("form[data-action=undo]");
   if (form) form.requestSubmit();
 }
 
 const page = document.querySelector("[data-prompt]");
+
+// A form leads back to its page with the event that it wrote.
+const address = new URL(location.href);
+if (page && address.searchParams.has("done")) {
+  decidedNow(page.dataset.run, page.dataset.id, address.searchParams.get("done"));
+  address.searchParams.delete("done");
+  history.replaceState(null, "", address);
+}
+
 const keys = {
   j: () => (page ? follow("a[rel=next]") : move(1)),
   k: () => (page ? follow("a[rel=prev]") : move(-1)),

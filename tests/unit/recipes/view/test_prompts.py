@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -90,11 +91,65 @@ def test_places_are_drawn_with_how_they_agree(whole: Any) -> None:
     assert (status, headers["content-type"]) == (200, "image/png") and "PNG" in body[:8]
 
 
-def test_the_next_prompt_of_a_list_is_a_key_away(whole: Any) -> None:
-    listed = ids(whole.show("/prompts", run="digits", sort="id"))
-    page = whole.show("/prompt", run="digits", sort="id", at=1)
-    assert f'data-id="{listed[1]}"' in page
-    assert "sort=id&amp;at=2" in page and "sort=id&amp;at=0" in page
+def links(page: str) -> list[str]:
+    """To the prompts of a table, in its order."""
+    return [unescape(found) for found in re.findall(r'<td class="words"><a href="([^"]*)"', page)]
+
+
+def follow(browser: Any, page: str, rel: str) -> str | None:
+    """The page that a link leads to, none without one."""
+    found = re.search(rf'<a rel="{rel}" href="([^"]*)"', page)
+    return None if found is None else browser.ask(unescape(found[1]))[1]
+
+
+def shown(page: str) -> str:
+    return re.findall(r'<header data-prompt data-run="\w+" data-id="(\w+)"', page)[0]
+
+
+@pytest.mark.parametrize("sort", ["id", "rate", "-rate", "-spread", "-unsure", "-n", "type"])
+def test_the_next_prompt_of_a_list_is_a_key_away(whole: Any, sort: str) -> None:
+    table = whole.show("/prompts", run="digits", sort=sort)
+    listed, seen = ids(table), []
+    page = whole.ask(links(table)[0])[1]
+    assert follow(whole, page, "prev") is None
+    for _ in range(5):
+        seen.append(shown(page))
+        page = follow(whole, page, "next")
+    assert seen == listed[:5] and shown(follow(whole, page, "prev")) == listed[4]
+    last = links(whole.show("/prompts", run="digits", sort=sort, page=2))[-1]
+    assert follow(whole, whole.ask(last)[1], "next") is None
+
+
+def test_what_is_decided_skips_no_prompt_of_a_list_that_it_shortens(run_maker: Any, browse: Any) -> None:
+    with browse(run_maker.run) as browser:
+        table = browser.show("/prompts", split="train", decision="open", sort="id")
+        listed = ids(table)
+        page, seen = browser.ask(links(table)[0])[1], []
+        while page is not None:
+            seen.append(shown(page))
+            browser.decide("accept", seen[-1])
+            page = follow(browser, page, "next")
+        assert seen == listed
+        assert ids(browser.show("/prompts", split="train", decision="accepted", sort="id")) == listed
+
+
+def test_the_next_page_skips_nothing_that_was_decided_on_this_one(
+    run_maker: Any, browse: Any, num_found: NumFound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recipes.view.pages.prompt_table.PAGE_SIZE", 3)
+    with browse(run_maker.run) as browser:
+        page: str | None = browser.show("/prompts", split="train", decision="open", sort="id")
+        every = sorted(prompt.prompt_id for prompt, _ in run_maker.train)
+        seen: list[str] = []
+        while page is not None:
+            seen += ids(page)
+            assert num_found(page) == len(every) - len(seen) + len(ids(page))
+            for one in ids(page):
+                browser.decide("reject", one)
+            page = follow(browser, page, "next")
+        assert seen == every
+        assert browser.ask("/prompts?after=[1]")[0] == browser.ask("/prompts?after=x")[0] == 400
+        assert browser.ask('/prompts?after=["digits","train","nobody"]')[0] == 200
 
 
 @pytest.fixture
@@ -158,11 +213,11 @@ def test_a_correction_warns_as_the_command_does(
             _, _, headers = browser.decide("correct", first, value=value, back=f"id={first}")
             return str(headers["location"]).removeprefix(f"/prompt?id={first}")
 
-        assert led_to("977") == ""
+        assert led_to("977").startswith("&done=")
         warned = led_to("quite a few")
-        assert warned == f"&warning={quote_plus(words)}"
+        assert warned.startswith(f"&warning={quote_plus(words)}&done=")
         assert f"<b>Warning.</b> {words}" in browser.ask(f"/prompt?id={first}{warned}")[1]
-        assert led_to("some of them") == "", "it was words already"
+        assert "warning" not in led_to("some of them"), "it was words already"
 
         form = {"csrf": browser.server.keys.write, "run": "digits", "action": "correct", "id": second}
         for value, warning in (("977", ""), ("quite a few", words)):
