@@ -12,7 +12,7 @@ from sampler.data.prepared_reference import PreparedReferences
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation import Curation
-from sampler.store.decisions.curation_events import CurationEvent, EventLog
+from sampler.store.decisions.curation_events import CurationEvent, EventLog, merged_events
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -70,11 +70,10 @@ def curated_prompts(
 
 
 def chosen_events(config: DataConfig, paths: Mapping[str, str]) -> list[CurationEvent]:
-    """The events of ``data.curation`` and those beside the prompt sets, in the order of their times.
+    """The events of ``data.curation`` and those beside the prompt sets, in the order of `merged_events`.
 
     Raises: BadInput for a file that is named and not there, and for a damaged line."""
-    events = [event for log in event_logs(config, paths) for event in log.events()]
-    return sorted(events, key=lambda event: event.at)
+    return merged_events(event_logs(config, paths))
 
 
 def event_logs(config: DataConfig, paths: Mapping[str, str]) -> list[EventLog]:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from sampler.store.prompt_store import PromptStore
 
 HISTORY = {
-    "decisions": "SELECT decided_at, author, action, value, previous, reason, in_force FROM events WHERE prompt_id = ? "
-    "ORDER BY decided_at",
+    "decisions": "SELECT decided_at, author, action, value, previous, reason, in_force FROM events WHERE prompt_id = ?",
     "attempts": "SELECT run, stage, policy_version AS policy, revision, n, num_right, pass_rate, unjudged "
     "FROM attempts WHERE prompt_id = ? ORDER BY run, policy_version",
     "newest answers": "SELECT run, stage, policy_version AS policy, answer, reward AS logged, worth AS counts, "

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -205,6 +205,20 @@ def curation_of(events: Sequence[CurationEvent]) -> dict[str, Curation]:
     for event in in_force(events):
         found[event.prompt_id] = _after(found[event.prompt_id], event, number.get(event.event_id, 0))
     return found
+
+
+def merged_events(logs: Iterable[EventLog]) -> list[CurationEvent]:
+    """The events of several files, once each. Those of a file stay in its order, whatever the clocks said; between
+    files the times decide. Raises: BadInput as ``events``."""
+    files = [log.events() for log in logs]
+    known = {event.event_id: event for events in files for event in events}
+    times = {event_id: event.at for event_id, event in known.items()}
+    for _ in files:  # an event may stand in two, as in a run's copy, and hold up what follows it in both
+        for events in files:
+            latest = ""
+            for event in events:
+                latest = times[event.event_id] = max(latest, times[event.event_id])
+    return sorted(known.values(), key=lambda event: times[event.event_id])
 
 
 def write_events(path: Path, events: Sequence[CurationEvent]) -> Path:

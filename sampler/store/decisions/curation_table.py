@@ -13,7 +13,13 @@ import pyarrow as pa
 from sampler.data.reference import reference_of_json
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation import Curation
-from sampler.store.decisions.curation_events import CurationEvent, EventLog, curation_of, in_force
+from sampler.store.decisions.curation_events import (
+    CurationEvent,
+    EventLog,
+    curation_of,
+    in_force,
+    merged_events,
+)
 from sampler.store.sql_text import table_without_rows
 
 SCHEMA = pa.schema(
@@ -30,18 +36,16 @@ EVENT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Decisions:
-    """All events in the order of their times, and by prompt id what they come to."""
+    """All events, oldest first, and by prompt id what they come to."""
 
     events: Sequence[CurationEvent]
     curated: Mapping[str, Curation]
 
     @classmethod
     def of(cls, files: Sequence[Path]) -> Decisions:
-        """Of several files of events, in the order of their times. Raises: BadInput naming a damaged line."""
-        # A run's copy and the file that it was copied from hold the same events.
-        events = {event.event_id: event for file in files for event in EventLog(file).events()}
-        in_order = sorted(events.values(), key=lambda event: event.at)
-        return cls(in_order, curation_of(in_order))
+        """Of several files of events, in the order of `merged_events`. Raises: BadInput naming a damaged line."""
+        events = merged_events(map(EventLog, files))
+        return cls(events, curation_of(events))
 
     def with_events(self, events: Iterable[CurationEvent]) -> Decisions:
         """With later ones."""

@@ -17,7 +17,15 @@ import pytest
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_files
 from sampler.store.decisions.curation import Curation, JudgedBy
-from sampler.store.decisions.curation_events import MAX_LINE_BYTES, CurationEvent, EventLog, in_force
+from sampler.store.decisions.curation_events import (
+    MAX_LINE_BYTES,
+    CurationEvent,
+    EventLog,
+    in_force,
+    merged_events,
+    write_events,
+)
+from sampler.store.decisions.curation_table import Decisions
 from verifiers.errors import BadInput
 
 Append = Callable[..., str]
@@ -229,6 +237,41 @@ def test_half_a_surrogate_pair_is_refused(log: EventLog, field: str) -> None:
 def test_an_event_too_long_is_refused(log: EventLog, append: Append) -> None:
     with pytest.raises(BadInput, match="at most"):
         append("tag", "x" * MAX_LINE_BYTES)
+
+
+def write(path: Path, *events: tuple[str, str, str, str | None]) -> EventLog:
+    """Events of prompt `a`: id, minute, action, value."""
+    rows = [
+        CurationEvent(name, f"2026-11-30T10:{minute}:00.000+00:00", "me", "a", action, value)  # type: ignore[arg-type]
+        for name, minute, action, value in events
+    ]
+    return EventLog(write_events(path, rows))
+
+
+def order(*logs: EventLog) -> list[str]:
+    return [event.event_id for event in merged_events(logs)]
+
+
+def test_a_clock_that_lags_changes_no_decision(tmp_path: Path) -> None:
+    """A file says in which order its events came; all that reads them goes by it."""
+    log = write(tmp_path / "a.jsonl", ("no", "12", "reject", None), ("yes", "10", "accept", None))
+    assert log.curated() == Decisions.of([log.path]).curated == {"a": Curation(True)}
+    log = write(tmp_path / "b.jsonl", ("no", "12", "reject", None), ("undo", "10", "undo", "no"))
+    assert log.curated() == Decisions.of([log.path]).curated == {"a": Curation()}
+
+
+def test_events_of_several_files_are_merged_by_their_times(tmp_path: Path) -> None:
+    one = write(
+        tmp_path / "1.jsonl", *((name, name[1:], "tag", name) for name in ("a10", "a14", "a12", "a18"))
+    )
+    two = write(tmp_path / "2.jsonl", *((name, name[1:], "tag", name) for name in ("b11", "b13", "b16")))
+    assert order(one, two) == ["a10", "b11", "b13", "a14", "a12", "b16", "a18"]
+    assert order(two, one) == order(one, two)
+    copy = EventLog(write_events(tmp_path / "copy.jsonl", merged_events([one, two])))
+    one = write(tmp_path / "1.jsonl", *(  # a later one, whose clock lags
+        (name, name[1:], "tag", name) for name in ("a10", "a14", "a12", "a18", "a09")
+    ))  # fmt: skip
+    assert order(copy, one, two) == order(one, two, copy) == [*order(copy), "a09"]
 
 
 def test_where_events_lie(tmp_path: Path) -> None:
