@@ -90,12 +90,8 @@ def _rows(file: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
     """(row number from 1, row), read as a run reads a prompt set, with the reference as its verifier gets it."""
     from sampler.rows.dataset_rows import dataset_rows
 
-    for row in dataset_rows(file):
-        yield _number(row), _values(row, columns)
-
-
-def _number(row: DatasetRow) -> int:
-    return int(row.location.rpartition(" ")[2])
+    for number, row in enumerate(dataset_rows(file), 1):
+        yield number, _values(row, columns)
 
 
 def _values(row: DatasetRow, columns: Columns) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
     from verifiers.files.dataset_check import ReferenceCheck
 
     num_rows, check, wrong = 0, ReferenceCheck(), WrongRows()
-    for row in wrong.reading(dataset_rows(file)):
+    for number, row in enumerate(wrong.reading(dataset_rows(file)), 1):
         with wrong.collected(row.location):
             if row.values.get("kind") == "general" and not (verifier or row.values.get(columns.verifier)):
                 continue  # a reward model judges it
@@ -132,10 +128,10 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
                 }
             judge = verifier or (theirs and theirs.verifier)
             try:
-                case = case_of({**values, columns.answer: "-"}, _number(row), columns, judge, options)
+                case = case_of({**values, columns.answer: "-"}, number, columns, judge, options)
                 problem = check.problem(case.verifier, case.options, case.reference)
             except BadInput as why:
-                problem = str(why).removeprefix(f"row {_number(row)}: ")
+                problem = str(why).removeprefix(f"row {number}: ")
             if problem is not None:
                 raise BadInput(f"{row.location}: {problem}")
     if not num_rows:

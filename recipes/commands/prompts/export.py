@@ -12,13 +12,14 @@ from recipes.commands.prompts.opened_store import HalfLife, RunOrSet, opened
 if TYPE_CHECKING:
     from sampler.store.prompt_store import PromptStore
 
-# One row a prompt, in the order of the set, for a filter.
+# One row a prompt for a filter, in the order of the set: a join gives rows in any, so they are numbered before it.
 _FILTERED = """
     SELECT prompt_id FROM (
-        SELECT prompts.*, mean, low, high, n, standing, accepted, row_number() OVER () AS place FROM prompts
+        SELECT asked.*, mean, low, high, n, standing, accepted
+        FROM (SELECT *, row_number() OVER () AS place FROM prompts WHERE run = $run AND split = $split) AS asked
         LEFT JOIN beliefs USING (prompt_id)
-        LEFT JOIN (SELECT * FROM curation WHERE run = ?) AS curation USING (prompt_id)
-        WHERE prompts.run = ? AND split = ? AND accepted IS NOT FALSE
+        LEFT JOIN (SELECT * FROM curation WHERE run = $run) AS curation USING (prompt_id)
+        WHERE accepted IS NOT FALSE
     ) WHERE {where} ORDER BY place
 """
 
@@ -51,7 +52,7 @@ def export(
             )
         beliefs = _beliefs(store, run, half_life)
         sql = _FILTERED.format(where=f"({where})")
-        chosen = store.query_with(sql, [run, run, split], beliefs=beliefs)["prompt_id"].to_pylist()
+        chosen = store.query_with(sql, {"run": run, "split": split}, beliefs=beliefs)["prompt_id"].to_pylist()
         if not chosen:
             raise BadInput(f"no prompt is left of {run}, split {split!r}, where {where}")
         prompts = _prompts(store, run, split, chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,8 @@ from recipes.commands.prompts.deciding.mark import Author
 from recipes.commands.prompts.opened_store import RunOrSet, opened
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sampler.store.prompt_store import PromptStore
 
 # Suspects first, the most suspect before; then what nobody decided about: hopeless before unknown before the others.
@@ -24,7 +26,7 @@ _WAITING = """
         WHERE prompts.run = $run AND split = $split
     ) WHERE accepted IS NULL AND (place IS NOT NULL OR ($what = 'unreviewed' AND coalesce(correction, 0) = 0))
         AND ({where})
-    ORDER BY place NULLS LAST, rank NULLS LAST, md5(prompt_id) LIMIT 1000
+    ORDER BY place NULLS LAST, rank NULLS LAST, md5(prompt_id)
 """
 
 
@@ -56,7 +58,7 @@ def review(
     with opened(run_or_set, *([] if history is None else [history])) as (store, name):
         sampled = next(iter(store.parts))
         waiting = _waiting(store, name, sampled, split, what, where)
-        if not waiting:
+        if not waiting.num_rows:
             console.print(f"{name}: {'no reference is suspect' if what == 'suspects' else 'all is decided'}")
             return
         log, by = EventLog.beside(run_or_set), author_of(author)
@@ -67,11 +69,9 @@ def review(
         console.print(f"{num:,} corrected: `hone prompts rejudge` judges stored answers by it")
 
 
-def _waiting(
-    store: PromptStore, run: str, sampled: str, split: str, what: str, where: str
-) -> list[dict[str, Any]]:
-    """By the answers of the run ``sampled``. Raises: BadInput where there is nothing to suspect by, or ``where`` is
-    wrong."""
+def _waiting(store: PromptStore, run: str, sampled: str, split: str, what: str, where: str) -> pa.Table:
+    """A row a prompt, by the answers of the run ``sampled``. Raises: BadInput where there is nothing to suspect by, or
+    ``where`` is wrong."""
     import pyarrow as pa
 
     from sampler.store.belief import believed
@@ -89,7 +89,5 @@ def _waiting(
     named = found.select(["prompt_id", "answer", "num_agree", "num_answers"])
     named = named.append_column("place", pa.array(range(named.num_rows), pa.int64()))
     sql = _WAITING.format(where=where)
-    rows: list[dict[str, Any]] = store.query_with(
-        sql, {"run": run, "split": split, "what": what}, beliefs=beliefs, named=named
-    ).to_pylist()
-    return rows
+    given = {"run": run, "split": split, "what": what}
+    return store.query_with(sql, given, beliefs=beliefs, named=named)

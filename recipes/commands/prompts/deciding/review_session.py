@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -49,14 +50,15 @@ class ReviewSession:
     decided: list[tuple[int, CurationEvent]] = field(default_factory=list)
     _prompts: dict[str, Prompt] = field(default_factory=dict)
 
-    def go_through(self, waiting: list[dict[str, Any]]) -> None:
-        """One after the other, and back to what is undone."""
+    def go_through(self, waiting: pa.Table) -> None:
+        """One row after the other, and back to what is undone."""
         place, is_shown = 0, False
-        while place < len(waiting):
-            prompt_id = waiting[place]["prompt_id"]
+        while place < waiting.num_rows:
+            (row,) = waiting.slice(place, 1).to_pylist()
+            prompt_id = row["prompt_id"]
             if not is_shown:
-                self.console.rule(f"{place + 1:,} of {len(waiting):,}")
-                self._show(waiting[place])
+                self.console.rule(f"{place + 1:,} of {waiting.num_rows:,}")
+                self._show(row)
             self.console.print(KEYS)
             is_shown = True
             try:

@@ -256,6 +256,15 @@ def test_a_review_can_be_left_and_narrowed(
     assert decided(run) == []
 
 
+def test_a_review_goes_through_all_there_are(
+    hone: Callable[..., str], tmp_path: Path, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = prompt_of("one", picture(1))
+    save_prompts(tmp_path / "set.parquet", [replace(one, prompt_id=f"p{number}") for number in range(1200)])
+    answer(monkeypatch, "n", "q")
+    assert "2 of 1,200" in hone("review", str(tmp_path / "set.parquet"), "--what", "unreviewed")
+
+
 def test_a_prompt_file_is_reviewed_without_answers(
     hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +341,25 @@ def test_an_export_loads_with_datasets(
         line.count("|") == 3 for line in card.splitlines() if line.startswith("| `") and "<script>" in line
     )
     assert "is there already" in hone("export", "RUN", "--out", str(out), status=2)
+
+
+def test_an_export_keeps_the_order_of_the_set(
+    hone: Callable[..., str], run: Path, tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    names = [f"p{7 * number % 50:02d}" for number in range(50)]
+    one = prompt_of("one", picture(1))
+    save_prompts(
+        run / "stages" / "00-prepare" / "data" / "train.parquet",
+        [replace(one, prompt_id=name) for name in names],
+    )
+    (shard,) = (run / "rollouts" / "01-rl").iterdir()
+    row = pq.read_table(shard).to_pylist()[0]
+    tried = [
+        {**row, "prompt_id": name, "rollout_id": name} for name in (*names, *(f"q{i}" for i in range(150)))
+    ]
+    pq.write_table(pa.Table.from_pylist(tried), shard)
+    hone("export", "RUN", "--out", str(tmp_path / "out"))
+    assert [prompt.prompt_id for prompt in load_prompts(tmp_path / "out")] == names
 
 
 def test_an_export_of_a_selection_says_its_rule(hone: Callable[..., str], run: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`hone verify` and `hone verifiers`, through the functions the command line calls."""
 
+import io
 import json
+import tarfile
 
 import pyarrow as pa
 import pytest
@@ -82,6 +84,25 @@ def test_rows_may_choose_verifier_and_options(app, tmp_path):
     assert done.exit_code == 0, done.output
     assert [json.loads(line)["score"] for line in out.read_text().splitlines()] == [1.0, 0.0, 1.0]
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["1", "2", "3"]
+
+
+def test_rows_of_a_tar_are_counted(app, tmp_path):
+    """Their places end in a name, not in a number."""
+    source = tmp_path / "set.tar"
+    with tarfile.open(source, "w") as tar:
+        for name, reference in (("0000", "7"), ("lamp", "\\frac{1")):
+            held = json.dumps({"answer": "7", "reference": reference, "verifier": "math"}).encode()
+            member = tarfile.TarInfo(f"{name}.json")
+            member.size = len(held)
+            tar.addfile(member, io.BytesIO(held))
+    done = runner.invoke(app, ["verify", str(source), "--check-references"])
+    assert done.exit_code == 1 and "1 of 2 references fail" in done.output
+    assert "set.tar, sample 'lamp': " in done.output.replace("\n", "")
+    out = tmp_path / "v.jsonl"
+    done = runner.invoke(app, ["verify", str(source), "--out", str(out), "--workers", "0"])
+    assert done.exit_code == 1, done.output
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(one["id"], one["score"]) for one in found] == [("1", 1.0), ("2", None)]
 
 
 def test_a_row_without_a_response_is_empty_and_the_rest_is_judged(app, tmp_path):
