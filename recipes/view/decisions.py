@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
-from recipes.view.opened import Place, Snapshot
+from recipes.view.opened import Snapshot
+from recipes.view.place import Place
 from sampler.prompt import Prompt
 from sampler.store.decisions.correction import correction_warning
 from sampler.store.decisions.curation import Curation

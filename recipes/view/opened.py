@@ -6,107 +6,48 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from recipes.report.attempt import Attempt
-from recipes.report.evaluation import Json, pass_at_1, win_rate
 from recipes.report.in_force import RunInForce, attempts_in_force
-from recipes.report.shown_prompt import ShownPrompts
+from recipes.view.place import Place
 from recipes.view.set_history import beliefs_of_sets, suspects_of_all
-from rl.run.run_history import REJUDGED, store_part_of
-from rl.run.run_record import RunRecord
 from sampler.store.belief import believed
 from sampler.store.decisions.curation import Curation
-from sampler.store.decisions.curation_events import EventLog
 from sampler.store.decisions.curation_table import Decisions
-from sampler.store.prompt_store import PromptStore, StorePart
+from sampler.store.prompt_store import PromptStore
 from sampler.store.prompt_table import PageFilter, PromptTable
+from verifiers.errors import BadInput
 
 LOOK_AGAIN_S = 2.0  # how old may be what is shown of a run in progress
 
 # One row a prompt of a split: what its set says, and what is believed of its pass rate.
 _ROWS = """
-    SELECT run, coalesce(p.split, '') AS split, prompt_id, coalesce(p.question, '') AS question,
-           coalesce(p.reference, '') AS reference, coalesce(p.verifier, '') AS verifier,
-           coalesce(p.source, '') AS source, coalesce(p.tags, []) AS tags, coalesce(p.num_pictures, 0) AS num_pictures,
+    SELECT row_number() OVER () AS place, run, coalesce(p.split, '') AS split, prompt_id,
+           coalesce(p.question, '') AS question, coalesce(p.reference, '') AS reference,
+           coalesce(p.verifier, '') AS verifier, coalesce(p.source, '') AS source,
+           coalesce(p.tags, []) AS tags, coalesce(p.num_pictures, 0) AS num_pictures,
            coalesce(p.tags[1], b.question_type, p.kind, '') AS question_type, coalesce(b.n, 0) AS n, b.num_right,
            b.num_wrong, b.mean, b.low, b.high, b.spread, b.policy_version,
            coalesce(b.standing, 'not tried') AS standing, b.moves
-    FROM asked p FULL JOIN beliefs b USING ({keys})
+    FROM prompts p FULL JOIN beliefs b USING (run, prompt_id, split)
 """
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A run directory, or a prompt file, which is a place without rollouts. Each is equal to itself alone: what is kept
-    of one is not taken for what it is later."""
-
-    path: Path
-    part: StorePart
-    run: RunRecord | None
-
-    @classmethod
-    def of(cls, path: str | Path) -> Place:
-        """Raises: BadInput where there is neither."""
-        part = store_part_of(path)
-        is_run = bool(part.rollout_files) or (Path(path) / "stages").is_dir()
-        return cls(Path(path), part, RunRecord.open(path) if is_run else None)
-
-    @property
-    def name(self) -> str:
-        return self.part.run
-
-    @property
-    def state(self) -> tuple[Any, ...]:
-        """What changes when the run goes on."""
-        if self.run is None:
-            return _times([self.path])
-        return _times(
-            [
-                *(self.path / name for name in ("rollouts", "stages", REJUDGED)),
-                *(self.path / "rollouts").glob("*"),
-            ]
-        )
-
-    @property
-    def decided_state(self) -> tuple[Any, ...]:
-        """What changes when a person decides something."""
-        return _times(self.part.event_files)
-
-    @property
-    def events(self) -> EventLog:
-        """Where the next decision about its prompts goes."""
-        return EventLog.beside(self.path)
-
-    @cached_property
-    def prompts(self) -> ShownPrompts:
-        """Where its prompts lie with their pictures."""
-        if self.run is not None:
-            return ShownPrompts.of(self.path)
-        return ShownPrompts((self.path,) if self.path.suffix == ".parquet" else (), (str(self.path),))
-
-    @cached_property
-    def best(self) -> Json | None:
-        """The held-out evaluation of the best policy so far: by pass@1, or the win rate where no rule judges."""
-        rated = [
-            (rate, one)
-            for one in (self.run.evaluations if self.run else ())
-            if (rate := _rate(one)) is not None
-        ]
-        return max(rated, key=lambda pair: pair[0])[1] if rated else None
-
-
-def _times(files: Iterable[Path]) -> tuple[Any, ...]:
-    return tuple((str(one), one.stat().st_mtime_ns, one.stat().st_size) for one in files if one.exists())
-
-
-def _rate(evaluation: Json) -> float | None:
-    rate = pass_at_1(evaluation)
-    return win_rate(evaluation) if rate is None else rate
+# The same rows as one policy alone has it: beside them, so that no question is held twice.
+_BELIEVED_OF_POLICY = """
+    SELECT place, b.n, b.num_right, b.num_wrong, b.mean, b.low, b.high, b.spread, b.policy_version, b.standing
+    FROM rows_of_all JOIN beliefs b USING (run, prompt_id)
+"""
+_ROWS_OF_POLICY = """(
+    SELECT known.* REPLACE (coalesce(b.n, 0) AS n, b.num_right AS num_right, b.num_wrong AS num_wrong, b.mean AS mean,
+        b.low AS low, b.high AS high, b.spread AS spread, b.policy_version AS policy_version,
+        coalesce(b.standing, 'not tried') AS standing)
+    FROM rows_of_all AS known LEFT JOIN {beliefs} b USING (place)
+)"""
+MAX_POLICIES = 2  # of which beliefs are kept
 
 
 @dataclass
@@ -120,6 +61,9 @@ class Snapshot:
     _decided_state: tuple[Any, ...] | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _made: set[str] = field(default_factory=set)
+    _policies: dict[int, None] = field(
+        default_factory=dict
+    )  # of which beliefs are kept, the last asked for last
     _counted: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     def read_decisions(self) -> None:
@@ -172,18 +116,23 @@ class Snapshot:
             return self.store.shards_of(run, prompt_id) if self.places[run].part.rollout_files else []
 
     def rows_table(self, policy: int | None) -> str:
-        """The name of a table with one row a prompt of a split; believed over all policies, or of one alone."""
-        name = "rows_of_all" if policy is None else f"rows_of_{int(policy)}"
+        """A table, as SQL names it, with one row a prompt of a split; believed over all policies, or of one alone.
+        Raises: BadInput for a policy that no run has."""
         with self._lock:
-            if name not in self._made:
-                if "asked" not in self._made:
-                    self.store.keep("asked", "SELECT * FROM prompts", {})
-                    self._made.add("asked")
-                keys = "run, prompt_id" if policy is not None else "run, prompt_id, split"
-                beliefs = self._believed_of(policy) if policy is not None else self._believed()
-                self.store.keep(name, _ROWS.format(keys=keys), {}, beliefs=beliefs)
-                self._made.add(name)
-        return name
+            if "rows" not in self._made:
+                self.store.keep("rows_of_all", _ROWS, {}, beliefs=self._believed())
+                self._made.add("rows")
+            if policy is None:
+                return "rows_of_all"
+            if policy not in self._policies:
+                beliefs = self._believed_of(policy)
+                self.store.keep(f"believed_of_{policy}", _BELIEVED_OF_POLICY, {}, beliefs=beliefs)
+            self._policies.pop(policy, None)
+            self._policies[policy] = None
+            for old in list(self._policies)[:-MAX_POLICIES]:
+                self.store.drop(f"believed_of_{old}")
+                del self._policies[old]
+            return _ROWS_OF_POLICY.format(beliefs=f"believed_of_{policy}")
 
     def decided_table(self) -> str:
         """The name of a table with what people decided."""
@@ -219,7 +168,11 @@ class Snapshot:
         return self._of_runs(tables)
 
     def _believed_of(self, policy: int) -> pa.Table:
-        where = f"policy_version = {int(policy)}"
+        where = f"policy_version = {policy}"
+        runs = (place.run for place in self.places.values() if place.run is not None)
+        evaluated = {one.get("policy_version") for run in runs for one in run.evaluations}
+        if policy not in evaluated and not self.query(f"SELECT 1 FROM attempts WHERE {where} LIMIT 1"):
+            raise BadInput(f"no run that is open has a policy of version {policy}")
         return self._of_runs([believed(self.store, name, where=where) for name in self._sampled])
 
     @property

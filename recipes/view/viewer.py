@@ -32,7 +32,7 @@ from recipes.report.drawing.template import template
 from recipes.view.decisions import decide
 from recipes.view.export import exported_ids, write_prompt_set
 from recipes.view.guard import Guard, Keys
-from recipes.view.opened import Opened, Place, Snapshot
+from recipes.view.opened import Opened, Snapshot
 from recipes.view.pages.as_seen import seen_page
 from recipes.view.pages.curve_page import curve_page
 from recipes.view.pages.flip_page import flip_page, stages_of
@@ -40,6 +40,7 @@ from recipes.view.pages.prompt_page import policy_labels, prompt_page
 from recipes.view.pages.prompt_table import choices, found, neighbours
 from recipes.view.pages.rollout_page import RolloutFilter, rollout_page
 from recipes.view.pages.token_page import token_page
+from recipes.view.place import Place
 from recipes.view.prompt_filter import DECISIONS, SORT_WORDS, PromptFilter
 from recipes.view.vision_file import SHOWN_PX, encoded_file, for_browser
 from sampler.store.selection import MOVES

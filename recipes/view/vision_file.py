@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from recipes.report.drawing.picture import Picture, contact_sheet
-from recipes.view.opened import Place
+from recipes.view.place import Place
 from sampler.image import decode_image, image_size, portable_image
 from sampler.vision_input import media_type
 from verifiers.errors import BadInput

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from recipes.report.drawing.picture import Picture
-from recipes.view.opened import Place
 from recipes.view.pages.patches import Floats, shown_pixels, unpatched, uri_of
 from recipes.view.pages.seen_film import SeenFilm, seen_film
+from recipes.view.place import Place
 from recipes.view.vision_file import MAX_SHOWN, shown_pictures
 from sampler.image import decode_image
 from verifiers.errors import BadInput

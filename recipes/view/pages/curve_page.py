@@ -9,7 +9,7 @@ from recipes.report.drawing.curve import Curve
 from recipes.report.evaluation import Json, evaluation_label, pass_at_1, win_rate
 from recipes.report.held_out import held_out_curve
 from recipes.report.step_curves import VALIDATION, step_curves
-from recipes.view.opened import Place
+from recipes.view.place import Place
 from rl.run.progress import duration_words
 from rl.run.stage_result import Interval
 

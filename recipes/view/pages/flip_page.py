@@ -12,7 +12,8 @@ from recipes.report.comparison import ComparedPrompt
 from recipes.report.evaluation import evaluation_label
 from recipes.report.prompts.flip_cards import shown_flips
 from recipes.report.prompts.flips import Flips, Side, flips_between
-from recipes.view.opened import Place, Snapshot
+from recipes.view.opened import Snapshot
+from recipes.view.place import Place
 from rl.run.metrics_log import stage_order
 from verifiers.errors import BadInput
 

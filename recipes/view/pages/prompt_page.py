@@ -13,8 +13,9 @@ from recipes.report.comparison import Attempts
 from recipes.report.drawing.places import Places
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt, corrected_row, reference_text
-from recipes.view.opened import Place, Snapshot
+from recipes.view.opened import Snapshot
 from recipes.view.pages.prompt_table import Rates, histories_of, log_of, tags_of
+from recipes.view.place import Place
 from recipes.view.vision_file import Film, films, shown_pictures
 from sampler.store.belief import Belief
 from sampler.store.decisions.curation import Curation

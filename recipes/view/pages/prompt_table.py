@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.report.attempt import ShownText
-from recipes.view.opened import Place, Snapshot
+from recipes.view.opened import Snapshot
+from recipes.view.place import Place
 from recipes.view.prompt_filter import PAGE_SIZE, PromptFilter, RowKey
 from recipes.view.set_history import judged_otherwise
 from sampler.store.decisions.curation import Curation
@@ -101,9 +102,9 @@ def page_rows(snapshot: Snapshot, wanted: PromptFilter, num: int, skipped: int) 
     condition, parameters = wanted.where(snapshot)
     # Sorted by the few columns that it takes; then the rows of the page alone are read whole.
     place = f"ORDER BY {wanted.order} LIMIT {int(num)} OFFSET {int(skipped)}"
-    chosen = f"SELECT rowid FROM {table} WHERE {condition} {place}"
+    chosen = f"SELECT place FROM {table} WHERE {condition} {place}"
     return snapshot.query(
-        f"SELECT * FROM {table} WHERE rowid IN ({chosen}) ORDER BY {wanted.order}", parameters
+        f"SELECT * FROM {table} WHERE place IN ({chosen}) ORDER BY {wanted.order}", parameters
     )
 
 

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from recipes.report.attempt import MAX_SHOWN_CHARS, Attempt
 from recipes.report.rollout_table import RolloutTable, attempt_columns
 from recipes.report.shown_prompt import ShownPrompt
-from recipes.view.opened import Place, Snapshot
+from recipes.view.opened import Snapshot
+from recipes.view.place import Place
 from rl.run.metrics_log import stage_order
 
 PAGE_SIZE = 20

@@ -12,8 +12,9 @@ from typing import Any
 from recipes.report.attempt import Attempt, ShownText
 from recipes.report.drawing.curve import short_number
 from recipes.report.rollout_table import RolloutTable, attempt_columns
-from recipes.view.opened import Place, Snapshot
+from recipes.view.opened import Snapshot
 from recipes.view.pages.as_seen import model_directory
+from recipes.view.place import Place
 
 MAX_TOKENS = 4000
 MAX_CHARS = 200_000

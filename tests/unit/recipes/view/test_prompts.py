@@ -41,6 +41,30 @@ def test_filters_narrow_and_add_up(whole: Any, num_found: NumFound) -> None:
     assert ids(whole.show("/prompts", q=first[:9])) == [first]
 
 
+def test_a_policy_holds_no_question_again_and_is_one_that_was_sampled(
+    run_maker: Any, browse: Any, num_found: NumFound
+) -> None:
+    for version in (1, 2, 3):
+        run_maker.version = version
+        run_maker.evaluate(0, "sft", 0.2 * version)
+    with browse(run_maker.run) as browser:
+        rates = {}
+        for version in (1, 2, 3, 1):
+            page = browser.show("/prompts", policy=version, min_n=1, sort="id")
+            assert num_found(page) == 8 and page.count("of 4</td>") == 8
+            assert rates.setdefault(version, re.findall(r'<span class="rate">(\d+)%', page)) == re.findall(
+                r'<span class="rate">(\d+)%', page
+            )
+        assert len(set(map(tuple, rates.values()))) == 3
+        status, page, _ = browser.ask("/prompts?policy=999999")
+        assert status == 400 and "no run that is open has a policy of version 999999" in page
+        tables = (
+            "SELECT table_name AS name, column_count AS num FROM duckdb_tables() WHERE temporary ORDER BY 1"
+        )
+        kept = [row["name"] for row in browser.server.viewer.opened.snapshot().query(tables)]
+        assert [name for name in kept if name.startswith("believed_of")] == ["believed_of_1", "believed_of_3"]
+
+
 def test_a_pass_rate_may_be_a_percentage(whole: Any, num_found: NumFound) -> None:
     share = num_found(whole.show("/prompts", run="digits", low=0.5, high=1))
     for low in ("50", "50%", " 0.50 "):
