@@ -113,7 +113,7 @@ class Snapshot:
     def shards_of(self, run: str, prompt_id: str) -> list[Path]:
         """The files of the log that hold a rollout of one prompt."""
         with self._lock:
-            return self.store.shards_of(run, prompt_id) if self.places[run].part.rollout_files else []
+            return self.store.shards_of(run, prompt_id)
 
     def rows_table(self, policy: int | None) -> str:
         """A table, as SQL names it, with one row a prompt of a split; believed over all policies, or of one alone.

@@ -34,6 +34,7 @@ from verifiers.service.service import VerifierService
 from verifiers.verdict import Verdict
 
 PART_ANSWERS = 20_000
+HELD_PARTS = 50  # whose answers are read at once, and held
 SCHEMA = pa.schema(
     [
         ("rollout_id", pa.string()),
@@ -88,10 +89,12 @@ _PENDING = """
         WHERE rollouts.run = $run
     ) GROUP BY stage, prompt_id HAVING bool_or(is_pending)
 """
-_ANSWERS = """
-    SELECT rollouts.*, pending.judging FROM rollouts JOIN pending USING (stage, prompt_id)
-    WHERE rollouts.run = ? AND stage = ? AND list_contains(?, prompt_id) ORDER BY prompt_id, policy_version, "index"
+_HELD = f"""
+    SELECT part, pending.judging, rollouts.reward, rollouts.revision, {", ".join(f'rollouts."{name}"' for name in KEPT)}
+    FROM rollouts JOIN pending USING (stage, prompt_id) JOIN parts USING (stage, prompt_id)
+    WHERE rollouts.run = $run AND part >= $first AND part < $past
 """
+_ANSWERS = 'SELECT * FROM held WHERE part = ? ORDER BY prompt_id, policy_version, "index"'
 
 
 @dataclass
@@ -180,8 +183,7 @@ class Rejudging:
         those so far. Raises: BadInput where another process is at it."""
         with _held(folder):
             number = max((int(file.stem) for file in folder.glob("*.parquet")), default=-1) + 1
-            for stage, prompt_ids in self._parts():
-                answers = self.store.query(_ANSWERS, [self.run, stage, prompt_ids]).to_pylist()
+            for answers in self._parts():
                 rows = self._judged(answers, service)
                 for row in rows:
                     self.changes.count(
@@ -202,21 +204,20 @@ class Rejudging:
         now = [decisions.of_prompt(row["prompt_id"]).applied(as_judged(row)) for row in found]
         return [one for one in now if one.prompt_id in self.corrected or one.verifier in self.again]
 
-    def _parts(self) -> Iterator[tuple[str, list[str]]]:
-        """A stage and some of its prompts at a time."""
-        found = self.store.query(
-            "SELECT stage, prompt_id, num FROM pending ORDER BY stage, prompt_id"
-        ).to_pylist()
-        stage, part, size = "", list[str](), 0
-        for row in found:
-            if part and (row["stage"] != stage or size + row["num"] > PART_ANSWERS):
-                yield stage, part
-                part, size = [], 0
-            stage = row["stage"]
-            part.append(row["prompt_id"])
-            size += row["num"]
-        if part:
-            yield stage, part
+    def _parts(self) -> Iterator[list[dict[str, Any]]]:
+        """The answers to some prompts of a stage at a time. The log is read once for many parts."""
+        found = self.store.query("SELECT stage, prompt_id, num FROM pending ORDER BY stage, prompt_id")
+        parts, stage, size = list[int](), "", 0
+        for row in found.to_pylist():
+            is_new = row["stage"] != stage or size + row["num"] > PART_ANSWERS
+            parts.append(parts[-1] + is_new if parts else 0)
+            stage, size = row["stage"], row["num"] + (0 if is_new else size)
+        numbered = found.append_column("part", pa.array(parts, pa.int64()))
+        self.store.keep("parts", "SELECT * FROM numbered", {}, numbered=numbered)
+        for part in range(parts[-1] + 1 if parts else 0):
+            if part % HELD_PARTS == 0:
+                self.store.keep("held", _HELD, {"run": self.run, "first": part, "past": part + HELD_PARTS})
+            yield self.store.query(_ANSWERS, [part]).to_pylist()
 
     def _judged(self, answers: Sequence[Mapping[str, Any]], service: VerifierService) -> list[dict[str, Any]]:
         """Rows of ``SCHEMA``. A broken format is worth 0 by every reference, as in RL."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sampler.store.attempt_summary import counted
 from sampler.store.decisions.curation_events import EventLog
 from sampler.store.decisions.curation_table import Decisions
-from sampler.store.decisions.in_force import create_views, profiled_sql
+from sampler.store.decisions.in_force import answers_sql, create_views, profiled_sql
 from sampler.store.log_schema import migrated
 from sampler.store.set_rows import NO_PROMPT, prompts_sql
 from sampler.store.sql_text import literal, table_of
@@ -162,7 +162,7 @@ class PromptStore:
     def _make_views(self) -> None:
         parts = list(self.parts.values())
         logged = [part for part in parts if part.rollout_files] or parts[:1]
-        self._view("rollouts", [_rollouts_of(part) for part in logged])
+        self._view("rollouts", [_rollouts_of(part, part.rollout_files) for part in logged])
         self._view("rejudged", [_rejudged_in(part) for part in logged])
         counts = [(part.run, self._counts_of(part)) for part in logged]
         for name, blind in {"attempts": False, "blind_attempts": True}.items():
@@ -220,14 +220,28 @@ class PromptStore:
 
     def shards_of(self, run: str, prompt_id: str) -> list[Path]:
         """The files of a run's log that hold a rollout of one prompt, by the counts: the others need not be opened."""
+        return self._fresh(lambda: self._shards_of(run, prompt_id))
+
+    def answers_of(self, run: str, prompt_id: str) -> pa.Table:
+        """The rows of ``answers_in_force`` of one prompt, read from the files that hold it."""
+
+        def asked() -> pa.Table:
+            part = self.parts[run]
+            rollouts, rejudged = (
+                f"(SELECT * FROM ({table}) WHERE prompt_id = {literal(prompt_id)})"
+                for table in (_rollouts_of(part, self._shards_of(run, prompt_id)), "rejudged")
+            )
+            return self._db.sql(answers_sql(rollouts, rejudged)).to_arrow_table()
+
+        return self._fresh(asked)
+
+    def _shards_of(self, run: str, prompt_id: str) -> list[Path]:
+        if not self.parts[run].rollout_files:
+            return []
         asked = f"SELECT DISTINCT shard FROM {_summary_name(run)} WHERE prompt_id = ?"
-
-        def held() -> list[Path]:
-            wanted = {shard for (shard,) in self._db.sql(asked, params=[prompt_id]).fetchall()}
-            named = {file for shard, file in self.parts[run].shards.items() if shard in wanted}
-            return [file for file in self.parts[run].rollout_files if file in named]
-
-        return self._fresh(held)
+        wanted = {shard for (shard,) in self._db.sql(asked, params=[prompt_id]).fetchall()}
+        named = {file for shard, file in self.parts[run].shards.items() if shard in wanted}
+        return [file for file in self.parts[run].rollout_files if file in named]
 
     def keep(self, name: str, sql: str, parameters: Mapping[str, Any], **tables: pa.Table) -> None:
         """The answer to ``sql`` as a table of its own, for further queries; ``tables`` may be asked in it."""
@@ -271,8 +285,8 @@ class PromptStore:
         return decisions.table(run, found)
 
 
-def _rollouts_of(part: StorePart) -> str:
-    return f"SELECT * EXCLUDE (judging) FROM ({_judged_in(part, part.rollout_files)})"
+def _rollouts_of(part: StorePart, files: Sequence[Path]) -> str:
+    return f"SELECT * EXCLUDE (judging) FROM ({_judged_in(part, files)})"
 
 
 def _rejudged_in(part: StorePart) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,30 +56,39 @@ def opened(run_or_set: Path, *beside: Path) -> Iterator[tuple[PromptStore, str]]
         yield store, part.run
 
 
-def whole_id(store: PromptStore, beginning: str) -> str:
-    """The id of the one prompt whose id begins so. Raises: BadInput where there is none, or several."""
+# By the counts, not by the log. A prefix as it stands: "%" and "_" in an id are no wildcards.
+_BEGINNING = """
+    SELECT beginning, min(prompt_id) AS first, count(*) AS num
+    FROM (SELECT DISTINCT unnest(?) AS beginning) JOIN (
+        SELECT prompt_id FROM prompts UNION SELECT prompt_id FROM attempts UNION SELECT prompt_id FROM blind_attempts
+    ) ON starts_with(prompt_id, beginning) GROUP BY beginning
+"""
+
+
+def whole_ids(store: PromptStore, beginnings: Sequence[str]) -> list[str]:
+    """The ids of the prompts whose ids begin so, one for each. Raises: BadInput where one begins none, or several."""
     from verifiers.errors import BadInput
 
-    # A prefix as a range: "%" and "_" in an id are no wildcards.
-    ids: list[str] = store.query(
-        "SELECT DISTINCT prompt_id FROM (SELECT prompt_id FROM prompts UNION ALL SELECT prompt_id FROM rollouts) "
-        "WHERE starts_with(prompt_id, ?) ORDER BY prompt_id LIMIT 2",
-        [beginning],
-    )["prompt_id"].to_pylist()
-    if not ids or (len(ids) > 1 and ids[0] != beginning):
-        raise BadInput(
-            f"{'no prompt has' if not ids else 'several prompts have'} an id that begins with {beginning!r}"
-        )
-    return ids[0]
+    found = {row["beginning"]: row for row in store.query(_BEGINNING, [list(beginnings)]).to_pylist()}
+    for one in beginnings:
+        if one not in found or (found[one]["num"] > 1 and found[one]["first"] != one):
+            raise BadInput(
+                f"{'several prompts have' if one in found else 'no prompt has'} an id that begins with {one!r}"
+            )
+    return [found[one]["first"] for one in beginnings]
+
+
+def rows_of(store: PromptStore, prompt_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """By id what a prompt set says of each prompt. Raises: BadInput where no set has one."""
+    from verifiers.errors import BadInput
+
+    asked = "SELECT * FROM prompts WHERE list_contains(?, prompt_id)"
+    found = {row["prompt_id"]: row for row in store.query(asked, [list(prompt_ids)]).to_pylist()[::-1]}
+    if missing := next((one for one in prompt_ids if one not in found), None):
+        raise BadInput(f"prompt {missing} was sampled, but no prompt set has it")
+    return {one: found[one] for one in prompt_ids}
 
 
 def row_of(store: PromptStore, prompt_id: str) -> dict[str, Any]:
-    """What a prompt set says of the prompt. Raises: BadInput where no set has it."""
-    from verifiers.errors import BadInput
-
-    rows: list[dict[str, Any]] = store.query(
-        "SELECT * FROM prompts WHERE prompt_id = ? LIMIT 1", [prompt_id]
-    ).to_pylist()
-    if not rows:
-        raise BadInput(f"prompt {prompt_id} was sampled, but no prompt set has it")
-    return rows[0]
+    """``rows_of`` one."""
+    return rows_of(store, [prompt_id])[prompt_id]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recipes.commands.prompts.opened_store import PromptId, Runs, opened_store, whole_id
+from recipes.commands.prompts.opened_store import PromptId, Runs, opened_store, whole_ids
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ HISTORY = {
     "FROM attempts WHERE prompt_id = ? ORDER BY run, policy_version",
     "newest answers": "SELECT run, stage, policy_version AS policy, answer, reward AS logged, worth AS counts, "
     "CASE WHEN worth IS NULL THEN 'no verdict in force' ELSE coalesce(verdict_reason, answer_status) END AS why "
-    'FROM answers_in_force WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
+    'FROM given WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
 }
 
 
@@ -30,20 +30,25 @@ def show(
 ) -> None:
     """One prompt: what is asked, its reference, what people decided, its pass rate policy by policy, its newest
     answers."""
+    import pyarrow as pa
+
     from recipes.commands.output.answer_table import print_table
     from recipes.commands.output.console import plain_console
     from sampler.store.belief import believed
+    from sampler.store.sql_text import literal
 
     console = plain_console()
     with opened_store(runs) as (store, run):
-        whole = whole_id(store, prompt_id)
+        (whole,) = whole_ids(store, [prompt_id])
         _print_prompt(console, store, run, whole)
-        for one in believed(store, run).to_pylist():
-            if one["prompt_id"] == whole:
-                rate = f"{one['mean']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
-                console.print(f"{one['standing']}: believed pass rate {rate}", highlight=False)
+        for one in believed(store, run, where=f"prompt_id = {literal(whole)}").to_pylist():
+            rate = f"{one['mean']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
+            console.print(f"{one['standing']}: believed pass rate {rate}", highlight=False)
+        given = pa.concat_tables(
+            [store.answers_of(name, whole) for name in store.parts], promote_options="permissive"
+        )
         for title, sql in HISTORY.items():
-            found = store.query(sql.format(answers=answers), [whole])
+            found = store.query_with(sql.format(answers=answers), [whole], given=given)
             if found.num_rows:
                 console.print(title)
                 print_table(console, found)

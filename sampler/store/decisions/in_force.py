@@ -24,20 +24,19 @@ _ATTEMPTS = """
 """
 # An answer that no verdict in force is of has no reward and no worth.
 _ANSWERS = """
-    CREATE OR REPLACE VIEW answers_in_force AS
     WITH later AS (
         SELECT run, rollout_id, revision, count(*) AS num, arg_max_null(reward, judging) AS reward,
                arg_max_null(worth, judging) AS worth,
                arg_max_null(verdict_extracted, judging) AS extracted,
                arg_max_null(verdict_reason, judging) AS reason
-        FROM rejudged GROUP BY ALL
+        FROM {rejudged} GROUP BY ALL
     )
     SELECT tried.* REPLACE (
         CASE WHEN later.num IS NOT NULL THEN later.reward WHEN {counts} THEN tried.reward END AS reward,
         CASE WHEN later.num IS NOT NULL THEN later.worth WHEN {counts} THEN tried.worth END AS worth,
         CASE WHEN later.num IS NOT NULL THEN later.extracted ELSE tried.verdict_extracted END AS verdict_extracted,
         CASE WHEN later.num IS NOT NULL THEN later.reason ELSE tried.verdict_reason END AS verdict_reason
-    ) FROM rollouts AS tried
+    ) FROM {rollouts} AS tried
     LEFT JOIN curation ON tried.run = curation.run AND tried.prompt_id = curation.prompt_id
     LEFT JOIN later ON later.run = tried.run AND later.rollout_id = tried.rollout_id
         AND later.revision IS NOT DISTINCT FROM coalesce(curation.revision, tried.revision)
@@ -76,11 +75,16 @@ def profiled_sql(profiles: Iterable[tuple[str, Mapping[str, tuple[Path, tuple[fl
     return _PROFILED.format(tables=" UNION ALL BY NAME ".join(tables))
 
 
+def answers_sql(rollouts: str = "rollouts", rejudged: str = "rejudged") -> str:
+    """SQL that selects the answers of ``rollouts`` by the verdicts that count."""
+    return _ANSWERS.format(counts=_COUNTS.format(tried="tried"), rollouts=rollouts, rejudged=rejudged)
+
+
 def create_views(database: DuckDBPyConnection) -> None:
     """``attempts_in_force``, ``blind_attempts_in_force``, ``answers_in_force`` and ``verdicts``, over the tables that
     they name."""
     counts = _COUNTS.format(tried="tried")
     for name in ("attempts", "blind_attempts"):
         database.execute(_ATTEMPTS.format(attempts=name, counts=counts))
-    database.execute(_ANSWERS.format(counts=counts))
+    database.execute(f"CREATE OR REPLACE VIEW answers_in_force AS {answers_sql()}")
     database.execute(_VERDICTS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recipes.commands.prompts.deciding.mark import Author, Reason, Undo
-from recipes.commands.prompts.opened_store import PromptId, RunOrSet, opened, row_of, whole_id
+from recipes.commands.prompts.opened_store import PromptId, RunOrSet, opened, row_of, whole_ids
 
 if TYPE_CHECKING:
     from sampler.prompt import Prompt
@@ -38,7 +38,7 @@ def fix(
 
     log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()
     with opened(run_or_set) as (store, run):
-        row = row_of(store, whole_id(store, prompt_id))
+        row = row_of(store, *whole_ids(store, [prompt_id]))
         whole, curation = row["prompt_id"], store.decisions[run].of_prompt(row["prompt_id"])
     if undo:
         undo_newest(log, whole, ("correct",), by, reason)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recipes.commands.prompts.opened_store import RunOrSet, opened, row_of, whole_id
+from recipes.commands.prompts.opened_store import RunOrSet, opened, rows_of, whole_ids
 
 if TYPE_CHECKING:
     from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
@@ -50,8 +50,7 @@ def mark(
         raise BadInput("say what: --accept, --reject, --tag, --untag; or --undo alone")
     log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()
     with opened(run_or_set) as (store, _):
-        whole = [whole_id(store, one) for one in prompt_ids]
-        rows = {one: row_of(store, one) for one in whole}
+        rows = rows_of(store, whole_ids(store, prompt_ids))
     for one in rows:
         if undo:
             event = undo_newest(log, one, MARKS, by, reason)

@@ -31,7 +31,7 @@ from verifiers.verifier import shown
 KEYS = "a accept   r reject   t tag   c correct the reference   o open pictures   n next   u undo   q quit"
 _ANSWERS = """
     SELECT coalesce(verdict_extracted, answer, answer_status) AS said, worth, count(*) AS num
-    FROM answers_in_force WHERE run = ? AND prompt_id = ? AND NOT blind GROUP BY ALL ORDER BY num DESC, said LIMIT 6
+    FROM answers WHERE NOT blind GROUP BY ALL ORDER BY num DESC, said LIMIT 6
 """
 
 
@@ -146,7 +146,8 @@ class ReviewSession:
         if row["num_agree"]:
             agree = f"{row['num_agree']:,} of {row['num_answers']:,} answers say {row['answer']!r}"
             self.console.print(f"! {agree}", highlight=False)
-        for one in self.store.query(_ANSWERS, [self.sampled, row["prompt_id"]]).to_pylist():
+        answers = self.store.answers_of(self.sampled, row["prompt_id"])
+        for one in self.store.query_with(_ANSWERS, (), answers=answers).to_pylist():
             verdict = "not judged" if one["worth"] is None else f"{one['worth']:g}"
             self.console.print(f"  {one['num']:5,} x {_short(one['said'])}  ({verdict})", highlight=False)
 

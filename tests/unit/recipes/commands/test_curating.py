@@ -16,6 +16,7 @@ from recipes.cli import main
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation_events import EventLog
+from sampler.store.prompt_store import PromptStore
 from sampler.vision_input import VisionInput
 
 HOSTILE = "\x1b[2J<script>`|\u202e"
@@ -78,6 +79,19 @@ def hone(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 def decided(run: Path) -> list[tuple[str, str, object]]:
     return [(event.prompt_id, event.action, event.value) for event in EventLog.beside(run).events()]
+
+
+def test_ids_are_looked_up_once_and_never_in_the_log(
+    hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    query = PromptStore.query
+    monkeypatch.setattr(
+        PromptStore, "query", lambda self, sql, *more: asked.append(sql) or query(self, sql, *more)
+    )
+    hone("mark", "a", "b", "c", "d", "RUN", "--accept")
+    assert len(asked) == 2 and not any("rollouts" in sql for sql in asked)
+    assert "several prompts have" in hone("mark", "a", "other-1", "other-", "RUN", "--accept", status=2)
 
 
 def test_marks_and_their_undoing(hone: Callable[..., str], run: Path) -> None:

@@ -144,6 +144,28 @@ def test_a_changed_verifier_judges_all_its_answers(
         judged_again(opened, tmp_path, "bbox_iou")
 
 
+def test_the_log_is_read_once_for_many_parts(
+    log: Callable[..., None],
+    opened: Callable[[], PromptStore],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events(tmp_path).append("a", "correct", "7", author="me")
+    events(tmp_path).append("b", "correct", "7", author="me")
+    read: list[str] = []
+    keep = PromptStore.keep
+    monkeypatch.setattr(PromptStore, "keep", lambda self, name, *more, **tables: read.append(name) or keep(
+        self, name, *more, **tables
+    ))  # fmt: skip
+    monkeypatch.setattr(rejudging, "PART_ANSWERS", 5)
+    monkeypatch.setattr(rejudging, "HELD_PARTS", 3)
+    num, changes = judged_again(opened, tmp_path)
+    assert num == 20 and changes.by_prompt == {"a": 6, "b": 6}
+    assert read.count("held") == 2
+    parts = [pq.read_table(file) for file in sorted((tmp_path / "rejudged").glob("*.parquet"))]
+    assert [(len(part), len(set(part["prompt_id"].to_pylist()))) for part in parts] == [(5, 1)] * 4
+
+
 def test_it_goes_on_after_a_kill(
     log: Callable[..., None],
     opened: Callable[[], PromptStore],

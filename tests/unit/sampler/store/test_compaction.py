@@ -23,6 +23,7 @@ import pytest
 import sampler.store.compaction as module
 from sampler.atomic_file import exchange
 from sampler.store.compaction import MADE_OF, Compaction, compact
+from sampler.store.decisions.curation_events import EventLog
 from sampler.store.log_schema import SCHEMA
 from sampler.store.prompt_store import PromptStore, StorePart
 from tools.kill_store import Log
@@ -105,6 +106,25 @@ def test_a_store_that_is_open_goes_on(part: Callable[..., StorePart], tmp_path: 
         write(log, 2, prompt_id="c", verifier="math", policy_version=3)
         compact(log, tmp_path / "scratch")
         assert [file.name for file in store.shards_of("run", "c")] == ["step-00000-00002.parquet"]
+
+
+def test_answers_of_one_prompt_are_read_from_the_files_that_hold_it(
+    part: Callable[..., StorePart], tmp_path: Path
+) -> None:
+    one = part("run", [("a", 1, [1.0, 0.0]), ("b", 1, [1.0])])
+    log = one.rollout_files[0].parent
+    write(log, 1, prompt_id="c", verifier="math", policy_version=2)
+    files = [*one.rollout_files, *log.glob("step-*.parquet")]
+    EventLog(log / "events.jsonl").append("a", "correct", "7", author="me")
+    with PromptStore(
+        [replace(one, rollout_files=files).with_events(EventLog(log / "events.jsonl"))]
+    ) as store:
+        for name, num in (("a", 2), ("c", 3), ("d", 0)):
+            expected = store.query("SELECT * FROM answers_in_force WHERE prompt_id = ?", [name])
+            found = store.answers_of("run", name)
+            assert found.num_rows == num and found.to_pylist() == expected.to_pylist()
+        files[1].write_bytes(b"PAR1 and no more")
+        assert store.answers_of("run", "a").num_rows == 2
 
 
 def test_who_reads_meanwhile_sees_the_old_or_the_new(tmp_path: Path) -> None:
