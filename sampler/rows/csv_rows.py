@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def csv_rows(file: Path) -> Iterator[DatasetRow]:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, delimiter="\t" if file.suffix == ".tsv" else ",", strict=True)
             names = next(reader, [])
+            twice = [name for name, num in Counter(names).items() if num > 1]
+            remarks = tuple(f"the column {name!r} stands twice, and the last one counts" for name in twice)
             begin = reader.line_num + 1
             for cells in reader:
                 location, begin = f"{file}, line {begin}", reader.line_num + 1
@@ -27,7 +30,7 @@ def csv_rows(file: Path) -> Iterator[DatasetRow]:
                 fault = None
                 if len(cells) != len(names):
                     fault = BadInput(f"{location}: {len(cells)} cells, and the first line names {len(names)}")
-                values = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
-                yield DatasetRow(location, values, file.parent, fault=fault)
+                values = {name: cell for name, cell in dict(zip(names, cells, strict=False)).items() if cell}
+                yield DatasetRow(location, values, file.parent, remarks=remarks, fault=fault)
     except (OSError, csv.Error, UnicodeDecodeError) as why:
         raise BadInput(f"{file}: not readable as CSV: {one_line(why)}") from None

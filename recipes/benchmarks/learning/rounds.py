@@ -143,7 +143,8 @@ ARMS: Mapping[str, Arm] = {
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One arm under one seed. Figures are held-out pass@1: of the policy all arms start from, before RL, at the end."""
+    """One arm under one seed. Figures are held-out pass@1: of the policy all arms start from, before RL, at the end.
+    ``num_asked`` rollouts were asked for; records before 2026-11-30 do not say it."""
 
     run: str
     arm: str
@@ -156,6 +157,7 @@ class RoundRecord:
     num_optimizer_steps: int
     num_rows: int
     code_version: str
+    num_asked: int | None = None
 
     def save(self, directory: Path) -> None:
         """As ``RUN-ARM-sSEED.json``."""
@@ -180,7 +182,7 @@ def run_rounds(
     overrides: Sequence[str],
     display: ProgressDisplay,
 ) -> None:
-    """Run every arm under every seed that has no record yet. Each samples ``num_rollouts``, those of a harvest
+    """Run every arm under every seed that has no record of this yet. Each samples ``num_rollouts``, those of a harvest
     included; what a harvest takes, RL has less. Raises: BadInput for an unknown arm, and where ``source`` has no RL
     policy."""
     records.mkdir(parents=True, exist_ok=True)
@@ -190,14 +192,21 @@ def run_rounds(
         arms=arms,
         known=ARMS,
         seeds=seeds,
-        done={(one.run, one.arm, one.seed) for one in read_records(records)},
+        done={
+            (one.run, one.arm, one.seed)
+            for one in read_records(records)
+            if one.num_asked in (num_rollouts, None)
+        },
         overrides=overrides,
         display=display,
         start_of=lambda first: first.policy,
         stream=STREAM,
     )
     for arm in missing:
-        with arm.run(arm.name, arm.seed, ARMS[arm.name].changes) as run:
+        changes = ARMS[arm.name].changes
+        # Before the arm spends some: a folder of other rollouts is not taken up again.
+        steps = max(1, num_rollouts // rollouts_of_a_step(arm.first.recipe.rl))
+        with arm.run(arm.name, arm.seed, {**changes, "rl": {**changes["rl"], "steps": steps}}) as run:
             record = _second_round(run, arm.name, arm.first, arm.start, num_rollouts)
         replace(record, run=source.name).save(records)
 
@@ -227,4 +236,5 @@ def _second_round(
         num_optimizer_steps=between.num_steps + steps * rl.num_mini_batches,
         num_rows=between.num_rows,
         code_version=code_version(),
+        num_asked=num_rollouts,
     )

@@ -47,13 +47,15 @@ ARMS: Mapping[str, Changes] = {
 
 @dataclass(frozen=True)
 class SelectionRecord:
-    """One arm under one seed: held-out pass@1 by the number of rollouts that RL had taken, the start first."""
+    """One arm under one seed: held-out pass@1 by the number of rollouts that RL had taken, the start first. ``steps``
+    of RL lie between two; records before 2026-11-30 do not say it."""
 
     run: str
     arm: str
     seed: int
     curve: tuple[tuple[int, float], ...]
     code_version: str
+    steps: int | None = None
 
     def save(self, directory: Path) -> None:
         """As ``RUN-ARM-sSEED.json``."""
@@ -103,7 +105,7 @@ def run_selection(
     overrides: Sequence[str],
     display: ProgressDisplay,
 ) -> None:
-    """Run every arm under every seed that has no record yet: ``num_legs`` times ``steps`` steps of RL.
+    """Run every arm under every seed that has no record of this yet: ``num_legs`` times ``steps`` steps of RL.
 
     Raises: BadInput for an unknown arm, and where ``source`` has no cold-started policy."""
     records.mkdir(parents=True, exist_ok=True)
@@ -113,7 +115,11 @@ def run_selection(
         arms=arms,
         known=ARMS,
         seeds=seeds,
-        done={(one.run, one.arm, one.seed) for one in read_records(records)},
+        done={
+            (one.run, one.arm, one.seed)
+            for one in read_records(records)
+            if len(one.curve) == num_legs + 1 and one.steps in (steps, None)
+        },
         overrides=overrides,
         display=display,
         start_of=lambda first: first.cold_started,
@@ -124,7 +130,7 @@ def run_selection(
         keys = {"steps": steps, "later_lr": None, "checkpoint_every_steps": None, **ARMS[arm.name]}
         with arm.run(arm.name, arm.seed, {"rl": keys}) as run:
             curve = legs(run, arm.first, arm.start, num_legs)
-        SelectionRecord(source.name, arm.name, arm.seed, curve, code_version()).save(records)
+        SelectionRecord(source.name, arm.name, arm.seed, curve, code_version(), steps).save(records)
 
 
 def legs(run: StageRunner, first: FirstRound, start: float, num_legs: int) -> tuple[tuple[int, float], ...]:

@@ -108,7 +108,7 @@ def _judge(row: Mapping[str, Any]) -> Any:
 
 
 def _shares(name: str, held: Counter[str], trained: Counter[str], answers: Counter[str]) -> AnswerShares:
-    shown = sorted({*held, *answers}, key=lambda one: -max(_share(held, one), _share(answers, one)))
+    shown = sorted({*held, *answers}, key=lambda one: (-max(_share(held, one), _share(answers, one)), one))
     rows = {
         ShownText.of(one, limit=40).text: tuple(
             Cell(share_words(counts[one], counts.total()) if counts else "–")

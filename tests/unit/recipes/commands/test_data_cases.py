@@ -302,6 +302,11 @@ CASES = {
         text("train.json", '[{"messages": "2+2?", "verifier": "number", "reference": "4", "messages": "3+1?"}]'),
         says="row 1: the key 'messages' stands twice",
     ),
+    "a column of a CSV twice": Case(
+        text("train.csv", "messages,verifier,reference,reference\n2+2?,number,3,4\n"),
+        says="line 2: the column 'reference' stands twice, and the last one counts",
+        references=["4"],
+    ),
     # files
     "wrapped rows": Case(
         lines({"version": 1, "data": [row()]}),

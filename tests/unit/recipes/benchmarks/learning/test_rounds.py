@@ -118,6 +118,10 @@ def test_nothing_runs_where_all_records_are_there_or_an_arm_is_unknown(tmp_path:
     }
     run_rounds(Path("no/demo"), tmp_path / "out", tmp_path, arms=[GO_ON, OTHER], **asked)
     assert not (tmp_path / "out").exists()
+    replace(ONE, num_asked=25088).save(tmp_path)
+    run_rounds(Path("no/demo"), tmp_path / "out", tmp_path, arms=[GO_ON], **asked)
+    with pytest.raises(BadInput):  # of other rollouts there is no record: it goes to run
+        run_rounds(Path("no/demo"), tmp_path / "out", tmp_path, arms=[GO_ON], **asked | {"num_rollouts": 512})
     with pytest.raises(BadInput, match="RL goes on"):
         run_rounds(Path("no/demo"), tmp_path, tmp_path, arms=["RL goes off"], **asked)
     with pytest.raises(BadInput):

@@ -129,6 +129,12 @@ def test_nothing_runs_where_all_records_are_there_or_an_arm_is_unknown(tmp_path:
     }  # fmt: skip
     run_selection(Path("no/demo"), tmp_path / "out", tmp_path, arms=[UNIFORM, "band"], **asked)
     assert not (tmp_path / "out").exists()
+    with pytest.raises(BadInput):  # a record of fewer legs is not what was asked for: it goes to run
+        run_selection(Path("no/demo"), tmp_path / "out", tmp_path, arms=[UNIFORM], **asked | {"num_legs": 3})
+    replace(ONE, steps=4).save(tmp_path)
+    with pytest.raises(BadInput):
+        run_selection(Path("no/demo"), tmp_path / "out", tmp_path, arms=[UNIFORM], **asked)
+    run_selection(Path("no/demo"), tmp_path / "out", tmp_path, arms=[UNIFORM], **asked | {"steps": 4})
     with pytest.raises(BadInput, match="did you mean 'band'"):
         run_selection(Path("no/demo"), tmp_path, tmp_path, arms=["bandd"], **asked)
     with pytest.raises(BadInput):

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import beta, binomtest
 
-from recipes.report.prompts.answer_shares import answer_shares, blind_baseline
+from recipes.report.prompts.answer_shares import _shares, answer_shares, blind_baseline
 from recipes.report.prompts.data_table import data_table
 from recipes.report.prompts.flips import Side, flips_between
 from recipes.report.prompts.proportion import share_words
@@ -132,6 +132,11 @@ def test_answers_beside_references_and_without_looking(whole_run: Path) -> None:
         asked = [prompt.reference for prompt in held if prompt.question_type == name]
         best = max(asked.count(reference) for reference, _ in commonest)
         assert constant.words in dict(commonest) and score.words == share_words(best, len(asked)), name
+
+
+def test_answers_that_are_as_frequent_stand_in_the_order_of_their_words() -> None:
+    found = _shares("digit", Counter("hgfedcba"), Counter(), Counter("aabbccddeeffgghh"))
+    assert "".join(found.table.rows) == "abcdefgh"
 
 
 def test_the_data_and_what_it_repeats(run_maker: Any) -> None:
