@@ -1,4 +1,4 @@
-"""How `hone prompts` does at scale: a made-up log of the real columns, counted, asked and chosen from.
+"""How `hone prompts` and the viewer do at scale: a made-up log of the real columns, counted, asked and chosen from.
 
 python tools/bench_prompt_store.py --prompts 1000000 --rollouts 20000000 --out FOLDER
 """
@@ -23,18 +23,18 @@ from tempfile import TemporaryDirectory
 import duckdb
 import numpy as np
 
+from recipes.view.opened import Opened, Snapshot
+from recipes.view.pages.prompt_page import prompt_page
+from recipes.view.pages.prompt_table import found, neighbours
+from recipes.view.prompt_filter import PromptFilter
 from rl.experience.judge import JudgedRollout, Reward
 from rl.experience.prompt_source import SOURCES, prompt_source_of
 from rl.experience.rollout_log import TokenFigures, write_rollouts
 from rl.experience.selection.weighted_source import WeightedSource
 from rl.recipe.rl_config import RlConfig
-from rl.run.run_history import store_part
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, Turn
 from sampler.store.log_schema import VERSION, VERSION_KEY, migrated
-from sampler.store.prompt_store import PromptStore
-from sampler.store.prompt_table import PageFilter, PromptTable
-from sampler.store.selection import SelectionRule, select
 from verifiers.answer import FinalAnswer
 from verifiers.verdict import Verdict
 
@@ -95,23 +95,21 @@ def _cpu_s() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def questions_of(store: PromptStore) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What a curator asks."""
-    tables: list[PromptTable] = []
-    yield "the table of prompts", lambda: tables.append(PromptTable(store, "run"))
-    (table,) = tables
-    hard = PageFilter(pass_rate=(0.1, 0.5), question_types=("type3",))
-    yield "a page, sorted by pass rate", partial(table.page, sort="mean", descending=True, offset=100_000)
-    yield "a page, filtered", partial(table.page, hard, sort="n")
-    yield "a page, searched", partial(table.page, PageFilter(search="is 77"), sort="mean")
-    yield "numbers beside a filter", partial(table.counts, "question_type", hard)
-    yield (
-        "one prompt's history",
-        partial(
-            table.page, PageFilter(prompt_ids=(hashlib.md5(b"7", usedforsecurity=False).hexdigest()[:16],))
-        ),
-    )
-    yield "select 4,096", partial(select, store, "run", SelectionRule((0.1, 0.75)), num=4096)
+def questions_of(snapshot: Snapshot) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What a curator asks of the viewer, page by page as it makes them."""
+    yield "the tables of prompts", lambda: snapshot.rows_table(None)
+    yield "the table of one policy", lambda: snapshot.rows_table(SHARDS - 1)
+    pages = {
+        "from place 100,000 on, sorted by pass rate": {"sort": "-rate", "page": "2001"},
+        "filtered by pass rate and type": {"low": "0.1", "high": "0.5", "type": "type3", "sort": "n"},
+        "of one policy": {"policy": str(SHARDS - 1), "sort": "rate"},
+        "by words of the question": {"q": "is 77"},
+    }
+    for name, query in pages.items():
+        yield f"a page, {name}", partial(found, snapshot, PromptFilter.from_query(query))
+    wanted, prompt_id = PromptFilter(sort="-rate"), hashlib.md5(b"7", usedforsecurity=False).hexdigest()[:16]
+    yield "the prompts beside one", partial(neighbours, snapshot, wanted, ("run", "train", prompt_id))
+    yield "a prompt's page", partial(prompt_page, snapshot, snapshot.places["run"], prompt_id)
 
 
 def bench_sources(num: int) -> None:
@@ -178,7 +176,7 @@ def bench_append(folder: Path, num_tokens: int, num: int = 512) -> None:
 
 
 def main() -> None:
-    """Make the run once, then time every question of the store, the prompt sources and the writing of logs."""
+    """Make the run once, then time the viewer's pages, the commands, the prompt sources and the writing of logs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=100_000)
     parser.add_argument("--rollouts", type=int, default=2_000_000)
@@ -192,14 +190,16 @@ def main() -> None:
         made.rename(run)
     for opening in ("counting", "again"):
         with timed(f"open, {opening}"):
-            store = PromptStore([store_part(run)])
-        with store:
-            for name, ask in questions_of(store):
-                with timed(name):
-                    ask()
-    with timed("hone prompts stats, start to end"):
-        command = [sys.executable, "-m", "recipes", "prompts", "stats", run]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            viewed = Opened([run])
+        for name, ask in questions_of(viewed.snapshot()):
+            with timed(name):
+                ask()
+        viewed.close()
+    chosen = ["--num", "4096", "--pass-rate", "0.1", "0.75", "--out", str(asked.out / "chosen.parquet")]
+    for words in (["stats", str(run)], ["select", str(run), *chosen]):
+        with timed(f"hone prompts {words[0]}, start to end"):
+            command = [sys.executable, "-m", "recipes", "prompts", *words]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     bench_sources(asked.prompts)
     with TemporaryDirectory() as folder:
         for num_tokens in (24, 256):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recipes.view.opened import Snapshot
 from recipes.view.prompt_filter import PromptFilter
-from sampler.data.prompt_dataset import load_prompts, save_prompts
+from sampler.data.prompt_dataset import prompts_by_id, save_prompts
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 
@@ -33,7 +33,7 @@ def write_prompt_set(path: Path, snapshot: Snapshot, wanted: PromptFilter) -> in
         location = snapshot.places[run].part.prompt_sets.get(split)
         if location is None:
             continue
-        held = {prompt.prompt_id: prompt for prompt in load_prompts(location, max_decoded=0)}
+        held = prompts_by_id(location, prompt_ids)
         for prompt_id in prompt_ids:
             curation = snapshot.curation_of(run, prompt_id)
             if prompt_id in held and prompt_id not in prompts:

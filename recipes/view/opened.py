@@ -20,7 +20,7 @@ from sampler.store.belief import believed
 from sampler.store.decisions.curation import Curation
 from sampler.store.decisions.curation_table import Decisions
 from sampler.store.prompt_store import PromptStore
-from sampler.store.prompt_table import PageFilter, PromptTable
+from sampler.store.prompt_table import PromptTable
 from verifiers.errors import BadInput
 
 LOOK_AGAIN_S = 2.0  # how old may be what is shown of a run in progress
@@ -161,10 +161,7 @@ class Snapshot:
 
     def _believed(self) -> pa.Table:
         """Over all policies, by split, with the moves: of the tables that the runs keep."""
-        tables = [
-            PromptTable(self.store, name).query(", ".join(_BELIEF.names[1:]), PageFilter(min_samples=1))
-            for name in self._sampled
-        ]
+        tables = [PromptTable(self.store, name).tried(", ".join(_BELIEF.names[1:])) for name in self._sampled]
         return self._of_runs(tables)
 
     def _believed_of(self, policy: int) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from sampler.data.row_columns import COLUMNS
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt, PromptKind, content_id
+from sampler.rows.chosen_rows import chosen_rows
 from sampler.rows.dataset_rows import dataset_parts
 from sampler.rows.row import DatasetRow
 from sampler.rows.unread_column import UnreadColumn, UnreadColumns
@@ -50,6 +51,21 @@ class PromptDataset:
 def load_prompts(path_or_hub_id: str | os.PathLike[str], **options: Any) -> list[Prompt]:
     """The prompts of `load_prompt_dataset`, which takes the same options."""
     return list(load_prompt_dataset(path_or_hub_id, **options).prompts)
+
+
+def prompts_by_id(path_or_hub_id: str | os.PathLike[str], prompt_ids: Collection[str]) -> dict[str, Prompt]:
+    """Those of the set with these ids, pictures looked at by their header. Of a Parquet file with a column of ids only
+    their rows are made and checked, and any other set whole. Raises: BadInput for a row that is wrong."""
+    wanted, path = frozenset(prompt_ids), Path(path_or_hub_id)
+    if path.suffix == ".parquet" and path.is_file():
+        reader = PromptReader(default_source=_source_name(path), max_decoded=0)
+        found = {
+            prompt.prompt_id: prompt for prompt in map(reader.read, chosen_rows(path, "prompt_id", wanted))
+        }
+        if found.keys() == wanted:
+            return found
+    every = load_prompts(path_or_hub_id, max_decoded=0)
+    return {prompt.prompt_id: prompt for prompt in every if prompt.prompt_id in wanted}
 
 
 def load_prompt_dataset(

@@ -82,12 +82,9 @@ def _belief_columns(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prompts(store: PromptStore, run: str, split: str, chosen: list[str]) -> list[Any]:
-    from sampler.data.prompt_dataset import load_prompts
+    from sampler.data.prompt_dataset import prompts_by_id
 
-    by_id = {
-        prompt.prompt_id: prompt
-        for prompt in load_prompts(store.parts[run].prompt_sets[split], max_decoded=0)
-    }
+    by_id = prompts_by_id(store.parts[run].prompt_sets[split], chosen)
     return [store.decisions[run].of_prompt(one).applied(by_id[one]) for one in chosen]
 
 

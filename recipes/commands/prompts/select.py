@@ -123,12 +123,12 @@ def _write_selection(
 
     from rl.run.provenance import content_hash
     from sampler.atomic_file import write_atomically
-    from sampler.data.prompt_dataset import load_prompts, save_prompts
+    from sampler.data.prompt_dataset import prompts_by_id, save_prompts
     from sampler.rows.dataset_rows import SELECTED
 
     part = store.parts[run]
     location = part.prompt_sets[rule.split]
-    by_id = {prompt.prompt_id: prompt for prompt in load_prompts(location, max_decoded=0)}
+    by_id = prompts_by_id(location, selection.prompt_ids)
     decisions = store.decisions[run]
     save_prompts(out, [decisions.of_prompt(name).applied(by_id[name]) for name in selection.prompt_ids])
     provenance = {
@@ -138,7 +138,7 @@ def _write_selection(
         "seed": seed,
         "curation_events": [event.event_id for event in decisions.events],
         "num_rollout_files": len(part.rollout_files),
-        "newest_rollouts_sha256": content_hash(part.rollout_files[-1]),
+        "newest_rollouts_sha256": content_hash(part.rollout_files[-1]) if part.rollout_files else None,
         **asdict(selection),
     }
     write_atomically(out.with_suffix(SELECTED), json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")

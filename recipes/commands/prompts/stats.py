@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from recipes.report.drawing.curve import Curve
     from sampler.store.prompt_store import PromptStore
-    from sampler.store.prompt_table import PageFilter, PromptTable
+    from sampler.store.prompt_table import PromptTable
 
 BAR_WIDTH = 40
 NUM_NEWEST = 10
@@ -51,7 +51,7 @@ def stats(
     from recipes.commands.output.console import plain_console
     from recipes.commands.prompts.profile import few_samples_note
     from sampler.atomic_file import require_writable
-    from sampler.store.prompt_table import PageFilter, PromptTable
+    from sampler.store.prompt_table import PromptTable
     from verifiers.errors import BadInput, near_name
 
     if plot is not None:
@@ -61,18 +61,17 @@ def stats(
     console = plain_console()
     with opened_store(runs) as (store, run):
         table = PromptTable(store, run, half_life=half_life)
-        counts = table.counts("split")
+        counts = table.splits()
         if split is not None and split not in counts:
             raise BadInput(f"no prompt of {run} is in split {split!r}{near_name(split, counts)}")
         sets = ", ".join(f"{num:,} {name}" for name, num in counts.items())
-        tried = PageFilter(min_samples=1, splits=() if split is None else (split,))
-        num_tried = int(table.query("count(DISTINCT prompt_id)", tried).column(0)[0].as_py())
+        num_tried = int(table.tried("count(DISTINCT prompt_id)", split=split).column(0)[0].as_py())
         of_split = "" if split is None else f" of {split}"
         console.print(f"{run}: {sets or 'no'} prompts, {num_tried:,}{of_split} tried")
-        lines = _lines(table, tried, COLUMNS[by])
+        lines = _lines(table, split, COLUMNS[by])
         _print_lines(console, "question type" if by == "type" else by, lines)
         _print_histogram(console, lines[0])
-        if note := few_samples_note(table.query("median(n)", tried).column(0)[0].as_py()):
+        if note := few_samples_note(table.tried("median(n)", split=split).column(0)[0].as_py()):
             console.print(note)
         _print_profiled(console, store, run, lines[0])
         _print_moves(console, table)
@@ -81,16 +80,16 @@ def stats(
             console.print(f"drawn in {plot}", highlight=False)
 
 
-def _lines(table: PromptTable, tried: PageFilter, column: str) -> list[dict[str, Any]]:
+def _lines(table: PromptTable, split: str | None, column: str) -> list[dict[str, Any]]:
     """Those of the prompts tried, all of them first: standings and the bins of their pass rates."""
     from recipes.report.drawing.histogram import NUM_BINS, bins_of
 
     place = f"least(floor(mean * {NUM_BINS}), {NUM_BINS - 1})::INT"
     lines, binned = list[dict[str, Any]](), dict[str, dict[int, int]]()
     for name in ("'all'", column):
-        grouped = table.query(f"{name} AS name, {_STANDINGS}", tried, "GROUP BY ALL ORDER BY name")
+        grouped = table.tried(f"{name} AS name, {_STANDINGS}", "GROUP BY ALL ORDER BY name", split=split)
         lines += [{**row, "name": row["name"] or "(none)"} for row in grouped.to_pylist()]
-        bins = table.query(f"{name} AS name, {place} AS bin, count(*) AS num", tried, "GROUP BY ALL")
+        bins = table.tried(f"{name} AS name, {place} AS bin, count(*) AS num", "GROUP BY ALL", split=split)
         for row in bins.to_pylist():
             binned.setdefault(row["name"] or "(none)", {})[row["bin"]] = row["num"]
         if not lines:

@@ -18,7 +18,7 @@ from recipes.commands.prompts.deciding.fix import append_correction, reference_g
 from recipes.commands.prompts.deciding.fix import said as judged_so
 from recipes.commands.prompts.deciding.mark import said
 from recipes.commands.prompts.opened_store import row_of
-from sampler.data.prompt_dataset import load_prompts
+from sampler.data.prompt_dataset import prompts_by_id
 from sampler.prompt import Prompt
 from sampler.store.decisions.correction import correction_warning
 from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
@@ -37,8 +37,8 @@ _ANSWERS = """
 
 @dataclass
 class ReviewSession:
-    """Somebody at work: where decisions go, and the pictures of the set, read when they are first asked for.
-    ``sampled`` is the run whose answers are shown: itself, or for a set one beside it."""
+    """Somebody at work, and where decisions go. ``sampled`` is the run whose answers are shown: itself, or for a set
+    one beside it."""
 
     console: Console
     store: PromptStore
@@ -48,7 +48,6 @@ class ReviewSession:
     log: EventLog
     author: str
     decided: list[tuple[int, CurationEvent]] = field(default_factory=list)
-    _prompts: dict[str, Prompt] = field(default_factory=dict)
 
     def go_through(self, waiting: pa.Table) -> None:
         """One row after the other, and back to what is undone."""
@@ -152,11 +151,9 @@ class ReviewSession:
             self.console.print(f"  {one['num']:5,} x {_short(one['said'])}  ({verdict})", highlight=False)
 
     def _open_pictures(self, prompt_id: str) -> None:
-        if not self._prompts:
-            found = load_prompts(self.store.parts[self.run].prompt_sets[self.split], max_decoded=0)
-            self._prompts = {prompt.prompt_id: prompt for prompt in found}
+        prompts = prompts_by_id(self.store.parts[self.run].prompt_sets[self.split], [prompt_id])
         folder = Path(tempfile.mkdtemp(prefix="hone-review-"))
-        for index, image in enumerate(self._prompts[prompt_id].pil_images()):
+        for index, image in enumerate(prompts[prompt_id].pil_images()):
             file = folder / f"{index}.png"
             image.save(file)
             self.console.print(f"{file}", soft_wrap=True)

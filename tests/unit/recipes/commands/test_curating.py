@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -326,6 +327,17 @@ def test_selected_as_curated(hone: Callable[..., str], run: Path, tmp_path: Path
     assert {name: one.reference for name, one in chosen.items()} == {"a": "7", "c": "1"}
     assert chosen["c"].tags == (f"sum{HOSTILE}", "kept")
     assert len(json.loads(out.with_suffix(".selection.json").read_text())["curation_events"]) == 4
+
+
+def test_what_was_accepted_is_kept_of_a_run_that_sampled_nothing(
+    hone: Callable[..., str], run: Path, tmp_path: Path
+) -> None:
+    later, out = tmp_path / "later", tmp_path / "kept.parquet"
+    shutil.copytree(run / "stages", later / "stages")
+    hone("mark", "b", str(later), "--accept")
+    hone("select", "RUN", str(later), "--out", str(out), "--keep-accepted")
+    assert [prompt.prompt_id for prompt in load_prompts(out)] == ["b"]
+    assert json.loads(out.with_suffix(".selection.json").read_text())["newest_rollouts_sha256"] is None
 
 
 def test_an_export_loads_with_datasets(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sampler.data.media.media_bytes import encoded_bytes
-from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, save_prompts
+from sampler.data.prompt_dataset import load_prompt_dataset, load_prompts, prompts_by_id, save_prompts
 from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns
 from sampler.image import ImageLimits, decode_image, image_size
@@ -511,3 +511,30 @@ def test_hostile_files_raise_nothing_but_bad_input(tmp_path, content, suffix):
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"set\."):
         load_prompts(path)
+
+
+def test_prompts_by_their_ids_are_those_of_the_whole_set(tmp_path, monkeypatch):
+    """Of Parquet with ids only what is asked for is made; of any other set the ids are made of the contents."""
+    monkeypatch.setattr("sampler.data.prompt_schema._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("sampler.data.prompt_schema.GROUP_BYTES", 1)
+    shown = [VisionInput.of("image", encoded(size=(8, 8 + number))) for number in range(7)]
+    message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}
+    given = [
+        Prompt.build(
+            messages=[message], images=[image], verifier="math", reference=str(number), prompt_id=f"p{number}"
+        )
+        for number, image in enumerate(shown)
+    ]
+    file = save_prompts(tmp_path / "set.parquet", given)
+    assert pq.read_metadata(file).num_row_groups > 2
+    every = {prompt.prompt_id: prompt for prompt in load_prompts(file)}
+    read, made = PromptReader.read, []
+    monkeypatch.setattr(PromptReader, "read", lambda self, row: made.append(row.location) or read(self, row))
+    found = prompts_by_id(file, ["p5", "p2", "p3"])
+    assert made == [f"{file}, row {number}" for number in (3, 4, 6)]
+    assert found == {name: every[name] for name in ("p2", "p3", "p5")}
+    assert found["p5"].images[0].read() == shown[5].read()
+    assert prompts_by_id(file, ["p1", "nobody"]) == {"p1": every["p1"]}
+    lines = write_lines(tmp_path / "set.jsonl", GOOD, {**GOOD, "messages": "What is 5+4?"})
+    second = load_prompts(lines)[1]
+    assert prompts_by_id(lines, [second.prompt_id]) == {second.prompt_id: second}
