@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,27 +11,31 @@ from typing import Any
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
+from verifiers.kinds.bounded_schema import BoundedSchema
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
 from verifiers.verdict import Verdict
-from verifiers.verifier import Example, NoAnswer, Verifier, shown
+from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
 
-_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n```", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(
+    r"(?:[^\n`{}\[\]]{0,200}:\s{1,8})?```(?:json)?[ \t\r]*\n(.*)\n```", re.DOTALL | re.IGNORECASE
+)
 MAX_JSON_CHARS = 200_000
 MAX_DEPTH = 100
+MAX_VALUES = 20_000
 
 
 @dataclass(frozen=True)
 class JsonOptions:
-    """fence    a code fence (```json) around the whole answer is accepted"""
+    """fence    a code fence (```json) around the whole answer is accepted, and a line before it that ends in a colon"""
 
     fence: bool = True
 
 
 @dataclass(frozen=True)
 class JsonTarget:
-    """A jsonschema validator; `has_value` tells a wanted null from no wanted value."""
+    """A schema; `has_value` tells a wanted null from no wanted value."""
 
-    validator: Any
+    schema: BoundedSchema
     has_value: bool
     value: Any
 
@@ -39,11 +44,12 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
     """Reference: a JSON schema (draft 2020-12) as a mapping or JSON text, or `{"schema": ..., "value":
     ...}`; with a value
     the answer must also equal it. The whole answer must be one JSON text: no prose around it, no NaN, no key twice.
-    Only references inside the schema are followed; nothing is fetched. Validation by the jsonschema package.
+    Only references inside the schema are followed; nothing is fetched. Validation by the jsonschema package,
+    of patterns by the regex package, with limits on time and on the number of values.
     """
 
     kind = "json_schema"
-    imports = ("jsonschema", "referencing")
+    imports = ("jsonschema", "referencing", "regex")
     summary = "structured output: valid under a JSON schema, equal to a value"
     Config = JsonOptions
     example = Example(
@@ -54,7 +60,6 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
         """A compiled schema, and the value where the answer must equal one. Raises: BadReference for a schema that is
         none or forbids its own value, and for one that any answer would meet."""
         import jsonschema
-        from referencing import Registry
 
         if isinstance(reference, str):
             try:
@@ -76,12 +81,13 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as why:
             raise BadReference(f"a reference of 'json_schema' is no valid schema: {why.message}") from None
-        validator = jsonschema.Draft202012Validator(schema, registry=Registry())
-        target = JsonTarget(
-            validator, wrapped and "value" in reference, reference.get("value") if wrapped else None
-        )
-        if target.has_value and not validator.is_valid(target.value):
-            raise BadReference("the value of a 'json_schema' reference is not valid under its own schema")
+        has_value = wrapped and "value" in reference
+        target = JsonTarget(BoundedSchema(schema), has_value, reference.get("value") if wrapped else None)
+        try:
+            if has_value and target.schema.first_error(target.value) is not None:
+                raise BadReference("the value of a 'json_schema' reference is not valid under its own schema")
+        except LimitExceeded as why:
+            raise BadReference(f"the value of a 'json_schema' reference exceeds a limit: {why}") from None
         return target
 
     def extract(self, answer: FinalAnswer) -> Any:
@@ -93,14 +99,17 @@ class JsonSchemaVerifier(Verifier[JsonTarget, Any]):
         if len(text) > MAX_JSON_CHARS or _depth(text) > MAX_DEPTH:
             return NoAnswer("limit", f"JSON of {len(text)} characters, or nested too deeply", limit=True)
         try:
-            return (json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique),)
+            value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
         except ValueError as why:
             return NoAnswer("not_json", f"the answer is not JSON: {shown(str(why), 80)}")
+        if _num_values(value) > MAX_VALUES:
+            return NoAnswer("limit", f"JSON of more than {MAX_VALUES} values", limit=True)
+        return (value,)
 
     def compare(self, prepared: JsonTarget, extracted: Any) -> Verdict:
         value = extracted[0]
         written = shown(json.dumps(value))
-        error = next(iter(prepared.validator.iter_errors(value)), None)
+        error = prepared.schema.first_error(value)
         if error is not None:
             where = "/".join(map(str, error.absolute_path)) or "the top"
             return Verdict.scored(
@@ -133,6 +142,17 @@ def same_json(a: Any, b: Any) -> bool:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{number} is too large")
+    return value
+
+
+def _num_values(value: Any) -> int:
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_num_values, below))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
