@@ -45,7 +45,8 @@ class BoundedSchema:
             "additionalProperties": self._additional_properties,
             "uniqueItems": _unique_items,
         }
-        bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)
+        extend: Any = jsonschema.validators.extend
+        bounded = extend(jsonschema.Draft202012Validator, keywords)
         self._validator = bounded(schema, registry=Registry())
 
     def first_error(self, value: Any) -> Any:
@@ -57,7 +58,7 @@ class BoundedSchema:
             raise LimitExceeded(f"a number is too large: {why}") from None
 
     def _found(self, pattern: str, text: str) -> bool:
-        import regex
+        import regex  # type: ignore[import-untyped]
 
         try:
             return regex.search(pattern, text, timeout=max(1e-3, self._until - time.monotonic())) is not None
@@ -105,8 +106,8 @@ def _hashable(value: Any) -> Any:
 
 def _check_references(schema: Any) -> None:
     """Raises `BadReference`."""
-    import regex  # type: ignore[import-untyped]
-    from jsonschema_specifications import REGISTRY
+    import regex
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 

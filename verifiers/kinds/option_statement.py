@@ -92,23 +92,10 @@ def named_options(text: str, texts: Mapping[str, str]) -> set[str]:
     """
     text = text[-MAX_READ:]
     if tagged_answer(text) is not None or boxes(text):
-        marked = plain_text(_marked(text))
+        marked = plain_text(stated_answer(text))
         return bare_options(marked, texts, boxed=True) or _prose(marked, texts)
     plain = plain_text(stated_answer(text))
     return ("\n" not in plain and bare_options(" ".join(plain.split()), texts)) or _prose(plain, texts)
-
-
-def _marked(text: str) -> str:
-    """What the wrapper marks; boxes joined by no more than `and`, `or` or a comma count as one."""
-    tagged = tagged_answer(text)
-    found = boxes(tagged if tagged is not None else text)
-    parts = [found[-1][2]] if found else [stated_answer(text)]
-    inside = tagged if tagged is not None else text
-    for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
-        if not re.fullmatch(r"[\s$,]{0,6}(?:and|or|,)?[\s$]{0,6}", inside[end : min(start, end + 20)]):
-            break
-        parts.append(content)
-    return ", ".join(reversed(parts))
 
 
 def _prose(text: str, texts: Mapping[str, str]) -> set[str]:

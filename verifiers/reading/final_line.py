@@ -16,6 +16,10 @@ _BOX = re.compile(
     r"\\(?:boxed|f(?:rame)?box)\s*(?=\{)|\\(?:boxed|f(?:rame)?box)\s+([^\s{}$]+)|(<\|begin_of_box\|>)"
 )
 _BOX_END = "<|end_of_box|>"
+_JOIN = re.compile(
+    r"[\s$*,;]*(?:and|or|&|[,;、或和])?[\s$*]*", re.IGNORECASE
+)  # between boxes that are one answer
+_MAX_JOIN = 20
 # Tokens that end a turn, left in a text by a template that does not know them; characters that print nothing.
 _END_TOKENS = re.compile(
     r"(?:\s|<\|(?:im_end|end|endoftext|end_of_text|eot_id|eom_id|eos|return|user|observation)\|>|</s>|<eos>"
@@ -78,15 +82,19 @@ def closing_brace(text: str, start: int) -> int:
 
 
 def last_box(text: str) -> str | None:
-    """Content of the last box; a later box replaces an earlier one, but two side by side are one answer of two."""
+    """Content of the last box; a later box replaces an earlier one, but boxes joined by no more than `and`, `or`, a
+    comma or blanks are one answer: what several say alike is said once, unless nothing stands between. An empty last one
+    states nothing.
+    """
     found = boxes(text)
     if not found:
         return None
     parts = [unboxed(found[-1][2])]
-    for earlier, later in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
-        if earlier[1] != later[0]:
+    for (_, end, earlier), (start, _, _) in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
+        if start - end > _MAX_JOIN or not _JOIN.fullmatch(text, end, start) or not parts[0].strip():
             break
-        parts.append(unboxed(earlier[2]))
+        if start == end or unboxed(earlier) not in parts:
+            parts.append(unboxed(earlier))
     return ", ".join(reversed(parts))
 
 
