@@ -56,6 +56,11 @@ _CLOSED = re.compile(
     rf"(?:[,:]|\s{_FILLER},?|\s{OPTION_NOUN}|\sfigure)?\s)({LETTER_LIST})[.!]?$|(\([A-Z](?:\)?(?:,|\sand)\s\(?[A-Z])*\))[.!]?$",
     re.IGNORECASE,
 )
+# Letters behind a stated one, on its line or the next ones, up to the end of a line: `B; D`, `B [D]`
+_FURTHER = re.compile(
+    r"[)\]\"'”’]{0,2}"
+    r"(?:(?:[\s;,.、/|&]|\b(?i:and|or)\b|[或和与及]){1,12}[(\[]?[A-Z](?![A-Za-z0-9'’])[)\]]?){1,25}[.!。]?[ \t]*(?:\n|$)"
+)
 _NO_CLOSING = re.compile(
     r"\b(?:not|never|neither|nor|either|or|except|without|unlike|wrong|incorrect|false|might|may|could|cannot|maybe|perhaps|doubt|unsure|if)\b"
     r"|n['’]t\b|\?",
@@ -148,6 +153,8 @@ def _stated(text: str, texts: Mapping[str, str]) -> set[str]:
         and re.match(r"\s(?!(?:because|since|as|is|and|or|but|which|with|for|due|if|when|so)\b)[a-z]", rest)
     ):
         return set()  # an article or a pronoun
+    if further := _FURTHER.match(rest):
+        named |= set(re.findall(r"(?<![A-Za-z])[A-Z](?![A-Za-z])", further.group()))
     if rest.startswith("?") and not _hedges(rest, named):
         return set()
     content = re.match(r"\)?\s?[(.:：、,–—-]\s*([^\n]{1,400})", rest)

@@ -83,8 +83,8 @@ def closing_brace(text: str, start: int) -> int:
 
 def last_box(text: str) -> str | None:
     """Content of the last box; a later box replaces an earlier one, but boxes joined by no more than `and`, `or`, a
-    comma or blanks are one answer: what several say alike is said once, unless nothing stands between. An empty last one
-    states nothing.
+    comma or blanks are one answer: what several say alike is said once, unless nothing stands between. An empty last
+    one states nothing.
     """
     found = boxes(text)
     if not found:

@@ -29,6 +29,7 @@ SENTENCE = re.compile(r"(?<=[\w)\]][.!?])\s+|\n+|(?<=[。！？])")
 _OUTER = " *\"'“”‘’.。\n\t{}<>✓✔✅☑👉➡🎯→⇒\ufe0f"
 _ALIKE = str.maketrans("АВСЕΑΒΕ", "ABCEABE")
 _WRAP = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
+_ALSO = re.compile(r"\s*(?:[,;/&]|\bor\b|\band\b)\s*")
 _UNSPACED = re.compile(r"(?<=\d)\s+(?=[a-z°%µ])")
 _BARE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ,;:-]*[A-Za-z0-9])?")  # without markup
 ALTERNATIVE = re.compile(r"\bor\b")
@@ -85,6 +86,11 @@ def other_content(letter: str, content: str, texts: Mapping[str, str]) -> set[st
         return {OTHER_CONTENT} if texts else set()
     sentence = SENTENCE.split(content.strip(" :.,-–—"), maxsplit=1)[0]
     form, words = normalise(sentence), normalise(sentence).split()
+    beside = (
+        _ALSO.split(re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", " ", form, count=1), maxsplit=12) if own else ()
+    )
+    if any(_same(part, other) for part in beside for x, other in texts.items() if x != letter and other):
+        return {OTHER_CONTENT}
     if not form or _same(sentence, own) or re.search(rf"(?<!\w){re.escape(own)}(?!\w)", form):
         return set()
     if any(_same(sentence, other) for other in texts.values()):

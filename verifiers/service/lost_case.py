@@ -47,9 +47,8 @@ class LostCases:
     def settle(self, lost: LostCase, end: WorkerEnd) -> Verdict | None:
         """The case's verdict; None where it is to be tried again."""
         job, name = lost.job, lost.job.case.verifier
-        self._log.add_stack(
-            f"{name!r} on case {job.case.case_id!r}, late={lost.late}: {end.cause}", end.stack
-        )
+        cause = "ended by this service, since it was late" if lost.late else end.cause
+        self._log.add_stack(f"{name!r} on case {job.case.case_id!r}: {cause}", end.stack)
         if not lost.late:
             job.num_crashes += 1
             if job.num_crashes <= self.crash_retries:

@@ -25,7 +25,7 @@ class WorkerEnd:
 
     @property
     def cause(self) -> str:
-        """A few words for a person."""
+        """A few words for a person, of a worker that nobody here ended."""
         where = _line_of(_FRAME.search(self.stack))
         if self.status is None:
             return "its fork server died"

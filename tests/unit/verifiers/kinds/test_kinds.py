@@ -231,3 +231,46 @@ def test_nodes_whose_names_differ_in_case_alone():
 def test_an_accepted_text_that_is_empty_is_refused(text):
     with pytest.raises(BadReference, match="empty"):
         load_verifier("spot_difference").prepare([{"text": text, "box": [1, 2, 3, 4]}])
+
+
+CUPS = {"answer": "B", "options": ["red", "blue", "green", "teal"]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Answer: B; D",
+        "Answer: B D",
+        "Answer: B [D]",
+        "Answer: B\nD",
+        "The answer is B.\n\n(D)",
+        "答案是B或C",
+        "I choose B; C; D",
+    ],
+)
+def test_a_second_letter_behind_a_stated_one_is_named_too(answer):
+    assert load_verifier("choice").judge("B", answer).score == 0.0
+    assert load_verifier("choice").judge(CUPS, answer).score == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer", ["B. blue or green", "B. blue, green", "B) a blue; teal", "The answer is B. blue and red"]
+)
+def test_another_option_s_text_beside_the_right_one_is_named_too(answer):
+    assert load_verifier("choice").judge(CUPS, answer).score == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Answer: B\nA is red, so it is wrong.",
+        "Answer: B\n\nA. red is wrong",
+        "Answer: B I think",
+        "Answer: B\nA cup is blue",
+        "Answer: B\nFinal answer: B",
+        "Answer: B [blue]",
+        "B. blue or a shade of it",
+    ],
+)
+def test_what_follows_a_stated_letter_and_names_none(answer):
+    assert load_verifier("choice").judge(CUPS, answer).score == 1.0
