@@ -8,13 +8,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from verifiers.answer import FinalAnswer
-from verifiers.case import Case
+from verifiers.case import Case, Job
 from verifiers.errors import BadInput
+from verifiers.service.lost_case import LostCase, LostCases
 from verifiers.service.service import VerifierService
+from verifiers.service.worker_end import WorkerEnd
 from verifiers.verdict import Verdict
 from verifiers.verifier import Verifier
 
@@ -242,3 +245,17 @@ def test_what_a_verifier_imports_is_not_charged_to_its_first_case():
         )["a"]
     assert (verdict.status, verdict.score) == ("scored", 1.0)
     assert verdict.seconds < 0.4
+
+
+def test_the_log_says_who_ended_a_late_worker():
+    """A kill of our own is not the kernel's."""
+    titles = []
+    log = SimpleNamespace(add_stack=lambda title, stack: titles.append(title), path=Path("log"))
+    cases = LostCases(timeout_s=1.0, load_timeout_s=9.0, crash_retries=0, log=log)
+    job = Job(Case("a", "math", {}, "1", FinalAnswer("1")), "key")
+    assert cases.settle(LostCase(job, late=True, loaded=True), WorkerEnd(-9)).status == "timeout"
+    assert cases.settle(LostCase(job), WorkerEnd(-9)).status == "error"
+    assert titles == [
+        "'math' on case 'a': ended by this service, since it was late",
+        "'math' on case 'a': SIGKILL, by the kernel for want of memory or by a person",
+    ]
