@@ -59,7 +59,8 @@ _CLOSED = re.compile(
 # Letters behind a stated one, on its line or the next ones, up to the end of a line: `B; D`, `B [D]`
 _FURTHER = re.compile(
     r"[)\]\"'”’]{0,2}"
-    r"(?:(?:[\s;,.、/|&]|\b(?i:and|or)\b|[或和与及]){1,12}[(\[]?[A-Z](?![A-Za-z0-9'’])[)\]]?){1,25}[.!。]?[ \t]*(?:\n|$)"
+    r"(?:(?:[\s;,.、/|&]|\b(?i:and|or)\b|[或和与及]){1,12}[(\[]?[A-Z](?![A-Za-z0-9'’])[)\]]?){1,25}"
+    r"[.!。]?[ \t]*(?:\n|$)"
 )
 _NO_CLOSING = re.compile(
     r"\b(?:not|never|neither|nor|either|or|except|without|unlike|wrong|incorrect|false|might|may|could|cannot|maybe|perhaps|doubt|unsure|if)\b"

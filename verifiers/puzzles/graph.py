@@ -107,7 +107,7 @@ class GraphPath(Puzzle):
 
 class GraphColouring(Puzzle):
     """`{"type": "graph_colouring", "edges": [["A", "B"], ...], "colours": 3}`: an answer gives every node a colour
-    (`A: red, B: blue`, or JSON), with no two neighbours alike and at most `colours` different ones."""
+    (`A: red, B: blue`, lines `A - red`, or JSON), with no two neighbours alike and at most `colours` different ones."""
 
     name = "graph_colouring"
 
@@ -136,7 +136,8 @@ class GraphColouring(Puzzle):
         plain = without_bullets(text).strip().strip("{}")
         for part in (piece.strip()[:200] for piece in re.split(r"[,;\n]", plain) if piece.strip()):
             match = re.fullmatch(
-                r"\s*[\"']?([^:=\"'→]+?)[\"']?\s*(?::|=|->|→|\bis\b)\s*[\"']?([^:=\"'→]+?)[\"']?\s*", part
+                r"\s*[\"']?([^:=\"'→]+?)[\"']?\s*(?::|=|->|→|\bis\b|\s[-–—]\s)\s*[\"']?([^:=\"'→]+?)[\"']?\s*",
+                part,
             )
             if match is None:
                 return "an answer is node: colour for every node"

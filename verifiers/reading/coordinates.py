@@ -25,6 +25,7 @@ _BARE = re.compile(
     rf"(?:[A-Za-z][A-Za-z \-]{{0,60}}(?:[:=]|\b(?:at|is|are))\s*)?({NUMBER}(?:\s*,\s*{NUMBER}){{1,3}})\.?",
     re.ASCII,
 )
+_SPACED = re.compile(rf"{NUMBER}(?:\s+{NUMBER}){{1,3}}", re.ASCII)
 _ROLE = {"left": "x1", "top": "y1", "right": "x2", "bottom": "y2", "w": "width", "h": "height", "xmin": "x1",
          "ymin": "y1", "xmax": "x2", "ymax": "y2", "x0": "x1", "y0": "y1"}  # fmt: skip
 _LAYOUTS = (("x1", "y1", "x2", "y2"), ("x", "y", "width", "height"), ("x", "y"))
@@ -117,11 +118,25 @@ def unbracketed(text: str) -> tuple[float, ...] | None:
 
 def final_statement(text: str, read: Callable[[str], list[FoundT]]) -> list[FoundT]:
     """What `read` finds in the part that states the answer: the `<answer>` tag or the last box; else what follows
-    the last `final`, `answer`, `therefore` or `corrected` of a text that is no JSON, if anything is there; else all.
+    the last `final`, `answer`, `therefore` or `corrected` of a text that is no one list, mapping or fence, if anything
+    is there; else all.
     """
     if tagged_answer(text) is not None or boxes(text):
-        return read(stated_answer(text))
-    if text.lstrip().startswith(("[", "{", "```")):
+        stated = stated_answer(text)  # a wrapper tells numbers with blanks between them from other numbers
+        return read(", ".join(stated.split()) if _SPACED.fullmatch(stated) else stated)
+    if _is_one_value(text.strip()):
         return read(text)
     ends = [marker.end() for marker in _FINALLY.finditer(text)]
     return (read(text[ends[-1] :]) if ends else []) or read(text)
+
+
+def _is_one_value(text: str) -> bool:
+    """Whether a text is one list, one mapping or one fence, as far as brackets tell."""
+    if text.startswith("```"):
+        return text.endswith("```") and text.count("```") == 2
+    depth = 0
+    for position, char in enumerate(text if text.startswith(("[", "{")) else ""):
+        depth += (char in "[{") - (char in "]}")
+        if not depth:
+            return position == len(text) - 1
+    return depth > 0

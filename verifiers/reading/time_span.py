@@ -21,6 +21,7 @@ _START_END = re.compile(
     rf"[^\d\-.]{{1,20}}({_CLOCK})(?![\w:]|\.\d)",
     re.IGNORECASE | re.ASCII,
 )
+_BARE = re.compile(rf"({_CLOCK})\s+({_CLOCK})", re.ASCII)
 _UNIT = re.compile(r"(?<=\d)\s?(?:s|secs?|seconds?)\b", re.IGNORECASE)
 _COMPOSED = re.compile(
     r"(?<![\w.:\-])(?:(\d{1,3})\s?(?:h|hrs?|hours?)[\s,]{0,2}(?:and\s)?)?"
@@ -33,8 +34,8 @@ _FRAMES = re.compile(r"\bframes?(?:\s(?:numbers?|indices|no\.))?\s*[:=]?\s*[\[(]
 
 def time_spans(text: str) -> list[Span]:
     """Spans of the final statement, in seconds, in order: `12.5 - 20`, `from 0:12 to 0:20`, `[12.5, 20]`,
-    `{"start": 12.5, "end": 20}`, `starts at 1 min 4 s and ends at 1 min 20 s`, `<time>12.5 20</time>`. Frame numbers
-    are no times.
+    `12.5 20` alone, `{"start": 12.5, "end": 20}`, `starts at 1 min 4 s and ends at 1 min 20 s`,
+    `<time>12.5 20</time>`. Frame numbers are no times.
     """
     return final_statement(text, _spans)
 
@@ -52,6 +53,8 @@ def _spans(text: str) -> list[Span]:
         span = (_seconds(match.group(1)), _seconds(match.group(3)))
         if span not in named and _is_span(rest, match):
             found.append(span)
+    if not found and (bare := _BARE.fullmatch(flat.strip(" .:*`$[]()"))):
+        return [(_seconds(bare.group(1)), _seconds(bare.group(2)))]
     return found
 
 

@@ -274,3 +274,28 @@ def test_another_option_s_text_beside_the_right_one_is_named_too(answer):
 )
 def test_what_follows_a_stated_letter_and_names_none(answer):
     assert load_verifier("choice").judge(CUPS, answer).score == 1.0
+
+
+COLOURING = {"type": "graph_colouring", "edges": [["A", "B"], ["B", "C"]], "colours": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "answer", "score"),
+    [
+        ("bbox_iou", [100, 100, 200, 200], "<answer>100 100 200 200</answer>", 1.0),
+        ("bbox_iou", [100, 100, 200, 200], "100 100 200 200", 0.0),
+        ("bbox_iou", [100, 100, 200, 200], "[5, 5, 9, 9]. Final answer: [100, 100, 200, 200]", 1.0),
+        ("bbox_iou", [100, 100, 200, 200], "[100, 100, 200, 200]. Final answer: [5, 5, 9, 9]", 0.0),
+        ("bbox_iou", [100, 100, 200, 200], '{"result": [[5, 5, 9, 9], [100, 100, 200, 200]]}', 0.0),
+        ("bbox_iou", [100, 100, 200, 200], "```json\n[5, 5, 9, 9]\n``` Corrected: [100, 100, 200, 200]", 1.0),
+        ("point_in_box", [100, 100, 200, 200], r"\boxed{150 150}", 1.0),
+        ("temporal_iou", [12.5, 20], "12.5 20", 1.0),
+        ("temporal_iou", [12.5, 20], "<answer>12.5 s 20 s</answer>", 1.0),
+        ("temporal_iou", [12.5, 20], "12.5 20 30", 0.0),
+        ("puzzle", COLOURING, "A - red\nB - blue\nC - red", 1.0),
+        ("puzzle", COLOURING, "- A – red\n- B – blue\n- C – red", 1.0),
+        ("puzzle", COLOURING, "A - red\nB - red\nC - blue", 0.0),
+    ],
+)
+def test_forms_in_which_models_write_them(kind, reference, answer, score):
+    assert load_verifier(kind).judge(reference, answer).score == score
