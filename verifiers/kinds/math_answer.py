@@ -17,6 +17,7 @@ from verifiers.expression.text.lexer import MAX_CHARS, Unreadable
 from verifiers.expression.text.notation import standard_notation
 from verifiers.expression.text.number_range import Range, number_range
 from verifiers.expression.text.number_words import spelt_number, with_digits
+from verifiers.expression.text.other_form import AFTER_OPTION, OTHER_FORMS
 from verifiers.expression.text.sentence import is_prose
 from verifiers.expression.text.statement import candidates, option_letter
 from verifiers.expression.text.written_sign import date_words, without_approximation
@@ -37,6 +38,7 @@ from verifiers.expression.tree.node import (
     children,
     contains,
 )
+from verifiers.expression.values.implication import contradicts_itself
 from verifiers.expression.values.reduced import is_reduced
 from verifiers.kinds.string_match import alias_list
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
@@ -45,37 +47,6 @@ from verifiers.verifier import Example, LimitExceeded, NoAnswer, Verifier, shown
 
 _DECIMAL_COMMA = re.compile(r"(-?\s*)(\d{1,9}),(\d{1,12})(\s*(?:[^\d,]{1,12})?)")
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
-_AFTER_OPTION = re.compile(r"\W{0,3}(?:\\[a-z]{4,6}\{\s*)?\(?[A-J][).:\]]\)?\s*\}?\s+(?!\W*[A-J]\W*$)(\S.*)")
-_PLURAL = (
-    r"(?!(?:ten|one|hundred|thousand|million|dozen|half|halve|third|quarter|hour|minute|second|day|week|month|year"
-    r"|feet|inche|yard|mile|meter|metre|degree|dollar|cent|pound|ounce|gram|liter|litre|\w*meter|\w*gram)s?\b)"
-    r"(?:[a-z]{2,14}s|(?:wo)?men|children|people)"
-)
-_COUNTED_PAIR = re.compile(rf"([\d,.]*\d)(?:\s*\\text\{{)?\s*{_PLURAL} and {_PLURAL}\s*\}}?")
-# What a whole answer may also stand for; one of the characters in front stands in it.
-_OTHER_FORMS = (
-    (" ", re.compile(r"(\d{1,9}) to (\d{1,9})"), r"\1:\2"),
-    # 12 (units)
-    (
-        "(",
-        re.compile(
-            r"([^()]*[\d}])\s*\((?!(?:base|mod)\b)([a-z][a-z]{3,14}(?: [a-z]{1,12}){0,2}|[ckdm]?m|kg|hrs?)\)"
-        ),
-        r"\1 \\text{\2}",
-    ),
-    # 12 boys and girls, which are 12; not 5 hours and minutes
-    (" ", _COUNTED_PAIR, r"\1 \\text{things}"),
-    # 4x = 48 => x = 12
-    (
-        "\\>",
-        re.compile(
-            r"(?=.*?(?:=(?!>)|<|(?<![-=])>)).*(?:\\(?:to|rightarrow|Rightarrow|implies|therefore|Longrightarrow)(?![a-zA-Z])|[=-]>)(.+)",
-            re.DOTALL,
-        ),
-        r"\1",
-    ),
-    ("ABCDEFGHIJ", _AFTER_OPTION, r"\1"),
-)
 # s = at + c: short words that are products, where nothing but letters, digits and operators stands beside them
 _PLAIN_LETTERS = re.compile(
     r"(?=.{0,80}[-+=*/^])[A-Za-z0-9\s+\-*/^=(){}._]{1,80}|(?!no|on|ok|pm|am|hi|yes|mp|op)[a-z]{2}"
@@ -129,6 +100,8 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     if (date := date_words(text)) is not None:
         return MathAnswer(text, compact_text(standard_notation(text)), (Words(date),), confident)
     notation = standard_notation(without_approximation(text))
+    if "=" in notation and contradicts_itself(notation):
+        return MathAnswer(text, compact_text(notation), (), confident)
     readings: list[Node] = []
     with contextlib.suppress(Unreadable):
         node = parse_notation(notation)
@@ -151,12 +124,12 @@ def read_answer(text: str, *, confident: bool = True) -> MathAnswer:
     behind_option = None
     whole = notation.strip()
     characters = frozenset(whole)
-    for marks, pattern, form in _OTHER_FORMS:
+    for marks, pattern, form in OTHER_FORMS:
         if not characters.isdisjoint(marks) and (match := pattern.fullmatch(whole)):
             with contextlib.suppress(Unreadable):
                 node = parse_notation(standard_notation(match.expand(form)))
                 readings.append(node)
-                if pattern is _AFTER_OPTION and not contains(node, Words):
+                if pattern is AFTER_OPTION and not contains(node, Words):
                     behind_option = node
     digits = with_digits(text) if worded else text
     for spelt in (spelt_number(text), digits if digits != text and _AMOUNT.fullmatch(digits) else None):

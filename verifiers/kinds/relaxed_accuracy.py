@@ -23,14 +23,15 @@ from verifiers.verifier import Example, NoAnswer, Verifier, reference_text, show
 
 _SCALE_LETTERS = "kKMBT"
 _ITEMS = re.compile(r"\s*(?:,\s+|;\s*|,(?!\d{3}(?!\d))|\n|\band\b|&)\s*")
-_YES_NO = re.compile(r"(yes|no)[,.;:]\s+(?!.*\b(?:yes|no)\b)(.+)", re.IGNORECASE | re.DOTALL)
-_DENIES = re.compile(
-    r"(?:(?!because|since|as\b|but)[^\s,.;:]+\s+){0,6}?(?:not\b|never\b|cannot\b|[a-z]{2,6}n['’]t\b)",
+_YES_NO = re.compile(r"(yes|no)([,.;:])\s+(?!.*\b(?:yes|no)\b)(.+)", re.IGNORECASE | re.DOTALL)
+_PRONOUN = r"(?:it|they|he|she|there|this|that|these|those|we|you|i)"
+_NOT = r"(?:not\b|never\b|cannot\b|[a-z]{2,6}n['’]t\b)"
+_DENIES = re.compile(  # another sentence denies only what it points back to
+    rf"[.]{_PRONOUN}\s(?:\w{{1,6}}\s)?{_NOT}|[,;:](?:(?!because|since|as\b|but)[^\s,.;:]+\s+){{0,6}}?{_NOT}",
     re.IGNORECASE,
 )
 _AFFIRMS = re.compile(
-    r"(?:it|they|he|she|there|this|that|these|those|we|you|i)\s(?:is|are|was|were|does|do|did|has|have|had|can|will)\W*$",
-    re.IGNORECASE,
+    rf".{_PRONOUN}\s(?:is|are|was|were|does|do|did|has|have|had|can|will)\W*", re.IGNORECASE
 )
 _IDENTIFIER = re.compile(r"0\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|(?:\S{1,40} ){0,2}\S*[A-Za-z]\d\S*")
 _NOT_ONE = re.compile(
@@ -142,12 +143,13 @@ def _same_text(wanted: str, stated: str) -> bool:
     if any(normalise(text) == form for text in (*stated_texts(stated), *_named(stated))):
         return True
     led = _YES_NO.fullmatch(stated.strip("* ").replace("**", "")) if form in ("yes", "no") else None
-    return led is not None and led.group(1).lower() == form and not _takes_back(form, led.group(2))
+    return led is not None and led.group(1).lower() == form and not _takes_back(form, led)
 
 
-def _takes_back(led: str, clause: str) -> bool:
+def _takes_back(form: str, led: re.Match[str]) -> bool:
     """`Yes, it is not`; `No, it is`."""
-    return (_DENIES if led == "yes" else _AFFIRMS).match(clause) is not None
+    clause = led.group(2) + led.group(3)
+    return bool(_DENIES.match(clause) if form == "yes" else _AFFIRMS.fullmatch(clause))
 
 
 def _named(stated: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
+from verifiers.expression.equality.convention import imaginary
 from verifiers.expression.tree.decimal_literal import DecimalLiteral, decimal_literal
 from verifiers.expression.tree.node import (
     Constant,
@@ -16,6 +17,7 @@ from verifiers.expression.tree.node import (
 from verifiers.expression.values.evaluation import NotExact, NoValue, exact
 from verifiers.expression.values.numeric_value import numeric, passes_imaginary
 from verifiers.expression.values.rational_form import same_form
+from verifiers.expression.values.sample_point import is_piecewise, sample_points
 from verifiers.verifier import LimitExceeded
 
 Tolerance = Literal["digits", "exact"] | float
@@ -140,26 +142,6 @@ def _begins(literal: DecimalLiteral, value: Any) -> bool:
 
 # --- expressions with variables -------------------------------------------------------------------------------
 
-_POSITIVE = [
-    Fraction(n, d)
-    for n, d in ((17, 13), (23, 17), (29, 37), (53, 11), (61, 67), (83, 19), (101, 43), (7, 31))
-]
-_SIGNS = ((1, 1, 1), (1, 1, 1), (-1, 1, -1), (1, -1, 1), (-1, -1, 1), (1, 1, -1), (-1, 1, 1), (1, -1, -1))
-
-
-def sample_points(names: list[str], count: int = 8) -> list[dict[str, Fraction]]:
-    """Fixed rational points, positive ones first; another value for every variable."""
-    points = []
-    for k in range(count):
-        signs = _SIGNS[k % len(_SIGNS)]
-        points.append(
-            {
-                name: signs[j % 3] * (_POSITIVE[(k + 3 * j) % 8] + Fraction(k * j, 41 + j))
-                for j, name in enumerate(names)
-            }
-        )
-    return points
-
 
 def expressions_equal(reference: Node, answer: Node) -> Match:
     """Two expressions with variables: the same value at every sample point where both are real.
@@ -170,12 +152,16 @@ def expressions_equal(reference: Node, answer: Node) -> Match:
     names = sorted(symbols(reference) | symbols(answer))
     if len(names) > MAX_SYMBOLS:
         return Match(False, "numeric", confident=False, code="too_many_variables")
+    far = is_piecewise(reference) or is_piecewise(answer)
     try:
-        return _equal_at(reference, answer, names, _exact_pair)
+        match = _equal_at(reference, answer, names, _exact_pair)
+        return _no_far_difference(match, reference, answer, _exact_pair, 10**12) if far else match
     except NotExact:
         pass
-    complex_allowed = contains(reference, Constant) and _has_imaginary(reference, answer)
+    complex_allowed = contains(reference, Constant) and (imaginary(reference) or imaginary(answer))
     match = _equal_at(reference, answer, names, lambda r, a, p: _numeric_pair(r, a, p, complex_allowed))
+    if far:
+        match = _no_far_difference(match, reference, answer, _real_pair, 10**6)
     if match.code != "no_points":
         return match
     whole = [{name: Fraction(k + 2 * j + 1) for j, name in enumerate(names)} for k in range(6)]
@@ -189,16 +175,17 @@ def expressions_equal(reference: Node, answer: Node) -> Match:
     )
 
 
-def _has_imaginary(*nodes: Node) -> bool:
-    stack = list(nodes)
-    from verifiers.expression.tree.node import children
+def _no_far_difference(match: Match, reference: Node, answer: Node, pair: Any, scale: int) -> Match:
+    """`match`, unless the two differ at a point that is `scale` times as far."""
+    names = sorted(symbols(reference) | symbols(answer))
+    far = [{name: value * scale for name, value in point.items()} for point in sample_points(names)]
+    if match.equal and any(pair(reference, answer, point) is False for point in far):
+        return Match(False, "numeric")
+    return match
 
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Constant) and node.name == "i":
-            return True
-        stack.extend(children(node))
-    return False
+
+def _real_pair(reference: Node, answer: Node, point: dict[str, Fraction]) -> bool | None:
+    return _numeric_pair(reference, answer, point, False)
 
 
 def _exact_pair(reference: Node, answer: Node, point: dict[str, Fraction]) -> bool | None:

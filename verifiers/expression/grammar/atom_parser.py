@@ -31,6 +31,7 @@ _BASE_NAMES = {
     word: str(base)
     for base, word in enumerate("two three four five six seven eight nine ten".split(), start=2)
 } | {"twelve": "12", "sixteen": "16"}
+_BASES = {str(base) for base in range(2, 37)}
 _LEAVES: dict[str, Callable[[str], Node]] = {"name": Symbol, "constant": Constant, "set": NamedSet}
 
 
@@ -127,7 +128,7 @@ class AtomParser(FunctionParser):
             return Symbol(f"{base.name}_{text}")
         if isinstance(base, Power) and isinstance(base.base, Symbol):  # x^2_1
             return Power(Symbol(f"{base.base.name}_{text}"), base.exponent)
-        if isinstance(base, Number) and (text.isdecimal() or text in _BASE_NAMES):
+        if isinstance(base, Number) and (text in _BASES or text in _BASE_NAMES):
             return Measure(base, f"base {_BASE_NAMES.get(text, text)}")
         raise Unreadable("a subscript on a value")
 

@@ -54,6 +54,6 @@ DENIAL_BEHIND = re.compile(
     r"|(?:[^\W\d_]{1,20}\s{1,4}){0,3}(?:and|or|plus|minus|times|over|than)\s{1,4}(?:an?\s{1,4})?"
     r"(?:half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
     r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|some|several|many|few|another)(?![^\W\d_])"
-    r"|[^.!?\n]{0,60}\?\s*$)",  # 42 errors?
+    r"|[^.!?\n]{0,60}\?\s*(?:$|(?:no|nope|not|wrong)\b))",  # 42 errors? It is 42? No.
     re.IGNORECASE,
 )

@@ -59,6 +59,7 @@ _SPACING = re.compile(
 _BLANK_GROUPS = re.compile(r"(?<![\d.,])\b[1-9]\d{0,2}(?: \d{3})+(?![\d/]| \d)", re.ASCII)
 _TIGHT_COMMA = re.compile(r"(?<=\d),\s*\\!\s*(?=\d{3})")
 _DIGIT_COMMA = re.compile(r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d)")
+_UNDERSCORES = re.compile(r"(?<![\w.])\d{1,3}(?:_\d{3})+(?![\w{])", re.ASCII)  # 1_000_000
 _RADICAL = re.compile(r"\\(sqrt|cbrt|fourthroot) \s*(\d+(?:\.\d+)?)")
 
 # `and` and `or` between two values, in other languages; a single letter (`1 y 2`) only between numbers.
@@ -126,6 +127,8 @@ def standard_notation(text: str) -> str:
         text = _LATIN_LINK.sub(_latin_link, text)
         if _LONE_LINK.search(text) and _ONLY_NUMBERS.fullmatch(text):
             text = _LONE_LINK.sub(_latin_link, text)
+    if "_" in text:
+        text = _UNDERSCORES.sub(lambda match: match.group().replace("_", ""), text)
     if "mod" in text:
         text = _MODULUS.sub(r" \\pmod{\1}", text)
     if "choose" in text:

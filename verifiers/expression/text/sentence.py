@@ -82,6 +82,10 @@ _NO_VALUE = re.compile(  # Wrong guess: 12
     r"[^.:\n\d]{0,20}[:：]\s*$",
     re.IGNORECASE,
 )
+# 2 where x = 3; 2 if x else 3: a value under a condition, and another one
+_CONDITION = re.compile(
+    r"[\d)}$]\s*,?\s(?:where|if|when|unless)\s[^.!?\n]{0,40}$|\b(?:else|otherwise)\W{0,3}$", re.IGNORECASE
+)
 
 
 def in_sentence(text: str) -> Iterator[str]:
@@ -102,7 +106,7 @@ def in_sentence(text: str) -> Iterator[str]:
     verbs = list(_VERB.finditer(plain))
     for verb in reversed(verbs[-3:]):
         before = plain[: verb.end()]
-        if not any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED)):
+        if not any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, _CONDITION)):
             yield cleaned(plain[verb.end() :])
 
 
@@ -174,7 +178,7 @@ def last_number(text: str) -> tuple[str | None, int]:
     if len(found) > 1 and HEDGE.search(tail[found[-2].end() : found[-1].start()]):
         return None, -1
     before = tail[: found[-1].start()]
-    if any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, LABELLED, _NO_VALUE)):
+    if any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, LABELLED, _NO_VALUE, _CONDITION)):
         return None, -1
     if DENIAL_BEHIND.match(tail, found[-1].end()):
         return None, -1

@@ -15,7 +15,7 @@ Dimension = tuple[tuple[str, int], ...]  # base and exponent, sorted: (("length"
 
 class Unit(NamedTuple):
     """What stands behind a value: `factor` and `offset` lead to the base unit of its dimension; `nouns` are the words
-    that are no unit, `things` those of them that are in the plural with no filler before them; `power` is 1 for
+    that are no unit, `things` those of them that are a plural right behind another; `power` is 1 for
     `units`, 2 for `square units`, 0 where no bare unit is named.
     """
 
@@ -104,7 +104,8 @@ def parse_unit(text: str) -> Unit:
             sign, raised = 1, 1
         elif word not in _FILLERS:
             nouns.add(singular(word))
-            if singular(word) != word and (not position or parts[position - 1].lower() not in _FILLERS):
+            before = parts[position - 1].lower() if position else ""
+            if singular(word) != word and singular(before) != before:
                 things.add(singular(word))
     kept = tuple(sorted((name, times) for name, times in dimension.items() if times))
     return Unit(
@@ -179,7 +180,7 @@ def _same_sense(wanted: frozenset[str], found: frozenset[str]) -> bool:
 def _nouns_agree(a: Unit, b: Unit) -> bool:
     if "and" in a.nouns ^ b.nouns and a.nouns and b.nouns:
         return False  # boys, boys and girls
-    if a.things and (b.things - a.nouns):
+    if a.nouns and b.things - a.nouns:
         return False  # apples, apples oranges
     if a.nouns <= b.nouns or b.nouns <= a.nouns:
         bare = not (a.dimension or a.nouns or a.power) or not (b.dimension or b.nouns or b.power)
