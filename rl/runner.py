@@ -195,6 +195,7 @@ class StageRunner(Runner):
             self._base, self._engines = base, None
 
     def _found(self, stage: Stage[ResultT], directory: StageDirectory, result: ResultT) -> None:
+        directory.drop_checkpoint()  # where a kill came before it could
         self.display.done_before(f"{self._title(stage)}: {stage.summary(result)}")
         if isinstance(result, PrepareResult):
             for line in decided_since(self.recipe, result, self.directory.path):
@@ -227,6 +228,7 @@ class StageRunner(Runner):
                 watch=watch,
                 inputs={**inputs, **stage.inputs()},
             )
+            directory.drop_checkpoint()
             # As a process that resumes will read it, so that both go on with the same.
             result = stage.leaves.of(manifest, self.directory.path)
             for warning in result.warnings:

@@ -18,6 +18,8 @@ from sampler.atomic_file import write_atomically
 from verifiers.errors import HoneError
 
 MANIFEST = "manifest.json"
+CURSOR = "cursor.json"
+TO_GO_ON = ("checkpoint-*", "best-*", CURSOR)  # what a stage with a cursor keeps until it is complete
 
 
 class StageDirectory:
@@ -104,10 +106,23 @@ class StageDirectory:
         write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True))
         return manifest
 
+    def drop_checkpoint(self) -> None:
+        """The stage is complete: what it would have needed to go on is not needed any more. The cursor goes last."""
+        for path in self._to_go_on():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+
+    def _to_go_on(self) -> list[Path]:
+        """Of a stage with a cursor; another's files may have any name."""
+        if not (self.path / CURSOR).is_file():
+            return []
+        return [path for pattern in TO_GO_ON for path in self.path.glob(pattern)]
+
     def _outputs(self) -> dict[str, str]:
-        files = [*self.path.rglob("*"), *self.rollouts.rglob("*")]
+        files, dropped = sorted([*self.path.rglob("*"), *self.rollouts.rglob("*")]), {*self._to_go_on()}
         return {
-            str(file.relative_to(self._run)): content_hash(file) for file in sorted(files) if file.is_file()
+            str(file.relative_to(self._run)): content_hash(file)
+            for file in files
+            if file.is_file() and dropped.isdisjoint([file, *file.parents])
         }
 
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rl.run.stage_directory import StageDirectory
+from rl.run.stage_directory import CURSOR, StageDirectory
 from sampler.atomic_file import write_atomically
 from verifiers.errors import HoneError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
 
-CURSOR = "cursor.json"
 MAX_REASON = 200  # characters of an engine's own words
 
 
@@ -28,7 +27,8 @@ class Resumable(Protocol):
 
 
 class StageCheckpoint:
-    """The newest checkpoint of a stage under way. The cursor is written last, so it always names a whole one."""
+    """The newest checkpoint of a stage under way. The cursor is written last, so it always names a whole one; both stay
+    until the stage is complete."""
 
     def __init__(self, directory: StageDirectory, *, every_steps: int | None) -> None:
         self.directory = directory
@@ -80,14 +80,6 @@ class StageCheckpoint:
         if source is not None:
             cursor["source"] = source.state()
         write_atomically(self.directory.path / CURSOR, json.dumps(cursor))
-        self._drop(keep=name)
-
-    def finish(self) -> None:
-        """The stage's policy is exported: the state for going on is no longer needed."""
-        (self.directory.path / CURSOR).unlink(missing_ok=True)
-        self._drop(keep=None)
-
-    def _drop(self, keep: str | None) -> None:
         for path in self.directory.path.glob("checkpoint-*"):
-            if path.name != keep:
+            if path.name != name:
                 shutil.rmtree(path, ignore_errors=True)

@@ -81,7 +81,6 @@ class CriticStage(Stage[CriticResult]):
         critic = context.directory.path / "critic"
         with context.watch("save"):
             export_critic(trainer, context.engines.base.hub, critic)
-            checkpoint.finish()
         return CriticResult(
             critic=critic,
             num_steps=len(explained),

@@ -105,7 +105,7 @@ class RlStage(Stage[RlResult]):
                 reward=metrics["rollout/reward_mean"], tokens_per_s=metrics["rollout/tokens_per_s"]
             )
             checkpoint.save(engines.trainer, experience.step + 1, source)
-        return self._export(context, algorithm, checkpoint)
+        return self._export(context, algorithm)
 
     def _load_models(self, context: StageContext, algorithm: Algorithm) -> None:
         """What learns and what it is held against; the trainer's weights have no name from now on."""
@@ -121,8 +121,8 @@ class RlStage(Stage[RlResult]):
             engines.trainer.reset_optimizer()
         engines.invalidate()
 
-    def _export(self, context: StageContext, algorithm: Algorithm, checkpoint: StageCheckpoint) -> RlResult:
-        """Policy and critic for use, and the stage's result; the checkpoint is needed no more."""
+    def _export(self, context: StageContext, algorithm: Algorithm) -> RlResult:
+        """Policy and critic for use, and the stage's result."""
         engines, path = context.engines, context.directory.path
         version = context.policy.version + algorithm.config.steps
         policy, critic = PolicyState(version, path / "policy", context.directory.name), path / "critic"
@@ -132,7 +132,6 @@ class RlStage(Stage[RlResult]):
             export_policy(engines.trainer, engines.base.hub, policy.hub)
             if algorithm.needs_critic:
                 export_critic(engines.trainer, engines.base.hub, critic)
-            checkpoint.finish()
         logged = context.directory.metrics()  # those of a process that was killed too
         return RlResult(
             policy=policy,

@@ -94,7 +94,6 @@ class RewardStage(Stage[RewardModelResult]):
             objective.export(trainer, context.engines.base.hub, model)
             if config.kind == "rubric":
                 save_rubric(model, rubric_of(context.recipe))
-            checkpoint.finish()
         with context.watch("start"):
             if not self.keeps_trainer:
                 context.engines.stop_trainer()

@@ -110,7 +110,6 @@ class SftStage(Stage[SftResult]):
             proof = engines.publish(policy)
         with context.watch("save"):
             export_policy(trainer, engines.base.hub, policy.hub)
-            checkpoint.finish()
             if validation is not None:
                 validation.finish()
         logged, best = context.directory.metrics(), SftResult.best_of(seen)

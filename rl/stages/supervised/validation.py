@@ -102,8 +102,8 @@ class Validation:
             self.context.engines.trainer.load_weights(self._weights(self.best))
 
     def finish(self) -> None:
-        """The stage's policy is exported: no other weights are needed."""
-        self._drop(keep=())
+        """The stage's policy is exported: no other weights are needed but those that a checkpoint names."""
+        self._drop(keep=(self._saved,))
 
     def state(self) -> dict[str, Any]:
         """Plain JSON, for the checkpoint that is being saved."""

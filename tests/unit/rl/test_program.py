@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from rich.console import Console
 from recipes.programs import next_round, reward_model_only, reward_model_then_ppo, rl_only, sft_only
 from recipes.programs.evaluate_policies import evaluate_policies
 from recipes.settings.recipe_file import load_recipe
-from rl.fakes import FakeEngines, FakeSampler, FakeTrainer, fake_engines, half_right
+from rl.fakes import FakeEngines, FakeSampler, FakeScorer, FakeTrainer, fake_engines, half_right
 from rl.program import Program, Runner, program_of, rounds, run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
@@ -258,6 +259,45 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
     assert weights_and_figures(cut.path) == weights_and_figures(whole.path)
     links = [link for link in cut.path.iterdir() if link.is_symlink()]
     assert len(links) == 2 and all(link.resolve().is_relative_to(cut.path) for link in links)
+
+
+CHECKPOINTS = [
+    "rl.checkpoint_every_steps=1", "sft.checkpoint_every_steps=1",
+    "judging.reward_model.training.checkpoint_every_steps=1", "program.rounds=1",
+]  # fmt: skip
+
+
+def die(*_: Any) -> NoReturn:
+    raise Killed
+
+
+@pytest.mark.parametrize("stage", ["02-sft-r0", "03-reward-model-r0", "05-critic-r0", "06-rl-r0"])
+def test_a_stage_killed_before_its_manifest_takes_no_step_again(
+    new_run: Callable[..., RunDirectory], stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing what a large model left takes minutes. After it no checkpoint is left, and none is listed."""
+    recipe, run = recipe_of(*EASY, *HYBRID, *CHECKPOINTS), new_run()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killing = lambda file: die() if stage in str(file) else content_hash(file)  # noqa: E731
+        patch.setattr("rl.run.stage_directory.content_hash", killing)
+        run_whole(recipe, run)
+    with suppress(Killed):  # by the first step of the next stage that takes one
+        run_whole(recipe, run, trainer=MortalTrainer(1))
+    outputs = next(one["outputs"] for one in run.manifests() if one["stage"] == stage)
+    assert outputs and not [file for file in outputs if "checkpoint-" in file or "cursor" in file]
+    (run.path / "stages" / stage / "cursor.json").touch()  # as a kill just after the manifest would leave it
+    run_whole(recipe, run)
+    assert not [*run.path.glob("stages/*/checkpoint-*"), *run.path.glob("stages/*/cursor.json")]
+
+
+def test_a_reward_model_that_cannot_be_served_is_not_trained_again(
+    new_run: Callable[..., RunDirectory],
+) -> None:
+    recipe, run = recipe_of(*EASY, *HYBRID, *CHECKPOINTS), new_run()
+    with pytest.raises(Killed):
+        run_whole(recipe, run, reward_model_only.program, scorer=FakeScorer(die))
+    names = run_whole(recipe, run, reward_model_only.program, trainer=MortalTrainer(1))
+    assert names == ["00-prepare", "01-reward-model-r0"]
 
 
 def test_a_prompt_source_that_remembers_goes_on_after_a_kill(

@@ -15,9 +15,10 @@ import pytest
 
 from rl.run.provenance import content_hash
 from rl.run.run_directory import RunDirectory
+from rl.run.stage_directory import CURSOR
 from rl.run.stage_result import PolicyState, RlResult, SftResult
 from rl.run.stopwatch import Stopwatch
-from rl.stages.checkpoint import CURSOR, StageCheckpoint
+from rl.stages.checkpoint import StageCheckpoint
 from rl.trainer.export import export_policy
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput, HoneError
@@ -290,9 +291,16 @@ def test_checkpoints_of_a_stage_under_way(run: RunDirectory) -> None:
     assert StageCheckpoint(run.stage("02-rl-r0"), every_steps=2).resume(fresh) == 4
     assert fresh.value == 4
     assert steps(run) == [("02-rl-r0", step) for step in range(4)]
-    checkpoint.finish()
-    assert not list(stage.path.glob("checkpoint-*"))
-    assert not (stage.path / CURSOR).exists()
+    stage.drop_checkpoint()
+    assert not list(stage.path.iterdir())
+
+
+def test_what_a_stage_without_a_cursor_leaves_may_have_any_name(run: RunDirectory) -> None:
+    stage = run.stage("02-rl-r0")
+    (stage.path / "checkpoint-of-mine").mkdir(parents=True)
+    (stage.path / "checkpoint-of-mine" / "best-one").touch()
+    stage.drop_checkpoint()
+    assert [*stage._outputs()] == ["stages/02-rl-r0/checkpoint-of-mine/best-one"]
 
 
 @pytest.mark.parametrize("cut", ["checkpoint-2/state", "checkpoint-2", CURSOR])

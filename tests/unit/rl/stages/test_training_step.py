@@ -288,6 +288,7 @@ def test_a_killed_stage_goes_on_from_the_sources_state(stage_context: Any, tmp_p
     resumed = run()
 
     (tmp_path / "run/metrics.jsonl").unlink()
+    (tmp_path / "run/stages/02-rl-r0/cursor.json").unlink()
     whole = run()
     assert resumed == [(plan, names) for plan, names in whole if plan.step >= 2]
     assert len(resumed) < len(whole)
