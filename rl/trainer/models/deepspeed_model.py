@@ -124,8 +124,9 @@ class DeepSpeedModel:
     def export(self, directory: str, *, with_index: bool = False) -> None:
         """The model in the hub layout, as rank 0 alone writes it: safetensors shards with their index, which a single
         file needs only beside other safetensors files."""
-        weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.hub_weights}
-        if self.rank != 0:
+        first = self.rank == 0  # the other ranks take part in the gathering, and hold nothing
+        weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.hub_weights if first}
+        if not first:
             return
         path = Path(directory)
         path.mkdir(parents=True, exist_ok=True)
