@@ -279,7 +279,9 @@ class CriticConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig(lr=7.5e-7, warmup_frac=0.0)
     pretrain_steps: int = Field(100, ge=0, description="most steps on rollouts of the SFT policy; 0: none")
     settle_window: int = Field(
-        10, ge=0, description="steps over which explained variance is averaged; 0: never stop early"
+        10,
+        ge=0,
+        description="steps over which explained variance is averaged; 0: the last, and never stop early",
     )
     settle_gain: float = Field(
         0.01,

@@ -84,7 +84,7 @@ class CriticStage(Stage[CriticResult]):
         return CriticResult(
             critic=critic,
             num_steps=len(explained),
-            explained_variance=float(np.mean(explained[-config.settle_window :])),
+            explained_variance=float(np.mean(explained[-(config.settle_window or 1) :])),
             warnings=warnings_of(context.directory.metrics(), algorithm),
         )
 

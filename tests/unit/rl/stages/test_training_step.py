@@ -21,6 +21,7 @@ from rl.run.stage_result import PolicyState
 from rl.stages.critic import CriticStage
 from rl.stages.rl import RlStage
 from rl.stages.stage import StageContext
+from rl.stages.training_step import TrainingStep
 from verifiers.errors import HoneError
 
 
@@ -237,6 +238,20 @@ def test_value_pretraining_moves_the_critic_alone(stage_context: Any) -> None:
     step = ["values", *["update value"] * 2]
     assert calls_of(context) == ["load_critic", *step * 2]  # settled: nothing is gained
     assert result.num_steps == 2
+
+
+@pytest.mark.parametrize(("window", "explained"), [(0, 0.75), (1, 0.75), (2, 0.5)])
+def test_a_critic_is_judged_by_its_last_steps(
+    stage_context: Any, window: int, explained: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, finish = iter([-8.0, 0.25, 0.75]), TrainingStep.finish
+    monkeypatch.setattr(
+        TrainingStep, "finish", lambda step: finish(step) | {"critic/explained_variance": next(values)}
+    )
+    context = stage_context("critic")
+    settings = context.recipe.critic.model_copy(update={"settle_window": window})
+    context = replace(context, recipe=context.recipe.model_copy(update={"critic": settings}))
+    assert CriticStage().run(context).explained_variance == explained
 
 
 def test_waiting_for_verdicts_is_judging(stage_context: Any) -> None:
