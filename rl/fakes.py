@@ -171,6 +171,9 @@ class FakeTrainer:
         self.calls.append("load_critic")
         self.critic = _contents(hub_directory / WEIGHTS_FILE)
 
+    def drop_critic(self) -> None:
+        self.critic = ""
+
     def load_frozen(self, directories: Collection[str]) -> None:
         self.calls.extend(f"load {Path(one).name}" for one in directories)
 

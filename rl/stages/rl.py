@@ -117,6 +117,8 @@ class RlStage(Stage[RlResult]):
         engines.trainer.load_frozen(sorted(frozen))
         if algorithm.needs_critic:
             engines.trainer.load_critic(self.critic or initial_checkpoint(context))
+        else:
+            engines.trainer.drop_critic()  # what a reward model was made of, or PPO before
         if not self.keeps_optimizer:
             engines.trainer.reset_optimizer()
         engines.invalidate()

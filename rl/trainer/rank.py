@@ -46,6 +46,7 @@ class TrainerRank(Worker):
     load_weights = passed_on("load_weights")
     load_frozen = passed_on("load_frozen")
     load_critic = passed_on("load_critic")
+    drop_critic = passed_on("drop_critic")
     save_checkpoint = passed_on("save_checkpoint")
     load_checkpoint = passed_on("load_checkpoint")
     export = passed_on("export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import deque
@@ -133,7 +134,7 @@ class RankModels:
 
     def load_critic(self, hub_directory: str) -> dict[str, int]:
         """A critic with the backbone of a checkpoint (a policy's, a reward model's or a critic's own) and its value
-        head where it has one; made on first use, refilled later. Returns its sizes."""
+        head where it has one; made where there is none, else refilled. Returns its sizes."""
         directory = Path(hub_directory)
         if self.critic is None:
             critic = CriticModel(self.family, self._load(hub_directory))
@@ -143,6 +144,15 @@ class RankModels:
             self.critic.load_weights(directory)
             self.critic.reset_optimizer()
         return self.critic.model_sizes
+
+    def drop_critic(self) -> None:
+        """Give back the memory of the critic, where there is one: weights, gradients and moments."""
+        if self.critic is not None:
+            self.critic.engine.destroy()  # else DeepSpeed's hooks and tables keep it
+            self.critic = None
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def values(self, work: RankWork) -> list[Floats]:
         """Values of the states before the tokens learnt from, flat, one array a micro-batch."""

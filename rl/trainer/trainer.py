@@ -107,6 +107,10 @@ class Trainer:
         """Start the critic from a checkpoint's backbone, and its value head where it has one."""
         self._call("load_critic", str(hub_directory))
 
+    def drop_critic(self) -> None:
+        """Hold no critic from now on: it is neither in memory nor in a checkpoint."""
+        self._call("drop_critic")
+
     def export_critic(self, directory: Path) -> None:
         """The critic's weights likewise, and its value head."""
         self._call("export_critic", str(directory))

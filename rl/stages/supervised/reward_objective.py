@@ -100,7 +100,7 @@ class PairwiseObjective:
         return len(self.sequences)
 
     def begin(self, trainer: Trainer, base: Path) -> None:
-        pass
+        trainer.drop_critic()
 
     def draws(self, seed: str) -> Iterator[TokenSequence]:
         return (self.sequences[index] for index in epochs_of(len(self.sequences), seed=seed))

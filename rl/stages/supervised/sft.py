@@ -90,6 +90,7 @@ class SftStage(Stage[SftResult]):
         are too few prompts to validate later ones on."""
         config, trainer, engines = context.recipe.sft, context.engines.trainer, context.engines
         engines.invalidate()
+        trainer.drop_critic()
         validated_on = validation_prompts(context.data.train, context.recipe)
         validation = Validation(context, validated_on) if self.round_index and validated_on else None
         rows = SftRows.of(context, self.harvests, self.cold_started, validated_on)

@@ -29,12 +29,15 @@ from rl.run.stage_result import EvaluationResult, HarvestResult, RewardModelResu
 from rl.runner import StageRunner, plan_of
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data
+from rl.stages.rl import RlStage
+from rl.stages.supervised.reward_model import RewardStage
 from rl.stages.supervised.sft import SftStage
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation_events import EventLog
 from verifiers.errors import BadInput
 
 DATA = Path(__file__).parents[2] / "data"
+TRAINING = "judging.reward_model.training"
 HYBRID = [
     "judging.reward_model.training.data.builder=recipes.digits.preferences:build_preferences",
     "judging.reward_model.training.data.builder_options={num_train_prompts: 8, num_heldout_prompts: 4}",
@@ -263,7 +266,7 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
 
 CHECKPOINTS = [
     "rl.checkpoint_every_steps=1", "sft.checkpoint_every_steps=1",
-    "judging.reward_model.training.checkpoint_every_steps=1", "program.rounds=1",
+    f"{TRAINING}.checkpoint_every_steps=1", "program.rounds=1",
 ]  # fmt: skip
 
 
@@ -485,6 +488,27 @@ def test_a_question_type_that_falls_is_warned_of(new_run: Callable[..., RunDirec
     words = change.fell["count"].in_points
     assert second.warnings == (f"count fell since 01-evaluate-r0: {words} points",)
     assert f'<td class="fell">{words}</td>' in render_report(RunRecord.open(run.path))
+
+
+@pytest.mark.parametrize("stage", [SftStage, RlStage])
+def test_a_critic_is_held_as_long_as_it_is_needed(new_run: Callable[..., RunDirectory], stage: Any) -> None:
+    """A scalar reward model is made of one: what is trained next without a critic has none in its checkpoints."""
+
+    def program(run: Runner) -> None:
+        policy = run(PrepareStage()).policy
+        run(RewardStage(), policy)
+        run(stage(), policy)
+
+    recipe = recipe_of(*EASY, *HYBRID, *CHECKPOINTS, "rl.advantage=grpo", f"{TRAINING}.kind=scalar")
+    run, seen = new_run(), []
+
+    class Spy(FakeTrainer):
+        def save_checkpoint(self, directory: Path) -> None:
+            seen.append((directory.parent.name[:6], bool(self.critic)))
+            super().save_checkpoint(directory)
+
+    run_whole(recipe, run, program, trainer=Spy())
+    assert {*seen} == {("01-rew", True), (f"02-{stage.leaves.kind}-r0"[:6], False)}
 
 
 def test_a_recipe_names_a_program(new_run: Callable[..., RunDirectory]) -> None:

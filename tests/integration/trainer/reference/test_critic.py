@@ -101,6 +101,26 @@ def test_the_critic_learns_and_the_policy_stays(
     np.testing.assert_array_equal(trainer.values(batch), fitted)
 
 
+def test_a_critic_that_is_dropped_leaves_nothing(
+    new_trainer: Callable[..., Any], tiny_model: Path, case: Any, tmp_path: Path
+) -> None:
+    """No file of a checkpoint; and one that is made anew is as the first was, also under ZeRO-3."""
+    batch = case.batch.with_columns(returns=np.ones(int(case.batch.learnt.sum())))
+    trainer = new_trainer(1, zero_stage=3)
+
+    def learnt() -> tuple[np.ndarray, np.ndarray]:
+        trainer.load_critic(tiny_model)
+        trainer.update([batch], [1e-3], LossSpec(VALUE_LOSS))
+        return trainer.values(batch), trainer.logprobs(batch)[0]
+
+    before = learnt()
+    trainer.drop_critic()
+    trainer.drop_critic()
+    trainer.save_checkpoint(tmp_path / "saved")
+    assert [path.name for path in (tmp_path / "saved").iterdir() if path.is_dir()] == ["state"]
+    np.testing.assert_array_equal(before, learnt())
+
+
 def test_a_checkpoint_brings_back_both(
     new_trainer: Callable[..., Any], tiny_model: Path, case: Any, tmp_path: Path
 ) -> None:
