@@ -84,7 +84,8 @@ class StageDirectory:
         watch: Stopwatch,
         inputs: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Write the manifest, by which the stage is done and never run again."""
+        """Write the manifest, by which the stage is done and never run again. ``started_at`` is of this process; times
+        are of all that worked on it, but for what a kill has lost."""
         ended_at = time.time()
         manifest = {
             "stage": self.name,
@@ -93,7 +94,7 @@ class StageDirectory:
             "round": round_index,
             "started_at": _iso(started_at),
             "ended_at": _iso(ended_at),
-            "wall_s": ended_at - started_at,
+            "wall_s": watch.wall_s,
             "phase_s": dict(watch.seconds),
             "inputs": dict(inputs),
             "outputs": self._outputs(),

@@ -6,13 +6,28 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
 class Stopwatch:
-    """Seconds by phase of a stage: ``with watch("generate"): ...``."""
+    """Seconds of a stage or a step, ``wall_s`` in all and by phase: ``with watch("generate"): ...``."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    _began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def wall_s(self) -> float:
+        return time.perf_counter() - self._began
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON, for a checkpoint."""
+        return {"wall_s": self.wall_s, "phase_s": self.seconds}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Count what an earlier process took up to its checkpoint, too."""
+        self._began -= state["wall_s"]
+        self.include(state["phase_s"])
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rl.run.stage_directory import CURSOR, StageDirectory
+from rl.run.stopwatch import Stopwatch
 from sampler.atomic_file import write_atomically
 from verifiers.errors import HoneError
 
@@ -30,8 +31,10 @@ class StageCheckpoint:
     """The newest checkpoint of a stage under way. The cursor is written last, so it always names a whole one; both stay
     until the stage is complete."""
 
-    def __init__(self, directory: StageDirectory, *, every_steps: int | None) -> None:
+    def __init__(self, directory: StageDirectory, watch: Stopwatch, *, every_steps: int | None) -> None:
+        """``watch`` times the stage, over all processes that work on it."""
         self.directory = directory
+        self.watch = watch
         self.every_steps = every_steps
 
     def resume(self, trainer: Trainer, source: Resumable | None = None) -> int:
@@ -49,6 +52,7 @@ class StageCheckpoint:
             next_step = int(kept["next_step"])
             if source is not None:
                 source.restore(kept.get("source", {"step": next_step}))
+            self.watch.restore(kept.get("time", {"wall_s": 0.0, "phase_s": {}}))  # since 2026-11-30
         except (
             RuntimeError,
             ValueError,
@@ -76,7 +80,7 @@ class StageCheckpoint:
             return
         name = f"checkpoint-{next_step}"
         trainer.save_checkpoint(self.directory.path / name)
-        cursor = {"checkpoint": name, "next_step": next_step}
+        cursor: dict[str, Any] = {"checkpoint": name, "next_step": next_step, "time": self.watch.state()}
         if source is not None:
             cursor["source"] = source.state()
         write_atomically(self.directory.path / CURSOR, json.dumps(cursor))

@@ -62,7 +62,9 @@ class CriticStage(Stage[CriticResult]):
             seed=f"{recipe.seed} critic round {self.round_index}",
             num_steps=config.pretrain_steps,
         )
-        checkpoint = StageCheckpoint(context.directory, every_steps=recipe.rl.checkpoint_every_steps)
+        checkpoint = StageCheckpoint(
+            context.directory, context.watch, every_steps=recipe.rl.checkpoint_every_steps
+        )
         context.progress.advance(checkpoint.resume(trainer, source))
         explained = [metrics["critic/explained_variance"] for metrics in context.directory.metrics()]
         while not has_settled(explained, config) and (experience := next(source, None)):

@@ -78,7 +78,9 @@ class RlStage(Stage[RlResult]):
             seed=f"{recipe.seed} {self.stream} round {self.round_index}",
             num_steps=config.steps,
         )
-        checkpoint = StageCheckpoint(context.directory, every_steps=config.checkpoint_every_steps)
+        checkpoint = StageCheckpoint(
+            context.directory, context.watch, every_steps=config.checkpoint_every_steps
+        )
         first_step = checkpoint.resume(engines.trainer, source)
         if first_step:
             engines.weight_sync.sync(context.policy.version + first_step)

@@ -35,6 +35,7 @@ from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import results_of
 from rl.run.stage_result import PolicyState, RewardModelResult
+from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import StageContext
 from rl.stages.supervised.reward_model import RewardStage
@@ -134,7 +135,7 @@ def test_a_scalar_model_goes_on_after_a_kill_and_a_critic_starts_from_it(
                 recipe.as_recipe(), run, directory, engines, RunData((), (), ()), PolicyState(0, base, "base"),
                 progress, "reward-model", 0,
             )  # fmt: skip
-            checkpoint = StageCheckpoint(directory, every_steps=recipe.checkpoint_every_steps)
+            checkpoint = StageCheckpoint(directory, Stopwatch(), every_steps=recipe.checkpoint_every_steps)
             if stop is not None:
                 checkpoint.save = stopping_at(stop, checkpoint.save)  # type: ignore[method-assign]
                 with pytest.raises(KeyboardInterrupt):

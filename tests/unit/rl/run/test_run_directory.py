@@ -278,7 +278,7 @@ class WeightsOnDisk:
 def test_checkpoints_of_a_stage_under_way(run: RunDirectory) -> None:
     trainer: Any = WeightsOnDisk()
     stage = run.stage("02-rl-r0")
-    checkpoint = StageCheckpoint(stage, every_steps=2)
+    checkpoint = StageCheckpoint(stage, Stopwatch(), every_steps=2)
     assert checkpoint.resume(trainer) == 0
     for step in range(1, 6):
         trainer.value = step
@@ -288,7 +288,7 @@ def test_checkpoints_of_a_stage_under_way(run: RunDirectory) -> None:
     # Killed while the next one is written: the cursor still names the whole one before.
     (stage.path / "checkpoint-6").mkdir()
     fresh: Any = WeightsOnDisk()
-    assert StageCheckpoint(run.stage("02-rl-r0"), every_steps=2).resume(fresh) == 4
+    assert StageCheckpoint(run.stage("02-rl-r0"), Stopwatch(), every_steps=2).resume(fresh) == 4
     assert fresh.value == 4
     assert steps(run) == [("02-rl-r0", step) for step in range(4)]
     stage.drop_checkpoint()
@@ -308,7 +308,7 @@ def test_a_checkpoint_that_is_cut_is_named(run: RunDirectory, cut: str) -> None:
     """With what to delete; and then the stage begins anew."""
     trainer: Any = WeightsOnDisk()
     stage = run.stage("02-rl-r0")
-    checkpoint = StageCheckpoint(stage, every_steps=2)
+    checkpoint = StageCheckpoint(stage, Stopwatch(), every_steps=2)
     checkpoint.resume(trainer)
     checkpoint.save(trainer, 2)
     path = stage.path / cut
@@ -323,7 +323,7 @@ def test_a_checkpoint_that_is_cut_is_named(run: RunDirectory, cut: str) -> None:
 
 
 def test_no_checkpoints_unless_asked_for(run: RunDirectory) -> None:
-    checkpoint = StageCheckpoint(run.stage("02-rl-r0"), every_steps=None)
+    checkpoint = StageCheckpoint(run.stage("02-rl-r0"), Stopwatch(), every_steps=None)
     checkpoint.resume(WeightsOnDisk())  # type: ignore[arg-type]
     checkpoint.save(WeightsOnDisk(), 2)  # type: ignore[arg-type]
     assert list(run.stage("02-rl-r0").path.iterdir()) == []

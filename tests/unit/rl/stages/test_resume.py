@@ -1,7 +1,6 @@
 """Going on inside a stage: what a killed process left is taken up, or dropped, and its figures are kept."""
 
 import json
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +9,7 @@ from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState, Proof
+from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.rl import RlStage
 
@@ -49,12 +49,12 @@ def steps_of(run, stage=STAGE):
     ("every", "step", "stop"), [(None, 3, None), (5, 0, 5), (5, 4, 5), (5, 5, 10), (1, 7, 8)]
 )
 def test_a_chunk_of_steps_stops_where_it_is_time_to_save(run, every, step, stop):
-    assert StageCheckpoint(run.stage(STAGE), every_steps=every).stop_before(step) == stop
+    assert StageCheckpoint(run.stage(STAGE), Stopwatch(), every_steps=every).stop_before(step) == stop
 
 
 def test_what_came_after_the_checkpoint_is_dropped(run):
     stage = run.stage(STAGE)
-    checkpoint = StageCheckpoint(stage, every_steps=2)
+    checkpoint = StageCheckpoint(stage, Stopwatch(), every_steps=2)
     assert checkpoint.resume(Trainer()) == 0
     log(run, 0, 1, 2)
     log(run, 0, 5, stage="01-sft-r0")
@@ -67,7 +67,7 @@ def test_what_came_after_the_checkpoint_is_dropped(run):
         file.write('{"stage": "02-rl-r0", "st')  # the kill cut a line short
 
     trainer = Trainer()
-    assert StageCheckpoint(stage, every_steps=2).resume(trainer) == 2
+    assert StageCheckpoint(stage, Stopwatch(), every_steps=2).resume(trainer) == 2
     assert trainer.calls == [("load_checkpoint", stage.path / "checkpoint-2")]
     assert steps_of(run) == [0, 1]
     assert steps_of(run, "01-sft-r0") == [0, 5]
@@ -78,12 +78,35 @@ def test_what_came_after_the_checkpoint_is_dropped(run):
     assert [metrics["rollout/reward_mean"] for metrics in stage.metrics()] == [0.0, 0.1]
 
 
+def test_the_time_of_a_killed_process_counts(run):
+    """Up to its checkpoint; one that an older Hone wrote says nothing of it."""
+    stage, killed, watch = (
+        run.stage(STAGE),
+        Stopwatch({"train": 7.0}),
+        Stopwatch({"train": 0.5, "start": 1.0}),
+    )
+    killed.restore({"wall_s": 60.0, "phase_s": {"train": 50.0}})  # itself not the first
+    checkpoint = StageCheckpoint(stage, killed, every_steps=2)
+    checkpoint.resume(Trainer())
+    checkpoint.save(Trainer(), 2)
+    StageCheckpoint(stage, watch, every_steps=2).resume(Trainer())
+    assert watch.seconds == {"train": 57.5, "start": 1.0}
+    assert 60.0 < watch.wall_s < 90.0
+
+    cursor = json.loads((stage.path / "cursor.json").read_text())
+    del cursor["time"]
+    (stage.path / "cursor.json").write_text(json.dumps(cursor))
+    watch = Stopwatch()
+    assert StageCheckpoint(stage, watch, every_steps=2).resume(Trainer()) == 2
+    assert not watch.seconds and watch.wall_s < 30.0
+
+
 def test_a_stage_without_a_checkpoint_starts_afresh(run):
     stage = run.stage(STAGE)
     stage.begin()
     log(run, 0, 1)
     (stage.path / "half").touch()
-    assert StageCheckpoint(stage, every_steps=None).resume(Trainer()) == 0
+    assert StageCheckpoint(stage, Stopwatch(), every_steps=None).resume(Trainer()) == 0
     assert not list(stage.path.iterdir()) and steps_of(run) == []
 
 
@@ -92,7 +115,7 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
     stage = run.stage(STAGE)
     stage.begin()
     log(run, 0, 1, 2, 3)
-    StageCheckpoint(stage, every_steps=4).save(Trainer(), 4)
+    StageCheckpoint(stage, Stopwatch(), every_steps=4).save(Trainer(), 4)
     monkeypatch.setattr("rl.stages.rl.export_policy", lambda *_: None)
     proof = Proof(max_difference=0.0, num_tokens=1)
     engines = SimpleNamespace(
@@ -111,7 +134,7 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
     context = SimpleNamespace(
         recipe=SimpleNamespace(rl=config, seed=1, evaluation=EvaluationConfig()), engines=engines, directory=stage,
         run=run, policy=base,
-        data=SimpleNamespace(train=[]), progress=Trainer(), watch=lambda _: nullcontext(),
+        data=SimpleNamespace(train=[]), progress=Trainer(), watch=Stopwatch(),
         plan=lambda **_: SimpleNamespace(step=0),
     )  # fmt: skip
     result = RlStage().run(context)

@@ -12,6 +12,7 @@ import pytest
 from rl.recipe.trainer_config import ScheduleConfig
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
+from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.supervised.supervised_loop import STEPS_PER_CALL, StepCall, step_calls
 from rl.trainer.trainer import Trainer
@@ -42,7 +43,7 @@ def calls(
         batch_size=BATCH_SIZE,
         schedule=SCHEDULE,
         trainer=cast(Trainer, cast(Any, SavingTrainer())),
-        checkpoint=StageCheckpoint(run.stage("01-x"), every_steps=every_steps),
+        checkpoint=StageCheckpoint(run.stage("01-x"), Stopwatch(), every_steps=every_steps),
         progress=StageProgress("x", NUM_STEPS, 0, time.monotonic),
         every_steps=call_every,
     )
