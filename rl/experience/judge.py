@@ -179,11 +179,14 @@ class Judge:
             close_tag=close_tag,
         )
 
-    def require_judged(self, judged: Sequence[JudgedRollout], *, num_all: int | None = None) -> None:
-        """Raises: HoneError naming the worst cases when too many rollouts have no decision, of ``num_all`` where those
-        given are not all."""
-        missing, num_all = [one for one in judged if one.reward.value is None], num_all or len(judged)
-        if len(missing) <= self.config.max_unjudged_frac * num_all:
+    def require_judged(
+        self, judged: Sequence[JudgedRollout], *, num_unjudged_before: int = 0, num_before: int = 0
+    ) -> None:
+        """Raises: HoneError naming cases when too many rollouts have no decision, of those given and ``num_before``
+        others."""
+        missing = [one for one in judged if one.reward.value is None]
+        num_unjudged, num_all = num_unjudged_before + len(missing), num_before + len(judged)
+        if num_unjudged <= self.config.max_unjudged_frac * num_all:
             return
         cases = "; ".join(
             f"{one.rollout.rollout_id} ({one.prompt.verifier or 'reward model'}: "
@@ -191,8 +194,8 @@ class Judge:
             for one in missing[:3]
         )
         raise HoneError(
-            f"{len(missing)} of {num_all} rollouts could not be judged, more than "
-            f"judging.max_unjudged_frac={self.config.max_unjudged_frac}: {cases}"
+            f"{num_unjudged} of {num_all} rollouts could not be judged, more than "
+            f"judging.max_unjudged_frac={self.config.max_unjudged_frac}" + (f": {cases}" if cases else "")
         )
 
 

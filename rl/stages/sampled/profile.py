@@ -90,7 +90,6 @@ class ProfileStage(Stage[ProfileResult]):
         directory.go_on()
         tally = PassTally(prompts, context.recipe.evaluation.pass_score)
         rule = StoppingRule(config.samples, config.band, config.sureness)
-        unjudged: list[JudgedRollout] = []
         num_shards = 0
         for first_index in range(0, config.samples, config.pass_samples):
             if first_index == config.pass_samples:  # every prompt has as many: what the set is like
@@ -105,10 +104,11 @@ class ProfileStage(Stage[ProfileResult]):
                     tally.count(pq.read_table(shard, columns=PassTally.COLUMNS).to_pylist())
                 else:
                     judged = self._sample(context, sampler, asked, first_index, num_samples)
+                    context.engines.judge.require_judged(
+                        judged, num_unjudged_before=tally.num_unjudged, num_before=tally.num_rollouts
+                    )
                     context.log_rollouts(num_shards, judged, blind=self.shown != "whole")
                     tally.count_judged(judged)
-                    unjudged += [one for one in judged if one.reward.value is None]
-                    context.engines.judge.require_judged(unjudged, num_all=tally.num_rollouts)
                 tally.drop_unseen(part)
                 num_shards += 1
                 context.progress.advance(num_samples * len(part), samples=tally.num_rollouts)

@@ -230,10 +230,12 @@ def test_the_policy_writes_captions_and_is_asked_with_them(recipe: Callable[...,
 class Undecided(FakeJudge):
     """Comes to no decision on a third of the prompts."""
 
+    one_in = 3
+
     def judge(self, groups: Any) -> Any:
         batch = super().judge(groups)
         for one in batch.rollouts:
-            if int(one.prompt.prompt_id, 16) % 3 == 0:
+            if int(one.prompt.prompt_id, 16) % self.one_in == 0:
                 object.__setattr__(one.reward, "value", None)
         return batch
 
@@ -245,3 +247,16 @@ def test_too_many_without_a_decision_stop_it(recipe: Callable[..., ProfileRecipe
     assert result.num_unjudged > 0 and result.decisions["undecided"] > 0
     rule = StoppingRule(16)
     assert rule.band == result.band
+
+
+def test_what_an_earlier_process_could_not_judge_counts(recipe: Callable[..., ProfileRecipe]) -> None:
+    """And the shard that is too much is not logged: when the judge answers again it is sampled again."""
+    settings = recipe(pass_samples=4)
+    mute = Undecided(max_unjudged_frac=1.0)
+    mute.one_in = 1
+    with pytest.raises(Killed):
+        profiled(settings, RatedSampler(prompts_of(settings), lives=3), judge=mute)
+    for _ in range(2):
+        with pytest.raises(HoneError, match=r"56 of 84 rollouts could not be judged, more than .*=0.5$"):
+            profiled(settings, judge=FakeJudge(max_unjudged_frac=0.5))
+    assert profiled(settings, judge=FakeJudge(max_unjudged_frac=0.7)).num_unjudged == 56
