@@ -21,6 +21,7 @@ from rl.run.stage_result import PolicyState, Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
+from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
@@ -53,6 +54,7 @@ class Engines:
         self.family = load_family(recipe.model.family)
         self.reward_model = reward_model
         self._held = base
+        self._moments_of: PolicyState | None = None  # the policy at which the trainer's optimizer stands
         self._sampler: SamplerPool | None = None
         self._warm_sampler: SamplerPool | None = None
         self._trainer: Trainer | None = None
@@ -201,13 +203,14 @@ class Engines:
         """Give back what the trainer holds; a later use starts it anew."""
         if self._trainer is not None:
             self._trainer.shutdown()
-        self._trainer = self._weight_sync = None
+        self._trainer = self._weight_sync = self._moments_of = None
 
     def load_policy(self, policy: PolicyState, needs: Collection[EngineName] = ()) -> None:
         """Make the engines hold a policy, from its checkpoint where they hold another, and start ``needs``."""
         if self._held != policy:
             if self._trainer is not None:
                 self._trainer.load_weights(policy.hub)
+                self._moments_of = None
                 if self._weight_sync is not None:
                     self._weight_sync.sync(policy.version)
                     self._weight_sync.prove()
@@ -226,8 +229,17 @@ class Engines:
         """The trainer's weights, already synced as ``policy.version``, are this policy: proven where there is a
         sampler, then believed."""
         proof = None if self._weight_sync is None else self._weight_sync.prove()
-        self._held = policy
+        self._held = self._moments_of = policy
         return proof
+
+    def require_moments(self, policy: PolicyState) -> None:
+        """Raises: HoneError where the trainer's optimizer has not made this policy: its moments ended with a process,
+        or another stage has trained since."""
+        if self._moments_of != policy:
+            raise HoneError(
+                f"the optimizer's moments after {policy.stage} are lost, as after a kill, and keeps_optimizer asks for "
+                "them: delete this run's directory, and the same command begins it anew"
+            )
 
     def publish(self, policy: PolicyState) -> Proof | None:
         """The trainer's weights are this policy: to the sampler with them, where there is one."""

@@ -37,6 +37,11 @@ class StageDirectory:
         """By its manifest, which is written last."""
         return (self.path / MANIFEST).is_file()
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """By its cursor, which is written last too."""
+        return (self.path / CURSOR).is_file()
+
     def manifest(self) -> dict[str, Any]:
         """Raises: HoneError where the stage is not complete or its manifest is damaged."""
         try:
@@ -114,7 +119,7 @@ class StageDirectory:
 
     def _to_go_on(self) -> list[Path]:
         """Of a stage with a cursor; another's files may have any name."""
-        if not (self.path / CURSOR).is_file():
+        if not self.has_checkpoint:
             return []
         return [path for pattern in TO_GO_ON for path in self.path.glob(pattern)]
 

@@ -31,7 +31,8 @@ class RlStage(Stage[RlResult]):
     def __init__(
         self, round_index: int = 0, critic: Path | None = None, *, keeps_optimizer: bool = False
     ) -> None:
-        """``keeps_optimizer``: goes on with the moments of the RL stage before it, as one stage in two would."""
+        """``keeps_optimizer``: goes on with the moments of the RL stage before it, as one stage in two would. A kill
+        before this stage's first checkpoint loses them: the run then stops and says so."""
         super().__init__(round_index)
         self.critic = critic
         self.keeps_optimizer = keeps_optimizer
@@ -67,7 +68,9 @@ class RlStage(Stage[RlResult]):
         return self.algorithm(recipe).config.steps
 
     def run(self, context: StageContext) -> RlResult:
-        """All steps, going on from a checkpoint where there is one; then export, with the sync proven."""
+        """All steps, going on from a checkpoint where there is one; then export, with the sync proven.
+
+        Raises: HoneError where ``keeps_optimizer`` asks for moments that are lost."""
         recipe, engines, algorithm = context.recipe, context.engines, self.algorithm_in(context)
         config = algorithm.config
         engines.judge.check(context.data.train)
@@ -123,6 +126,8 @@ class RlStage(Stage[RlResult]):
             engines.trainer.drop_critic()  # what a reward model was made of, or PPO before
         if not self.keeps_optimizer:
             engines.trainer.reset_optimizer()
+        elif not context.directory.has_checkpoint:
+            engines.require_moments(context.policy)
         engines.invalidate()
 
     def _export(self, context: StageContext, algorithm: Algorithm) -> RlResult:

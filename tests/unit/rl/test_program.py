@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,7 +34,7 @@ from rl.stages.supervised.reward_model import RewardStage
 from rl.stages.supervised.sft import SftStage
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation_events import EventLog
-from verifiers.errors import BadInput
+from verifiers.errors import BadInput, HoneError
 
 DATA = Path(__file__).parents[2] / "data"
 TRAINING = "judging.reward_model.training"
@@ -509,6 +509,27 @@ def test_a_critic_is_held_as_long_as_it_is_needed(new_run: Callable[..., RunDire
 
     run_whole(recipe, run, program, trainer=Spy())
     assert {*seen} == {("01-rew", True), (f"02-{stage.leaves.kind}-r0"[:6], False)}
+
+
+def test_an_optimizer_that_is_kept_goes_over_a_kill_with_the_checkpoint(
+    new_run: Callable[..., RunDirectory],
+) -> None:
+    """Of the second stage: killed after its first it goes on, killed before it the run says what is lost."""
+
+    def program(run: Runner) -> None:
+        policy = run(RlStage(), run(PrepareStage()).policy).policy
+        run(RlStage(1, keeps_optimizer=True), policy)
+
+    recipe = recipe_of(*EASY, "rl.checkpoint_every_steps=1")
+    for name, lives in (("whole", 0), ("late", 14), ("early", 11)):  # of 20 steps
+        run = new_run(name)
+        if lives:
+            with pytest.raises(Killed):
+                run_whole(recipe, run, program, trainer=MortalTrainer(lives))
+        with pytest.raises(HoneError, match="delete") if name == "early" else nullcontext():
+            run_whole(recipe, run, program)
+    left = [weights_and_figures(run.path.parent / name) for name in ("whole", "late")]
+    assert left[0] == left[1]
 
 
 def test_a_recipe_names_a_program(new_run: Callable[..., RunDirectory]) -> None:

@@ -111,8 +111,23 @@ def test_a_step_of_ppo_in_its_order(stage_context: Any) -> None:
 
 def test_a_stage_may_go_on_with_the_optimizer_of_the_one_before(stage_context: Any) -> None:
     context = stage_context("rl", advantage="grpo")
+    context.engines.mark_held(context.policy)  # by the stage before
     RlStage(1, keeps_optimizer=True).run(context)
     assert "reset_optimizer" not in calls_of(context)
+
+
+def test_an_optimizer_that_is_lost_is_not_replaced_silently(stage_context: Any) -> None:
+    """By a process that was killed before the first checkpoint; or by other training in between."""
+    context = stage_context("rl", advantage="grpo")
+    with pytest.raises(
+        HoneError, match=rf"moments after {context.policy.stage} are lost.* delete this run's"
+    ):
+        RlStage(1, keeps_optimizer=True).run(context)
+    context.engines.mark_held(context.policy)
+    context.engines.load_policy(replace(context.policy, version=9))
+    context.engines.load_policy(context.policy)
+    with pytest.raises(HoneError, match="are lost"):
+        RlStage(1, keeps_optimizer=True).run(context)
 
 
 @pytest.mark.parametrize("kind", ["rl", "critic"])
