@@ -16,7 +16,7 @@ from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge, asking, scoring
 from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
-from rl.run.ray_session import cluster_gpus, ray_for
+from rl.run.ray_session import node_gpus, ray_for
 from rl.run.stage_result import PolicyState, Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
@@ -143,11 +143,11 @@ class Engines:
                 self.judge.score_with(self.scorer)
 
     def _start_ray(self, needs: Collection[str] = ()) -> None:
-        """Raises: BadInput where what runs and what is needed beside it want more GPUs than there are."""
+        """Raises: BadInput where what runs and what is needed beside it do not fit on the GPUs that there are."""
         self._stack.enter_context(ray_for(self.recipe))  # does nothing where Ray runs already
         parts = {"sampler": self._sampler, "trainer": self._trainer, "judge": self._scorer}
         running = {name for name, part in parts.items() if part is not None}
-        Placement.of(self.recipe).require(cluster_gpus(), {*needs, *running})
+        Placement.of(self.recipe).require(node_gpus(), {*needs, *running})
 
     def _new_sampler(self) -> SamplerPool:
         pool = SamplerPool(self._held.hub, self.recipe.sampler, self.log_dir, self._held.version)

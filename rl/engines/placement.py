@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rl.recipe.recipe import Recipe
 from verifiers.errors import BadInput
 
+SMALLER = {
+    "trainer": "trainer.ranks_per_node, and raise trainer.num_nodes",
+    "sampler": "sampler.tensor_parallel_size",
+    "judge": "judging.reward_model.sampler.tensor_parallel_size",
+}  # what makes an engine's groups smaller
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Placement:
-    """Sampler, trainer and judge each have devices of their own as long as they run. ``gpus`` are what Ray reserves for
-    each: one a trainer rank, of the judge those of its reward model's workers."""
+    """Sampler, trainer and judge each have devices of their own as long as they run. ``groups`` are what Ray reserves
+    for each: (how many groups, GPUs of each). A group is on one node: the trainer's ranks of a node, a worker of the
+    sampler or of the judge's reward model."""
 
     trainer_device: Literal["cpu", "cuda"]
-    gpus: Mapping[str, float]
+    groups: Mapping[str, tuple[int, float]]
 
     @classmethod
     def of(cls, recipe: Recipe) -> Placement:
         """The trainer is where the sampler is, on CPUs or on GPUs."""
-        sampler, judge = recipe.sampler, recipe.judging.reward_model
+        sampler, trainer, judge = recipe.sampler, recipe.trainer, recipe.judging.reward_model
         on_gpu = sampler.device == "cuda"
         scorer = None if judge is None or not judge.has_checkpoint else judge.sampler
         return cls(
             trainer_device="cuda" if on_gpu else "cpu",
-            gpus={
-                "trainer": recipe.trainer.num_ranks if on_gpu else 0,
-                "sampler": sampler.num_workers * sampler.reserved_gpus,
-                "judge": 0 if scorer is None else scorer.num_workers * scorer.reserved_gpus,
+            groups={
+                "trainer": (trainer.num_nodes, trainer.ranks_per_node if on_gpu else 0),
+                "sampler": (sampler.num_workers, sampler.reserved_gpus),
+                "judge": (0, 0) if scorer is None else (scorer.num_workers, scorer.reserved_gpus),
             },
         )
 
-    def require(self, num_gpus: float, engines: Collection[str]) -> None:
-        """Raises: BadInput where these engines together want more GPUs than there are: Ray would wait for ever."""
+    @property
+    def gpus(self) -> dict[str, float]:
+        """Of each engine in all."""
+        return {name: num * size for name, (num, size) in self.groups.items()}
+
+    def require(self, node_gpus: Sequence[float], engines: Collection[str]) -> None:
+        """``node_gpus`` are those of each node. Raises: BadInput where these engines together want more, or a group
+        does not find its GPUs on one node: Ray would wait for ever."""
         wanted = {name: count for name, count in self.gpus.items() if name in engines and count}
-        if num_gpus < sum(wanted.values()):
+        if sum(node_gpus) < sum(wanted.values()):
             each = ", ".join(f"{count:g} for the {name}" for name, count in wanted.items())
             raise BadInput(
-                f"the run needs {sum(wanted.values()):g} GPUs at once ({each}) and Ray has {num_gpus:g}: lower "
+                f"the run needs {sum(wanted.values()):g} GPUs at once ({each}) and Ray has {sum(node_gpus):g}: lower "
                 "trainer.ranks_per_node, sampler.num_workers or sampler.tensor_parallel_size, or set sampler.device=cpu"
             )
+        free = list(node_gpus)
+        groups = [(self.groups[name][1], name) for name in wanted for _ in range(self.groups[name][0])]
+        for size, name in sorted(groups, reverse=True):  # the largest first, where the least is left over
+            room = min((gpus for gpus in free if gpus + ROUNDING >= size), default=None)
+            if room is None:
+                nodes = ", ".join(f"{gpus:g}" for gpus in node_gpus)
+                raise BadInput(
+                    f"the {name} needs {size:g} GPUs on one node, and beside larger groups no node has them (Ray's "
+                    f"nodes have {nodes}): lower {SMALLER[name]}"
+                )
+            free[free.index(room)] -= size

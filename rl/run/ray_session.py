@@ -82,11 +82,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def cluster_gpus() -> float:
-    """GPUs of the cluster, whoever uses them."""
+def node_gpus() -> list[float]:
+    """GPUs of each node of the cluster, whoever uses them."""
     import ray
 
-    return float(ray.cluster_resources().get("GPU", 0))
+    return [float(node["Resources"].get("GPU", 0)) for node in ray.nodes() if node["Alive"]]
 
 
 def _join_or_start(num_cpus: int, object_store_mib: int, environment: Mapping[str, str] | None) -> None:
