@@ -87,7 +87,8 @@ def kl_token_rewards(
     """-kl_coef x KL for each token of each response: the KL to the reference policy as a part of the reward.
 
     ``logprobs`` are those of the policy that the advantages are for (the old one). ``estimator`` is one of verl's
-    ``kl_penalty``: k1, k2, k3, abs (http://joschu.net/blog/kl-approx.html).
+    ``kl_penalty``: k1, k2, k3, abs (http://joschu.net/blog/kl-approx.html). The policy gradient of k1 is that of the
+    KL; the others also push away tokens that the policy says too rarely.
     """
     import torch
     from verl.trainer.ppo.core_algos import kl_penalty

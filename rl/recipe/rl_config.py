@@ -23,7 +23,11 @@ class LossConfig(Section):
     aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"] = Field(
         "token-mean", description="how the losses of tokens become one"
     )
-    kl_estimator: Literal["k1", "k2", "k3", "abs"] = Field("k3", description="of the KL to the reference")
+    kl_estimator: Literal["k1", "k2", "k3", "abs", "k1+", "k3+"] = Field(
+        "k3",
+        description="of the KL to the reference, KL(policy, reference). In the loss k2, k1+ and k3+ have its gradient, "
+        "k3 that of KL(reference, policy); k1 and abs are refused there. In the reward k1 alone has its gradient",
+    )
     kl_coef_verifiable: float = Field(
         0.0, ge=0, description="weight of the KL on prompts that a rule verifies"
     )
@@ -46,6 +50,16 @@ class LossConfig(Section):
     value_clip: float | None = Field(
         None, gt=0, description="how far a value may move from the old one; none: as far as it likes"
     )
+
+    @model_validator(mode="after")
+    def _kl_has_a_gradient(self) -> LossConfig:
+        in_loss = self.kl_in == "loss" and (self.kl_coef_verifiable or self.kl_coef_general)
+        if in_loss and self.kl_estimator in {"k1", "abs"}:
+            raise ValueError(
+                f"rl.loss.kl_estimator={self.kl_estimator} in the loss does not have the gradient of the KL (that of "
+                "k1 is 0 in the mean): use k2, k1+ or k3+, which have it, or rl.loss.kl_in=reward"
+            )
+        return self
 
     def kl_coef(self, kind: str) -> float:
         """Of prompts of a kind."""

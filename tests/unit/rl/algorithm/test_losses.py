@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rl.algorithm.importance import importance_weights
 from rl.algorithm.losses import (
@@ -24,6 +25,7 @@ from rl.algorithm.losses import (
 )
 from rl.data.batch import Batch, StepCounts
 from rl.data.token_sequence import TokenSequence
+from rl.recipe.rl_config import LossConfig
 
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
 PPO = LossSpec("vanilla", clip_low=CLIP_LOW, clip_high=CLIP_HIGH)
@@ -352,6 +354,48 @@ def gradient_of(spec: LossSpec, given: LossInputs) -> torch.Tensor:
     now = given.logprobs.clone().requires_grad_()
     loss, _ = compute_loss(spec, dataclasses.replace(given, logprobs=now))
     return torch.autograd.grad(loss, now)[0]
+
+
+def kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+    """KL(p || q) of log-probabilities."""
+    return (p.exp() * (p - q)).sum()
+
+
+@pytest.mark.parametrize("estimator", ["k2", "k1+", "k3+", "k3", "k1", "abs"])
+def test_which_kl_an_estimator_in_the_loss_descends(estimator: str) -> None:
+    """Every token that the policy may say, as often as it says it, against autograd of the whole distribution."""
+    logits = torch.tensor([0.9, -0.3, 0.2, -1.0], dtype=torch.float64, requires_grad=True)
+    policy = logits.log_softmax(-1)
+    reference = torch.tensor([-0.2, 0.1, 0.5, 0.0], dtype=torch.float64).log_softmax(-1)
+    size, now = len(policy), policy.detach()
+    zeros = torch.zeros(size, 1, dtype=torch.float64)
+    given = LossInputs(
+        mask=zeros + 1,
+        columns={"old_logprobs": now[:, None], "ref_logprobs": reference[:, None], "advantages": zeros},
+        scalars={"kl_coef": now.exp() * size},  # the mean over the tokens divides by their number
+        counts=StepCounts(size, size),
+        data_parallel=1,
+        logprobs=policy[:, None],
+    )
+    loss, _ = compute_loss(dataclasses.replace(PPO, kl_estimator=estimator), given)
+    (found,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    wanted = kl(policy, reference)
+    if estimator == "k3":
+        wanted = kl(reference, policy)
+    elif estimator == "abs":
+        wanted = (policy.exp() - reference.exp()).abs().sum()
+    (gradient,) = torch.autograd.grad(wanted, logits)
+    np.testing.assert_allclose(found, 0 * gradient if estimator == "k1" else gradient, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("estimator", ["k1", "abs"])
+def test_an_estimator_without_the_gradient_is_refused_in_the_loss(estimator: str) -> None:
+    with pytest.raises(
+        ValidationError, match=rf"kl_estimator={estimator} in the loss .* use k2, k1\+ or k3\+"
+    ):
+        LossConfig(kl_estimator=estimator)
+    assert LossConfig(kl_estimator=estimator, kl_in="reward").kl_estimator == estimator
+    assert LossConfig(kl_estimator=estimator, kl_coef_general=0.0).kl_estimator == estimator
 
 
 POLICY_LOSSES = [*sorted(SILENT_AT_ZERO), "geo_mean", "clip_cov", "kl_cov"]
