@@ -83,10 +83,14 @@ class TrainerConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """Linear warm-up, then cosine from ``lr`` to ``min_lr`` over the stage."""
+    """Linear warm-up, then cosine from ``lr`` towards ``min_lr``, which the step after the stage's last would have."""
 
     lr: float = Field(gt=0, description="learning rate after the warm-up")
-    min_lr: float = Field(0.0, ge=0, description="learning rate of the last step")
+    min_lr: float = Field(
+        0.0,
+        ge=0,
+        description="learning rate that the cosine falls to: a step after the last one would have it",
+    )
     warmup_frac: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
 
     def rate(self, step: int, num_steps: int) -> float:
@@ -102,7 +106,7 @@ class ScheduleConfig(Section):
         return self if lr is None else self.model_copy(update={"lr": lr})
 
     def check_later(self, lr: float | None) -> None:
-        """Raises: ValueError where ``lr``, the peak of later rounds, is below the rate that they end with."""
+        """Raises: ValueError where ``lr``, the peak of later rounds, is below the rate that they fall to."""
         if lr is not None and lr < self.min_lr:
             raise ValueError(
                 f"later_lr={lr:g} is below schedule.min_lr={self.min_lr:g}, so the rate of later rounds would rise: "
