@@ -259,7 +259,9 @@ class DistillationConfig(Section):
         None, ge=1, description="of prompts of any kind; none: as rl has it"
     )
     num_mini_batches: int | None = Field(None, ge=1, description="none: rl.num_mini_batches")
-    schedule: ScheduleConfig | None = Field(None, description="none: rl.schedule")
+    schedule: ScheduleConfig | None = Field(
+        None, description="in every round; none: rl.schedule, and rl.later_lr"
+    )
 
     def applied_to(self, rl: RlConfig) -> RlConfig:
         """The section ``rl`` of such a stage. A teacher teaches where rewards are alike too, and where it teaches alone
@@ -272,10 +274,11 @@ class DistillationConfig(Section):
             changed["rollouts_per_step"] = None
         if "samples_per_prompt" in changed:
             changed["samples_per_general_prompt"] = self.samples_per_prompt
+        if "schedule" in changed:
+            changed["later_lr"] = None
         if self.form == "sampled" and rl.old_log_probs == "auto":
-            changed["old_log_probs"] = (
-                "trainer"  # as the teacher's are: two that are alike differ by exactly 0
-            )
+            # As the teacher's are: two that are alike differ by exactly 0.
+            changed["old_log_probs"] = "recompute"
         if not self.reward_coef:
             no_kl = {"kl_coef_verifiable": 0.0, "kl_coef_general": 0.0}
             changed["loss"] = rl.loss.model_copy(update=no_kl)

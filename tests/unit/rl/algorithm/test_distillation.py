@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from rl.algorithm.distillation import Distillation, of_prompt, reverse_kl, teacher_advantages
+from rl.algorithm.old_logprobs import old_logprobs_source
 from rl.recipe.rl_config import DistillationConfig, LossConfig, RlConfig
+from rl.recipe.trainer_config import ScheduleConfig
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
 
@@ -146,3 +148,20 @@ def test_a_teacher_alone_needs_neither_groups_nor_a_reference() -> None:
         algorithm.check([prompt("verifiable", "sum"), prompt("verifiable", "where")])
     with pytest.raises(BadInput, match="nobody teaches"):
         Distillation(rl, config, {})
+
+
+def test_its_own_schedule_is_that_of_every_round() -> None:
+    """The later rate of ``rl`` would start it at 1e-6 and let it rise to 1e-5; without a schedule it counts."""
+    rl = RlConfig(schedule=ScheduleConfig(lr=3e-6), later_lr=1e-6)
+    own = DistillationConfig(schedule=ScheduleConfig(lr=1e-4, min_lr=1e-5)).applied_to(rl)
+    assert own.schedule.peaking_at(own.later_lr).lr == 1e-4
+    as_rl = DistillationConfig().applied_to(rl)
+    assert as_rl.schedule.peaking_at(as_rl.later_lr).lr == 1e-6
+
+
+@pytest.mark.parametrize("form", ["sampled", "full"])
+def test_what_it_makes_of_the_section_rl_is_such_a_section(form: str) -> None:
+    config = DistillationConfig(form=form, schedule=ScheduleConfig(lr=1e-4, min_lr=1e-5))  # type: ignore[arg-type]
+    applied = config.applied_to(RlConfig(later_lr=1e-6, dynamic_sampling=True, rollouts_per_step=64))
+    assert RlConfig.model_validate(applied.model_dump()) == applied
+    assert old_logprobs_source(applied, in_float32=True) == ("trainer" if form == "sampled" else "sampler")
