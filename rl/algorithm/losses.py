@@ -92,8 +92,8 @@ def compute_loss(spec: LossSpec, inputs: LossInputs) -> tuple[torch.Tensor, dict
 
     A policy's loss is L + teacher_coef KL(policy, teacher) + positive_nll_coef NLL(right) - entropy_coef H, where L is
     the negative log-likelihood, or a policy loss of verl's + kl_coef KL(policy, reference).
-    Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by their number. The
-    others are this micro-batch's share of the step's figure.
+    Metrics named ``*_sum`` are sums over this micro-batch's loss tokens: add them up, then divide by their number, or
+    by the sum of ``*_count`` where there is one. The others are this micro-batch's share of the step's figure.
     """
     if spec.name in CRITIC_LOSSES:
         return _critic_loss(spec, inputs)
@@ -246,7 +246,8 @@ def _policy_loss(
         ref = columns["ref_logprobs"].where(coef != 0, logprobs.detach())
         kl = kl_penalty(logprobs, ref, spec.kl_estimator)
         loss = loss + _aggregated(kl * coef, spec, inputs)
-        metrics["ref_kl_sum"] = _sum(kl, inputs.mask)
+        held = inputs.mask * (coef != 0)
+        metrics |= {"ref_kl_sum": _sum(kl, held), "ref_kl_count": float(held.sum())}
     return loss, metrics
 
 

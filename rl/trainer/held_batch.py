@@ -170,12 +170,22 @@ class HeldBatch:
 
 
 def _joined(rank_metrics: Sequence[Mapping[str, float]], num_tokens: int) -> dict[str, float]:
-    """Sums over ranks, divided by the tokens they are of; norms and seconds are the same everywhere or the slowest."""
+    """Sums over ranks, divided by the tokens they are of, and left out where these are none; norms and seconds are the
+    same everywhere or the slowest."""
+
+    def added(name: str) -> float:
+        return sum(metrics.get(name, 0.0) for metrics in rank_metrics)
+
     joined: dict[str, float] = {}
-    for name in sorted({name for metrics in rank_metrics for name in metrics}):
-        values = [metrics[name] for metrics in rank_metrics if name in metrics]
-        if name.endswith("_sum"):
-            joined[name.removesuffix("_sum")] = sum(values) / max(1, num_tokens)
-        else:
-            joined[name] = sum(values) if name in COUNTED_PER_STEP else max(values)
+    names = sorted({name for metrics in rank_metrics for name in metrics})
+    for name in names:
+        figure = name.removesuffix("_sum")
+        if name != figure:
+            num = added(f"{figure}_count") if f"{figure}_count" in names else max(1, num_tokens)
+            if num:
+                joined[figure] = added(name) / num
+        elif name in COUNTED_PER_STEP:
+            joined[name] = added(name)
+        elif not name.endswith("_count"):
+            joined[name] = max(metrics[name] for metrics in rank_metrics if name in metrics)
     return joined

@@ -16,6 +16,7 @@ from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.recipe.trainer_config import TrainerConfig
 from rl.stages.supervised.reward_objective import preference_step
+from rl.trainer.held_batch import _joined
 from rl.trainer.rank_work import HeldPart, RankWork
 from rl.trainer.trainer import Trainer
 from sampler.vision_input import VisionInput
@@ -195,3 +196,13 @@ def test_a_batch_whose_place_was_taken_is_refused() -> None:
     trainer.values(batch_of([6], rng))
     with pytest.raises(AssertionError, match="another batch has come in between"):
         held.values()
+
+
+def test_a_figure_of_some_tokens_is_their_mean() -> None:
+    """A KL of 0.7 on half of the tokens is 0.7; where no token has one there is no figure."""
+    ranks = [
+        {"nll_sum": 8.0, "kl_sum": 1.4, "kl_count": 2.0},
+        {"nll_sum": 4.0, "kl_sum": 0.7, "kl_count": 1.0},
+    ]
+    assert _joined(ranks, 6) == pytest.approx({"nll": 2.0, "kl": 0.7})
+    assert _joined([{"kl_sum": 0.0, "kl_count": 0.0}, {}], 6) == {}
