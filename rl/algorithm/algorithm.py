@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from rl.algorithm.estimator import DECOUPLED_GAE, PLUG_INS, Estimator
 from rl.algorithm.informative_groups import LeftOut, left_out
+from rl.algorithm.loss_options import require_settings
 from rl.algorithm.response_form import language_mixing_frac, repetition_frac
 from rl.algorithm.reward_shaping import (
     LearntReward,
@@ -171,6 +172,7 @@ class Algorithm:
         loss = self.config.loss
         return LossSpec(
             name=loss.policy_loss,
+            options=loss.options,
             clip_low=loss.clip_low,
             clip_high=loss.clip_high,
             aggregation=loss.aggregation,
@@ -196,7 +198,7 @@ class Algorithm:
 
         if self.policy_loss.name not in SILENT_AT_ZERO:  # those are verl's, which takes 8 s to import
             policy_loss_function(self.policy_loss.name)
-        _require_importance(self.config)
+        require_settings(self.config.loss)
         _require_weights(self.config.reward_weights)
         self._require_estimator()
         self._require_cut_groups()
@@ -279,17 +281,6 @@ def algorithm_of(config: RlConfig) -> Algorithm:
     if not (isinstance(found, type) and issubclass(found, Algorithm)):
         raise BadInput(f"rl.algorithm={name!r} is not a subclass of rl.algorithm.algorithm.Algorithm")
     return found(config)
-
-
-def _require_importance(config: RlConfig) -> None:
-    """Two of verl's losses do not weigh tokens: one ignores the weights, the other averages their logarithms."""
-    loss = config.loss
-    refused = {"bypass_mode": ("truncate", "mask"), "geo_mean": ("mask",)}
-    if loss.importance in refused.get(loss.policy_loss, ()):
-        raise BadInput(
-            f"rl.loss.importance={loss.importance!r} has no meaning for rl.loss.policy_loss={loss.policy_loss!r}: "
-            "set it to none, or use another loss"
-        )
 
 
 def _require_weights(weights: Mapping[str, float]) -> None:

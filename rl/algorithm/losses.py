@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from rl.algorithm.estimator import PLUG_INS
 from rl.algorithm.importance import importance_weights
+from rl.algorithm.loss_options import verl_config
 from rl.data.batch import Batch, StepCounts
 from verifiers.errors import BadInput, near_name
 from verifiers.plug_in import load_object, plug_in_path
@@ -39,7 +39,7 @@ class LossSpec:
 
     positive_nll_coef: weight of the likelihood of right responses (VAPO, 2504.05118); importance: how the sampler's
     probabilities are corrected for, see ``importance_weights``; value_clip: of the critic's loss; teacher_coef,
-    teacher_top_k: of KL(policy || teacher), see ``distillation.reverse_kl``.
+    teacher_top_k: of KL(policy || teacher), see ``distillation.reverse_kl``; options: see ``loss_options``.
     """
 
     name: str = SFT_LOSS
@@ -55,7 +55,7 @@ class LossSpec:
     value_clip: float | None = None
     teacher_coef: float = 0.0
     teacher_top_k: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,33 +266,12 @@ def _aggregated(matrix: torch.Tensor, spec: LossSpec, inputs: LossInputs) -> tor
 
 
 def _actor_config(spec: LossSpec, inputs: LossInputs) -> Any:
-    """verl's actor section, from which its losses read their numbers and the step's counts."""
-    config = _built_config(
-        spec.clip_low, spec.clip_high, spec.aggregation, tuple(sorted(spec.options.items()))
-    )
+    """verl's actor section with the numbers of the recipe and the step's counts."""
+    options = tuple(sorted(spec.options.items()))
+    config = verl_config(spec.clip_low, spec.clip_high, spec.aggregation, options)
     config.global_batch_info.clear()
     config.global_batch_info.update(inputs.verl_counts)
     return config
-
-
-@lru_cache(maxsize=8)
-def _built_config(
-    clip_low: float, clip_high: float, aggregation: str, options: tuple[tuple[str, Any], ...]
-) -> Any:
-    from verl.workers.config import ActorConfig
-
-    return ActorConfig(
-        strategy="deepspeed",
-        rollout_n=1,
-        ppo_mini_batch_size=1,
-        ppo_micro_batch_size_per_gpu=1,
-        use_dynamic_bsz=True,
-        clip_ratio=clip_low,
-        clip_ratio_low=clip_low,
-        clip_ratio_high=clip_high,
-        loss_agg_mode=aggregation,
-        **dict(options),
-    )
 
 
 def _sum(values: torch.Tensor, mask: torch.Tensor) -> float:

@@ -18,10 +18,15 @@ class LossConfig(Section):
     policy_loss: str = Field(
         "vanilla", description="a name in verl's registry, or your own; vanilla: PPO's clipped ratio"
     )
+    options: dict[str, float] = Field(
+        default_factory=dict,
+        description="numbers of that loss under verl's names (docs/ppo.md), such as vanilla's dual clip clip_ratio_c",
+    )
     clip_low: float = Field(0.2, gt=0, description="the ratio is clipped at 1 - clip_low ...")
     clip_high: float = Field(0.2, gt=0, description="... and at 1 + clip_high")
     aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"] = Field(
-        "token-mean", description="how the losses of tokens become one"
+        "token-mean",
+        description="how the losses of tokens become one; sapo and geo_mean have seq-mean-token-mean",
     )
     kl_estimator: Literal["k1", "k2", "k3", "abs", "k1+", "k3+"] = Field(
         "k3",

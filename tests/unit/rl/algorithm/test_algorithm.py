@@ -21,7 +21,13 @@ from verifiers.errors import BadInput
         {"advantage": "decoupled_gae", "lambda_actor": "length_adaptive", "whiten_advantages": False},
         {"advantage": "reinforce_plus_plus", "samples_per_prompt": 1},
         {"loss": LossConfig(policy_loss="gspo", importance="mask")},
-        {"loss": LossConfig(policy_loss="geo_mean", importance="truncate")},
+        {
+            "loss": LossConfig(
+                policy_loss="geo_mean", importance="truncate", aggregation="seq-mean-token-mean"
+            )
+        },
+        {"loss": LossConfig(policy_loss="clip_cov", options={"clip_cov_ratio": 0.001, "clip_cov_ub": 8.0})},
+        {"loss": LossConfig(options={"clip_ratio_c": 10.0})},
         {"reward_weights": {"math": 0.5, "general": 2.0, "own.package:Verifier": 1.0}},
     ],
 )
@@ -37,7 +43,28 @@ def test_is_taken(settings: dict[str, Any]) -> None:
         ({"advantage": "gae", "lambda_actor": 0.95}, "has one lambda and always whitens"),
         ({"advantage": "gae", "lambda_actor": "length_adaptive"}, "name 'decoupled_gae'"),
         ({"advantage": "gae", "whiten_advantages": False}, "name 'decoupled_gae'"),
-        ({"loss": LossConfig(policy_loss="geo_mean", importance="mask")}, "rl.loss.importance='mask' has no"),
+        (
+            {
+                "loss": LossConfig(
+                    policy_loss="geo_mean", importance="mask", aggregation="seq-mean-token-mean"
+                )
+            },
+            "rl.loss.importance='mask' has no",
+        ),
+        (
+            {"loss": LossConfig(policy_loss="sapo")},
+            "averages sequences whatever rl.loss.aggregation=token-mean says",
+        ),
+        (
+            {"loss": LossConfig(options={"clip_ratio": 4.0})},
+            "'clip_ratio' is none of rl.loss.policy_loss='vanilla'; did",
+        ),
+        ({"loss": LossConfig(policy_loss="gspo", options={"clip_ratio_c": 4.0})}, "(it has no options)"),
+        (
+            {"loss": LossConfig(options={"clip_ratio_c": 1.0})},
+            "rl.loss.options.clip_ratio_c=1 must be above 1",
+        ),
+        ({"loss": LossConfig(policy_loss="dro")}, "needs rl.loss.options.dro_beta"),
         ({"loss": LossConfig(policy_loss="bypass_mode", importance="truncate")}, "use another loss"),
         (
             {"reward_weights": {"maths": 0.5}},

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rl.algorithm.importance import importance_weights
+from rl.algorithm.loss_options import OF_ACTOR, OPTIONS, verl_config
 from rl.algorithm.losses import (
     SILENT_AT_ZERO,
     LossInputs,
@@ -38,6 +39,7 @@ SPECS = {
     "everything": dataclasses.replace(
         PPO, positive_nll_coef=0.3, importance="truncate", importance_cap=1.1, entropy_coef=0.2
     ),
+    "dual clip": dataclasses.replace(PPO, options={"clip_ratio_c": 1.3}),
     "value": LossSpec("value"),
     "value clipped": LossSpec("value", value_clip=0.1),
 }
@@ -116,7 +118,7 @@ def policy_by_hand(spec: LossSpec, given: LossInputs) -> float:
             ratio = math.exp(now - old)
             surrogate = min(ratio * advantage, min(max(ratio, 1 - CLIP_LOW), 1 + CLIP_HIGH) * advantage)
             if advantage < 0:
-                surrogate = max(surrogate, DUAL_CLIP * advantage)
+                surrogate = max(surrogate, spec.options.get("clip_ratio_c", DUAL_CLIP) * advantage)
             weight = math.exp(old - sample)
             if spec.importance == "truncate":
                 surrogate *= min(weight, spec.importance_cap)
@@ -134,7 +136,7 @@ def policy_by_hand(spec: LossSpec, given: LossInputs) -> float:
 LENGTHS = [5, 3, 8, 1, 6, 4, 2]
 
 
-@pytest.mark.parametrize("name", ["ppo", "positive", "truncated", "masked", "everything"])
+@pytest.mark.parametrize("name", ["ppo", "positive", "truncated", "masked", "dual clip", "everything"])
 @pytest.mark.parametrize("seed", range(3))
 def test_policy_losses_by_hand(name: str, seed: int) -> None:
     given = inputs(LENGTHS, seed)
@@ -354,6 +356,45 @@ def gradient_of(spec: LossSpec, given: LossInputs) -> torch.Tensor:
     now = given.logprobs.clone().requires_grad_()
     loss, _ = compute_loss(spec, dataclasses.replace(given, logprobs=now))
     return torch.autograd.grad(loss, now)[0]
+
+
+def test_sapo_by_hand() -> None:
+    """-4/tau sigmoid(tau (r - 1)) A with its two taus, a mean over the tokens of each sequence, then over sequences."""
+    given, options = inputs(LENGTHS), {"tau_pos": 2.0, "tau_neg": 0.5}
+    del given.columns["ref_logprobs"]
+    rows = []
+    for row in range(len(LENGTHS)):
+        inside = given.mask[row] > 0
+        if inside.any():
+            ratio = (given.logprobs - given.columns["old_logprobs"])[row][inside].exp().numpy()
+            advantage = given.columns["advantages"][row][inside].numpy()
+            tau = np.where(advantage > 0, options["tau_pos"], options["tau_neg"])
+            rows.append(np.mean(-4 / tau / (1 + np.exp(-tau * (ratio - 1))) * advantage))
+    loss, _ = compute_loss(LossSpec("sapo", aggregation="seq-mean-token-mean", options=options), given)
+    assert float(loss) == pytest.approx(np.mean(rows), rel=1e-7)  # verl adds 1e-8 to a count
+
+
+def test_the_numbers_of_losses_are_verls() -> None:
+    """Without options verl's section has the values that are documented."""
+    config = verl_config(0.2, 0.2, "token-mean", ())
+    for option, value in (pair for options in OPTIONS.values() for pair in options.items()):
+        assert getattr(config if option in OF_ACTOR else config.policy_loss, option) == value
+    given = verl_config(0.2, 0.2, "token-mean", (("clip_cov_ratio", 0.1), ("tau_pos", 3.0)))
+    assert (given.policy_loss.clip_cov_ratio, given.tau_pos) == (0.1, 3.0)
+
+
+def test_the_kl_that_is_shown_is_of_the_tokens_that_are_held_to_the_reference() -> None:
+    """k3 by hand over the sequences with a coefficient; of none it has no tokens."""
+    given = inputs(LENGTHS)
+    given.scalars["kl_coef"][::2] = 0.0
+    _, sums = compute_loss(PPO, given)
+    held = (given.mask * (given.scalars["kl_coef"] > 0)[:, None]).numpy() > 0
+    away = (given.columns["ref_logprobs"] - given.logprobs).numpy()[held]
+    assert sums["ref_kl_sum"] == pytest.approx((np.exp(away) - 1 - away).sum(), rel=1e-9)
+    assert sums["ref_kl_count"] == held.sum() < given.mask.sum()
+    given.scalars["kl_coef"][:] = 0.0
+    _, sums = compute_loss(PPO, given)
+    assert sums["ref_kl_count"] == 0
 
 
 def kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
