@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
-from rl.algorithm.estimator import DECOUPLED_GAE, PLUG_INS, Estimator
+from rl.algorithm.estimator import PLUG_INS, Estimator
 from rl.algorithm.informative_groups import LeftOut, left_out
 from rl.algorithm.loss_options import require_settings
 from rl.algorithm.response_form import language_mixing_frac, repetition_frac
@@ -42,7 +42,7 @@ class Algorithm:
     """
 
     needs_logprobs = True  # of the policy before its update; where a critic learns alone none are
-    needs_rewards = True  # without them a teacher teaches alone
+    needs_rewards = True  # without them a teacher teaches alone, and no judge is needed
 
     def __init__(self, config: RlConfig) -> None:
         self.config = config
@@ -247,29 +247,28 @@ class Algorithm:
             )
 
 
-class MonteCarlo(Algorithm):
-    """Of value pre-training before another algorithm: returns that do not lean on the values (lambda 1), of the same
-    rewards. No KL: policy and reference are one."""
+ExtendedT = TypeVar("ExtendedT", bound=Algorithm)
 
-    needs_logprobs = False
 
-    def __init__(self, before: Algorithm) -> None:
-        config = before.config
-        loss = config.loss.model_copy(update={"kl_coef_verifiable": 0.0, "kl_coef_general": 0.0})
-        changed = {"advantage": DECOUPLED_GAE, "lambda_actor": 1.0, "lambda_critic": 1.0, "loss": loss}
-        super().__init__(config.model_copy(update=changed | {"dynamic_sampling": False}))
-        self.reward = before.reward  # type: ignore[method-assign]
+def extended(extension: type[ExtendedT], kind: type[Algorithm]) -> type[ExtendedT]:
+    """An algorithm of ``kind`` where ``extension`` says nothing else, so that none of its methods can be forgotten;
+    its ``super()`` is the one of ``kind``."""
+    return type(extension.__name__, (extension, kind), {})
 
 
 def algorithm_of(config: RlConfig) -> Algorithm:
-    """The algorithm of a recipe's ``rl`` section.
+    """The algorithm of a recipe's ``rl`` section. Raises: BadInput as ``algorithm_kind``."""
+    return algorithm_kind(config.algorithm)(config)
 
-    Raises: BadInput for an ``rl.algorithm`` that is neither an entry point of ``hone.algorithms`` nor
-    `package.module:Class` of a subclass of `Algorithm`.
+
+def algorithm_kind(name: str | None) -> type[Algorithm]:
+    """What an ``rl.algorithm`` names.
+
+    Raises: BadInput for one that is neither an entry point of ``hone.algorithms`` nor `package.module:Class` of a
+    subclass of `Algorithm`.
     """
-    name = config.algorithm
     if name is None:
-        return Algorithm(config)
+        return Algorithm
     path = plug_in_path(PLUG_INS, name)
     if path is None:
         known = sorted(plug_ins(PLUG_INS))
@@ -280,7 +279,7 @@ def algorithm_of(config: RlConfig) -> Algorithm:
     found = load_object(path, f"rl.algorithm={name!r}")
     if not (isinstance(found, type) and issubclass(found, Algorithm)):
         raise BadInput(f"rl.algorithm={name!r} is not a subclass of rl.algorithm.algorithm.Algorithm")
-    return found(config)
+    return found
 
 
 def _require_weights(weights: Mapping[str, float]) -> None:

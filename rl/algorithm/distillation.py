@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rl.algorithm.advantages import Advantages
-from rl.algorithm.algorithm import Algorithm, algorithm_of
-from rl.algorithm.reward_shaping import LearntReward
+from rl.algorithm.algorithm import Algorithm, algorithm_kind, extended
+from rl.algorithm.informative_groups import LeftOut
 from rl.data.token_sequence import Floats
-from rl.recipe.rl_config import DistillationConfig, RlConfig
+from rl.recipe.distillation_config import DistillationConfig
+from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt
-from sampler.rollout import Rollout
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -74,7 +74,10 @@ def of_prompt(prompt: Prompt, teachers: Mapping[str, str]) -> str:
 class Distillation(Algorithm):
     """``teachers`` (checkpoints by question type, kind or ``all``) beside the algorithm that ``rl`` names:
     A_t = reward_coef A_t(rewards) + coef (log p_teacher - log p_policy), or in full form the first of these, and
-    coef KL(policy || teacher) as a term of the loss."""
+    coef KL(policy || teacher) as a term of the loss. All else is as that algorithm has it."""
+
+    def __new__(cls, rl: RlConfig, *_: object) -> Distillation:
+        return object.__new__(extended(cls, algorithm_kind(rl.algorithm)))
 
     def __init__(self, rl: RlConfig, config: DistillationConfig, teachers: Mapping[str, str]) -> None:
         """``rl`` and ``config`` as a recipe has them. Raises: BadInput without a teacher."""
@@ -82,38 +85,27 @@ class Distillation(Algorithm):
             raise BadInput(
                 "nobody teaches: give distillation.teachers={all: A STAGE OF THIS RUN OR A CHECKPOINT}"
             )
-        self.rewards = algorithm_of(config.applied_to(rl))
-        super().__init__(self.rewards.config)
+        super().__init__(config.applied_to(rl))
         self.distillation, self.teachers = config, teachers
         self.needs_rewards = config.reward_coef > 0
-
-    def reward(
-        self, score: float, *, kind: str, verifier: str | None, verdict_status: str | None, num_tokens: int
-    ) -> LearntReward:
-        """As the algorithm that ``rl`` names has it."""
-        return self.rewards.reward(
-            score, kind=kind, verifier=verifier, verdict_status=verdict_status, num_tokens=num_tokens
-        )
-
-    def form_penalties(
-        self, group: Sequence[Rollout], prompt: Prompt, learnt: Sequence[LearntReward], *, step: int
-    ) -> list[dict[str, float]]:
-        """As the algorithm that ``rl`` names has it."""
-        return self.rewards.form_penalties(group, prompt, learnt, step=step)
 
     def __str__(self) -> str:
         teachers = ", ".join(name if key == ALL else f"{key}: {name}" for key, name in self.teachers.items())
         return f"{self.distillation.form} form, from {teachers}" + (
-            f"; {self.rewards}" if self.needs_rewards else ""
+            f"; {super().__str__()}" if self.needs_rewards else ""
         )
 
     @property
     def needs_groups(self) -> bool:
-        return self.needs_rewards and self.rewards.needs_groups
+        return self.needs_rewards and super().needs_groups
 
     @property
     def needs_critic(self) -> bool:
-        return self.needs_rewards and self.rewards.needs_critic
+        return self.needs_rewards and super().needs_critic
+
+    def left_out(self, scores: Sequence[float | None], prompt_ids: Sequence[str]) -> list[LeftOut | None]:
+        """Nothing where a teacher teaches alone: it asks no judge."""
+        return super().left_out(scores, prompt_ids) if self.needs_rewards else [None] * len(scores)
 
     def teacher_of(self, prompt: Prompt) -> str:
         return of_prompt(prompt, self.teachers)
@@ -131,7 +123,7 @@ class Distillation(Algorithm):
         zeros = [np.zeros(length, np.float32) for length in lengths]
         estimated = Advantages(zeros, zeros)
         if self.needs_rewards:
-            estimated = self.rewards.estimate(rewards, prompt_ids, lengths, **given)
+            estimated = super().estimate(rewards, prompt_ids, lengths, **given)
         config, teacher = self.distillation, of_teacher or zeros
         advantages = [
             np.float32(config.reward_coef) * own + np.float32(config.coef) * other
@@ -143,12 +135,12 @@ class Distillation(Algorithm):
     def policy_loss(self) -> LossSpec:
         config = self.distillation
         coef = config.coef if config.form == "full" else 0.0
-        return replace(self.rewards.policy_loss, teacher_coef=coef, teacher_top_k=config.top_k)
+        return replace(super().policy_loss, teacher_coef=coef, teacher_top_k=config.top_k)
 
     def check(self, prompts: Sequence[Prompt]) -> None:
         """Raises: BadInput also for a prompt that nobody teaches on, where nothing else does."""
         if self.needs_rewards:
-            self.rewards.check(prompts)
+            super().check(prompts)
             return
         alone = [prompt for prompt in prompts if not self.teacher_of(prompt)]
         if alone:

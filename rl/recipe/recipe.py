@@ -7,9 +7,10 @@ import re
 from pydantic import Field, model_validator
 
 from rl.recipe.data_config import DataConfig
+from rl.recipe.distillation_config import DistillationConfig
 from rl.recipe.judging_config import JudgingConfig, RewardModelConfig, RewardTrainingConfig, RubricConfig
 from rl.recipe.profile_config import ProfileConfig
-from rl.recipe.rl_config import CriticConfig, DistillationConfig, RlConfig
+from rl.recipe.rl_config import CriticConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig, MetricsConfig, ProgramConfig, RayConfig, SyncConfig
 from rl.recipe.section import Section
 from rl.recipe.sft_config import HarvestConfig, SftConfig

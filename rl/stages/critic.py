@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rl.algorithm.algorithm import MonteCarlo, algorithm_of
+from rl.algorithm.algorithm import algorithm_of
+from rl.algorithm.monte_carlo import MonteCarlo
 from rl.data.run_data import RunData
 from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe

@@ -8,7 +8,8 @@ import torch
 
 from rl.algorithm.distillation import Distillation, of_prompt, reverse_kl, teacher_advantages
 from rl.algorithm.old_logprobs import old_logprobs_source
-from rl.recipe.rl_config import DistillationConfig, LossConfig, RlConfig
+from rl.recipe.distillation_config import DistillationConfig
+from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.recipe.trainer_config import ScheduleConfig
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput
@@ -138,7 +139,7 @@ def test_a_teacher_alone_needs_neither_groups_nor_a_reference() -> None:
     algorithm = Distillation(rl, config, {"sum": "teacher"})
     assert not (algorithm.needs_groups or algorithm.needs_critic or algorithm.needs_rewards)
     assert not algorithm.needs_reference(["general", "verifiable"]) and not algorithm.max_refills
-    assert algorithm.left_out([1.0, 1.0, None], ["p", "p", "q"]) == [None, None, "undecided"]
+    assert algorithm.left_out([1.0, 1.0, None], ["p", "p", "q"]) == [None] * 3
     assert not np.concatenate(algorithm.estimate([1.0, 0.0], ["p", "q"], [2, 3]).advantages).any()
     used = algorithm.config
     assert (used.steps, used.prompts_per_step, used.rollouts_per_step) == (3, 16, None)

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from rl.algorithm.algorithm import Algorithm, MonteCarlo, algorithm_of
+from rl.algorithm.algorithm import Algorithm, algorithm_of
+from rl.algorithm.distillation import Distillation
 from rl.algorithm.losses import LossSpec, compute_loss
+from rl.algorithm.monte_carlo import MonteCarlo
+from rl.recipe.distillation_config import DistillationConfig
 from rl.recipe.rl_config import LossConfig, RlConfig
 from verifiers.errors import BadInput
 
@@ -51,9 +54,24 @@ def weighted_likelihood(old_log_prob, log_prob, advantages, response_mask, loss_
 
 
 class Doubled(Algorithm):
-    """Learns from twice the score; every token's advantage is its response's reward."""
+    """Learns from twice the score, not from the first rollout; every token's advantage is its response's reward."""
 
     needs_groups = False
+
+    def left_out(self, scores, prompt_ids):
+        return ["uniform_group", *super().left_out(scores, prompt_ids)[1:]]
+
+    def form_penalties(self, group, prompt, learnt, *, step):
+        return [{"own": -float(step)} for _ in group]
+
+    @property
+    def value_loss(self):
+        from rl.algorithm.losses import LossSpec
+
+        return LossSpec("value", value_clip=0.125)
+
+    def a_hook_of_tomorrow(self):
+        return self.config.temperature
 
     def reward(self, score, **about):
         return LearntReward(score, weight=2.0)
@@ -126,13 +144,30 @@ def test_a_whole_algorithm(name: str) -> None:
     assert not algorithm.needs_groups and algorithm.reward(0.5, **about).value == 1.0
     found = algorithm.estimate([1.0, 0.5], ["a", "b"], [1, 2])
     assert [one.tolist() for one in found.advantages] == [[1.0], [0.5, 0.5]]
-    assert algorithm.left_out([1.0], ["a"]) == [None], "without groups a lone rollout is learnt from"
+    assert algorithm.left_out([0.0, 1.0, None], ["a", "b", "c"]) == ["uniform_group", None, "undecided"]
     assert algorithm.policy_loss == LossSpec("vanilla")
     assert str(algorithm) == name and str(Algorithm(RlConfig())) == "grpo, vanilla"
 
-    before = MonteCarlo(algorithm)
-    assert before.needs_critic and before.reward(0.5, **about).value == 1.0, (
-        "the critic learns the same rewards"
+
+def test_what_is_built_on_an_algorithm_is_otherwise_that_algorithm() -> None:
+    """Value pre-training and distillation: also in a method that none of them knows."""
+    own = algorithm_of(config(algorithm="doubled", temperature=0.5, dynamic_sampling=True))
+    teacher = DistillationConfig(reward_coef=0.5)
+    alone = Distillation(own.config, DistillationConfig(), {"all": "teacher"})
+    about = {"kind": "general", "verifier": None, "verdict_status": None, "num_tokens": 3}
+    for built in (MonteCarlo(own), Distillation(own.config, teacher, {"all": "teacher"}), alone):
+        assert built.reward(0.5, **about).value == 1.0
+        assert built.form_penalties([None], None, [None], step=3) == [{"own": -3.0}]  # type: ignore[list-item, arg-type]
+        assert built.value_loss.value_clip == 0.125
+        assert built.a_hook_of_tomorrow() == 0.5  # type: ignore[attr-defined]
+        left_out = built.left_out([1.0, 1.0, None], ["a", "a", "a"])
+        assert left_out == ([None] * 3 if built is alone else ["uniform_group", None, "undecided"])
+    before = MonteCarlo(own)
+    assert before.needs_critic and not before.needs_logprobs and not before.max_refills
+    found = before.estimate([1.0], ["a"], [2], values=[np.array([0.25, 0.5], np.float32)])
+    assert found.returns[0].tolist() == [1.0, 1.0], "the reward, whatever the values are"
+    assert (
+        MonteCarlo(Algorithm(RlConfig(dynamic_sampling=True))).left_out([1.0, 1.0], ["a", "a"]) == [None] * 2
     )
 
 
