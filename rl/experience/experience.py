@@ -19,9 +19,9 @@ class Experience:
     """The judged rollouts of one step, in the order in which prompts were drawn, then by index.
 
     ``left_out`` says by rollout id why a rollout is not learnt from; the others have a ``reward.learnt`` where an
-    algorithm learns. ``generate_s`` is the time until the last rollout, ``wait_s`` how long verdicts and scores were
-    then waited for, and ``num_late`` how many. ``shares`` say by rollout id what rollouts of groups are worth that were
-    drawn in two parts.
+    algorithm learns and a judge decided. ``generate_s`` is the time until the last rollout, ``wait_s`` how long
+    verdicts and scores were then waited for, and ``num_late`` how many. ``shares`` say by rollout id what rollouts of
+    groups are worth that were drawn in two parts.
     """
 
     step: int
@@ -78,7 +78,10 @@ class Experience:
             [one.reward.value for one in self.rollouts], [one.prompt.prompt_id for one in self.rollouts]
         )
         pairs = list(zip(self.rollouts, reasons, strict=True))
-        learnt = _learnt([one for one, reason in pairs if not reason], algorithm, self.step)
+        kept = [one for one, reason in pairs if not reason]
+        decided = [one for one in kept if one.reward.value is not None]
+        assert decided == kept or not algorithm.needs_rewards, "undecided rollouts are left out"
+        learnt = _learnt(decided, algorithm, self.step)
         return replace(
             self,
             rollouts=tuple(learnt.get(one.rollout.rollout_id, one) for one in self.rollouts),
@@ -116,7 +119,7 @@ def _learnt(rollouts: Sequence[JudgedRollout], algorithm: Algorithm, step: int) 
 
 def _weighed(one: JudgedRollout, algorithm: Algorithm) -> LearntReward:
     reward, verdict = one.reward, one.reward.verdict
-    assert reward.value is not None, "undecided rollouts are left out"
+    assert reward.value is not None
     return algorithm.reward(
         reward.value,
         kind=one.prompt.kind,

@@ -116,39 +116,54 @@ class Judge:
 
     def check(self, prompts: Iterable[Prompt]) -> None:
         """Raises: BadInput for a prompt that nothing can judge."""
-        model = self.config.reward_model
-        rubric = model.rubric.rubric if model is not None and model.rubric is not None else None
         for prompt in prompts:
-            if prompt.verifier is not None:
-                continue
-            if self._scorer is None:
-                raise BadInput(
-                    f"prompt {prompt.prompt_id} ({prompt.kind}) has no verifier, and this recipe names no "
-                    "reward model: nothing can judge it"
-                )
-            if rubric is not None:
-                rubric.criteria(prompt)
-            elif not prompt.reference:
-                raise BadInput(
-                    f"prompt {prompt.prompt_id} ({prompt.kind}) has no reference for the reward model to compare with"
-                )
+            self._require_judge(prompt)
+
+    def _require_judge(self, prompt: Prompt) -> None:
+        if prompt.verifier is not None:
+            return
+        named = f"prompt {prompt.prompt_id} ({prompt.kind})"
+        if self._scorer is None:
+            raise BadInput(
+                f"{named} has no verifier, and this recipe names no reward model: nothing can judge it"
+            )
+        model = self.config.reward_model
+        if model is not None and model.rubric is not None:
+            model.rubric.rubric.criteria(prompt)
+        elif not prompt.reference:
+            raise BadInput(f"{named} has no reference for the reward model to compare with")
+
+    def _has_judge(self, prompt: Prompt) -> bool:
+        try:
+            self._require_judge(prompt)
+        except BadInput:
+            return False
+        return True
 
     def judge(self, groups: Iterable[RolloutGroup]) -> JudgedBatch:
         """Take groups as they arrive and hand each response to a verifier at once; wait for the last verdict.
 
         Consumes: an iterator of finished groups. Waits for: verdicts still out when the iterator ends. Produces: the
-        judged rollouts in the order of arrival, with what judging took beyond generation.
+        judged rollouts in the order of arrival, with what judging took beyond generation. A response to a prompt that
+        nothing can judge has no decision.
         """
-        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Judgement | None, float]] = []
+        pending: list[tuple[Prompt, Rollout, str, FinalAnswer, Judgement | Reward, float]] = []
         began = time.perf_counter()
         for group in groups:
             sampled_s = time.perf_counter() - began
+            has_judge = self._has_judge(group.prompt)
             for rollout in group.rollouts:
                 thought, answer = self._split(rollout)
-                judgement = self._submit(group.prompt, rollout.rollout_id, answer) if answer.ok else None
+                judgement: Judgement | Reward = Reward(
+                    0.0, None, {"format": 0.0}
+                )  # a broken format is worth 0
+                if not has_judge:
+                    judgement = Reward(None, None, {"format": float(answer.ok)})
+                elif answer.ok:
+                    judgement = self._submit(group.prompt, rollout.rollout_id, answer)
                 pending.append((group.prompt, rollout, thought, answer, judgement, sampled_s))
         start = time.perf_counter()
-        num_late = sum(judgement is not None and not judgement.done() for *_, judgement, _ in pending)
+        num_late = sum(isinstance(one, Future) and not one.done() for *_, one, _ in pending)
         judged = [
             JudgedRollout(prompt, rollout, thought, answer, _reward(judgement), sampled_s)
             for prompt, rollout, thought, answer, judgement, sampled_s in pending
@@ -227,10 +242,10 @@ class JudgedBatch:
         return sorted(self.rollouts, key=lambda one: (index[one.prompt.prompt_id], one.rollout.index))
 
 
-def _reward(judgement: Judgement | None) -> Reward:
-    """A broken format is worth 0; a verdict its score, a score its probability; no decision nothing at all."""
-    if judgement is None:
-        return Reward(0.0, None, {"format": 0.0})
+def _reward(judgement: Judgement | Reward) -> Reward:
+    """A verdict is worth its score, a score its probability; no decision nothing at all."""
+    if isinstance(judgement, Reward):
+        return judgement
     result = judgement.result()
     if isinstance(result, Score):
         return Reward(result.probability, None, {"format": 1.0, **result.parts}, result)

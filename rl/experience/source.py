@@ -40,7 +40,7 @@ class ExperienceSource(Iterator[Experience]):
     Every step asks the prompt source for ``step_size`` and samples by ``plan`` under its own number. Without an
     ``algorithm`` nothing is learnt and all rollouts are handed over. With one, those it learns from have their
     ``reward.learnt``, and other prompts are drawn for those that teach it nothing. Where ``requires_judged`` is false,
-    whoever asks for a step in parts counts the rollouts without a decision over all of them.
+    nobody needs a decision, or whoever asks for a step in parts counts the rollouts without one over all of them.
     """
 
     sampler: Sampler

@@ -1,4 +1,4 @@
-"""From judged rollouts to the batch of an RL step: undecided rollouts are left out, rewards become advantages."""
+"""From judged rollouts to the batch of an RL step: rewards become advantages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def packed_rollouts(
                 one.rollout,
                 one.prompt,
                 kl_coef=config.loss.kl_coef(one.prompt.kind),
-                is_right=float(one.prompt.kind == "verifiable" and _score(one) >= right_score),
+                is_right=float(_is_right(one, right_score)),
                 **(asdict(shares.get(one.rollout.rollout_id, Share())) if shares else {}),
             )
             for one in judged
@@ -105,6 +105,6 @@ def mini_batches(prompt_ids: Sequence[str], num: int, *, seed: str) -> list[list
     return [part for part in parts if part]
 
 
-def _score(one: JudgedRollout) -> float:
-    assert one.reward.value is not None, "undecided rollouts never reach a loss"
-    return one.reward.value
+def _is_right(one: JudgedRollout, right_score: float) -> bool:
+    score = one.reward.value
+    return one.prompt.kind == "verifiable" and score is not None and score >= right_score

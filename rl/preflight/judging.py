@@ -108,29 +108,38 @@ def _every_prompt_has_a_judge(recipe: Recipe, data: RunData) -> Finding:
     prompts = [*data.train, *data.heldout]
     general = [prompt for prompt in prompts if prompt.verifier is None]
     if general and recipe.judging.reward_model is None:
-        return Finding(
-            "failed",
+        return _unjudged(
+            recipe,
+            data,
+            general,
             f"{counted(len(general), 'prompt')} without a verifier, and judging.reward_model is not set: "
-            "give judging.reward_model.path=CHECKPOINT, or .training with data, or .endpoint; "
-            f"{_places(data, general)}",
+            "give judging.reward_model.path=CHECKPOINT, or .training with data, or .endpoint;",
         )
     asked = recipe.judging.reward_model.rubric if recipe.judging.reward_model is not None else None
     if asked is not None and (unjudged := without_criteria(asked.rubric, general)):
         why = unjudged[0][1]
-        return Finding(
-            "failed",
-            f"{counted(len(unjudged), 'general prompt')} that the rubric cannot judge, the first because {why}; "
-            f"{_places(data, [prompt for prompt, _ in unjudged])}",
+        return _unjudged(
+            recipe,
+            data,
+            [prompt for prompt, _ in unjudged],
+            f"{counted(len(unjudged), 'general prompt')} that the rubric cannot judge, the first because {why};",
         )
     bare = [prompt for prompt in general if not prompt.reference and asked is None]
     if bare:
-        return Finding(
-            "failed",
-            f"{counted(len(bare), 'general prompt')} without a reference to compare with: {_places(data, bare)}",
+        return _unjudged(
+            recipe, data, bare, f"{counted(len(bare), 'general prompt')} without a reference to compare with:"
         )
     return Finding(
         "ok", f"{len(prompts) - len(general):,} by a verifier, {len(general):,} by the reward model"
     )
+
+
+def _unjudged(recipe: Recipe, data: RunData, prompts: Sequence[Prompt], summary: str) -> Finding:
+    """A failure, but for a recipe with teachers that teach alone, whose program may have no other stage of RL."""
+    distillation = recipe.distillation
+    if distillation.teachers and not distillation.reward_coef:
+        return Finding("warning", f"only distillation can learn from {summary} {_places(data, prompts)}")
+    return Finding("failed", f"{summary} {_places(data, prompts)}")
 
 
 def _places(data: RunData, prompts: Sequence[Prompt]) -> str:

@@ -73,7 +73,8 @@ class RlStage(Stage[RlResult]):
         Raises: HoneError where ``keeps_optimizer`` asks for moments that are lost."""
         recipe, engines, algorithm = context.recipe, context.engines, self.algorithm_in(context)
         config = algorithm.config
-        engines.judge.check(context.data.train)
+        if algorithm.needs_rewards:
+            engines.judge.check(context.data.train)
         self._load_models(context, algorithm)
         source = training_source(
             context,

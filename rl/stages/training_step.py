@@ -62,6 +62,7 @@ def training_source(
         step_size=config.rollouts_per_step or config.prompts_per_step,
         num_steps=num_steps,
         algorithm=algorithm,
+        requires_judged=algorithm.needs_rewards,
     )
 
 
@@ -146,9 +147,9 @@ class TrainingStep:
         if of_teacher:
             self._add_teacher()
         with self.watch("values"):
-            rewards = [
-                one.reward.learnt.value for one in self.experience.usable if one.reward.learnt is not None
-            ]
+            learnt = [one.reward.learnt for one in self.experience.usable]
+            # Without a decision there is a rollout only where a teacher teaches alone: its reward counts for nothing.
+            rewards = [0.0 if reward is None else reward.value for reward in learnt]
             self.batch = with_advantages(self.batch, rewards, algorithm, values=values)
         if algorithm.needs_logprobs and not comes_first:
             self._add_logprobs(has_signal(algorithm.policy_loss, self.batch))

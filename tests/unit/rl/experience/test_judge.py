@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,3 +139,11 @@ def test_a_prompt_that_nothing_can_judge(judge: Judge, prompt: Callable[..., Any
     judge.check([prompt("a")])
     with pytest.raises(BadInput, match=r"prompt b .*no verifier"):
         judge.check([prompt("a"), prompt("b", verifier=None, kind="general")])
+
+
+def test_what_nothing_can_judge_has_no_decision(judge: Judge, group: Callable[..., RolloutGroup]) -> None:
+    """Of a broken format neither: it would be the only reward of its kind."""
+    whole = group("a", "<think>thought</think>8", "never ends")
+    unjudged = RolloutGroup(replace(whole.prompt, verifier=None, kind="general"), whole.rollouts)
+    rewards = [one.reward for one in judge.judge([unjudged]).rollouts]
+    assert [(reward.value, reward.parts["format"]) for reward in rewards] == [(None, 1.0), (None, 0.0)]

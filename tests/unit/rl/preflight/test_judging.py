@@ -50,6 +50,11 @@ def test_a_prompt_without_judge_or_reference_is_found(
     bare = outcomes(check_judges(with_model, data([*prompts, general("h", "")])))[check]
     assert bare.outcome == "failed"
     assert bare.summary == "1 general prompt without a reference to compare with: train.jsonl, line 3"
+    taught = recipe(distillation={"teachers": {"all": "a"}})
+    alone = outcomes(check_judges(taught, data(prompts)))[check]
+    assert alone.outcome == "warning" and alone.summary.startswith(
+        "only distillation can learn from 1 prompt"
+    )
     fine = outcomes(check_judges(with_model, data(prompts)))[check]
     assert (fine.outcome, fine.summary) == ("ok", "1 by a verifier, 1 by the reward model")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from recipes.programs import distill
 from recipes.settings.recipe_file import load_recipe
-from rl.fakes import FakeTrainer, fake_engines
+from rl.fakes import FakeJudge, FakeTrainer, fake_engines
 from rl.program import DistillStage, PrepareStage, Program, RlStage, Runner, run_program
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
@@ -21,7 +22,9 @@ from rl.run.run_directory import RunDirectory
 from rl.run.run_record import results_of
 from rl.run.stage_result import PolicyState
 from rl.runner import plan_of
-from verifiers.errors import BadInput
+from sampler.prompt import Prompt
+from verifiers.errors import BadInput, HoneError
+from verifiers.verdict import Verdict
 
 DATA = Path(__file__).parents[3] / "data"
 SMALL = [
@@ -51,13 +54,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_whole(prepared: Path, tmp_path: Path) -> Callable[..., tuple[Any, Path]]:
     """Runs a program: the fake trainer and the run's directory."""
 
-    def run(program: Program, *overrides: str) -> tuple[Any, Path]:
+    def run(program: Program, *overrides: str, **fakes: Any) -> tuple[Any, Path]:
         path, trainer = tmp_path / "run", FakeTrainer()
         if not path.exists():
             shutil.copytree(prepared, path)
         run_program(
             recipe_of(*overrides), RunDirectory(path), display(), program,
-            make_engines=fake_engines(trainer=trainer),
+            make_engines=fake_engines(trainer=trainer, **fakes),
         )  # fmt: skip
         return trainer, path
 
@@ -111,6 +114,38 @@ def test_a_checkpoint_teaches_and_a_reward_counts(run_whole: Any, prepared: Path
         distill.program, teacher, "distillation.reward_coef=0.5", "rl.advantage=decoupled_gae"
     )
     assert "load_critic" in trainer.calls and trainer.calls.count("load policy") == 1
+
+
+class NoJudge(FakeJudge):
+    def _require_judge(self, prompt: Prompt) -> None:
+        raise BadInput(f"nothing can judge {prompt.prompt_id}")
+
+
+class LateJudge(FakeJudge):
+    def _submit(self, *_: Any) -> Any:
+        verdict: Future[Verdict] = Future()
+        verdict.set_result(Verdict.timed_out("it took too long"))
+        return verdict
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"), [(NoJudge, "nothing can judge"), (LateJudge, "could not be judged")]
+)
+def test_a_teacher_alone_needs_no_judge(
+    run_whole: Any, prepared: Path, judge: type[FakeJudge], message: str
+) -> None:
+    """What no judge decides is learnt from all the same; rewards that count need one."""
+
+    def distil(run: Runner) -> None:
+        run(DistillStage(), run(PrepareStage()).policy)
+
+    hub = prepared / "stages" / "00-prepare" / "policy"
+    overrides = [f"distillation.teachers.all={hub}", "rl.max_response_tokens=40"]
+    with pytest.raises(HoneError, match=message):
+        run_whole(distil, *overrides, "distillation.reward_coef=0.5", judge=judge(num_workers=1))
+    _, path = run_whole(distil, *overrides, judge=judge(num_workers=1))
+    (line,) = [json.loads(line)["metrics"] for line in (path / "metrics.jsonl").read_text().splitlines()]
+    assert line["rollout/left_out_frac"] == 0.0
 
 
 @pytest.mark.parametrize(
