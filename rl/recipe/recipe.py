@@ -53,17 +53,13 @@ class Recipe(NamedRun):
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
         for name, rl in {"rl": self.rl, "distillation": self.distillation.applied_to(self.rl)}.items():
-            rollouts = rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
-            if rollouts % (rl.num_mini_batches * self.trainer.data_parallel):
-                given = (
-                    f"{name}.rollouts_per_step ({rollouts})"
-                    if rl.rollouts_per_step
-                    else f"{name}.prompts_per_step x {name}.samples_per_prompt ({rl.prompts_per_step} x "
-                    f"{rl.samples_per_prompt})"
-                )
+            if rl.min_prompts_per_step < rl.num_mini_batches:
+                given = f"prompts_per_step={rl.prompts_per_step}"
+                if rl.rollouts_per_step:
+                    given = f"rollouts_per_step={rl.rollouts_per_step} may be {rl.min_prompts_per_step} prompts, which"
                 raise ValueError(
-                    f"{given} must divide evenly into {name}.num_mini_batches x ranks ({rl.num_mini_batches} x "
-                    f"{self.trainer.data_parallel})"
+                    f"{name}.{given} is less than {name}.num_mini_batches={rl.num_mini_batches}: the samples of a "
+                    "prompt stay in one mini-batch"
                 )
         if max(self.evaluation.pass_at, default=1) > self.evaluation.samples_per_prompt:
             raise ValueError("evaluation.pass_at asks for more than evaluation.samples_per_prompt")

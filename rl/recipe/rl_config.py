@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -96,7 +97,9 @@ class RlConfig(Section):
     )
     samples_per_prompt: int = Field(8, ge=1, description="of prompts that a rule verifies")
     samples_per_general_prompt: int = Field(1, ge=1, description="of prompts that a reward model judges")
-    num_mini_batches: int = Field(8, ge=1, description="optimizer steps a rollout batch")
+    num_mini_batches: int = Field(
+        8, ge=1, description="optimizer steps a rollout batch, which is cut between prompts"
+    )
     algorithm: str | None = Field(
         None,
         description="one of your own: an entry point of hone.algorithms or package.module:Class; none: as named below",
@@ -185,6 +188,15 @@ class RlConfig(Section):
     def num_samples_of(self, kind: str) -> int:
         """Samples of a prompt of that kind."""
         return self.samples_per_general_prompt if kind == "general" else self.samples_per_prompt
+
+    @property
+    def min_prompts_per_step(self) -> int:
+        """Prompts that a step draws, at least."""
+        if self.rollouts_per_step is None:
+            return self.prompts_per_step
+        return math.ceil(
+            self.rollouts_per_step / max(self.samples_per_prompt, self.samples_per_general_prompt)
+        )
 
     @field_validator("lambda_actor", mode="before")
     @classmethod

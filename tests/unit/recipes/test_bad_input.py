@@ -62,7 +62,9 @@ def refused(tmp_path, capfd, monkeypatch):
         (["digits_gpu"], "no recipe 'digits_gpu': no such file, nor one in recipes/; did you mean 'digits_cpu.yaml'?"),
         (["digits_cpu", "name=a/b"], "key 'name' is 'a/b'"),
         (["digits_cpu", "data.builder=null"], "give data.builder, or both data.train_prompts and data.heldout_prompts"),
-        (["digits_cpu", "rl.num_mini_batches=7"], "must divide evenly into rl.num_mini_batches x ranks"),
+        (["digits_cpu", "rl.prompts_per_step=4", "rl.num_mini_batches=8"], "prompts_per_step=4 is less than rl.num"),
+        (["digits_cpu", "rl.rollouts_per_step=32", "rl.num_mini_batches=8"], "may be 4 prompts, which is less than rl"),
+        (["digits_cpu", "distillation.prompts_per_step=2"], "distillation.prompts_per_step=2 is less than dist"),
     ],
 )  # fmt: skip
 def test_recipes(refused, arguments, message, tmp_path):

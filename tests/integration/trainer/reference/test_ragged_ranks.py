@@ -84,6 +84,7 @@ def truth(
         pytest.param(
             (2, {"layout": "packed", "gradient_checkpointing": True}), id="2ranks-packed-checkpointing"
         ),
+        pytest.param((3, {}), id="3ranks-4-sequences"),
         pytest.param((4, {}), id="4ranks"),
     ]
 )

@@ -31,7 +31,8 @@ def recipe_of(tmp_path, monkeypatch):
         (tmp_path / "own.yaml").write_text(
             "name: own\ndata: {train_prompts: train.jsonl, heldout_prompts: heldout.jsonl}\n"
             "sampler: {max_model_len: 128}\n"
-            "rl: {max_response_tokens: 40, prompts_per_step: 2, samples_per_prompt: 4}\nprogram: {rounds: 2}\n"
+            "rl: {max_response_tokens: 40, prompts_per_step: 2, samples_per_prompt: 4, num_mini_batches: 1}\n"
+            "program: {rounds: 2}\n"
         )
         return load_recipe("own.yaml", overrides)
 
