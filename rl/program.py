@@ -41,6 +41,7 @@ def rounds(run: Runner) -> None:
     policy, harvests, critic = prepared.policy, list[HarvestResult](), None
     cold_started = policy
     best = opponent = run(EvaluateStage(after="start"), policy)
+    kept = "no policy is released"
 
     for round_index in range(recipe.program.rounds):
         has_rows = bool(prepared.num_cold_start_rows or any(harvest.rows for harvest in harvests))
@@ -65,11 +66,15 @@ def rounds(run: Runner) -> None:
         if gain and gain.high < recipe.program.min_gain:
             run.note(
                 f"round {round_index} gained {gain.in_points} points over {best.stage}, under program.min_gain: "
-                "stopping; the released policy stays that of the round before"
+                f"stopping; {kept}"
             )
             return
+        if recipe.program.releases(evaluated.gate_figure, best.gate_figure):
+            run.release(policy)
+            kept = f"the released policy stays that of {policy.stage}"
+        else:
+            run.note(f"round {round_index} is not above {best.stage} (program.min_gain is set): {kept}")
         best = max(best, evaluated, key=lambda one: one.gate_figure)
-        run.release(policy)
         if round_index + 1 == recipe.program.rounds and not recipe.program.harvest_after_last:
             return
         harvest = run(HarvestStage(round_index), policy)

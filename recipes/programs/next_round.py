@@ -2,7 +2,8 @@
 `hone run RECIPE program.function=recipes.programs.next_round:program model.path=POLICY data.builder=null
 data.train_prompts=CHOSEN data.heldout_prompts=HELDOUT`
 
-As a later round of a run: `rl.later_lr` is its rate, and a policy that lost is not released.
+As a later round of a run: `rl.later_lr` is its rate, and with `program.min_gain` a policy that is not better is not
+released.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ def program(run: Runner) -> None:
     trained = run(RlStage(1, critic), policy)
     after = run(EvaluateStage(1, after="rl", opponent=before), trained.policy)
     gain = after.gain_over(before)
-    if gain and gain.high < recipe.program.min_gain:
-        run.note(
-            f"the round gained {gain.in_points} points, under program.min_gain: nothing is released, go on with the "
-            "policy that it began from"
-        )
-    else:
+    lost = gain and gain.high < recipe.program.min_gain
+    if not lost and recipe.program.releases(after.gate_figure, before.gate_figure):
         run.release(trained.policy)
+    else:
+        points = gain.in_points if gain else f"{100 * (after.gate_figure - before.gate_figure):+.1f}"
+        run.note(
+            f"the round gained {points} points and program.min_gain is set: nothing is released, go on with the policy "
+            "that it began from"
+        )

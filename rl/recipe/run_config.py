@@ -53,9 +53,14 @@ class ProgramConfig(Section):
     min_gain: float = Field(
         -1.0,
         description="a round whose held-out pass@1 gains less over the best ends the program; less beyond noise: "
-        "the whole 95% interval of the gain, paired by prompt, is under it",
+        "the whole 95% interval of the gain, paired by prompt, is under it. Above -1 a round is released only where "
+        "its pass@1 is the highest so far",
     )
     harvest_after_last: bool = Field(False, description="harvest after the last round too")
+
+    def releases(self, figure: float, best: float) -> bool:
+        """Whether a policy of this held-out figure takes the place of the best one before it."""
+        return self.min_gain <= -1 or figure > best
 
 
 class RayConfig(Section):

@@ -151,11 +151,38 @@ def test_results_are_handed_on(new_run: Callable[..., RunDirectory]) -> None:
 
 
 def test_a_round_that_gains_too_little_is_the_last(new_run: Callable[..., RunDirectory]) -> None:
-    run = new_run()
-    stages = run_whole(recipe_of(*EASY, "program.min_gain=0.9"), run)
+    run, terminal = new_run(), io.StringIO()
+    with ProgressDisplay(Console(file=terminal, width=300), live=False) as shown:
+        run_program(recipe_of(*EASY, "program.min_gain=0.9"), run, shown, make_engines=fake_engines())
+    stages = [result.stage for result in results_of(run.path)]
     assert stages == WHOLE[:6]
     assert not (run.path / "policy").exists()
+    assert "under program.min_gain: stopping; no policy is released" in terminal.getvalue()
     assert [one.name for one in plan_of(rounds, recipe_of(*EASY, "program.min_gain=0.9"), run)] == stages
+
+
+@pytest.mark.parametrize(("min_gain", "released"), [(-1.0, "09-rl-r1"), (0.0, "04-rl-r0")])
+def test_a_round_that_is_not_the_best_is_released_only_where_no_gain_is_asked_for(
+    new_run: Callable[..., RunDirectory], min_gain: float, released: str
+) -> None:
+    """The first round answers all, the second half: too few prompts for an interval, so no round ends the program."""
+
+    def best_after_the_first_round(prompt: Prompt, seed: int) -> str:
+        return half_right(prompt, 1 if sampler.policy_version == 6 else seed)
+
+    run, sampler = new_run(), FakeSampler(best_after_the_first_round)
+    recipe = recipe_of(*EASY, "evaluation.num_prompts=4", f"program.min_gain={min_gain}")
+    assert run_whole(recipe, run, sampler=sampler) == WHOLE
+    assert (run.path / "policy").resolve().parent.name == released
+
+
+@pytest.mark.parametrize(("min_gain", "released"), [(-1.0, True), (0.0, False)])
+def test_a_next_round_that_gains_nothing(
+    new_run: Callable[..., RunDirectory], min_gain: float, released: bool
+) -> None:
+    run, sampler = new_run(), FakeSampler(lambda prompt, seed: "<think>1</think>no")
+    run_whole(recipe_of(*EASY, f"program.min_gain={min_gain}"), run, next_round.program, sampler=sampler)
+    assert (run.path / "policy").exists() == released
 
 
 @pytest.mark.parametrize(("min_gain", "released"), [(-1.0, True), (0.9, False)])
