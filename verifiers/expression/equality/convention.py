@@ -32,6 +32,7 @@ from verifiers.expression.tree.tree_map import map_children, replaced
 
 _UNIT_VECTORS = {"unit(i)": 0, "unit(j)": 1, "unit(k)": 2}
 _COMBINATIONS = re.compile(r"([CA])_(\d{1,3})")
+_CONSTANTS = {"K", "k", "c", "D", "C_1", "C_0"}
 _PARAMETERS = {"k", "n", "m"}
 
 
@@ -120,6 +121,19 @@ def with_same_parameter(reference: Node, answer: Node) -> Node:
     if not contains(reference, (Constant, Measure)) or contains(reference, Call):
         return answer
     return replaced(answer, Symbol(next(iter(found))), Symbol(next(iter(wanted))))
+
+
+def with_same_constant(reference: Node, answer: Node) -> Node:
+    """`x^2 + K` is `x^2 + C`: a constant of integration may have any of the usual letters."""
+    if not (isinstance(reference, Sum) and isinstance(answer, Sum) and Symbol("C") in reference.items):
+        return answer
+    names = _CONSTANTS - symbols(reference)
+    others = [item for item in answer.items if isinstance(item, Symbol) and item.name in names]
+    return (
+        replaced(answer, others[0], Symbol("C"))
+        if len(others) == 1 and "C" not in symbols(answer)
+        else answer
+    )
 
 
 def is_unevaluated(node: Node) -> bool:

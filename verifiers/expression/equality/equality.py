@@ -62,6 +62,8 @@ class AnswerEquality:
             reference, answer = expanded(reference), expanded(answer)
         if isinstance(reference, Relation) or isinstance(answer, Relation):
             return self._relations(reference, answer)
+        if isinstance(reference, Words) != isinstance(answer, Words):
+            reference, answer = words_as_set(reference), words_as_set(answer)
         as_set = (SetOperation, NamedSet)
         if isinstance(reference, as_set) or isinstance(answer, as_set):
             return self._sets(reference, answer)

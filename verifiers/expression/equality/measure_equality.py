@@ -7,6 +7,7 @@ from fractions import Fraction
 from verifiers.expression.equality.convention import (
     common_logarithms,
     with_imaginary_unit,
+    with_same_constant,
     with_same_parameter,
 )
 from verifiers.expression.equality.scalar_equality import Match, Tolerance, scalars_equal
@@ -37,6 +38,7 @@ class MeasureEquality:
 
     def scalars(self, reference: Node, answer: Node) -> Match:
         """Two values, converted to one unit; `log` is tried as the natural and as the common one."""
+        answer = with_same_constant(reference, answer)
         answer = with_same_parameter(reference, with_imaginary_unit(reference, answer))
         match = self._in_one_reading(reference, answer)
         if match.equal or not (contains(reference, Call) or contains(answer, Call)):

@@ -29,12 +29,13 @@ _NUMBER_WORDS = {
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "one hundred": 100, "once": 1, "twice": 2}
 _NO_SOLUTION = re.compile(
-    r"(?:no (?:real )?(?:solutions?|roots?)|(?:the )?(?:empty|null) set|∅|无解|無解|нет решений|"
+    r"(?:none|no (?:real )?(?:solutions?|roots?)|(?:the )?(?:empty|null) set|∅|无解|無解|нет решений|"
     r"keine lösung|pas de solution|aucune solution|sin solución|no hay solución|nessuna soluzione)(?: exists?)?"
 )
 _ENDLESS = re.compile(r"(?:infinite|infinitely many)(?: solutions?)?|无穷多个?解?")
 _FILLER = re.compile(r"^(?:(?:there (?:is|are)|it is|it's) )?(?:(?:a|an|the) )?(?=\S)")
 _UNDEFINED = re.compile("dne|does not exist|undefined|not defined")
+_TRUTH = {"t": "true", "f": "false"}
 _ALL_REALS = {"all real numbers", "all reals", "all real", "the real numbers", "real numbers", "r"}
 
 
@@ -102,7 +103,7 @@ def words_equal(reference: Node, answer: Node) -> Match:
                 return Match(True, "text")
         return Match(wanted == found, "text")
     a, b = _spelling(reference), _spelling(answer)
-    return Match(a is not None and a == b, "text")
+    return Match(a is not None and b is not None and _TRUTH.get(a, a) == _TRUTH.get(b, b), "text")
 
 
 def _spelling(node: Node) -> str | None:

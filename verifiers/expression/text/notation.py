@@ -60,6 +60,7 @@ _BLANK_GROUPS = re.compile(r"(?<![\d.,])\b[1-9]\d{0,2}(?: \d{3})+(?![\d/]| \d)",
 _TIGHT_COMMA = re.compile(r"(?<=\d),\s*\\!\s*(?=\d{3})")
 _DIGIT_COMMA = re.compile(r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d)")
 _UNDERSCORES = re.compile(r"(?<![\w.])\d{1,3}(?:_\d{3})+(?![\w{])", re.ASCII)  # 1_000_000
+_TIMES_TEN = re.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?\^)")
 _RADICAL = re.compile(r"\\(sqrt|cbrt|fourthroot) \s*(\d+(?:\.\d+)?)")
 
 # `and` and `or` between two values, in other languages; a single letter (`1 y 2`) only between numbers.
@@ -127,8 +128,9 @@ def standard_notation(text: str) -> str:
         text = _LATIN_LINK.sub(_latin_link, text)
         if _LONE_LINK.search(text) and _ONLY_NUMBERS.fullmatch(text):
             text = _LONE_LINK.sub(_latin_link, text)
-    if "_" in text:
+    if "_" in text or "^" in text:
         text = _UNDERSCORES.sub(lambda match: match.group().replace("_", ""), text)
+        text = _TIMES_TEN.sub(r" \\times ", text)
     if "mod" in text:
         text = _MODULUS.sub(r" \\pmod{\1}", text)
     if "choose" in text:
