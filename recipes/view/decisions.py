@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 from recipes.view.opened import Snapshot
 from recipes.view.place import Place
 from sampler.prompt import Prompt
-from sampler.store.decisions.correction import correction_warning
+from sampler.store.decisions.correction import correction_warning, with_text
 from sampler.store.decisions.curation import Curation
 from sampler.store.decisions.curation_events import Action, CurationEvent
 from sampler.store.decisions.curation_table import as_judged
@@ -57,14 +57,14 @@ def decide(snapshot: Snapshot, form: Mapping[str, str], default_author: str) -> 
 
 
 def corrected(text: str, before: Prompt) -> Prompt:
-    """With the reference of a form's text: JSON where the one before was no text. Raises: BadInput where the prompt's
-    verifier does not take it."""
+    """With the reference of a form's text: JSON where the one before was no text, or what replaces its `answer`.
+    Raises: BadInput where the prompt's verifier does not take it."""
     value: Any = text
     if not isinstance(before.reference, str):
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
-            raise BadInput("the reference was JSON: write the new one as JSON") from None
+            value = with_text(before.reference, text)
     if value == before.reference:
         raise BadInput("the reference is that already")
     after = replace(before, reference=value)

@@ -192,21 +192,25 @@ class Algorithm:
         return LossSpec(VALUE_LOSS, value_clip=self.config.loss.value_clip)
 
     def check(self, prompts: Sequence[Prompt]) -> None:
-        """Raises: BadInput for names that nobody has, settings that the named ones would not follow, and prompts that
-        are sampled once where the responses of a prompt are compared."""
+        """Raises: BadInput as ``check_settings``, and for a loss or an estimator that nobody has."""
         from rl.algorithm.losses import SILENT_AT_ZERO, policy_loss_function
 
         if self.policy_loss.name not in SILENT_AT_ZERO:  # those are verl's, which takes 8 s to import
             policy_loss_function(self.policy_loss.name)
+        self.estimator.check()
+        self.check_settings(prompts)
+
+    def check_settings(self, prompts: Sequence[Prompt]) -> None:
+        """What can be said without verl. Raises: BadInput for settings that the algorithm would not follow, weights of
+        what is not there, and prompts that are sampled once where the responses of a prompt are compared."""
         require_settings(self.config.loss)
         _require_weights(self.config.reward_weights)
-        self._require_estimator()
+        self._require_lambdas()
         self._require_cut_groups()
         self.require_groups(prompts)
 
-    def _require_estimator(self) -> None:
+    def _require_lambdas(self) -> None:
         config = self.config
-        self.estimator.check()
         if config.advantage == "gae" and not (
             config.lambda_actor == config.lambda_critic and config.whiten_advantages
         ):
@@ -217,11 +221,13 @@ class Algorithm:
 
     def _require_cut_groups(self) -> None:
         """What is cut must have had no gradient and no say in others', and the loss must grow with the advantage."""
+        config = self.config
+        if config.settled_after is None:
+            return
         from rl.algorithm.losses import SILENT_AT_ZERO
 
-        config = self.config
         known = config.algorithm is None and config.advantage in OF_ITS_GROUP
-        if config.settled_after is not None and not (known and self.policy_loss.name in SILENT_AT_ZERO):
+        if not (known and self.policy_loss.name in SILENT_AT_ZERO):
             raise BadInput(
                 f"rl.settled_after cuts groups of equal rewards, which {self} may learn from: it goes with "
                 f"the advantages {', '.join(sorted(OF_ITS_GROUP))} and the losses {', '.join(sorted(SILENT_AT_ZERO))}"

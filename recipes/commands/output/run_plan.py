@@ -76,7 +76,7 @@ def _checks(recipe: Recipe, stages: Sequence[PlannedStage], run: RunDirectory) -
     yield from check_sets(recipe, sets, [name for name in files if name not in sets])
     yield from check_environment(recipe)
     if any(stage.kind == "rl" for stage in stages):
-        yield Check("responses are compared in groups", partial(_groups, recipe, sets))
+        yield Check("the algorithm and its settings", partial(_algorithm, recipe, sets))
     hub = None if recipe.model.path is None else Path(recipe.model.path)
     policy = Check("policy to start from", partial(_policy, hub))
     yield policy
@@ -108,10 +108,10 @@ def _events(recipe: Recipe, files: Mapping[str, str], events: list[CurationEvent
     return Finding("ok", f"{counted(len(events), 'event')} in {', '.join(str(log.path) for log in logs)}")
 
 
-def _groups(recipe: Recipe, sets: Mapping[str, LoadedSet]) -> Finding:
-    train = sets["train"].rows if "train" in sets else ()
-    algorithm_of(recipe.rl).require_groups(train)
-    return Finding("ok", f"{recipe.rl.samples_per_prompt} a prompt")
+def _algorithm(recipe: Recipe, sets: Mapping[str, LoadedSet]) -> Finding:
+    algorithm = algorithm_of(recipe.rl)
+    algorithm.check_settings(sets["train"].rows if "train" in sets else ())
+    return Finding("ok", f"{algorithm}, {recipe.rl.samples_per_prompt} samples a prompt")
 
 
 def _data(recipe: Recipe) -> str:

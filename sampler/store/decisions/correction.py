@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from sampler.prompt import Prompt
-from verifiers.errors import BadReference
+from sampler.prompt import Prompt, Reference
+from verifiers.errors import BadInput, BadReference
 
 NO_NUMBER = "no number any more: only answers in these words are right now"
+
+
+def with_text(before: Reference, text: str) -> Reference:
+    """A text in place of the reference; of a mapping that has an `answer`, such as options with the right one, in place
+    of that alone.
+
+    >>> with_text("3", "4"), with_text({"answer": "A", "options": ["red", "blue"]}, "B")
+    ('4', {'answer': 'B', 'options': ['red', 'blue']})
+
+    Raises: BadInput where the reference is another list or mapping, which a text cannot replace.
+    """
+    if isinstance(before, str):
+        return text
+    if isinstance(before, dict) and isinstance(before.get("answer"), str):
+        return {**before, "answer": text}
+    kind = "list" if isinstance(before, list) else "mapping"
+    raise BadInput(f"the reference was a {kind}: write the new one as JSON")
 
 
 def correction_warning(before: Prompt, after: Prompt) -> str:

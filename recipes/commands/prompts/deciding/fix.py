@@ -110,6 +110,7 @@ def _corrected(before: Prompt, reference: Any, verifier: str | None, option: lis
     from dataclasses import replace
 
     from recipes.commands.verify import parse_options
+    from sampler.store.decisions.correction import with_text
     from verifiers.errors import BadInput
 
     if reference is None and verifier is None and not option:
@@ -118,6 +119,8 @@ def _corrected(before: Prompt, reference: Any, verifier: str | None, option: lis
     if option and name is None:
         raise BadInput("no verifier judges this prompt: --option needs --verifier")
     kept = before.verifier_options if name == before.verifier and not option else {}
+    if isinstance(reference, str) and name == before.verifier:
+        reference = with_text(before.reference, reference)
     return replace(
         before,
         reference=before.reference if reference is None else reference,

@@ -20,7 +20,7 @@ from recipes.commands.prompts.deciding.mark import said
 from recipes.commands.prompts.opened_store import row_of
 from sampler.data.prompt_dataset import prompts_by_id
 from sampler.prompt import Prompt
-from sampler.store.decisions.correction import correction_warning
+from sampler.store.decisions.correction import correction_warning, with_text
 from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
 from sampler.store.decisions.curation_table import as_judged
 from sampler.store.prompt_store import PromptStore
@@ -105,9 +105,13 @@ class ReviewSession:
         """Raises: BadInput for what its verifier refuses; the prompt is then asked about again."""
         now = self._now(prompt_id)
         as_json = not isinstance(now.reference, str)
-        reference = reference_given(
-            read_line(f"right reference{', as JSON' if as_json else ''}"), as_json=as_json
-        )
+        text = read_line(f"right reference{', as JSON, or its answer alone' if as_json else ''}")
+        try:
+            reference = reference_given(text, as_json=as_json)
+        except BadInput:
+            if not as_json or not text.strip():
+                raise
+            reference = with_text(now.reference, text)
         corrected = replace(now, reference=reference)
         event = append_correction(self.log, now, corrected, self.author)
         self.decided.append((place, event))

@@ -82,6 +82,22 @@ def decided(run: Path) -> list[tuple[str, str, object]]:
     return [(event.prompt_id, event.action, event.value) for event in EventLog.beside(run).events()]
 
 
+def test_a_text_replaces_the_answer_of_a_question_with_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = Prompt.build(
+        messages=[{"role": "user", "content": [{"type": "text", "text": "Which? A. red B. blue"}]}],
+        verifier="choice",
+        reference={"answer": "A", "options": ["red", "blue"]},
+    )
+    path = str(save_prompts(tmp_path / "set.parquet", [asked]))
+    assert main(["prompts", "fix", asked.prompt_id, path, "--reference", "Z"]) == 2
+    assert "cannot be used" in capsys.readouterr().err
+    assert main(["prompts", "fix", asked.prompt_id, path, "--reference", "B"]) == 0
+    now = EventLog.beside(path).curated()[asked.prompt_id].applied(asked)
+    assert now.reference == {"answer": "B", "options": ["red", "blue"]}
+
+
 def test_ids_are_looked_up_once_and_never_in_the_log(
     hone: Callable[..., str], run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

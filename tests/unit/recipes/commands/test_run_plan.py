@@ -231,3 +231,15 @@ def test_values_that_a_builder_refuses_are_told_before_it_is_called(capsys):
     assert not print_plan(load_recipe("gym_cpu", ["data.builder_options.exercises={clok: 1}"]))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "clok" in line]
     assert line.startswith("✗ data builder") and "did you mean 'clock'?" in line
+
+
+@pytest.mark.parametrize(
+    ("override", "why"),
+    [
+        ("rl.loss.options.clip_ratio=5", "did you mean 'clip_ratio_c'?"),
+        ("rl.reward_weights.choise=1", "did you mean 'choice'?"),
+    ],
+)
+def test_settings_that_the_algorithm_has_not_are_told(told, override, why):
+    line = line_of(told([row(1), row(2)], override), "the algorithm and its settings")
+    assert line.startswith("✗") and why in line
