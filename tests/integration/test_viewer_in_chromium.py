@@ -199,6 +199,8 @@ def server(run: Path) -> Iterator[ViewServer]:
     with ViewServer([run], 0, author="a curator") as server:
         thread = threading.Thread(target=server.serve, daemon=True)
         thread.start()
+        # What it imports makes loggers, which pytest counts as each test begins.
+        urllib.request.urlopen(server.url, timeout=60).read()
         yield server
         server.stop()
         thread.join(timeout=10)
