@@ -22,7 +22,7 @@ import numpy as np
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.score import Score
-from rl.algorithm.losses import CRITIC_LOSSES, LossSpec
+from rl.algorithm.loss.losses import CRITIC_LOSSES, LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
 from rl.engines.engines import EngineName, Engines

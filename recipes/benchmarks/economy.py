@@ -24,7 +24,7 @@ PHASES = ("logprobs", "train")
 
 def all_of_vanilla(*arguments: Any, **options: Any) -> Any:
     """verl's clipped loss under a name of which nobody knows that it is silent without an advantage."""
-    from rl.algorithm.losses import policy_loss_function
+    from rl.algorithm.loss.losses import policy_loss_function
 
     return policy_loss_function("vanilla")(*arguments, **options)
 

@@ -64,7 +64,7 @@ def measure_training(engines: Engines, batch: Batch, *, num_runs: int) -> Speeds
     """The engines' trainer beside a bare loop; padding is not counted. Two steps of each contender warm up."""
     import ray
 
-    from rl.algorithm.losses import LossSpec
+    from rl.algorithm.loss.losses import LossSpec
     from rl.run.ray_session import free_port
     from rl.trainer.micro_batch import cut_micro_batches
     from rl.trainer.models.deepspeed_model import deepspeed_config

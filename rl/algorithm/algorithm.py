@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from rl.algorithm.estimator import PLUG_INS, Estimator
-from rl.algorithm.informative_groups import LeftOut, left_out
-from rl.algorithm.loss_options import require_settings
-from rl.algorithm.response_form import language_mixing_frac, repetition_frac
-from rl.algorithm.reward_shaping import (
+from rl.algorithm.advantage.estimator import PLUG_INS, Estimator
+from rl.algorithm.loss.loss_options import require_settings
+from rl.algorithm.rollouts.informative_groups import LeftOut, left_out
+from rl.algorithm.rollouts.response_form import language_mixing_frac, repetition_frac
+from rl.algorithm.rollouts.reward_shaping import (
     LearntReward,
     overlong_penalty,
     reward_weight,
     token_budget,
 )
-from rl.algorithm.settled_groups import OF_ITS_GROUP
+from rl.algorithm.rollouts.settled_groups import OF_ITS_GROUP
 from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt, PromptKind
@@ -25,8 +25,8 @@ from verifiers.plug_in import load_object, plug_in_path, plug_ins
 from verifiers.registry import verifier_names
 
 if TYPE_CHECKING:
-    from rl.algorithm.advantages import Advantages
-    from rl.algorithm.losses import LossSpec
+    from rl.algorithm.advantage.advantages import Advantages
+    from rl.algorithm.loss.losses import LossSpec
 
 
 class Algorithm:
@@ -152,7 +152,7 @@ class Algorithm:
         ``values``: the critic's, [its length] for each response. ``token_rewards``: what is added to each token's
         reward, such as a KL penalty. ``of_teacher``: a teacher's advantages, where a prompt has one.
         """
-        from rl.algorithm.advantages import compute_advantages
+        from rl.algorithm.advantage.advantages import compute_advantages
 
         return compute_advantages(
             self.estimator,
@@ -167,7 +167,7 @@ class Algorithm:
     @property
     def policy_loss(self) -> LossSpec:
         """What the trainer minimises for the policy."""
-        from rl.algorithm.losses import LossSpec
+        from rl.algorithm.loss.losses import LossSpec
 
         loss = self.config.loss
         return LossSpec(
@@ -187,13 +187,13 @@ class Algorithm:
     @property
     def value_loss(self) -> LossSpec:
         """What the trainer minimises for the critic."""
-        from rl.algorithm.losses import VALUE_LOSS, LossSpec
+        from rl.algorithm.loss.losses import VALUE_LOSS, LossSpec
 
         return LossSpec(VALUE_LOSS, value_clip=self.config.loss.value_clip)
 
     def check(self, prompts: Sequence[Prompt]) -> None:
         """Raises: BadInput as ``check_settings``, and for a loss or an estimator that nobody has."""
-        from rl.algorithm.losses import SILENT_AT_ZERO, policy_loss_function
+        from rl.algorithm.loss.losses import SILENT_AT_ZERO, policy_loss_function
 
         if self.policy_loss.name not in SILENT_AT_ZERO:  # those are verl's, which takes 8 s to import
             policy_loss_function(self.policy_loss.name)
@@ -224,7 +224,7 @@ class Algorithm:
         config = self.config
         if config.settled_after is None:
             return
-        from rl.algorithm.losses import SILENT_AT_ZERO
+        from rl.algorithm.loss.losses import SILENT_AT_ZERO
 
         known = config.algorithm is None and config.advantage in OF_ITS_GROUP
         if not (known and self.policy_loss.name in SILENT_AT_ZERO):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl.algorithm.advantages import Advantages
+from rl.algorithm.advantage.advantages import Advantages
 from rl.algorithm.algorithm import Algorithm, algorithm_kind, extended
-from rl.algorithm.informative_groups import LeftOut
+from rl.algorithm.rollouts.informative_groups import LeftOut
 from rl.data.token_sequence import Floats
 from rl.recipe.distillation_config import DistillationConfig
 from rl.recipe.rl_config import RlConfig
@@ -26,7 +26,7 @@ from verifiers.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
-    from rl.algorithm.losses import LossSpec
+    from rl.algorithm.loss.losses import LossSpec
 
 ALL = "all"  # the key of a teacher for every prompt that has no other
 NEVER = -1e4  # a log-probability whose probability is 0 in every dtype: 0 x this is 0, which 0 x -inf is not

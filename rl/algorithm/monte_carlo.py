@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rl.algorithm.advantage.estimator import DECOUPLED_GAE
 from rl.algorithm.algorithm import Algorithm, extended
-from rl.algorithm.estimator import DECOUPLED_GAE
 from sampler.prompt import Prompt
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.informative_groups import LeftOut
-from rl.algorithm.reward_shaping import LearntReward
-from rl.algorithm.settled_groups import Share
+from rl.algorithm.rollouts.informative_groups import LeftOut
+from rl.algorithm.rollouts.reward_shaping import LearntReward
+from rl.algorithm.rollouts.settled_groups import Share
 from rl.experience.judge import JudgedRollout
 from sampler.prompt import Prompt
 from sampler.vllm_pool.sample_stats import SampleStats

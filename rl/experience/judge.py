@@ -16,7 +16,7 @@ from reward_models.score import Score
 from reward_models.scoring_service import ScoringService
 from reward_models.serving import served
 from reward_models.value_head import VALUE_HEAD_FILE, has_value_head
-from rl.algorithm.reward_shaping import LearntReward
+from rl.algorithm.rollouts.reward_shaping import LearntReward
 from rl.recipe.judging_config import JudgingConfig, RewardModelConfig
 from rl.run.stage_directory import MANIFEST
 from sampler.prompt import Prompt

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.informative_groups import WHY_LEFT_OUT
-from rl.algorithm.settled_groups import Share, coin_of, goes_on, is_cut_short, shares_of
+from rl.algorithm.rollouts.informative_groups import WHY_LEFT_OUT
+from rl.algorithm.rollouts.settled_groups import Share, coin_of, goes_on, is_cut_short, shares_of
 from rl.experience.experience import Experience
 from rl.experience.judge import Judge, judging_order
 from rl.experience.prompt_source import PromptSource

@@ -10,7 +10,7 @@ import numpy as np
 
 from reward_models.rubric import PART
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.losses import explained_variance
+from rl.algorithm.loss.losses import explained_variance
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
 from rl.experience.judge import JudgedRollout

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from rl.algorithm.advantages import kl_token_rewards
+from rl.algorithm.advantage.advantages import kl_token_rewards
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.distillation import teacher_advantages
-from rl.algorithm.settled_groups import Share
+from rl.algorithm.rollouts.settled_groups import Share
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats, TokenSequence
 from rl.experience.judge import JudgedRollout

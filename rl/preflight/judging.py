@@ -13,7 +13,7 @@ from reward_models.preferences.preference_report import judged_pair, orders_disa
 from reward_models.rubric import load_rubric
 from reward_models.value_head import has_value_head
 from rl.algorithm.algorithm import algorithm_of
-from rl.algorithm.reward_shaping import reward_range
+from rl.algorithm.rollouts.reward_shaping import reward_range
 from rl.data.preference_pairs import training_of
 from rl.data.run_data import RunData
 from rl.experience.judge import require_reward_model

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.losses import LossSpec, has_signal
+from rl.algorithm.loss.losses import LossSpec, has_signal
 from rl.algorithm.old_logprobs import SAME, Source, checked_rollouts, old_logprobs_source
 from rl.data.token_sequence import Floats
 from rl.experience.experience import Experience

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rl.algorithm.losses import LossSpec, has_signal
+from rl.algorithm.loss.losses import LossSpec, has_signal
 from rl.data.batch import Batch, StepCounts
 from rl.data.failed_batch import require_finite
 from rl.data.token_sequence import Floats

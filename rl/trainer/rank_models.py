@@ -17,7 +17,7 @@ import torch
 from transformers import AutoProcessor
 
 from reward_models.value_head import save_value_head
-from rl.algorithm.losses import CRITIC_LOSSES, LossInputs, LossSpec, compute_loss
+from rl.algorithm.loss.losses import CRITIC_LOSSES, LossInputs, LossSpec, compute_loss
 from rl.data.batch import Batch, StepCounts
 from rl.data.token_sequence import Floats
 from rl.families.family import load_family

@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayTaskError
 from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, RayWorkerGroup
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.loss.losses import LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig

@@ -10,7 +10,7 @@ from sampler.prompt import Reference
 from sampler.vision_input import VisionInput
 from verifiers.errors import BadInput, BadReference
 from verifiers.kinds.regions.point import PointDistanceVerifier
-from verifiers.reading.box import reference_boxes
+from verifiers.reading.places.box import reference_boxes
 
 SPAN = 999.0
 CHANCE = 1e-4  # that boxes in 0..999 all fit their smaller pictures: less is taken for pixels

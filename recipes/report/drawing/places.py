@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import HoneError
-from verifiers.reading.box import Box, iou, reference_boxes, tagged_boxes
-from verifiers.reading.point import Point, tagged_points
-from verifiers.reading.polygon import Ring, proper, region_areas, written_polygons
+from verifiers.reading.places.box import Box, iou, reference_boxes, tagged_boxes
+from verifiers.reading.places.point import Point, tagged_points
+from verifiers.reading.places.polygon import Ring, proper, region_areas, written_polygons
 from verifiers.verifier import LimitExceeded
 
 Shape = Literal["box", "point", "outline"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rl.algorithm.response_form import language_mixing_frac
+from rl.algorithm.rollouts.response_form import language_mixing_frac
 from rl.data.run_data import RunData
 from rl.data.validation_slice import not_validated_on
 from rl.experience.judge import JudgedRollout

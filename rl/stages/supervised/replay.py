@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rl.algorithm.response_form import language_mixing_frac
+from rl.algorithm.rollouts.response_form import language_mixing_frac
 from rl.data.batch import Batch
 from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import MANIFEST

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reward_models.answer_comparison import AnswerComparison
-from rl.algorithm.losses import LINEAR_LOSS, SFT_LOSS, LossSpec
-from rl.algorithm.preference_loss import preference_loss, right_frac, score_gradients
+from rl.algorithm.loss.losses import LINEAR_LOSS, SFT_LOSS, LossSpec
+from rl.algorithm.loss.preference_loss import preference_loss, right_frac, score_gradients
 from rl.data.batch import Batch
 from rl.data.epochs import epochs_of
 from rl.data.preference_pairs import AnswerPairs, comparison_rows

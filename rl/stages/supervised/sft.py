@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from rl.algorithm.losses import SFT_LOSS, LossSpec
+from rl.algorithm.loss.losses import SFT_LOSS, LossSpec
 from rl.data.batch import Batch
 from rl.data.run_data import RunData
 from rl.data.sft_batches import num_packs, sft_packs

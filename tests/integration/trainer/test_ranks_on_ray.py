@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.loss.losses import LossSpec
 from rl.recipe.data_config import DataConfig
 from rl.recipe.recipe import Recipe
 from rl.recipe.trainer_config import TrainerConfig

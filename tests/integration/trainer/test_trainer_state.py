@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.loss.losses import LossSpec
 from rl.trainer.export import export_policy
 
 RATES = [1e-3, 7e-4, 2e-4]

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.reading.assignment import Several, best_assignment, matched_score
-from verifiers.reading.box import Box, Space, giou, iou, reference_boxes, tagged_boxes, written_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
+from verifiers.reading.places.box import Box, Space, giou, iou, reference_boxes, tagged_boxes, written_boxes
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier, shown
 

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.reading.assignment import Several, best_assignment, matched_score
-from verifiers.reading.box import Box, reference_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
-from verifiers.reading.point import Point, tagged_points, written_points
+from verifiers.reading.places.box import Box, reference_boxes
+from verifiers.reading.places.point import Point, tagged_points, written_points
+from verifiers.reading.places.time_span import time_spans
 from verifiers.reading.share import share
-from verifiers.reading.time_span import time_spans
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, NoOptions, Verifier, shown
 

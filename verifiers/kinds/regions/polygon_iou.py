@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
-from verifiers.reading.polygon import Ring, proper, reference_polygons, region_areas, written_polygons
+from verifiers.reading.places.polygon import Ring, proper, reference_polygons, region_areas, written_polygons
 from verifiers.reading.share import share
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, NoAnswer, Verifier

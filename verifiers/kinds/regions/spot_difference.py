@@ -12,8 +12,8 @@ from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.kinds.text_overlap import edit_ratio
 from verifiers.reading.assignment import best_assignment
-from verifiers.reading.box import Box, iou, reference_boxes, tagged_boxes
 from verifiers.reading.final_line import MAX_ANSWER_CHARS
+from verifiers.reading.places.box import Box, iou, reference_boxes, tagged_boxes
 from verifiers.reading.plain_text import normalise
 from verifiers.reading.share import share
 from verifiers.verdict import Verdict

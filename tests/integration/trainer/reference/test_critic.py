@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rl.algorithm.losses import VALUE_LOSS, LossSpec
+from rl.algorithm.loss.losses import VALUE_LOSS, LossSpec
 from rl.trainer.export import export_critic
 
 RELATIVE = 1e-5

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.loss.losses import LossSpec
 
 TEMPERATURE, COEF = 0.8, 1.7
 RELATIVE = 1e-5

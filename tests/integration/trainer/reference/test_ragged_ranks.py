@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.loss.losses import LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 

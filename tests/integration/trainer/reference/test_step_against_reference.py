@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.loss.losses import LossSpec
 from rl.stages.supervised.replay import ReplayLoss
 from sampler.vision_input import VisionInput
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from rl.algorithm.losses import LossSpec
+from rl.algorithm.loss.losses import LossSpec
 
 RELATIVE = 1e-5
 

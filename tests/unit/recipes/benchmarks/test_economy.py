@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recipes.benchmarks.economy import Economy, all_of_vanilla
-from rl.algorithm.losses import LossSpec, has_signal
+from rl.algorithm.loss.losses import LossSpec, has_signal
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 

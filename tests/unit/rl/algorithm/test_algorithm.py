@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from rl.algorithm.advantage.estimator import _OF_A_CRITIC, _OF_GROUPS, OFFERED, Estimator, _lacking
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.estimator import _OF_A_CRITIC, _OF_GROUPS, OFFERED, Estimator, _lacking
 from rl.recipe.rl_config import LossConfig, RlConfig
 from verifiers.errors import BadInput
 
@@ -100,7 +100,7 @@ def test_what_an_estimator_needs_is_what_verls_function_takes() -> None:
 
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 
-    import rl.algorithm.gae  # noqa: F401  it registers itself
+    import rl.algorithm.advantage.gae  # noqa: F401  it registers itself
 
     listed = _OF_GROUPS | _OF_A_CRITIC
     assert listed <= set(ADV_ESTIMATOR_REGISTRY)

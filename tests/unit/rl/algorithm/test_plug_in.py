@@ -13,7 +13,7 @@ import torch
 
 from rl.algorithm.algorithm import Algorithm, algorithm_of
 from rl.algorithm.distillation import Distillation
-from rl.algorithm.losses import LossSpec, compute_loss
+from rl.algorithm.loss.losses import LossSpec, compute_loss
 from rl.algorithm.monte_carlo import MonteCarlo
 from rl.recipe.distillation_config import DistillationConfig
 from rl.recipe.rl_config import LossConfig, RlConfig
@@ -22,9 +22,9 @@ from verifiers.errors import BadInput
 MODULE = '''
 import torch
 
-from rl.algorithm.advantages import Advantages
+from rl.algorithm.advantage.advantages import Advantages
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.reward_shaping import LearntReward
+from rl.algorithm.rollouts.reward_shaping import LearntReward
 
 
 def best_of_group(token_level_rewards, response_mask, index):
@@ -66,7 +66,7 @@ class Doubled(Algorithm):
 
     @property
     def value_loss(self):
-        from rl.algorithm.losses import LossSpec
+        from rl.algorithm.loss.losses import LossSpec
 
         return LossSpec("value", value_clip=0.125)
 
@@ -202,7 +202,7 @@ def test_is_refused(settings: dict[str, Any], message: str) -> None:
 
 @pytest.fixture
 def loss_inputs() -> Any:
-    from rl.algorithm.losses import LossInputs
+    from rl.algorithm.loss.losses import LossInputs
     from rl.data.batch import StepCounts
 
     generator = torch.Generator().manual_seed(0)

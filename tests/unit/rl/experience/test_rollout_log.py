@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from rl.algorithm.reward_shaping import LearntReward
+from rl.algorithm.rollouts.reward_shaping import LearntReward
 from rl.experience.judge import Reward
 from rl.experience.rollout_log import OF_PROMPT, OF_ROLLOUT, TokenFigures, write_rollouts
 from rl.experience.step_metrics import rollout_metrics

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.algorithm.losses import VALUE_LOSS
+from rl.algorithm.loss.losses import VALUE_LOSS
 from rl.experience.selection.thinning_source import ThinningSource
 from rl.fakes import FakeEngines, FakeHeldBatch, FakeTrainer
 from rl.recipe.recipe import Recipe

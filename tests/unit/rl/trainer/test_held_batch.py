@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.algorithm.losses import LINEAR_LOSS, LossSpec
+from rl.algorithm.loss.losses import LINEAR_LOSS, LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.recipe.trainer_config import TrainerConfig

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.algorithm.losses import SFT_LOSS, VALUE_LOSS, LossSpec
+from rl.algorithm.loss.losses import SFT_LOSS, VALUE_LOSS, LossSpec
 from rl.data.batch import Batch
 from rl.data.failed_batch import BATCH_FILE, load_batch
 from rl.data.token_sequence import TokenSequence

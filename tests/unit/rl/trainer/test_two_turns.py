@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rl.algorithm.losses import LossInputs, LossSpec, compute_loss
+from rl.algorithm.loss.losses import LossInputs, LossSpec, compute_loss
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
 from rl.trainer.collator import Collator

@@ -7,7 +7,7 @@ import pytest
 
 from verifiers.errors import BadInput, BadOption, BadReference, UnknownVerifier
 from verifiers.reading.assignment import best_assignment, matched_score
-from verifiers.reading.box import Box, giou, iou
+from verifiers.reading.places.box import Box, giou, iou
 from verifiers.reading.quantity import read_quantity
 from verifiers.registry import BUILT_IN, load_verifier, verifier_class
 

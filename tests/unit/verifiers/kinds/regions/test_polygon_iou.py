@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from verifiers.errors import BadReference
-from verifiers.reading.polygon import region_areas
+from verifiers.reading.places.polygon import region_areas
 from verifiers.registry import load_verifier
 
 

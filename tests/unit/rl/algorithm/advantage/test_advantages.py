@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.algorithm.advantages import Advantages, kl_token_rewards
+from rl.algorithm.advantage.advantages import Advantages, kl_token_rewards
 from rl.algorithm.algorithm import Algorithm
 from rl.recipe.rl_config import RlConfig
 from verifiers.errors import BadInput

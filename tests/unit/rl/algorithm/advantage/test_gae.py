@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, compute_gae_advantage_return
 
-import rl.algorithm.gae
-from rl.algorithm.gae import (
+import rl.algorithm.advantage.gae
+from rl.algorithm.advantage.gae import (
     decoupled_gae,
     generalized_advantage,
     length_adaptive_lambda,
@@ -158,6 +158,6 @@ def test_whitening_a_single_token_gives_no_signal() -> None:
 
 def test_is_in_verls_registry_also_after_a_second_import() -> None:
     before = ADV_ESTIMATOR_REGISTRY["gae"]
-    again = importlib.reload(rl.algorithm.gae)
+    again = importlib.reload(rl.algorithm.advantage.gae)
     assert ADV_ESTIMATOR_REGISTRY["decoupled_gae"] is again.decoupled_gae
     assert ADV_ESTIMATOR_REGISTRY["gae"] is before

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.response_form import language_mixing_frac, repetition_frac
-from rl.algorithm.reward_shaping import LearntReward, reward_range, token_budget
+from rl.algorithm.rollouts.response_form import language_mixing_frac, repetition_frac
+from rl.algorithm.rollouts.reward_shaping import LearntReward, reward_range, token_budget
 from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl.algorithm.estimator import OFFERED, Estimator
+from rl.algorithm.advantage.estimator import OFFERED, Estimator
 from rl.data.token_sequence import Floats
 from rl.recipe.rl_config import RlConfig
 from verifiers.errors import BadInput

@@ -7,7 +7,13 @@ import re
 from typing import Any, Literal, NamedTuple
 
 from verifiers.errors import BadReference
-from verifiers.reading.coordinates import Group, final_statement, number_groups, plain_numbers, unbracketed
+from verifiers.reading.places.coordinates import (
+    Group,
+    final_statement,
+    number_groups,
+    plain_numbers,
+    unbracketed,
+)
 from verifiers.reading.share import share
 from verifiers.verifier import shown
 

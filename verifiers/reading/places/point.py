@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 
-from verifiers.reading.coordinates import NUMBER, final_statement, number_groups, plain_numbers, unbracketed
+from verifiers.reading.places.coordinates import (
+    NUMBER,
+    final_statement,
+    number_groups,
+    plain_numbers,
+    unbracketed,
+)
 
 Point = tuple[float, float]
 _POINT = re.compile(

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rl.algorithm.importance import importance_weights
-from rl.algorithm.loss_options import OF_ACTOR, OPTIONS, verl_config
-from rl.algorithm.losses import (
+from rl.algorithm.loss.importance import importance_weights
+from rl.algorithm.loss.loss_options import OF_ACTOR, OPTIONS, verl_config
+from rl.algorithm.loss.losses import (
     SILENT_AT_ZERO,
     LossInputs,
     LossSpec,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PLUG_INS = "hone.algorithms"
 
-DECOUPLED_GAE = "decoupled_gae"  # rl.algorithm.gae
+DECOUPLED_GAE = "decoupled_gae"  # rl.algorithm.advantage.gae
 _OF_A_CRITIC = frozenset({"gae", DECOUPLED_GAE})
 _OF_GROUPS = frozenset(
     "grpo grpo_vectorized grpo_passk rloo rloo_vectorized opo gpg reinforce_plus_plus_baseline".split()
@@ -92,7 +92,7 @@ OFFERED = frozenset(
 def _registry() -> dict[str, Function]:
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 
-    import rl.algorithm.gae  # noqa: F401  it registers itself
+    import rl.algorithm.advantage.gae  # noqa: F401  it registers itself
 
     registry: dict[str, Function] = ADV_ESTIMATOR_REGISTRY
     return registry

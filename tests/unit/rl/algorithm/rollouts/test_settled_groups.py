@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rl.algorithm.algorithm import algorithm_of
-from rl.algorithm.settled_groups import Share, goes_on, shares_of
+from rl.algorithm.rollouts.settled_groups import Share, goes_on, shares_of
 from rl.recipe.rl_config import RlConfig
 from verifiers.errors import BadInput
 

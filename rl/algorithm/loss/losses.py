@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rl.algorithm.estimator import PLUG_INS
-from rl.algorithm.importance import importance_weights
-from rl.algorithm.loss_options import verl_config
+from rl.algorithm.advantage.estimator import PLUG_INS
+from rl.algorithm.loss.importance import importance_weights
+from rl.algorithm.loss.loss_options import verl_config
 from rl.data.batch import Batch, StepCounts
 from verifiers.errors import BadInput, near_name
 from verifiers.plug_in import load_object, plug_in_path

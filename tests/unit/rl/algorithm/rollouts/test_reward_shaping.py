@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.reward_shaping import overlong_penalty, reward_weight
+from rl.algorithm.rollouts.reward_shaping import overlong_penalty, reward_weight
 from rl.recipe.rl_config import RlConfig
 
 

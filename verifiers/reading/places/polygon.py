@@ -10,8 +10,14 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from verifiers.errors import BadReference
-from verifiers.reading.coordinates import MAX_GROUPS, denied, final_statement, named_numbers, plain_numbers
-from verifiers.reading.point import Point
+from verifiers.reading.places.coordinates import (
+    MAX_GROUPS,
+    denied,
+    final_statement,
+    named_numbers,
+    plain_numbers,
+)
+from verifiers.reading.places.point import Point
 from verifiers.verifier import shown
 
 Ring = tuple[Point, ...]  # its last vertex is joined to its first

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.algorithm.algorithm import Algorithm
-from rl.algorithm.informative_groups import informative_groups, left_out
+from rl.algorithm.rollouts.informative_groups import informative_groups, left_out
 from rl.recipe.rl_config import RlConfig
 
 

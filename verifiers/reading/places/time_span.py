@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.reading.coordinates import denied, final_statement
+from verifiers.reading.places.coordinates import denied, final_statement
 
 Span = tuple[float, float]
 _CLOCK = r"(?:\d{1,3}:)?\d{1,3}:\d{2}(?:[.,]\d{1,6})?(?!\d)|\d{1,7}(?:\.\d{1,6})?"

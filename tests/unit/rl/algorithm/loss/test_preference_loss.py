@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.algorithm.losses import LINEAR_LOSS, LossInputs, LossSpec, compute_loss
-from rl.algorithm.preference_loss import preference_loss, right_frac, score_gradients
+from rl.algorithm.loss.losses import LINEAR_LOSS, LossInputs, LossSpec, compute_loss
+from rl.algorithm.loss.preference_loss import preference_loss, right_frac, score_gradients
 from rl.data.batch import StepCounts
 
 

@@ -1,0 +1,1 @@
+"""Rewards of whole responses in, an advantage for each token out."""
