@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from rl.experience.judge import JudgedRollout
 from sampler.prompt import Prompt
-from sampler.store.belief import Belief
+from sampler.store.belief import Belief, standing_of
 from sampler.store.prompt_store import EVEN
 from sampler.store.stopping_rule import StoppingRule
 
@@ -106,7 +106,7 @@ class PassTally:
                 "low": low,
                 "high": high,
                 "decision": pa.array(decisions.astype(object), pa.string()),
-                "standing": pa.array(belief.standing.astype(object), pa.string()),
+                "standing": pa.array(standing_of(low, high).astype(object), pa.string()),
                 "spread": pa.array(spread, mask=~judged),
                 "dropped": self.dropped,
             }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -50,6 +52,7 @@ def ray_session(
         yield
         return
     _join_or_start(num_cpus, object_store_mib, environment)
+    _end_in_peace()
     try:
         yield
     finally:
@@ -87,6 +90,14 @@ def node_gpus() -> list[float]:
     import ray
 
     return [float(node["Resources"].get("GPU", 0)) for node in ray.nodes() if node["Alive"]]
+
+
+def _end_in_peace() -> None:
+    """Python's own handler of SIGTERM back over the one that Ray's core lays above it, which aborts the process three
+    seconds later, in the midst of its ending (absl's `alarm_on_failure_secs`)."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _join_or_start(num_cpus: int, object_store_mib: int, environment: Mapping[str, str] | None) -> None:

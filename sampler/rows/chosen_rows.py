@@ -40,7 +40,8 @@ def _rows_of_group(
     name, begin = str(file.absolute()), 0
     for batch in small_batches(parquet, [group]):
         chosen = pc.indices_nonzero(is_wanted.slice(begin, batch.num_rows))
-        for index, values in zip(chosen.to_pylist(), plain_rows(batch.take(chosen)), strict=True):
+        rows = plain_rows(batch.take(chosen)) if len(chosen) else []
+        for index, values in zip(chosen.to_pylist(), rows, strict=True):
             position = first + begin + index
             yield DatasetRow(f"{file}, row {position + 1}", values, file.parent, RowAddress(name, position))
         begin += batch.num_rows

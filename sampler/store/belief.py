@@ -59,15 +59,19 @@ class Belief:
 
     @property
     def standing(self) -> npt.NDArray[np.str_]:
-        """Solved where the pass rate is surely at least 0.9, hopeless where it is surely at most 0.1, in between where
-        it is surely neither; else unknown. So 0 of 4 is unknown, 0 of 30 hopeless."""
-        low, high = self.interval()
-        surely: dict[str, npt.NDArray[np.bool_]] = {
-            "hopeless": high <= HOPELESS,
-            "solved": low >= SOLVED,
-            "in between": (low > HOPELESS) & (high < SOLVED),
-        }
-        return np.select(list(surely.values()), list(surely), "unknown")
+        """By the interval [P]: ``standing_of``."""
+        return standing_of(*self.interval())
+
+
+def standing_of(low: Floats, high: Floats) -> npt.NDArray[np.str_]:
+    """Solved where the pass rate is surely at least 0.9, hopeless where it is surely at most 0.1, in between where it
+    is surely neither; else unknown. So 0 of 4 is unknown, 0 of 30 hopeless."""
+    surely: dict[str, npt.NDArray[np.bool_]] = {
+        "hopeless": high <= HOPELESS,
+        "solved": low >= SOLVED,
+        "in between": (low > HOPELESS) & (high < SOLVED),
+    }
+    return np.select(list(surely.values()), list(surely), "unknown")
 
 
 def believed_blind(store: PromptStore, *, half_life: float = 32.0) -> pa.Table:
@@ -93,7 +97,12 @@ def believed(
     evidence = store.query(_EVIDENCE.format(where=where, attempts=attempts), [half_life, run])
     belief = Belief(*(evidence[name].to_numpy().astype(np.float64) for name in ("num_right", "num_wrong")))
     low, high = belief.interval()
-    columns: dict[str, Any] = {"mean": belief.mean, "low": low, "high": high, "standing": belief.standing}
+    columns: dict[str, Any] = {
+        "mean": belief.mean,
+        "low": low,
+        "high": high,
+        "standing": standing_of(low, high),
+    }
     for name, values in columns.items():
         evidence = evidence.append_column(name, pa.array(values))
     return evidence

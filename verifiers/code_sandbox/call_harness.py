@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 MAX_DEPTH = 40
+WHOLE = -1  # the number of a line about the program, not one of its calls
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -40,16 +41,20 @@ def plain(value: Any, depth: int = 0) -> Any:
 def run_calls(task: dict[str, Any], result_fd: int) -> None:
     """Write one line a call to the pipe: its `value` in plain types, or what it `raised`."""
     space = run_as("solution", task["code"])
-    function = space[task["entry"]] if "." not in task["entry"] else None
-    if function is None:
-        owner, method = task["entry"].split(".", 1)
-        function = getattr(space[owner](), method)
+    name, _, method = task["entry"].partition(".")
+    if name not in space:
+        raise NameError(f"the program defines no {name}")
+    function = getattr(space[name](), method) if method else space[name]
     for position, call in enumerate(task["calls"]):
         try:
             line = {"n": position, "value": plain(function(*call.get("args", []), **call.get("kwargs", {})))}
         except Exception as why:  # noqa: BLE001 - whatever the program raises is its result
-            line = {"n": position, "raised": f"{type(why).__name__}: {str(why)[:200]}"}
+            line = {"n": position, "raised": _said(why)}
         os.write(result_fd, json.dumps(line).encode() + b"\n")
+
+
+def _said(why: Exception) -> str:
+    return f"{type(why).__name__}: {str(why)[:200]}"
 
 
 def run_as(name: str, code: str) -> dict[str, Any]:
@@ -95,10 +100,14 @@ def main() -> None:
     sys.argv = ["solution.py"]
     fenced = jail.enter(cpu_s, memory_bytes, 1 << 20)
     os.write(result_fd, json.dumps({"ready": True, "fenced": fenced}).encode() + b"\n")
-    if "stdin" in task:
-        run_as("__main__", task["code"])
-    else:
-        run_calls(task, result_fd)
+    try:
+        if "stdin" in task:
+            run_as("__main__", task["code"])
+        else:
+            run_calls(task, result_fd)
+    except Exception as why:
+        os.write(result_fd, json.dumps({"n": WHOLE, "raised": _said(why)}).encode() + b"\n")
+        raise
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
-from verifiers.code_sandbox.call_harness import plain
+from verifiers.code_sandbox.call_harness import WHOLE, plain
 from verifiers.code_sandbox.program_run import Finished, SandboxFailed, run_program
 from verifiers.errors import BadReference
 from verifiers.reading.code_block import code_blocks
@@ -191,7 +191,7 @@ class CodeVerifier(Verifier[CallTests | StreamTests, tuple[str, ...]]):
             if not done.timed_out and not done.overflowed and _lines(printed) == _lines(expected):
                 passed += 1
                 continue
-            why = "out of time" if done.timed_out else f"printed {shown(printed, 60)!r}"
+            why = "out of time" if done.timed_out else f"printed {shown(printed, 60)!r}{_raised(done)}"
             reason = reason or f"test {position + 1}: {why}"
             if self.config.score == "all":
                 break
@@ -277,9 +277,15 @@ def _lines(text: str) -> list[str]:
 
 def _what(result: dict[str, Any] | None, done: Finished) -> str:
     if result is None:
-        return "out of time" if done.timed_out else "no result came out"
+        return "out of time" if done.timed_out else f"no result came out{_raised(done)}"
     return (
         f"raised {result['raised']}"
         if "raised" in result
         else f"gave {shown(json.dumps(result.get('value')), 60)}"
     )
+
+
+def _raised(done: Finished) -> str:
+    """What the program says it ended by: it is told to people and decides nothing."""
+    whole = done.results.get(WHOLE, {})
+    return f", it raised {whole['raised']}" if "raised" in whole else ""

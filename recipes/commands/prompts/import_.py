@@ -138,7 +138,8 @@ def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
     if report.num_duplicates:
         console.print(f"left out, they repeat an earlier row: {report.num_duplicates:,}")
     if extra := [column.name for column in report.unread_columns]:
-        console.print(f"not read: {', '.join(extra)[:300]}", soft_wrap=True)
+        kept = "" if "tags" in plan.columns else f" (to keep one: --column tags={extra[0][:60]})"
+        console.print(f"not read: {', '.join(extra)[:300]}{kept}", soft_wrap=True)
     for remark in report.remarks.named():
         console.print(f"! {remark}", soft_wrap=True)
     if report.rejected:

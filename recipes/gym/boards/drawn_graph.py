@@ -15,19 +15,24 @@ Edge = tuple[int, int]
 
 @dataclass(frozen=True)
 class DrawnGraph:
-    """Nodes by index; connected."""
+    """Nodes by index; connected. Names are ``name_size`` times as large as other text."""
 
     names: list[str]
     places: list[Place]
     edges: list[Edge]
+    name_size: float
 
     @classmethod
-    def of(cls, rng: random.Random, num_nodes: int, kept_frac: float) -> DrawnGraph:
+    def of(
+        cls, rng: random.Random, num_nodes: int, kept_frac: float, *, name_size: float = 1.0
+    ) -> DrawnGraph:
         """All short edges that cross no shorter one; of those beyond a spanning tree ``kept_frac`` are kept."""
-        places = scattered(rng, num_nodes, 900 / (num_nodes**0.5 + 0.2), (90, 90, 910, 910))
+        margin = 90 * name_size
+        area = (margin, margin, 1000 - margin, 1000 - margin)
+        places = scattered(rng, num_nodes, 900 / (num_nodes**0.5 + 0.2), area)
         tree, others = _edges(places)
         kept = rng.sample(others, round(kept_frac * len(others)))
-        return cls(rng.sample(LETTERS, num_nodes), places, sorted([*tree, *kept]))
+        return cls(rng.sample(LETTERS, num_nodes), places, sorted([*tree, *kept]), name_size)
 
     def draw(self, px: int, weights: list[int] | None = None) -> bytes:
         """Nodes as discs with their names, weights on the middle of the edges."""
@@ -40,8 +45,8 @@ class DrawnGraph:
             canvas.disc(middle, 0.62 * text, WHITE)
             canvas.text(middle, str(weight))
         for name, place in zip(self.names, self.places, strict=True):
-            canvas.disc(place, 0.8 * text, (255, 236, 170), BLACK, 5)
-            canvas.text(place, name)
+            canvas.disc(place, 0.8 * self.name_size * text, (255, 236, 170), BLACK, 5)
+            canvas.text(place, name, size=self.name_size * canvas.text_px)
         return canvas.png()
 
 

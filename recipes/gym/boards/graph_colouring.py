@@ -17,15 +17,16 @@ WORDINGS = (
 
 
 def draw(rng: random.Random, difficulty: float, px: int) -> Question:
-    """More nodes and lines."""
+    """More nodes and lines, and smaller names."""
     num = between(difficulty, 3, 10)
     while True:
-        graph = DrawnGraph.of(rng, num, 0.75)
+        graph = DrawnGraph.of(rng, num, 0.75, name_size=max(1.0, 5 / num))
         colours = _coloured(graph, rng)
         if colours is not None:
             break
     names = graph.names
-    solution = dict(sorted(zip(names, colours, strict=True)))
+    coloured = dict(zip(names, colours, strict=True))
+    seen = [name for _, name in sorted(zip((y for _, y in graph.places), names, strict=True))]
     return Question(
         text=rng.choice(WORDINGS),
         reference={
@@ -33,10 +34,11 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
             "edges": [[names[a], names[b]] for a, b in graph.edges],
             "nodes": sorted(names),
             "colours": len(COLOURS),
-            "solution": solution,
+            "solution": dict(sorted(coloured.items())),
         },
-        answer=boxed(", ".join(f"{name}: {colour}" for name, colour in solution.items())),
+        answer=boxed(", ".join(f"{name}: {coloured[name]}" for name in seen)),
         load=len(graph.edges),
+        thought=f"from the top: {', '.join(seen)}",
         images=(graph.draw(px),),
     )
 

@@ -22,14 +22,14 @@ Item = tuple[str, str, int]  # shape, colour, how many dots
 
 
 def draw(rng: random.Random, difficulty: float, px: int) -> Question:
-    """Shape, then colour, then a number of dots go round with periods of 2 or 3, each shown whole twice."""
+    """The colour, then the shape too, then a number of dots go round with periods of 2 or 3, each shown whole twice."""
     num_changing = between(difficulty, 1, 3)
     periods = [rng.choice((2, 3)) if trait < num_changing else 1 for trait in range(3)]
     if difficulty > 0.5:
         periods[0] = 3
     values = [
         rng.sample(of, period)
-        for of, period in zip((SHAPES, PATTERN_COLOURS, (1, 2, 3)), periods, strict=True)
+        for of, period in zip((PATTERN_COLOURS, SHAPES, (1, 2, 3)), periods, strict=True)
     ]
     shown = 6 if max(periods) == 3 else 4
     row = [_item(values, place) for place in range(shown + 1)]
@@ -47,10 +47,10 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
 
 
 def _row(row: list[Item], num_changing: int) -> str:
-    """What changes along it: shapes, then colours too, then how many dots."""
+    """What changes along it: colours, then shapes too, then how many dots."""
     if num_changing == 3:
         return ", ".join(map(_named, row))
-    return ", ".join(shape if num_changing == 1 else f"{colour} {shape}" for shape, colour, _ in row)
+    return ", ".join(colour if num_changing == 1 else f"{colour} {shape}" for shape, colour, _ in row)
 
 
 def _looked_at(options: list[Item]) -> str:
@@ -64,7 +64,7 @@ def _named(item: Item) -> str:
 
 
 def _item(values: list[list[Any]], place: int) -> Item:
-    shape, colour, dots = (of[place % len(of)] for of in values)
+    colour, shape, dots = (of[place % len(of)] for of in values)
     return shape, colour, dots
 
 

@@ -26,6 +26,7 @@ from rl.stages.supervised.supervised_loop import StepCall, step_calls, step_metr
 from rl.stages.supervised.validation import VALIDATION_METRIC, Validation, validation_words
 from rl.trainer.export import export_policy
 from verifiers.counted import counted
+from verifiers.errors import BadInput
 
 REPLAY_BEFORE, REPLAY_METRIC = "replay/nll_before", "replay/nll"  # nats a token
 
@@ -49,6 +50,7 @@ class SftStage(Stage[SftResult]):
         self.cold_started = cold_started
 
     def work(self, recipe: Recipe) -> str:
+        """Raises: BadInput where nothing is named that could have rows."""
         sft, later = recipe.sft, self.round_index > 0
         epochs = sft.later_epochs if later and sft.later_epochs else sft.epochs
         unit = "sequence" if sft.pack_tokens is None else f"{sft.pack_tokens:,}-token pack"
@@ -60,6 +62,10 @@ class SftStage(Stage[SftResult]):
         )
         harvested = "all harvests" if self.harvests else ""
         rows = " and ".join(filter(None, (cold_start, harvested, replayed)))
+        if not rows:
+            raise BadInput(
+                f"{self.title} has no rows to learn from: name data.cold_start, or hand it harvests"
+            )
         kl = f", {sft.later_kl_coef:g} KL to the policy before" if later and sft.later_kl_coef else ""
         validated = validation_words(recipe) if later else ""
         return f"{epochs_words(epochs)} of {rows}, {counted(sft.batch_size, unit)} a step{kl}{validated}"

@@ -247,6 +247,13 @@ def test_without_rows_there_is_nothing_to_fine_tune_on(new_run: Callable[..., Ru
     ]  # fmt: skip
 
 
+def test_an_sft_that_nobody_gives_rows_is_told_by_the_plan(tmp_path: Path) -> None:
+    recipe = recipe_of("data={builder: null, train_prompts: train.jsonl, heldout_prompts: heldout.jsonl}")
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(BadInput, match=r"round 0 · SFT has no rows to learn from: name data\.cold_start"):
+        plan_of(lambda step: step(SftStage(), step(PrepareStage()).policy), recipe, run)
+
+
 class Killed(BaseException):
     """As a kill: nothing between handles it."""
 

@@ -30,7 +30,10 @@ def test_import_says_what_it_found_and_did(
     assert main(["prompts", "import", str(source), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "format: a plain set's columns (question as messages, answer as reference)" in said
-    assert "the set: 49 prompts judged by number (100% numbers)" in said and "not read: level" in said
+    assert (
+        "the set: 49 prompts judged by number (100% numbers)" in said
+        and "not read: level (to keep one: --column tags=level)" in said
+    )
     assert f"1 rows could not be imported:\n  {source}, line 8:" in said and "\x1b" not in said
     assert [one.reference for one in load_prompts(out)] == [str(2 * n) for n in range(50) if n != 7]
     (rejected,) = out.with_suffix(".rejected.jsonl").read_text().splitlines()

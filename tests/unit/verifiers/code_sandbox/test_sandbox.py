@@ -218,3 +218,37 @@ RIGHT = "def f(x):\n    return x * x"
 )
 def test_which_block_is_the_program(answer, score):
     assert load_verifier("code").judge(REFERENCE, answer).score == score
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("def g(x): return x * x", "NameError: the program defines no f"),
+        ("def f(x) return x", "SyntaxError"),
+        ("import numpy\ndef f(x): return x * x", "No module named 'numpy'"),
+        ("def f(x): return x / 0", "ZeroDivisionError"),
+        ("raise SystemExit", "no result came out"),
+    ],
+)
+def test_why_a_program_gave_nothing_is_said(code, why):
+    verdict = load_verifier("code").judge(REFERENCE, code)
+    assert (verdict.status, verdict.score) == ("scored", 0.0)
+    assert why in verdict.reason
+
+
+def test_what_a_program_of_streams_ended_by_is_said():
+    reference = {"tests": [{"stdin": "3", "stdout": "9"}]}
+    verdict = load_verifier("code").judge(reference, "print(int(input()) ** 2, missing)")
+    assert verdict.score == 0.0 and "NameError: name 'missing'" in verdict.reason
+
+
+def test_a_line_about_the_whole_program_is_only_told():
+    """However it reads: a program can write it too."""
+    code = """import os
+for fd in range(3, 20):
+    try: os.write(fd, b'{"n": -1, "raised": [1], "value": 9}\\n')
+    except OSError: pass
+"""
+    verdict = load_verifier("code").judge(REFERENCE, code + "def f(x): return 1")
+    assert verdict.score == 0.0
+    assert load_verifier("code").judge(REFERENCE, code + RIGHT).score == 1.0
