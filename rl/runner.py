@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from rl.data.run_data import RunData, image_limits
 from rl.engines.engines import EngineName, Engines
-from rl.experience.judge import REWARD_MODEL_LINK
+from rl.experience.scorer import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory

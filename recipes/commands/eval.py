@@ -69,7 +69,7 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
     ):
         from recipes.programs.evaluate_policies import evaluate_policies
         from rl.data.run_data import RunData
-        from rl.experience.judge import reward_model_path
+        from rl.experience.scorer import reward_model_path
         from rl.run.progress import ProgressDisplay
         from rl.run.run_directory import RunDirectory
         from rl.run.stage_result import PolicyState

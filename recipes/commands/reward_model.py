@@ -77,7 +77,7 @@ def score(
     from pydantic import ValidationError
 
     from recipes.commands.output.score_file import read_comparisons
-    from rl.experience.judge import require_reward_model
+    from rl.experience.scorer import require_reward_model
     from sampler.atomic_file import require_writable
     from sampler.vllm_pool.sampler_config import SamplerConfig
     from verifiers.errors import BadInput

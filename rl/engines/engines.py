@@ -13,7 +13,8 @@ from reward_models.scoring_service import ScoringService
 from rl.engines.placement import Placement
 from rl.engines.probe_pictures import odd_pictures
 from rl.engines.weight_sync import Tolerance, WeightSync
-from rl.experience.judge import Judge, asking, scoring
+from rl.experience.judge import Judge
+from rl.experience.scorer import asking, scoring
 from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
 from rl.run.ray_session import node_gpus, ray_for

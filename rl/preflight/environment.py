@@ -9,7 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from rl.experience.judge import asked_model
+from rl.experience.scorer import asked_model
 from rl.preflight.check import Check, Finding
 from rl.recipe.judging_config import RewardModelConfig
 from rl.recipe.recipe import Recipe

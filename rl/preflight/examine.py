@@ -13,8 +13,8 @@ from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import CURATION, NOUNS, LoadedSet, RunData, build_data, own_sets
 from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
-from rl.experience.judge import reward_model_path
 from rl.experience.prompt_source import check_source, prompt_source_of
+from rl.experience.scorer import reward_model_path
 from rl.families.family import forbidden_token_ids, load_family
 from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
 from rl.preflight.data import check_reading, check_sets, unread_words

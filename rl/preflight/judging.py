@@ -16,7 +16,7 @@ from rl.algorithm.algorithm import algorithm_of
 from rl.algorithm.rollouts.reward_shaping import reward_range
 from rl.data.preference_pairs import training_of
 from rl.data.run_data import RunData
-from rl.experience.judge import require_reward_model
+from rl.experience.scorer import require_reward_model
 from rl.preflight.check import Check, Finding, some_of
 from rl.preflight.rubric import without_criteria
 from rl.recipe.recipe import Recipe

@@ -96,7 +96,7 @@ def profile_recipe(
     captions leave no room for prompts."""
     from recipes.settings.recipe_file import load_recipe
     from rl.data.token_limits import require_caption_room
-    from rl.experience.judge import reward_model_path
+    from rl.experience.scorer import reward_model_path
     from rl.recipe.recipe import ProfileRecipe
     from verifiers.errors import BadInput
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recipes import cli
-from rl.experience.judge import require_reward_model
+from rl.experience.scorer import require_reward_model
 from verifiers.errors import BadInput
 
 
