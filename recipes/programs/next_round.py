@@ -13,6 +13,7 @@ from rl.program import CriticStage, EvaluateStage, PrepareStage, RlStage, Runner
 
 
 def program(run: Runner) -> None:
+    """Evaluate, RL, evaluate; the policy is released as `program.min_gain` says."""
     recipe, policy = run.recipe, run(PrepareStage()).policy
     before = run(EvaluateStage(after="start"), policy)
     needs_critic = algorithm_of(recipe.rl).needs_critic and recipe.critic.pretrain_steps
