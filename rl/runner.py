@@ -15,6 +15,7 @@ from rl.engines.engines import EngineName, Engines
 from rl.experience.scorer import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
+from rl.run.progress_file import telling
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import write_summary
 from rl.run.stage_directory import StageDirectory
@@ -30,7 +31,8 @@ from verifiers.errors import BadInput
 @dataclass(frozen=True)
 class PlannedStage:
     """A stage as a dry run finds it: the name of its directory, what there is to do, the engines it works with;
-    ``inputs`` are those of its manifest, as ``Stage.inputs`` names them."""
+    ``inputs`` are those of its manifest, as ``Stage.inputs`` names them; ``summary`` is what it came to, if it is
+    done."""
 
     name: str
     kind: str
@@ -39,6 +41,7 @@ class PlannedStage:
     needs: Collection[EngineName]
     is_done: bool
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
 
 
 class Runner(ABC):
@@ -96,14 +99,16 @@ class DryRun(Runner):
         self.stages: list[PlannedStage] = []
 
     def _found(self, stage: Stage[ResultT], directory: StageDirectory, result: ResultT) -> None:
-        self._plan(stage, directory, is_done=True)
+        self._plan(stage, directory, summary=stage.summary(result), is_done=True)
 
     def _run(self, stage: Stage[ResultT], directory: StageDirectory, policy: PolicyState | None) -> ResultT:
         self._plan(stage, directory, is_done=False)
         expected = stage.expected(self.recipe, directory, policy)
         return expected.model_copy(update={"stage": directory.name, "round_index": stage.round_index})
 
-    def _plan(self, stage: Stage[ResultT], directory: StageDirectory, *, is_done: bool) -> None:
+    def _plan(
+        self, stage: Stage[ResultT], directory: StageDirectory, *, is_done: bool, summary: str = ""
+    ) -> None:
         self.stages.append(
             PlannedStage(
                 directory.name,
@@ -113,6 +118,7 @@ class DryRun(Runner):
                 stage.needs_of(self.recipe),
                 is_done,
                 stage.inputs(),
+                summary,
             )
         )
 
@@ -205,7 +211,10 @@ class StageRunner(Runner):
     def _run(self, stage: Stage[ResultT], directory: StageDirectory, policy: PolicyState | None) -> ResultT:
         started_at, watch = time.time(), Stopwatch()
         num_steps = None if self._load is None else stage.num_steps(self.recipe, self.data)
-        with self.display.stage(self._title(stage), total_steps=num_steps) as progress:
+        with (
+            self.display.stage(self._title(stage), total_steps=num_steps) as progress,
+            telling(self.directory.path, directory.name, progress),
+        ):
             needs = self._needs_from(stage)
             if policy is not None:
                 with watch("start"):

@@ -96,9 +96,9 @@ class StageProgress:
         steps = f"{self.step}/{self.total_steps}" if self.total_steps is not None else f"step {self.step}"
         items = [steps] if self.step or self.total_steps is not None else []
         names = sorted(self.values, key=lambda name: name != "reward")
-        items += [_value_words(name, self.values[name]) for name in names]
+        items += [value_words(name, self.values[name]) for name in names]
         left = self.eta_s
-        items.insert(2, f"ETA {_clock_words(left)}" if left is not None else _clock_words(self.elapsed_s))
+        items.insert(2, f"ETA {clock_words(left)}" if left is not None else clock_words(self.elapsed_s))
         return items
 
 
@@ -249,17 +249,17 @@ def duration_words(seconds: float) -> str:
 
 def _lasting_facts(stage: StageProgress) -> list[str]:
     steps = [counted(stage.step, "step")] if stage.step else []
-    return steps + [_value_words(name, value) for name, value in stage.values.items()]
+    return steps + [value_words(name, value) for name, value in stage.values.items()]
 
 
-def _value_words(name: str, value: float) -> str:
+def value_words(name: str, value: float) -> str:
     words = {"tokens_per_s": "tok/s"}.get(name, name.replace("_", " "))
     if name.endswith("_per_s"):
         return f"{value:,.0f} {words}"
     return f"{words} {value:.3g}" if abs(value) >= 10 else f"{words} {value:.2f}"
 
 
-def _clock_words(seconds: float) -> str:
+def clock_words(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -6,11 +6,13 @@ runs/NAME/
   stages/03-rl-r0/policy/           hub layout, for use;  checkpoint/: DeepSpeed's, for going on
   rollouts/03-rl-r0/*.parquet       every judged rollout
   metrics.jsonl, tensorboard/       one line a step, and the same as curves
+  progress.json                     what the stage at work has come to: ``rl.run.progress_file``
 """
 
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,6 +37,7 @@ CHANGES_NOTHING = (
 )  # keys with no hand in what a run learns; it may be moved
 
 
+LOCK, LOOK_S = ".lock", 0.2
 MOST_NAMED = 5  # changed keys, where a run refuses another recipe
 
 
@@ -113,13 +116,29 @@ class RunDirectory:
 def hold(path: Path, instead: str) -> BinaryIO:
     """Keep other processes from working in a run until the file is closed. Raises: BadInput, which says what to do
     ``instead``, where one is working; OSError where the folder may not be written."""
-    lock = (path / ".lock").open("ab")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise BadInput(f"another process is working in {path.name}: {instead}") from None
+    lock = (path / LOCK).open("ab")
+    for tries_left in (1, 0):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if not tries_left:
+                lock.close()
+                raise BadInput(f"another process is working in {path.name}: {instead}") from None
+            time.sleep(LOOK_S)
     return lock
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process works in a run. It looks for a moment: ``hold`` waits out such a look."""
+    try:
+        with (path / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _changes(kept: str, given: str) -> list[str]:
