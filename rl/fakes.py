@@ -54,6 +54,8 @@ class FakeSampler:
         self.asked: list[tuple[SamplingPlan, list[str]]] = []  # of every call the plan and the prompts' ids
         self.num_inference_ranks = 1
 
+    def restart_from(self, model_path: Path) -> None: ...
+
     def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
         """One group a prompt, the last prompt's first."""
         self.asked.append((plan, [prompt.prompt_id for prompt in prompts]))

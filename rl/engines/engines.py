@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from reward_models.scoring_service import ScoringService
-from rl.engines.placement import Placement
+from rl.engines.placement import Placement, release_ranks, reserve_ranks
 from rl.engines.probe_pictures import odd_pictures
 from rl.engines.weight_sync import Tolerance, WeightSync
 from rl.experience.judge import Judge
@@ -59,10 +59,12 @@ class Engines:
         self._sampler: SamplerPool | None = None
         self._warm_sampler: SamplerPool | None = None
         self._trainer: Trainer | None = None
+        self._reserved: list[Any] = []  # for a trainer that has not started
         self._judge: Judge | None = None
         self._scorer: ScoringService | None = None
         self._weight_sync: WeightSync | None = None
         self._stack = ExitStack()
+        self._scorer_stack = self._stack.enter_context(ExitStack())
 
     def prove_on(self, probe: Sequence[Prompt]) -> None:
         """Prompts to prove a sync on: those with pictures, where there are any."""
@@ -115,7 +117,7 @@ class Engines:
     def warm_up(self, needs: Collection[EngineName]) -> None:
         """Start what takes long and needs no checkpoint yet: Ray, and the sampler's processes, which import vLLM."""
         if "sampler" in needs:
-            self._start_ray()
+            self._start_ray(needs)
             self._warm_sampler = self._new_sampler()
             self._warm_sampler.warm_up()
 
@@ -144,11 +146,21 @@ class Engines:
                 self.judge.score_with(self.scorer)
 
     def _start_ray(self, needs: Collection[str] = ()) -> None:
-        """Raises: BadInput where what runs and what is needed beside it do not fit on the GPUs that there are."""
+        """And reserve what the trainer will need. Raises: BadInput where what runs and what is needed beside it do not
+        fit on the GPUs that there are, HoneError where others hold them."""
         self._stack.enter_context(ray_for(self.recipe))  # does nothing where Ray runs already
         parts = {"sampler": self._sampler, "trainer": self._trainer, "judge": self._scorer}
         running = {name for name, part in parts.items() if part is not None}
-        Placement.of(self.recipe).require(node_gpus(), {*needs, *running})
+        placement = Placement.of(self.recipe)
+        placement.require(node_gpus(), {*needs, *running})
+        if "trainer" in needs and self._trainer is None and not self._reserved:
+            self._reserved = reserve_ranks(self.recipe.trainer, placement.trainer_device)
+            self._stack.callback(self._give_back)
+
+    def _give_back(self) -> None:
+        """What was reserved for a trainer that never came."""
+        release_ranks(self._reserved)
+        self._reserved = []
 
     def _new_sampler(self) -> SamplerPool:
         pool = SamplerPool(self._held.hub, self.recipe.sampler, self.log_dir, self._held.version)
@@ -166,8 +178,14 @@ class Engines:
         require_whole(self._held.hub)
         device = Placement.of(self.recipe).trainer_device
         self._trainer = Trainer(
-            self.recipe.trainer, self.recipe.model, self._held.hub, self.log_dir, device=device
+            self.recipe.trainer,
+            self.recipe.model,
+            self._held.hub,
+            self.log_dir,
+            device=device,
+            reserved=self._reserved,
         )
+        self._reserved = []
         self._stack.callback(self.stop_trainer)
 
     def _start_judge(self) -> None:
@@ -179,10 +197,10 @@ class Engines:
         config = self.recipe.judging.reward_model
         assert config is not None
         if not config.has_checkpoint:
-            self._scorer = self._stack.enter_context(asking(config))
+            self._scorer = self._scorer_stack.enter_context(asking(config))
         elif self.reward_model is not None:
             self._start_ray({"judge"})
-            self._scorer = self._stack.enter_context(scoring(self.reward_model, config, self.log_dir))
+            self._scorer = self._scorer_stack.enter_context(scoring(self.reward_model, config, self.log_dir))
 
     def _connect(self) -> None:
         """Once both are there: nothing is trained or sampled before they are proven to compute the same."""
@@ -201,8 +219,10 @@ class Engines:
         self._weight_sync.prove(*odd_pictures(self.probe))
 
     def stop_trainer(self) -> None:
-        """Give back what the trainer holds; a later use starts it anew."""
+        """Give back what the trainer holds; a later use starts it anew. The sampler goes on with the policy it has."""
         if self._trainer is not None:
+            if self._sampler is not None and self._held.version >= 0:
+                self._sampler.restart_from(self._held.hub)
             self._trainer.shutdown()
         self._trainer = self._weight_sync = self._moments_of = None
 
@@ -252,6 +272,7 @@ class Engines:
         """The run has trained a reward model: from now on it judges general prompts."""
         if path == self.reward_model:
             return
+        self._scorer_stack.close()
         self.reward_model, self._scorer = path, None
         if self._judge is not None and self.scorer is not None:
             self._judge.score_with(self.scorer)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rl.recipe.recipe import Recipe
-from verifiers.errors import BadInput
+from rl.recipe.trainer_config import TrainerConfig
+from verifiers.counted import counted
+from verifiers.errors import BadInput, HoneError
 
 SMALLER = {
     "trainer": "trainer.ranks_per_node, and raise trainer.num_nodes",
@@ -15,6 +18,7 @@ SMALLER = {
     "judge": "judging.reward_model.sampler.tensor_parallel_size",
 }  # what makes an engine's groups smaller
 ROUNDING = 1e-6
+RESERVED_WITHIN_S = 900.0  # nodes may have to start, or other jobs to end
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,35 @@ class Placement:
                     f"nodes have {nodes}): lower {SMALLER[name]}"
                 )
             free[free.index(room)] -= size
+
+
+def reserve_ranks(trainer: TrainerConfig, device: Literal["cpu", "cuda"]) -> list[Any]:
+    """Ray's placement groups for the trainer's ranks, one a node. They come before the actors of other engines, which
+    Ray scatters over nodes that the trainer needs whole.
+
+    Raises: HoneError where Ray has no room for them in time.
+    """
+    from ray.util import placement_group
+
+    bundle = {"CPU": 1.0} | ({"GPU": 1.0} if device == "cuda" else {})
+    groups = [
+        placement_group([bundle] * trainer.ranks_per_node, strategy="STRICT_PACK")
+        for _ in range(trainer.num_nodes)
+    ]
+    deadline = time.monotonic() + RESERVED_WITHIN_S
+    if all(group.wait(max(0.0, deadline - time.monotonic())) for group in groups):
+        return groups
+    release_ranks(groups)
+    what = "GPUs and CPUs" if device == "cuda" else "CPUs"
+    raise HoneError(
+        f"Ray found no room in {RESERVED_WITHIN_S / 60:g} minutes for {counted(trainer.num_nodes, 'node')} of "
+        f"{counted(trainer.ranks_per_node, 'trainer rank')}: do other jobs hold the {what}?"
+    )
+
+
+def release_ranks(groups: Sequence[Any]) -> None:
+    """Give back what ``reserve_ranks`` reserved."""
+    from ray.util import remove_placement_group
+
+    for group in groups:
+        remove_placement_group(group)

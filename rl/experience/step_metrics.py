@@ -21,8 +21,9 @@ from verifiers.answer import ANSWER_STATUSES
 
 
 def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict[str, float]:
-    """``rollout/*``, ``verifier/*`` and ``kind/*``: rewards, lengths, formats, groups without signal."""
-    rewards = np.array([one.reward.value for one in judged if one.reward.value is not None])
+    """``rollout/*``, ``verifier/*`` and ``kind/*``: rewards (where any judge decided), lengths, formats, groups without
+    signal."""
+    rewards = [one.reward.value for one in judged if one.reward.value is not None]
     lengths = np.array([one.rollout.num_response_tokens for one in judged])
     groups: dict[str, set[float]] = {}
     for one in judged:
@@ -31,8 +32,7 @@ def rollout_metrics(judged: Sequence[JudgedRollout], stats: SampleStats) -> dict
     verdicts = Counter(one.reward.verdict.status for one in judged if one.reward.verdict is not None)
     statuses = Counter(one.answer.status for one in judged)
     return {
-        "rollout/reward_mean": float(rewards.mean()) if len(rewards) else 0.0,
-        "rollout/reward_std": float(rewards.std()) if len(rewards) else 0.0,
+        **_mean_and_spread("rollout/reward", rewards),
         "rollout/response_tokens_mean": float(lengths.mean()),
         "rollout/response_tokens_max": float(lengths.max()),
         "rollout/thought_frac": float(np.mean([bool(one.thought) for one in judged])),
@@ -145,15 +145,18 @@ def teacher_metrics(batch: Batch) -> dict[str, float]:
     return {"train/teacher_kl": float(ratios.mean()), "train/teacher_advantage_std": float(ratios.std())}
 
 
+def _mean_and_spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """``NAME_mean`` and ``NAME_std``; of no value nothing."""
+    return (
+        {f"{name}_mean": float(np.mean(values)), f"{name}_std": float(np.std(values))} if len(values) else {}
+    )
+
+
 def _learnt_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:
     """Of the rewards that are learnt from, beside those of the scores: their spread, and what each penalty takes."""
     learnt = [one.reward.learnt for one in judged if one.reward.learnt is not None]
-    if not learnt:
-        return {}
-    values = [reward.value for reward in learnt]
     return {
-        "rollout/reward_learnt_mean": float(np.mean(values)),
-        "rollout/reward_learnt_std": float(np.std(values)),
+        **_mean_and_spread("rollout/reward_learnt", [reward.value for reward in learnt]),
         **{
             f"rollout/{name}_penalty_mean": float(
                 np.mean([reward.penalties.get(name, 0.0) for reward in learnt])
@@ -214,7 +217,7 @@ def kind_metrics(judged: Sequence[JudgedRollout]) -> dict[str, float]:
         rewards = [one.reward.value for one in own if one.reward.value is not None]
         metrics |= {
             f"kind/{kind}/num_rollouts": float(len(own)),
-            f"kind/{kind}/reward_mean": float(np.mean(rewards)) if rewards else 0.0,
+            **({f"kind/{kind}/reward_mean": float(np.mean(rewards))} if rewards else {}),
             f"kind/{kind}/unjudged_frac": 1.0 - len(rewards) / len(own),
             f"kind/{kind}/answer_ok_frac": float(np.mean([one.answer.ok for one in own])),
             f"kind/{kind}/response_tokens_mean": float(

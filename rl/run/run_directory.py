@@ -115,17 +115,20 @@ class RunDirectory:
 
 def hold(path: Path, instead: str) -> BinaryIO:
     """Keep other processes from working in a run until the file is closed. Raises: BadInput, which says what to do
-    ``instead``, where one is working; OSError where the folder may not be written."""
+    ``instead``, where one is working; OSError where the folder may not be written, or its file system has no locks."""
     lock = (path / LOCK).open("ab")
     for tries_left in (1, 0):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
-        except OSError:
+        except BlockingIOError:
             if not tries_left:
                 lock.close()
                 raise BadInput(f"another process is working in {path.name}: {instead}") from None
             time.sleep(LOOK_S)
+        except OSError:
+            lock.close()
+            raise
     return lock
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 import shutil
@@ -39,7 +40,7 @@ class StageCheckpoint:
 
     def resume(self, trainer: Trainer, source: Resumable | None = None) -> int:
         """Load the checkpoint if there is one, into ``source`` too, and drop what came after it; the next step, 0 for a
-        new start. Raises: HoneError where it is cut or damaged."""
+        new start. Raises: HoneError where it is cut or damaged; what is no fault of its files as it comes."""
         cursor = self.directory.path / CURSOR
         if not cursor.is_file():
             self.directory.begin()
@@ -62,7 +63,10 @@ class StageCheckpoint:
             EOFError,
             pickle.UnpicklingError,
         ) as why:
-            reason = " ".join(str(getattr(why, "cause", None) or why).split())[:MAX_REASON]
+            cause = getattr(why, "cause", None) or why
+            if _is_passing(cause):
+                raise
+            reason = " ".join(str(cause).split())[:MAX_REASON]
             raise HoneError(
                 f"the checkpoint {damaged} cannot be read ({reason}): delete {self.directory.path}, and the same "
                 "command begins this stage anew"
@@ -87,3 +91,12 @@ class StageCheckpoint:
         for path in self.directory.path.glob("checkpoint-*"):
             if path.name != name:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_passing(why: BaseException) -> bool:
+    """Whether reading may well succeed another time: memory, a rank or a disk failed, not what was read."""
+    import torch
+
+    if isinstance(why, OSError):
+        return why.errno not in (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+    return isinstance(why, MemoryError | torch.OutOfMemoryError | torch.distributed.DistError)

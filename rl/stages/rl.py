@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rl.algorithm.algorithm import Algorithm, algorithm_of
@@ -108,7 +109,7 @@ class RlStage(Stage[RlResult]):
             source.prompts.observe_kl(step.kl_by_prompt)
             metrics = step.finish()
             context.progress.advance(
-                reward=metrics["rollout/reward_mean"], tokens_per_s=metrics["rollout/tokens_per_s"]
+                reward=metrics.get("rollout/reward_mean"), tokens_per_s=metrics["rollout/tokens_per_s"]
             )
             checkpoint.save(engines.trainer, experience.step + 1, source)
         return self._export(context, algorithm)
@@ -147,10 +148,12 @@ class RlStage(Stage[RlResult]):
             policy=policy,
             critic=critic if algorithm.needs_critic else None,
             mismatch_kl_max=max(metrics["train/mismatch_kl"] for metrics in logged),
-            reward_mean_last=logged[-1]["rollout/reward_mean"],
+            reward_mean_last=logged[-1].get("rollout/reward_mean", math.nan),
             proof=proof,
             warnings=warnings_of(logged, algorithm),
         )
 
     def summary(self, result: RlResult) -> str:
-        return f"reward {result.reward_mean_last:.3f}, mismatch_kl at most {result.mismatch_kl_max:.1g}"
+        decided = not math.isnan(result.reward_mean_last)
+        reward = f"reward {result.reward_mean_last:.3f}" if decided else "no rewards"
+        return f"{reward}, mismatch_kl at most {result.mismatch_kl_max:.1g}"

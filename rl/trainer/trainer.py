@@ -11,6 +11,7 @@ import numpy as np
 import ray
 from ray.exceptions import RayTaskError
 from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, RayWorkerGroup
+from verl.single_controller.ray.base import sort_placement_group_by_node_ip
 
 from rl.algorithm.loss.losses import LossSpec
 from rl.data.batch import Batch
@@ -35,7 +36,9 @@ class Trainer:
         log_dir: Path,
         *,
         device: str = "cpu",
+        reserved: Sequence[Any] = (),
     ) -> None:
+        """``reserved``: Ray's placement groups for the ranks, one a node; without them they are made here."""
         self.config = config
         self.log_dir = log_dir
         self._pool = RayResourcePool(
@@ -43,6 +46,8 @@ class Trainer:
             use_gpu=device != "cpu",
             max_colocate_count=1,
         )
+        if reserved:
+            self._pool.pgs = sort_placement_group_by_node_ip(list(reserved))
         self._ranks = RayWorkerGroup(
             resource_pool=self._pool,
             ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)),

@@ -180,11 +180,20 @@ class SamplerPool:
                 slot.hand_over(batch, plan)
 
     def _answered(self) -> list[WorkerSlot]:
-        """Wait until a call has returned; the workers whose calls have."""
+        """Wait until a call has returned; the workers whose calls have. Raises: SamplerError where all that is waited
+        for is workers that start, and none does in time."""
         slot_of = {slot.call: slot for slot in self._slots if slot.call is not None}
         calls = list(slot_of)
         assert calls, "prompts are owed or waiting, and nobody works on them"
-        ray.wait(calls, num_returns=1)
+        only_starts = all(slot.is_starting for slot in slot_of.values())
+        first, _ = ray.wait(
+            calls, num_returns=1, timeout=self.config.start_timeout_s if only_starts else None
+        )
+        if not first:
+            raise SamplerError(
+                f"all rollout workers died, and none that takes their place has started within "
+                f"sampler.start_timeout_s={self.config.start_timeout_s:g}: is a node lost, and its GPUs with it?"
+            )
         answered, _ = ray.wait(calls, num_returns=len(calls), timeout=0)
         return [slot_of[call] for call in answered]
 
@@ -219,8 +228,28 @@ class SamplerPool:
         if self._sampling:
             raise SamplerError("weights cannot be exchanged while sample() is under way")
         self.wait_until_ready()
+        if not self._may_lose_workers:
+            _, dead = self._living_and_dead()
+            for slot in dead:
+                self._replace(slot, deque(), None)
+            self.wait_until_ready()
         actors = [slot.actor for slot in self._slots]
-        return PoolWeightSyncClient(actors, policy_version, self.config.tensor_parallel_size)
+        return PoolWeightSyncClient(
+            actors,
+            policy_version,
+            self.config.tensor_parallel_size,
+            needs_all=not self._may_lose_workers,
+        )
+
+    @property
+    def _may_lose_workers(self) -> bool:
+        """Whether weights reach the living, and those that come later, though a worker has died."""
+        return self.config.weight_transfer_backend == "shared_memory"
+
+    def restart_from(self, model_path: str | Path) -> None:
+        """Workers that die from now on start anew from this checkpoint, of the same weights: where the last sync left
+        them is about to go."""
+        self._model_path, self._weights = str(model_path), WeightState(self._weights.policy_version)
 
     def commit_weights(self, policy_version: int) -> None:
         """After the trainer sent weights: check that every worker serves `policy_version`, replace the dead.
@@ -279,7 +308,7 @@ class SamplerPool:
                 f"rollout worker {slot.number} died and max_restarts={self.config.max_restarts} is used up; "
                 f"its log is {self._log_path(slot.number)}"
             ) from death
-        if self._weights.update_info is not None and self.config.weight_transfer_backend != "shared_memory":
+        if self._weights.update_info is not None and not self._may_lose_workers:
             raise SamplerError(
                 f"rollout worker {slot.number} died; the {self.config.weight_transfer_backend} backend cannot "
                 "bring a new one to the current weights: continue from the last checkpoint, or use shared_memory"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 if TYPE_CHECKING:
     from sampler.rollout import SamplingPlan
@@ -78,6 +78,17 @@ class SamplerConfig(BaseModel):
         default=3, ge=0, description="workers replaced in the pool's lifetime before it gives up"
     )
     start_timeout_s: float = Field(default=600.0, gt=0, description="for one engine to start")
+
+    @field_validator("vllm_arguments")
+    @classmethod
+    def _counted(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """GPUs that are reserved and ranks that weights are sent to are counted by ``tensor_parallel_size`` alone."""
+        if names := [name for name in arguments if name.endswith("_parallel_size")]:
+            raise ValueError(
+                f"{names[0]} cannot be set here: an engine runs on tensor_parallel_size GPUs, and num_workers says how "
+                "many engines there are"
+            )
+        return arguments
 
     @property
     def reserved_gpus(self) -> float:

@@ -36,7 +36,7 @@ from sampler.vllm_pool.weight_segment import (
     SegmentWriter,
     WeightTransferError,
     open_segment,
-    segment_directory,
+    segment_directories,
 )
 
 if TYPE_CHECKING:
@@ -226,7 +226,8 @@ class SharedMemoryTrainerEngine(TrainerWeightTransferEngine[SharedMemoryTrainerI
             raise ValueError("the shared_memory backend needs a WeightSource")
         engine = cls(client=client, source=source, is_sender=init_info.is_sender)
         if engine.is_sender:
-            remove_dead(segment_directory(0), KIND)
+            for directory in segment_directories():
+                remove_dead(directory, KIND)
             client.init_weight_transfer_engine({})
         return engine
 
@@ -252,26 +253,26 @@ class SharedMemoryTrainerEngine(TrainerWeightTransferEngine[SharedMemoryTrainerI
         self._remove_live_segment()
 
     def _write_segment(self) -> SegmentManifest:
-        declared = self._source().metadata()
-        sizes = [torch.Size(meta.shape).numel() * meta.dtype.itemsize for meta in declared]
-        writer = SegmentWriter(sizes, sequence=self._num_sent)
-        self._num_sent += 1
-        num_yielded, mistake = 0, None
-        # The source is drained even after a mistake: other ranks take part in its collectives.
-        for name, tensor in self._source():
-            expected = declared[num_yielded] if num_yielded < len(declared) else None
-            num_yielded += 1
-            yielded = (name, tensor.dtype, tuple(tensor.shape))
-            if expected is None or yielded != (expected.name, expected.dtype, tuple(expected.shape)):
-                mistake = mistake or f"weight source yielded {yielded} where its metadata says {expected}"
-            elif mistake is None:
-                writer.add(name, tensor)
-        if num_yielded < len(declared):
-            mistake = mistake or f"weight source yielded {num_yielded} of {len(declared)} tensors"
-        if mistake is not None:
-            writer.abandon()
-            raise WeightTransferError(mistake)
-        return writer.finish()
+        """Raises what writing raises, after the source is drained: other ranks take part in its collectives."""
+        declared, weights = self._source().metadata(), iter(self._source())
+        try:
+            sizes = [torch.Size(meta.shape).numel() * meta.dtype.itemsize for meta in declared]
+            with SegmentWriter(sizes, sequence=self._num_sent) as writer:
+                self._num_sent += 1
+                for expected in declared:
+                    name, tensor = next(weights, ("nothing more", torch.empty(0)))
+                    yielded = (name, tensor.dtype, tuple(tensor.shape))
+                    if yielded != (expected.name, expected.dtype, tuple(expected.shape)):
+                        raise WeightTransferError(
+                            f"weight source yielded {yielded} where its metadata says {expected}"
+                        )
+                    writer.add(name, tensor)
+                if (more := next(weights, None)) is not None:
+                    raise WeightTransferError(f"weight source yielded {more[0]}, which its metadata lacks")
+                return writer.finish()
+        finally:
+            for _ in weights:
+                pass
 
     def _source(self) -> WeightSource:
         assert self.source is not None

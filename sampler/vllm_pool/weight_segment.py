@@ -64,14 +64,16 @@ class SegmentManifest:
         return cls(path=plain["path"], entries=entries)
 
 
+def segment_directories() -> list[Path]:
+    """Where a segment may lie: shared memory before the directory for temporary files."""
+    candidates = (Path("/dev/shm"), Path(tempfile.gettempdir()))  # noqa: S108 - shared memory
+    return [one for one in candidates if one.is_dir() and os.access(one, os.W_OK)]
+
+
 def segment_directory(num_bytes: int) -> Path:
-    """Shared memory where it has room for the segment, otherwise the directory for temporary files."""
-    for candidate in (Path("/dev/shm"), Path(tempfile.gettempdir())):  # noqa: S108 - shared memory
-        if (
-            candidate.is_dir()
-            and os.access(candidate, os.W_OK)
-            and shutil.disk_usage(candidate).free > num_bytes
-        ):
+    """The first that has room for the segment. Raises: WeightTransferError where none has."""
+    for candidate in segment_directories():
+        if shutil.disk_usage(candidate).free > num_bytes:
             return candidate
     raise WeightTransferError(
         f"no room for {num_bytes / 2**30:.2f} GiB of weights in /dev/shm or the temporary files"
@@ -81,7 +83,8 @@ def segment_directory(num_bytes: int) -> Path:
 class SegmentWriter:
     """Writes one segment tensor by tensor, so that the sender never holds a second copy of the model.
 
-    `sizes` are the byte counts of all tensors in order; `add` must be called once for each of them.
+    `sizes` are the byte counts of all tensors in order; `add` must be called once for each of them, inside the `with`:
+    the file of a segment that is not finished there is removed.
     """
 
     def __init__(self, sizes: Iterable[int], sequence: int) -> None:
@@ -122,6 +125,13 @@ class SegmentWriter:
                 zlib.crc32(content),
             )
         )
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abandon()
 
     def finish(self) -> SegmentManifest:
         """The manifest; the file stays for readers."""

@@ -15,12 +15,22 @@ class PoolWeightSyncClient:
     """A `vllm.distributed.weight_transfer.VLLMWeightSyncClient` over the workers of a pool, for one sync.
 
     Made by `SamplerPool.weight_sync_client`, sent to the trainer ranks (it pickles), used there by a
-    `TrainerWeightTransferEngine`. A worker that dies under way is left out; `SamplerPool.commit_weights` then replaces
-    it. An error that a living worker raises is raised here, to the trainer.
+    `TrainerWeightTransferEngine`. A worker that dies under way is left out where a backend can do without it;
+    `SamplerPool.commit_weights` then replaces it. An error that a living worker raises is raised here, to the trainer.
     """
 
-    def __init__(self, workers: Sequence[Any], policy_version: int, num_ranks_per_worker: int) -> None:
+    def __init__(
+        self,
+        workers: Sequence[Any],
+        policy_version: int,
+        num_ranks_per_worker: int,
+        *,
+        needs_all: bool,
+    ) -> None:
+        """With ``needs_all`` the first death ends the sync: a broadcast to a process group waits for each of its ranks,
+        for ever."""
         self.policy_version = policy_version
+        self._needs_all = needs_all
         self._workers = list(workers)
         self._num_ranks_per_worker = num_ranks_per_worker
 
@@ -51,8 +61,11 @@ class PoolWeightSyncClient:
             try:
                 remote_result(call)
                 alive.append(worker)
-            except RayActorError:
-                continue
+            except RayActorError as death:
+                if self._needs_all:
+                    raise WeightTransferError(
+                        "a rollout worker died during the weight sync, and this backend cannot do without it"
+                    ) from death
         self._workers = alive
         if not alive:
             raise WeightTransferError("every rollout worker died during the weight sync")

@@ -39,6 +39,26 @@ with ray_session(2, 100):
         print("ended", flush=True)
 """
 
+RESERVING = """
+import ray
+from rl.engines import placement
+from rl.recipe.trainer_config import TrainerConfig
+from rl.run.ray_session import ray_session
+from verifiers.errors import HoneError
+
+with ray_session(4, 100):
+    groups = placement.reserve_ranks(TrainerConfig(ranks_per_node=3), "cpu")
+    print(ray.available_resources()["CPU"])
+    placement.RESERVED_WITHIN_S = 0.5
+    try:
+        placement.reserve_ranks(TrainerConfig(ranks_per_node=2), "cpu")
+    except HoneError as why:
+        print(why)
+    placement.release_ranks(groups)
+    placement.RESERVED_WITHIN_S = 60.0
+    print(len(placement.reserve_ranks(TrainerConfig(ranks_per_node=2, num_nodes=2), "cpu")))
+"""
+
 
 def test_ray_environment_reaches_every_process() -> None:
     """Those with an environment of their own too. What an engine needs is its own: it comes before the recipe's."""
@@ -53,6 +73,14 @@ def test_who_is_told_to_end_takes_the_time_it_needs() -> None:
     """A batch system sends SIGTERM and waits. Ray's core aborts after three seconds, if it is let."""
     done = run_apart(ENDING)
     assert (done.returncode, done.stdout) == (signal.SIGTERM, "ended\n"), done.stderr
+
+
+def test_what_the_trainer_needs_is_reserved_or_told() -> None:
+    done = run_apart(RESERVING)
+    assert done.returncode == 0, done.stderr
+    left, refused, groups = done.stdout.splitlines()
+    assert (float(left), int(groups)) == (1.0, 2)
+    assert "no room" in refused and "1 node of 2 trainer ranks" in refused
 
 
 def run_apart(script: str) -> subprocess.CompletedProcess[str]:

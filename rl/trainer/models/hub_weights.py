@@ -66,5 +66,6 @@ def open_transfer(
     else:
         from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 
-        init_info = IPCTrainerInitInfo(rank=rank)
+        # In pieces of a fixed size: whole, every rank would hold a second model until the end of the sync.
+        init_info = IPCTrainerInitInfo(rank=rank, packed=True)
     return WeightTransferTrainerFactory.trainer_init(init_info, client=client, source=source)

@@ -84,7 +84,7 @@ def lose_worker(run: Any) -> int:
 
 def segments_of(pid: int) -> set[Path]:
     """Weights in shared memory; the name begins with the writer's process id."""
-    return set(SHARED_MEMORY.glob(f"hone-weights-{pid}-*"))
+    return set(SHARED_MEMORY.glob(f"hone-weights-*-{pid}-*"))
 
 
 def left_in_shared_memory(run: Any) -> set[Path]:

@@ -58,7 +58,7 @@ def test_what_a_person_finds(undisturbed: Any) -> None:
     assert "Traceback" not in shown and "WARNING" not in shown
     assert not undisturbed.survivors(), "processes of a run that has ended"
     for process in undisturbed.seen:
-        assert not list(Path("/dev/shm").glob(f"hone-weights-{process.pid}-*"))
+        assert not list(Path("/dev/shm").glob(f"hone-weights-*-{process.pid}-*"))
 
 
 def test_no_rollout_is_lost_or_doubled_and_prompts_come_in_seeded_order(undisturbed: Any) -> None:

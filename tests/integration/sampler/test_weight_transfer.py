@@ -134,7 +134,7 @@ def same(left: list[RolloutGroup], right: list[RolloutGroup]) -> bool:
 
 
 def live_segments() -> list[Path]:
-    return sorted(Path("/dev/shm").glob(f"hone-weights-{os.getpid()}-*"))
+    return sorted(Path("/dev/shm").glob(f"hone-weights-*-{os.getpid()}-*"))
 
 
 def test_sampler_follows_the_trainer(

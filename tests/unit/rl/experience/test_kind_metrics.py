@@ -11,7 +11,8 @@ import pytest
 
 from rl.data.batch import Batch
 from rl.data.token_sequence import TokenSequence
-from rl.experience.step_metrics import kind_metrics, kl_metrics
+from rl.experience.step_metrics import kind_metrics, kl_metrics, rollout_metrics
+from sampler.vllm_pool.sample_stats import SampleStats
 
 
 def test_kinds_are_counted_apart(prompt: Callable[..., Any], judged: Callable[..., Any]) -> None:
@@ -54,3 +55,15 @@ def test_kl_is_the_mean_log_ratio_of_each_kind() -> None:
         "kind/general/kl_token_mean",
         "kind/general/kl_response_mean",
     }
+
+
+def test_where_nobody_decided_there_is_no_reward(
+    prompt: Callable[..., Any], judged: Callable[..., Any]
+) -> None:
+    """An error is no wrong answer, so its figure is none, not 0."""
+    undecided = [judged(prompt("v"), index, None) for index in range(2)]
+    metrics = rollout_metrics(undecided, SampleStats())
+    assert not {"rollout/reward_mean", "rollout/reward_std", "kind/verifiable/reward_mean"} & metrics.keys()
+    assert metrics["kind/verifiable/unjudged_frac"] == 1
+    decided = rollout_metrics([*undecided, judged(prompt("w"), 0, 0.5)], SampleStats())
+    assert (decided["rollout/reward_mean"], decided["rollout/reward_std"]) == (0.5, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -355,3 +356,14 @@ def test_an_exported_policy_has_the_base_s_files_and_its_own_weights(tmp_path: P
     assert (target / "model.safetensors").read_text() == "8"
     assert [path.name for path in target.parent.iterdir()] == ["policy"]
     assert content_hash(target / "config.json") == hashlib.sha256(b"base").hexdigest()
+
+
+def test_a_file_system_without_locks_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not another process that is in the way."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("rl.run.run_directory.fcntl.flock", flock)
+    with pytest.raises(BadInput, match=r"cannot be used \(.*Function not implemented"):
+        RunDirectory(tmp_path / "run").open("name: a\n")

@@ -1,9 +1,12 @@
 """Going on inside a stage: what a killed process left is taken up, or dropped, and its figures are kept."""
 
+import errno
 import json
 from types import SimpleNamespace
 
 import pytest
+import torch
+from ray.exceptions import RayTaskError
 
 from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig
@@ -159,3 +162,32 @@ def test_the_recipe_that_changed_is_named(run, tmp_path):
         with pytest.raises(BadInput, match=words):
             RunDirectory(run.path).open(changed)
     assert (run.path / "recipe.yaml").read_text() == "name: x\n"
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        torch.distributed.DistBackendError("NCCL"),
+        OSError(errno.EIO, "I/O"),
+    ],
+)
+def test_a_failure_that_passes_asks_nobody_to_delete_a_checkpoint(run, why):
+    """Nor where it comes from a rank, as Ray wraps it."""
+    stage = run.stage(STAGE)
+    checkpoint = StageCheckpoint(stage, Stopwatch(), every_steps=2)
+    checkpoint.resume(Trainer())
+    checkpoint.save(Trainer(), 2)
+
+    def fail(_):
+        raise why
+
+    with pytest.raises(type(why)):
+        checkpoint.resume(SimpleNamespace(load_checkpoint=fail))
+    wrapped = RayTaskError("load_checkpoint", "trace", why).as_instanceof_cause()
+    with pytest.raises(type(why)):
+        checkpoint.resume(SimpleNamespace(load_checkpoint=lambda _: raised(wrapped)))
+
+
+def raised(why):
+    raise why

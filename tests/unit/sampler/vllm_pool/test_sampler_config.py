@@ -40,3 +40,10 @@ def test_engine_arguments() -> None:
     assert "hf_overrides" not in arguments
     in_float32 = engine_arguments("model", SamplerConfig(float32_head=True))
     assert in_float32["hf_overrides"] == {"head_dtype": "float32"}
+
+
+def test_gpus_are_counted_by_one_key() -> None:
+    """Reservations and the ranks of a weight transfer are: what vLLM would add they do not know."""
+    with pytest.raises(ValidationError, match="pipeline_parallel_size cannot be set here"):
+        SamplerConfig(vllm_arguments={"pipeline_parallel_size": 2})
+    assert SamplerConfig(vllm_arguments={"seed": 2}).vllm_arguments == {"seed": 2}

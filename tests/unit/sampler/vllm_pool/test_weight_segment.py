@@ -6,11 +6,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 
+from sampler.vllm_pool.process_file import process_file
+from sampler.vllm_pool.shared_memory_transfer import SharedMemoryTrainerEngine, SharedMemoryTrainerInitInfo
 from sampler.vllm_pool.weight_segment import (
+    KIND,
     SegmentManifest,
     SegmentWriter,
     WeightTransferError,
@@ -97,3 +102,65 @@ def test_a_checksum_is_of_every_bit_in_its_place(name: str, monkeypatch: pytest.
         other = (index + 1 + index % 3) % tensor.numel()
         exchanged.view(-1)[[index, other]] = exchanged.view(-1)[[other, index]]
         assert index == other or tensor_checksum(exchanged) != checksum
+
+
+class Source:
+    """As a ZeRO-3 source: each step of the iteration is a collective, which every rank must take."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor], declared: dict[str, torch.Tensor]) -> None:
+        self.tensors, self.declared, self.num_taken = tensors, declared, 0
+
+    def metadata(self) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(name=name, dtype=tensor.dtype, shape=list(tensor.shape))
+            for name, tensor in self.declared.items()
+        ]
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for item in self.tensors.items():
+            self.num_taken += 1
+            yield item
+
+
+LESS = dict(list(TENSORS.items())[:3])
+
+
+@pytest.mark.parametrize(
+    ("tensors", "declared", "message"),
+    [
+        (
+            TENSORS,
+            {**TENSORS, "a.weight": torch.zeros(3, 4)},
+            "yielded .'a.weight'.* where its metadata says",
+        ),
+        (TENSORS, LESS, "yielded d.transposed, which its metadata lacks"),
+        (LESS, TENSORS, "yielded .'nothing more'"),
+        (TENSORS, {**TENSORS, "g.huge": torch.empty(2**60, device="meta")}, "no room for"),
+    ],
+)
+def test_after_a_mistake_the_source_is_drained_and_no_file_left(
+    tensors: dict[str, torch.Tensor], declared: dict[str, torch.Tensor], message: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("sampler.vllm_pool.weight_segment.segment_directories", lambda: [tmp_path])
+    source: Any = Source(tensors, declared)
+    engine = SharedMemoryTrainerEngine(client=cast(Any, None), source=source, is_sender=True)
+    with pytest.raises(WeightTransferError, match=message):
+        engine.send_weights()
+    assert source.num_taken == len(tensors) and not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_is_swept_wherever_it_lay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the directory for temporary files too, where shared memory had no room."""
+    both = [tmp_path / "shm", tmp_path / "tmp"]
+    for directory in both:
+        directory.mkdir()
+        own = process_file(directory, KIND).name.rsplit("-", 2)[0]
+        (directory / f"{own}-4194305-1-0").touch()  # no process has this id
+    monkeypatch.setattr("sampler.vllm_pool.shared_memory_transfer.segment_directories", lambda: both)
+    client: Any = SimpleNamespace(init_weight_transfer_engine=lambda _: None)
+    source: Any = Source(TENSORS, TENSORS)
+    SharedMemoryTrainerEngine.trainer_init(SharedMemoryTrainerInitInfo(rank=0), client=client, source=source)
+    assert [list(directory.iterdir()) for directory in both] == [[], []]
