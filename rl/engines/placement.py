@@ -25,10 +25,12 @@ RESERVED_WITHIN_S = 900.0  # nodes may have to start, or other jobs to end
 class Placement:
     """Sampler, trainer and judge each have devices of their own as long as they run. ``groups`` are what Ray reserves
     for each: (how many groups, GPUs of each). A group is on one node: the trainer's ranks of a node, a worker of the
-    sampler or of the judge's reward model."""
+    sampler or of the judge's reward model. ``out_of_reach``: the sampler's weights come through the memory of one
+    machine, and the trainer is on several."""
 
     trainer_device: Literal["cpu", "cuda"]
     groups: Mapping[str, tuple[int, float]]
+    out_of_reach: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe) -> Placement:
@@ -43,6 +45,7 @@ class Placement:
                 "sampler": (sampler.num_workers, sampler.reserved_gpus),
                 "judge": (0, 0) if scorer is None else (scorer.num_workers, scorer.reserved_gpus),
             },
+            out_of_reach=trainer.num_nodes > 1 and sampler.weight_transfer_backend == "shared_memory",
         )
 
     @property
@@ -52,7 +55,12 @@ class Placement:
 
     def require(self, node_gpus: Sequence[float], engines: Collection[str]) -> None:
         """``node_gpus`` are those of each node. Raises: BadInput where these engines together want more, or a group
-        does not find its GPUs on one node: Ray would wait for ever."""
+        does not find its GPUs on one node: Ray would wait for ever; and where weights cannot reach the sampler."""
+        if self.out_of_reach and {"sampler", "trainer"} <= set(engines):
+            raise BadInput(
+                f"sampler.weight_transfer_backend=shared_memory is within one machine, and trainer.num_nodes is "
+                f"{self.groups['trainer'][0]}: set it to nccl"
+            )
         wanted = {name: count for name, count in self.gpus.items() if name in engines and count}
         if sum(node_gpus) < sum(wanted.values()):
             each = ", ".join(f"{count:g} for the {name}" for name, count in wanted.items())

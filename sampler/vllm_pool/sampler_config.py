@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 if TYPE_CHECKING:
     from sampler.rollout import SamplingPlan
@@ -23,7 +23,7 @@ class SamplerConfig(BaseModel):
 
     num_workers: int = Field(default=1, ge=1, description="vLLM engines")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where they run")
-    weight_transfer_backend: str = Field(
+    weight_transfer_backend: Literal["shared_memory", "nccl", "ipc"] = Field(
         default="shared_memory",
         description="shared_memory (one machine, CPU or CUDA), or on CUDA nccl (split) and ipc (colocated)",
     )
@@ -78,6 +78,20 @@ class SamplerConfig(BaseModel):
         default=3, ge=0, description="workers replaced in the pool's lifetime before it gives up"
     )
     start_timeout_s: float = Field(default=600.0, gt=0, description="for one engine to start")
+
+    @model_validator(mode="after")
+    def _can_transfer(self) -> SamplerConfig:
+        backend = self.weight_transfer_backend
+        if backend != "shared_memory" and self.device == "cpu":
+            raise ValueError(
+                f"weight_transfer_backend={backend} is between GPUs: set device=cuda, or leave it out"
+            )
+        if backend == "ipc" and self.reserved_gpus:
+            raise ValueError(
+                "weight_transfer_backend=ipc is for GPUs that the trainer holds, and Ray would give the sampler "
+                "others: set num_gpus_per_worker=0, or take nccl"
+            )
+        return self
 
     @field_validator("vllm_arguments")
     @classmethod

@@ -23,8 +23,12 @@ def test_on_cpus_nothing_is_reserved() -> None:
 
 def test_on_gpus_every_engine_has_its_own_all_the_time() -> None:
     sampler = {"device": "cuda", "num_workers": 3, "num_gpus_per_worker": 2}
-    judged = {"reward_model": {"path": "rm", "sampler": sampler}}
-    placement = placed(sampler=sampler, trainer={"num_nodes": 2, "ranks_per_node": 8}, judging=judged)
+    judged, trainer = (
+        {"reward_model": {"path": "rm", "sampler": sampler}},
+        {"num_nodes": 2, "ranks_per_node": 8},
+    )
+    split = {**sampler, "weight_transfer_backend": "nccl"}
+    placement = placed(sampler=split, trainer=trainer, judging=judged)
     assert placement == Placement("cuda", {"trainer": (2, 8), "sampler": (3, 2), "judge": (3, 2)})
     assert placement.gpus == {"trainer": 16, "sampler": 6, "judge": 6}
 
@@ -72,3 +76,11 @@ def test_what_does_not_fit_on_one_node_is_told_at_once() -> None:
 def test_parts_of_a_gpu_fill_it() -> None:
     parts = placed(sampler={"device": "cuda", "num_workers": 10, "num_gpus_per_worker": 0.1})
     parts.require([1, 1], {"sampler", "trainer"})
+
+
+def test_weights_that_cannot_reach_the_sampler_are_told_at_once() -> None:
+    """Supervised training on several machines needs no sampler."""
+    placement = placed(trainer={"num_nodes": 2})
+    placement.require([0, 0], {"trainer"})
+    with pytest.raises(BadInput, match=r"within one machine, and trainer\.num_nodes is 2: set it to nccl"):
+        placement.require([0, 0], {"trainer", "sampler"})

@@ -47,3 +47,14 @@ def test_gpus_are_counted_by_one_key() -> None:
     with pytest.raises(ValidationError, match="pipeline_parallel_size cannot be set here"):
         SamplerConfig(vllm_arguments={"pipeline_parallel_size": 2})
     assert SamplerConfig(vllm_arguments={"seed": 2}).vllm_arguments == {"seed": 2}
+
+
+def test_weights_go_where_the_backend_can_bring_them() -> None:
+    with pytest.raises(ValidationError, match="nccl is between GPUs"):
+        SamplerConfig(weight_transfer_backend="nccl")
+    with pytest.raises(ValidationError, match="num_gpus_per_worker=0"):
+        SamplerConfig(weight_transfer_backend="ipc", device="cuda")
+    shared = SamplerConfig(weight_transfer_backend="ipc", device="cuda", num_gpus_per_worker=0)
+    assert shared.reserved_gpus == 0
+    with pytest.raises(ValidationError, match="shared_memory"):
+        SamplerConfig(weight_transfer_backend="gloo")
