@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from recipes.gym.boards import pattern
 from recipes.gym.canvas import Canvas
 from recipes.gym.catalogue import EXERCISES, exercise_named
 from recipes.gym.exercise import LEAST_PX, MOST_PX, Exercise, Question
@@ -139,3 +140,16 @@ class Scores:
 
     def best_guess(self, questions: Sequence[Question]) -> str:
         return max(frequent(questions), key=lambda answer: self.mean(answer, questions))
+
+
+@pytest.mark.parametrize("difficulty", [0.0, 0.3, 0.5, 0.7, 1.0])
+def test_the_options_of_a_pattern_tell_nothing(difficulty: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves the row out finds four options of which none is nearer to the others than any."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(pattern, "_picture", lambda px, row, options: drawn.append((row, options)) or b"")
+    places = Counter(pattern.draw(random.Random(f"{n}"), difficulty, LEAST_PX).reference for n in range(400))
+    assert set(places) == set("ABCD") and min(places.values()) > 60
+    for row, options in drawn:
+        alike = [sum(a == b for other in options for a, b in zip(one, other, strict=True)) for one in options]
+        assert len(set(alike)) == 1 and len(set(options)) == 4
+        assert sum(option in row for option in options) >= 1
