@@ -16,7 +16,8 @@ from sampler.store.decisions.curation_table import Decisions
 from sampler.store.decisions.in_force import answers_sql, create_views, profiled_sql
 from sampler.store.log_schema import migrated
 from sampler.store.set_rows import NO_PROMPT, prompts_sql
-from sampler.store.sql_text import literal, table_of
+from sampler.store.sql_text import literal, require_query, table_of
+from sampler.store.turnover import TURNOVER
 from verifiers.errors import BadInput
 
 AnswerT = TypeVar("AnswerT")
@@ -52,29 +53,6 @@ _NEWEST_VERDICTS = """
     SELECT * FROM {summary} QUALIFY judging IS NOT DISTINCT FROM max(judging) OVER (
         PARTITION BY stage, policy_version, prompt_id, verifier, revision, blind
     )
-"""
-# From one policy that tried a prompt to the next that did. `repaired` is solved again after having been forgotten, and
-# `versions_lost` how many versions that took.
-_TURNOVER = """
-    CREATE OR REPLACE VIEW turnover AS
-    WITH moves AS (
-        SELECT *, n > 0 AND pass_rate >= 0.5 AS solved, lag(pass_rate >= 0.5) OVER history AS was_solved,
-               lag(policy_version) OVER history AS version_before
-        FROM attempts_in_force WHERE n > 0
-        WINDOW history AS (PARTITION BY run, prompt_id, verifier ORDER BY policy_version)
-    ), named AS (
-        SELECT *, CASE WHEN was_solved IS NULL THEN 'first' WHEN solved AND NOT was_solved THEN 'newly solved'
-                       WHEN was_solved AND NOT solved THEN 'forgotten' ELSE 'same' END AS move,
-               max(CASE WHEN was_solved AND NOT solved THEN policy_version END) OVER (
-                   PARTITION BY run, prompt_id, verifier ORDER BY policy_version
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-               ) AS forgotten_at
-        FROM moves
-    )
-    SELECT run, prompt_id, verifier, question_type, version_before, policy_version,
-           CASE WHEN move = 'newly solved' AND forgotten_at IS NOT NULL THEN 'repaired' ELSE move END AS move,
-           CASE WHEN move = 'newly solved' THEN policy_version - forgotten_at END AS versions_lost
-    FROM named
 """
 
 
@@ -182,7 +160,7 @@ class PromptStore:
         self._db.register("events", pa.concat_tables([one.log(run) for run, one in self.decisions.items()]))
         create_views(self._db)
         self._db.execute(profiled_sql([(part.run, part.profiles) for part in parts]))
-        self._db.execute(_TURNOVER)
+        self._db.execute(TURNOVER)
 
     def __enter__(self) -> PromptStore:
         return self
@@ -197,11 +175,12 @@ class PromptStore:
         self._db.close()
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
-        """Any SQL over the views. Raises: BadInput with DuckDB's own words where it is wrong."""
+        """Any query over the views. Raises: BadInput where it is none, with DuckDB's own words where it is wrong."""
         import duckdb
 
         given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
         try:
+            require_query(sql)
             return self._fresh(lambda: self._db.sql(sql, params=given).to_arrow_table())
         except duckdb.Error as why:
             raise BadInput(f"the query cannot be answered: {str(why).splitlines()[0]}") from why

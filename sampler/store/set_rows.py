@@ -41,6 +41,11 @@ _PROMPTS_OF_FILE = """
         AS question
     FROM {table}
 """
+# A prompt that stands twice in a file is one prompt, the first, as for who loads the set to train on it.
+_TWICE = "SELECT 1 FROM {table} GROUP BY prompt_id HAVING count(*) > 1 LIMIT 1"
+_FIRST = (
+    "(SELECT * FROM {table} QUALIFY row_number() OVER (PARTITION BY prompt_id ORDER BY file_row_number) = 1)"
+)
 
 
 def prompts_sql(database: DuckDBPyConnection, run: str, split: str, location: str) -> str:
@@ -51,9 +56,10 @@ def prompts_sql(database: DuckDBPyConnection, run: str, split: str, location: st
         as_json, options, videos = (
             name if name in columns else "NULL" for name in ("reference_json", "verifier_options", "videos")
         )
-        source = _PROMPTS_OF_FILE.format(
-            table=table_of([Path(location)]), as_json=as_json, options=options, videos=videos
-        )
+        table = table_of([Path(location)])
+        if database.sql(_TWICE.format(table=table)).fetchall():
+            table = _FIRST.format(table=table_of([Path(location)], "file_row_number = true"))
+        source = _PROMPTS_OF_FILE.format(table=table, as_json=as_json, options=options, videos=videos)
     else:
         name = f"set_{run.encode().hex()}_{split}"
         database.register(name, _loaded(location))

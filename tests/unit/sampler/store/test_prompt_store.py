@@ -43,6 +43,38 @@ def test_wins_and_ties_of_prompts_without_a_verifier(part: Callable[..., StorePa
     assert found == [{"n": 4, "num_right": 2.0, "question_type": "general"}]
 
 
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("", "the query is empty"),
+        ("  -- nothing", "the query is empty"),
+        ("SELECT 1; SELECT 2", "one query at a time"),
+        ("CREATE TABLE mine AS SELECT 1", "CREATE is no query"),
+        ("CREATE TABLE mine AS PIVOT attempts ON verifier", "is no query"),
+        ("DROP VIEW attempts", "DROP is no query"),
+        ("COPY attempts TO '/dev/null'", "COPY is no query"),
+        ("SELEC 1", "the query cannot be answered"),
+    ],
+)
+def test_only_queries_are_answered(store: Callable[..., PromptStore], sql: str, words: str) -> None:
+    with store([("a", 1, [1.0])]) as opened:
+        with pytest.raises(BadInput, match=words):
+            opened.query(sql)
+        for query in ("DESCRIBE attempts", "FROM attempts;", "PIVOT attempts ON verifier USING sum(n)"):
+            assert opened.query(query).num_rows
+
+
+def test_a_row_that_stands_twice_in_a_set_is_one_prompt(part: Callable[..., StorePart]) -> None:
+    made = part("run", [("a", 1, [1.0])])
+    file = made.prompt_sets["train"]
+    table = pq.read_table(file)
+    rows = table.to_pylist()
+    pq.write_table(pa.Table.from_pylist([*rows, {**rows[0], "reference": "another"}], table.schema), file)
+    with PromptStore([made]) as opened:
+        found = opened.query("SELECT prompt_id, reference FROM prompts ORDER BY 1").to_pylist()
+    assert [tuple(row.values()) for row in found][:2] == [("a", "1"), ("b", "2")] and len(found) == 5
+
+
 def test_turnover(store: Callable[..., PromptStore]) -> None:
     """Wrong, right, wrong, wrong, right: newly solved once, forgotten once, repaired after five versions."""
     rates = {1: [0.0, 0.0], 3: [1.0, 0.0], 5: [0.0], 6: [0.0, 1.0, 0.0], 10: [1.0]}
