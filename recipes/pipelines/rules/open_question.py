@@ -57,7 +57,10 @@ def open_question(question: str, reference: Any) -> OpenQuestion | str:
     answer = reference.get("answer") if isinstance(reference, Mapping) else reference
     stem, options = split_options(question[:MAX_LOOKED_AT])
     if isinstance(reference, Mapping) and reference.get("options"):
-        options = _declared(reference["options"])
+        declared = _declared(reference["options"])
+        # What else begins with letters in the text, such as the sides of a figure, is part of what is asked.
+        stem = stem if _plain(options) == _plain(declared) else question[:MAX_LOOKED_AT]
+        options = declared
     letter = str(answer).strip().strip("()（）.").upper()
     if not options:
         return "no options found"
@@ -120,6 +123,13 @@ def _declared(options: Any) -> dict[str, str]:
     if isinstance(options, Mapping):
         return {str(letter): str(text) for letter, text in options.items()}
     return {chr(ord("A") + place): str(text) for place, text in enumerate(options)}
+
+
+def _plain(options: Mapping[str, str]) -> dict[str, str]:
+    """Options as they are compared: however they are spaced, capitalised and ended."""
+    return {
+        letter: " ".join(text.split()).rstrip(" .,;").casefold() for letter, text in sorted(options.items())
+    }
 
 
 def _verifier_of(reference: str) -> str:

@@ -106,6 +106,14 @@ LINES = "How many cubes are there?\nA. 3\nB. 5\nC. 7\nD. 9"
     [
         (LINES, "B", "How many cubes are there?", "5", "math"),
         (LINES, {"answer": "c", "options": ["3", "5", "7", "9"]}, "How many cubes are there?", "7", "math"),
+        (
+            "How many?\n(A) 3 \n(B)  Five.", {"answer": "B", "options": {"A": "3", "B": "five"}},
+            "How many?", "five", "string",
+        ),
+        (
+            "Triangle with A: 3 cm and B: 4 cm as its legs. What is its area?", {"answer": "B", "options": [12, 6, 7]},
+            "Triangle with A: 3 cm and B: 4 cm as its legs. What is its area?", "6", "math",
+        ),
         ("What is it?  \n(A) a cat\n(B) a dog", "(B)", "What is it?", "a dog", "string"),
         ("How wide is it? A) 3 cm B) 4 cm C) 5 cm", "A", "How wide is it?", "3 cm", "math"),
         ("What colour is the car? (A) red, (B) blue, (C) green", "C", "What colour is the car?", "green", "string"),
