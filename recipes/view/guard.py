@@ -14,7 +14,6 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-COOKIE = "hone_view"
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self'; "
@@ -89,7 +88,7 @@ class Guard:
         if given and self._opens(given):
             rest = urlencode(query, doseq=True)
             answer = RedirectResponse("/" + scope["path"].lstrip("/\\") + (f"?{rest}" if rest else ""), 303)
-            answer.set_cookie(COOKIE, given, httponly=True, samesite="lax")
+            answer.set_cookie(_cookie_name(headers), given, httponly=True, samesite="lax")
             return answer
         return (
             None if self._opens(_cookie(headers)) else PlainTextResponse("the address lacks its token", 403)
@@ -110,10 +109,17 @@ def _own_site(headers: Headers, host: str) -> bool:
     )
 
 
+def _cookie_name(headers: Headers) -> str:
+    """With the port of the address: a browser hands the cookies of a host to all its ports, where other viewers are."""
+    port = headers.get("host", "").rpartition(":")[2]
+    return f"hone_view_{port}" if port.isascii() and port.isdecimal() else "hone_view"
+
+
 def _cookie(headers: Headers) -> str:
     cookies: Any = SimpleCookie()
+    name = _cookie_name(headers)
     try:
         cookies.load(headers.get("cookie", ""))
     except CookieError:
         return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    return cookies[name].value if name in cookies else ""

@@ -120,6 +120,10 @@ def test_another_host_asks_for_a_token(whole_run: Path, browse: Callable[..., An
         assert "HttpOnly" in cookie
         assert browser.ask("/prompts", Cookie=cookie.split(";")[0])[0] == 200
         assert browser.ask("/prompts", Cookie="hone_view=wrong")[0] == 403
+        # A browser sends a host's cookies to all its ports, so another viewer's must have another name.
+        assert cookie.startswith(f"hone_view_{browser.port}=")
+        both = f"hone_view_{browser.port + 1}=another; {cookie.split(';')[0]}; hone_view=another"
+        assert browser.ask("/prompts", Cookie=both)[0] == 200
         assert browser.ask(f"//evil.example/?token={token}")[2]["location"] == "/evil.example/"
 
 
