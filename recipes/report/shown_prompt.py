@@ -116,8 +116,10 @@ class ShownPrompts:
 
 
 def corrected_row(row: Mapping[str, Any], curation: Curation | None) -> dict[str, Any]:
-    """A prompt's row with the reference and the verifier that are in force."""
+    """A prompt's row with the reference, the verifier and the tags that are in force."""
     corrected = dict(row)
+    if curation is not None:
+        corrected["tags"] = list(curation.left_tags(row.get("tags") or ()))
     if curation is not None and curation.reference is not None:
         corrected |= {"reference": curation.reference, "reference_json": None}
     if curation is not None and curation.verifier is not None:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
+from recipes.report.shown_prompt import corrected_row, reference_text
 from recipes.view.opened import Snapshot
 from recipes.view.place import Place
 from sampler.prompt import Prompt
-from sampler.store.decisions.correction import correction_warning, with_text
+from sampler.store.decisions.correction import correction_warning, reference_typed
 from sampler.store.decisions.curation import Curation
 from sampler.store.decisions.curation_events import Action, CurationEvent
-from sampler.store.decisions.curation_table import as_judged
+from sampler.store.decisions.curation_table import Decisions, as_judged
 from verifiers.errors import BadInput, HoneError
 
 MAX_FIELD_CHARS = 100_000
@@ -37,7 +38,7 @@ def decide(snapshot: Snapshot, form: Mapping[str, str], default_author: str) -> 
     row = place.prompts.rows([prompt_id]).get(prompt_id)
     if row is None:
         raise BadInput("the prompt is not in the data")
-    value: Any = form.get("value", "").strip()
+    value: Any = _as_typed(form.get("value", ""))
     if len(value) > MAX_FIELD_CHARS:
         raise BadInput("the value is too long")
     previous, warning = None, ""
@@ -52,24 +53,39 @@ def decide(snapshot: Snapshot, form: Mapping[str, str], default_author: str) -> 
         author=form.get("author", "").strip() or default_author,
         reason=form.get("reason", "").strip(),
         previous=previous,
+        beside=place.part.event_files,
     )
     return Decided(event, warning)
 
 
+def left_by_people(snapshot: Snapshot, form: Mapping[str, str]) -> dict[str, Any]:
+    """What is in force of a prompt that a form just decided about, as the row of the table shows it."""
+    place, prompt_id = snapshot.places[form["run"]], form["id"]
+    curation = Decisions.of(place.part.event_files).of_prompt(prompt_id)
+    (row,) = place.prompts.rows([prompt_id]).values()
+    return {
+        "decision": curation.decision,
+        "reference": reference_text(corrected_row(row, curation)),
+        "is_corrected": curation.revision > 0,
+    }
+
+
 def corrected(text: str, before: Prompt) -> Prompt:
-    """With the reference of a form's text: JSON where the one before was no text, or what replaces its `answer`.
-    Raises: BadInput where the prompt's verifier does not take it."""
-    value: Any = text
-    if not isinstance(before.reference, str):
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = with_text(before.reference, text)
-    if value == before.reference:
+    """With the reference of a form's text, which is JSON where the one before was no text. Raises: BadInput where it is
+    the one before, or the prompt's verifier does not take it."""
+    value, now = reference_typed(before.reference, text), before.reference
+    if value is None:
+        raise BadInput("the reference is empty")
+    if value == (_as_typed(now) if isinstance(now, str) else now):
         raise BadInput("the reference is that already")
     after = replace(before, reference=value)
     _require_readable(after)
     return after
+
+
+def _as_typed(text: str) -> str:
+    """As a form shows it and sends it back: browsers end lines their own way."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def _require_readable(prompt: Prompt) -> None:

@@ -9,6 +9,7 @@ from recipes.view.opened import Snapshot
 from recipes.view.prompt_filter import PromptFilter
 from sampler.data.prompt_dataset import prompts_by_id, save_prompts
 from sampler.prompt import Prompt
+from sampler.store.decisions.curation import Curation
 from verifiers.errors import BadInput
 
 MAX_EXPORTED = 2_000_000
@@ -22,9 +23,21 @@ def exported_ids(snapshot: Snapshot, wanted: PromptFilter) -> list[tuple[str, st
     return [(row["run"], row["split"], row["prompt_id"]) for row in snapshot.query(sql, parameters)]
 
 
+def num_rejected(snapshot: Snapshot, wanted: PromptFilter) -> int:
+    """How many rows that pass ``write_prompt_set`` leaves out."""
+    if wanted.decision == "rejected":
+        return 0
+    condition, parameters = wanted.where(snapshot)
+    rejected = f"SELECT (run, prompt_id) FROM {snapshot.decided_table()} WHERE NOT accepted"
+    sql = f"""SELECT count(*) AS num FROM {snapshot.rows_table(wanted.policy)}
+        WHERE (run, prompt_id) IN ({rejected}) AND {condition}"""
+    return int(snapshot.query(sql, parameters)[0]["num"])
+
+
 def write_prompt_set(path: Path, snapshot: Snapshot, wanted: PromptFilter) -> int:
-    """The prompts with their pictures, corrected and tagged as decided, as Parquet; how many there are. A prompt of two
-    splits or runs is written once. Raises: BadInput where there is none whose set is known."""
+    """The prompts with their pictures, corrected and tagged as decided, as Parquet; how many there are. Rejected ones
+    are left out unless the filter asks for these. A prompt of two splits or runs is written once. Raises: BadInput
+    where there is none whose set is known."""
     of_set: dict[tuple[str, str], list[str]] = defaultdict(list)
     for run, split, prompt_id in exported_ids(snapshot, wanted):
         of_set[run, split].append(prompt_id)
@@ -35,12 +48,11 @@ def write_prompt_set(path: Path, snapshot: Snapshot, wanted: PromptFilter) -> in
             continue
         held = prompts_by_id(location, prompt_ids)
         for prompt_id in prompt_ids:
-            curation = snapshot.curation_of(run, prompt_id)
-            if prompt_id in held and prompt_id not in prompts:
-                prompts[prompt_id] = (
-                    held[prompt_id] if curation is None else curation.applied(held[prompt_id])
-                )
+            curation = snapshot.curation_of(run, prompt_id) or Curation()
+            is_left_out = curation.decision == "rejected" != wanted.decision
+            if prompt_id in held and prompt_id not in prompts and not is_left_out:
+                prompts[prompt_id] = curation.applied(held[prompt_id])
     if not prompts:
-        raise BadInput("the filter leaves no prompt")
+        raise BadInput("the filter leaves no prompt that is not rejected")
     save_prompts(path, prompts.values())
     return len(prompts)

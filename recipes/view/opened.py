@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +15,13 @@ import pyarrow as pa
 
 from recipes.report.attempt import Attempt
 from recipes.report.in_force import RunInForce, attempts_in_force
+from recipes.report.shown_prompt import reference_text
 from recipes.view.place import Place
 from recipes.view.set_history import beliefs_of_sets, suspects_of_all
 from sampler.store.belief import believed
 from sampler.store.decisions.curation import Curation
 from sampler.store.decisions.curation_table import Decisions
+from sampler.store.decisions.left_prompts import left_prompts
 from sampler.store.prompt_store import PromptStore
 from sampler.store.prompt_table import PromptTable
 from verifiers.errors import BadInput
@@ -29,13 +32,33 @@ LOOK_AGAIN_S = 2.0  # how old may be what is shown of a run in progress
 _ROWS = """
     SELECT row_number() OVER () AS place, run, coalesce(p.split, '') AS split, prompt_id,
            coalesce(p.question, '') AS question, coalesce(p.reference, '') AS reference,
-           coalesce(p.verifier, '') AS verifier, coalesce(p.source, '') AS source,
+           coalesce(p.verifier, '') AS verifier, p.kind, coalesce(p.source, '') AS source,
            coalesce(p.tags, []) AS tags, coalesce(p.num_pictures, 0) AS num_pictures,
            coalesce(p.tags[1], b.question_type, p.kind, '') AS question_type, coalesce(b.n, 0) AS n, b.num_right,
            b.num_wrong, b.mean, b.low, b.high, b.spread, b.policy_version,
            coalesce(b.standing, 'not tried') AS standing, b.moves
     FROM prompts p FULL JOIN beliefs b USING (run, prompt_id, split)
 """
+# What people decided is laid over these rows, so that a decision makes none of them anew: of the few that it is about
+# all that it may change, and then the rows as people left them.
+_LEFT = ("verifier", "reference", "tags", "question_type")
+_DECIDED_ABOUT = "(SELECT * FROM rows_of_all SEMI JOIN decided USING (run, prompt_id))"
+_DECIDED_ROWS = f"""
+    SELECT place, {", ".join(_LEFT)} FROM ({left_prompts(_DECIDED_ABOUT, "decided", "run, prompt_id", _LEFT)})
+"""
+_ROWS_AS_LEFT = f"""(
+    SELECT known.* REPLACE ({", ".join(f"coalesce(people.{name}, known.{name}) AS {name}" for name in _LEFT)})
+    FROM rows_of_all AS known LEFT JOIN decided_rows AS people USING (place)
+)"""
+# How many rows have what, by the rows as they were, less and more by what was decided: so it is not counted anew.
+_COUNTS = "SELECT {column} AS name, count(*) AS num FROM rows_of_all GROUP BY name"
+_COUNTS_AS_LEFT = """(
+    SELECT name, sum(num)::BIGINT AS num FROM (
+        SELECT name, num FROM {counts} UNION ALL
+        SELECT {column}, -1 FROM rows_of_all SEMI JOIN decided_rows USING (place) UNION ALL
+        SELECT {column}, 1 FROM decided_rows
+    ) GROUP BY name HAVING sum(num) > 0
+)"""
 # The same rows as one policy alone has it: beside them, so that no question is held twice.
 _BELIEVED_OF_POLICY = """
     SELECT place, b.n, b.num_right, b.num_wrong, b.mean, b.low, b.high, b.spread, b.policy_version, b.standing
@@ -45,7 +68,7 @@ _ROWS_OF_POLICY = """(
     SELECT known.* REPLACE (coalesce(b.n, 0) AS n, b.num_right AS num_right, b.num_wrong AS num_wrong, b.mean AS mean,
         b.low AS low, b.high AS high, b.spread AS spread, b.policy_version AS policy_version,
         coalesce(b.standing, 'not tried') AS standing)
-    FROM rows_of_all AS known LEFT JOIN {beliefs} b USING (place)
+    FROM {rows} AS known LEFT JOIN {beliefs} b USING (place)
 )"""
 MAX_POLICIES = 2  # of which beliefs are kept
 
@@ -75,11 +98,13 @@ class Snapshot:
                     name: Decisions.of(place.part.event_files) for name, place in self.places.items()
                 }
                 self._decided_state = state
-                self._made.discard("decided")
+                self._made -= {"decided", "decided rows"}
+                self._counted = {sql: num for sql, num in self._counted.items() if "counts_of_" not in sql}
 
     @property
     def is_corrected_anew(self) -> bool:
-        """Whether a correction came or went since the tables were made: then other verdicts count."""
+        """Whether a reference or a verifier in force is another than when the tables were made: then other verdicts
+        count."""
         return any(
             one.corrections != self.store.decisions[name].corrections for name, one in self.decisions.items()
         )
@@ -105,7 +130,7 @@ class Snapshot:
             return self.store.query(sql, parameters).to_pylist()
 
     def counted(self, sql: str) -> list[tuple[str, int]]:
-        """Rows of `name` and `num` as pairs, asked once: what there is to choose of changes with the tables only."""
+        """Rows of `name` and `num` as pairs, asked once for these tables and decisions."""
         if sql not in self._counted:
             self._counted[sql] = [(str(row["name"]), int(row["num"])) for row in self.query(sql)]
         return self._counted[sql]
@@ -116,14 +141,18 @@ class Snapshot:
             return self.store.shards_of(run, prompt_id)
 
     def rows_table(self, policy: int | None) -> str:
-        """A table, as SQL names it, with one row a prompt of a split; believed over all policies, or of one alone.
-        Raises: BadInput for a policy that no run has."""
+        """A table, as SQL names it, with one row a prompt of a split, as people left it; believed over all policies, or
+        of one alone. Raises: BadInput for a policy that no run has."""
         with self._lock:
             if "rows" not in self._made:
                 self.store.keep("rows_of_all", _ROWS, {}, beliefs=self._believed())
                 self._made.add("rows")
+            if "decided rows" not in self._made:
+                self.decided_table()
+                self.store.keep("decided_rows", _DECIDED_ROWS, {})
+                self._made.add("decided rows")
             if policy is None:
-                return "rows_of_all"
+                return _ROWS_AS_LEFT
             if policy not in self._policies:
                 beliefs = self._believed_of(policy)
                 self.store.keep(f"believed_of_{policy}", _BELIEVED_OF_POLICY, {}, beliefs=beliefs)
@@ -132,7 +161,17 @@ class Snapshot:
             for old in list(self._policies)[:-MAX_POLICIES]:
                 self.store.drop(f"believed_of_{old}")
                 del self._policies[old]
-            return _ROWS_OF_POLICY.format(beliefs=f"believed_of_{policy}")
+            return _ROWS_OF_POLICY.format(rows=_ROWS_AS_LEFT, beliefs=f"believed_of_{policy}")
+
+    def counts_table(self, name: str, column: str) -> str:
+        """A table, as SQL names it, of what a column of ``rows_table`` that people may change holds: name and num."""
+        with self._lock:
+            self.rows_table(None)
+            counts = f"counts_of_{name}"
+            if counts not in self._made:
+                self.store.keep(counts, _COUNTS.format(column=column), {})
+                self._made.add(counts)
+        return _COUNTS_AS_LEFT.format(counts=counts, column=column)
 
     def decided_table(self) -> str:
         """The name of a table with what people decided."""
@@ -141,7 +180,9 @@ class Snapshot:
                 rows = [
                     {
                         "run": run, "prompt_id": prompt_id, "accepted": one.accepted, "revision": one.revision,
-                        "tags_added": sorted(one.tags_added), "tags_removed": sorted(one.tags_removed),
+                        "tags_added": one.tags_added, "tags_removed": one.tags_removed,
+                        "reference": reference_text({"reference": one.reference}) or None,
+                        "verifier": None if one.verifier is None else one.verifier.name,
                     }
                     for run, decided in self.decisions.items() for prompt_id, one in decided.curated.items()
                 ]  # fmt: skip
@@ -170,7 +211,9 @@ class Snapshot:
         evaluated = {one.get("policy_version") for run in runs for one in run.evaluations}
         if policy not in evaluated and not self.query(f"SELECT 1 FROM attempts WHERE {where} LIMIT 1"):
             raise BadInput(f"no run that is open has a policy of version {policy}")
-        return self._of_runs([believed(self.store, name, where=where) for name in self._sampled])
+        # What one policy did is no older in one prompt than in another: it counts whole.
+        tables = [believed(self.store, one, half_life=math.inf, where=where) for one in self._sampled]
+        return self._of_runs(tables)
 
     @property
     def _sampled(self) -> list[str]:
@@ -189,7 +232,8 @@ class Snapshot:
 
 _DECIDED = pa.schema(
     [("run", pa.string()), ("prompt_id", pa.string()), ("accepted", pa.bool_()), ("revision", pa.int64()),
-     ("tags_added", pa.list_(pa.string())), ("tags_removed", pa.list_(pa.string()))]
+     ("tags_added", pa.list_(pa.string())), ("tags_removed", pa.list_(pa.string())), ("reference", pa.string()),
+     ("verifier", pa.string())]
 )  # fmt: skip
 _BELIEF = pa.schema(
     [("run", pa.string()), ("split", pa.string()), ("prompt_id", pa.string()), ("question_type", pa.string())]

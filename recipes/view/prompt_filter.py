@@ -116,12 +116,7 @@ class PromptFilter(BaseModel):
             moved = f"SELECT (run, prompt_id) FROM {snapshot.rows_table(None)} WHERE list_contains(moves, ?)"
             parts.append((f"(run, prompt_id) IN ({moved})", [self.move]))
         if self.tag:
-            decided = snapshot.decided_table()
-            added = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_added, ?)"
-            removed = f"SELECT (run, prompt_id) FROM {decided} WHERE list_contains(tags_removed, ?)"
-            own = f"list_contains(tags, ?) AND (run, prompt_id) NOT IN ({removed})"
-            condition = f"(({own}) OR (run, prompt_id) IN ({added}))"
-            parts.append((condition, [self.tag] * 3))
+            parts.append(("list_contains(tags, ?)", [self.tag]))
         if self.suspect:
             parts.append(
                 (f"(run, prompt_id) IN (SELECT (run, prompt_id) FROM {snapshot.suspects_table()})", ())

@@ -9,7 +9,6 @@ import pyarrow as pa
 from verifiers.errors import BadInput
 
 if TYPE_CHECKING:
-    from sampler.store.decisions.curation_table import Decisions
     from sampler.store.prompt_store import PromptStore
 
 # Of several runs that tried a prompt the one given last is believed. `corrected` are prompts that are judged otherwise
@@ -63,10 +62,5 @@ def suspects_of_all(store: PromptStore) -> pa.Table:
 
 def judged_otherwise(store: PromptStore, prompt_set: str, run: str) -> set[str]:
     """Prompts that somebody corrected in the set and not, or otherwise, in the run."""
-    here, there = store.decisions[prompt_set], store.decisions[run]
-
-    def judged_by(decisions: Decisions, prompt_id: str) -> tuple[object, object]:
-        curation = decisions.of_prompt(prompt_id)
-        return curation.reference, curation.verifier
-
-    return {one for one in here.corrections if judged_by(here, one) != judged_by(there, one)}
+    here, there = (store.decisions[name].corrections for name in (prompt_set, run))
+    return {prompt_id for prompt_id, judged_by in here.items() if judged_by != there.get(prompt_id)}

@@ -29,8 +29,8 @@ from starlette.staticfiles import StaticFiles
 
 from recipes.report.attempt import without_control
 from recipes.report.drawing.template import template
-from recipes.view.decisions import decide
-from recipes.view.export import exported_ids, write_prompt_set
+from recipes.view.decisions import decide, left_by_people
+from recipes.view.export import exported_ids, num_rejected, write_prompt_set
 from recipes.view.guard import Guard, Keys
 from recipes.view.opened import Opened, Snapshot
 from recipes.view.pages.as_seen import seen_page
@@ -43,6 +43,7 @@ from recipes.view.pages.token_page import token_page
 from recipes.view.place import Place
 from recipes.view.prompt_filter import DECISIONS, SORT_WORDS, PromptFilter
 from recipes.view.vision_file import SHOWN_PX, encoded_file, for_browser
+from sampler.store.decisions.curation_events import NotInForce
 from sampler.store.selection import MOVES
 from verifiers.errors import BadInput, HoneError
 
@@ -94,7 +95,7 @@ class Viewer:
         place = self._place(snapshot, query)
         return self._page(
             "prompts.html.j2", snapshot, place,
-            wanted=wanted, found=found(snapshot, wanted),
+            wanted=wanted, found=found(snapshot, wanted), num_rejected=num_rejected(snapshot, wanted),
             choices=choices(snapshot, wanted.policy), labels=policy_labels(place), sorts=SORT_WORDS, moves=MOVES,
             decisions=DECISIONS,
         )  # fmt: skip
@@ -200,20 +201,24 @@ class Viewer:
 
     def decided(self, form: Query, as_json: bool) -> Response:
         """Write a decision and go back to where it was made."""
-        back = "/prompt?" + form.get("back", "")
+        back, snapshot = "/prompt?" + form.get("back", ""), self.opened.snapshot()
         try:
-            event, warning = decide(self.opened.snapshot(), form, self.author)
+            event, warning = decide(snapshot, form, self.author)
         except BadInput as why:
-            words = _plain(why)
+            words, is_gone = _plain(why), isinstance(why, NotInForce)
             if as_json:
-                return JSONResponse({"error": words}, 400)
-            return RedirectResponse(f"{back}&{urlencode({'error': words})}", 303)
+                return JSONResponse({"error": words}, 409 if is_gone else 400)
+            said = {"error": words} | ({"undone": form.get("value", "")} if is_gone else {})
+            return RedirectResponse(f"{back}&{urlencode(said)}", 303)
         if as_json:
-            return JSONResponse({"event_id": event.event_id, "action": event.action, "warning": warning})
+            now = left_by_people(snapshot, form)
+            return JSONResponse(
+                {"event_id": event.event_id, "action": event.action, "warning": warning} | now
+            )
         said = {"warning": warning} if warning else {}
-        if event.action != "undo":
-            said["done"] = event.event_id  # what the key u takes back
-        return RedirectResponse(f"{back}&{urlencode(said)}" if said else back, 303)
+        # What the key u takes back, and what it need not any more.
+        said |= {"undone": event.value} if event.action == "undo" else {"done": event.event_id}
+        return RedirectResponse(f"{back}&{urlencode(said)}", 303)
 
     def _place(self, snapshot: Snapshot, query: Query) -> Place:
         name = query.get("run") or self.opened.newest

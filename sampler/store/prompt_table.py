@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from sampler.atomic_file import written_whole
 from sampler.store.belief import HALF_LIFE, believed
+from sampler.store.decisions.left_prompts import left_prompts
 from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.sql_text import literal
 
-VERSION = 3  # of the table's columns
+VERSION = 4  # of the table's columns
 KEY, MOVES = b"hone.key", b"hone.moves"
 NOT_TRIED = "not tried"
 ROW_GROUP = 50_000
@@ -37,19 +38,6 @@ _TABLE = f"""
            coalesce(n, 0) AS n, coalesce(standing, '{NOT_TRIED}') AS standing
     FROM asked FULL JOIN tried USING (prompt_id) LEFT JOIN moves USING (prompt_id)
     ORDER BY prompt_id, split
-"""
-# What people decided is laid over the table, so that a decision does not make it stale.
-_CURATED = """
-    SELECT known.* REPLACE (
-        coalesce(people.verifier, known.verifier) AS verifier,
-        CASE WHEN people.prompt_id IS NULL THEN tags ELSE left_tags END AS tags,
-        CASE WHEN people.prompt_id IS NULL THEN question_type ELSE coalesce(left_tags[1], kind, question_type) END
-            AS question_type
-    )
-    FROM {table} AS known LEFT JOIN (SELECT * FROM curation WHERE run = {run}) AS people USING (prompt_id),
-    LATERAL (SELECT CASE WHEN people.prompt_id IS NOT NULL THEN list_concat(
-        list_filter(coalesce(tags, []), lambda tag: NOT list_contains(coalesce(tags_removed, []), tag)),
-        coalesce(tags_added, [])) END AS left_tags)
 """
 _MOVES = """
     SELECT policy_version, count(*) AS tried_before, count(*) FILTER (move = 'newly solved') AS newly_solved,
@@ -72,7 +60,10 @@ class PromptTable:
         self._table, metadata = _kept_or_made(store, run, half_life)
         self.moves: list[dict[str, int]] = json.loads(metadata[MOVES])
         if store.query("SELECT 1 FROM curation WHERE run = ? LIMIT 1", [run]).num_rows:
-            self._table = f"({_CURATED.format(table=self._table, run=literal(run))})"
+            # Laid over the table, so that a decision does not make it stale.
+            people = f"(SELECT * FROM curation WHERE run = {literal(run)})"
+            columns = ("verifier", "tags", "question_type")
+            self._table = f"({left_prompts(self._table, people, 'prompt_id', columns)})"
 
     def tried(self, select: str, rest: str = "", *, split: str | None = None) -> pa.Table:
         """`SELECT {select} FROM the table {rest}`, of the prompts that were tried: all, or those of a split."""

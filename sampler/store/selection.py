@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from sampler.store.belief import Standing, believed, believed_blind
+from sampler.store.decisions.left_prompts import left_prompts
 from sampler.store.prompt_store import PromptStore
 from sampler.store.reference_shift import reference_shift
 from sampler.store.suspicion.suspects import suspects
@@ -92,12 +93,13 @@ _WEIGHED = """
     LEFT JOIN moves USING (prompt_id) LEFT JOIN decided USING (prompt_id)
 """
 # Prompts of a split as people's decisions leave them.
-_ASKED = """
-    SELECT prompt_id, coalesce(curation.reference, prompts.reference) AS reference, num_pictures, num_films, accepted,
-           coalesce(list_concat(list_filter(coalesce(tags, []), lambda tag: NOT list_contains(
-               coalesce(tags_removed, []), tag)), coalesce(tags_added, []))[1], kind) AS question_type
-    FROM prompts LEFT JOIN (SELECT * FROM curation WHERE run = $run) AS curation USING (prompt_id)
-    WHERE prompts.run = $run AND split = $split
+_OF_SPLIT = (
+    "(SELECT *, coalesce(tags[1], kind) AS question_type FROM prompts WHERE run = $run AND split = $split)"
+)
+_DECIDED = "(SELECT * FROM curation WHERE run = $run)"
+_ASKED = f"""
+    SELECT prompt_id, reference, num_pictures, num_films, accepted, question_type
+    FROM ({left_prompts(_OF_SPLIT, _DECIDED, "prompt_id", ("reference", "question_type"))})
 """
 # One of each question type in turn, within it one of each reference in turn; which comes first hangs on the seed. What
 # somebody accepted and is to be kept comes before all else.

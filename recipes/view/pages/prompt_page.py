@@ -14,7 +14,7 @@ from recipes.report.drawing.places import Places
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt, corrected_row, reference_text
 from recipes.view.opened import Snapshot
-from recipes.view.pages.prompt_table import Rates, histories_of, log_of, tags_of
+from recipes.view.pages.prompt_table import Rates, histories_of, log_of
 from recipes.view.place import Place
 from recipes.view.vision_file import Film, films, shown_pictures
 from sampler.store.belief import Belief
@@ -80,7 +80,7 @@ class PromptPage:
     @property
     def tags(self) -> tuple[str, ...]:
         """As people left them."""
-        return tags_of(self.prompt.tags if self.prompt else (), self.curation)
+        return self.prompt.tags if self.prompt else ()
 
     @property
     def reference_now(self) -> str:

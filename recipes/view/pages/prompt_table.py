@@ -15,8 +15,8 @@ from recipes.view.set_history import judged_otherwise
 from sampler.store.decisions.curation import Curation
 
 MAX_CHOICES = 200
-CHOICES = {"run": "run", "split": "split", "type": "question_type", "standing": "standing", "verifier": "verifier",
-           "source": "source"}  # fmt: skip
+CHOICES = ("run", "split", "source")
+DECIDED_CHOICES = {"type": "question_type", "verifier": "verifier", "tag": "unnest(tags)"}
 # A prompt's history: the share of right answers of every policy that tried it.
 _HISTORY = """
     SELECT run, prompt_id, policy_version, sum(num_right) / sum(n) AS rate, sum(n)::BIGINT AS n
@@ -28,20 +28,17 @@ Rates = tuple[tuple[int, float, int], ...]  # policy version, pass rate, samples
 
 @dataclass(frozen=True)
 class TableRow:
-    """One prompt of a split. ``row`` has the columns of ``Snapshot.rows_table``."""
+    """One prompt of a split. ``row`` has the columns of ``Snapshot.rows_table``: it is as people left it."""
 
     row: Mapping[str, Any]
     question: ShownText
-    tags: tuple[str, ...]
     history: Rates
     curation: Curation | None
 
     @property
     def decision(self) -> str:
         """In a word."""
-        if self.curation is None or self.curation.accepted is None:
-            return ""
-        return "accepted" if self.curation.accepted else "rejected"
+        return self.curation.decision if self.curation else ""
 
 
 @dataclass(frozen=True)
@@ -110,13 +107,15 @@ def page_rows(snapshot: Snapshot, wanted: PromptFilter, num: int, skipped: int) 
 
 def choices(snapshot: Snapshot, policy: int | None) -> dict[str, list[tuple[str, int]]]:
     """By filter what there is to choose of, with how many prompts have it; tags too."""
-    table = snapshot.rows_table(policy)
-    found = {
-        name: _counted(snapshot, f"SELECT {column} AS name FROM {table} WHERE {column} <> ''")
-        for name, column in CHOICES.items()
+    of_table = {name: snapshot.rows_table(None) for name in CHOICES} | {
+        "standing": snapshot.rows_table(policy)
     }
-    found["tag"] = _counted(snapshot, f"SELECT unnest(tags) AS name FROM {table}")
-    return found
+    counts = {
+        name: f"(SELECT {name} AS name, count(*) AS num FROM {table} GROUP BY ALL)"
+        for name, table in of_table.items()
+    }
+    counts |= {name: snapshot.counts_table(name, column) for name, column in DECIDED_CHOICES.items()}
+    return {name: _most(snapshot, table) for name, table in counts.items()}
 
 
 def histories_of(snapshot: Snapshot, prompt_ids: Sequence[str]) -> dict[tuple[str, str], Rates]:
@@ -141,24 +140,15 @@ def log_of(snapshot: Snapshot, place: Place, prompt_id: str) -> Place:
     return beside[-1] if beside else place
 
 
-def tags_of(tags: Sequence[str], curation: Curation | None) -> tuple[str, ...]:
-    """As people left them."""
-    if curation is None:
-        return tuple(tags)
-    kept = [tag for tag in tags if tag not in curation.tags_removed]
-    return (*kept, *(tag for tag in curation.tags_added if tag not in kept))
-
-
 def _row(snapshot: Snapshot, row: Mapping[str, Any], histories: Mapping[tuple[str, str], Rates]) -> TableRow:
     curation = snapshot.curation_of(row["run"], row["prompt_id"])
     question = ShownText.of(row["question"], limit=300)
     log = log_of(snapshot, snapshot.places[row["run"]], row["prompt_id"]).name if histories else row["run"]
     history = histories.get((log, row["prompt_id"]), ())
-    return TableRow(row, question, tags_of(row["tags"], curation), history, curation)
+    return TableRow(row, question, history, curation)
 
 
-def _counted(snapshot: Snapshot, sql: str) -> list[tuple[str, int]]:
-    counted = (
-        f"SELECT name, count(*) AS num FROM ({sql}) GROUP BY name ORDER BY num DESC, name LIMIT {MAX_CHOICES}"
-    )
-    return sorted(snapshot.counted(counted))
+def _most(snapshot: Snapshot, counts: str) -> list[tuple[str, int]]:
+    """Those that stand most often in a table of name and num."""
+    sql = f"SELECT name, num FROM {counts} WHERE name <> '' ORDER BY num DESC, name LIMIT {MAX_CHOICES}"
+    return sorted(snapshot.counted(sql))

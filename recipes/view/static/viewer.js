@@ -8,6 +8,7 @@ const rows = () => [...document.querySelectorAll("[data-row]")];
 const undoable = () => JSON.parse(sessionStorage.getItem("undoable") || "[]");
 const keepUndoable = (decided) => sessionStorage.setItem("undoable", JSON.stringify(decided.slice(-1000)));
 const decidedNow = (run, id, event) => keepUndoable([...undoable(), [run, id, event]]);
+const undoneNow = (event) => keepUndoable(undoable().filter(([, , one]) => one !== event));
 
 // Who decides: asked once a browser, else who started the viewer.
 const author = document.querySelector("#author");
@@ -17,8 +18,6 @@ document.addEventListener("submit", (event) => {
   if (event.target.matches("form.decide")) {
     const field = Object.assign(document.createElement("input"), { type: "hidden", name: "author", value: author.value });
     event.target.append(field);
-    const given = new FormData(event.target);
-    if (given.get("action") === "undo") keepUndoable(undoable().filter(([, , one]) => one !== given.get("value")));
   }
 });
 
@@ -45,6 +44,18 @@ function move(step) {
   next.scrollIntoView({ block: "nearest" });
 }
 
+// What is in force of a row's prompt now, as the table shows it.
+function showLeft(row, told) {
+  const cell = row.querySelector("td.decision");
+  if (!cell) return;
+  cell.className = `decision ${told.decision}`;
+  cell.textContent = told.decision;
+  const part = (words, name) => Object.assign(document.createElement("span"), { textContent: words, className: name });
+  const short = told.reference.length > 60 ? `${told.reference.slice(0, 57)}...` : told.reference;
+  const marked = told.is_corrected ? [" ", part("corrected", "count")] : [];
+  row.querySelector("td.reference").replaceChildren(part(short, ""), ...marked);
+}
+
 async function decide(target, action, value) {
   const fields = { csrf: meta("csrf"), run: target.dataset.run, id: target.dataset.id, action, author: author.value };
   if (value !== undefined) fields.value = value;
@@ -52,22 +63,21 @@ async function decide(target, action, value) {
     method: "POST",
     headers: { Accept: "application/json", "Content-Type": "application/x-www-form-urlencoded" },
     body: new URLSearchParams(fields),
-  });
+  }).catch(() => null);
+  if (!reply) return toast("the viewer does not answer", true);
   const told = await reply.json().catch(() => ({ error: `${reply.status}` }));
+  // 409: not in force any more. What failed otherwise can be undone once more.
+  if (action === "undo" && (reply.ok || reply.status === 409)) undoneNow(value);
   if (!reply.ok) return toast(told.error, true);
   if (action !== "undo") decidedNow(target.dataset.run, target.dataset.id, told.event_id);
-  const cell = target.querySelector(".decision");
-  if (cell && action !== "tag") {
-    cell.className = "decision " + ({ accept: "accepted", reject: "rejected" }[action] ?? "");
-    cell.textContent = { accept: "accepted", reject: "rejected", correct: "corrected" }[action] ?? "";
-  }
+  showLeft(target, told);
   toast((told.warning ? `! ${told.warning}: ` : "") + (action === "undo" ? `undone${target.isConnected ? "" : `: ${target.dataset.id}`}` : `${action}: done (u undoes it)`), told.warning);
   if (target.hasAttribute("data-prompt")) setTimeout(() => location.reload(), 300);
   else if (action === "accept" || action === "reject") move(1);
 }
 
 function field(action) {
-  const input = document.querySelector(`form[data-action=${action}] input[name=value]`);
+  const input = document.querySelector(`form[data-action=${action}] :is(input, textarea)[name=value]`);
   if (input) {
     input.focus();
     input.select();
@@ -80,10 +90,8 @@ function follow(selector) {
   if (link) location.assign(link.href);
 }
 
-function undo() {
-  const decided = undoable();
-  const last = decided.pop();
-  keepUndoable(decided);
+function undoLast() {
+  const last = undoable().at(-1);
   if (last) {
     const [run, id, event] = last;
     const shown = [...document.querySelectorAll("[data-id]")].find((one) => one.dataset.run === run && one.dataset.id === id);
@@ -95,13 +103,18 @@ function undo() {
   if (form) form.requestSubmit();
 }
 
+// One after the other, however fast the key comes.
+let undoing = Promise.resolve();
+const undo = () => (undoing = undoing.then(undoLast));
+
 const page = document.querySelector("[data-prompt]");
 
-// A form leads back to its page with the event that it wrote.
+// A form leads back to its page with the event that it wrote, or that is undone.
 const address = new URL(location.href);
-if (page && address.searchParams.has("done")) {
-  decidedNow(page.dataset.run, page.dataset.id, address.searchParams.get("done"));
-  address.searchParams.delete("done");
+for (const [name, told] of [["done", (event) => decidedNow(page.dataset.run, page.dataset.id, event)], ["undone", undoneNow]]) {
+  if (!page || !address.searchParams.has(name)) continue;
+  told(address.searchParams.get(name));
+  address.searchParams.delete(name);
   history.replaceState(null, "", address);
 }
 
@@ -134,6 +147,11 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, select, textarea")) {
     if (event.key === "Escape") event.target.blur();
+    // As in a field of one line; with shift it begins the next line.
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches("form.decide textarea")) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
+    }
     return;
   }
   if (event.key === "Enter" && event.target.closest("a, button, summary")) return;

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from sampler.data.reference import read_reference, reference_of_json
 from sampler.prompt import Prompt, Reference
 from verifiers.errors import BadInput, BadReference
 
@@ -23,6 +26,25 @@ def with_text(before: Reference, text: str) -> Reference:
         return {**before, "answer": text}
     kind = "list" if isinstance(before, list) else "mapping"
     raise BadInput(f"the reference was a {kind}: write the new one as JSON")
+
+
+def reference_typed(before: Reference, text: str) -> Reference | None:
+    """What somebody wrote in place of the reference, where nothing else says whether it is JSON: of a list or a mapping
+    another one as JSON, or what ``with_text`` takes.
+
+    >>> reference_typed("3", "[4]"), reference_typed(["1/3"], '["1/3", "0.33"]'), reference_typed({"answer": "3"}, "5")
+    ('[4]', ['1/3', '0.33'], {'answer': '5'})
+
+    Raises: BadInput where it is neither.
+    """
+    if isinstance(before, str):
+        return read_reference(text)
+    found = None
+    with suppress(BadInput):
+        found = reference_of_json(text)
+    if isinstance(found, list | dict):
+        return found
+    return with_text(before, text)
 
 
 def correction_warning(before: Prompt, after: Prompt) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,11 +30,18 @@ class Curation:
     revision: int = 0
 
     def applied(self, prompt: Prompt) -> Prompt:
-        """The same prompt, by its id and its history, with other tags, reference and verifier. New tags come last: the
-        first is the question type."""
-        tags = [tag for tag in prompt.tags if tag not in self.tags_removed]
-        tags += [tag for tag in self.tags_added if tag not in tags]
+        """The same prompt, by its id and its history, with other tags, reference and verifier."""
         corrected: dict[str, Any] = {} if self.reference is None else {"reference": self.reference}
         if self.verifier is not None:
             corrected |= {"verifier": self.verifier.name, "verifier_options": dict(self.verifier.options)}
-        return replace(prompt, tags=tuple(tags), **corrected)
+        return replace(prompt, tags=self.left_tags(prompt.tags), **corrected)
+
+    def left_tags(self, tags: Sequence[str]) -> tuple[str, ...]:
+        """What is left of a prompt's tags. New ones come last: the first is the question type."""
+        kept = tuple(tag for tag in tags if tag not in self.tags_removed)
+        return (*kept, *(tag for tag in self.tags_added if tag not in kept))
+
+    @property
+    def decision(self) -> str:
+        """In a word; empty where nobody decided."""
+        return {None: "", True: "accepted", False: "rejected"}[self.accepted]

@@ -26,6 +26,10 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 MAX_LINE_BYTES = 2**20
 
 
+class NotInForce(BadInput):
+    """An undo of what is not there, or undone already."""
+
+
 @dataclass(frozen=True)
 class CurationEvent:
     """One decision of one person.
@@ -101,11 +105,12 @@ class EventLog:
         previous: Any = None,
         verifier: JudgedBy | None = None,
         previous_verifier: JudgedBy | None = None,
+        beside: Iterable[Path] = (),
     ) -> CurationEvent:
-        """A corrected reference may be any that a data set may hold, numbers too.
+        """A corrected reference may be any that a data set may hold, numbers too. An undo may also be of an event in a
+        file ``beside``: it counts wherever both files do.
 
-        Raises: BadInput for what is no event, and for an undo of what is not there, no longer in force, or in a damaged
-        file."""
+        Raises: BadInput for what is no event and for an undo in a damaged file, `NotInForce` for one of nothing."""
         if action == "correct":
             value = read_reference(value)
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -116,8 +121,7 @@ class EventLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file, _locked(file):
             if action == "undo":
-                file.seek(0)
-                self._require_undoable(list(self._read(file.read())), prompt_id, value)
+                self._require_undoable(merged_events([*map(EventLog, beside), self]), prompt_id, value)
             self._end_last_line(file)
             file.write(line)
             file.flush()
@@ -171,9 +175,9 @@ class EventLog:
     def _require_undoable(self, events: Sequence[CurationEvent], prompt_id: str, event_id: str) -> None:
         undone = next((event for event in events if event.event_id == event_id), None)
         if undone is None or undone.prompt_id != prompt_id:
-            raise BadInput(f"{self.path} has no event {event_id[:40]!r} of prompt {prompt_id[:40]!r} to undo")
+            raise NotInForce(f"{self.path} has no event {event_id[:40]!r} of {prompt_id[:40]!r} to undo")
         if undone not in in_force(events):
-            raise BadInput(f"event {event_id} is undone already: undo that undo to have it back")
+            raise NotInForce(f"event {event_id} is undone already: undo that undo to have it back")
 
 
 _FIELDS = {one.name for one in fields(CurationEvent)}

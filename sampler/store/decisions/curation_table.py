@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from sampler.data.reference import reference_of_json
-from sampler.prompt import Prompt
-from sampler.store.decisions.curation import Curation
+from sampler.prompt import Prompt, Reference
+from sampler.store.decisions.curation import Curation, JudgedBy
 from sampler.store.decisions.curation_events import (
     CurationEvent,
     EventLog,
@@ -58,9 +58,10 @@ class Decisions:
         return frozenset(event.prompt_id for event in self.events if event.action == "correct")
 
     @property
-    def corrections(self) -> Mapping[str, int]:
-        """By prompt id which of its corrections is in force; of the others none."""
-        return {name: one.revision for name, one in self.curated.items() if one.revision}
+    def corrections(self) -> Mapping[str, tuple[Reference | None, JudgedBy | None]]:
+        """By prompt id the reference and the verifier that corrections put in force; of the others none. An undo of an
+        older one may change them too, so the number of the newest does not tell them apart."""
+        return {name: (one.reference, one.verifier) for name, one in self.curated.items() if one.revision}
 
     def of_prompt(self, prompt_id: str) -> Curation:
         """What the prompt's events come to; of one without events nothing."""

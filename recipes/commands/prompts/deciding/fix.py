@@ -40,8 +40,9 @@ def fix(
     with opened(run_or_set) as (store, run):
         row = row_of(store, *whole_ids(store, [prompt_id]))
         whole, curation = row["prompt_id"], store.decisions[run].of_prompt(row["prompt_id"])
+        files = store.parts[run].event_files
     if undo:
-        undo_newest(log, whole, ("correct",), by, reason)
+        undo_newest(log, files, whole, ("correct",), by, reason)
         with opened(run_or_set) as (store, run):
             now = store.decisions[run].of_prompt(whole).applied(as_judged(row))
         console.print(f"{whole}: undone; its reference is {said(now)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,11 +50,12 @@ def mark(
     if bool(given) == undo:
         raise BadInput("say what: --accept, --reject, --tag, --untag; or --undo alone")
     log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()
-    with opened(run_or_set) as (store, _):
+    with opened(run_or_set) as (store, run):
         rows = rows_of(store, whole_ids(store, prompt_ids))
+        files = store.parts[run].event_files
     for one in rows:
         if undo:
-            event = undo_newest(log, one, MARKS, by, reason)
+            event = undo_newest(log, files, one, MARKS, by, reason)
             console.print(f"{one}: undone: {said(event)}")
         for action, value in given:
             console.print(f"{one}: {said(log.append(one, action, value, author=by, reason=reason))}")
@@ -79,15 +81,22 @@ def author_of(given: str | None) -> str:
 
 
 def undo_newest(
-    log: EventLog, prompt_id: str, actions: Sequence[Action], author: str, reason: str = ""
+    log: EventLog,
+    files: Sequence[Path],
+    prompt_id: str,
+    actions: Sequence[Action],
+    author: str,
+    reason: str = "",
 ) -> CurationEvent:
-    """Take back the newest of these decisions on the prompt that is in force; gives that one. Raises: BadInput where
-    there is none."""
-    from sampler.store.decisions.curation_events import in_force
+    """Take back, by an event of ``log``, the newest of these decisions on the prompt that is in force by all ``files``
+    that count for it; gives that one. Raises: BadInput where there is none."""
+    from sampler.store.decisions.curation_events import EventLog, in_force, merged_events
     from verifiers.errors import BadInput
 
-    for event in reversed(in_force(log.events())):
+    for event in reversed(in_force(merged_events(map(EventLog, files)))):
         if event.prompt_id == prompt_id and event.action in actions:
-            log.append(prompt_id, "undo", event.event_id, author=author, reason=reason)
+            log.append(prompt_id, "undo", event.event_id, author=author, reason=reason, beside=files)
             return event
-    raise BadInput(f"{log.path} has no such decision on {prompt_id} to undo")
+    raise BadInput(
+        f"there is no such decision on {prompt_id} to undo: {log.path} and what lies beside has none"
+    )

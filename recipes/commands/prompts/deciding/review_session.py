@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 
 from recipes.commands.output.key_input import read_key, read_line
-from recipes.commands.prompts.deciding.fix import append_correction, reference_given
+from recipes.commands.prompts.deciding.fix import append_correction
 from recipes.commands.prompts.deciding.fix import said as judged_so
 from recipes.commands.prompts.deciding.mark import said
 from recipes.commands.prompts.opened_store import row_of
 from sampler.data.prompt_dataset import prompts_by_id
 from sampler.prompt import Prompt
-from sampler.store.decisions.correction import correction_warning, with_text
+from sampler.store.decisions.correction import correction_warning, reference_typed
 from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
 from sampler.store.decisions.curation_table import as_judged
 from sampler.store.prompt_store import PromptStore
@@ -106,12 +106,9 @@ class ReviewSession:
         now = self._now(prompt_id)
         as_json = not isinstance(now.reference, str)
         text = read_line(f"right reference{', as JSON, or its answer alone' if as_json else ''}")
-        try:
-            reference = reference_given(text, as_json=as_json)
-        except BadInput:
-            if not as_json or not text.strip():
-                raise
-            reference = with_text(now.reference, text)
+        reference = reference_typed(now.reference, text) if text.strip() else None
+        if reference is None:
+            raise BadInput("the reference is empty")
         corrected = replace(now, reference=reference)
         event = append_correction(self.log, now, corrected, self.author)
         self.decided.append((place, event))

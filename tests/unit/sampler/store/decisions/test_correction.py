@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sampler.store.decisions.correction import with_text
+from sampler.store.decisions.correction import reference_typed, with_text
 from verifiers.errors import BadInput
 
 
@@ -25,3 +25,15 @@ def test_a_text_replaces_what_is_the_answer(before: Any, text: str, after: Any) 
 def test_what_a_text_cannot_replace_is_written_anew(before: Any) -> None:
     with pytest.raises(BadInput, match=r"the reference was a (list|mapping): write the new one as JSON"):
         with_text(before, "B")
+
+
+@pytest.mark.parametrize("text", ["5", "true", '"5"', "B"])
+def test_a_list_is_replaced_by_json_alone(text: str) -> None:
+    with pytest.raises(BadInput, match="the reference was a list: write the new one as JSON"):
+        reference_typed(["1/3", "0.33"], text)
+
+
+def test_what_is_typed_is_json_where_the_reference_was() -> None:
+    assert reference_typed(["1/3", "0.33"], '["1/4"]') == ["1/4"]
+    assert reference_typed({"answer": "1"}, "5") == {"answer": "5"}
+    assert reference_typed("[1]", "[2]") == "[2]" and reference_typed("1/3", " ") is None
