@@ -51,9 +51,9 @@ def verifier_class(name: str) -> type[Verifier[Any, Any]]:
     if path is not None:
         return _import_class(path, name)
     known = verifier_names()
-    raise UnknownVerifier(
-        f"unknown verifier {name!r}{near_name(name, known)} (known: {', '.join(known)}; or package.module:Name)"
-    )
+    near = near_name(name, known)
+    all_of_them = "" if near else f" (known: {', '.join(known)}; or package.module:Name)"
+    raise UnknownVerifier(f"unknown verifier {name!r}{near}{all_of_them}")
 
 
 def load_verifier(name: str, options: Mapping[str, Any] | None = None) -> Verifier[Any, Any]:

@@ -63,7 +63,7 @@ def verify(
     elif options:
         raise BadInput("--option needs --verifier")
     if check_references:
-        _check_references(file, columns, verifier, options)
+        _check_references(file, columns, verifier, options, timeout_s=timeout)
         return
     _judge_file(file, columns, verifier, options, workers=workers, timeout_s=timeout, out=out)
 
@@ -103,7 +103,9 @@ def _values(row: DatasetRow, columns: Columns) -> dict[str, Any]:
     return values
 
 
-def _check_references(file: Path, columns: Columns, verifier: str | None, options: dict[str, Any]) -> None:
+def _check_references(
+    file: Path, columns: Columns, verifier: str | None, options: dict[str, Any], *, timeout_s: float
+) -> None:
     """Tell which references do not score 1 against themselves, rows that fail alike in one line, as a dry run does."""
     from recipes.commands.output.console import plain_console
     from sampler.data.reference import row_reference
@@ -115,7 +117,7 @@ def _check_references(file: Path, columns: Columns, verifier: str | None, option
     from verifiers.files.case_file import case_of
     from verifiers.files.dataset_check import ReferenceCheck
 
-    num_rows, check, wrong = 0, ReferenceCheck(), WrongRows()
+    num_rows, check, wrong = 0, ReferenceCheck(timeout_s), WrongRows()
     for number, row in enumerate(wrong.reading(dataset_rows(file)), 1):
         with wrong.collected(row.location):
             if row.values.get("kind") == "general" and not (verifier or row.values.get(columns.verifier)):

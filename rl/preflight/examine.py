@@ -109,7 +109,7 @@ def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Pat
     """Checks that need a tokenizer and no engine."""
     encoder = PromptEncoder(base.hub, recipe.sampler.chat_template_kwargs)
     prompts = [*data.train, *data.heldout]
-    yield Check("references judge themselves right", partial(_references, data))
+    yield Check("references judge themselves right", partial(_references, recipe, data))
     yield Check("prompts fit", partial(_lengths, recipe, encoder, data))
     yield Check("pictures are in the prompt", partial(pictures_in_prompts, encoder, data, prompts[:SAMPLE]))
     if filmed := [one for one in prompts if one.videos][:FILMS]:
@@ -156,10 +156,10 @@ def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, policies: lis
     return Finding("ok", recipe.model.path or "a tiny random one, whose tokenizer knows the data's texts")
 
 
-def _references(data: RunData) -> Finding:
+def _references(recipe: Recipe, data: RunData) -> Finding:
     """Every reference, written as its verifier would accept it, must score 1 against itself."""
     prompts = [*data.train, *data.heldout]
-    check, failing, seen = ReferenceCheck(), dict[str, str](), set()
+    check, failing, seen = ReferenceCheck(recipe.judging.timeout_s), dict[str, str](), set()
     for prompt in prompts:
         key = (prompt.verifier, repr(sorted(prompt.verifier_options.items())), repr(prompt.reference))
         if prompt.verifier is None or key in seen:
@@ -168,7 +168,9 @@ def _references(data: RunData) -> Finding:
         if problem := check.problem(prompt.verifier, prompt.verifier_options, prompt.reference):
             failing[data.location_of(prompt.prompt_id)] = problem
     if failing:
-        summary = f"{counted(len(failing), 'reference')} wrong by their own verifier: {some_of([*failing])}"
+        summary = (
+            f"{counted(len(failing), 'reference')} not right by their own verifier: {some_of([*failing])}"
+        )
         return Finding("failed", summary, [f"{where}: {why}" for where, why in failing.items()][:MOST_NAMED])
     return Finding("ok", f"{counted(len(seen), 'different reference')} of {counted(len(prompts), 'prompt')}")
 

@@ -52,6 +52,8 @@ class RunRecord:
         if not run.is_dir():
             raise BadInput(f"no run directory at {run}")
         if not (run / "stages").is_dir() and not (run / "summary.json").is_file():
+            if (run / "logs").is_dir():
+                raise BadInput(f"nothing has run in {run} yet")
             raise BadInput(f"{run} is not a run directory: it has neither summary.json nor stages/")
         return cls(
             path=run,

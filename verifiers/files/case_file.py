@@ -11,6 +11,7 @@ from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.errors import BadInput, near_name, slip_of
 from verifiers.reading.response import split_response
+from verifiers.verifier import shown
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def case_of(
         raise BadInput(f"{where}: {_missing(columns.reference, row)}")
     name = row.get(columns.verifier) or verifier
     if not isinstance(name, str):
-        near = slip_of(columns.verifier, map(str, row))
+        near = slip_of(columns.verifier, [str(one) for one in row if one != columns.verifier])
         raise BadInput(
             f"{where}: no verifier; pass --verifier or give the row a {columns.verifier!r} column{near}"
         )
@@ -70,7 +71,8 @@ def _answer(row: Mapping[str, Any], where: str, columns: Columns) -> FinalAnswer
             expects_thought=columns.expects_thought,
         ).answer
     if answer is not None or response is not None:
-        raise BadInput(f"{where}: columns {columns.answer!r} and {columns.response!r} hold text")
+        column, got = (columns.response, response) if answer is None else (columns.answer, answer)
+        raise BadInput(f"{where}: column {column!r} must be text, got {shown(repr(got), 40)}")
     if columns.answer in row or columns.response in row:
         return FinalAnswer("", "empty")  # the model gave nothing
     present = ", ".join(map(str, row)) or "none"
