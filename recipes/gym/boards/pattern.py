@@ -37,7 +37,8 @@ Traits = dict[str, Sequence[Any]]  # what each may be
 def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     """The colour, then the shape too, then a number of dots go round with periods of 2 or 3, each shown whole twice.
 
-    The options alone tell nothing: two traits have two values each, and every pair of them stands there once.
+    The options alone tell nothing: where one trait changes, it has another value in each of them; else two traits have
+    two values each, and every pair of them stands there once.
     """
     num_changing = between(difficulty, 1, 3)
     periods = [rng.choice((2, 3)) if trait < num_changing else 1 for trait in range(3)]
@@ -49,15 +50,19 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     shown = 6 if max(periods) == 3 else 4
     row = [_item(values, place) for place in range(shown + 1)]
     right = row.pop()
-    options = _options(rng, right, traits)
+    options = _colours(rng, right, values[0]) if num_changing == 1 else _pairs(rng, right, traits)
     letter = LETTERS[options.index(right)]
+    named = [item.colour if num_changing == 1 else str(item) for item in (*row, right)]
+    looked_at = [
+        item.colour if num_changing == 1 else str(item) for item in options[: options.index(right) + 1]
+    ]
     return Question(
         text=rng.choice(WORDINGS),
         reference=letter,
         answer=boxed(letter),
         load=num_changing * shown,
         images=(_picture(px, row, options),),
-        thought=f"{_row(row, num_changing)}, next is {right}: {_looked_at(options, right)}",
+        thought=f"{', '.join(named[:-1])}, next is {named[-1]}: {_lettered(looked_at)}",
     )
 
 
@@ -65,7 +70,14 @@ def _item(values: list[list[Any]], place: int) -> Item:
     return Item(*(of[place % len(of)] for of in values))
 
 
-def _options(rng: random.Random, right: Item, traits: Traits) -> list[Item]:
+def _colours(rng: random.Random, right: Item, shown: list[str]) -> list[Item]:
+    """The right one in other colours: first those of the row, so that to be in it says nothing."""
+    others = [one for one in PATTERN_COLOURS if one not in shown]
+    colours = [*shown, *rng.sample(others, 4 - len(shown))]
+    return rng.sample([right._replace(colour=colour) for colour in colours], 4)
+
+
+def _pairs(rng: random.Random, right: Item, traits: Traits) -> list[Item]:
     """The right one, one with another value of a trait, one with another value of a second, one with both."""
     one, two = rng.sample([name for name, of in traits.items() if len(of) > 1], 2)
     others = {
@@ -78,15 +90,9 @@ def _options(rng: random.Random, right: Item, traits: Traits) -> list[Item]:
     return rng.sample([right, with_others(one), with_others(two), with_others(one, two)], 4)
 
 
-def _row(row: list[Item], num_changing: int) -> str:
-    """What changes along it: colours, then shapes too, then how many dots."""
-    return ", ".join(item.colour if num_changing == 1 else str(item) for item in row)
-
-
-def _looked_at(options: list[Item], right: Item) -> str:
+def _lettered(options: list[str]) -> str:
     """From A on, up to the one that fits: then the letter is the last that was said."""
-    looked_at = options[: options.index(right) + 1]
-    return ", ".join(f"{letter} {item}" for letter, item in zip(LETTERS, looked_at, strict=False))
+    return ", ".join(f"{letter} {option}" for letter, option in zip(LETTERS, options, strict=False))
 
 
 def _picture(px: int, row: list[Item], options: list[Item]) -> bytes:
