@@ -84,11 +84,11 @@ class RunStanding:
     def lines(self, now: float | None = None) -> Iterator[str]:
         """For a person, the most important last: a terminal shows the end."""
         for number, stage in enumerate(self.stages, 1):
-            took = "" if stage.seconds is None else duration_words(stage.seconds)
-            about = f"about {took}" if took and stage.state == "to do" else took
+            about = {"done": "{}", "to do": "about {}"}.get(stage.state, "")  # what is at work has an ETA
+            took = "" if stage.seconds is None else about.format(duration_words(stage.seconds))
             title = f"{number}/{len(self.stages)} {stage.title}"
             yield "   ".join(
-                filter(None, (f"{MARKS[stage.state]} {title:<{TITLE_WIDTH}}", stage.words, about))
+                filter(None, (f"{MARKS[stage.state]} {title:<{TITLE_WIDTH}}", stage.words, took))
             )
         if self.step_s:
             phases = sorted(self.step_s.items(), key=lambda item: -item[1])
