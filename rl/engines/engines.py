@@ -64,7 +64,7 @@ class Engines:
         self._scorer: ScoringService | None = None
         self._weight_sync: WeightSync | None = None
         self._stack = ExitStack()
-        self._scorer_stack = self._stack.enter_context(ExitStack())
+        self._scorer_stack = ExitStack()
 
     def prove_on(self, probe: Sequence[Prompt]) -> None:
         """Prompts to prove a sync on: those with pictures, where there are any."""
@@ -197,10 +197,14 @@ class Engines:
         config = self.recipe.judging.reward_model
         assert config is not None
         if not config.has_checkpoint:
-            self._scorer = self._scorer_stack.enter_context(asking(config))
+            serving = asking(config)
         elif self.reward_model is not None:
             self._start_ray({"judge"})
-            self._scorer = self._scorer_stack.enter_context(scoring(self.reward_model, config, self.log_dir))
+            serving = scoring(self.reward_model, config, self.log_dir)
+        else:
+            return
+        self._scorer_stack = self._stack.enter_context(ExitStack())  # it ends before Ray does
+        self._scorer = self._scorer_stack.enter_context(serving)
 
     def _connect(self) -> None:
         """Once both are there: nothing is trained or sampled before they are proven to compute the same."""

@@ -24,7 +24,8 @@ def partitioned_model(
     """
     with init_empty_weights(include_buffers=False):
         plain = family.new_model(path, dtype=dtype, attention=attention)
-    with deepspeed.zero.Init(config_dict_or_path=config, dtype=dtype):
+    # The type is the configuration's: one that is given is passed over where the CPU has no float16, for bfloat16.
+    with deepspeed.zero.Init(config_dict_or_path=config):
         model = family.new_model(path, dtype=dtype, attention=attention)
     for name, buffer in plain.named_buffers():  # DeepSpeed makes every tensor in ``dtype``, rotary tables too
         owner, _, leaf = name.rpartition(".")
