@@ -61,7 +61,7 @@ COMMANDS: dict[str, CommandLine] = {
     for line in (
         CommandLine("run", "Run a whole program: SFT, RL, rejection sampling, again.", resumes=True),
         CommandLine("doctor", "Preflight: what would fail in an hour fails in a minute."),
-        CommandLine("status", "What a run has done, is doing and has to do, and for how long."),
+        CommandLine("status", "What a run has done, does and has to do, and how long."),
         CommandLine("recipe", "The keys of a recipe explained; a recipe with all of them."),
         CommandLine("eval", "pass@1 and pass@k of a policy on held-out prompts."),
         CommandLine("verify", "Judge a file of responses with the rule verifiers."),

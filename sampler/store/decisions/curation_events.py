@@ -175,7 +175,9 @@ class EventLog:
     def _require_undoable(self, events: Sequence[CurationEvent], prompt_id: str, event_id: str) -> None:
         undone = next((event for event in events if event.event_id == event_id), None)
         if undone is None or undone.prompt_id != prompt_id:
-            raise NotInForce(f"{self.path} has no event {event_id[:40]!r} of {prompt_id[:40]!r} to undo")
+            raise NotInForce(
+                f"{self.path} has no event {event_id[:40]!r} of prompt {prompt_id[:40]!r} to undo"
+            )
         if undone not in in_force(events):
             raise NotInForce(f"event {event_id} is undone already: undo that undo to have it back")
 
