@@ -208,7 +208,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as why:
-        from rl.run.engine_failure import FULL, refusal
+        from rl.run.boundary.engine_failure import FULL, refusal
 
         debugging = os.environ.get("HONE_DEBUG", "0") not in ("", "0")
         if debugging or (why.filename is None and why.errno not in FULL):

@@ -20,7 +20,7 @@ def doctor(
 
     from recipes.commands.output.console import plain_console
     from recipes.settings.recipe_file import load_recipe
-    from rl.run.output import command_log
+    from rl.run.boundary.output import command_log
 
     settings = load_recipe(recipe, overrides or [])
     log = Path(settings.run_dir) / "logs" / "doctor.log"

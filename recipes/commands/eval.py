@@ -59,7 +59,7 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
     from rich.console import Console
 
     from recipes.commands.output.console import plain_console
-    from rl.run.output import command_log
+    from rl.run.boundary.output import command_log
 
     run_path = Path(settings.run_dir).absolute()
     log = run_path / "logs" / "eval.log"

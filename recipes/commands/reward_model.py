@@ -107,7 +107,7 @@ def _score(
     """Whether every answer could be scored."""
     from recipes.commands.output.console import plain_console
     from recipes.commands.output.score_file import scored, words_of, write_scores
-    from rl.run.output import command_log, scratch_with_logs
+    from rl.run.boundary.output import command_log, scratch_with_logs
 
     with (
         scratch_with_logs("hone-score-") as scratch,

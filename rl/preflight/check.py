@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rl.run.engine_failure import refusal
+from rl.run.boundary.engine_failure import refusal
 from rl.run.progress import Outcome
 from sampler.rows.wrong_rows import BadRows
 from verifiers.counted import counted

@@ -128,7 +128,7 @@ class ProgressDisplay:
         self._live: Live | None = None
         if on_terminal if live is None else live:
             # Prints to the same terminal are lifted above the live line. Where third-party output goes to a
-            # log file (rl/run/output.py) the console has a stream of its own, and sys.stdout is left alone.
+            # log file (rl/run/boundary/output.py) the console has a stream of its own, and sys.stdout is left alone.
             shares_stdout = self.console.file is sys.stdout
             self._live = Live(
                 get_renderable=lambda: self.live_line(self.console.width),

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from rl.recipe.recipe import Recipe
 from rl.recipe.run_config import MetricsConfig
-from rl.run.engine_failure import refusal
+from rl.run.boundary.engine_failure import refusal
 from rl.run.metrics_log import MetricsLog, sinks_of
 from rl.run.run_record import read_manifests
 from rl.run.stage_directory import MANIFEST, StageDirectory

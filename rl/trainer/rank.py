@@ -8,7 +8,7 @@ from typing import Any
 from verl.single_controller.base import Worker
 from verl.single_controller.base.decorator import Dispatch, register
 
-from rl.run.output import send_output_to
+from rl.run.boundary.output import send_output_to
 from rl.trainer.rank_work import TrainerSetup
 
 

@@ -96,7 +96,7 @@ def scoring(
     runs: Annotated[int, typer.Option(min=1, help="Counted steps of each kind.")] = 9,
 ) -> None:
     """A reward model's scoring: as rollouts finish, beside after the last of them."""
-    from rl.run.output import command_log, scratch_with_logs
+    from rl.run.boundary.output import command_log, scratch_with_logs
 
     with (
         scratch_with_logs("hone-bench-") as scratch,

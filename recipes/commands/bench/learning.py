@@ -153,7 +153,7 @@ def forgetting(
 def _learning(out: Path) -> Iterator[tuple[TextIO, ProgressDisplay]]:
     """The terminal for what comes out at the end, everything else going to a log, and the progress until then."""
     from recipes.commands.output.console import plain_console
-    from rl.run.output import command_log
+    from rl.run.boundary.output import command_log
     from rl.run.progress import ProgressDisplay
 
     with command_log(out / "logs" / "driver.log") as terminal:

@@ -9,8 +9,8 @@ from pathlib import Path
 from recipes.commands.output.console import plain_console
 from recipes.settings.recipe_file import dump_recipe
 from rl.recipe.recipe import Recipe, RewardRecipe
-from rl.run.engine_failure import failures_in_one_line
-from rl.run.output import quiet_third_party
+from rl.run.boundary.engine_failure import failures_in_one_line
+from rl.run.boundary.output import quiet_third_party
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 

@@ -293,8 +293,8 @@ def writes_parquet(path):
 @pytest.mark.parametrize("writes", [writes_text, writes_weights, writes_a_checkpoint, writes_parquet])
 def test_a_disk_that_fills_up_under_a_run_is_said(full_disk, writes):
     """Whoever writes: each library has an error of its own."""
-    from rl.run.engine_failure import EngineFailure, failures_in_one_line
-    from rl.run.output import quiet_third_party
+    from rl.run.boundary.engine_failure import EngineFailure, failures_in_one_line
+    from rl.run.boundary.output import quiet_third_party
 
     log = full_disk / "driver.log"
     with pytest.raises(EngineFailure, match="the disk is full: free some space; the same command resumes"):

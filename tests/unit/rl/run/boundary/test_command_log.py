@@ -6,8 +6,8 @@ import tempfile
 import pytest
 
 from recipes.settings.recipe_file import load_recipe
-from rl.run.engine_failure import EngineFailure
-from rl.run.output import command_log, scratch_with_logs
+from rl.run.boundary.engine_failure import EngineFailure
+from rl.run.boundary.output import command_log, scratch_with_logs
 from verifiers.errors import BadInput
 
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO, cast
 
-from rl.run.engine_failure import EngineFailure, failures_in_one_line
+from rl.run.boundary.engine_failure import EngineFailure, failures_in_one_line
 
 STDOUT_FD, STDERR_FD = 1, 2
 

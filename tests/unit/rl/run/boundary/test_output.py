@@ -6,7 +6,7 @@ from pathlib import Path
 
 DRIVER = """
 import logging, os, sys, warnings, subprocess
-from rl.run.output import quiet_third_party
+from rl.run.boundary.output import quiet_third_party
 early = logging.getLogger("vllm"); early.propagate = False
 early.addHandler(logging.StreamHandler(sys.stdout))
 print("ours before")
@@ -67,7 +67,7 @@ def test_output_at_interpreter_exit_goes_to_the_log(tmp_path: Path) -> None:
 import atexit, os, sys
 # registered earlier, so it runs later
 atexit.register(lambda: os.write(2, b"nanobind: leaked 3 instances\\n"))
-from rl.run.output import quiet_third_party
+from rl.run.boundary.output import quiet_third_party
 with quiet_third_party({str(log)!r}):
     pass
 print("ours at the end")
@@ -81,7 +81,7 @@ def test_without_native_only_python_output_is_caught(tmp_path: Path) -> None:
     log = tmp_path / "driver.log"
     code = f"""
 import os
-from rl.run.output import quiet_third_party
+from rl.run.boundary.output import quiet_third_party
 with quiet_third_party({str(log)!r}, native=False) as terminal:
     print("library print")
     print("ours", file=terminal)
@@ -97,7 +97,7 @@ def test_an_actor_sends_everything_to_its_log(tmp_path: Path) -> None:
     code = f"""
 import logging, os, sys
 logging.basicConfig(stream=sys.stderr)
-from rl.run.output import send_output_to
+from rl.run.boundary.output import send_output_to
 send_output_to({str(log)!r})
 os.write(1, b"native\\n"); print("printed \\ud83d"); logging.warning("logged")
 """
@@ -112,7 +112,7 @@ def test_the_terminal_stream_is_the_real_one(tmp_path: Path) -> None:
 import os, pty
 parent, child = pty.openpty()
 os.dup2(child, 1)
-from rl.run.output import quiet_third_party
+from rl.run.boundary.output import quiet_third_party
 from rich.console import Console
 with quiet_third_party({str(tmp_path / "log")!r}) as terminal:
     os.write(2, str((terminal.isatty(), Console(file=terminal).is_terminal, os.isatty(1))).encode())
@@ -126,7 +126,7 @@ def test_a_handler_that_follows_sys_stderr_is_left_alone(tmp_path: Path) -> None
     log = tmp_path / "driver.log"
     code = f"""
 import logging
-from rl.run.output import quiet_third_party
+from rl.run.boundary.output import quiet_third_party
 logging.getLogger("ray").addHandler(type(logging.lastResort)())
 with quiet_third_party({str(log)!r}):
     logging.getLogger("ray").warning("a warning of ray")
@@ -139,7 +139,7 @@ with quiet_third_party({str(log)!r}):
 def test_a_reader_that_has_gone_does_not_keep_the_streams_in_the_log(tmp_path: Path) -> None:
     code = f"""
 import os, sys
-from rl.run.output import quiet_third_party
+from rl.run.boundary.output import quiet_third_party
 stdout = sys.stdout
 read_end, write_end = os.pipe()
 os.dup2(write_end, 1); os.close(write_end); os.close(read_end)
