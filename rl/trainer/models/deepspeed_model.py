@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Any
 
 import deepspeed
 import torch
-from huggingface_hub import split_torch_state_dict_into_shards
 from omegaconf import OmegaConf
-from safetensors.torch import save_file
 
 from rl.families.family import ModelFamily
 from rl.families.hub_checkpoint import HubCheckpoint
@@ -124,18 +121,7 @@ class DeepSpeedModel:
     def export(self, directory: str, *, with_index: bool = False) -> None:
         """The model in the hub layout, as rank 0 alone writes it: safetensors shards with their index, which a single
         file needs only beside other safetensors files."""
-        first = self.rank == 0  # the other ranks take part in the gathering, and hold nothing
-        weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.hub_weights if first}
-        if not first:
-            return
-        path = Path(directory)
-        path.mkdir(parents=True, exist_ok=True)
-        split = split_torch_state_dict_into_shards(weights, filename_pattern="model{suffix}.safetensors")
-        for file, names in split.filename_to_tensors.items():
-            save_file({name: weights[name] for name in names}, path / file, metadata={"format": "pt"})
-        if split.is_sharded or with_index:
-            index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-            (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
+        self.hub_weights.save(Path(directory), writes=self.rank == 0, with_index=with_index)
 
     def gathered(self, part: torch.nn.Module) -> dict[str, torch.Tensor]:
         """A small part's parameters whole and on the CPU: a collective under ZeRO-3."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import deepspeed
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
 from torch import nn
 from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
@@ -36,6 +40,31 @@ class HubWeights(WeightSource):
             gathered: Any = deepspeed.zero.GatheredParameters([parameter], enabled=self.gather)
             with gathered:
                 yield from self.family.to_hub(name, parameter.detach())
+
+    def save(
+        self, directory: Path, *, writes: bool, with_index: bool, max_shard_size: int | str = "5GB"
+    ) -> None:
+        """All of them as safetensors shards with their index, which a single file gets by ``with_index`` alone. A
+        collective as ``__iter__`` is; the rank that ``writes`` holds the tensors of one shard at a time."""
+        described = {
+            one.name: torch.empty(one.shape, dtype=one.dtype, device="meta") for one in self.metadata()
+        }
+        split = split_torch_state_dict_into_shards(
+            described, filename_pattern="model{suffix}.safetensors", max_shard_size=max_shard_size
+        )
+        if writes:
+            directory.mkdir(parents=True, exist_ok=True)
+        shards: dict[str, dict[str, torch.Tensor]] = {file: {} for file in split.filename_to_tensors}
+        for name, tensor in self:
+            if not writes:
+                continue
+            file = split.tensor_to_filename[name]
+            shards[file][name] = tensor.to("cpu", copy=True)
+            if len(shards[file]) == len(split.filename_to_tensors[file]):
+                save_file(shards.pop(file), directory / file, metadata={"format": "pt"})
+        if writes and (split.is_sharded or with_index):
+            index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+            (directory / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
 
 
 def open_transfer(
