@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from sampler.rows.row import DatasetRow
+    from sampler.rows.wrong_rows import WrongRows
     from verifiers.case import Case
     from verifiers.files.case_file import Columns
     from verifiers.verdict import Verdict
@@ -42,8 +43,9 @@ def verify(
     """Judge a file of responses: one verdict per row, a table of outcomes, the slowest cases.
 
     Rows with an `answer` are judged as they stand; a `response` is cut at the end of its thought first. A
-    `verifier` and an `options` column choose per row. Exit status 1 when a row could not be judged (its verifier,
-    options or reference are wrong, or the verifier failed), or when --check-references finds a bad row.
+    `verifier` and an `options` column choose per row. Wrong rows are named and left out. Exit status 1 when a row
+    was wrong or could not be judged (its verifier, options or reference are wrong, or the verifier failed), or when
+    --check-references finds a bad row.
     """
     from verifiers.errors import BadInput
     from verifiers.files.case_file import Columns
@@ -162,38 +164,57 @@ def _judge_file(
     from collections import deque
 
     from recipes.commands.output.verdict_file import VerdictFile
-    from verifiers.errors import BadInput
-    from verifiers.files.case_file import case_of
+    from sampler.rows.wrong_rows import WrongRows
+    from verifiers.counted import counted
     from verifiers.service.service import VerifierService
 
     waiting: deque[tuple[Case, Future[Verdict]]] = deque()
+    wrong = WrongRows()
+    with VerdictFile(out) as verdicts, VerifierService(num_workers=workers, timeout_s=timeout_s) as service:
+        for case in _cases(file, columns, verifier, options, wrong):
+            waiting.append((case, service.submit(case)))
+            if len(waiting) >= IN_FLIGHT:
+                first, future = waiting.popleft()
+                verdicts.add(first, future.result())
+        for case, future in waiting:
+            verdicts.add(case, future.result())
+        if not verdicts.counts:
+            wrong.raise_any()
+    verdicts.show()
+    if wrong:
+        typer.echo(f"{counted(wrong.num_rows, 'wrong row')}, left out:", err=True)
+        for line in wrong.named():
+            typer.echo(f"  {line}", err=True)
+    if wrong or verdicts.unjudged:
+        raise typer.Exit(1)
+
+
+def _cases(
+    file: Path, columns: Columns, verifier: str | None, options: dict[str, Any], wrong: WrongRows
+) -> Iterator[Case]:
+    """The rows as cases; those that are none are added to ``wrong``. Raises: BadInput for a file without rows."""
+    from verifiers.errors import BadInput
+    from verifiers.files.case_file import case_of
+
     seen: set[str] = set()
     thinking = False
-    with VerdictFile(out) as verdicts, VerifierService(num_workers=workers, timeout_s=timeout_s) as service:
-        for number, row in _rows(file, columns):
+    number = 0
+    for number, row in wrong.reading(_rows(file, columns)):
+        if not thinking and _holds_thought(row.get(columns.answer)):
+            thinking = True
+            typer.echo(
+                f"warning: row {number}: column {columns.answer!r} holds thinking tags and is judged as it stands; "
+                f"for whole responses use column {columns.response!r}",
+                err=True,
+            )
+        with wrong.collected(f"row {number}"):
             case = case_of(row, number, columns, verifier, options)
             if case.case_id in seen:
                 raise BadInput(f"row {number}: the id {case.case_id!r} stands twice in column {columns.id!r}")
             seen.add(case.case_id)
-            if not thinking and _holds_thought(row.get(columns.answer)):
-                thinking = True
-                warning = (
-                    f"row {number}: column {columns.answer!r} holds thinking tags and is judged as it stands"
-                )
-                typer.echo(
-                    f"warning: {warning}; for whole responses use column {columns.response!r}", err=True
-                )
-            waiting.append((case, service.submit(case)))
-            if len(waiting) >= IN_FLIGHT:
-                case, future = waiting.popleft()
-                verdicts.add(case, future.result())
-        if not seen:
-            raise BadInput(f"{file.name} holds no rows")
-        for case, future in waiting:
-            verdicts.add(case, future.result())
-    verdicts.show()
-    if verdicts.unjudged:
-        raise typer.Exit(1)
+            yield case
+    if not number:
+        raise BadInput(f"{file.name} holds no rows")
 
 
 def _holds_thought(answer: Any) -> bool:

@@ -133,6 +133,31 @@ def test_rows_that_cannot_be_judged_are_named_and_the_exit_status_says_so(app, t
     assert "not judged 2 (math, bad_reference)" in done.output
 
 
+def test_wrong_rows_are_named_and_left_out(app, tmp_path):
+    """A long file is judged to its end, whatever some of its rows are."""
+    rows = [
+        {"id": "a", "answer": "1", "reference": "1"},
+        {"id": "b", "answer": "1"},
+        {"id": "a", "answer": "2", "reference": "2"},
+        {"id": "c", "answer": ["1"], "reference": "1"},
+        {"id": "d", "answer": "1"},
+        {"id": "e", "answer": "2", "reference": "1"},
+    ]
+    out = tmp_path / "v.jsonl"
+    source = write_rows(tmp_path / "r.jsonl", rows)
+    done = runner.invoke(
+        app, ["verify", str(source), "--verifier", "math", "--out", str(out), "--workers", "0"]
+    )
+    assert done.exit_code == 1
+    verdicts = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(one["id"], one["score"]) for one in verdicts] == [("a", 1.0), ("e", 0.0)]
+    told = done.stderr.splitlines()
+    assert told[0] == "4 wrong rows, left out:" and len(told) == 4
+    assert told[1].startswith("  row 2: no column 'reference'") and told[1].endswith("(and 1 more row alike)")
+    assert told[2].startswith("  row 3: the id 'a' stands twice")
+    assert told[3].startswith("  row 4: column 'answer' must be text")
+
+
 @pytest.mark.parametrize(
     ("rows", "arguments", "error", "message"),
     [
@@ -141,7 +166,6 @@ def test_rows_that_cannot_be_judged_are_named_and_the_exit_status_says_so(app, t
         (ROWS, [], BadInput, "row 1: no verifier"),
         ([{"response": "x", "refrence": "1"}], ["--verifier", "math"], BadInput, "did you mean 'refrence'"),
         ([{"reference": "1"}], ["--verifier", "math"], BadInput, "row 1: no column 'response' or 'answer'"),
-        ([ROWS[0], ROWS[0]], ["--verifier", "math"], BadInput, "row 2: the id 'a'"),
         ([], ["--verifier", "math"], BadInput, "holds no rows"),
         (ROWS, ["--option", "a=1"], BadInput, "--option needs --verifier"),
         (ROWS, ["--verifier", "math", "--option", "tolerance"], BadInput, "expected key=value"),
