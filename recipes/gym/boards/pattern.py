@@ -31,38 +31,37 @@ class Item(NamedTuple):
         return f"{self.colour} {self.shape}" + (f" {self.dots}" if self.dots else "")
 
 
-Traits = dict[str, Sequence[Any]]  # what each may be
-
-
 def draw(rng: random.Random, difficulty: float, px: int) -> Question:
-    """The colour, then the shape too, then a number of dots go round with periods of 2 or 3, each shown whole twice.
+    """The colour, then the shape too, then a number of dots go round with periods of 2 or 3, each shown whole and
+    begun again: the row may end anywhere, so that its first item tells nothing.
 
-    The options alone tell nothing: where one trait changes, it has another value in each of them; else two traits have
-    two values each, and every pair of them stands there once.
+    Nor do the options: where one trait changes, it has another value in each of them; else two traits have two values
+    of the row each, and every pair of them stands there once.
     """
     num_changing = between(difficulty, 1, 3)
     periods = [rng.choice((2, 3)) if trait < num_changing else 1 for trait in range(3)]
     if difficulty > 0.5:
         periods[0] = 3
     numbers = (1, 2, 3) if num_changing == 3 else (0,)
-    traits: Traits = dict(zip(Item._fields, (PATTERN_COLOURS, SHAPES, numbers), strict=True))
-    values = [rng.sample(of, period) for of, period in zip(traits.values(), periods, strict=True)]
-    shown = 6 if max(periods) == 3 else 4
+    traits: tuple[Sequence[Any], ...] = (PATTERN_COLOURS, SHAPES, numbers)
+    values = [rng.sample(of, period) for of, period in zip(traits, periods, strict=True)]
+    shown = rng.choice((4, 5, 6) if max(periods) == 3 else (4, 5))
     row = [_item(values, place) for place in range(shown + 1)]
     right = row.pop()
-    options = _colours(rng, right, values[0]) if num_changing == 1 else _pairs(rng, right, traits)
+    options = _colours(rng, right, values[0]) if num_changing == 1 else _pairs(rng, right, values)
     letter = LETTERS[options.index(right)]
-    named = [item.colour if num_changing == 1 else str(item) for item in (*row, right)]
-    looked_at = [
-        item.colour if num_changing == 1 else str(item) for item in options[: options.index(right) + 1]
-    ]
+
+    def said(items: Sequence[Item]) -> list[str]:
+        return [item.colour if num_changing == 1 else str(item) for item in items]
+
+    looked_at = said(options[: options.index(right) + 1])
     return Question(
         text=rng.choice(WORDINGS),
         reference=letter,
         answer=boxed(letter),
         load=num_changing * shown,
         images=(_picture(px, row, options),),
-        thought=f"{', '.join(named[:-1])}, next is {named[-1]}: {_lettered(looked_at)}",
+        thought=f"{', '.join(said(row))}, next is {said([right])[0]}: {_lettered(looked_at)}",
     )
 
 
@@ -77,11 +76,13 @@ def _colours(rng: random.Random, right: Item, shown: list[str]) -> list[Item]:
     return rng.sample([right._replace(colour=colour) for colour in colours], 4)
 
 
-def _pairs(rng: random.Random, right: Item, traits: Traits) -> list[Item]:
-    """The right one, one with another value of a trait, one with another value of a second, one with both."""
-    one, two = rng.sample([name for name, of in traits.items() if len(of) > 1], 2)
+def _pairs(rng: random.Random, right: Item, values: list[list[Any]]) -> list[Item]:
+    """The right one, one with another value of a trait, one with another value of a second, one with both; values of
+    the row, so that to be in it says little."""
+    of_row = dict(zip(Item._fields, values, strict=True))
+    one, two = rng.sample([name for name, of in of_row.items() if len(of) > 1], 2)
     others = {
-        name: rng.choice([of for of in traits[name] if of != getattr(right, name)]) for name in (one, two)
+        name: rng.choice([of for of in of_row[name] if of != getattr(right, name)]) for name in (one, two)
     }
 
     def with_others(*names: str) -> Item:

@@ -143,13 +143,19 @@ class Scores:
 
 
 @pytest.mark.parametrize("difficulty", [0.0, 0.3, 0.5, 0.7, 1.0])
-def test_the_options_of_a_pattern_tell_nothing(difficulty: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever leaves the row out finds four options of which none is nearer to the others than any."""
+def test_a_pattern_is_to_be_read_whole(difficulty: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves the row out finds four options of which none is nearer to the others than any; no one place of
+    the row holds what comes next, and to be in the row says little of an option."""
     drawn: list[Any] = []
     monkeypatch.setattr(pattern, "_picture", lambda px, row, options: drawn.append((row, options)) or b"")
-    places = Counter(pattern.draw(random.Random(f"{n}"), difficulty, LEAST_PX).reference for n in range(400))
+    asked = [pattern.draw(random.Random(f"{n}"), difficulty, LEAST_PX).reference for n in range(400)]
+    places = Counter(asked)
     assert set(places) == set("ABCD") and min(places.values()) > 60
-    for row, options in drawn:
+    right = [options["ABCD".index(letter)] for letter, (_, options) in zip(asked, drawn, strict=True)]
+    for place in (0, 1, 2, 3, -1, -2, -3):
+        assert mean(row[place] == one for one, (row, _) in zip(right, drawn, strict=True)) < 0.6
+    alone = [[one for one in options if one in row] for row, options in drawn]
+    assert mean(held == [one] for one, held in zip(right, alone, strict=True)) < 0.4
+    for _, options in drawn:
         alike = [sum(a == b for other in options for a, b in zip(one, other, strict=True)) for one in options]
         assert len(set(alike)) == 1 and len(set(options)) == 4
-        assert sum(option in row for option in options) >= 1
