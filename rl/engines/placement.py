@@ -25,12 +25,11 @@ RESERVED_WITHIN_S = 900.0  # nodes may have to start, or other jobs to end
 class Placement:
     """Sampler, trainer and judge each have devices of their own as long as they run. ``groups`` are what Ray reserves
     for each: (how many groups, GPUs of each). A group is on one node: the trainer's ranks of a node, a worker of the
-    sampler or of the judge's reward model. ``out_of_reach``: the sampler's weights come through the memory of one
-    machine, and the trainer is on several."""
+    sampler or of the judge's reward model. ``within_one_machine``: the sampler's weights come through its memory."""
 
     trainer_device: Literal["cpu", "cuda"]
     groups: Mapping[str, tuple[int, float]]
-    out_of_reach: bool = False
+    within_one_machine: bool = True
 
     @classmethod
     def of(cls, recipe: Recipe) -> Placement:
@@ -45,7 +44,7 @@ class Placement:
                 "sampler": (sampler.num_workers, sampler.reserved_gpus),
                 "judge": (0, 0) if scorer is None else (scorer.num_workers, scorer.reserved_gpus),
             },
-            out_of_reach=trainer.num_nodes > 1 and sampler.weight_transfer_backend == "shared_memory",
+            within_one_machine=sampler.weight_transfer_backend == "shared_memory",
         )
 
     @property
@@ -56,10 +55,11 @@ class Placement:
     def require(self, node_gpus: Sequence[float], engines: Collection[str]) -> None:
         """``node_gpus`` are those of each node. Raises: BadInput where these engines together want more, or a group
         does not find its GPUs on one node: Ray would wait for ever; and where weights cannot reach the sampler."""
-        if self.out_of_reach and {"sampler", "trainer"} <= set(engines):
+        if self.within_one_machine and len(node_gpus) > 1 and {"sampler", "trainer"} <= set(engines):
+            instead = "use a Ray of one node" if self.trainer_device == "cpu" else "set it to nccl"
             raise BadInput(
-                f"sampler.weight_transfer_backend=shared_memory is within one machine, and trainer.num_nodes is "
-                f"{self.groups['trainer'][0]}: set it to nccl"
+                "sampler.weight_transfer_backend=shared_memory is within one machine, and Ray has "
+                f"{len(node_gpus)} nodes, over which it scatters trainer and sampler: {instead}"
             )
         wanted = {name: count for name, count in self.gpus.items() if name in engines and count}
         if sum(node_gpus) < sum(wanted.values()):

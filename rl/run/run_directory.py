@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 
 from rl.recipe.recipe import Recipe
 from rl.recipe.run_config import MetricsConfig
+from rl.run import progress_file
 from rl.run.boundary.engine_failure import refusal
 from rl.run.metrics_log import MetricsLog, sinks_of
 from rl.run.run_record import read_manifests
@@ -72,6 +74,8 @@ class RunDirectory:
         ):  # of a process that was killed: the lock says that it is gone
             if not unfinished.name.startswith(".report."):  # which anybody may be writing
                 unfinished.unlink()
+        with suppress(OSError):
+            (self.path / progress_file.FILE).unlink(missing_ok=True)  # what such a process told last
         try:
             self.require_recipe(recipe_yaml, other_key=other_key)
         except BadInput:

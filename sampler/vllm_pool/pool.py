@@ -280,8 +280,11 @@ class SamplerPool:
         return found
 
     def revive(self) -> int:
-        """After a sync that failed: replace the workers that have died; how many there were. The new ones hold their
-        checkpoint's weights: nothing may be sampled before the next sync has succeeded."""
+        """After a sync that failed: replace the workers that have died; how many were. The new ones hold their
+        checkpoint's weights: nothing may be sampled before the next sync has succeeded. None is replaced where the
+        backend has met the workers already: a new one would wait for a meeting that is over."""
+        if self._weights.init_info is not None and not self._may_lose_workers:
+            return 0
         _, dead = self._living_and_dead()
         if dead:  # what the last sync left in shared memory may be gone by now
             self._weights = WeightState(self._weights.policy_version, self._weights.init_info)

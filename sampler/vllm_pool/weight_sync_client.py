@@ -28,7 +28,7 @@ class PoolWeightSyncClient:
         needs_all: bool,
     ) -> None:
         """With ``needs_all`` the first death ends the sync: a broadcast to a process group waits for each of its ranks,
-        for ever."""
+        for ever. A death in the midst of the broadcast itself is not seen: the trainer is in it."""
         self.policy_version = policy_version
         self._needs_all = needs_all
         self._workers = list(workers)

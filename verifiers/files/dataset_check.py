@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -13,6 +14,7 @@ from verifiers.registry import BUILT_IN, load_verifier
 from verifiers.verifier import Verifier, shown
 
 LIMIT_S = 10.0
+MOST_LATE = 3
 
 
 class _Late(BaseException):
@@ -21,12 +23,12 @@ class _Late(BaseException):
 
 class ReferenceCheck:
     """Judges references against themselves, in this process; keeps the verifiers it has loaded. One that is not Hone's
-    has ``limit_s`` for a reference; after one that is late it is asked no more."""
+    has ``limit_s`` for a reference; after ``MOST_LATE`` that were late it is asked no more."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
         self._verifiers: dict[str, Verifier[Any, Any]] = {}
-        self._late: set[str] = set()
+        self._late: Counter[str] = Counter()
 
     def problem(self, name: str, options: Mapping[str, Any], reference: Any) -> str | None:
         """Why this reference cannot be used, or None when it is sound."""
@@ -34,14 +36,15 @@ class ReferenceCheck:
         try:
             if key not in self._verifiers:
                 self._verifiers[key] = load_verifier(name, options)
-            if key not in self._late:
-                with nullcontext() if name in BUILT_IN else _in_time(self._limit_s):
-                    return _problem(self._verifiers[key], reference)
+            if self._late[key] == MOST_LATE:
+                return f"verifier {name!r} was not asked: it was late on {MOST_LATE} references before"
+            with nullcontext() if name in BUILT_IN else _in_time(self._limit_s):
+                return _problem(self._verifiers[key], reference)
         except HoneError as why:
             return str(why)
         except _Late:
-            self._late.add(key)
-        return f"verifier {name!r} did not judge it within {self._limit_s:g} s: does it hang?"
+            self._late[key] += 1
+            return f"verifier {name!r} did not judge it within {self._limit_s:g} s: does it hang?"
 
 
 def _problem(verifier: Verifier[Any, Any], reference: Any) -> str | None:
@@ -66,7 +69,9 @@ def _in_time(limit_s: float) -> Iterator[None]:
         raise _Late
 
     handler = signal.signal(signal.SIGALRM, late)
-    alarm = signal.setitimer(signal.ITIMER_REAL, limit_s)
+    alarm = signal.setitimer(
+        signal.ITIMER_REAL, limit_s, 1.0
+    )  # again each second: a bare `except` swallows one
     try:
         yield
     finally:

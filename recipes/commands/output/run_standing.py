@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from recipes.report.evaluation import rate_chains
 from rl.program import program_of
 from rl.recipe.recipe import Recipe
-from rl.run.progress import clock_words, duration_words, value_words
+from rl.run.progress import TITLE_WIDTH, clock_words, duration_words, value_words
 from rl.run.progress_file import ToldProgress
 from rl.run.run_directory import RunDirectory, is_held
 from rl.run.run_record import RunRecord
@@ -27,7 +27,6 @@ from verifiers.errors import HoneError
 RunState = Literal["complete", "at work", "stopped"]
 StageState = Literal["done", "at work", "stopped", "to do"]
 MARKS: Mapping[StageState, str] = {"done": "✓", "at work": "▸", "stopped": "✗", "to do": "·"}
-TITLE_WIDTH = 24
 NEWEST_STEPS = 20  # by which a step's time is told
 QUIET_STEPS = 10  # as long as so many without a word is worth a remark
 
@@ -46,8 +45,8 @@ class StageStanding:
 
 @dataclass(frozen=True)
 class RunStanding:
-    """``is_at_work``: whether a process holds the run. ``left_s`` is an estimate by earlier stages of the same kinds;
-    None where there is none to go by. ``step_s`` are the phases of a step of the stage at work, medians."""
+    """``state``: "at work" while a process holds the run. ``left_s`` is an estimate by earlier stages of the same
+    kinds; None where there is none to go by. ``step_s`` are the phases of a step of the stage at work, medians."""
 
     path: str
     state: RunState
@@ -107,7 +106,8 @@ class RunStanding:
             return f"a process works in {self.path}: {taken}{left}"
         since = now - self.told.told_at
         quiet = ""
-        if since > QUIET_STEPS * max(1.0, sum(self.step_s.values())) and self.told.step:
+        pace_s = sum(self.step_s.values()) or self.told.elapsed_s / max(self.told.step, 1)
+        if since > QUIET_STEPS * max(1.0, pace_s) and self.told.step:
             quiet = f", no step for {duration_words(since)}: {self.path}/logs says more"
         who = f"process {self.told.pid} on {self.told.host}"
         return f"{who} works in {self.path}: {taken}{left}{quiet}"

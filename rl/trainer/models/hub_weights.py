@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,14 @@ def open_transfer(
         )
     else:
         from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+        from vllm.distributed.weight_transfer.packed_tensor import DEFAULT_PACKED_BUFFER_SIZE_BYTES
 
-        # In pieces of a fixed size: whole, every rank would hold a second model until the end of the sync.
-        init_info = IPCTrainerInitInfo(rank=rank, packed=True)
+        # In pieces of a fixed size: whole, every rank would hold a second model until the end of the sync. The layer of
+        # experts of a large model is larger than vLLM's own size, and must fit in one.
+        largest = max(one.dtype.itemsize * prod(one.shape) for one in source.metadata())
+        init_info = IPCTrainerInitInfo(
+            rank=rank,
+            packed=True,
+            packed_buffer_size_bytes=max(largest, DEFAULT_PACKED_BUFFER_SIZE_BYTES),
+        )
     return WeightTransferTrainerFactory.trainer_init(init_info, client=client, source=source)

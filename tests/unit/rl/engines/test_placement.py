@@ -79,8 +79,11 @@ def test_parts_of_a_gpu_fill_it() -> None:
 
 
 def test_weights_that_cannot_reach_the_sampler_are_told_at_once() -> None:
-    """Supervised training on several machines needs no sampler."""
-    placement = placed(trainer={"num_nodes": 2})
-    placement.require([0, 0], {"trainer"})
-    with pytest.raises(BadInput, match=r"within one machine, and trainer\.num_nodes is 2: set it to nccl"):
-        placement.require([0, 0], {"trainer", "sampler"})
+    """Supervised training on several machines needs no sampler; on one, all memory is in reach."""
+    cpu, gpu = placed(trainer={"num_nodes": 2}), placed(sampler={"device": "cuda"})
+    cpu.require([0, 0], {"trainer"})
+    gpu.require([2], {"trainer", "sampler"})
+    with pytest.raises(BadInput, match=r"within one machine, and Ray has 2 nodes, .*: use a Ray of one node"):
+        cpu.require([0, 0], {"trainer", "sampler"})
+    with pytest.raises(BadInput, match=r"within one machine, and Ray has 2 nodes, .*: set it to nccl"):
+        gpu.require([8, 8], {"trainer", "sampler"})
