@@ -11,6 +11,9 @@ from rl.recipe.recipe import Recipe
 from verifiers.errors import BadInput
 
 
+SPLIT = {"device": "cuda", "weight_transfer_backend": "nccl"}
+
+
 def placed(**sections: Any) -> Placement:
     data = {"train_prompts": "a", "heldout_prompts": "b"}
     return Placement.of(Recipe.model_validate({"name": "t", "data": data, **sections}))
@@ -29,7 +32,9 @@ def test_on_gpus_every_engine_has_its_own_all_the_time() -> None:
     )
     split = {**sampler, "weight_transfer_backend": "nccl"}
     placement = placed(sampler=split, trainer=trainer, judging=judged)
-    assert placement == Placement("cuda", {"trainer": (2, 8), "sampler": (3, 2), "judge": (3, 2)})
+    assert placement == Placement(
+        "cuda", {"trainer": (2, 8), "sampler": (3, 2), "judge": (3, 2)}, within_one_machine=False
+    )
     assert placement.gpus == {"trainer": 16, "sampler": 6, "judge": 6}
 
 
@@ -41,7 +46,7 @@ def test_on_gpus_a_worker_has_as_many_as_its_model_is_cut_into() -> None:
 
 def test_a_cluster_with_too_few_gpus_is_told_at_once() -> None:
     """Only what runs together counts: supervised training alone needs no sampler."""
-    placement = placed(sampler={"device": "cuda", "num_workers": 2})
+    placement = placed(sampler={**SPLIT, "num_workers": 2})
     placement.require([3], {"sampler", "trainer", "judge"})
     placement.require([1], {"trainer"})
     with pytest.raises(
@@ -52,7 +57,7 @@ def test_a_cluster_with_too_few_gpus_is_told_at_once() -> None:
 
 def test_what_does_not_fit_on_one_node_is_told_at_once() -> None:
     """Though there are enough GPUs in all: the ranks of a node are placed together, and so are a worker's."""
-    sampler = {"device": "cuda", "num_workers": 2, "tensor_parallel_size": 4}
+    sampler = {**SPLIT, "num_workers": 2, "tensor_parallel_size": 4}
     ranks = placed(sampler=sampler, trainer={"ranks_per_node": 8})
     all_engines = {"sampler", "trainer", "judge"}
     ranks.require([8, 4, 4], all_engines)
@@ -67,7 +72,7 @@ def test_what_does_not_fit_on_one_node_is_told_at_once() -> None:
     ):
         ranks.require([8, 2, 6], all_engines)
     judge = {"device": "cuda", "tensor_parallel_size": 2}
-    judged = placed(sampler={"device": "cuda"}, judging={"reward_model": {"path": "rm", "sampler": judge}})
+    judged = placed(sampler=SPLIT, judging={"reward_model": {"path": "rm", "sampler": judge}})
     judged.require([2, 1, 1], all_engines)
     with pytest.raises(BadInput, match=r"the judge needs 2 GPUs on one node.*lower judging.reward_model"):
         judged.require([1] * 4, all_engines)
@@ -75,7 +80,7 @@ def test_what_does_not_fit_on_one_node_is_told_at_once() -> None:
 
 def test_parts_of_a_gpu_fill_it() -> None:
     parts = placed(sampler={"device": "cuda", "num_workers": 10, "num_gpus_per_worker": 0.1})
-    parts.require([1, 1], {"sampler", "trainer"})
+    parts.require([2], {"sampler", "trainer"})
 
 
 def test_weights_that_cannot_reach_the_sampler_are_told_at_once() -> None:
