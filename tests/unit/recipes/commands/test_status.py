@@ -82,6 +82,10 @@ def test_a_run_that_was_killed_then_works_again_then_is_complete(
         quiet = list(standing.lines(now=told.told_at + 3600))[-1]
         assert ("no step for 1 h 00 min" in quiet) == bool(told.step)
 
+    taken_up = RunDirectory(path)
+    taken_up.open((path / "recipe.yaml").read_text())
+    assert ToldProgress.of(path) is None  # what the process that was killed told last
+    taken_up.close()
     begin(recipe, FakeTrainer())
     assert not (path / FILE).exists()
     assert main(["status", str(path), "--json"]) == 0

@@ -10,7 +10,6 @@ from rl.engines.placement import Placement
 from rl.recipe.recipe import Recipe
 from verifiers.errors import BadInput
 
-
 SPLIT = {"device": "cuda", "weight_transfer_backend": "nccl"}
 
 

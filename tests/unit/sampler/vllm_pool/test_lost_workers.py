@@ -113,3 +113,16 @@ def test_a_plan_is_given_to_nobody_twice(tmp_path: Path) -> None:
         made.sample([], SamplingPlan(num_samples=1, max_response_tokens=1, run_seed=0, step=0))
     with pytest.raises(SamplerError, match="under way"):
         made.weight_sync_client(1)
+
+
+def test_no_worker_is_sent_to_a_meeting_that_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under NCCL a new worker would wait for the others, which have met before; through shared memory it reads."""
+    begun: list[int] = []
+    monkeypatch.setattr(SamplerPool, "_living_and_dead", lambda self: ({}, self._slots))
+    monkeypatch.setattr(SamplerPool, "_replace", lambda self, slot, *_: begun.append(slot.number))
+    for backend, num_revived in (("nccl", 0), ("shared_memory", 1)):
+        settings = {"device": "cuda"} if backend == "nccl" else {}
+        made = made_pool(tmp_path, weight_transfer_backend=backend, **settings)
+        made._weights = WeightState(3, {"rank_offset": 1}, {})
+        assert made.revive() == num_revived
+    assert begun == [0]
