@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import pickle
 import random
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,18 +14,17 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.errors import BadInput, BadOption, BadReference
-from verifiers.kit.audited_run import audit
-from verifiers.kit.case_table import GoldenCase, default_cases, read_cases
+from verifiers.kit import place_checks
+from verifiers.kit.case_table import GoldenCase, default_cases
 from verifiers.kit.hostile_pack import hostile_answers
 from verifiers.kit.mutation_pack import near_misses
+from verifiers.kit.verifier_under_test import CheckFailed, VerifierUnderTest
 from verifiers.registry import load_verifier, verifier_class
-from verifiers.service.service import VerifierService
 from verifiers.verdict import UNJUDGED, Verdict
-from verifiers.verifier import Verifier, shown
+from verifiers.verifier import shown
 
 MIN_CASES = 20
 HOSTILE_LIMIT_S = 2.0
-IMPORT_LIMIT_S = 1.0
 TAGS = ("right", "wrong", "malformed", "hostile")
 _CORRUPTED: tuple[Any, ...] = (None, "", "   ", [], {}, float("nan"), {"no_such_key": None}, [None], "\x00")
 
@@ -43,10 +37,6 @@ class CheckResult:
     status: Literal["ok", "failed", "skipped"]
     seconds: float
     detail: str = ""
-
-
-class CheckFailed(Exception):
-    """A check's finding, as the sentence for the table."""
 
 
 def check_conformance(
@@ -70,14 +60,14 @@ def check_conformance(
         ("hostile answers", kit.hostile),
         ("answers that are no answer", kit.not_ok),
         ("alike three times, in any order", kit.repeatable),
-        ("from a thread", kit.thread),
-        ("from asyncio", kit.from_asyncio),
-        *((place, partial(kit.elsewhere, judge)) for place, judge in (places or {}).items()),
+        ("from a thread", partial(place_checks.from_thread, kit)),
+        ("from asyncio", partial(place_checks.from_asyncio, kit)),
+        *((place, partial(place_checks.elsewhere, kit, judge)) for place, judge in (places or {}).items()),
         ("bad references are refused", kit.bad_references),
         ("a misspelt option is refused", kit.options),
-        ("pickles by specification", kit.pickles),
-        ("a killed worker costs nothing", kit.kill),
-        ("no side effects", kit.side_effects),
+        ("pickles by specification", partial(place_checks.pickled, kit)),
+        ("a killed worker costs nothing", partial(place_checks.after_a_kill, kit)),
+        ("no side effects", partial(place_checks.side_effects, kit)),
     ]
     return [_run(name, check) for name, check in checks]
 
@@ -94,25 +84,9 @@ def _run(name: str, check: Callable[[], str]) -> CheckResult:
     return CheckResult(name, status, time.perf_counter() - started, detail)
 
 
-class _Kit:
-    """A verifier under test. A check returns what it found in a few words (`skipped: ...` for nothing) or raises."""
-
-    def __init__(self, name: str, path: Path | None) -> None:
-        self.name, self.path = name, path
-        self.found = verifier_class(name)
-        self.cases = read_cases(path) if path is not None else []
-        self._verifiers: dict[str, Verifier[Any, Any]] = {}
-        example = self.found.example
-        self.example = GoldenCase(example.reference, example.answer, example.score, example.options, "right")
-
-    def verifier(self, options: Mapping[str, Any]) -> Verifier[Any, Any]:
-        key = json.dumps(options, sort_keys=True)
-        if key not in self._verifiers:
-            self._verifiers[key] = load_verifier(self.name, options)
-        return self._verifiers[key]
-
-    def judge(self, case: GoldenCase) -> Any:
-        return self.verifier(case.options).judge(case.reference, case.answer)
+class _Kit(VerifierUnderTest):
+    """Checks made where the kit runs. A check returns what it found in a few words (`skipped: ...` for nothing), or
+    raises `CheckFailed`."""
 
     def table(self) -> str:
         if self.path is None:
@@ -196,8 +170,7 @@ class _Kit:
                 raise CheckFailed(f"{name} took {seconds:.1f} s, the limit is {HOSTILE_LIMIT_S:g} s")
             if verdict.score == 1.0 and not self.found.hostile_may_score:
                 raise CheckFailed(f"{name} scores 1")
-        if self.judge(self.example).score != self.example.score:
-            raise CheckFailed("the example no longer scores what it did before the hostile answers")
+        self.require_example(self.judge(self.example), "after the hostile answers")
         return f"{len(pack)} answers, slowest {slowest[0]} {slowest[1]:.2f} s"
 
     def not_ok(self) -> str:
@@ -220,33 +193,6 @@ class _Kit:
             raise CheckFailed("a verdict depends on the cases judged before it")
         return f"{len(sample)} cases"
 
-    def thread(self) -> str:
-        scores: list[Any] = []
-        runner = threading.Thread(target=lambda: scores.append(self.judge(self.example).score))
-        runner.start()
-        runner.join(30)
-        if scores != [self.example.score]:
-            raise CheckFailed(f"the example scores {scores} off the main thread")
-        return "same score"
-
-    def from_asyncio(self) -> str:
-        case = self._case("a")
-        with VerifierService(num_workers=0) as service:
-            verdict = asyncio.run(service.judge(case))
-        if verdict.score != self.example.score:
-            raise CheckFailed(f"the example scores {verdict.score} from asyncio: {verdict.reason}")
-        return "same score"
-
-    def elsewhere(self, judge: Callable[[Case], Verdict]) -> str:
-        verdict = judge(self._case("elsewhere"))
-        if verdict.score != self.example.score:
-            raise CheckFailed(f"the example scores {verdict.score} there: {verdict.reason}")
-        return "same score"
-
-    def _case(self, case_id: str) -> Case:
-        example = self.example
-        return Case(case_id, self.name, dict(example.options), example.reference, FinalAnswer(example.answer))
-
     def bad_references(self) -> str:
         verifier = self.verifier(self.example.options)
         for reference in _CORRUPTED:
@@ -267,36 +213,3 @@ class _Kit:
         except BadOption:
             return "BadOption"
         raise CheckFailed("an unknown option is accepted")
-
-    def pickles(self) -> str:
-        copy = pickle.loads(pickle.dumps(self.verifier(self.example.options)))  # noqa: S301 - our own bytes
-        if copy.judge(self.example.reference, self.example.answer).score != self.example.score:
-            raise CheckFailed("a pickled copy judges differently")
-        return "a copy judges alike"
-
-    def kill(self) -> str:
-        with VerifierService(num_workers=1, timeout_s=20) as service:
-            before = service.judge_many([self._case("before")])["before"]
-            for pid in service.worker_pids()[:1]:
-                os.kill(pid, signal.SIGKILL)
-            after = service.judge_many([self._case("after")])["after"]
-        if before.score != self.example.score or after.score != self.example.score:
-            scores = f"{before.score}, after a kill {after.score}"
-            raise CheckFailed(f"in a worker the example scores {scores}: {after.reason}")
-        return "the next case scores"
-
-    def side_effects(self) -> str:
-        """Judge the example and the first cases under an audit hook, in a process of its own; what that imports."""
-        cases = [self.example, *self.cases[:100]]
-        rows = [[dict(case.options), case.reference, case.answer] for case in cases]
-        try:
-            seen = audit(self.name, rows)
-        except RuntimeError as why:
-            raise CheckFailed(shown(str(why))) from None
-        events = sorted(set(seen["events"]) - set(self.found.side_effects))
-        if events:
-            raise CheckFailed(f"judging causes {', '.join(events[:5])}")
-        if seen["imported"] and seen["first_case_s"] > IMPORT_LIMIT_S:
-            took = f"{', '.join(seen['imported'][:5])} ({seen['first_case_s']:.1f} s of its time)"
-            raise CheckFailed(f"the first case imports {took}; name what is slow in the class's `imports`")
-        return f"{len(rows)} cases under an audit hook"

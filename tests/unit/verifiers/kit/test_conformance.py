@@ -6,6 +6,8 @@ import pytest
 
 from verifiers.kit.case_table import GoldenCase
 from verifiers.kit.conformance import check_conformance
+from verifiers.kit.place_checks import elsewhere
+from verifiers.kit.verifier_under_test import CheckFailed, VerifierUnderTest
 from verifiers.verdict import Verdict
 from verifiers.verifier import Example, Verifier
 
@@ -94,3 +96,16 @@ def test_a_verdict_that_depends_on_the_past_is_found():
     kit.example = GoldenCase("7", "7", 1.0, {}, "right")
     with pytest.raises(conformance.CheckFailed, match="depends on"):
         kit.repeatable()
+
+
+def test_a_place_that_fails_is_skipped_and_a_verifier_that_fails_there_is_not():
+    kit = VerifierUnderTest("number", None)
+
+    def no_ray(case):
+        raise RuntimeError("Ray did not start within 30 s")
+
+    skipped = elsewhere(kit, no_ray)
+    assert skipped.startswith("skipped: ") and "Ray did not start within 30 s" in skipped
+    assert elsewhere(kit, lambda case: Verdict.scored(1.0, "ok", "equal")) == "same score"
+    with pytest.raises(CheckFailed, match=r"scores None there, not 1\.0: no such module"):
+        elsewhere(kit, lambda case: Verdict.failed("verifier_raised", "no such module"))
