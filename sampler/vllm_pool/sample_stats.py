@@ -14,7 +14,6 @@ class SampleStats:
     num_groups: int = 0
     num_rollouts: int = 0
     response_tokens: int = 0
-    prompt_tokens: int = 0
     seconds: float = 0.0
     num_restarts: int = 0
     dropped: tuple[DroppedPrompt, ...] = ()
@@ -30,7 +29,6 @@ class SampleStats:
         self.num_groups += 1
         self.num_rollouts += len(group.rollouts)
         self.response_tokens += sum(rollout.num_response_tokens for rollout in group.rollouts)
-        self.prompt_tokens += len(group.rollouts[0].prompt_token_ids)
 
     def joined(self, later: SampleStats) -> SampleStats:
         """Of this call and one after it."""

@@ -9,7 +9,6 @@ import pickle
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -27,11 +26,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """Who and where a worker is, once its engine runs."""
+    """Who a worker is, once its engine runs."""
 
     pid: int
-    node_id: str
-    start_s: float
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class RolloutWorker:
         self._weights = WeightState(policy_version=0)
         self._engine: RolloutEngine | None = None
         self._checkpoint_is_there = threading.Event()
-        self._started: Future[float] = Future()
+        self._started: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._own_engine, args=(model_path, config, pooling), daemon=True
         )
@@ -78,10 +75,8 @@ class RolloutWorker:
 
     def start(self, weights: WeightState) -> WorkerInfo:
         """Wait for the engine and bring it to `weights`; raises what its construction raised."""
-        import ray
-
         self._checkpoint_is_there.set()
-        start_s = self._started.result()
+        self._started.result()
         self._in_engine_thread(lambda: self._running_engine().set_policy_version(weights.policy_version))
         self._weights = WeightState(weights.policy_version)
         if weights.init_info is not None:
@@ -90,7 +85,7 @@ class RolloutWorker:
             self.start_weight_update()
             self.update_weights(weights.update_info)
             self.finish_weight_update(weights.policy_version)
-        return WorkerInfo(os.getpid(), ray.get_runtime_context().get_node_id(), start_s)
+        return WorkerInfo(os.getpid())
 
     def exchange(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> WorkerResults:
         """Take `prompts`, wait for a finished group if any group is in flight, return all that are finished."""
@@ -156,7 +151,6 @@ class RolloutWorker:
     # The engine's thread
 
     def _own_engine(self, model_path: str, config: SamplerConfig, pooling: bool) -> None:
-        began = time.perf_counter()
         try:
             gc.disable()  # it would take a fifth of the time of these imports
             # They import vLLM: the environment must be complete by now.
@@ -172,7 +166,7 @@ class RolloutWorker:
             self._failure = travelling(error)
             self._started.set_exception(self._failure)
             return
-        self._started.set_result(time.perf_counter() - began)
+        self._started.set_result(None)
         try:
             while True:
                 self._run_commands(self._engine)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sampler.imports.prompt_import import ImportPlan, ImportReport
+    from sampler.imports.answer_options import AnswerReading
+    from sampler.imports.prompt_import import BoxSpace, ImportPlan, ImportReport
+    from sampler.prompt import PromptKind
 
 MOST_LISTED = 10  # reasons why rows could not be imported, on the terminal; the file has every row
 
@@ -50,6 +52,7 @@ def import_(
     judged against itself. Rows that are wrong are listed and left out. Exit status 1 when no row could be imported."""
     from recipes.commands.output.console import plain_console
     from sampler.atomic_file import require_writable
+    from sampler.imports.prompt_import import ImportPlan
     from verifiers.errors import BadInput
 
     if out is None and not dry_run:
@@ -58,7 +61,19 @@ def import_(
         if out.suffix != ".parquet":
             raise BadInput(f"--out is a .parquet file, got {out.name}")
         require_writable(out)
-    plan = _plan(column, verifier, verifier_options, kind, split, limit, boxes, images, decode_all, answers)
+    _require_known(kind, boxes, answers)
+    plan = ImportPlan(
+        columns=_columns(column or []),
+        kind=cast("PromptKind | None", kind),
+        verifier=verifier,
+        verifier_options=_verifier_options(verifier, verifier_options),
+        split=split,
+        limit=limit,
+        boxes=cast("BoxSpace", boxes),
+        images=images,
+        decodes_all=decode_all,
+        answers=None if answers == "auto" else cast("AnswerReading", answers),
+    )
     console, target = plain_console(), None if dry_run else out
     report = _imported(console, source, target, plan)
     _tell(console, report, plan)
@@ -88,24 +103,28 @@ def _imported(console: Console, source: str, target: Path | None, plan: ImportPl
     return report
 
 
-def _plan(
-    column: list[str] | None, verifier: str | None, verifier_options: str | None, kind: str | None,
-    split: str | None, limit: int | None, boxes: str, images: Path | None, decode_all: bool, answers: str,
-) -> ImportPlan:  # fmt: skip
-    import json
+def _columns(given: list[str]) -> dict[str, str]:
+    """Theirs by ours. Raises: BadInput."""
+    from verifiers.errors import BadInput
+
+    columns = {}
+    for pair in given:
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise BadInput(f"--column is OURS=THEIRS, such as reference=label, got {pair!r}")
+        columns[ours] = theirs
+    return columns
+
+
+def _require_known(kind: str | None, boxes: str, answers: str) -> None:
+    """Raises: BadInput for a word that is none of an option's."""
     from typing import get_args
 
     from sampler.imports.answer_options import READINGS
-    from sampler.imports.prompt_import import BoxSpace, ImportPlan
+    from sampler.imports.prompt_import import BoxSpace
     from sampler.prompt import PROMPT_KINDS
     from verifiers.errors import BadInput, near_name
 
-    columns = {}
-    for given in column or []:
-        ours, equals, theirs = given.partition("=")
-        if not (ours and equals and theirs):
-            raise BadInput(f"--column is OURS=THEIRS, such as reference=label, got {given!r}")
-        columns[ours] = theirs
     for name, value, known in (
         ("kind", kind, PROMPT_KINDS),
         ("boxes", boxes, get_args(BoxSpace)),
@@ -113,14 +132,21 @@ def _plan(
     ):
         if value is not None and value not in known:
             raise BadInput(f"--{name} is {' or '.join(known)}, got {value!r}{near_name(value, known)}")
+
+
+def _verifier_options(verifier: str | None, given: str | None) -> dict[str, Any]:
+    """Raises: BadInput."""
+    import json
+
+    from verifiers.errors import BadInput
+
     try:
-        options = json.loads(verifier_options) if verifier_options else {}
+        options = json.loads(given) if given else {}
     except ValueError as why:
         raise BadInput(f"--verifier-options is JSON such as '{{\"abs_tol\": 0.1}}': {why}") from None
     if not isinstance(options, dict) or (options and verifier is None):
         raise BadInput("--verifier-options is a JSON object of options of --verifier")
-    reading = None if answers == "auto" else answers
-    return ImportPlan(columns, kind, verifier, options, split, limit, boxes, images, decode_all, reading)  # type: ignore[arg-type]
+    return options
 
 
 def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:

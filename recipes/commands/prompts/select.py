@@ -73,9 +73,18 @@ def select(
     if out.suffix != ".parquet":
         raise BadInput(f"--out is a .parquet file, got {out.name}")
     rule = SelectionRule(
-        pass_rate, min_samples, min_spread, tuple(standing or ()), tuple(move or ()), tuple(question_type or ()), split,
-        half_life, needs_picture, suspects, keep_accepted,
-    )  # fmt: skip
+        pass_rate=pass_rate,
+        min_samples=min_samples,
+        min_spread=min_spread,
+        standings=tuple(standing or ()),
+        moves=tuple(move or ()),
+        question_types=tuple(question_type or ()),
+        split=split,
+        half_life=half_life,
+        needs_picture=needs_picture,
+        suspect=suspects,
+        keep_accepted=keep_accepted,
+    )
     with opened_store(runs) as (store, run):
         selection = choose(store, run, rule, num=num, seed=seed, against=against, equal=equal)
         if not selection.prompt_ids:

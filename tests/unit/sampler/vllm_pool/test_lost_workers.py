@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def test_who_dies_when_the_trainer_is_gone_comes_back_from_the_checkpoint(
     monkeypatch.setattr(made, "_new_actor", lambda _: made._model_path)
     monkeypatch.setattr(WorkerSlot, "begin", lambda slot, actor, weights: begun.append((actor, weights)))
     made.restart_from(tmp_path / "policy")
-    made._replace(made._slots[0], deque(), None)
+    made._replace(made._slots[0])
     assert begun == [(str(tmp_path / "policy"), WeightState(3))] and made.policy_version == 3
 
 
