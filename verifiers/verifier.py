@@ -56,6 +56,11 @@ class NoAnswer:
         """Refused for its length, in characters."""
         return cls("limit", f"the answer has {len(text)} characters", limit=True)
 
+    @classmethod
+    def empty(cls) -> NoAnswer:
+        """The answer states nothing."""
+        return cls("no_answer", "the stated answer is empty")
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -83,6 +88,8 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
     summary: ClassVar[str] = ""
     Config: ClassVar[type] = NoOptions
     example: ClassVar[Example]
+    # A longer answer scores 0 with code `limit`, and `extract` does not see it; None for no such limit.
+    max_answer_chars: ClassVar[int | None] = None
     # For the conformance kit: which changes of a right answer must cost score (none for a rule without one right
     # answer), whether a hostile text may score, and which side effects judging has by design.
     mutations: ClassVar[tuple[str, ...]] = ("off_by_one", "sign", "swap", "hedge")
@@ -149,7 +156,7 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
         method = "extract"
         try:
             require_result(prepared, self.kind, "prepare")
-            extracted = require_result(self.extract(answer), self.kind, "extract")
+            extracted = self._extract_within_limit(answer)
             if isinstance(extracted, NoAnswer):
                 if extracted.limit:
                     return Verdict.scored(0.0, "limit", extracted.reason)
@@ -171,6 +178,11 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
             )
             return Verdict.failed("out_of_memory", reason)
         return Verdict.scored(0.0, "limit", f"the answer exceeds a limit ({exceeded})")
+
+    def _extract_within_limit(self, answer: FinalAnswer) -> ExtractedT | NoAnswer:
+        if self.max_answer_chars is not None and len(answer.text) > self.max_answer_chars:
+            return NoAnswer.too_long(answer.text)
+        return require_result(self.extract(answer), self.kind, "extract")
 
     def _example_exceeds(self, prepared: PreparedT) -> bool:
         """Whether a limit is met even by the class's example, judged for this reference or for its own."""

@@ -54,6 +54,7 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
     kind = "choice"
     summary = "multiple choice: letters or option text, one or several"
     Config = ChoiceOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example({"answer": "B", "options": ["red", "blue", "green"]}, "(B) blue")
 
     def prepare(self, reference: Any) -> ChoiceKey:
@@ -86,8 +87,6 @@ class ChoiceVerifier(Verifier[ChoiceKey, str]):
         return ChoiceKey(frozenset(right), texts)
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         return answer.text if answer.text.strip() else NoAnswer("no_answer", "the answer is empty")
 
     def compare(self, prepared: ChoiceKey, extracted: str) -> Verdict:

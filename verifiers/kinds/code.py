@@ -84,6 +84,7 @@ class CodeVerifier(Verifier[CallTests | StreamTests, tuple[str, ...]]):
     mutations = ()
     summary = "Python programs by unit tests (calls or stdin/stdout) in a sandbox"
     Config = CodeOptions
+    max_answer_chars = MAX_CODE_CHARS
     example = Example(
         {"entry": "double", "tests": [{"args": [2], "expected": 4}, {"args": [-1], "expected": -2}]},
         "```python\ndef double(x):\n    return 2 * x\n```",
@@ -123,8 +124,6 @@ class CodeVerifier(Verifier[CallTests | StreamTests, tuple[str, ...]]):
 
     def extract(self, answer: FinalAnswer) -> tuple[str, ...] | NoAnswer:
         """What may be the program: blocks without another language in their order, and last what it is otherwise."""
-        if len(answer.text) > MAX_CODE_CHARS:
-            return NoAnswer.too_long(answer.text)
         blocks = [block for block in code_blocks(answer.text) if block[0] in ("", *_PYTHON)]
         python = [code for language, code in blocks if language]
         codes = [code for _, code in blocks]

@@ -170,6 +170,7 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
     imports = ("mpmath",)
     summary = "mathematical answers up to equivalence: LaTeX, plain, Unicode"
     Config = MathOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example(r"\frac{1}{2}", r"\boxed{0.5}")
 
     def prepare(self, reference: Any) -> tuple[MathAnswer, ...]:
@@ -194,8 +195,6 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
 
     def extract(self, answer: FinalAnswer) -> MathAnswer | NoAnswer:
         """The first stated answer that reads as mathematics and is no prose; else the first stated at all."""
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         first: MathAnswer | None = None
         for position, candidate in enumerate(candidates(answer.text)):
             if not candidate.text:

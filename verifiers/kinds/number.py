@@ -44,6 +44,7 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
     kind = "number"
     summary = "one number: exact or within a tolerance; percent, separators, units"
     Config = NumberOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example("1234.5", r"\boxed{1,234.50}")
 
     def __init__(self, config: Any = None, **options: Any) -> None:
@@ -69,8 +70,6 @@ class NumberVerifier(Verifier[Quantity, Quantity]):
         return found
 
     def extract(self, answer: FinalAnswer) -> Quantity | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         found = stated_quantity(stated, self._letters)
         if found is None:

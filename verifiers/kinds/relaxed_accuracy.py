@@ -78,6 +78,7 @@ class RelaxedAccuracyVerifier(Verifier[ChartValue, ChartValue]):
     mutations = ("hedge",)
     summary = "chart questions: numbers within 5%, years and text exactly"
     Config = RelaxedOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example("41.5", "42")
 
     def prepare(self, reference: Any) -> ChartValue:
@@ -85,11 +86,9 @@ class RelaxedAccuracyVerifier(Verifier[ChartValue, ChartValue]):
         return ChartValue(text, _chart_number(text, read_quantity(text, _SCALE_LETTERS)))
 
     def extract(self, answer: FinalAnswer) -> ChartValue | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         if not stated:
-            return NoAnswer("no_answer", "the stated answer is empty")
+            return NoAnswer.empty()
         return ChartValue(stated, _chart_number(stated, stated_quantity(stated, _SCALE_LETTERS)))
 
     def compare(self, prepared: ChartValue, extracted: ChartValue) -> Verdict:
@@ -210,6 +209,7 @@ class CountVerifier(Verifier[int, int]):
     kind = "count"
     summary = "a whole number of things"
     Config = CountOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example(3, "three dogs")
 
     def prepare(self, reference: Any) -> int:
@@ -221,8 +221,6 @@ class CountVerifier(Verifier[int, int]):
         return count
 
     def extract(self, answer: FinalAnswer) -> int | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         count = _count(stated)
         return (

@@ -40,6 +40,7 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
     kind = "string"
     summary = "text equality: exact, normalised or loose; alias lists"
     Config = StringOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example("Mount Everest", r"\boxed{mount everest}")
 
     def prepare(self, reference: Any) -> tuple[str, ...]:
@@ -50,10 +51,8 @@ class StringVerifier(Verifier[tuple[str, ...], str]):
         return forms
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
-        return stated or NoAnswer("no_answer", "the stated answer is empty")
+        return stated or NoAnswer.empty()
 
     def compare(self, prepared: tuple[str, ...], extracted: str) -> Verdict:
         equal = any(form in prepared for form in self._forms(extracted))

@@ -26,6 +26,8 @@ class OverlapVerifier(Verifier[tuple[str, ...], str]):
     tag holds, else the last box, else what an answer phrase states at the end, else the whole final answer.
     """
 
+    max_answer_chars = MAX_ANSWER_CHARS
+
     def prepare(self, reference: Any) -> tuple[str, ...]:
         forms = tuple(self.form(alias) for alias in alias_list(reference, self.kind))
         if not all(forms):
@@ -35,11 +37,9 @@ class OverlapVerifier(Verifier[tuple[str, ...], str]):
         return forms
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         if not stated:
-            return NoAnswer("no_answer", "the stated answer is empty")
+            return NoAnswer.empty()
         if len(stated) > MAX_COMPARED_CHARS:
             reason = (
                 f"the stated answer has {len(stated)} characters, at most {MAX_COMPARED_CHARS} are compared"
@@ -167,6 +167,7 @@ class VqaSoftVerifier(Verifier[tuple[str, ...], str]):
     kind = "vqa_soft"
     summary = "visual question answering against several annotators"
     Config = NoOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example(["yes"] * 8 + ["no"] * 2, "yes")
 
     def prepare(self, reference: Any) -> tuple[str, ...]:
@@ -181,13 +182,11 @@ class VqaSoftVerifier(Verifier[tuple[str, ...], str]):
         return forms
 
     def extract(self, answer: FinalAnswer) -> str | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         stated = stated_answer(answer.text)
         if len(stated) > MAX_COMPARED_CHARS:
             return NoAnswer("limit", f"the stated answer has {len(stated)} characters", limit=True)
         form = vqa_form(stated)
-        return form or NoAnswer("no_answer", "the stated answer is empty")
+        return form or NoAnswer.empty()
 
     def compare(self, prepared: tuple[str, ...], extracted: str) -> Verdict:
         agree, total = prepared.count(extracted), len(prepared)

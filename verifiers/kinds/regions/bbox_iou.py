@@ -63,6 +63,7 @@ class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
     mutations = ("off_by_one", "swap", "hedge")
     summary = "boxes scored by IoU or GIoU; several by optimal assignment, false positives paid for"
     Config = BboxOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example("<bbox>10 20 110 220</bbox>", "<bbox>10 20 110 220</bbox>")
 
     def prepare(self, reference: Any) -> BoxTarget:
@@ -74,8 +75,6 @@ class BboxIouVerifier(Verifier[BoxTarget, tuple[Box, ...]]):
         return BoxTarget(tuple(boxes))
 
     def extract(self, answer: FinalAnswer) -> tuple[Box, ...] | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         found = (written_boxes if self.config.format == "any" else tagged_boxes)(answer.text)
         if not found:
             return NoAnswer("no_box", "the answer holds no box in the accepted format")

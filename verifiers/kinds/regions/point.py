@@ -48,9 +48,9 @@ def _best_score(weights: list[list[float]], several: Several = "max") -> float:
 
 
 class _PointVerifier(Verifier[tuple[Any, ...], tuple[Point | None, ...]]):
+    max_answer_chars = MAX_ANSWER_CHARS
+
     def extract(self, answer: FinalAnswer) -> tuple[Point | None, ...] | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         read = written_points if self.config.format == "any" else tagged_points
         found = read(answer.text, self.config.percent)
         if not found:
@@ -154,6 +154,7 @@ class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
     kind = "temporal_iou"
     summary = "video grounding: overlap of time spans in seconds"
     Config = NoOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example([12.5, 20.0], "from 12.5 to 20.0 seconds")
 
     def prepare(self, reference: Any) -> tuple[Point, ...]:
@@ -166,8 +167,6 @@ class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
         return tuple((start, end) for start, end in spans)
 
     def extract(self, answer: FinalAnswer) -> tuple[Point, ...] | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         found = time_spans(answer.text[-20_000:])
         return tuple(found) if found else NoAnswer("no_span", "the answer holds no time span")
 

@@ -43,14 +43,13 @@ class PolygonIouVerifier(Verifier[tuple[Ring, ...], tuple[Ring, ...]]):
     mutations = ("off_by_one", "swap", "hedge")
     summary = "outlines of a region, scored by IoU; holes and several parts allowed"
     Config = PolygonOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example([[10, 10], [110, 10], [60, 110]], "<polygon>10 10 110 10 60 110</polygon>")
 
     def prepare(self, reference: Any) -> tuple[Ring, ...]:
         return reference_polygons(reference, self.kind)
 
     def extract(self, answer: FinalAnswer) -> tuple[Ring, ...] | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         rings = written_polygons(answer.text, tags_only=self.config.format == "tag")
         if not rings:
             return NoAnswer("no_polygon", "the answer holds no polygon in the accepted format")

@@ -60,6 +60,7 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
     mutations = ("off_by_one", "swap", "hedge")
     summary = "differences between pictures: text and box, paired one to one"
     Config = SpotOptions
+    max_answer_chars = MAX_ANSWER_CHARS
     example = Example([{"text": "red hat", "box": [10, 10, 60, 60]}], "red hat <bbox>10 10 60 60</bbox>")
 
     def prepare(self, reference: Any) -> tuple[Difference, ...]:
@@ -88,8 +89,6 @@ class SpotDifferenceVerifier(Verifier[tuple[Difference, ...], tuple[Difference, 
         return tuple(result)
 
     def extract(self, answer: FinalAnswer) -> tuple[Difference, ...] | NoAnswer:
-        if len(answer.text) > MAX_ANSWER_CHARS:
-            return NoAnswer.too_long(answer.text)
         found = _differences(answer.text[-100_000:])
         return tuple(found) if found else NoAnswer("no_difference", "the answer holds no text with a <bbox>")
 
