@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 from recipes.benchmarks.learning.forgetting import ForgettingRecord
-from recipes.benchmarks.learning.rounds_page import interval
+from recipes.benchmarks.learning.records import points
 from recipes.report.drawing.curve import Curve, Series
 from recipes.report.drawing.template import template
 
@@ -30,7 +30,7 @@ def _row(of: Sequence[ForgettingRecord]) -> str:
         of[0].source,
         f"{median(one.num_rows for one in of):,.0f}",
         str(len(of)),
-        interval([one.after - one.before for one in of]),
+        points([one.after - one.before for one in of]),
         f"{before:.3f}, {after:.3f}",
     )
     return f"| {' | '.join(cells)} |"

@@ -8,15 +8,15 @@ other days and machines count too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recipes.benchmarks.learning.arm import Changes, changed_recipe, slug_of
+from recipes.benchmarks.learning.arm import Changes, changed_recipe
 from recipes.benchmarks.learning.first_round import FirstRound
 from recipes.benchmarks.learning.paired_arms import missing_arms
+from recipes.benchmarks.learning.records import ArmRecord
 from rl.recipe.rl_config import RlConfig
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
@@ -27,7 +27,6 @@ from rl.stages.evaluate import EvaluateStage
 from rl.stages.rl import RlStage
 from rl.stages.sampled.harvest import HarvestStage
 from rl.stages.supervised.sft import SftStage
-from sampler.atomic_file import write_atomically
 
 STREAM = "rounds"  # of random numbers: every evaluation asks the same
 
@@ -142,13 +141,10 @@ ARMS: Mapping[str, Arm] = {
 
 
 @dataclass(frozen=True)
-class RoundRecord:
+class RoundRecord(ArmRecord):
     """One arm under one seed. Figures are held-out pass@1: of the policy all arms start from, before RL, at the end.
     ``num_asked`` rollouts were asked for; records before 2026-11-30 do not say it."""
 
-    run: str
-    arm: str
-    seed: int
     start: float
     before_rl: float
     end: float
@@ -158,17 +154,6 @@ class RoundRecord:
     num_rows: int
     code_version: str
     num_asked: int | None = None
-
-    def save(self, directory: Path) -> None:
-        """As ``RUN-ARM-sSEED.json``."""
-        file = directory / f"{self.run}-{slug_of(self.arm, self.seed)}.json"
-        write_atomically(file, json.dumps(asdict(self), indent=1) + "\n")
-
-
-def read_records(directory: Path) -> list[RoundRecord]:
-    """Every record there is, in the order of their files."""
-    files = sorted(directory.glob("*.json"))
-    return [RoundRecord(**json.loads(file.read_text())) for file in files]
 
 
 def run_rounds(
@@ -194,7 +179,7 @@ def run_rounds(
         seeds=seeds,
         done={
             (one.run, one.arm, one.seed)
-            for one in read_records(records)
+            for one in RoundRecord.read_all(records)
             if one.num_asked in (num_rollouts, None)
         },
         overrides=overrides,

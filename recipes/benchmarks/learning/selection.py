@@ -9,22 +9,21 @@ a record, a small JSON file; table, plot and document are made of records alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from recipes.benchmarks.learning.arm import Changes, slug_of
+from recipes.benchmarks.learning.arm import Changes
 from recipes.benchmarks.learning.first_round import FirstRound
 from recipes.benchmarks.learning.paired_arms import missing_arms
+from recipes.benchmarks.learning.records import ArmRecord
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
 from rl.runner import StageRunner
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.rl import RlStage
-from sampler.atomic_file import write_atomically
 
 STREAM = "selection"  # of random numbers: every evaluation asks the same
 UNIFORM = "uniform"
@@ -46,21 +45,16 @@ ARMS: Mapping[str, Changes] = {
 
 
 @dataclass(frozen=True)
-class SelectionRecord:
+class SelectionRecord(ArmRecord):
     """One arm under one seed: held-out pass@1 by the number of rollouts that RL had taken, the start first. ``steps``
     of RL lie between two; records before 2026-11-30 do not say it."""
 
-    run: str
-    arm: str
-    seed: int
     curve: tuple[tuple[int, float], ...]
     code_version: str
     steps: int | None = None
 
-    def save(self, directory: Path) -> None:
-        """As ``RUN-ARM-sSEED.json``."""
-        file = directory / f"{self.run}-{slug_of(self.arm, self.seed)}.json"
-        write_atomically(file, json.dumps(asdict(self), indent=1) + "\n")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "curve", tuple((num, rate) for num, rate in self.curve))  # of JSON lists
 
     @property
     def num_rollouts(self) -> int:
@@ -87,12 +81,6 @@ class SelectionRecord:
         return None
 
 
-def read_records(directory: Path) -> list[SelectionRecord]:
-    """Every record there is, in the order of their files."""
-    found = [json.loads(file.read_text()) for file in sorted(directory.glob("*.json"))]
-    return [SelectionRecord(**{**one, "curve": tuple(map(tuple, one["curve"]))}) for one in found]
-
-
 def run_selection(
     source: Path,
     out: Path,
@@ -117,7 +105,7 @@ def run_selection(
         seeds=seeds,
         done={
             (one.run, one.arm, one.seed)
-            for one in read_records(records)
+            for one in SelectionRecord.read_all(records)
             if len(one.curve) == num_legs + 1 and one.steps in (steps, None)
         },
         overrides=overrides,

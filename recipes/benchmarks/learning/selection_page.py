@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, median, stdev
+from statistics import median
 
 from recipes.benchmarks.learning.dots import dots
-from recipes.benchmarks.learning.rounds_page import interval
+from recipes.benchmarks.learning.records import arms_of, paired, points, student_interval
 from recipes.benchmarks.learning.selection import UNIFORM, SelectionRecord
 from recipes.report.drawing.curve import Curve, Series
 from recipes.report.drawing.template import template
@@ -23,36 +23,22 @@ HEAD = (
 def table(records: Sequence[SelectionRecord], target: float) -> str:
     """Markdown. Shares are geometric means with a 95% interval (Student's t of the logarithms), differences in points;
     both paired by run and seed. A run that did not reach the target counts with all rollouts it took: too few."""
-    return "\n".join([HEAD, *(_row(records, arm, target) for arm in arms_of(records))])
+    return "\n".join([HEAD, *(_row(records, arm, target) for arm in arms_of(records, UNIFORM))])
 
 
 def _row(records: Sequence[SelectionRecord], arm: str, target: float) -> str:
     of_arm = [one for one in records if one.arm == arm]
     reached = [one.rollouts_to(target) is not None for one in of_arm]
-    pairs = pairs_with_uniform(records, arm)
+    pairs = paired(records, arm, UNIFORM)
     cells = (
         arm,
         str(len(of_arm)),
         f"{sum(reached)} of {len(reached)}",
         f"{median(spent(one, target) for one in of_arm):,.0f}",
         "" if arm == UNIFORM else share_interval([share(*pair, target) for pair in pairs]),
-        "" if arm == UNIFORM else interval([one.end - other.end for one, other in pairs]),
+        "" if arm == UNIFORM else points([one.end - other.end for one, other in pairs]),
     )
     return f"| {' | '.join(cells)} |"
-
-
-def arms_of(records: Sequence[SelectionRecord]) -> list[str]:
-    """Uniform, then the others by name."""
-    return sorted({one.arm for one in records}, key=lambda arm: (arm != UNIFORM, arm))
-
-
-def pairs_with_uniform(
-    records: Sequence[SelectionRecord], arm: str
-) -> list[tuple[SelectionRecord, SelectionRecord]]:
-    """Records of an arm, each with that of uniform under the same seed of the same run."""
-    control = {(one.run, one.seed): one for one in records if one.arm == UNIFORM}
-    of_arm = [one for one in records if one.arm == arm]
-    return [(one, control[one.run, one.seed]) for one in of_arm if (one.run, one.seed) in control]
 
 
 def spent(one: SelectionRecord, target: float) -> float:
@@ -73,15 +59,11 @@ def share_interval(shares: Sequence[float]) -> str:
     >>> share_interval([0.8])
     '80%'
     """
-    from scipy.stats import t
-
     if not shares:
         return ""
-    logs = [math.log(one) for one in shares]
-    mean = fmean(logs)
-    if len(logs) == 1:
+    mean, half = student_interval([math.log(one) for one in shares])
+    if math.isnan(half):
         return f"{math.exp(mean):.0%}"
-    half = float(t.ppf(0.975, len(logs) - 1)) * stdev(logs) / math.sqrt(len(logs))
     return f"{math.exp(mean):.0%} ({math.exp(mean - half):.0%} to {math.exp(mean + half):.0%})"
 
 
@@ -101,7 +83,7 @@ def plot(records: Sequence[SelectionRecord], target: float) -> str:
 def curves_of(records: Sequence[SelectionRecord], target: float) -> Curve:
     """Of each rule the median over its seeds, evaluation by evaluation."""
     lines = []
-    for tone, arm in enumerate(arms_of(records)):
+    for tone, arm in enumerate(arms_of(records, UNIFORM)):
         of_arm = [one.curve for one in records if one.arm == arm]
         points = [
             (median(num for num, _ in at), median(rate for _, rate in at))
@@ -121,9 +103,9 @@ def saved(records: Sequence[SelectionRecord], target: float) -> Curve:
     figures = {
         arm: {
             f"{one.run}, seed {one.seed}": 1 - share(one, control, target)
-            for one, control in pairs_with_uniform(records, arm)
+            for one, control in paired(records, arm, UNIFORM)
         }
-        for arm in arms_of(records)
+        for arm in arms_of(records, UNIFORM)
     }
     title = f"Rollouts saved until a held-out pass@1 of {target:.0%}"
     return dots(title, {arm: of for arm, of in figures.items() if of}, (UNIFORM, 0.0))

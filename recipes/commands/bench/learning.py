@@ -60,7 +60,7 @@ def rounds(
     """What a second round is worth: from one RL policy several ways on, each with as many rollouts. A table with
     intervals, a plot and a page. An arm takes some minutes a seed on two cores; docs/rounds.md has the arms' names."""
     with _learning(out) as (terminal, display):
-        from recipes.benchmarks.learning.rounds import ARMS, read_records, run_rounds
+        from recipes.benchmarks.learning.rounds import ARMS, RoundRecord, run_rounds
         from recipes.benchmarks.learning.rounds_page import page, plot, table
 
         with display:
@@ -74,7 +74,7 @@ def rounds(
                 overrides=overrides or [],
                 display=display,
             )
-        done = _some(read_records(records), records)
+        done = _some(RoundRecord.read_all(records), records)
         (out / "rounds.html").write_text(page(done, "What the second round is for"))
         (out / "rounds.svg").write_text(plot(done))
         print(table(done), file=terminal)
@@ -94,7 +94,7 @@ def selection(
     """Rollouts until a held-out pass@1, each rule of selection against uniform: from the cold-started policy of a run,
     paired by seed. A table with intervals, a plot and a page; docs/selection.md has the arms."""
     with _learning(out) as (terminal, display):
-        from recipes.benchmarks.learning.selection import ARMS, read_records, run_selection
+        from recipes.benchmarks.learning.selection import ARMS, SelectionRecord, run_selection
         from recipes.benchmarks.learning.selection_page import page, plot, table
 
         with display:
@@ -109,7 +109,7 @@ def selection(
                 overrides=overrides or [],
                 display=display,
             )
-        done = _some(read_records(records), records)
+        done = _some(SelectionRecord.read_all(records), records)
         (out / "selection.html").write_text(page(done, target, "Which prompts RL should take"))
         (out / "selection.svg").write_text(plot(done, target))
         print(table(done, target), file=terminal)

@@ -12,8 +12,9 @@ import pytest
 
 from recipes.benchmarks.learning.arm import changed_recipe
 from recipes.benchmarks.learning.first_round import FirstRound
-from recipes.benchmarks.learning.rounds import ARMS, GO_ON, RoundRecord, read_records, run_rounds
-from recipes.benchmarks.learning.rounds_page import interval, page, pairs_with_go_on, plot, table
+from recipes.benchmarks.learning.records import paired, points
+from recipes.benchmarks.learning.rounds import ARMS, GO_ON, RoundRecord, run_rounds
+from recipes.benchmarks.learning.rounds_page import page, plot, table
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData
 from rl.recipe.recipe import Recipe
@@ -85,11 +86,11 @@ def test_what_an_arm_does_before_its_rl(
 def test_records_come_back(tmp_path: Path) -> None:
     for one in RECORDS:
         one.save(tmp_path)
-    assert sorted(read_records(tmp_path), key=str) == sorted(RECORDS, key=str)
+    assert sorted(RoundRecord.read_all(tmp_path), key=str) == sorted(RECORDS, key=str)
 
 
 def test_table_and_page() -> None:
-    assert [(one.seed, control.seed) for one, control in pairs_with_go_on(RECORDS, OTHER)] == [(1, 1), (2, 2)]
+    assert [(one.seed, control.seed) for one, control in paired(RECORDS, OTHER, GO_ON)] == [(1, 1), (2, 2)]
     control, other = table(RECORDS).splitlines()[2:]
     assert control == "| RL goes on | 2 |  | 90.5% |  | 25,088 | 196 |"
     # Before RL: -6, -4, -4: mean -4.67, s 1.155, t(0.975, 2) = 4.303. At the end: +2 and +3, t(0.975, 1) = 12.706.
@@ -103,8 +104,8 @@ def test_table_and_page() -> None:
     assert sum("dot" in one.get("class", "") for one in circles) == 6  # two arms: two seeds and their median
 
 
-def test_one_pair_has_no_interval() -> None:
-    assert interval([0.015]) == "+1.5" and interval([]) == ""
+def test_one_pair_has_no_points() -> None:
+    assert points([0.015]) == "+1.5" and points([]) == ""
 
 
 def test_nothing_runs_where_all_records_are_there_or_an_arm_is_unknown(tmp_path: Path) -> None:

@@ -14,15 +14,15 @@ import pytest
 
 from recipes.benchmarks.learning.arm import changed_recipe
 from recipes.benchmarks.learning.first_round import FirstRound
+from recipes.benchmarks.learning.records import paired
 from recipes.benchmarks.learning.selection import (
     ARMS,
     UNIFORM,
     SelectionRecord,
     legs,
-    read_records,
     run_selection,
 )
-from recipes.benchmarks.learning.selection_page import page, pairs_with_uniform, plot, share_interval, table
+from recipes.benchmarks.learning.selection_page import page, plot, share_interval, table
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData
 from rl.experience.prompt_source import prompt_source_of
@@ -61,11 +61,11 @@ def test_rollouts_to_a_target(target: float, rollouts: float | None) -> None:
 def test_records_come_back(tmp_path: Path) -> None:
     for one in RECORDS:
         one.save(tmp_path)
-    assert sorted(read_records(tmp_path), key=str) == sorted(RECORDS, key=str)
+    assert sorted(SelectionRecord.read_all(tmp_path), key=str) == sorted(RECORDS, key=str)
 
 
 def test_table_and_page() -> None:
-    assert [(one.seed, control.seed) for one, control in pairs_with_uniform(RECORDS, "band")] == [
+    assert [(one.seed, control.seed) for one, control in paired(RECORDS, "band", UNIFORM)] == [
         (1, 1),
         (2, 2),
     ]
