@@ -20,6 +20,7 @@ from verifiers.service.service import VerifierService
 from verifiers.verifier import NoAnswer
 
 HANG, DIE = "hang!", "die!"
+NUM_WORKERS, FAULT_FRAC, TIMEOUT_S = 2, 0.01, 0.25
 
 
 class FaultyVerifier(MathVerifier):
@@ -64,18 +65,15 @@ class FaultRun:
         )
 
 
-def run_with_faults(
-    num_cases: int, *, num_workers: int = 2, fault_frac: float = 0.01, timeout_s: float = 0.25, seed: int = 0
-) -> FaultRun:
-    """Judge ``num_cases`` cases, ``fault_frac`` of them hanging and as many dying, in random order.
+def run_with_faults(num_cases: int) -> FaultRun:
+    """Judge ``num_cases`` cases, ``FAULT_FRAC`` of them hanging and as many dying, in random order.
 
     The work itself is measured in the same service: the same cases without the faulty ones (wall time), and for each
-    hung case its wait of ``timeout_s``, shared by the workers.
+    hung case its wait of ``TIMEOUT_S``, shared by the workers.
     """
     table = math_cases(500)
-    kinds = random.Random(seed).choices(
-        (HANG, DIE, ""), (fault_frac, fault_frac, 1 - 2 * fault_frac), k=num_cases
-    )
+    weights = (FAULT_FRAC, FAULT_FRAC, 1 - 2 * FAULT_FRAC)
+    kinds = random.Random(0).choices((HANG, DIE, ""), weights, k=num_cases)
     name = f"{FaultyVerifier.__module__}:{FaultyVerifier.__name__}"
 
     def case(index: int) -> Case:
@@ -85,11 +83,11 @@ def run_with_faults(
     sound = [index for index in range(num_cases) if not kinds[index]]
     files = _num_open_files()
     pids: set[int] = set()
-    with VerifierService(num_workers=num_workers, timeout_s=timeout_s, memory_gib=2) as service:
+    with VerifierService(num_workers=NUM_WORKERS, timeout_s=TIMEOUT_S, memory_gib=2) as service:
         service.judge_many(case(index) for index in sound[:200])
         started = time.perf_counter()
         expected = service.judge_many(case(index) for index in sound)
-        work_s = time.perf_counter() - started + kinds.count(HANG) * timeout_s / num_workers
+        work_s = time.perf_counter() - started + kinds.count(HANG) * TIMEOUT_S / NUM_WORKERS
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         pids.update(service.worker_pids())
         started = time.perf_counter()

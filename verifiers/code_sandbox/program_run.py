@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,10 @@ class Finished:
     `run_s` is its own time, from when the sandbox stood."""
 
     stdout: bytes
-    results: dict[int, dict[str, Any]] = field(default_factory=dict)
-    exit_code: int = 0
-    run_s: float = 0.0
-    timed_out: bool = False
-    overflowed: bool = False
+    results: dict[int, dict[str, Any]]
+    run_s: float
+    timed_out: bool
+    overflowed: bool
 
 
 def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) -> Finished:
@@ -76,7 +75,7 @@ def run_program(task: dict[str, Any], *, timeout_s: float, memory_bytes: int) ->
     if not ready:
         late = f"within {START_S + timeout_s:g} s" if timed_out else "on this machine (seccomp is needed)"
         raise SandboxFailed(f"the sandbox did not start {late}")
-    return Finished(stdout, results, process.returncode, run_s, timed_out, overflowed)
+    return Finished(stdout, results, run_s, timed_out, overflowed)
 
 
 def _collect(

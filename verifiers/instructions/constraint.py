@@ -27,12 +27,12 @@ def holds(count: int, relation: str | None, wanted: int) -> bool:
     raise ValueError(f"unknown relation {relation!r}")
 
 
-def bounded_search(pattern: str, text: str, flags: int = 0) -> bool:
+def bounded_search(pattern: str, text: str) -> bool:
     """Search with a time limit (the `regex` package); raises `LimitExceeded` when it is spent."""
     import regex  # type: ignore[import-untyped]
 
     try:
-        return regex.search(pattern, text, flags=flags, timeout=REGEX_TIMEOUT_S) is not None
+        return regex.search(pattern, text, timeout=REGEX_TIMEOUT_S) is not None
     except TimeoutError:
         raise LimitExceeded(f"matching a regular expression took over {REGEX_TIMEOUT_S} s") from None
 

@@ -31,9 +31,9 @@ def num_sentences(text: str) -> int:
     return count + bool(text[start:].strip())
 
 
-def paragraphs(text: str, separator: str = r"\s?\*\*\*\s?") -> list[str] | None:
+def paragraphs(text: str) -> list[str] | None:
     """Paragraphs between separators (`***`); an empty one inside makes the layout wrong: None."""
-    parts = re.split(separator, text)
+    parts = re.split(r"\s?\*\*\*\s?", text)
     filled = [part.strip() for part in parts]
     if any(not part for part in filled[1:-1]):
         return None

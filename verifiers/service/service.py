@@ -14,6 +14,8 @@ from verifiers.errors import BadInput
 from verifiers.service.worker import Judge, case_key
 from verifiers.verdict import Verdict
 
+MAX_PENDING = 100_000
+
 
 class CasePool(Protocol):
     """Whatever judges cases somewhere else and resolves each job's future once."""
@@ -50,7 +52,7 @@ class VerifierService:
         *,
         memory_gib: float = 2.0,
         recycle_after: int = 20_000,
-        max_pending: int = 100_000,
+        max_pending: int = MAX_PENDING,
         num_spares: int = 1,
         crash_retries: int = 1,
         load_timeout_s: float = 120.0,
@@ -75,10 +77,10 @@ class VerifierService:
         self._set_up(pool, max_pending)
 
     @classmethod
-    def over(cls, pool: CasePool, *, max_pending: int = 100_000) -> VerifierService:
+    def over(cls, pool: CasePool) -> VerifierService:
         """The same service over workers of another sort, as on a cluster's nodes (`rl.experience.verifier_actor`)."""
         service = cls.__new__(cls)
-        service._set_up(pool, max_pending)
+        service._set_up(pool, MAX_PENDING)
         return service
 
     def _set_up(self, pool: CasePool | None, max_pending: int) -> None:

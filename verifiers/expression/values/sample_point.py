@@ -13,11 +13,10 @@ _POSITIVE = [
 _SIGNS = ((1, 1, 1), (1, 1, 1), (-1, 1, -1), (1, -1, 1), (-1, -1, 1), (1, 1, -1), (-1, 1, 1), (1, -1, -1))
 
 
-def sample_points(names: list[str], count: int = 8) -> list[dict[str, Fraction]]:
+def sample_points(names: list[str]) -> list[dict[str, Fraction]]:
     """Fixed rational points, positive ones first; another value for every variable."""
     points = []
-    for k in range(count):
-        signs = _SIGNS[k % len(_SIGNS)]
+    for k, signs in enumerate(_SIGNS):
         points.append(
             {
                 name: signs[j % 3] * (_POSITIVE[(k + 3 * j) % 8] + Fraction(k * j, 41 + j))

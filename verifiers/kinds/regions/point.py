@@ -124,8 +124,8 @@ class PointDistanceVerifier(_PointVerifier):
     example = Example("<point>500 500</point>", "<point>500 500</point>")
 
     def prepare(self, reference: Any) -> tuple[Point, ...]:
-        pairs = _number_lists(
-            reference, 2, self.kind, lambda text: [list(p) if p else None for p in written_points(text)]
+        pairs = _number_pairs(
+            reference, self.kind, lambda text: [list(p) if p else None for p in written_points(text)]
         )
         return tuple((a, b) for a, b in pairs)
 
@@ -158,7 +158,7 @@ class TemporalIouVerifier(Verifier[tuple[Point, ...], tuple[Point, ...]]):
     example = Example([12.5, 20.0], "from 12.5 to 20.0 seconds")
 
     def prepare(self, reference: Any) -> tuple[Point, ...]:
-        spans = _number_lists(reference, 2, self.kind, lambda text: [list(span) for span in time_spans(text)])
+        spans = _number_pairs(reference, self.kind, lambda text: [list(span) for span in time_spans(text)])
         for start, end in spans:
             if not 0 <= start < end:
                 raise BadReference(
@@ -196,10 +196,8 @@ def span_iou(a: Point, b: Point) -> float:
     return share(shared, a[1] - a[0] + b[1] - b[0] - shared)
 
 
-def _number_lists(
-    reference: Any, width: int, kind: str, from_text: Callable[[str], Any]
-) -> list[list[float]]:
-    """A reference that is `width` numbers, a mapping of such, several, or text. Raises `BadReference`."""
+def _number_pairs(reference: Any, kind: str, from_text: Callable[[str], Any]) -> list[list[float]]:
+    """A reference that is two numbers, a mapping of such, several, or text. Raises `BadReference`."""
     value = reference
     if isinstance(value, str):
         try:
@@ -208,7 +206,7 @@ def _number_lists(
             value = from_text(reference)
     if isinstance(value, Mapping) or (
         isinstance(value, (list, tuple))
-        and len(value) == width
+        and len(value) == 2
         and not isinstance(value[0], (list, tuple, Mapping))
     ):
         value = [value]
@@ -217,12 +215,12 @@ def _number_lists(
         [float(n) for n in row]
         for row in rows
         if isinstance(row, (list, tuple))
-        and len(row) == width
+        and len(row) == 2
         and all(type(n) in (int, float) and math.isfinite(n) and abs(n) < 1e9 for n in row)
     ]
     if not good or len(good) != len(rows):
         raise BadReference(
-            f"a reference of {kind!r} is {width} numbers or a list of such, got {shown(repr(reference), 80)}"
+            f"a reference of {kind!r} is 2 numbers or a list of such, got {shown(repr(reference), 80)}"
         )
     return good
 
