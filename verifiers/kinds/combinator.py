@@ -61,11 +61,14 @@ class _Combined(Verifier[Any, FinalAnswer]):
 
     def prepare(self, reference: Any) -> list[Any]:
         """Reference: a mapping part name -> reference, or one reference for all parts."""
-        names = {name for name, _, _ in self.parts}
-        per_part = isinstance(reference, Mapping) and set(reference) == names
-        return [
-            verifier.prepare(reference[name] if per_part else reference) for name, verifier, _ in self.parts
-        ]
+        references = self._reference_of_each(reference)
+        return [verifier.prepare(own) for (_, verifier, _), own in zip(self.parts, references, strict=True)]
+
+    def _reference_of_each(self, reference: Any) -> list[Any]:
+        names = [name for name, _, _ in self.parts]
+        if isinstance(reference, Mapping) and set(reference) == set(names):
+            return [reference[name] for name in names]
+        return [reference] * len(names)
 
     def extract(self, answer: FinalAnswer) -> FinalAnswer | NoAnswer:
         return answer
@@ -93,12 +96,11 @@ class _Combined(Verifier[Any, FinalAnswer]):
     def reference_answers(self, reference: Any) -> list[str]:
         """Answers that every part accepts in full."""
         prepared = self.prepare(reference)
-        names = {name for name, _, _ in self.parts}
-        per_part = isinstance(reference, Mapping) and set(reference) == names
+        references = self._reference_of_each(reference)
         texts = [
             text
-            for name, verifier, _ in self.parts
-            for text in verifier.reference_answers(reference[name] if per_part else reference)
+            for (_, verifier, _), own in zip(self.parts, references, strict=True)
+            for text in verifier.reference_answers(own)
         ]
         return [text for text in dict.fromkeys(texts) if self.judge_prepared(prepared, text).score == 1.0]
 

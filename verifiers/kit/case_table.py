@@ -11,6 +11,7 @@ from typing import Any
 
 from verifiers.errors import BadInput, near_name
 from verifiers.registry import verifier_class
+from verifiers.verifier import Verifier
 
 _GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden" / "verifiers"
 
@@ -24,6 +25,12 @@ class GoldenCase:
     score: float
     options: Mapping[str, Any]
     tag: str
+
+    @classmethod
+    def of_example(cls, found: type[Verifier[Any, Any]]) -> GoldenCase:
+        """The example of a verifier's class."""
+        example = found.example
+        return cls(example.reference, example.answer, example.score, example.options, "right")
 
 
 def read_cases(path: Path) -> list[GoldenCase]:

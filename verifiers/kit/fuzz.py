@@ -100,8 +100,7 @@ def fuzz(
     progress: Callable[[int, int], None] = lambda tried, found: None,
 ) -> FuzzReport:
     """Judge bent answers for ``seconds``. Raises `BadInput` for an unknown verifier or an unreadable case table."""
-    example = verifier_class(name).example
-    known = [GoldenCase(example.reference, example.answer, example.score, example.options, "right")]
+    known = [GoldenCase.of_example(verifier_class(name))]
     path = cases or default_cases(name)
     known += read_cases(path) if path is not None else []
     answers = bent_answers(known, random.Random(seed))

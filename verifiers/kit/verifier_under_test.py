@@ -27,8 +27,7 @@ class VerifierUnderTest:
         self.found = verifier_class(name)
         self.cases = read_cases(path) if path is not None else []
         self._verifiers: dict[str, Verifier[Any, Any]] = {}
-        example = self.found.example
-        self.example = GoldenCase(example.reference, example.answer, example.score, example.options, "right")
+        self.example = GoldenCase.of_example(self.found)
 
     def verifier(self, options: Mapping[str, Any]) -> Verifier[Any, Any]:
         """The verifier with these options, loaded once."""

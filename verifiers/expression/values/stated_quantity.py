@@ -18,6 +18,7 @@ from verifiers.reading.quantity import SCALE_WORDS, Quantity, read_quantity, wit
 from verifiers.verifier import LimitExceeded
 
 _MAX_SENTENCE = 400
+_SCALE = re.compile(rf"\s*(?:{SCALE_WORDS})s?\b", re.IGNORECASE)  # `million` behind a bold number
 _NUMERAL = re.compile(
     r"(?<![A-Za-z0-9_.,/^*+])(?<!第)[-−–]?(?:(?:US|HK)?[$€£¥₹]\s?)?"
     r"(?:\d[\d,'’]*(?:\.\d+)*(?:,\d+)?(?:\s\d{3}(?!\d))*|\.\d+)"
@@ -143,19 +144,14 @@ def _of_sentence(sentence: str, letters: str) -> Quantity | None:
         found = _spelt(amounts[0], letters)
         return (
             found
-            if found and not found.unit and not is_scale(behind)
+            if found and not found.unit and not _SCALE.match(behind)
             else _with_words(amounts[0], behind, letters)
         )
     return _of_plain(with_chinese_numbers(with_digits(with_plain_fractions(plain))), letters)
 
 
-def is_scale(behind: str) -> bool:
-    """`million` follows the bold number."""
-    return bool(re.match(rf"\s*(?:{SCALE_WORDS})s?\b", behind, re.IGNORECASE))
-
-
 def _with_words(amount: str, behind: str, letters: str) -> Quantity | None:
-    scale = re.match(rf"\s*(?:{SCALE_WORDS})s?\b", behind, re.IGNORECASE)
+    scale = _SCALE.match(behind)
     return _spelt(amount + (scale.group() if scale else ""), letters)
 
 
