@@ -52,7 +52,14 @@ def test_wins_and_ties_of_prompts_without_a_verifier(part: Callable[..., StorePa
         ("CREATE TABLE mine AS SELECT 1", "CREATE is no query"),
         ("CREATE TABLE mine AS PIVOT attempts ON verifier", "is no query"),
         ("DROP VIEW attempts", "DROP is no query"),
-        ("COPY attempts TO '/dev/null'", "COPY is no query"),
+        ("COPY attempts TO '/dev/null'", "COPY writes"),
+        ("EXPLAIN ANALYZE COPY (SELECT 1) TO '/dev/null'", "COPY writes"),
+        ("explain analyse DROP VIEW attempts", "this is no query"),
+        ("EXPLAIN /* as */ ANALYZE DROP VIEW attempts", "this is no query"),
+        ("EXPLAIN (FORMAT JSON, ANALYZE) CREATE TABLE mine AS SELECT 1", "this is no query"),
+        ("WITH q AS (PIVOT attempts ON verifier) INSERT INTO mine SELECT * FROM q", "INSERT writes"),
+        ("WITH é AS (PIVOT attempts ON verifier) delete FROM mine", "DELETE writes"),
+        ("WITH q AS (COPY (SELECT 1) TO '/dev/null') SELECT 1", "COPY writes"),
         ("SELEC 1", "the query cannot be answered"),
     ],
 )
@@ -60,7 +67,17 @@ def test_only_queries_are_answered(store: Callable[..., PromptStore], sql: str, 
     with store([("a", 1, [1.0])]) as opened:
         with pytest.raises(BadInput, match=words):
             opened.query(sql)
-        for query in ("DESCRIBE attempts", "FROM attempts;", "PIVOT attempts ON verifier USING sum(n)"):
+        for query in (
+            "DESCRIBE attempts",
+            "FROM attempts;",
+            "-- why\nSHOW TABLES",
+            "PIVOT attempts ON verifier USING sum(n)",
+            "/* why */ (PIVOT attempts ON verifier USING sum(n)); -- so",
+            "WITH q AS (pivot attempts ON verifier) SELECT * FROM q",
+            "EXPLAIN ANALYZE PIVOT attempts ON verifier",
+            "EXPLAIN (FORMAT JSON) SELECT 'update', n AS \"delete\" FROM attempts",
+            "explain analyze (SELECT 1)",
+        ):
             assert opened.query(query).num_rows
 
 
