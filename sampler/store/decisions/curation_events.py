@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -187,16 +187,25 @@ _REQUIRED = ("event_id", "at", "author", "prompt_id", "action")
 
 
 def in_force(events: Sequence[CurationEvent]) -> list[CurationEvent]:
-    """The events that no undo took back, undos included; an undo that was itself undone takes nothing back."""
-    undone: set[str] = set()
-    kept = []
-    for event in reversed(events):
-        if event.event_id in undone:
-            continue
-        kept.append(event)
-        if event.action == "undo":
-            undone.add(event.value)
-    return kept[::-1]
+    """The events that no undo took back, undos included, wherever it stands: between files a clock may have run ahead.
+    An undo that was itself undone takes nothing back."""
+    known = {event.event_id: event for event in events}
+    undos: dict[str, list[CurationEvent]] = defaultdict(list)
+    in_turn = []
+    for event in known.values():
+        if event.action == "undo" and event.value in known:
+            undos[event.value].append(event)
+        else:
+            in_turn.append(event)
+    for event in in_turn:  # grows: each event before its undos
+        in_turn += undos[event.event_id]
+    undone, kept = set[str](), set[str]()
+    for event in reversed(in_turn):
+        if event.event_id not in undone:
+            kept.add(event.event_id)
+            if event.action == "undo":
+                undone.add(event.value)
+    return [event for event in events if event.event_id in kept]
 
 
 def curation_of(events: Sequence[CurationEvent]) -> dict[str, Curation]:

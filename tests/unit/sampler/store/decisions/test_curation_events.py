@@ -21,6 +21,7 @@ from sampler.store.decisions.curation_events import (
     MAX_LINE_BYTES,
     CurationEvent,
     EventLog,
+    NotInForce,
     in_force,
     merged_events,
     write_events,
@@ -78,7 +79,7 @@ def test_undo_of_an_undo(log: EventLog, append: Append) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_in_force_by_its_definition(seed: int) -> None:
-    """An event counts where no undo that counts names it."""
+    """An event counts where no undo that counts names it, in whatever order they stand."""
     draw, events = random.Random(seed), list[CurationEvent]()
     for index in range(30):
         undone = draw.choice(events).event_id if events and draw.random() < 0.6 else None
@@ -86,10 +87,19 @@ def test_what_is_in_force_by_its_definition(seed: int) -> None:
         events.append(CurationEvent(str(index), "", "me", "a", *given))
 
     def counts(event: CurationEvent) -> bool:
-        later = events[events.index(event) + 1 :]
-        return not any(one.action == "undo" and one.value == event.event_id and counts(one) for one in later)
+        return not any(one.action == "undo" and one.value == event.event_id and counts(one) for one in events)
 
     assert in_force(events) == [event for event in events if counts(event)]
+    draw.shuffle(events)
+    assert in_force(events) == [event for event in events if counts(event)]
+
+
+def test_an_undo_of_itself_takes_nothing_else_back() -> None:
+    """No Hone writes one."""
+    ring = [CurationEvent(*one) for one in (
+        ("1", "", "me", "a", "undo", "2"), ("2", "", "me", "a", "undo", "1"), ("3", "", "me", "a", "reject"),
+    )]  # fmt: skip
+    assert in_force(ring) == ring[2:]
 
 
 def test_undo_refuses_what_is_not_in_force(log: EventLog, append: Append) -> None:
@@ -258,6 +268,19 @@ def test_a_clock_that_lags_changes_no_decision(tmp_path: Path) -> None:
     assert log.curated() == Decisions.of([log.path]).curated == {"a": Curation(True)}
     log = write(tmp_path / "b.jsonl", ("no", "12", "reject", None), ("undo", "10", "undo", "no"))
     assert log.curated() == Decisions.of([log.path]).curated == {"a": Curation()}
+
+
+def test_an_undo_counts_though_the_clock_of_another_file_ran_ahead(tmp_path: Path) -> None:
+    ahead = write(tmp_path / "set.jsonl", ("no", "59", "reject", None))
+    ahead.path.write_text(ahead.path.read_text().replace("2026", "2999"))
+    own = EventLog(tmp_path / "run.jsonl")
+    files = [ahead.path, own.path]
+    undo = own.append("a", "undo", "no", author="me", beside=files)
+    assert Decisions.of(files).curated == {"a": Curation()}
+    with pytest.raises(NotInForce, match="undone already"):
+        own.append("a", "undo", "no", author="me", beside=files)
+    own.append("a", "undo", undo.event_id, author="me", beside=files)
+    assert Decisions.of(files).curated == {"a": Curation(False)}
 
 
 def test_events_of_several_files_are_merged_by_their_times(tmp_path: Path) -> None:
