@@ -121,7 +121,8 @@ class EventLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file, _locked(file):
             if action == "undo":
-                self._require_undoable(merged_events([*map(EventLog, beside), self]), prompt_id, value)
+                files = dict.fromkeys([*beside, self.path])
+                self._require_undoable(merged_events(map(EventLog, files)), prompt_id, value)
             self._end_last_line(file)
             file.write(line)
             file.flush()

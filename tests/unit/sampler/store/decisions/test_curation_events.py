@@ -116,6 +116,16 @@ def test_undo_refuses_what_is_not_in_force(log: EventLog, append: Append) -> Non
     assert len(log.events()) == 3
 
 
+def test_an_undo_reads_each_file_once(
+    log: EventLog, append: Append, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rejected, beside = append("reject"), [log.path, tmp_path / "beside.jsonl"]
+    read, read_bytes = list[Path](), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    append("undo", rejected, beside=beside)
+    assert read == beside
+
+
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_torn_last_line_is_passed_over_and_never_joined(log: EventLog, append: Append, cut: int) -> None:
     append("tag", "kept")
