@@ -88,6 +88,7 @@ class Snapshot:
         default_factory=dict
     )  # of which beliefs are kept, the last asked for last
     _counted: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    _counted_as_left: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     def read_decisions(self) -> None:
         """Anew where a person decided something since; the tables of prompts stay."""
@@ -99,7 +100,7 @@ class Snapshot:
                 }
                 self._decided_state = state
                 self._made -= {"decided", "decided rows"}
-                self._counted = {sql: num for sql, num in self._counted.items() if "counts_of_" not in sql}
+                self._counted_as_left = {}
 
     @property
     def is_corrected_anew(self) -> bool:
@@ -129,11 +130,13 @@ class Snapshot:
         with self._lock:
             return self.store.query(sql, parameters).to_pylist()
 
-    def counted(self, sql: str) -> list[tuple[str, int]]:
-        """Rows of `name` and `num` as pairs, asked once for these tables and decisions."""
-        if sql not in self._counted:
-            self._counted[sql] = [(str(row["name"]), int(row["num"])) for row in self.query(sql)]
-        return self._counted[sql]
+    def counted(self, sql: str, *, as_left: bool) -> list[tuple[str, int]]:
+        """Rows of `name` and `num` as pairs, asked once for these tables; ``as_left``, where what people decide changes
+        them, once for these decisions."""
+        held = self._counted_as_left if as_left else self._counted
+        if sql not in held:
+            held[sql] = [(str(row["name"]), int(row["num"])) for row in self.query(sql)]
+        return held[sql]
 
     def shards_of(self, run: str, prompt_id: str) -> list[Path]:
         """The files of the log that hold a rollout of one prompt."""

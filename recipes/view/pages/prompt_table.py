@@ -114,8 +114,10 @@ def choices(snapshot: Snapshot, policy: int | None) -> dict[str, list[tuple[str,
         name: f"(SELECT {name} AS name, count(*) AS num FROM {table} GROUP BY ALL)"
         for name, table in of_table.items()
     }
-    counts |= {name: snapshot.counts_table(name, column) for name, column in DECIDED_CHOICES.items()}
-    return {name: _most(snapshot, table) for name, table in counts.items()}
+    as_left = {name: snapshot.counts_table(name, column) for name, column in DECIDED_CHOICES.items()}
+    return {name: _most(snapshot, table, as_left=False) for name, table in counts.items()} | {
+        name: _most(snapshot, table, as_left=True) for name, table in as_left.items()
+    }
 
 
 def histories_of(snapshot: Snapshot, prompt_ids: Sequence[str]) -> dict[tuple[str, str], Rates]:
@@ -148,7 +150,7 @@ def _row(snapshot: Snapshot, row: Mapping[str, Any], histories: Mapping[tuple[st
     return TableRow(row, question, history, curation)
 
 
-def _most(snapshot: Snapshot, counts: str) -> list[tuple[str, int]]:
+def _most(snapshot: Snapshot, counts: str, *, as_left: bool) -> list[tuple[str, int]]:
     """Those that stand most often in a table of name and num."""
     sql = f"SELECT name, num FROM {counts} WHERE name <> '' ORDER BY num DESC, name LIMIT {MAX_CHOICES}"
-    return sorted(snapshot.counted(sql))
+    return sorted(snapshot.counted(sql, as_left=as_left))

@@ -15,7 +15,8 @@ import pytest
 
 from recipes.cli import main
 from recipes.view.decisions import corrected
-from recipes.view.opened import Opened
+from recipes.view.opened import Opened, Snapshot
+from recipes.view.pages.prompt_table import CHOICES, DECIDED_CHOICES, choices
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation_events import EventLog
@@ -189,6 +190,21 @@ def test_filters_obey_what_people_decided(prompt_set: Path, browse: Any) -> None
         assert ids(browser.show("/prompts", verifier="number")) == [third]
         assert third not in ids(browser.show("/prompts", verifier="math"))
         assert choices_of(browser.show("/prompts"), "verifier") == ["math", "number"]
+
+
+def test_a_decision_counts_anew_what_it_changes_alone(
+    prompt_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, counted, query = Opened([prompt_set]), list[str](), Snapshot.query
+    monkeypatch.setattr(Snapshot, "query", lambda self, sql: counted.append(sql) or query(self, sql))
+    choices(opened.snapshot(), None)
+    num_choices = len(CHOICES) + 1 + len(DECIDED_CHOICES)
+    assert len(counted) == num_choices
+    EventLog.beside(prompt_set).append(load_prompts(prompt_set)[0].prompt_id, "tag", "odd", author="me")
+    snapshot = opened.snapshot()
+    assert ("odd", 1) in choices(snapshot, None)["tag"]
+    assert len(counted) == num_choices + len(DECIDED_CHOICES)
+    opened.close()
 
 
 def test_a_key_is_told_what_is_left(prompt_set: Path, browse: Any) -> None:
