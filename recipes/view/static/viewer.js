@@ -66,8 +66,8 @@ async function decide(target, action, value) {
   }).catch(() => null);
   if (!reply) return toast("the viewer does not answer", true);
   const told = await reply.json().catch(() => ({ error: `${reply.status}` }));
-  // 409: not in force any more. What failed otherwise can be undone once more.
-  if (action === "undo" && (reply.ok || reply.status === 409)) undoneNow(value);
+  // What was refused would be refused again, and hold up what is below it; what failed can be had once more.
+  if (action === "undo" && reply.status < 500) undoneNow(value);
   if (!reply.ok) return toast(told.error, true);
   if (action !== "undo") decidedNow(target.dataset.run, target.dataset.id, told.event_id);
   showLeft(target, told);

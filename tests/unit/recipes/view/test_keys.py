@@ -89,11 +89,12 @@ def test_an_undo_shows_what_is_left() -> None:
     [
         ([0, {}], [FIRST, SECOND]),
         ([500, {}], [FIRST, SECOND]),
-        ([400, {"error": "a damaged line"}], [FIRST, SECOND]),
+        ([400, {"error": "a damaged line"}], [FIRST]),
+        ([404, {"error": "no such run"}], [FIRST]),
         ([409, {"error": "undone already"}], [FIRST]),
     ],
 )
-def test_an_undo_that_failed_can_be_had_once_more(reply: Any, kept: Any) -> None:
+def test_an_undo_that_failed_can_be_had_once_more_and_one_refused_cannot(reply: Any, kept: Any) -> None:
     found = press("u", kept=[FIRST, SECOND], replies=[reply])
     assert found["kept"] == kept and found["cell"] == ["decision accepted", "accepted"]
 
