@@ -24,23 +24,27 @@ def exported_ids(snapshot: Snapshot, wanted: PromptFilter) -> list[tuple[str, st
 
 
 def num_rejected(snapshot: Snapshot, wanted: PromptFilter) -> int:
-    """How many rows that pass ``write_prompt_set`` leaves out."""
+    """How many prompts that pass ``write_prompt_set`` leaves out."""
     if wanted.decision == "rejected":
         return 0
     condition, parameters = wanted.where(snapshot)
-    rejected = f"SELECT (run, prompt_id) FROM {snapshot.decided_table()} WHERE NOT accepted"
-    sql = f"""SELECT count(*) AS num FROM {snapshot.rows_table(wanted.policy)}
-        WHERE (run, prompt_id) IN ({rejected}) AND {condition}"""
+    rejected = f"SELECT prompt_id FROM {snapshot.decided_table()} WHERE NOT accepted"
+    sql = f"""SELECT count(DISTINCT prompt_id) AS num FROM {snapshot.rows_table(wanted.policy)}
+        WHERE prompt_id IN ({rejected}) AND {condition}"""
     return int(snapshot.query(sql, parameters)[0]["num"])
 
 
 def write_prompt_set(path: Path, snapshot: Snapshot, wanted: PromptFilter) -> int:
-    """The prompts with their pictures, corrected and tagged as decided, as Parquet; how many there are. Rejected ones
-    are left out unless the filter asks for these. A prompt of two splits or runs is written once. Raises: BadInput
-    where there is none whose set is known."""
+    """The prompts with their pictures, corrected and tagged as decided, as Parquet; how many there are. Those rejected
+    in any place that is open are left out unless the filter asks for these. A prompt of two splits or runs is written
+    once. Raises: BadInput where there is none whose set is known."""
+    left_out = set[str]() if wanted.decision == "rejected" else _rejected(snapshot)
     of_set: dict[tuple[str, str], list[str]] = defaultdict(list)
     for run, split, prompt_id in exported_ids(snapshot, wanted):
-        of_set[run, split].append(prompt_id)
+        if prompt_id not in left_out:
+            of_set[run, split].append(prompt_id)
+    if not of_set:
+        raise BadInput("the filter leaves no prompt that is not rejected")
     prompts: dict[str, Prompt] = {}
     for (run, split), prompt_ids in of_set.items():
         location = snapshot.places[run].part.prompt_sets.get(split)
@@ -48,11 +52,19 @@ def write_prompt_set(path: Path, snapshot: Snapshot, wanted: PromptFilter) -> in
             continue
         held = prompts_by_id(location, prompt_ids)
         for prompt_id in prompt_ids:
-            curation = snapshot.curation_of(run, prompt_id) or Curation()
-            is_left_out = curation.decision == "rejected" != wanted.decision
-            if prompt_id in held and prompt_id not in prompts and not is_left_out:
+            if prompt_id in held and prompt_id not in prompts:
+                curation = snapshot.curation_of(run, prompt_id) or Curation()
                 prompts[prompt_id] = curation.applied(held[prompt_id])
     if not prompts:
-        raise BadInput("the filter leaves no prompt that is not rejected")
+        raise BadInput("no set that is known holds these prompts: open the files that they are from")
     save_prompts(path, prompts.values())
     return len(prompts)
+
+
+def _rejected(snapshot: Snapshot) -> set[str]:
+    return {
+        prompt_id
+        for decided in snapshot.decisions.values()
+        for prompt_id, curation in decided.curated.items()
+        if curation.decision == "rejected"
+    }

@@ -15,8 +15,10 @@ import pytest
 
 from recipes.cli import main
 from recipes.view.decisions import corrected
+from recipes.view.export import num_rejected, write_prompt_set
 from recipes.view.opened import Opened, Snapshot
 from recipes.view.pages.prompt_table import CHOICES, DECIDED_CHOICES, choices
+from recipes.view.prompt_filter import PromptFilter
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation_events import EventLog
@@ -83,6 +85,30 @@ def test_a_prompt_set_is_exported_without_what_was_rejected(
         assert len(browser.show("/export").split()) == len(every)
         status, page, _ = browser.ask(f"/export?as=parquet&q={first}")
         assert status == 400 and "no prompt that is not rejected" in page
+
+
+def test_what_one_place_rejected_is_exported_from_no_other(prompt_set: Path, tmp_path: Path) -> None:
+    prompts = load_prompts(prompt_set)
+    other = save_prompts(tmp_path / "other.parquet", prompts[:2])
+    EventLog.beside(other).append(prompts[0].prompt_id, "reject", author="me")
+    opened, everything = Opened([prompt_set, other]), PromptFilter()
+    assert num_rejected(opened.snapshot(), everything) == 1
+    assert write_prompt_set(tmp_path / "got.parquet", opened.snapshot(), everything) == len(prompts) - 1
+    assert prompts[0].prompt_id not in {one.prompt_id for one in load_prompts(tmp_path / "got.parquet")}
+    of_one = PromptFilter(run="hard", decision="rejected")
+    with pytest.raises(BadInput, match="no prompt that is not rejected"):
+        write_prompt_set(tmp_path / "none.parquet", opened.snapshot(), of_one)
+    opened.close()
+
+
+def test_prompts_of_a_set_that_is_not_known_are_not_called_rejected(
+    prompt_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Opened([prompt_set])
+    monkeypatch.setattr("recipes.view.export.exported_ids", lambda *_: [("hard", "heldout", "lost")])
+    with pytest.raises(BadInput, match="no set that is known holds these prompts"):
+        write_prompt_set(tmp_path / "got.parquet", opened.snapshot(), PromptFilter())
+    opened.close()
 
 
 def test_verdicts_go_by_the_verifier_in_force_in_an_open_viewer(run_maker: Any) -> None:
