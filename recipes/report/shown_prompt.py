@@ -106,7 +106,8 @@ class ShownPrompts:
         elsewhere = [location for location in self.locations if Path(location) not in self.files]
         for file in self.files if missing() else ():
             if _is_prompt_file(file):
-                found |= {row["prompt_id"]: row for row in rows_of(file, missing())}
+                # The first row of an id counts, as in the run.
+                found |= {row["prompt_id"]: row for row in reversed(rows_of(file, missing()))}
             elif str(file) in self.locations:
                 elsewhere.append(str(file))
         for location in elsewhere:

@@ -54,14 +54,16 @@ def load_prompts(path_or_hub_id: str | os.PathLike[str], **options: Any) -> list
 
 
 def prompts_by_id(path_or_hub_id: str | os.PathLike[str], prompt_ids: Collection[str]) -> dict[str, Prompt]:
-    """Those of the set with these ids, pictures looked at by their header. Of a Parquet file with a column of ids only
-    their rows are made and checked, and any other set whole. Raises: BadInput for a row that is wrong."""
+    """Those of the set with these ids, pictures looked at by their header; of rows with one id the first. Of a Parquet
+    file with a column of ids only their rows are made and checked, and any other set whole. Raises: BadInput for a row
+    that is wrong."""
     wanted, path = frozenset(prompt_ids), Path(path_or_hub_id)
     if path.suffix == ".parquet" and path.is_file():
         reader = PromptReader(default_source=_source_name(path), max_decoded=0)
-        found = {
-            prompt.prompt_id: prompt for prompt in map(reader.read, chosen_rows(path, "prompt_id", wanted))
-        }
+        found: dict[str, Prompt] = {}
+        for row in chosen_rows(path, "prompt_id", wanted):
+            prompt = reader.read(row)
+            found.setdefault(prompt.prompt_id, prompt)
         if found.keys() == wanted:
             return found
     every = load_prompts(path_or_hub_id, max_decoded=0)

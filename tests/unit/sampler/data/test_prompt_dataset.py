@@ -513,6 +513,16 @@ def test_hostile_files_raise_nothing_but_bad_input(tmp_path, content, suffix):
         load_prompts(path)
 
 
+def test_of_a_prompt_that_stands_twice_the_first_row_counts(tmp_path):
+    """As for the store."""
+    message = {"role": "user", "content": [{"type": "text", "text": "?"}]}
+    twice = [
+        Prompt.build(messages=[message], verifier="math", reference=text, prompt_id="p") for text in "12"
+    ]
+    file = save_prompts(tmp_path / "set.parquet", twice)
+    assert prompts_by_id(file, ["p"])["p"].reference == "1"
+
+
 def test_prompts_by_their_ids_are_those_of_the_whole_set(tmp_path, monkeypatch):
     """Of Parquet with ids only what is asked for is made; of any other set the ids are made of the contents."""
     monkeypatch.setattr("sampler.data.prompt_schema._ROWS_AT_ONCE", 2)
