@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from sampler.data.reference import read_reference, reference_of_json
 from sampler.prompt import Prompt, Reference
 from verifiers.errors import BadInput, BadReference
@@ -24,27 +22,32 @@ def with_text(before: Reference, text: str) -> Reference:
         return text
     if isinstance(before, dict) and isinstance(before.get("answer"), str):
         return {**before, "answer": text}
-    kind = "list" if isinstance(before, list) else "mapping"
-    raise BadInput(f"the reference was a {kind}: write the new one as JSON")
+    if isinstance(before, list):
+        raise BadInput('the reference was a list: write a JSON list, such as ["0.5"]')
+    raise BadInput("the reference was a mapping: write the new one as JSON")
 
 
 def reference_typed(before: Reference, text: str) -> Reference | None:
     """What somebody wrote in place of the reference, where nothing else says whether it is JSON: of a list or a mapping
-    another one as JSON, or what ``with_text`` takes.
+    another one as JSON, or what ``with_text`` takes, in a text's JSON quotes or without.
 
-    >>> reference_typed("3", "[4]"), reference_typed(["1/3"], '["1/3", "0.33"]'), reference_typed({"answer": "3"}, "5")
-    ('[4]', ['1/3', '0.33'], {'answer': '5'})
+    >>> reference_typed("3", "[4]"), reference_typed(["1/3"], '["1/3", "0.33"]')
+    ('[4]', ['1/3', '0.33'])
+    >>> reference_typed({"answer": "3"}, "5"), reference_typed({"answer": "3"}, '"5"')
+    ({'answer': '5'}, {'answer': '5'})
 
-    Raises: BadInput where it is neither.
+    None where there is none. Raises: BadInput where it is neither.
     """
     if isinstance(before, str):
         return read_reference(text)
-    found = None
-    with suppress(BadInput):
+    try:
         found = reference_of_json(text)
-    if isinstance(found, list | dict):
+    except BadInput:
+        return with_text(before, text)
+    if not isinstance(found, str):
         return found
-    return with_text(before, text)
+    # A number stays as it was typed: 2.50 may be meant so.
+    return with_text(before, found if text.lstrip().startswith('"') else text)
 
 
 def correction_warning(before: Prompt, after: Prompt) -> str:

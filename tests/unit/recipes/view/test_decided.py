@@ -277,5 +277,5 @@ def test_a_form_takes_a_reference_as_the_command_does(before: Any, text: str, af
 
 @pytest.mark.parametrize("text", ["5", "0.33", "true", "1/3"])
 def test_a_text_replaces_no_list(text: str) -> None:
-    with pytest.raises(BadInput, match="the reference was a list: write the new one as JSON"):
+    with pytest.raises(BadInput, match="the reference was a list: write a JSON list"):
         corrected(text, Prompt("p", (), reference=["1/3", "0.33"]))
