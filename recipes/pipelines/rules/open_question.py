@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from verifiers.errors import BadInput
@@ -37,6 +38,11 @@ _OF_OTHERS = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,9})?")
+_MARKUP = re.compile(r"\\(?:text|textbf|mathrm|mathbf|left|right)(?![A-Za-z])")
+_WORD = re.compile(
+    r"\d+(?:[.,]\d+)*|[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_\u3040-\u30ff\u3400-\u9fff]+"
+    r"|[^\w\s$\\{}()\[\].,;:!?*\"'`~。，；：？！、．（）]"
+)
 _OF_A_PICTURE = re.compile(
     r"^\s*(?:(?:the\s+)?(?:image|picture|figure|graph|diagram|option)\s*[A-J\d]?|<image\s?\d*>)\s*$",
     re.IGNORECASE,
@@ -58,8 +64,11 @@ def open_question(question: str, reference: Any) -> OpenQuestion | str:
     stem, options = split_options(question[:MAX_LOOKED_AT])
     if isinstance(reference, Mapping) and reference.get("options"):
         declared = _declared(reference["options"])
-        # What else begins with letters in the text, such as the sides of a figure, is part of what is asked.
-        stem = stem if _plain(options) == _plain(declared) else question[:MAX_LOOKED_AT]
+        if _in_words(options) != _in_words(declared):
+            # What else begins with letters in the text, such as the sides of a figure, is part of what is asked.
+            stem = question[:MAX_LOOKED_AT]
+            if _holds_any(stem, declared):
+                return "its text has other options"
         options = declared
     letter = str(answer).strip().strip("()（）.").upper()
     if not options:
@@ -120,16 +129,33 @@ def _run_of(letters: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _declared(options: Any) -> dict[str, str]:
-    if isinstance(options, Mapping):
-        return {str(letter): str(text) for letter, text in options.items()}
-    return {chr(ord("A") + place): str(text) for place, text in enumerate(options)}
+    """By letter, without the letters that stand before all of them."""
+    named = options.items() if isinstance(options, Mapping) else zip(ascii_uppercase, options, strict=False)
+    found = {str(letter): str(text) for letter, text in named}
+    bare = {letter: _without_letter(letter, text) for letter, text in found.items()}
+    return found if any(bare[letter] == text for letter, text in found.items()) else bare
 
 
-def _plain(options: Mapping[str, str]) -> dict[str, str]:
-    """Options as they are compared: however they are spaced, capitalised and ended."""
-    return {
-        letter: " ".join(text.split()).rstrip(" .,;").casefold() for letter, text in sorted(options.items())
-    }
+def _without_letter(letter: str, text: str) -> str:
+    return re.sub(rf"^\s*[(（\[]?{re.escape(letter)}[)）\].．、:：]\s*(?=\S)", "", text, flags=re.IGNORECASE)
+
+
+def _in_words(options: Mapping[str, str]) -> dict[str, str]:
+    return {letter: _words(text) for letter, text in options.items()}
+
+
+def _holds_any(text: str, options: Mapping[str, str]) -> bool:
+    words = f" {_words(text)} "
+    return any(option and f" {option} " in words for option in _in_words(options).values())
+
+
+def _words(text: str) -> str:
+    """What is compared of a text: however it is spaced, capitalised, punctuated and marked up.
+
+    >>> _words("A $3$cm  Line.")
+    'a 3 cm line'
+    """
+    return " ".join(_WORD.findall(_MARKUP.sub(" ", text))).casefold()
 
 
 def _verifier_of(reference: str) -> str:

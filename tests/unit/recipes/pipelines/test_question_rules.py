@@ -114,6 +114,18 @@ LINES = "How many cubes are there?\nA. 3\nB. 5\nC. 7\nD. 9"
             "Triangle with A: 3 cm and B: 4 cm as its legs. What is its area?", {"answer": "B", "options": [12, 6, 7]},
             "Triangle with A: 3 cm and B: 4 cm as its legs. What is its area?", "6", "math",
         ),
+        (
+            "How wide?\n(A) $3$ cm\n(B) $\\frac{1}{2}$\\text{cm}",
+            {"answer": "A", "options": ["3cm", "\\frac{1}{2} cm"]}, "How wide?", "3cm", "math",
+        ),
+        (
+            "What is it?\nA. A red cat\nB. a dog", {"answer": "A", "options": ["A. a red cat", "B. a dog"]},
+            "What is it?", "a red cat", "string",
+        ),
+        (
+            "A square of 13.5 cm. How many?", {"answer": "A", "options": ["13", "5"]},
+            "A square of 13.5 cm. How many?", "13", "math",
+        ),
         ("What is it?  \n(A) a cat\n(B) a dog", "(B)", "What is it?", "a dog", "string"),
         ("How wide is it? A) 3 cm B) 4 cm C) 5 cm", "A", "How wide is it?", "3 cm", "math"),
         ("What colour is the car? (A) red, (B) blue, (C) green", "C", "What colour is the car?", "green", "string"),
@@ -154,6 +166,26 @@ def test_a_choice_becomes_open(
         ("What is true of the chart? All except\nA. it rises\nB. it falls", "A", "asks about the options"),
         ("Which statement is correct and is true?\nA. it rises\nB. it falls", "A", "asks about the options"),
         ("下列说法正确的是\nA. 上升\nB. 下降", "A", "asks about the options"),
+        (
+            "How many? A. 3 B. 4 Look carefully.",
+            {"answer": "A", "options": ["3", "4"]},
+            "its text has other options",
+        ),
+        (
+            "What is it?\nA. a cat\nB. a dog\nC. a cow",
+            {"answer": "A", "options": ["a cat", "a dog"]},
+            "its text has other options",
+        ),
+        (
+            "How wide?\nA. **3** cm\nB. about 4 cm",
+            {"answer": "B", "options": ["3 cm", "4.0 cm"]},
+            "its text has other options",
+        ),
+        (
+            "它是红色还是蓝色？",
+            {"answer": "A", "options": ["红色", "蓝色"]},
+            "its text has other options",
+        ),
         ("Choose one:\nA. 3\nB. 5", "A", "nothing is asked without the options"),
         ("A. 3\nB. 5", "A", "nothing is asked without the options"),
     ],
