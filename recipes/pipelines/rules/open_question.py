@@ -15,11 +15,11 @@ _LINE = re.compile(
     r"^[ \t]*[(（\[]?(?P<letter>[A-J])[)）\].．、:：][ \t]*(?P<text>\S.*?)[ \t]*$", re.MULTILINE
 )
 _INLINE = re.compile(r"(?<![\w])[(（]?(?P<letter>[A-J])[)）.．、:：][ \t]*")
-# Sentences that only make sense beside options.
+_SENTENCE = re.compile(r"[^.?!\n]+[.?!]?")
+# In sentences that only make sense beside options.
 _ABOUT_OPTIONS = re.compile(
-    r"[^.?!\n]*\b(?:(?:choose|select|pick|circle|mark)\b[^.?!\n]*\b(?:option|answer|letter|choice|one|following|below)s?"
-    r"|(?:answer|reply|respond)\b[^.?!\n]*\b(?:letter|option)s?|options?\s*:|choices?\s*:|answer choices)"
-    r"[^.?!\n]*[.?!:]?",
+    r"\b(?:(?:choose|select|pick|circle|mark)\b.{0,300}\b(?:option|answer|letter|choice|one|following|below)s?"
+    r"|(?:answer|reply|respond)\b.{0,300}\b(?:letter|option)s?|options?\s*:|choices?\s*:|answer choices)",
     re.IGNORECASE,
 )
 _CHOICE_HEADER = re.compile(
@@ -82,7 +82,8 @@ def open_question(question: str, reference: Any) -> OpenQuestion | str:
         return "the options are pictures"
     if len({text.strip().casefold() for text in options.values()}) < len(options):
         return "two options say the same"
-    stem = _CHOICE_HEADER.sub("", _ABOUT_OPTIONS.sub("", stem))
+    stem = _SENTENCE.sub(lambda one: "" if _ABOUT_OPTIONS.search(one[0]) else one[0], stem)
+    stem = _CHOICE_HEADER.sub("", stem)
     stem = re.sub(r"[ \t]+\n|\n{2,}", "\n", stem).strip()
     if len(stem) < 4:
         return "nothing is asked without the options"

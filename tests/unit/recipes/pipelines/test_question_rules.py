@@ -209,6 +209,7 @@ def test_hostile_texts_take_no_time() -> None:
         "(1) " * 20_000,
         "A. " * 20_000,
         "?" * 50_000,
+        "choose " * 20_000,
         "\\text{" * 10_000,
         "a" * 200_000,
     ):
@@ -217,4 +218,5 @@ def test_hostile_texts_take_no_time() -> None:
         holds_several(text)
         is_phrase(text)
         open_question(text, "A")
+        open_question(text, {"answer": "A", "options": [text, "5"]})
         assert time.perf_counter() - start < 5, text[:10]
