@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from reward_models.score import Score
 from reward_models.thought_tags import holds_thought
 from sampler.chat_text import escaped
 from verifiers.answer import FinalAnswer
+from verifiers.errors import HoneError
 
 
 class RewardModel(Protocol):
@@ -28,6 +29,26 @@ def without_asking(comparison: AnswerComparison) -> Score | None:
     if first == second:
         return Score.scored(0.5, reason="neither answer is sound")
     return Score.scored(float(first), reason=f"the {'second' if first else 'first'} answer is not sound")
+
+
+def compared(
+    comparisons: Sequence[AnswerComparison],
+    control_tokens: Sequence[str],
+    ask: Callable[[Sequence[AnswerComparison]], Mapping[str, Score]],
+) -> dict[str, Score]:
+    """Scores in the order of ``comparisons``. ``ask`` gets those that the model must be asked, without its control
+    tokens, and gives their scores by comparison id; where it cannot go on, they are errors."""
+    scores = {one.comparison_id: without_asking(one) for one in comparisons}
+    asked = [
+        escape_control_tokens(one, control_tokens) for one in comparisons if scores[one.comparison_id] is None
+    ]
+    try:
+        given = ask(asked)
+    except HoneError as why:
+        given = dict.fromkeys(
+            (one.comparison_id for one in asked), Score.failed(f"the reward model failed: {why}")
+        )
+    return {name: given[name] if score is None else score for name, score in scores.items()}
 
 
 def unaskable(comparison: AnswerComparison) -> Score | None:

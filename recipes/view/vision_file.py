@@ -9,8 +9,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
-
 from recipes.report.drawing.picture import Picture, contact_sheet
 from recipes.view.place import Place
 from sampler.image import decode_image, image_size, portable_image
@@ -56,11 +54,8 @@ def films(row: Mapping[str, Any]) -> list[Film]:
 
 
 def _film(encoded: bytes) -> Film | None:
-    from recipes.report.drawing.picture import NUM_FRAMES
+    from recipes.report.drawing.picture import evenly
     from sampler.data.media.video import decode_video
-
-    def evenly(num_frames: int, fps: float) -> list[int]:
-        return np.linspace(0, num_frames - 1, min(NUM_FRAMES, num_frames)).round().astype(int).tolist()
 
     try:
         clip = decode_video(encoded, evenly)

@@ -7,14 +7,13 @@ in both orders takes away the bias for a position. How the two are combined is n
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reward_models.answer_comparison import AnswerComparison
 from reward_models.judges.served_choice import ServedChoice
-from reward_models.reward_model import RewardModel, escape_control_tokens, without_asking
+from reward_models.reward_model import RewardModel, compared
 from reward_models.score import Score
 from sampler.vllm_pool.pool import SamplerPool
-from verifiers.errors import HoneError
 
 
 class PairwiseRewardModel:
@@ -30,9 +29,8 @@ class PairwiseRewardModel:
         indicator_ids: tuple[int, int],
         *,
         control_tokens: Sequence[str] = (),
-        seed: int = 0,
     ) -> None:
-        self.choice = ServedChoice(pool, indicator_ids, seed=seed)
+        self.choice = ServedChoice(pool, indicator_ids)
         self.control_tokens = control_tokens
 
     def compare(self, comparisons: Sequence[AnswerComparison]) -> dict[str, Score]:
@@ -42,31 +40,22 @@ class PairwiseRewardModel:
         either place. An answer that is not ok is never asked about: it loses. A comparison too long for the model, or a
         pool that cannot go on, is ``error``: no score, and never a low one.
         """
+        return compared(comparisons, self.control_tokens, self._ask)
+
+    def _ask(self, asked: Sequence[AnswerComparison]) -> dict[str, Score]:
         started = time.perf_counter()
-        scores = {one.comparison_id: without_asking(one) for one in comparisons}
-        asked = {
-            one.comparison_id: escape_control_tokens(one, self.control_tokens)
-            for one in comparisons
-            if scores[one.comparison_id] is None
-        }
-        try:
-            first_wins = self.choice(
-                [one.to_prompt() for each in asked.values() for one in _both_orders(each)]
-            )
-        except HoneError as why:
-            failure = Score.failed(f"the reward model failed: {why}")
-            return {name: failure if score is None else score for name, score in scores.items()}
+        first_wins = self.choice([one.to_prompt() for each in asked for one in _both_orders(each)])
         seconds = (time.perf_counter() - started) / max(1, len(asked))
-        for name in asked:
-            as_first, other_first = first_wins.get(f"{name}/12"), first_wins.get(f"{name}/21")
-            if as_first is None or other_first is None:
-                scores[name] = Score.failed(
-                    "the comparison is too long for the reward model's sampler.max_model_len"
-                )
-                continue
-            parts = {"as_first": as_first, "as_second": 1.0 - other_first}
-            scores[name] = Score.scored(sum(parts.values()) / 2, parts=parts, seconds=seconds)
-        return {name: score for name, score in scores.items() if score is not None}
+        return {one.comparison_id: _averaged(one.comparison_id, first_wins, seconds) for one in asked}
+
+
+def _averaged(name: str, first_wins: Mapping[str, float], seconds: float) -> Score:
+    """Over the two orders of a comparison."""
+    as_first, other_first = first_wins.get(f"{name}/12"), first_wins.get(f"{name}/21")
+    if as_first is None or other_first is None:
+        return Score.failed("the comparison is too long for the reward model's sampler.max_model_len")
+    parts = {"as_first": as_first, "as_second": 1.0 - other_first}
+    return Score.scored(sum(parts.values()) / 2, parts=parts, seconds=seconds)
 
 
 def best_of(model: RewardModel, candidates: Sequence[AnswerComparison]) -> dict[str, float]:

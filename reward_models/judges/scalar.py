@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reward_models.answer_comparison import AnswerComparison
-from reward_models.reward_model import escape_control_tokens, without_asking
+from reward_models.reward_model import compared
 from reward_models.score import Score
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool
 from verifiers.answer import FinalAnswer
-from verifiers.errors import HoneError
 
 if TYPE_CHECKING:
     import torch
@@ -48,29 +47,23 @@ class ScalarRewardModel:
         ``parts`` keeps both scores. An answer that is not ok is never read: it loses. One too long for the model, or a
         pool that cannot go on, is ``error``: no score, and never a low one.
         """
+        return compared(comparisons, self.control_tokens, self._ask)
+
+    def _ask(self, asked: Sequence[AnswerComparison]) -> dict[str, Score]:
         started = time.perf_counter()
-        scores = {one.comparison_id: without_asking(one) for one in comparisons}
-        asked = [
-            escape_control_tokens(one, self.control_tokens)
-            for one in comparisons
-            if scores[one.comparison_id] is None
-        ]
         firsts = [answered(one.prompt, one.first) for one in asked]
         seconds = [answered(one.prompt, one.second) for one in asked]
-        try:
-            score_of = self._read([*firsts, *seconds])
-        except HoneError as why:
-            failure = Score.failed(f"the reward model failed: {why}")
-            return {name: failure if score is None else score for name, score in scores.items()}
+        score_of = self._read([*firsts, *seconds])
         self._score_of_second |= {
             each.prompt_id: score_of[each.prompt_id] for each in seconds if each.prompt_id in score_of
         }
         spent_s = (time.perf_counter() - started) / max(1, len(asked))
-        for one, first, second in zip(asked, firsts, seconds, strict=True):
-            scores[one.comparison_id] = preference(
+        return {
+            one.comparison_id: preference(
                 score_of.get(first.prompt_id), score_of.get(second.prompt_id), seconds=spent_s
             )
-        return {name: score for name, score in scores.items() if score is not None}
+            for one, first, second in zip(asked, firsts, seconds, strict=True)
+        }
 
     def _read(self, prompts: Iterable[Prompt]) -> dict[str, float]:
         """Scores by the id of prompt and answer; what does not fit the model is left out."""
@@ -89,8 +82,8 @@ class ScalarRewardModel:
 
 
 def answered(prompt: Prompt, answer: FinalAnswer) -> Prompt:
-    """The prompt with the answer as the assistant's: what is read, up to the answer's last token. Its id hangs on all
-    that is shown, so the same answer to the same prompt is the same wherever it comes from."""
+    """The prompt with the answer as the assistant's: what is read, up to the answer's last token. Its id depends on
+    all that is shown, so the same answer to the same prompt is the same wherever it comes from."""
     said = {"role": "assistant", "content": [{"type": "text", "text": answer.text}]}
     return Prompt.build(
         messages=[*prompt.messages, said], images=prompt.images, videos=prompt.videos, kind="general"

@@ -67,7 +67,7 @@ def open_question(question: str, reference: Any) -> OpenQuestion | str:
         if _in_words(options) != _in_words(declared):
             # What else begins with letters in the text, such as the sides of a figure, is part of what is asked.
             stem = question[:MAX_LOOKED_AT]
-            if _holds_any(stem, declared):
+            if _shows(options, declared) or _num_held(stem, declared) == len(declared):
                 return "its text has other options"
         options = declared
     letter = str(answer).strip().strip("()（）.").upper()
@@ -145,9 +145,15 @@ def _in_words(options: Mapping[str, str]) -> dict[str, str]:
     return {letter: _words(text) for letter, text in options.items()}
 
 
-def _holds_any(text: str, options: Mapping[str, str]) -> bool:
+def _shows(lettered: Mapping[str, str], declared: Mapping[str, str]) -> bool:
+    """Whether what stands behind letters in the text is, in part, what is to choose from."""
+    return any(_num_held(text, declared) for text in lettered.values())
+
+
+def _num_held(text: str, options: Mapping[str, str]) -> int:
+    """How many of the options stand in a text."""
     words = f" {_words(text)} "
-    return any(option and f" {option} " in words for option in _in_words(options).values())
+    return sum(bool(option) and f" {option} " in words for option in _in_words(options).values())
 
 
 def _words(text: str) -> str:

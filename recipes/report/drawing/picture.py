@@ -55,15 +55,17 @@ class Picture:
             return cls(None)
 
 
+def evenly(num_frames: int, fps: float) -> list[int]:
+    """The frames of a video that are shown: at most `NUM_FRAMES`, the first and the last among them."""
+    return np.linspace(0, num_frames - 1, min(NUM_FRAMES, num_frames)).round().astype(int).tolist()
+
+
 def contact_sheet(encoded: bytes) -> bytes:
     """PNG of at most `NUM_FRAMES` frames of a video, evenly spaced, the first and the last among them, which every
     browser shows whatever the codec. Raises: BadInput for what does not decode."""
     from PIL import Image
 
     from sampler.data.media.video import decode_video
-
-    def evenly(num_frames: int, fps: float) -> list[int]:
-        return np.linspace(0, num_frames - 1, min(NUM_FRAMES, num_frames)).round().astype(int).tolist()
 
     frames = [Image.fromarray(frame) for frame in decode_video(encoded, evenly).frames]
     for frame in frames:

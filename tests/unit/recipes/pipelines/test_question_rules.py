@@ -126,6 +126,10 @@ LINES = "How many cubes are there?\nA. 3\nB. 5\nC. 7\nD. 9"
             "A square of 13.5 cm. How many?", {"answer": "A", "options": ["13", "5"]},
             "A square of 13.5 cm. How many?", "13", "math",
         ),
+        (
+            "A 3 by 4 rectangle: its area?", {"answer": "B", "options": ["3", "12", "7"]},
+            "A 3 by 4 rectangle: its area?", "12", "math",
+        ),
         ("What is it?  \n(A) a cat\n(B) a dog", "(B)", "What is it?", "a dog", "string"),
         ("How wide is it? A) 3 cm B) 4 cm C) 5 cm", "A", "How wide is it?", "3 cm", "math"),
         ("What colour is the car? (A) red, (B) blue, (C) green", "C", "What colour is the car?", "green", "string"),
