@@ -21,6 +21,7 @@ from verifiers.verifier import LimitExceeded
 
 MAX_BITS = 40_000
 MAX_FACTORIAL = 2_000
+ROOT_DEGREES = {"sqrt": 2, "cbrt": 3, "fourthroot": 4}
 
 
 class NotExact(Exception):
@@ -116,34 +117,43 @@ def _integer_root(value: int, degree: int) -> int:
 
 
 def _exact_call(name: str, values: list[Fraction]) -> Fraction:
-    if name == "sqrt" and len(values) == 1:
-        return _exact_root(values[0], 2)
-    if name in ("cbrt", "fourthroot") and len(values) == 1:
-        return _exact_root(values[0], 3 if name == "cbrt" else 4)
-    if name == "root" and len(values) == 2 and values[1].denominator == 1 and values[1] >= 2:
-        return _exact_root(values[0], int(values[1]))
-    if name == "abs" and len(values) == 1:
-        return abs(values[0])
-    if name in ("floor", "ceil") and len(values) == 1:
-        return Fraction(math.floor(values[0]) if name == "floor" else math.ceil(values[0]))
-    if name in ("min", "max") and values:
-        return min(values) if name == "min" else max(values)
-    whole = all(value.denominator == 1 for value in values)
-    if name in ("factorial", "factorial2") and len(values) == 1 and whole and values[0] >= 0:
-        return _factorial(int(values[0]), 1 if name == "factorial" else 2)
-    if name == "binomial" and len(values) == 2 and whole and min(values) >= 0:
-        if values[0] > MAX_FACTORIAL * 5:
-            raise LimitExceeded("a binomial coefficient too large to write down")
-        return Fraction(math.comb(int(values[0]), int(values[1])))
-    if name in ("gcd", "lcm") and whole:
-        return Fraction((math.gcd if name == "gcd" else math.lcm)(*map(int, values)))
-    if name == "mod" and len(values) == 2 and values[1] > 0:
-        return values[0] % values[1]
-    if name == "sign" and len(values) == 1:
-        return Fraction((values[0] > 0) - (values[0] < 0))
-    if name == "log" and len(values) == 2:
-        return _exact_log(values[0], values[1])
-    raise NotExact
+    match name, values:
+        case _, [value] if name in ROOT_DEGREES:
+            return _exact_root(value, ROOT_DEGREES[name])
+        case "root", [value, degree] if degree >= 2:
+            return _exact_root(value, _whole(degree))
+        case "log", [value, base]:
+            return _exact_log(value, base)
+        case (("factorial" | "factorial2"), [value]) if value >= 0:
+            return _factorial(_whole(value), 1 if name == "factorial" else 2)
+        case "binomial", [top, bottom] if top >= 0 and bottom >= 0:
+            return _binomial(_whole(top), _whole(bottom))
+        case "mod", [value, divisor] if divisor > 0:
+            return value % divisor
+        case "abs", [value]:
+            return abs(value)
+        case "sign", [value]:
+            return Fraction((value > 0) - (value < 0))
+        case (("floor" | "ceil"), [value]):
+            return Fraction(math.floor(value) if name == "floor" else math.ceil(value))
+        case (("min" | "max"), [_, *_]):
+            return min(values) if name == "min" else max(values)
+        case (("gcd" | "lcm"), _):
+            return Fraction((math.gcd if name == "gcd" else math.lcm)(*map(_whole, values)))
+        case _:
+            raise NotExact
+
+
+def _whole(value: Fraction) -> int:
+    if value.denominator != 1:
+        raise NotExact
+    return int(value)
+
+
+def _binomial(n: int, k: int) -> Fraction:
+    if n > MAX_FACTORIAL * 5:
+        raise LimitExceeded("a binomial coefficient too large to write down")
+    return Fraction(math.comb(n, k))
 
 
 def _factorial(n: int, step: int) -> Fraction:

@@ -20,7 +20,7 @@ from verifiers.expression.tree.node import (
     Symbol,
     children,
 )
-from verifiers.expression.values.evaluation import NoValue, check_bits
+from verifiers.expression.values.evaluation import ROOT_DEGREES, NoValue, check_bits
 from verifiers.verifier import LimitExceeded
 
 MAX_MAGNITUDE = 20_000
@@ -155,33 +155,31 @@ _UNARY = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "asin": "asin", "acos": "acos",
     "atan": "atan", "acot": "acot", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asinh": "asinh", "acosh": "acosh",
     "atanh": "atanh", "ln": "ln", "exp": "exp", "sqrt": "sqrt", "abs": "fabs", "floor": "floor", "ceil": "ceil",
-    "sign": "sign", "re": "re", "im": "im",
+    "sign": "sign", "re": "re", "im": "im", "log": "ln", "log10": "log10",
 }  # fmt: skip
 
 
 def _numeric_call(name: str, values: list[Any], context: Any) -> Any:
-    if name in _UNARY and len(values) == 1:
-        if name in ("exp", "sinh", "cosh", "tanh") and _magnitude(values[0], context) > 14:
+    match name, values:
+        case (("exp" | "sinh" | "cosh" | "tanh"), [value]) if _magnitude(value, context) > 14:
             raise LimitExceeded("an exponential out of range")
-        return getattr(context, _UNARY[name])(values[0])
-    if name == "log" and len(values) == 1:
-        return context.ln(values[0])
-    if name == "log10" and len(values) == 1:
-        return context.log10(values[0])
-    if name == "log" and len(values) == 2:
-        return context.ln(values[0]) / context.ln(values[1])
-    if name in ("cbrt", "fourthroot") and len(values) == 1:
-        return _numeric_power(values[0], context.one / (3 if name == "cbrt" else 4), context)
-    if name == "root" and len(values) == 2:
-        return _numeric_power(values[0], 1 / values[1], context)
-    if name == "factorial" and len(values) == 1:
-        if _magnitude(values[0], context) > 10:
-            raise LimitExceeded("a factorial out of range")
-        return context.gamma(values[0] + 1)
-    if name == "binomial" and len(values) == 2:
-        if max(_magnitude(value, context) for value in values) > 10:
-            raise LimitExceeded("a binomial coefficient out of range")
-        return context.binomial(*values)
-    if name in ("min", "max") and values and all(isinstance(value, context.mpf) for value in values):
-        return min(values) if name == "min" else max(values)
-    raise NoValue(f"{name} of {len(values)} values")
+        case _, [value] if name in _UNARY:
+            return getattr(context, _UNARY[name])(value)
+        case "log", [value, base]:
+            return context.ln(value) / context.ln(base)
+        case (("cbrt" | "fourthroot"), [value]):
+            return _numeric_power(value, context.one / ROOT_DEGREES[name], context)
+        case "root", [value, degree]:
+            return _numeric_power(value, 1 / degree, context)
+        case "factorial", [value]:
+            if _magnitude(value, context) > 10:
+                raise LimitExceeded("a factorial out of range")
+            return context.gamma(value + 1)
+        case "binomial", [top, bottom]:
+            if max(_magnitude(top, context), _magnitude(bottom, context)) > 10:
+                raise LimitExceeded("a binomial coefficient out of range")
+            return context.binomial(top, bottom)
+        case (("min" | "max"), [_, *_]) if all(isinstance(value, context.mpf) for value in values):
+            return min(values) if name == "min" else max(values)
+        case _:
+            raise NoValue(f"{name} of {len(values)} values")

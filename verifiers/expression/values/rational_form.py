@@ -23,7 +23,7 @@ from verifiers.expression.tree.node import (
     Symbol,
     symbols,
 )
-from verifiers.expression.values.evaluation import NotExact, NoValue, exact
+from verifiers.expression.values.evaluation import ROOT_DEGREES, NotExact, NoValue, exact
 from verifiers.expression.values.numeric_value import numeric
 from verifiers.expression.values.polynomial_ring import (
     MAX_BITS,
@@ -40,7 +40,6 @@ from verifiers.expression.values.polynomial_ring import (
 from verifiers.verifier import LimitExceeded
 
 MAX_ROOT = 1_000
-_ROOTS = {"sqrt": 2, "cbrt": 3, "fourthroot": 4}
 
 
 def same_form(reference: Node, answer: Node) -> bool | None:
@@ -136,10 +135,10 @@ def _call(ring: PolynomialRing, name: str, arguments: list[Form]) -> Form:
     values = [value for value in (argument.constant for argument in arguments) if value is not None]
     if len(values) == len(arguments) and (known := _value(name, values)) is not None:
         return number(known)
-    if len(arguments) == 1 and (name in _ROOTS or name == "exp"):
+    if len(arguments) == 1 and (name in ROOT_DEGREES or name == "exp"):
         if name == "exp":
             return _power(ring, _form(ring, Constant("e")), first)
-        return _power(ring, first, number(Fraction(1, _ROOTS[name])))
+        return _power(ring, first, number(Fraction(1, ROOT_DEGREES[name])))
     if name == "root" and len(arguments) == 2 and arguments[1].constant:
         return _power(ring, first, ring.inverse(arguments[1]))
     atom = ring.atom((name, *(argument.key for argument in arguments)))
