@@ -94,16 +94,10 @@ def spelt_number(text: str) -> str | None:
     value, count = _cardinal(words)
     rest = words[count:]
     if count == 0 and rest[0] in ("a", "half"):
-        rest = rest[1:] if rest[0] == "a" else rest
-        value, fraction = 1, True
-    else:
-        fraction = count > 0
-    if not fraction or value is None:
+        value, rest = 1, rest[1:] if rest[0] == "a" else rest
+    if value is None:
         return None
-    if rest and (
-        rest[0] in _PARTS or (rest[0].endswith("s") and rest[0][:-1] in _PARTS) or rest[0] == "halves"
-    ):
-        bottom = 2 if rest[0] == "halves" else _PARTS.get(rest[0]) or _PARTS[rest[0][:-1]]
+    if rest and (bottom := _part_of(rest[0])):
         return f"\\frac{{{value}}}{{{bottom}}} " + " ".join(rest[1:])
     if count == 0 or not all(re.fullmatch(r"[^\W\d_]+", word) for word in rest):
         return None
@@ -162,11 +156,15 @@ def _run(tokens: list[str], lowered: list[str], start: int) -> tuple[str, int] |
     following = lowered[end + 1] if end + 1 < len(lowered) else ""
     if value == 1 and count == 1 and not _counts(lowered, start, following):
         return None
-    if following in _PARTS or following == "halves" or following.removesuffix("s") in _PARTS:
-        bottom = 2 if following == "halves" else _PARTS.get(following) or _PARTS[following[:-1]]
-        if _JOINS.fullmatch(tokens[end]) and (following.endswith("s") or value == 1):
-            return f"{value}/{bottom}", end + 2
+    bottom = _part_of(following)
+    if bottom and _JOINS.fullmatch(tokens[end]) and (following.endswith("s") or value == 1):
+        return f"{value}/{bottom}", end + 2
     return str(value), end
+
+
+def _part_of(word: str) -> int | None:
+    """4 for `quarter` and `quarters`; None for a word that names no part of a whole."""
+    return 2 if word == "halves" else _PARTS.get(word.removesuffix("s"))
 
 
 def _counts(lowered: list[str], start: int, following: str) -> bool:
