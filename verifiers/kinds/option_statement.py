@@ -85,6 +85,7 @@ _PREDICATE = re.compile(
     r"[^.;:!?]{1,120}?\b(?:is|are|was|were|equals?|shows?|has|have|contains?|be|reads?|means)\s+(?:(?:therefore|thus|clearly|exactly)\s+)?",
     re.IGNORECASE,
 )
+_CHOSEN_OVER = re.compile(r"\(?([A-Z])\)?,\s(?:(?:and|but)\s)?(not\s\(?([A-Z])\)?)")
 _YES_NO = frozenset({"yes", "no", "true", "false", "correct", "incorrect"})
 
 
@@ -99,9 +100,24 @@ def named_options(text: str, texts: Mapping[str, str]) -> set[str]:
     text = text[-MAX_READ:]
     if tagged_answer(text) is not None or boxes(text):
         marked = plain_text(stated_answer(text))
-        return bare_options(marked, texts, boxed=True) or _prose(marked, texts)
+        return _chosen_over(marked, texts) or bare_options(marked, texts, boxed=True) or _prose(marked, texts)
     plain = plain_text(stated_answer(text))
-    return ("\n" not in plain and bare_options(" ".join(plain.split()), texts)) or _prose(plain, texts)
+    if "\n" in plain:
+        return _prose(plain, texts)
+    line = " ".join(plain.split())
+    return _chosen_over(line, texts) or bare_options(line, texts) or _prose(plain, texts)
+
+
+def _chosen_over(text: str, texts: Mapping[str, str]) -> set[str]:
+    """B of `B, not A` and nothing else; of no text that is, or holds, what an option says."""
+    match = _CHOSEN_OVER.fullmatch(text)
+    if (
+        match is None
+        or match[1] == match[3]
+        or any(options_by_text(part, texts) for part in (text, *match.groups()))
+    ):
+        return set()
+    return {match[1]}
 
 
 def _prose(text: str, texts: Mapping[str, str]) -> set[str]:
