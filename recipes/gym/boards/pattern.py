@@ -18,6 +18,7 @@ WORDINGS = (
 )
 PATTERN_COLOURS = ("red", "blue", "green", "yellow", "purple")
 LETTERS = "ABCD"
+MOST_SHOWN = 6  # items of a row, which all stand in places of one size
 
 
 class Item(NamedTuple):
@@ -45,7 +46,7 @@ def draw(rng: random.Random, difficulty: float, px: int) -> Question:
     numbers = (1, 2, 3) if num_changing == 3 else (0,)
     traits: tuple[Sequence[Any], ...] = (PATTERN_COLOURS, SHAPES, numbers)
     values = [rng.sample(of, period) for of, period in zip(traits, periods, strict=True)]
-    shown = rng.choice((4, 5, 6) if max(periods) == 3 else (4, 5))
+    shown = rng.choice((4, 5, MOST_SHOWN) if max(periods) == 3 else (4, 5))
     row = [_item(values, place) for place in range(shown + 1)]
     right = row.pop()
     options = _colours(rng, right, values[0]) if num_changing == 1 else _pairs(rng, right, values)
@@ -98,10 +99,10 @@ def _lettered(options: list[str]) -> str:
 
 def _picture(px: int, row: list[Item], options: list[Item]) -> bytes:
     canvas = Canvas(px)
-    cell = 1000 / (len(row) + 1)
+    cell = 1000 / (MOST_SHOWN + 1)
     for place, item in enumerate(row):
         _draw_item(canvas, item, ((place + 0.5) * cell, 300), 0.42 * cell)
-    canvas.text((1000 - 0.5 * cell, 300), "?", size=px * 0.7 * cell / 1000)
+    canvas.text(((len(row) + 0.5) * cell, 300), "?", size=px * 0.7 * cell / 1000)
     canvas.line([(0, 520), (1000, 520)], PALE, 8)
     for place, item in enumerate(options):
         x = 125 + 250 * place
