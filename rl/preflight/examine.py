@@ -7,39 +7,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from reward_models.answer_comparison import AnswerComparison
 from rl.algorithm.algorithm import Algorithm, algorithm_of
-from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import CURATION, NOUNS, LoadedSet, RunData, build_data, own_sets
-from rl.data.token_limits import longest_prompt
 from rl.engines.engines import Engines
 from rl.experience.prompt_source import check_source, prompt_source_of
 from rl.experience.scorer import reward_model_path
 from rl.families.family import forbidden_token_ids, load_family
-from rl.preflight.check import MOST_NAMED, Check, Finding, not_asked, some_of
+from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.engines import check_engines
 from rl.preflight.environment import check_environment
 from rl.preflight.judging import check_trained, reward_model_is_there
-from rl.preflight.pictures import films_shown, pictures_in_prompts
-from rl.preflight.rubric import asked_of
 from rl.preflight.teachers import check_teachers, check_teaching
 from rl.preflight.thought import check_thoughts
-from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
+from rl.preflight.tokens import check_tokens
 from rl.recipe.recipe import Recipe
-from rl.run.progress import Outcome
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState
 from rl.runner import PlannedStage
 from rl.stages.prepare import base_policy
-from sampler.prompt import Prompt
 from sampler.store.decisions.curation_events import EventLog
-from verifiers.answer import FinalAnswer
-from verifiers.counted import counted
-from verifiers.files.dataset_check import ReferenceCheck
-
-SAMPLE = 200  # prompts looked at by the checks that tokenise
-FILMS = 20  # whose frames are counted
 
 
 def examine(
@@ -98,29 +85,12 @@ def examine(
     yield from check_teachers(recipe, policies[0].hub, stages, run)
     yield from check_thoughts(recipe, sets, policies[0].hub)
     yield from check_tokens(recipe, data, policies[0], run.path)
+    yield Check("disk", partial(_disk, recipe))
     if not quick:
         judge_path = reward_model_path(recipe.judging, run.path)
         with Engines(recipe, policies[0], log_dir, probe=data.heldout, reward_model=judge_path) as engines:
             yield from check_engines(recipe, engines, data)
             yield from check_teaching(recipe, engines, data.heldout, stages, run)
-
-
-def check_tokens(recipe: Recipe, data: RunData, base: PolicyState, run_path: Path) -> Iterator[Check]:
-    """Checks that need a tokenizer and no engine."""
-    encoder = PromptEncoder(base.hub, recipe.sampler.chat_template_kwargs)
-    prompts = [*data.train, *data.heldout]
-    yield Check("references judge themselves right", partial(_references, recipe, data))
-    yield Check("prompts fit", partial(_lengths, recipe, encoder, data))
-    yield Check("pictures are in the prompt", partial(pictures_in_prompts, encoder, data, prompts[:SAMPLE]))
-    if filmed := [one for one in prompts if one.videos][:FILMS]:
-        yield Check("films", partial(films_shown, encoder, filmed))
-    yield Check("supervised responses fit", partial(_responses, recipe, encoder, data))
-    if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
-        model = reward_model_path(recipe.judging, run_path)
-        yield Check(
-            "comparisons fit the reward model", partial(_comparisons, recipe, encoder, model, prompts)
-        )
-    yield Check("disk", partial(_disk, recipe))
 
 
 def _data_is_there(recipe: Recipe, scratch: Path, paths: dict[str, str]) -> Finding:
@@ -154,74 +124,6 @@ def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, policies: lis
     forbidden_token_ids(base.hub, load_family(recipe.model.family))
     policies.append(base)
     return Finding("ok", recipe.model.path or "a tiny random one, whose tokenizer knows the data's texts")
-
-
-def _references(recipe: Recipe, data: RunData) -> Finding:
-    """Every reference, written as its verifier would accept it, must score 1 against itself."""
-    prompts = [*data.train, *data.heldout]
-    check, failing, seen = ReferenceCheck(recipe.judging.timeout_s), dict[str, str](), set()
-    for prompt in prompts:
-        key = (prompt.verifier, repr(sorted(prompt.verifier_options.items())), repr(prompt.reference))
-        if prompt.verifier is None or key in seen:
-            continue
-        seen.add(key)
-        if problem := check.problem(prompt.verifier, prompt.verifier_options, prompt.reference):
-            failing[data.location_of(prompt.prompt_id)] = problem
-    if failing:
-        summary = (
-            f"{counted(len(failing), 'reference')} not right by their own verifier: {some_of([*failing])}"
-        )
-        return Finding("failed", summary, [f"{where}: {why}" for where, why in failing.items()][:MOST_NAMED])
-    return Finding("ok", f"{counted(len(seen), 'different reference')} of {counted(len(prompts), 'prompt')}")
-
-
-def _lengths(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
-    room = longest_prompt(recipe)
-    lengths = {one.prompt_id: len(encoder(one)) for one in [*data.train, *data.heldout][:SAMPLE]}
-    too_long = [data.location_of(prompt_id) for prompt_id, length in lengths.items() if length > room]
-    summary = f"longest of {counted(len(lengths), 'prompt')} {max(lengths.values())} tokens, room for {room}"
-    if not too_long:
-        return Finding("ok", summary)
-    outcome: Outcome = "failed" if len(too_long) == len(lengths) else "warning"
-    return Finding(
-        outcome,
-        f"{summary}, so {len(too_long):,} would be dropped: {some_of(too_long)}; raise data.max_prompt_tokens, or "
-        "sampler.max_model_len over rl.max_response_tokens",
-    )
-
-
-def _responses(recipe: Recipe, encoder: PromptEncoder, data: RunData) -> Finding:
-    """Supervised responses longer than RL allows teach the policy to be cut off."""
-    lengths = [len(encoder.response(row.response)) for row in data.cold_start[:SAMPLE]]
-    longest = max(lengths, default=0)
-    limit = recipe.rl.max_response_tokens
-    if longest > limit:
-        return Finding(
-            "warning", f"longest of {len(lengths)} has {longest} tokens, rl.max_response_tokens is {limit}"
-        )
-    return Finding("ok", f"longest of {len(lengths)} has {longest} of {limit} tokens")
-
-
-def _comparisons(
-    recipe: Recipe, encoder: PromptEncoder, model: Path | None, prompts: Sequence[Prompt]
-) -> Finding:
-    """By the tokenizer of the reward model, which is the policy's where the run trains it."""
-    config = recipe.judging.reward_model
-    asked_by = config.rubric.rubric if config is not None and config.rubric is not None else None
-    general = [one for one in prompts if one.verifier is None and (one.reference or asked_by)][:SAMPLE]
-    if not general:
-        return Finding("ok", "no general prompts to compare answers of")
-    if model is not None:
-        encoder = PromptEncoder(model)
-    asked = [
-        one
-        if reads_one_answer(recipe)
-        else AnswerComparison("", one, FinalAnswer(""), FinalAnswer(one.reference_text)).to_prompt()
-        for one in general
-    ]
-    if asked_by is not None:
-        asked = asked_of(asked_by, general)
-    return measured_comparison_room(recipe, max(len(encoder(one)) for one in asked))
 
 
 def _disk(recipe: Recipe) -> Finding:

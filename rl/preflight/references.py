@@ -1,4 +1,4 @@
-"""Preflight of references: regions in the space of answers, lists that are lists, answers as in the held-out set."""
+"""Preflight of references: right by their own verifier, regions and lists as such, answers as in the held-out set."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from rl.data.run_data import RunData
 from rl.preflight.check import MOST_NAMED, Check, Finding, some_of
+from rl.recipe.recipe import Recipe
 from sampler.imports.pixel_boxes import SPAN, Region, pixel_evidence, regions_of
 from sampler.prompt import Prompt
 from verifiers.counted import counted
+from verifiers.files.dataset_check import ReferenceCheck
 
 REGION_VERIFIERS = ("bbox_iou", "point_in_box", "point_distance")
 MIN_MOVED = 0.05  # of the answers of a type: a difference that hardly any run would notice is not told
@@ -141,6 +143,25 @@ def _alike(scan: ReferenceScan) -> Finding:
             told[: 2 * MOST_NAMED],
         )
     return Finding("ok", f"in {counted(len(scan.answers), 'question type')}, but for chance")
+
+
+def references_judged(recipe: Recipe, data: RunData) -> Finding:
+    """Every reference, written as its verifier would accept it, must score 1 against itself."""
+    prompts = [*data.train, *data.heldout]
+    check, failing, seen = ReferenceCheck(recipe.judging.timeout_s), dict[str, str](), set()
+    for prompt in prompts:
+        key = (prompt.verifier, repr(sorted(prompt.verifier_options.items())), repr(prompt.reference))
+        if prompt.verifier is None or key in seen:
+            continue
+        seen.add(key)
+        if problem := check.problem(prompt.verifier, prompt.verifier_options, prompt.reference):
+            failing[data.location_of(prompt.prompt_id)] = problem
+    if failing:
+        summary = (
+            f"{counted(len(failing), 'reference')} not right by their own verifier: {some_of([*failing])}"
+        )
+        return Finding("failed", summary, [f"{where}: {why}" for where, why in failing.items()][:MOST_NAMED])
+    return Finding("ok", f"{counted(len(seen), 'different reference')} of {counted(len(prompts), 'prompt')}")
 
 
 def total_variation(one: Mapping[str, int], other: Mapping[str, int]) -> float:

@@ -19,7 +19,8 @@ from recipes import cli
 from rl.data.run_data import RunData
 from rl.preflight.check import Check, Finding
 from rl.preflight.engines import _pictures_matter
-from rl.preflight.examine import check_tokens, examine
+from rl.preflight.examine import examine
+from rl.preflight.tokens import check_tokens
 from rl.recipe.recipe import Recipe
 from rl.run.stage_result import PolicyState
 from sampler.prompt import Prompt
