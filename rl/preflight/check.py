@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rl.run.boundary.engine_failure import refusal
 from rl.run.progress import Outcome
@@ -23,15 +23,25 @@ class Finding:
     details: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Check:
     """A question of the preflight, with its name, so that it can be announced before it is asked."""
 
     name: str
     ask: Callable[[], Finding]
+    finding: Finding | None = field(default=None, init=False)  # once it has run
 
     def run(self) -> Finding:
         """A failed check is a finding; the next check still runs."""
+        self.finding = self._found()
+        return self.finding
+
+    @property
+    def passed(self) -> bool:
+        """Whether it has run and did not fail."""
+        return self.finding is not None and self.finding.outcome in ("ok", "warning")
+
+    def _found(self) -> Finding:
         try:
             return self.ask()
         except BadRows as error:

@@ -80,7 +80,7 @@ def _checks(recipe: Recipe, stages: Sequence[PlannedStage], run: RunDirectory) -
     hub = None if recipe.model.path is None else Path(recipe.model.path)
     policy = Check("policy to start from", partial(_policy, hub))
     yield policy
-    if policy.run().outcome == "ok":
+    if policy.passed:
         yield from check_teachers(recipe, hub, stages, run)
         yield from check_thoughts(recipe, sets, hub)
     yield Check("prompts and responses fit", partial(response_room, recipe))
