@@ -1,12 +1,14 @@
-"""Preflight of what a recipe asks of its surroundings: packages that are not Hone's, keys in the environment."""
+"""Preflight of a run's surroundings: packages that are not Hone's, keys in the environment, free disk."""
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from rl.experience.scorer import asked_model
@@ -25,6 +27,15 @@ def check_environment(recipe: Recipe) -> Iterator[Check]:
     model = recipe.judging.reward_model
     if model is not None and not model.has_checkpoint:
         yield Check("judge's endpoint" if model.endpoint else "reward model", partial(_asked, model))
+
+
+def disk_space(recipe: Recipe) -> Finding:
+    """Free space where the run would be written; a warning where hardly any is left."""
+    path = Path(recipe.run_dir).absolute()
+    while not path.exists():
+        path = path.parent
+    free_gib = shutil.disk_usage(path).free / 2**30
+    return Finding("ok" if free_gib > 5 else "warning", f"{free_gib:.0f} GiB free for {recipe.run_dir}")
 
 
 def _asked(config: RewardModelConfig) -> Finding:

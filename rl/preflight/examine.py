@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,7 @@ from rl.families.family import forbidden_token_ids, load_family
 from rl.preflight.check import Check, Finding, not_asked
 from rl.preflight.data import check_reading, check_sets, unread_words
 from rl.preflight.engines import check_engines
-from rl.preflight.environment import check_environment
+from rl.preflight.environment import check_environment, disk_space
 from rl.preflight.judging import check_trained, reward_model_is_there
 from rl.preflight.teachers import check_teachers, check_teaching
 from rl.preflight.thought import check_thoughts
@@ -60,6 +59,7 @@ def examine(
     """
     found, run = Examined(), RunDirectory(Path(recipe.run_dir))
     yield from check_environment(recipe)
+    yield Check("disk", partial(disk_space, recipe))
     yield Check("data", partial(_data_is_there, recipe, scratch, found))
     if not found.paths:
         yield not_asked("all other checks", "there is no data")
@@ -77,7 +77,6 @@ def examine(
     yield from check_teachers(recipe, found.policy.hub, found.stages, run)
     yield from check_thoughts(recipe, found.sets, found.policy.hub)
     yield from check_tokens(recipe, data, found.policy, run.path)
-    yield Check("disk", partial(_disk, recipe))
     if not quick:
         yield from _with_engines(recipe, log_dir, data, found.policy, found.stages, run)
 
@@ -151,11 +150,3 @@ def _policy_is_there(recipe: Recipe, scratch: Path, data: RunData, found: Examin
     forbidden_token_ids(base.hub, load_family(recipe.model.family))
     found.policy = base
     return Finding("ok", recipe.model.path or "a tiny random one, whose tokenizer knows the data's texts")
-
-
-def _disk(recipe: Recipe) -> Finding:
-    path = Path(recipe.run_dir).absolute()
-    while not path.exists():
-        path = path.parent
-    free_gib = shutil.disk_usage(path).free / 2**30
-    return Finding("ok" if free_gib > 5 else "warning", f"{free_gib:.0f} GiB free for {recipe.run_dir}")

@@ -49,12 +49,22 @@ def test_data_that_cannot_be_read_ends_it_before_the_policy(
     findings = {
         check.name: check.run() for check in examine(recipe(), tmp_path / "scratch", tmp_path, quick=True)
     }
-    assert list(findings)[:3] == ["data", "train prompts", "held-out prompts"]
+    assert list(findings)[:4] == ["disk", "data", "train prompts", "held-out prompts"]
     assert "policy to start from" not in findings
     assert [one.summary for one in findings.values()][-1] == "not asked: train prompts cannot be read"
     assert findings["train prompts"].outcome == "failed"
     assert findings["train prompts"].details[0].startswith("train.jsonl, line 2, column 'reference'")
     assert findings["held-out prompts"].summary == "1 of heldout.jsonl; not read: note"
+
+
+def test_a_full_disk_is_told_where_nothing_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**30))
+    findings = {check.name: check.run() for check in examine(recipe(), tmp_path, tmp_path, quick=True)}
+    assert "prompts fit" not in findings  # there are no data files
+    assert findings["disk"].outcome == "warning" and findings["disk"].summary.startswith("3 GiB free")
 
 
 def test_doctor_tells_each_check_and_removes_a_run_directory_in_which_nothing_is(
