@@ -10,8 +10,9 @@ from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, image_limits, load
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
+from rl.run.manifest import result_of
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState, PrepareResult, RewardModelResult, SftResult, result_of
+from rl.run.stage_result import PolicyState, PrepareResult, RewardModelResult, SftResult
 from verifiers.errors import BadInput
 
 

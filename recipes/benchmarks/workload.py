@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TextIO
 from recipes.settings.recipe_file import load_recipe
 from rl.recipe.recipe import Recipe
 from rl.run.boundary.output import command_log, scratch_with_logs
+from rl.run.manifest import result_of
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState, PrepareResult, result_of
+from rl.run.stage_result import PolicyState, PrepareResult
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from verifiers.errors import BadInput

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rl.recipe.recipe import Recipe
-    from rl.run.stage_result import ExamChange
+    from rl.run.evaluation_result import ExamChange
     from sampler.prompt import Prompt
 
 app = typer.Typer()
@@ -172,7 +172,7 @@ def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: 
     """Prompts given by hand, as the decisions beside them leave them, else those of the run, else what the recipe would
     make."""
     from rl.data.run_data import build_data, image_limits, load, read_set
-    from rl.run.run_record import results_of
+    from rl.run.manifest import results_of
     from rl.run.stage_result import PrepareResult
     from sampler.store.decisions.curation_events import EventLog
 

@@ -46,7 +46,7 @@ def train_reward_model(settings: RewardRecipe, run: RunDirectory, display: Progr
 
     from recipes.programs.reward_model_only import program
     from rl.program import run_program
-    from rl.run.run_record import results_of
+    from rl.run.manifest import results_of
     from rl.run.stage_result import RewardModelResult
     from sampler.atomic_file import point_to, write_atomically
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl.program import EvaluateStage, Runner
-from rl.run.stage_result import EvaluationResult, PolicyState
+from rl.run.evaluation_result import EvaluationResult
+from rl.run.stage_result import PolicyState
 
 STREAM = "eval"  # of random numbers
 

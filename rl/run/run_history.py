@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from rl.run.run_record import RunRecord, read_manifests
+from rl.run.manifest import read_manifests
+from rl.run.run_record import RunRecord
 from rl.run.stage_result import PrepareResult, ProfileResult, SftResult
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.rows.dataset_rows import SUFFIXES

@@ -16,8 +16,10 @@ from pydantic_core import from_json, to_json
 
 from rl.recipe.data_config import VideoConfig
 from rl.recipe.run_config import EvaluationConfig
-from rl.run.metrics_log import read_metrics, stage_order
-from rl.run.stage_result import StageResult, kind_of, result_of
+from rl.run.manifest import kind_of
+from rl.run.manifest import read_manifests as read_manifests  # noqa: PLC0414 (run_directory imports it from here)
+from rl.run.metrics_log import read_metrics
+from rl.run.stage_result import StageResult
 from sampler.atomic_file import write_atomically
 from sampler.frame_schedule import FilmSampling
 from verifiers.errors import BadInput
@@ -170,19 +172,6 @@ def build_summary(run_dir: Path, status: RunStatus) -> Json:
     # JSON has no NaN and no infinity: they become null, which a reader sees as "not known".
     finite: Json = from_json(to_json(summary, inf_nan_mode="null"))
     return finite
-
-
-def read_manifests(run_dir: Path) -> list[Json]:
-    """The manifests of the complete stages, in order; each was renamed into place, so it is whole."""
-    paths = sorted(
-        (run_dir / "stages").glob("*/manifest.json"), key=lambda path: stage_order(path.parent.name)
-    )
-    return [{"stage": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))} for path in paths]
-
-
-def results_of(run_dir: Path) -> list[StageResult]:
-    """What the complete stages left, in order."""
-    return [result_of(manifest, run_dir) for manifest in read_manifests(run_dir)]
 
 
 def _measured(evaluation: Json) -> bool:

@@ -24,8 +24,6 @@ from reward_models.preferences.preference_report import PairReport
 from rl.run.provenance import FileState
 from verifiers.errors import HoneError
 
-VERSION = 1  # of the records below; manifests before 2026-11-29 name none, which is 0
-KINDS_BEFORE = {"collect": "harvest"}  # version 0, before 2026-11-28
 ROWS_FILES_BEFORE = ("harvest_rows.parquet", "rft_rows.parquet")  # version 0 did not name the file
 
 Figures = Mapping[str, Any]
@@ -72,7 +70,7 @@ class StageResult(BaseModel):
     warnings: tuple[str, ...] = ()  # what a person should know although the stage went on to its end
 
     def to_json(self, run_path: Path) -> dict[str, Any]:
-        """As it stands in the manifest, beside ``VERSION``."""
+        """As it stands in the manifest, beside the ``VERSION`` of `rl.run.manifest`."""
         return self.model_dump(mode="json", context=run_path)
 
     @classmethod
@@ -128,23 +126,6 @@ class Interval:
         """Of a change of a rate, in percentage points: "-6.2 (-10.4 to -2.1)"."""
         mean, low, high = (f"{100 * value:+.1f}" for value in (self.mean, self.low, self.high))
         return f"{mean} ({low} to {high})"
-
-
-@dataclass(frozen=True)
-class ExamChange:
-    """How a policy's held-out results differ from those of one before. ``gain`` is of all prompts that a verifier
-    judges, or without such a prompt of those that a reward model does.
-
-    The intervals of ``by_type`` hold all together at the level of one (Bonferroni), so that among many question types
-    one does not seem to fall by chance."""
-
-    gain: Interval | None
-    by_type: dict[str, Interval]
-
-    @property
-    def fell(self) -> dict[str, Interval]:
-        """The question types that fell beyond noise."""
-        return {name: change for name, change in self.by_type.items() if change.high < 0}
 
 
 class PrepareResult(StageResult):
@@ -214,44 +195,6 @@ class RlResult(StageResult):
     proof: Proof | None = None
 
 
-class EvaluationResult(StageResult):
-    """Held-out figures of one policy; see ``rl.experience.exams.evaluation.evaluate``."""
-
-    kind = "evaluate"
-    policy_version: int = 0
-    after: str = ""
-    num_prompts: int = 0
-    samples_per_prompt: int = 0
-    pass_at_1: float = 0.0
-    pass_at_1_interval: Interval | None = None
-    pass_at_k: dict[str, float] = {}
-    pass_at_k_interval: dict[str, Interval | None] = {}
-    by_tag: Figures = {}
-    by_verifier: Figures = {}
-    by_kind: Figures = {}
-    general: Figures = {}
-    answer_status: dict[str, float] = {}
-    unjudged_frac: float = 0.0
-    response_tokens_mean: float = 0.0
-    surprisal_mean: float = float("nan")
-    scripts: dict[str, float] = {}
-    changes: dict[str, ExamChange] = {}  # by the stage of the evaluation before
-    num_dropped_prompts: int = 0
-    tokens_per_s: float = 0.0
-
-    @property
-    def gate_figure(self) -> float:
-        """What a round must gain in: pass@1, or without a prompt that a verifier judges the win rate."""
-        if self.num_prompts or not self.general.get("num_prompts"):
-            return self.pass_at_1
-        return float(self.general["against_reference"]["win_rate"] or 0.0)
-
-    def gain_over(self, before: EvaluationResult) -> Interval | None:
-        """Of that figure, paired by prompt; None where the two were not compared, or on fewer than two prompts."""
-        change = self.changes.get(before.stage)
-        return change.gain if change else None
-
-
 class HarvestResult(StageResult):
     """Supervised rows for the next round (``rows``: their file, None where none was kept), and how they were found."""
 
@@ -305,23 +248,3 @@ class ProfileResult(StageResult):
     @property
     def mostly_unreadable(self) -> bool:
         return 2 * self.num_unreadable > self.num_rollouts
-
-
-RESULTS: Mapping[str, type[StageResult]] = {
-    result.kind: result
-    for result in (
-        PrepareResult, SftResult, RewardModelResult, CriticResult, RlResult, EvaluationResult, HarvestResult,
-        CaptionResult, ProfileResult,
-    )
-}  # fmt: skip
-
-
-def result_of(manifest: Mapping[str, Any], run_path: Path) -> StageResult:
-    """A stage's result by the kind its manifest names; of a kind that Hone does not know only stage and round."""
-    return RESULTS.get(kind_of(manifest), StageResult).of(manifest, run_path)
-
-
-def kind_of(manifest: Mapping[str, Any]) -> str:
-    """A stage's kind, by today's name."""
-    kind = str(manifest.get("kind"))
-    return KINDS_BEFORE.get(kind, kind)

@@ -31,9 +31,9 @@ from rl.families.family import load_family
 from rl.recipe.data_config import PreferenceDataConfig
 from rl.recipe.judging_config import RubricConfig
 from rl.recipe.recipe import RewardRecipe
+from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
-from rl.run.run_record import results_of
 from rl.run.stage_result import PolicyState, RewardModelResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint

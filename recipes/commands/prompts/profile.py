@@ -127,7 +127,7 @@ def run_profile(settings: ProfileRecipe, *, quiet: bool = False) -> ProfileResul
     with held_run(settings, other_key="--out") as (run, display):
         display.note(f"{settings.run_dir}: loading the engines, which takes up to a minute")
         from rl.program import run_program
-        from rl.run.run_record import results_of
+        from rl.run.manifest import results_of
         from rl.run.stage_result import ProfileResult
 
         run_program(settings, run, display, program)

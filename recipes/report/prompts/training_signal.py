@@ -9,8 +9,8 @@ from recipes.report.drawing.histogram import NUM_BINS, Histogram, bins_of
 from recipes.report.exam_table import Cell, WordTable
 from recipes.report.prompts.proportion import share_words
 from recipes.report.rollout_table import RolloutTable
+from rl.run.manifest import kind_of
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import kind_of
 
 MAX_TYPES = 12
 

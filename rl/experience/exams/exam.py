@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from reward_models.score import PARITY_TOLERANCE
 from rl.experience.exams.interval import LEVEL, paired_change
-from rl.run.stage_result import ExamChange, Interval
+from rl.run.evaluation_result import ExamChange
+from rl.run.stage_result import Interval
 
 COLUMNS = ["prompt_id", "kind", "tags", "verifier", "reward"]
 

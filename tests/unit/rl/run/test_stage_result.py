@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from reward_models.preferences.preference_report import CalibrationBin, PairReport
+from rl.run.evaluation_result import EvaluationResult
+from rl.run.manifest import RESULTS, VERSION, result_of
 from rl.run.stage_result import (
-    RESULTS,
-    VERSION,
-    EvaluationResult,
     HarvestResult,
     PolicyState,
     PrepareResult,
@@ -20,7 +19,6 @@ from rl.run.stage_result import (
     RlResult,
     SftResult,
     StageResult,
-    result_of,
 )
 from verifiers.errors import HoneError
 

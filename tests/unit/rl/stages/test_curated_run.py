@@ -15,10 +15,10 @@ from rl.fakes import fake_engines
 from rl.preflight.examine import examine
 from rl.program import run_program
 from rl.recipe.recipe import Recipe
+from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_history import store_part
-from rl.run.run_record import results_of
 from rl.run.stage_result import PrepareResult
 from rl.runner import Runner
 from rl.stages.evaluate import EvaluateStage

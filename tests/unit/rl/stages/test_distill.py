@@ -17,9 +17,9 @@ from recipes.settings.recipe_file import load_recipe
 from rl.fakes import FakeJudge, FakeTrainer, fake_engines
 from rl.program import DistillStage, PrepareStage, Program, RlStage, Runner, run_program
 from rl.recipe.recipe import Recipe
+from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
-from rl.run.run_record import results_of
 from rl.run.stage_result import PolicyState
 from rl.runner import plan_of
 from sampler.prompt import Prompt

@@ -21,9 +21,10 @@ from rl.experience.judge import Reward
 from rl.fakes import FakeSampler, fake_engines, half_right
 from rl.program import HarvestStage, PrepareStage, Program, RlStage, Runner, run_program
 from rl.recipe.recipe import Recipe
+from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
-from rl.run.run_record import RunRecord, results_of
+from rl.run.run_record import RunRecord
 from rl.run.stage_result import HarvestResult
 from rl.runner import StageRunner
 from rl.stages.prepare import prepared_data

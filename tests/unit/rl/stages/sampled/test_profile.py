@@ -16,10 +16,10 @@ from rl.fakes import FakeJudge, FakeSampler, fake_engines
 from rl.program import PrepareStage, run_program
 from rl.recipe.profile_config import ProfileConfig
 from rl.recipe.recipe import ProfileRecipe
+from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
 from rl.run.run_directory import RunDirectory
 from rl.run.run_history import store_part
-from rl.run.run_record import results_of
 from rl.run.stage_result import CaptionResult, ProfileResult
 from rl.runner import StageRunner
 from sampler.data.prompt_dataset import load_prompts, save_prompts
