@@ -10,8 +10,7 @@ from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, image_limits, load
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import result_of
-from rl.run.run_directory import RunDirectory
+from rl.run.manifest import first_result, results_of
 from rl.run.stage_result import PolicyState, PrepareResult, RewardModelResult, SftResult
 from verifiers.errors import BadInput
 
@@ -36,13 +35,13 @@ class HybridRun:
         """The run at ``path``, its recipe with ``overrides`` and with the reward model it trained. Raises: BadInput
         where it is no hybrid run."""
         path = path.absolute()
-        results = [result_of(manifest, path) for manifest in RunDirectory(path).manifests()]
-        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
-        cold_start = next((one for one in results if isinstance(one, SftResult)), None)
-        model = next((one.model for one in results if isinstance(one, RewardModelResult)), None)
-        if prepared is None or cold_start is None or model is None:
+        results = results_of(path)
+        prepared = first_result(results, PrepareResult)
+        cold_start = first_result(results, SftResult)
+        model = first_result(results, RewardModelResult)
+        if prepared is None or cold_start is None or model is None or model.model is None:
             raise BadInput(f"{path.name} is no hybrid run with a cold start and a reward model of its own")
-        trained = ["judging.reward_model.training=null", f"judging.reward_model.path={model}"]
+        trained = ["judging.reward_model.training=null", f"judging.reward_model.path={model.model}"]
         recipe = load_recipe(path / "recipe.yaml", [*trained, "model.path=null", *overrides])
         policy = PolicyState(0, cold_start.policy.hub, "sft")
         return cls(path, recipe, policy, load(prepared.paths, path, image_limits(recipe)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from recipes.settings.recipe_file import load_recipe
 from rl.recipe.recipe import Recipe
 from rl.run.boundary.output import command_log, scratch_with_logs
-from rl.run.manifest import result_of
+from rl.run.manifest import first_result, results_of
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState, PrepareResult
 from sampler.prompt import Prompt
@@ -92,8 +92,8 @@ def rl_workload(run: Path, policy: Path, overrides: Sequence[str]) -> Iterator[t
         from rl.stages.stage import StageContext
 
         run, here = run.absolute(), RunDirectory(scratch)
-        results = [result_of(manifest, run) for manifest in RunDirectory(run).manifests()]
-        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
+        results = results_of(run)
+        prepared = first_result(results, PrepareResult)
         if prepared is None:
             raise BadInput(f"{run} has no prepared data: give the directory of a run that has trained")
         recipe = load_recipe(run / "recipe.yaml", overrides)

@@ -172,7 +172,7 @@ def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: 
     """Prompts given by hand, as the decisions beside them leave them, else those of the run, else what the recipe would
     make."""
     from rl.data.run_data import build_data, image_limits, load, read_set
-    from rl.run.manifest import results_of
+    from rl.run.manifest import first_result, results_of
     from rl.run.stage_result import PrepareResult
     from sampler.store.decisions.curation_events import EventLog
 
@@ -182,7 +182,7 @@ def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: 
             "heldout", prompt_set, limits, EventLog.beside(prompt_set).curated()
         ).rows
         return prompts
-    prepared = next((one for one in results_of(run_path) if isinstance(one, PrepareResult)), None)
+    prepared = first_result(results_of(run_path), PrepareResult)
     paths, folder = (
         (build_data(settings, scratch), scratch) if prepared is None else (prepared.paths, run_path)
     )

@@ -20,7 +20,7 @@ from rl.experience.scorer import require_reward_model
 from rl.preflight.check import Check, Finding, some_of
 from rl.preflight.rubric import without_criteria
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import result_of
+from rl.run.manifest import results_of
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import CriticResult, RewardModelResult
 from sampler.prompt import Prompt
@@ -45,7 +45,7 @@ def check_judges(recipe: Recipe, data: RunData) -> Iterator[Check]:
 
 def check_trained(recipe: Recipe, run: RunDirectory) -> Iterator[Check]:
     """What a run under way has trained so far: its reward model's bias and what its critic explains."""
-    results = [result_of(manifest, run.path) for manifest in run.manifests()]
+    results = results_of(run.path)
     for result in results:
         if isinstance(result, RewardModelResult) and result.report is not None:
             where = counted(result.report.num_pairs, "held-out pair")

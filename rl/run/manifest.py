@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rl.run.evaluation_result import EvaluationResult
 from rl.run.metrics_log import stage_order
@@ -25,6 +25,7 @@ VERSION = 1  # of the results in manifests; those before 2026-11-29 name none, w
 KINDS_BEFORE = {"collect": "harvest"}  # version 0, before 2026-11-28
 
 Json = dict[str, Any]
+ResultT = TypeVar("ResultT", bound=StageResult)
 
 RESULTS: Mapping[str, type[StageResult]] = {
     result.kind: result
@@ -57,3 +58,8 @@ def read_manifests(run_dir: Path) -> list[Json]:
 def results_of(run_dir: Path) -> list[StageResult]:
     """What the complete stages left, in order."""
     return [result_of(manifest, run_dir) for manifest in read_manifests(run_dir)]
+
+
+def first_result(results: Iterable[StageResult], kind: type[ResultT]) -> ResultT | None:
+    """The first of one kind; None where no stage of that kind is complete."""
+    return next((result for result in results if isinstance(result, kind)), None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
@@ -16,17 +16,15 @@ from pydantic_core import from_json, to_json
 
 from rl.recipe.data_config import VideoConfig
 from rl.recipe.run_config import EvaluationConfig
-from rl.run.manifest import kind_of
+from rl.run.manifest import ResultT, kind_of
 from rl.run.manifest import read_manifests as read_manifests  # noqa: PLC0414 (run_directory imports it from here)
 from rl.run.metrics_log import read_metrics
-from rl.run.stage_result import StageResult
 from sampler.atomic_file import write_atomically
 from sampler.frame_schedule import FilmSampling
 from verifiers.errors import BadInput
 
 Json = dict[str, Any]
 RunStatus = Literal["running", "complete"]
-ResultT = TypeVar("ResultT", bound=StageResult)
 
 HELDOUT_FIELDS = (
     "policy_version after num_prompts samples_per_prompt pass_at_1 pass_at_1_interval pass_at_k pass_at_k_interval "

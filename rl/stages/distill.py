@@ -10,7 +10,7 @@ from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.distillation import ALL, Distillation
 from rl.families.family import require_same_tokens
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import result_of
+from rl.run.manifest import results_of
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_result import PolicyState
 from rl.stages.rl import RlStage
@@ -64,8 +64,7 @@ class DistillStage(RlStage):
 
 def teacher_hub(name: str, run: RunDirectory) -> Path:
     """The policy of a stage of this run, or a checkpoint directory. Raises: BadInput where it is neither."""
-    results = [result_of(manifest, run.path) for manifest in run.manifests()]
-    policies = [getattr(result, "policy", None) for result in results]
+    policies = [getattr(result, "policy", None) for result in results_of(run.path)]
     hubs = {policy.stage: policy.hub for policy in policies if policy is not None}
     hub = hubs.get(name, Path(name))
     if not hub.is_dir():

@@ -9,8 +9,7 @@ from pathlib import Path
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, image_limits, load
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import result_of
-from rl.run.run_directory import RunDirectory
+from rl.run.manifest import first_result, results_of
 from rl.run.stage_result import PolicyState, PrepareResult, RlResult, SftResult
 from verifiers.errors import BadInput
 
@@ -30,10 +29,10 @@ class FirstRound:
     def of(cls, path: Path, overrides: Sequence[str]) -> FirstRound:
         """Of the run at ``path``, its recipe with ``overrides``. Raises: BadInput where no SFT and RL was done."""
         path = path.absolute()
-        results = [result_of(manifest, path) for manifest in RunDirectory(path).manifests()]
-        prepared = next((one for one in results if isinstance(one, PrepareResult)), None)
-        cold_start = next((one for one in results if isinstance(one, SftResult)), None)
-        trained = next((one for one in results if isinstance(one, RlResult)), None)
+        results = results_of(path)
+        prepared = first_result(results, PrepareResult)
+        cold_start = first_result(results, SftResult)
+        trained = first_result(results, RlResult)
         if prepared is None or cold_start is None or trained is None:
             raise BadInput(f"{path.name} has not finished its first SFT and RL: run it to there")
         recipe = load_recipe(path / "recipe.yaml", overrides)

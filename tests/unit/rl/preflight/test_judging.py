@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from rl.data.run_data import RunData
 from rl.preflight.check import Check, Finding
 from rl.preflight.judging import POSITION_BIAS, check_judges, check_trained, position_bias, same_source
 from rl.recipe.recipe import Recipe
+from rl.run.run_directory import RunDirectory
 from sampler.prompt import Prompt
 
 REWARD_MODEL = {"path": "rm"}
@@ -97,12 +99,23 @@ def test_a_verifier_that_waits_as_long_as_its_service_is_told(prompt: Callable[.
 REPORT = {"num_pairs": 100, "num_failed": 0, **dict.fromkeys(("accuracy", "order_gap_mean", "ece", "brier"))}
 
 
-def run_of(*results: tuple[str, dict[str, Any]]) -> Any:
-    manifests = [{"kind": kind, "result": result} for kind, result in results]
-    return SimpleNamespace(path=Path("run"), manifests=lambda: manifests)
+@pytest.fixture
+def run_of(tmp_path: Path) -> Callable[..., RunDirectory]:
+    """A run whose stages of these kinds left these results."""
+
+    def make(*results: tuple[str, dict[str, Any]]) -> RunDirectory:
+        run = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        run.mkdir()
+        for number, (kind, result) in enumerate(results):
+            stage = run / "stages" / f"{number:02d}-{kind}-r0"
+            stage.mkdir(parents=True)
+            (stage / "manifest.json").write_text(json.dumps({"kind": kind, "result": result}))
+        return RunDirectory(run)
+
+    return make
 
 
-def test_what_a_run_has_trained() -> None:
+def test_what_a_run_has_trained(run_of: Callable[..., RunDirectory]) -> None:
     hybrid = recipe(
         judging={"reward_model": {**REWARD_MODEL, "max_position_bias_frac": 0.05}},
         rl={"advantage": "decoupled_gae"},
@@ -160,7 +173,9 @@ def test_a_judge_that_never_answers_is_found(general: Callable[..., Any]) -> Non
     assert (found.outcome, "connection refused" in found.summary) == ("failed", True)
 
 
-def test_a_scalar_model_has_no_bias_to_limit(general: Callable[..., Any]) -> None:
+def test_a_scalar_model_has_no_bias_to_limit(
+    general: Callable[..., Any], run_of: Callable[..., RunDirectory]
+) -> None:
     hybrid = recipe(judging={"reward_model": {**REWARD_MODEL, "max_position_bias_frac": 0.0}})
     scores = Score.scored(0.7, parts={"score": 1.0, "reference_score": 0.2})
     engines: Any = SimpleNamespace(judge=SimpleNamespace(compare=lambda asked: [scores for _ in asked]))
