@@ -16,7 +16,6 @@ from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import CriticResult, PolicyState
-from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
 from rl.trainer.export import export_critic
@@ -63,9 +62,7 @@ class CriticStage(Stage[CriticResult]):
             seed=f"{recipe.seed} critic round {self.round_index}",
             num_steps=config.pretrain_steps,
         )
-        checkpoint = StageCheckpoint(
-            context.directory, context.watch, every_steps=recipe.rl.checkpoint_every_steps
-        )
+        checkpoint = context.checkpoint(recipe.rl.checkpoint_every_steps)
         context.progress.advance(checkpoint.resume(trainer, source))
         explained = [metrics["critic/explained_variance"] for metrics in context.directory.metrics()]
         while not has_settled(explained, config) and (experience := next(source, None)):

@@ -13,7 +13,6 @@ from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, RlResult
-from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.critic import initial_checkpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
@@ -83,9 +82,7 @@ class RlStage(Stage[RlResult]):
             seed=f"{recipe.seed} {self.stream} round {self.round_index}",
             num_steps=config.steps,
         )
-        checkpoint = StageCheckpoint(
-            context.directory, context.watch, every_steps=config.checkpoint_every_steps
-        )
+        checkpoint = context.checkpoint(config.checkpoint_every_steps)
         first_step = checkpoint.resume(engines.trainer, source)
         if first_step:
             engines.weight_sync.sync(context.policy.version + first_step)

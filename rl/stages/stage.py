@@ -17,6 +17,7 @@ from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, StageResult
 from rl.run.stopwatch import Stopwatch
+from rl.stages.checkpoint import StageCheckpoint
 from sampler.rollout import SamplingPlan
 
 ResultT = TypeVar("ResultT", bound=StageResult)
@@ -40,6 +41,10 @@ class StageContext:
     round_index: int
     needs: Collection[EngineName] = ()
     watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def checkpoint(self, every_steps: int | None) -> StageCheckpoint:
+        """The stage's newest checkpoint, replaced every so many steps; None for never."""
+        return StageCheckpoint(self.directory, self.watch, every_steps=every_steps)
 
     def plan(self, *, stage: str | None = None, **options: Any) -> SamplingPlan:
         """A sampling plan under the recipe's seed; ``stage`` names the stream of random numbers, its own by default.

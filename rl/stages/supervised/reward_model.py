@@ -87,9 +87,7 @@ class RewardStage(Stage[RewardModelResult]):
                 if config.kind == "rubric"
                 else (),
             )
-        checkpoint = StageCheckpoint(
-            context.directory, context.watch, every_steps=config.checkpoint_every_steps
-        )
+        checkpoint = context.checkpoint(config.checkpoint_every_steps)
         loss = self.fit(context, objective, checkpoint)
         model = context.directory.path / "model"
         with context.watch("save"):

@@ -107,9 +107,7 @@ class SftStage(Stage[SftResult]):
         if self.round_index and config.start_from == "base":
             trainer.load_weights(engines.base.hub)
         trainer.reset_optimizer()
-        checkpoint = StageCheckpoint(
-            context.directory, context.watch, every_steps=config.checkpoint_every_steps
-        )
+        checkpoint = context.checkpoint(config.checkpoint_every_steps)
         self._train(context, rows.sequences, checkpoint, validation, replay_loss)
         trainer.load_frozen([])
         seen = tuple(validation.seen) if validation else ()

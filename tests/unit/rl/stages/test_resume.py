@@ -139,6 +139,7 @@ def test_rl_killed_after_its_last_step_only_finishes(run, tmp_path, monkeypatch)
         run=run, policy=base,
         data=SimpleNamespace(train=[]), progress=Trainer(), watch=Stopwatch(),
         plan=lambda **_: SimpleNamespace(step=0),
+        checkpoint=lambda every: StageCheckpoint(stage, Stopwatch(), every_steps=every),
     )  # fmt: skip
     result = RlStage().run(context)
     assert (result.mismatch_kl_max, result.reward_mean_last) == (0.1, 0.3)
