@@ -9,9 +9,7 @@ from typing import Any
 from rl.experience.exams.evaluation import against_answers, evaluate, win_rate
 from rl.experience.exams.exam import exam_change, read_exam
 from rl.experience.judge import JudgedRollout
-from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import read_answers
-from rl.experience.source import ExperienceSource
 from rl.experience.step_metrics import every_response_cut
 from rl.recipe.recipe import Recipe
 from rl.run.evaluation_result import EvaluationResult, ExamChange
@@ -66,19 +64,17 @@ class EvaluateStage(Stage[EvaluationResult]):
 
     def run(self, context: StageContext) -> EvaluationResult:
         """Sample the held-out prompts, judge, compare. Before there is a reward model, general prompts wait for it."""
-        config, engines = context.recipe.evaluation, context.engines
+        config, judge = context.recipe.evaluation, context.engines.judge
         context.directory.begin()
-        prompts = [one for one in context.data.heldout[: config.num_prompts] if engines.judge.can_judge(one)]
-        engines.judge.check(prompts)
-        plan = context.plan(
+        prompts = [one for one in context.data.heldout[: config.num_prompts] if judge.can_judge(one)]
+        judge.check(prompts)
+        experience = context.sample(
+            prompts,
             stage=self.stream,
             num_samples=config.samples_per_prompt,
-            max_response_tokens=context.recipe.rl.max_response_tokens,
             temperature=config.temperature,
             top_p=config.top_p,
         )
-        experience = next(ExperienceSource(engines.sampler, engines.judge, FixedSource(prompts), plan))
-        context.watch.include(experience.seconds)
         context.log_rollouts(0, experience.rollouts)
         figures = evaluate(experience.rollouts, pass_at=config.pass_at, pass_score=config.pass_score)
         with context.watch("compare"):
@@ -93,7 +89,7 @@ class EvaluateStage(Stage[EvaluationResult]):
             tokens_per_s=experience.stats.response_tokens_per_s,
             warnings=(
                 *(
-                    [every_response_cut(plan.max_response_tokens)]
+                    [every_response_cut(context.recipe.rl.max_response_tokens)]
                     if figures["answer_status"].get("truncated") == 1
                     else []
                 ),

@@ -9,8 +9,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from rl.data.run_data import RunData
 from rl.engines.engines import EngineName, Engines
+from rl.experience.experience import Experience
 from rl.experience.judge import JudgedRollout
+from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import TokenFigures, write_rollouts
+from rl.experience.source import ExperienceSource, Sampler
 from rl.recipe.recipe import Recipe
 from rl.run.progress import StageProgress
 from rl.run.run_directory import RunDirectory
@@ -18,6 +21,7 @@ from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, StageResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
+from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 
 ResultT = TypeVar("ResultT", bound=StageResult)
@@ -50,6 +54,29 @@ class StageContext:
         """A sampling plan under the recipe's seed; ``stage`` names the stream of random numbers, its own by default.
         ``options`` as in ``Engines.plan``."""
         return self.engines.plan(stage=stage or self.directory.name, seed=self.recipe.seed, **options)
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        sampler: Sampler | None = None,
+        requires_judged: bool = True,
+        **options: Any,
+    ) -> Experience:
+        """All of ``prompts`` sampled once and judged, in time that counts as the stage's; ``options`` as in `plan`.
+        ``sampler`` in place of the engines' own. Raises: HoneError where ``requires_judged`` and too many have no
+        decision."""
+        plan = self.plan(max_response_tokens=self.recipe.rl.max_response_tokens, **options)
+        source = ExperienceSource(
+            sampler or self.engines.sampler,
+            self.engines.judge,
+            FixedSource(prompts),
+            plan,
+            requires_judged=requires_judged,
+        )
+        experience = next(source)
+        self.watch.include(experience.seconds)
+        return experience
 
     def log_rollouts(
         self,

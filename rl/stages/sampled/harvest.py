@@ -11,8 +11,6 @@ from rl.algorithm.rollouts.response_form import language_mixing_frac
 from rl.data.run_data import RunData
 from rl.data.validation_slice import not_validated_on
 from rl.experience.judge import JudgedRollout
-from rl.experience.prompt_source import FixedSource
-from rl.experience.source import ExperienceSource
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
 from rl.run.stage_directory import StageDirectory
@@ -159,20 +157,15 @@ class HarvestStage(Stage[HarvestResult]):
     ) -> Sequence[JudgedRollout]:
         """Samples are numbered over all parts, and their seeds hang on that number alone."""
         rl = context.recipe.rl
-        plan = context.plan(
+        experience = context.sample(
+            prompts,
+            requires_judged=not shard,  # the parts are counted together
             step=min(shard, 1),
             num_samples=num,
             first_index=first_index,
-            max_response_tokens=rl.max_response_tokens,
             temperature=rl.temperature,
             top_p=rl.top_p,
         )
-        engines = context.engines
-        source = ExperienceSource(
-            engines.sampler, engines.judge, FixedSource(prompts), plan, requires_judged=not shard
-        )
-        experience = next(source)
-        context.watch.include(experience.seconds)
         context.log_rollouts(shard, experience.rollouts)
         return experience.rollouts
 

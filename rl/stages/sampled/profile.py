@@ -14,10 +14,9 @@ import pyarrow.parquet as pq
 from rl.data.run_data import RunData
 from rl.experience.judge import JudgedRollout
 from rl.experience.pass_tally import PassTally
-from rl.experience.prompt_source import FixedSource
 from rl.experience.rollout_log import shard_path
 from rl.experience.shown_sampler import ShownSampler
-from rl.experience.source import ExperienceSource, Sampler
+from rl.experience.source import Sampler
 from rl.recipe.profile_config import ProfileConfig, Shown
 from rl.recipe.recipe import Recipe
 from rl.run.stage_directory import StageDirectory
@@ -144,19 +143,15 @@ class ProfileStage(Stage[ProfileResult]):
         self, context: StageContext, sampler: Sampler, prompts: Sequence[Prompt], first_index: int, num: int
     ) -> Sequence[JudgedRollout]:
         rl = context.recipe.rl
-        plan = context.plan(
+        return context.sample(
+            prompts,
+            sampler=sampler,
+            requires_judged=False,  # counted over all shards
             num_samples=num,
             first_index=first_index,
-            max_response_tokens=rl.max_response_tokens,
             temperature=rl.temperature,
             top_p=rl.top_p,
-        )
-        source = ExperienceSource(
-            sampler, context.engines.judge, FixedSource(prompts), plan, requires_judged=False
-        )
-        experience = next(source)
-        context.watch.include(experience.seconds)
-        return experience.rollouts
+        ).rollouts
 
     def _result(self, context: StageContext, tally: PassTally, rule: StoppingRule) -> ProfileResult:
         table, path = tally.table(rule), context.directory.path / PROMPTS_FILE

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rl.experience.exams.evaluation import evaluate
-from rl.experience.prompt_source import FixedSource
-from rl.experience.source import ExperienceSource
 from rl.recipe.recipe import Recipe
 from rl.run.stage_result import SftResult, ValidationResult
 from rl.stages.stage import StageContext
@@ -69,14 +67,13 @@ class Validation:
         context, engines, recipe = self.context, self.context.engines, self.context.recipe
         with context.watch("sync"):
             engines.weight_sync.sync(context.policy.version + len(self.seen) + 1)
-        plan = context.plan(
+        experience = context.sample(
+            self.prompts,
             step=steps_taken - 1,
             num_samples=recipe.evaluation.samples_per_prompt,
-            max_response_tokens=recipe.rl.max_response_tokens,
             temperature=recipe.evaluation.temperature,
             top_p=recipe.evaluation.top_p,
         )
-        experience = next(ExperienceSource(engines.sampler, engines.judge, FixedSource(self.prompts), plan))
         if not experience.rollouts:
             raise BadInput(
                 f"all of sft.later_validation_prompts={len(self.prompts)} are longer than sampler.max_model_len="
@@ -85,7 +82,6 @@ class Validation:
         self.num_too_long = len(experience.stats.dropped)
         for warning in self.warnings:
             context.progress.warn(warning)
-        context.watch.include(experience.seconds)
         context.log_rollouts(steps_taken - 1, experience.rollouts)
         figures = evaluate(experience.rollouts, pass_at=(), pass_score=recipe.evaluation.pass_score)
         result = ValidationResult(steps_taken, figures["pass_at_1"])
