@@ -1,0 +1,59 @@
+"""Engines whose parts are fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rl.engines.engines import EngineName, Engines
+from rl.fakes.judging import FakeJudge, FakeScorer
+from rl.fakes.sampler import FakeSampler
+from rl.fakes.trainer import WEIGHTS_FILE, FakeTrainer, contents
+from rl.recipe.recipe import Recipe
+from rl.run.stage_result import PolicyState
+
+
+class FakeEngines(Engines):
+    """Engines whose parts are fakes; all else, which policy they hold, the sync, its proof, is as it is."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        base: PolicyState,
+        log_dir: Path,
+        *,
+        sampler: FakeSampler | None = None,
+        trainer: FakeTrainer | None = None,
+        judge: FakeJudge | None = None,
+        scorer: FakeScorer | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(recipe, base, log_dir, **options)
+        trainer, scorer = trainer or FakeTrainer(), scorer or FakeScorer()
+        self.fakes = (sampler or FakeSampler(), trainer, judge or FakeJudge(recipe.judging), scorer)
+        self.forbidden_token_ids = ()
+
+    def _start_ray(self, needs: Any = ()) -> None: ...
+    def warm_up(self, needs: Collection[EngineName]) -> None: ...
+
+    def _start_sampler(self) -> None:
+        self._sampler: Any = self.fakes[0]
+        self._sampler.policy_version = self._held.version
+
+    def _start_trainer(self) -> None:
+        self._trainer: Any = self.fakes[1]
+        self._trainer.weights = contents(self._held.hub / WEIGHTS_FILE)
+
+    def _start_judge(self) -> None:
+        self._judge = self.fakes[2]
+
+    def _start_scorer(self) -> None:
+        has_checkpoint = self.recipe.judging.reward_model.has_checkpoint  # type: ignore[union-attr]
+        self._scorer: Any = self.fakes[3] if self.reward_model or not has_checkpoint else None
+
+
+def fake_engines(**fakes: Any) -> Callable[..., FakeEngines]:
+    """For ``make_engines``: ``FakeEngines`` with these for its parts."""
+    return partial(FakeEngines, **fakes)
