@@ -31,27 +31,29 @@ class FakeEngines(Engines):
         **options: Any,
     ) -> None:
         super().__init__(recipe, base, log_dir, **options)
-        trainer, scorer = trainer or FakeTrainer(), scorer or FakeScorer()
-        self.fakes = (sampler or FakeSampler(), trainer, judge or FakeJudge(recipe.judging), scorer)
+        self.fake_sampler = sampler or FakeSampler()
+        self.fake_trainer = trainer or FakeTrainer()
+        self.fake_judge = judge or FakeJudge(recipe.judging)
+        self.fake_scorer = scorer or FakeScorer()
         self.forbidden_token_ids = ()
 
     def _start_ray(self, needs: Any = ()) -> None: ...
     def warm_up(self, needs: Collection[EngineName]) -> None: ...
 
     def _start_sampler(self) -> None:
-        self._sampler: Any = self.fakes[0]
+        self._sampler: Any = self.fake_sampler
         self._sampler.policy_version = self._held.version
 
     def _start_trainer(self) -> None:
-        self._trainer: Any = self.fakes[1]
+        self._trainer: Any = self.fake_trainer
         self._trainer.weights = contents(self._held.hub / WEIGHTS_FILE)
 
     def _start_judge(self) -> None:
-        self._judge = self.fakes[2]
+        self._judge = self.fake_judge
 
     def _start_scorer(self) -> None:
         has_checkpoint = self.recipe.judging.reward_model.has_checkpoint  # type: ignore[union-attr]
-        self._scorer: Any = self.fakes[3] if self.reward_model or not has_checkpoint else None
+        self._scorer: Any = self.fake_scorer if self.reward_model or not has_checkpoint else None
 
 
 def fake_engines(**fakes: Any) -> Callable[..., FakeEngines]:

@@ -54,9 +54,9 @@ def test_a_sampler_without_its_trainer_has_a_checkpoint_to_start_anew_from(tmp_p
 
     base = PolicyState(0, tmp_path, "base")
     engines = FakeEngines(recipe_of(), base, tmp_path, sampler=Sampler(), trainer=FakeTrainer())
-    engines._sampler, engines._trainer = engines.fakes[0], engines.fakes[1]
+    engines._sampler, engines._trainer = engines.fake_sampler, engines.fake_trainer
     engines.stop_trainer()
-    engines._trainer = engines.fakes[1]
+    engines._trainer = engines.fake_trainer
     engines.invalidate()  # what it holds has no checkpoint
     engines.stop_trainer()
     assert told == [tmp_path]
