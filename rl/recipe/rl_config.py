@@ -190,6 +190,11 @@ class RlConfig(Section):
         return self.samples_per_general_prompt if kind == "general" else self.samples_per_prompt
 
     @property
+    def num_rollouts_of_step(self) -> int:
+        """Rollouts that a step samples; at most, where general prompts have fewer samples."""
+        return self.rollouts_per_step or self.prompts_per_step * self.samples_per_prompt
+
+    @property
     def min_prompts_per_step(self) -> int:
         """Prompts that a step draws, at least."""
         if self.rollouts_per_step is None:

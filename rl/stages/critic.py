@@ -17,7 +17,7 @@ from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig
 from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import CriticResult, PolicyState
 from rl.stages.stage import Stage, StageContext
-from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
+from rl.stages.training_step import TrainingStep, step_in_words, training_source
 from rl.trainer.export import export_critic
 from verifiers.counted import counted
 from verifiers.errors import BadInput
@@ -39,8 +39,8 @@ class CriticStage(Stage[CriticResult]):
         self.start = start
 
     def work(self, recipe: Recipe) -> str:
-        _, samples = rollouts_of_a_step(recipe, recipe.rl)
-        return f"at most {counted(recipe.critic.pretrain_steps, 'step')} of {samples}"
+        steps = counted(recipe.critic.pretrain_steps, "step")
+        return f"at most {steps} of {step_in_words(recipe, recipe.rl)}"
 
     def expected(self, recipe: Recipe, directory: StageDirectory, policy: PolicyState | None) -> CriticResult:
         return CriticResult(critic=directory.path / "critic")

@@ -15,7 +15,7 @@ from rl.run.stage_directory import StageDirectory
 from rl.run.stage_result import PolicyState, RlResult
 from rl.stages.critic import initial_checkpoint
 from rl.stages.stage import Stage, StageContext
-from rl.stages.training_step import TrainingStep, rollouts_of_a_step, training_source
+from rl.stages.training_step import TrainingStep, step_in_words, training_source
 from rl.trainer.export import export_critic, export_policy
 from verifiers.counted import counted
 
@@ -48,10 +48,11 @@ class RlStage(Stage[RlResult]):
     def work(self, recipe: Recipe) -> str:
         algorithm = self.algorithm(recipe)
         check_source(recipe.rl)
-        rl, (rollouts, samples) = algorithm.config, rollouts_of_a_step(recipe, algorithm.config)
+        rl = algorithm.config
         most = "at most " if recipe.judging.reward_model and not rl.rollouts_per_step else ""
+        rollouts = counted(rl.steps * rl.num_rollouts_of_step, "rollout")
         return (
-            f"{counted(rl.steps, 'step')} of {samples} = {most}{counted(rl.steps * rollouts, 'rollout')}, "
+            f"{counted(rl.steps, 'step')} of {step_in_words(recipe, rl)} = {most}{rollouts}, "
             f"{counted(rl.steps * rl.num_mini_batches, 'optimizer step')} ({algorithm})"
             + (f", prompts by {told}" if (told := told_source(rl)) else "")
         )

@@ -66,15 +66,14 @@ def training_source(
     )
 
 
-def rollouts_of_a_step(recipe: Recipe, rl: RlConfig) -> tuple[int, str]:
-    """How many (at most, where general prompts have fewer samples), and in words."""
+def step_in_words(recipe: Recipe, rl: RlConfig) -> str:
+    """What a step samples, for a dry run: "16 prompts x 8 samples"."""
     samples = counted(rl.samples_per_prompt, "sample")
     if recipe.judging.reward_model is not None:
         samples += f" (of a general prompt {rl.samples_per_general_prompt})"
     if rl.rollouts_per_step is not None:
-        return rl.rollouts_per_step, f"{counted(rl.rollouts_per_step, 'rollout')}, {samples} a prompt"
-    rollouts = rl.prompts_per_step * rl.samples_per_prompt
-    return rollouts, f"{counted(rl.prompts_per_step, 'prompt')} x {samples}"
+        return f"{counted(rl.rollouts_per_step, 'rollout')}, {samples} a prompt"
+    return f"{counted(rl.prompts_per_step, 'prompt')} x {samples}"
 
 
 class TrainingStep:

@@ -17,7 +17,6 @@ from recipes.benchmarks.learning.arm import Changes, changed_recipe
 from recipes.benchmarks.learning.first_round import FirstRound
 from recipes.benchmarks.learning.paired_arms import missing_arms
 from recipes.benchmarks.learning.records import ArmRecord
-from rl.recipe.rl_config import RlConfig
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
 from rl.run.stage_result import HarvestResult, PolicyState
@@ -68,13 +67,13 @@ def sft_then_distillation(run: StageRunner, first: FirstRound) -> Between:
 def longer_first_sft(run: StageRunner, first: FirstRound) -> Between:
     """The first SFT goes on where it ended; what the first RL sampled is left for the RL that follows."""
     longer = _sft(run, replace(first, policy=first.cold_started), None)
-    return replace(longer, num_rollouts=-first.recipe.rl.steps * rollouts_of_a_step(first.recipe.rl))
+    return replace(longer, num_rollouts=-first.recipe.rl.steps * first.recipe.rl.num_rollouts_of_step)
 
 
 def _taught(run: StageRunner, first: FirstRound, before: Between) -> Between:
     taught = run(DistillStage(1, teachers=first.policy), before.policy)
     applied = run.recipe.distillation.applied_to(run.recipe.rl)
-    num_rollouts = applied.steps * rollouts_of_a_step(applied)
+    num_rollouts = applied.steps * applied.num_rollouts_of_step
     num_steps = applied.steps * applied.num_mini_batches
     return replace(
         before,
@@ -82,10 +81,6 @@ def _taught(run: StageRunner, first: FirstRound, before: Between) -> Between:
         num_rollouts=before.num_rollouts + num_rollouts,
         num_steps=before.num_steps + num_steps,
     )
-
-
-def rollouts_of_a_step(rl: RlConfig) -> int:
-    return rl.rollouts_per_step or rl.prompts_per_step * rl.samples_per_prompt
 
 
 def _sft(run: StageRunner, first: FirstRound, harvest: HarvestResult | None) -> Between:
@@ -190,7 +185,7 @@ def run_rounds(
     for arm in missing:
         changes = ARMS[arm.name].changes
         # Before the arm spends some: a folder of other rollouts is not taken up again.
-        steps = max(1, num_rollouts // rollouts_of_a_step(arm.first.recipe.rl))
+        steps = max(1, num_rollouts // arm.first.recipe.rl.num_rollouts_of_step)
         with arm.run(arm.name, arm.seed, {**changes, "rl": {**changes["rl"], "steps": steps}}) as run:
             record = _second_round(run, arm.name, arm.first, arm.start, num_rollouts)
         replace(record, run=source.name).save(records)
@@ -204,7 +199,7 @@ def _second_round(
     if between.policy is not first.policy:
         before_rl = run(EvaluateStage(1, after="sft", stream=STREAM), between.policy).pass_at_1
     rl = run.recipe.rl
-    of_a_step = rollouts_of_a_step(rl)
+    of_a_step = rl.num_rollouts_of_step
     steps = max(1, (num_rollouts - between.num_rollouts) // of_a_step)
     run.recipe = changed_recipe(run.recipe, {"rl": {"steps": steps}})
     trained = run(RlStage(1), between.policy)
