@@ -40,10 +40,9 @@ class NearLeaks:
         return [f"{data.location_of(one, 'heldout')} is {where}" for one, where in self.found.items()]
 
 
-def near_leaks(data: RunData, exact: Iterable[str] = ()) -> NearLeaks:
-    """Of held-out prompts beside those that ``leaks`` has found already."""
-    known = set(exact)
-    heldout = [one for one in data.heldout if one.prompt_id not in known]
+def near_leaks(data: RunData) -> NearLeaks:
+    """Of held-out prompts; those that are trained on to the letter are for ``leaks`` to find."""
+    heldout = data.heldout
     if not heldout:
         return NearLeaks({})
     candidates, num_not_compared = _candidates(data, heldout)

@@ -27,6 +27,7 @@ from verifiers.plain_value import json_text
 from verifiers.service.service import VerifierService
 from verifiers.verdict import Verdict
 
+MAX_PENDING_PER_WORKER = 256
 CASES_PER_CALL = 64
 CRASH_RETRIES = 1
 
@@ -60,15 +61,15 @@ class _Node:
 class ActorPool:
     """Spreads jobs over one `VerifierActor` a node; what `VerifierService.over` wants.
 
-    An actor holds at most ``max_pending_per_worker`` cases for each of its processes; more wait here. When an actor or
+    An actor holds at most ``MAX_PENDING_PER_WORKER`` cases for each of its processes; more wait here. When an actor or
     its node dies, its cases are tried once more on whichever node is up, then get status ``error``.
 
     Consumes: jobs, from any thread. Waits for: actors' replies. Unblocked by: a job, a reply, an actor's death or
     return, `close`. Produces: one verdict per job, through its future.
     """
 
-    def __init__(self, *, num_workers: int, timeout_s: float, max_pending_per_worker: int = 256) -> None:
-        self._limit = num_workers * max_pending_per_worker
+    def __init__(self, *, num_workers: int, timeout_s: float) -> None:
+        self._limit = num_workers * MAX_PENDING_PER_WORKER
         self._nodes = [
             _Node(_start_actor(node["NodeID"], num_workers, timeout_s))
             for node in ray.nodes()

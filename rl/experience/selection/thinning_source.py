@@ -70,10 +70,6 @@ class ThinningSource(WeightedSource):
         self._reward[indices], self._kl[indices] = reward, kls
         self.reweigh(indices)
 
-    @property
-    def num_thinned(self) -> int:
-        return int((self._rises >= self.num_rises).sum())
-
     def state(self) -> dict[str, Any]:
         seen = np.flatnonzero(~np.isnan(self._kl))
         columns = {"reward": self._reward, "kl": self._kl, "rises": self._rises}

@@ -126,11 +126,6 @@ class WeightedSource(PromptSource):
         weights = self.weights_of(np.arange(len(self.prompts)))
         self._active, self._aside = SumTree(weights), SumTree((weights == 0).astype(np.float64))
 
-    @property
-    def num_aside(self) -> int:
-        """Prompts that only reviews draw."""
-        return round(self._aside.total)
-
     def state(self) -> dict[str, Any]:
         return {"num_draws": self._num_draws, "rates": self.rates.state()}
 
