@@ -66,6 +66,7 @@ def measure_economy(context: StageContext, *, num_steps: int) -> Economy:
     for experience in source:
         for algorithm in (whole, now) if experience.step % 2 else (now, whole):
             step = TrainingStep(context, algorithm, experience, seed="economy", num_steps=num_steps + 1)
+            step.prepare()
             step.update_policy(STILL)
             found[algorithm].append(step.finish())
     return Economy(found[whole][1:], found[now][1:])  # the first step warms up

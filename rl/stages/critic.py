@@ -73,6 +73,7 @@ class CriticStage(Stage[CriticResult]):
                 seed=f"{recipe.seed} critic {self.round_index}",
                 num_steps=config.pretrain_steps,
             )
+            step.prepare()
             step.update_critic(config.schedule)
             metrics = step.finish()
             explained.append(metrics["critic/explained_variance"])

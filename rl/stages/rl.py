@@ -99,6 +99,7 @@ class RlStage(Stage[RlResult]):
                 seed=f"{recipe.seed} {self.round_index}",
                 num_steps=config.steps,
             )
+            step.prepare()
             if algorithm.needs_critic:
                 step.update_critic(recipe.critic.schedule)
             step.update_policy(schedule)

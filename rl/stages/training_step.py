@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import numpy.typing as npt
 from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.loss.losses import LossSpec, has_signal
 from rl.algorithm.old_logprobs import SAME, Source, checked_rollouts, old_logprobs_source
+from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
 from rl.experience.experience import Experience
 from rl.experience.prompt_source import prompt_source_of
@@ -35,6 +38,9 @@ from rl.run.stopwatch import Stopwatch
 from rl.stages.stage import StageContext
 from verifiers.counted import counted
 from verifiers.errors import HoneError
+
+if TYPE_CHECKING:
+    from rl.trainer.held_batch import HeldBatch
 
 
 def training_source(
@@ -77,10 +83,15 @@ def step_in_words(recipe: Recipe, rl: RlConfig) -> str:
 
 
 class TrainingStep:
-    """From an `Experience` to optimizer steps of the critic, the policy, or both, and the figures of the step.
+    """From an `Experience` to optimizer steps of the critic, the policy, or both, and the figures of the step:
+    ``prepare``, then the updates, then ``finish``.
 
-    Made of the batch: mini-batches shuffled by ``seed`` and the step. ``num_steps`` is how many the schedules are for.
+    Mini-batches are shuffled by ``seed`` and the step. ``num_steps`` is how many the schedules are for.
     """
+
+    batch: Batch  # these three from `prepare` on
+    parts: Sequence[Sequence[int]]  # the rows of each mini-batch
+    held: HeldBatch
 
     def __init__(
         self,
@@ -94,34 +105,45 @@ class TrainingStep:
         self.context = context
         self.algorithm = algorithm
         self.experience = experience
+        self.seed = seed
         self.num_steps = num_steps
         self.watch = Stopwatch()
-        self.watch.include(experience.seconds)
-        self.metrics = rollout_metrics(experience.counted, experience.stats)
+        self.metrics: dict[str, float] = {}
         self.teachers = [algorithm.teacher_of(one.prompt) for one in experience.usable]
-        self.metrics["rollout/left_out_frac"] = len(experience.left_out) / len(experience.rollouts)
-        with self.watch("judge"):
-            right_score = context.recipe.evaluation.pass_score
-            self.batch = packed_rollouts(
-                experience.usable, algorithm.config, right_score=right_score, shares=experience.shares
-            )
-        self.parts = mini_batches(
-            self.batch.prompt_ids, algorithm.config.num_mini_batches, seed=f"{seed} {experience.step}"
-        )
-        self.held = context.engines.trainer.hold(self.batch, self.parts)
         self.kl_by_prompt: dict[str, float] = {}
         self.trainer_logprobs: Floats | None = None
         self.entropies: Floats | None = None
-        if algorithm.config.log_tokens:
-            self._prepare()
+
+    def prepare(self) -> None:
+        """Hold the rollouts that are learnt from on the trainer, compute what the algorithm needs of them, and log all
+        rollouts. Raises: HoneError where sampler and trainer disagree."""
+        context, experience = self.context, self.experience
+        self._hold()
+        if self.algorithm.config.log_tokens:  # the log keeps what is computed
+            self._compute()
             with self.watch("judge"):
                 context.log_rollouts(experience.step, experience.rollouts, tokens=self._token_figures())
             return
         with ThreadPoolExecutor(1) as writer:  # the disk is written to while the trainer works
             logged = writer.submit(context.log_rollouts, experience.step, experience.rollouts)
-            self._prepare()
+            self._compute()
             with self.watch("judge"):
                 logged.result()
+
+    def _hold(self) -> None:
+        """Pack what is learnt from into mini-batches, which the trainer keeps until the step is over."""
+        experience, config = self.experience, self.algorithm.config
+        self.watch.include(experience.seconds)
+        self.metrics = rollout_metrics(experience.counted, experience.stats)
+        self.metrics["rollout/left_out_frac"] = len(experience.left_out) / len(experience.rollouts)
+        with self.watch("judge"):
+            right_score = self.context.recipe.evaluation.pass_score
+            self.batch = packed_rollouts(
+                experience.usable, config, right_score=right_score, shares=experience.shares
+            )
+        seed = f"{self.seed} {experience.step}"
+        self.parts = mini_batches(self.batch.prompt_ids, config.num_mini_batches, seed=seed)
+        self.held = self.context.engines.trainer.hold(self.batch, self.parts)
 
     def _token_figures(self) -> dict[str, TokenFigures]:
         """By rollout id what is known of each token, of the rollouts that are learnt from."""
@@ -132,7 +154,7 @@ class TrainingStep:
             for i, rollout_id in enumerate(self.batch.sequence_ids)
         }
 
-    def _prepare(self) -> None:
+    def _compute(self) -> None:
         """The critic's values, advantages, log-probabilities, the reference's: what the algorithm needs of them."""
         algorithm = self.algorithm
         with self.watch("values"):
@@ -154,24 +176,13 @@ class TrainingStep:
             self._add_logprobs(has_signal(algorithm.policy_loss, self.batch))
 
     def _add_logprobs(self, needed: npt.NDArray[np.bool_]) -> None:
-        """Those of the policy before its update, of the sequences that are ``needed``, [n]; and the reference's.
+        """Adds the policy's log-probabilities before its update, of the sequences that are ``needed``, [n]: computed
+        now, or the sampler's; or neither, where the update computes them itself. And the reference's.
 
-        Every eighth rollout is computed in any case: sampler and trainer are compared on these. All are where the log
-        keeps each token's.
-
-        Raises: HoneError where the trainer's are not those the sampler drew with."""
+        Raises: HoneError where sampler and trainer disagree."""
         config, batch = self.algorithm.config, self.batch
-        checked = checked_rollouts(len(batch), self.experience.step)
-        if config.log_tokens:
-            checked = np.ones(len(batch), bool)
         with self.watch("logprobs"):
-            old, entropy = self.held.logprobs(config.temperature, where=checked)
-            shown = np.repeat(checked, batch.loss_lengths)
-            self.entropy = float(entropy[shown].mean())
-            if config.log_tokens:
-                self.trainer_logprobs, self.entropies = old, entropy
-            self.mismatch = Mismatch.between(batch.column("sample_logprobs")[shown], old[shown])
-            self._require_match()
+            old, checked = self._checked_logprobs()
             known, source = checked, self._source()
             if source == "sampler":
                 old, known = batch.column("sample_logprobs"), np.ones(len(batch), bool)
@@ -183,6 +194,24 @@ class TrainingStep:
                 self.batch = batch.with_columns(old_logprobs=old)
             self.metrics["train/recomputed_frac"] = float(np.mean(known if source == "trainer" else checked))
             self._add_reference(old, known, checked)
+
+    def _checked_logprobs(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """The trainer's log-probabilities of every eighth rollout, or of all where the log keeps each token's; and
+        which sequences these are, [n]. The sampler's are compared with them.
+
+        Raises: HoneError where the two disagree."""
+        config, batch = self.algorithm.config, self.batch
+        checked = checked_rollouts(len(batch), self.experience.step)
+        if config.log_tokens:
+            checked = np.ones(len(batch), bool)
+        old, entropy = self.held.logprobs(config.temperature, where=checked)
+        shown = np.repeat(checked, batch.loss_lengths)
+        self.entropy = float(entropy[shown].mean())
+        if config.log_tokens:
+            self.trainer_logprobs, self.entropies = old, entropy
+        self.mismatch = Mismatch.between(batch.column("sample_logprobs")[shown], old[shown])
+        self._require_match()
+        return old, checked
 
     def _source(self) -> Source:
         """Whose log-probabilities serve; not the sampler's by default where the check shows that they differ."""
