@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rl.trainer.trainer import Trainer
 
 SOURCE = "replay"  # of rows
+REPLAY_BEFORE, REPLAY_METRIC = "replay/nll_before", "replay/nll"  # nats a token
 MEASURED_PROMPTS, MEASURED_FRAC = 64, 0.25  # at most so many, and of those with a right rollout this share
 READ_AT_ONCE = 512  # prompts whose responses are read from the log together
 
@@ -159,14 +160,19 @@ def _row(one: Candidate) -> SftRow:
 
 class ReplayLoss:
     """The mean negative log-likelihood of the tokens of measured responses, nats: under the policy that the trainer
-    holds when this is made, and under the one that it then holds."""
+    holds when this is made (``before``), and under the one that it then holds. Without a batch both are left out."""
 
-    def __init__(self, trainer: Trainer, batch: Batch) -> None:
+    def __init__(self, trainer: Trainer, batch: Batch | None) -> None:
         self._trainer = trainer
         self._batch = batch
-        self.before = self.now()
+        self.before = self._measured(REPLAY_BEFORE)
 
-    def now(self) -> float:
+    def now(self) -> dict[str, float]:
         """One forward pass."""
+        return self._measured(REPLAY_METRIC)
+
+    def _measured(self, name: str) -> dict[str, float]:
+        if self._batch is None:
+            return {}
         logprobs, _ = self._trainer.logprobs(self._batch)
-        return -float(logprobs.mean(dtype=np.float64))
+        return {name: -float(logprobs.mean(dtype=np.float64))}

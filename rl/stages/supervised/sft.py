@@ -20,15 +20,13 @@ from rl.run.stage_result import HarvestResult, PolicyState, SftResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised.cold_start import cold_start_rows
-from rl.stages.supervised.replay import ReplayLoss
+from rl.stages.supervised.replay import REPLAY_BEFORE, REPLAY_METRIC, ReplayLoss
 from rl.stages.supervised.sft_rows import SftRows
 from rl.stages.supervised.supervised_loop import StepCall, step_calls, step_metrics
 from rl.stages.supervised.validation import VALIDATION_METRIC, Validation, validation_words
 from rl.trainer.export import export_policy
 from verifiers.counted import counted
 from verifiers.errors import BadInput
-
-REPLAY_BEFORE, REPLAY_METRIC = "replay/nll_before", "replay/nll"  # nats a token
 
 
 class SftStage(Stage[SftResult]):
@@ -98,10 +96,10 @@ class SftStage(Stage[SftResult]):
         engines.invalidate()
         trainer.drop_critic()
         validated_on = validation_prompts(context.data.train, context.recipe)
-        validation = Validation(context, validated_on) if self.round_index and validated_on else None
+        validation = Validation(context, validated_on if self.round_index else [])
         rows = SftRows.of(context, self.harvests, self.cold_started, validated_on)
         with context.watch("logprobs"):
-            replay_loss = ReplayLoss(trainer, Batch.of(rows.measured)) if rows.measured else None
+            replay_loss = ReplayLoss(trainer, Batch.of(rows.measured) if rows.measured else None)
         if self.round_index:
             trainer.load_frozen([str(context.policy.hub)] if config.later_kl_coef else [])
         if self.round_index and config.start_from == "base":
@@ -110,15 +108,14 @@ class SftStage(Stage[SftResult]):
         checkpoint = context.checkpoint(config.checkpoint_every_steps)
         self._train(context, rows.sequences, checkpoint, validation, replay_loss)
         trainer.load_frozen([])
-        seen = tuple(validation.seen) if validation else ()
+        seen = tuple(validation.seen)
         version, path = context.policy.version + len(seen) + 1, context.directory.path / "policy"
         policy = PolicyState(version, path, context.directory.name)
         with context.watch("sync"):
             proof = engines.publish(policy)
         with context.watch("save"):
             export_policy(trainer, engines.base.hub, policy.hub)
-            if validation is not None:
-                validation.finish()
+            validation.finish()
         logged, best = context.directory.metrics(), SftResult.best_of(seen)
         return SftResult(
             policy=policy,
@@ -129,7 +126,7 @@ class SftStage(Stage[SftResult]):
             validations=seen,
             replay_loss_before=logged[0].get(REPLAY_BEFORE),
             replay_loss_after=logged[best.step - 1 if best else -1].get(REPLAY_METRIC),
-            warnings=rows.warnings + (validation.warnings if validation else ()),
+            warnings=rows.warnings + validation.warnings,
         )
 
     def _train(
@@ -137,8 +134,8 @@ class SftStage(Stage[SftResult]):
         context: StageContext,
         sequences: Sequence[TokenSequence],
         checkpoint: StageCheckpoint,
-        validation: Validation | None,
-        replay_loss: ReplayLoss | None,
+        validation: Validation,
+        replay_loss: ReplayLoss,
     ) -> None:
         """All steps, or until a validation says that it is enough, going on from a checkpoint where there is one; the
         trainer then holds the weights to export."""
@@ -156,26 +153,24 @@ class SftStage(Stage[SftResult]):
                 step_metrics(outcome, rate) | sft_metrics(outcome, batch)
                 for batch, rate, outcome in zip(batches, call.rates, outcomes, strict=True)
             ]
-            is_measured = call.steps.stop == num_steps or (validation and validation.is_due(call.steps.stop))
-            if validation is not None and is_measured:
+            if call.steps.start == 0:
+                figures[0] |= replay_loss.before
+            if call.steps.stop == num_steps or validation.is_due(call.steps.stop):
                 figures[-1] |= validation.run(call.steps.stop)
-            if replay_loss is not None:
-                figures[0] |= {} if call.steps.start else {REPLAY_BEFORE: replay_loss.before}
-                figures[-1] |= {REPLAY_METRIC: replay_loss.now()} if is_measured else {}
+                figures[-1] |= replay_loss.now()
             for step, of_step in zip(call.steps, figures, strict=True):
                 context.log_metrics(step, of_step)
             context.progress.advance(len(batches), **progress_values(outcomes, figures[-1], batches))
-            if validation is not None and validation.is_over:
+            if validation.is_over:
                 break
-        if validation is not None:
-            validation.load_best()
+        validation.load_best()
 
     def _calls(
         self,
         context: StageContext,
         sequences: Sequence[TokenSequence],
         checkpoint: StageCheckpoint,
-        validation: Validation | None,
+        validation: Validation,
     ) -> tuple[Iterator[StepCall[list[int]]], int]:
         """The steps that are left, of packs of indices into ``sequences``; and how many there are in all."""
         config = context.recipe.sft
@@ -185,7 +180,7 @@ class SftStage(Stage[SftResult]):
         num_steps = num_sft_steps(
             config, num_packs(lengths, config.pack_tokens, seed=seed, num_rows=num_rows)
         )
-        if validation is None:  # which may end it earlier
+        if not validation.prompts:  # with some it may end earlier
             context.progress.total_steps = num_steps
         calls = step_calls(
             sft_packs(lengths, config.pack_tokens, seed=seed),
@@ -195,8 +190,8 @@ class SftStage(Stage[SftResult]):
             trainer=context.engines.trainer,
             checkpoint=checkpoint,
             progress=context.progress,
-            source=validation,
-            every_steps=config.later_validate_every_steps if validation else None,
+            source=validation if validation.prompts else None,
+            every_steps=validation.every_steps,
         )
         return calls, num_steps
 

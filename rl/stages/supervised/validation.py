@@ -24,7 +24,7 @@ class Validation:
 
     A policy that is validated is published to the rollout workers under a version of its own. The best one's weights
     lie in the stage's directory. One that a checkpoint names stays there until a later checkpoint names another, so
-    that a stage that was killed goes on with the same. A `Resumable`.
+    that a stage that was killed goes on with the same. A `Resumable`. Without prompts nothing is validated.
     """
 
     def __init__(self, context: StageContext, prompts: Sequence[Prompt]) -> None:
@@ -57,13 +57,21 @@ class Validation:
         part = f"{self.num_too_long:,} of sft.later_validation_prompts={len(self.prompts)}"
         return (f"{part} left out, too long for sampler.max_model_len={limit}: raise it to validate on all",)
 
+    @property
+    def every_steps(self) -> int | None:
+        """Steps between two, beside the one at the end; None where nothing is validated."""
+        return self.config.later_validate_every_steps if self.prompts else None
+
     def is_due(self, steps_taken: int) -> bool:
         """At every so many steps; the end is another reason."""
-        return not steps_taken % self.config.later_validate_every_steps
+        return self.every_steps is not None and not steps_taken % self.every_steps
 
     def run(self, steps_taken: int) -> dict[str, float]:
         """Publish, sample, judge; keep the weights if they are the best so far. Returns the last step's further
-        figures. Raises: BadInput where every prompt is too long, HoneError where too many rollouts have no decision."""
+        figures, if there are any. Raises: BadInput where every prompt is too long, HoneError where too many rollouts
+        have no decision."""
+        if not self.prompts:
+            return {}
         context, engines, recipe = self.context, self.context.engines, self.context.recipe
         with context.watch("sync"):
             engines.weight_sync.sync(context.policy.version + len(self.seen) + 1)

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from rl.algorithm.loss.losses import LossSpec
-from rl.stages.supervised.replay import ReplayLoss
+from rl.stages.supervised.replay import REPLAY_BEFORE, REPLAY_METRIC, ReplayLoss
 from sampler.vision_input import VisionInput
 
 TEMPERATURE = 0.8
@@ -228,7 +228,8 @@ def test_replay_loss(trainer: Callable[..., Any], case: Any, reference: Referenc
     measured = ReplayLoss(trainer(num_ranks, zero_stage=3 if num_ranks == 2 else 1), case.batch)
     with torch.no_grad():
         truth = float(reference.sft_loss(case.batch))
-    assert measured.before == measured.now() == pytest.approx(truth, rel=RELATIVE)
+    before, now = measured.before[REPLAY_BEFORE], measured.now()[REPLAY_METRIC]
+    assert before == now == pytest.approx(truth, rel=RELATIVE)
 
 
 @pytest.mark.parametrize("aggregation", ["seq-mean-token-sum", "seq-mean-token-mean"])
