@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 def epochs_of(num_items: int, *, seed: str, start: int = 0) -> Iterator[int]:
-    """Indices of an endless row of epochs, each a new shuffle that hangs on the seed alone; ``start`` are left out.
+    """Indices of an endless row of epochs, each a new shuffle that depends on the seed alone; ``start`` are left out.
 
     >>> from itertools import islice
     >>> [*islice(epochs_of(3, seed="s"), 8)][5:] == [*islice(epochs_of(3, seed="s", start=5), 3)]

@@ -54,7 +54,7 @@ class Experience:
 
     @property
     def counted(self) -> list[JudgedRollout]:
-        """Those that figures are of: of a group in two parts the first, since whether there are more hangs on it."""
+        """Those that figures are of: of a group in two parts the first, since whether there are more depends on it."""
         return [one for one in self.rollouts if self.share(one).count]
 
     def share(self, one: JudgedRollout) -> Share:

@@ -39,7 +39,7 @@ class Past(Protocol):
 
 
 class PromptSource(ABC):
-    """Prompts in an order that hangs on a seed and on what was observed, never on the clock."""
+    """Prompts in an order that depends on a seed and on what was observed, never on the clock."""
 
     @abstractmethod
     def draw(self, num: int, *, without: Collection[str] = ()) -> list[Prompt] | None:
@@ -134,7 +134,7 @@ class FixedSource(PromptSource):
 class UniformSource(PromptSource):
     """Epochs without end in a seeded order. A draw is full when its prompts' costs reach what was asked for.
 
-    A refill has an order of its own, which hangs on the step: it moves no prompt of a later step.
+    A refill has an order of its own, which depends on the step: it moves no prompt of a later step.
     """
 
     def __str__(self) -> str:

@@ -72,7 +72,7 @@ class ExperienceSource(Iterator[Experience]):
         return {"step": self.step, "prompts": self.prompts.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` was taken. One without the prompts' state is of an older Hone: they are drawn again."""
+        """Go on where ``state`` was taken. An older Hone saved the step alone: its prompts are then drawn again."""
         if "prompts" in state:
             self.prompts.restore(state["prompts"])
         else:

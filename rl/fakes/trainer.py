@@ -44,7 +44,7 @@ class FakeTrainer:
         return [one | {"teacher_kl": 0.25} if teachers and loss.teacher_coef else one for one in outcomes]
 
     def step(self, batch: Batch, rate: float, loss: LossSpec) -> dict[str, float]:
-        """One optimizer step. Its loss is between 0 and 1 and hangs on all that was trained on."""
+        """One optimizer step. Its loss is between 0 and 1 and depends on all that was trained on."""
         self.calls.append(f"update {loss.name}")
         trained = hashlib.sha256(batch.token_ids.tobytes() + repr((loss, rate)).encode()).hexdigest()
         if loss.name in CRITIC_LOSSES:

@@ -62,7 +62,7 @@ def check_sets(recipe: Recipe, sets: Mapping[str, LoadedSet], unread: Collection
 
 
 def _unless_unread(check: Check, unread: Collection[str], needs: Iterable[str]) -> Check:
-    """The check, or where a set that it needs cannot be read, that it is not asked for that reason."""
+    """The check itself, or a "not asked" in its place where a set that it needs cannot be read."""
     missing = [name for name in needs if name in unread]
     return not_asked(check.name, unread_words(missing)) if missing else check
 

@@ -58,7 +58,7 @@ def check_trained(recipe: Recipe, run: RunDirectory) -> Iterator[Check]:
 
 
 def position_bias(recipe: Recipe, engines: Engines, prompts: Sequence[Prompt]) -> Finding:
-    """References of general prompts against those of others, in both orders: the winner must not hang on the place."""
+    """References of general prompts against those of others, in both orders: the winner must not go by the place."""
     general = [one for one in prompts if one.verifier is None and one.reference][: PAIRS + 1]
     comparisons = [
         AnswerComparison(

@@ -39,8 +39,11 @@ class StageCheckpoint:
         self.every_steps = every_steps
 
     def resume(self, trainer: Trainer, source: Resumable | None = None) -> int:
-        """Load the checkpoint if there is one, into ``source`` too, and drop what came after it; the next step, 0 for a
-        new start. Raises: HoneError where it is cut or damaged; what is no fault of its files as it comes."""
+        """Load the checkpoint, if there is one, into the trainer and ``source``, and drop what was logged after it.
+        Returns the next step: 0 without a checkpoint.
+
+        Raises: HoneError where its files are cut or damaged. Any other failure, such as too little memory, is raised as
+        it is."""
         cursor = self.directory.path / CURSOR
         if not cursor.is_file():
             self.directory.begin()

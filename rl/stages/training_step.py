@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def training_source(
     context: StageContext, algorithm: Algorithm, *, seed: str, num_steps: int
 ) -> ExperienceSource:
-    """Experience of the training prompts, for a stage that learns, in an order that hangs on ``seed``."""
+    """Experience of the training prompts, for a stage that learns, in an order that depends on ``seed``."""
     config, engines = algorithm.config, context.engines
     plan = context.plan(
         num_samples=config.samples_per_prompt,
@@ -160,9 +160,8 @@ class TrainingStep:
         with self.watch("values"):
             values = self.held.values() if algorithm.needs_critic else None
         of_teacher = any(self.teachers) and not algorithm.policy_loss.teacher_coef
-        comes_first = (
-            of_teacher or algorithm.config.loss.kl_in == "reward"
-        )  # advantages hang on log-probabilities
+        # Advantages that depend on log-probabilities come after these.
+        comes_first = of_teacher or algorithm.config.loss.kl_in == "reward"
         if algorithm.needs_logprobs and comes_first:
             self._add_logprobs(np.ones(len(self.batch), bool))
         if of_teacher:

@@ -21,7 +21,7 @@ from rl.recipe.rl_config import RlConfig
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 
-# Advantages that hang on the rewards of one group alone, and are 0 where these are equal.
+# Advantages that depend on the rewards of one group alone, and are 0 where these are equal.
 OF_ITS_GROUP = frozenset({"grpo", "grpo_vectorized", "rloo", "rloo_vectorized"})
 
 
@@ -39,7 +39,7 @@ def is_cut_short(config: RlConfig, prompt: Prompt) -> bool:
 
 
 def goes_on(rewards: Sequence[float | None], frac: float, coin: float) -> bool:
-    """Whether the rest of a group is drawn, by the rewards of its first part and a number in [0, 1) that hangs on
+    """Whether the rest of a group is drawn, by the rewards of its first part and a number in [0, 1) that depends on
     nothing that was sampled.
 
     >>> goes_on([1, 0], 0.25, 0.9), goes_on([1, 1], 0.25, 0.9), goes_on([1, 1], 0.25, 0.2)

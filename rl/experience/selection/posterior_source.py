@@ -71,7 +71,7 @@ class PosteriorSource(WeightedSource):
         (right, wrong, t), place = _distinct(keys)
         a, b, c = right + PRIOR, wrong + PRIOR, self.concentration
         logs = betaln(a + c * t, b + c * (1 - t)) - betaln(a, b) - c * (xlogy(t, t) + xlogy(1 - t, 1 - t))
-        # Rounded, so that no last bit hangs on how many were worked out at once: a restored source draws alike.
+        # Rounded, so that no last bit depends on how many were worked out at once: a restored source draws alike.
         weights: Floats = np.maximum(np.round(np.exp(logs), 6), 1e-6)[place]
         return weights
 

@@ -15,7 +15,7 @@ Indices = npt.NDArray[np.int64]
 class SumTree:
     """N weights, 0 or more, as the leaves of a binary tree whose nodes hold the sums below them.
 
-    A node is always the sum of its two children, never brought up to date by a difference: so the tree hangs on its
+    A node is always the sum of its two children, never brought up to date by a difference: so the tree depends on its
     weights alone, and one that is made anew from them draws alike to the last bit.
 
     >>> tree = SumTree(np.array([1.0, 0.0, 3.0]))

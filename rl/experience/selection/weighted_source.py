@@ -1,4 +1,4 @@
-"""Prompts drawn by a weight that hangs on what is known of each; a small share looks again at those of no weight."""
+"""Prompts drawn by a weight that depends on what is known of each; a small share looks again at those of no weight."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WeightedSource(PromptSource):
     """Each step's prompts are drawn one after the other in proportion to their weights, none twice in a step.
 
     ``weights_of`` is the rule. A prompt of weight 0 is set aside: ``review_frac`` of the draws are of those, evenly, so
-    that one set aside by chance, or forgotten since, comes back. What is drawn hangs on ``seed``, the step, and what
+    that one set aside by chance, or forgotten since, comes back. What is drawn depends on ``seed``, the step, and what
     was observed; a draw takes O(log N) for each prompt. A refill is drawn alike, without what the step has tried.
 
     ``half_life`` is in policy versions. ``runs`` are directories of earlier runs whose counts are begun from, beside

@@ -28,7 +28,7 @@ class Evidence(NamedTuple):
 def draw_candidates(
     prompts: Sequence[Prompt], num: int, *, seed: str, known: Mapping[str, Evidence] | None = None
 ) -> list[Prompt]:
-    """Prompts that are tried, in an order that hangs on the seed alone; those that something is ``known`` of first."""
+    """Prompts to try, in an order that depends on the seed alone; first those of which something is ``known``."""
     ahead = [prompt for prompt in prompts if prompt.prompt_id in known] if known else []
     others = [prompt for prompt in prompts if prompt.prompt_id not in known] if known else list(prompts)
     chosen = random.Random(seed).sample(ahead, min(num, len(ahead)))

@@ -155,7 +155,7 @@ class HarvestStage(Stage[HarvestResult]):
     def _sample(
         self, context: StageContext, shard: int, prompts: Sequence[Prompt], first_index: int, num: int
     ) -> Sequence[JudgedRollout]:
-        """Samples are numbered over all parts, and their seeds hang on that number alone."""
+        """Samples are numbered over all parts, and their seeds depend on that number alone."""
         rl = context.recipe.rl
         experience = context.sample(
             prompts,

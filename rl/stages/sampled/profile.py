@@ -37,7 +37,7 @@ class ProfileStage(Stage[ProfileResult]):
     """Sampling in passes. After each, a prompt whose samples so far decide what all of them would say is left alone;
     from the second on that is judged in the light of how the set's pass rates lie.
 
-    A rollout's seed hangs on its prompt and its index, so those that are drawn are the first of those that sampling
+    A rollout's seed depends on its prompt and its index, so those that are drawn are the first of those that sampling
     without a stop would draw. A pass is logged in shards. A shard that is there is read and not sampled again, so a
     stage that was killed goes on with the same rollouts.
     """

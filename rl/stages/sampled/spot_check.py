@@ -25,8 +25,8 @@ def reasoned(tried: Sequence[JudgedRollout], harvest: Harvest) -> list[tuple[Jud
 
 def write_spot_check(path: Path, judged: Sequence[tuple[JudgedRollout, str]], num: int) -> None:
     """``judged`` are responses to the hard prompts with the reason why each was dropped, empty where it was kept. At
-    most ``num`` kept and ``num`` dropped ones are written, evenly over reasons and question types; which hangs on their
-    rollout ids alone."""
+    most ``num`` kept and ``num`` dropped ones are written, evenly over reasons and question types; which ones depends
+    on their rollout ids alone."""
     kept = [one for one in judged if not one[1]]
     dropped = [one for one in judged if one[1]]
     rows = [_row(*one) for among in (kept, dropped) for one in _evenly(among, num)]

@@ -43,7 +43,7 @@ class RewardObjective(Protocol):
         """Make the trainer ready, which holds the policy at ``base``."""
 
     def draws(self, seed: str) -> Iterator[Any]:
-        """Items without end, epoch after epoch, in an order that hangs on the seed alone."""
+        """Items without end, epoch after epoch, in an order that depends on the seed alone."""
 
     def steps(
         self, trainer: Trainer, batches: Sequence[Sequence[Any]], rates: Sequence[float]
