@@ -33,14 +33,14 @@ def compare(
 
     A prompt is right where at least half of its judged samples are. The exact McNemar test is of the flips; the
     interval of the change is a paired bootstrap over prompts."""
+    from recipes.commands.output.out_file import require_out
     from recipes.report.prompts.compare_page import write_comparison
     from recipes.report.prompts.flip_cards import opened_sides
     from recipes.report.prompts.flips import flips_between
-    from sampler.atomic_file import require_writable
 
     before, after = _sides(sides)
     page = out if out is not None else after.run / "compare.html"
-    require_writable(page)
+    require_out(page)
     flips = flips_between(before, after)
     with opened_sides(flips) as in_force:
         _print(flips, in_force, num)

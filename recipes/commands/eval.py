@@ -37,13 +37,13 @@ def evaluate_policy(
     """Evaluate a policy: pass@1 as the mean of k samples and pass@k, per question type and verifier; win rates."""
     import json
 
+    from recipes.commands.output.out_file import require_out
     from recipes.settings.recipe_file import load_recipe
-    from sampler.atomic_file import require_writable, write_atomically
+    from sampler.atomic_file import write_atomically
     from verifiers.errors import BadInput
 
     settings = load_recipe(recipe, overrides or [])
-    if out is not None:
-        require_writable(out)
+    require_out(out)
     checkpoints = policy or [Path(settings.run_dir) / "policy"]
     for hub in checkpoints:
         if not (hub / "config.json").is_file():

@@ -76,8 +76,11 @@ def build(
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from recipes.commands.output.out_file import require_new_folder
     from sampler.data.data_builder import build_data
     from verifiers.errors import BadInput
+
+    require_new_folder(out)
 
     try:
         given = OmegaConf.to_container(OmegaConf.from_dotlist(options or []))

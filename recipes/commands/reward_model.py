@@ -76,9 +76,9 @@ def score(
     """
     from pydantic import ValidationError
 
+    from recipes.commands.output.out_file import require_out
     from recipes.commands.output.score_file import read_comparisons
     from rl.experience.scorer import require_reward_model
-    from sampler.atomic_file import require_writable
     from sampler.vllm_pool.sampler_config import SamplerConfig
     from verifiers.errors import BadInput
 
@@ -94,8 +94,7 @@ def score(
     except ValidationError as why:
         raise BadInput(f"--device {device!r}: {why.errors()[0]['msg']}") from None
     require_reward_model(model, "--model")
-    if out is not None:
-        require_writable(out)
+    require_out(out, inputs=[file])
     comparisons = read_comparisons(file, expects_thought=expects_thought)
     if not _score(comparisons, model.resolve(), sampler, out):
         raise typer.Exit(1)

@@ -79,14 +79,14 @@ def fuzz_verifier(
     from rich.text import Text
 
     from recipes.commands.output.console import plain_console
-    from sampler.atomic_file import require_writable, write_atomically
+    from recipes.commands.output.out_file import require_out
+    from sampler.atomic_file import write_atomically
     from verifiers.counted import counted
     from verifiers.kit.fuzz import fuzz
     from verifiers.verifier import shown
 
     console = plain_console()
-    if out is not None:
-        require_writable(out)
+    require_out(out)
     with console.status(Text(f"fuzzing {name}")) as status:
         report = fuzz(
             name,

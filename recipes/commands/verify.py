@@ -47,9 +47,11 @@ def verify(
     was wrong or could not be judged (its verifier, options or reference are wrong, or the verifier failed), or when
     --check-references finds a bad row.
     """
+    from recipes.commands.output.out_file import require_out
     from verifiers.errors import BadInput
     from verifiers.files.case_file import Columns
 
+    require_out(out, inputs=[file])
     if timeout <= 0:
         raise BadInput(f"--timeout is positive, got {timeout:g}")
     columns = Columns(
@@ -65,6 +67,8 @@ def verify(
     elif options:
         raise BadInput("--option needs --verifier")
     if check_references:
+        if out is not None:
+            raise BadInput("--check-references tells what fails and writes no --out")
         _check_references(file, columns, verifier, options, timeout_s=timeout)
         return
     _judge_file(file, columns, verifier, options, workers=workers, timeout_s=timeout, out=out)
@@ -88,15 +92,8 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
     return options
 
 
-def _rows(file: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row number from 1, row), read as a run reads a prompt set, with the reference as its verifier gets it."""
-    from sampler.rows.dataset_rows import dataset_rows
-
-    for number, row in enumerate(dataset_rows(file), 1):
-        yield number, _values(row, columns)
-
-
 def _values(row: DatasetRow, columns: Columns) -> dict[str, Any]:
+    """Read as a run reads a prompt set, with the reference as its verifier gets it."""
     from sampler.data.reference import row_reference
 
     values = dict(row.values)
@@ -111,7 +108,7 @@ def _check_references(
     """Tell which references do not score 1 against themselves, rows that fail alike in one line, as a dry run does."""
     from recipes.commands.output.console import plain_console
     from sampler.data.reference import row_reference
-    from sampler.rows.dataset_rows import dataset_rows
+    from sampler.rows.dataset_rows import every_row
     from sampler.rows.known_format import known_format
     from sampler.rows.wrong_rows import WrongRows
     from verifiers.counted import counted
@@ -120,8 +117,11 @@ def _check_references(
     from verifiers.files.dataset_check import ReferenceCheck
 
     num_rows, check, wrong = 0, ReferenceCheck(timeout_s), WrongRows()
-    for number, row in enumerate(wrong.reading(dataset_rows(file)), 1):
+    for number, row in enumerate(wrong.reading(every_row(file)), 1):
         with wrong.collected(row.location):
+            if row.fault is not None:
+                num_rows += 1
+                raise row.fault
             if row.values.get("kind") == "general" and not (verifier or row.values.get(columns.verifier)):
                 continue  # a reward model judges it
             num_rows += 1
@@ -132,10 +132,11 @@ def _check_references(
                 }
             judge = verifier or (theirs and theirs.verifier)
             try:
-                case = case_of({**values, columns.answer: "-"}, number, columns, judge, options)
+                with_answer = {**values, columns.answer: "-"}
+                case = case_of(with_answer, number, columns, judge, options, where=row.location)
                 problem = check.problem(case.verifier, case.options, case.reference)
             except BadInput as why:
-                problem = str(why).removeprefix(f"row {number}: ")
+                problem = str(why).removeprefix(f"{row.location}: ")
             if problem is not None:
                 raise BadInput(f"{row.location}: {problem}")
     if not num_rows:
@@ -193,24 +194,30 @@ def _cases(
     file: Path, columns: Columns, verifier: str | None, options: dict[str, Any], wrong: WrongRows
 ) -> Iterator[Case]:
     """The rows as cases; those that are none are added to ``wrong``. Raises: BadInput for a file without rows."""
+    from sampler.rows.dataset_rows import every_row
     from verifiers.errors import BadInput
     from verifiers.files.case_file import case_of
 
     seen: set[str] = set()
     thinking = False
     number = 0
-    for number, row in wrong.reading(_rows(file, columns)):
-        if not thinking and _holds_thought(row.get(columns.answer)):
-            thinking = True
-            typer.echo(
-                f"warning: row {number}: column {columns.answer!r} holds thinking tags and is judged as it stands; "
-                f"for whole responses use column {columns.response!r}",
-                err=True,
-            )
-        with wrong.collected(f"row {number}"):
-            case = case_of(row, number, columns, verifier, options)
+    for number, row in enumerate(wrong.reading(every_row(file)), 1):
+        with wrong.collected(row.location):
+            if row.fault is not None:
+                raise row.fault
+            values = _values(row, columns)
+            if not thinking and _holds_thought(values.get(columns.answer)):
+                thinking = True
+                typer.echo(
+                    f"warning: {row.location}: column {columns.answer!r} holds thinking tags and is judged as it "
+                    f"stands; for whole responses use column {columns.response!r}",
+                    err=True,
+                )
+            case = case_of(values, number, columns, verifier, options, where=row.location)
             if case.case_id in seen:
-                raise BadInput(f"row {number}: the id {case.case_id!r} stands twice in column {columns.id!r}")
+                raise BadInput(
+                    f"{row.location}: the id {case.case_id!r} stands twice in column {columns.id!r}"
+                )
             seen.add(case.case_id)
             yield case
     if not number:

@@ -20,7 +20,7 @@ from sampler.data.prompt_reader import PromptReader
 from sampler.data.prompt_schema import PROMPT_FIELDS, prompt_columns, write_parquet
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
-from sampler.rows.dataset_rows import dataset_rows
+from sampler.rows.dataset_rows import every_row
 from sampler.rows.row import DatasetRow
 from sampler.rows.wrong_rows import WrongRows
 from sampler.vision_input import data_url
@@ -121,7 +121,7 @@ def load_preferences(
     )
     lists: list[PreferenceList] = []
     wrong = WrongRows()
-    for row in wrong.reading(dataset_rows(path_or_hub_id, split)):
+    for row in wrong.sound(every_row(path_or_hub_id, split)):
         with wrong.collected(row.location):
             prompt = reader.read(row)
             with _at(row, (columns or {}).get("reference", "reference")):

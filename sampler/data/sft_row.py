@@ -20,7 +20,7 @@ from sampler.data.row_columns import COLUMNS
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.prompt import Prompt
-from sampler.rows.dataset_rows import dataset_rows
+from sampler.rows.dataset_rows import every_row
 from sampler.rows.row import DatasetRow
 from sampler.rows.unread_column import UnreadColumn, UnreadColumns
 from sampler.rows.wrong_rows import WrongRows
@@ -118,7 +118,7 @@ def load_sft_dataset(
     rows: PackedRows[SftRow] = PackedRows()
     locations: list[str] = []
     wrong, unread = WrongRows(), UnreadColumns([*COLUMNS, *LINEAGE_COLUMNS], reading.columns)
-    for row in wrong.reading(dataset_rows(path_or_hub_id, reading.split)):
+    for row in wrong.sound(every_row(path_or_hub_id, reading.split)):
         if limit is not None and len(rows) >= limit:
             break
         unread.see(row)

@@ -42,11 +42,16 @@ ItemT = TypeVar("ItemT")
 
 def dataset_rows(path_or_hub_id: str | os.PathLike[str], split: str | None = None) -> Iterator[DatasetRow]:
     """Rows of all parts of a set. Raises `BadInput` at the first that cannot be read."""
+    for row in every_row(path_or_hub_id, split):
+        if row.fault is not None:
+            raise row.fault
+        yield row
+
+
+def every_row(path_or_hub_id: str | os.PathLike[str], split: str | None = None) -> Iterator[DatasetRow]:
+    """Rows of all parts of a set, those with a ``fault`` too. Raises `BadInput` where a part cannot be read at all."""
     for part in dataset_parts(path_or_hub_id, split):
-        for row in part():
-            if row.fault is not None:
-                raise row.fault
-            yield row
+        yield from part()
 
 
 def dataset_parts(

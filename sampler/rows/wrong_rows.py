@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from sampler.rows.row import DatasetRow
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 
@@ -79,6 +80,14 @@ class WrongRows:
             if not self:
                 raise
             self._add("", why)
+
+    def sound(self, rows: Iterable[DatasetRow]) -> Iterator[DatasetRow]:
+        """Those of the rows that could be read."""
+        for row in self.reading(rows):
+            if row.fault is None:
+                yield row
+            else:
+                self._add(row.location, row.fault)
 
     @contextmanager
     def collected(self, location: str) -> Iterator[None]:

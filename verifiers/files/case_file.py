@@ -30,14 +30,19 @@ class Columns:
 
 
 def case_of(
-    row: Mapping[str, Any], number: int, columns: Columns, verifier: str | None, options: Mapping[str, Any]
+    row: Mapping[str, Any],
+    number: int,
+    columns: Columns,
+    verifier: str | None,
+    options: Mapping[str, Any],
+    *,
+    where: str,
 ) -> Case:
-    """One row as a case. Raises `BadInput` that names the row and the column.
+    """One row as a case; ``number`` names it where it has no id. Raises `BadInput` that says ``where``, and the column.
 
     The row's own verifier and options columns win over the ones given for the whole file; the file's options
     apply only to rows of the file's verifier.
     """
-    where = f"row {number}"
     if row.get(columns.reference) is None:
         raise BadInput(f"{where}: {_missing(columns.reference, row)}")
     name = row.get(columns.verifier) or verifier

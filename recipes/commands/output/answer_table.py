@@ -47,10 +47,9 @@ def write_table(console: Console, out: Path, found: pa.Table, noun: str = "row")
     """As Parquet, whole or not at all; says where, and how many rows."""
     import pyarrow.parquet as pq
 
-    from sampler.atomic_file import require_writable, written_whole
+    from sampler.atomic_file import written_whole
     from verifiers.counted import counted
 
-    require_writable(out)
     with written_whole(out) as temporary:
         pq.write_table(found, temporary)
     console.print(f"{counted(found.num_rows, noun)} in {out}", soft_wrap=True)

@@ -41,19 +41,16 @@ def duplicates(
     question over two pictures. Against held-out sets the reference does not count; questions without pictures are
     also compared by runs of twelve words. What people decided beside the set is obeyed, as `export` does."""
     from recipes.commands.output.console import plain_console
+    from recipes.commands.output.out_file import require_out
     from recipes.report.pair_page import pair_groups
     from rl.run.progress import ProgressDisplay
-    from sampler.atomic_file import require_writable
     from sampler.duplicates.duplicate_pairs import duplicate_pairs
     from sampler.duplicates.leak_pairs import leak_pairs
     from sampler.store.decisions.curation_events import EventLog
-    from verifiers.errors import BadInput
 
-    for file in (report, out):
-        if file is not None:
-            require_writable(file)
-    if out is not None and out.suffix != ".parquet":
-        raise BadInput(f"--out is a .parquet file, got {out.name}")
+    sets = [Path(name) for name in (prompt_set, *(against or []))]
+    require_out(report, option="--report", inputs=sets)
+    require_out(out, ".parquet", inputs=sets)
     console, decided = plain_console(), EventLog.beside(prompt_set).curated()
     leaked: dict[str, Sequence[PromptPair]] = {}
     others: dict[str, ComparedSet] = {}

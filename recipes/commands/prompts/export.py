@@ -38,12 +38,12 @@ def export(
     """Write prompts as `datasets` Parquet with a card: columns, counts, where they come from, by which rule they were
     chosen. Rejected prompts are left out, corrected ones written as corrected; of a run, with believed pass rates."""
     from recipes.commands.output.console import plain_console
+    from recipes.commands.output.out_file import require_new_folder
     from sampler.data.dataset_export import DatasetExport
     from verifiers.counted import counted
     from verifiers.errors import BadInput
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} is there already: name another folder, or empty it")
+    require_new_folder(out)
     with opened(run_or_set) as (store, run):
         part = store.parts[run]
         if split not in part.prompt_sets:

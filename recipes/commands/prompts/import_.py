@@ -51,16 +51,13 @@ def import_(
     The format is recognised, a verifier is proposed for each source by how its references look, and each reference is
     judged against itself. Rows that are wrong are listed and left out. Exit status 1 when no row could be imported."""
     from recipes.commands.output.console import plain_console
-    from sampler.atomic_file import require_writable
+    from recipes.commands.output.out_file import require_out
     from sampler.imports.prompt_import import ImportPlan
     from verifiers.errors import BadInput
 
     if out is None and not dry_run:
         raise BadInput("give --out SET.parquet, or --dry-run")
-    if out is not None:
-        if out.suffix != ".parquet":
-            raise BadInput(f"--out is a .parquet file, got {out.name}")
-        require_writable(out)
+    require_out(out, ".parquet", inputs=[Path(source)])
     _require_known(kind, boxes, answers)
     plan = ImportPlan(
         columns=_columns(column or []),

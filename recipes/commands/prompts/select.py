@@ -64,14 +64,12 @@ def select(
     answer teaches never to give it. Prompts that somebody rejected are left out; corrected ones are written as
     corrected."""
     from recipes.commands.output.console import plain_console
-    from sampler.atomic_file import require_writable
+    from recipes.commands.output.out_file import require_out
     from sampler.store.selection import SelectionRule
     from sampler.store.selection import select as choose
     from verifiers.errors import BadInput
 
-    require_writable(out)
-    if out.suffix != ".parquet":
-        raise BadInput(f"--out is a .parquet file, got {out.name}")
+    require_out(out, ".parquet")
     rule = SelectionRule(
         pass_rate=pass_rate,
         min_samples=min_samples,

@@ -49,15 +49,12 @@ def stats(
     """Per question type or by what --by says: prompts, samples, pass rate, how many are solved, hopeless, in between
     or unknown; moves between policies; a histogram of believed pass rates."""
     from recipes.commands.output.console import plain_console
+    from recipes.commands.output.out_file import require_out
     from recipes.commands.prompts.profile import few_samples_note
-    from sampler.atomic_file import require_writable
     from sampler.store.prompt_table import PromptTable
     from verifiers.errors import BadInput, near_name
 
-    if plot is not None:
-        require_writable(plot)
-        if plot.suffix != ".svg":
-            raise BadInput(f"--plot is an .svg file, got {plot.name}")
+    require_out(plot, ".svg", option="--plot")
     console = plain_console()
     with opened_store(runs) as (store, run):
         table = PromptTable(store, run, half_life=half_life)

@@ -145,17 +145,28 @@ def test_wrong_rows_are_named_and_left_out(app, tmp_path):
     ]
     out = tmp_path / "v.jsonl"
     source = write_rows(tmp_path / "r.jsonl", rows)
+    first, *rest = source.read_text().splitlines()
+    source.write_text("\n".join((first, "", *rest[:-1], '{"id": "f", "ans', "[1]", rest[-1])))
     done = runner.invoke(
         app, ["verify", str(source), "--verifier", "math", "--out", str(out), "--workers", "0"]
     )
     assert done.exit_code == 1
     verdicts = [json.loads(line) for line in out.read_text().splitlines()]
     assert [(one["id"], one["score"]) for one in verdicts] == [("a", 1.0), ("e", 0.0)]
-    told = done.stderr.splitlines()
-    assert told[0] == "4 wrong rows, left out:" and len(told) == 4
-    assert told[1].startswith("  row 2: no column 'reference'") and told[1].endswith("(and 1 more row alike)")
-    assert told[2].startswith("  row 3: the id 'a' stands twice")
-    assert told[3].startswith("  row 4: column 'answer' must be text")
+    told = [line.replace(f"{source}, ", "") for line in done.stderr.splitlines()]
+    assert told[0] == "6 wrong rows, left out:" and len(told) == 6
+    assert told[1].startswith("  line 3: no column 'reference'") and told[1].endswith(
+        "(and 1 more row alike)"
+    )
+    assert told[2].startswith("  line 4: the id 'a' stands twice")
+    assert told[3].startswith("  line 5: column 'answer' must be text")
+    assert told[4].startswith("  line 7: not valid JSON") and told[5].startswith(
+        "  line 8: a row is a JSON object"
+    )
+    kept = out.read_text()
+    refused = runner.invoke(app, ["verify", str(source), "--verifier", "math", "--out", str(source)])
+    assert isinstance(refused.exception, BadInput) and "is what is read" in str(refused.exception)
+    assert out.read_text() == kept and source.read_text().startswith(first)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +174,9 @@ def test_wrong_rows_are_named_and_left_out(app, tmp_path):
     [
         (ROWS, ["--verifier", "mth"], UnknownVerifier, "did you mean 'math'"),
         (ROWS, ["--verifier", "math", "--option", "percnt=strict"], BadOption, "did you mean 'percent'"),
-        (ROWS, [], BadInput, "row 1: no verifier"),
+        (ROWS, [], BadInput, "line 1: no verifier"),
         ([{"response": "x", "refrence": "1"}], ["--verifier", "math"], BadInput, "did you mean 'refrence'"),
-        ([{"reference": "1"}], ["--verifier", "math"], BadInput, "row 1: no column 'response' or 'answer'"),
+        ([{"reference": "1"}], ["--verifier", "math"], BadInput, "line 1: no column 'response' or 'answer'"),
         ([], ["--verifier", "math"], BadInput, "holds no rows"),
         (ROWS, ["--option", "a=1"], BadInput, "--option needs --verifier"),
         (ROWS, ["--verifier", "math", "--option", "tolerance"], BadInput, "expected key=value"),
@@ -280,6 +291,6 @@ def test_an_answer_with_thinking_tags_is_warned_of_once(app, tmp_path):
     done = runner.invoke(app, ["verify", str(source), "--verifier", "math", "--workers", "0"])
     warnings = [line for line in done.stderr.splitlines() if "warning" in line]
     assert len(warnings) == 1
-    assert "row 2" in warnings[0] and "'response'" in warnings[0]
+    assert "line 2" in warnings[0] and "'response'" in warnings[0]
     source.write_text(json.dumps({"response": "<think>3+4</think>7", "reference": "7"}) + "\n")
     assert "warning" not in runner.invoke(app, ["verify", str(source), "--verifier", "math"]).stderr
