@@ -23,6 +23,17 @@ NUM_TONES = 6  # of question types
 WIN_TONE = 7
 
 Rate = Callable[[Json], float | None]
+Bounds = tuple[float, float]
+
+
+def direction_of(change: float, noise: Bounds | None) -> str:
+    """`rose` or `fell`, where the 95% interval of the change was taken only beyond it; else nothing.
+
+    >>> direction_of(0.06, None), direction_of(0.06, (-0.06, 0.2)), direction_of(-0.2, (-0.3, -0.1))
+    ('rose', '', 'fell')
+    """
+    low, high = (change, change) if noise is None else noise
+    return "rose" if low > 0 else "fell" if high < 0 else ""
 
 
 @dataclass(frozen=True)
@@ -37,18 +48,20 @@ class HeadlineFigure:
     after_label: str = ""
     before_bounds: str = ""
     after_bounds: str = ""
+    noise: Bounds | None = None
 
     @property
     def direction(self) -> str:
-        """`rose`, `fell`, or nothing for a figure that stayed or has no later one."""
-        if self.after is None or self.after == self.before:
-            return ""
-        return "rose" if self.after > self.before else "fell"
+        """As ``direction_of``; nothing without a later figure."""
+        return "" if self.after is None else direction_of(self.after - self.before, self.noise)
 
     @property
     def points(self) -> str:
-        """The change in percentage points: +42.8."""
-        return "" if self.after is None else f"{100 * (self.after - self.before):+.1f}"
+        """The change in percentage points, with its 95% interval where that was taken: +42.8 (+38.0 to +47.1)."""
+        if self.after is None:
+            return ""
+        bounds = f" ({100 * self.noise[0]:+.1f} to {100 * self.noise[1]:+.1f})" if self.noise else ""
+        return f"{100 * (self.after - self.before):+.1f}{bounds}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,12 @@ class HeldOutRow:
     cells: tuple[float | None, ...]
     change: float | None  # last evaluation minus cold start
     bounds: tuple[str, ...] = ()  # of each cell its 95% interval, in percent; empty where it was not taken
+    noise: Bounds | None = None  # the 95% interval of the change, where that was taken
+
+    @property
+    def direction(self) -> str:
+        """As ``direction_of``."""
+        return "" if self.change is None else direction_of(self.change, self.noise)
 
     @property
     def change_words(self) -> str:
@@ -99,7 +118,26 @@ def _figure(
     label = evaluation_label(ends[0]) + (" (cold start)" if ends[0].get("after") == "sft" else "")
     later = (values[1], evaluation_label(ends[1])) if ends[1:] else (None, "")
     bounds = [_bounds_words(one) if rate is pass_at_1 else "" for one in ends]
-    return HeadlineFigure(name, measured(run, ends[0]), values[0], label, *later, *bounds)
+    noise = _noise(run) if rate is pass_at_1 else None
+    return HeadlineFigure(
+        name,
+        measured(run, ends[0]),
+        values[0],
+        label,
+        after=later[0],
+        after_label=later[1],
+        before_bounds=bounds[0],
+        after_bounds=bounds[1] if bounds[1:] else "",
+        noise=noise,
+    )
+
+
+def _noise(run: RunRecord, question_type: str | None = None) -> Bounds | None:
+    """The 95% interval of the last policy's change since the cold start, paired by prompt, where it was taken."""
+    changes = (run.final or {}).get("changes") or {}
+    change = changes.get((run.cold_start or {}).get("stage")) or {}
+    gain = change.get("gain") if question_type is None else (change.get("by_type") or {}).get(question_type)
+    return (gain["low"], gain["high"]) if gain else None
 
 
 def _pass_words(run: RunRecord, evaluation: Json) -> str:
@@ -184,7 +222,8 @@ def _pass_blocks(run: RunRecord) -> dict[str, list[HeldOutRow]]:
     for title, field in (("question type", "by_tag"), ("verifier", "by_verifier"), ("kind", "by_kind")):
         rows = [_pass_row(run, name, partial(_part, field=field, name=name)) for name in _names(run, field)]
         if field == "by_tag":
-            rows = [_pass_row(run, "all", lambda evaluation: evaluation), *rows]
+            every = replace(_pass_row(run, "all", lambda evaluation: evaluation), noise=_noise(run))
+            rows = [every, *(replace(row, noise=_noise(run, row.name)) for row in rows)]
         if field == "by_tag" or len(rows) > 1:
             blocks[title] = rows
     return blocks

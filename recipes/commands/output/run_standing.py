@@ -100,7 +100,7 @@ class RunStanding:
         if self.state == "complete":
             return f"{self.path} is complete: {taken}"
         if self.state == "stopped":
-            return f"nobody works in {self.path}: {taken}; the command that began it goes on"
+            return f"nothing is running in {self.path}: {taken}; run the same command again to go on"
         left = "" if self.left_s is None else f", about {duration_words(self.left_s)} left"
         if self.told is None:
             return f"a process works in {self.path}: {taken}{left}"
@@ -148,7 +148,8 @@ def _told_words(told: ToldProgress, at_work: bool) -> str:
     of_all = f"/{told.total_steps}" if told.total_steps is not None else ""
     steps = f"{told.step}{of_all}" if of_all else counted(told.step, "step") if told.step else ""
     left = f"ETA {clock_words(told.eta_s)}" if told.eta_s is not None and at_work else ""
-    since = f"for {duration_words(told.elapsed_s)}" if at_work and not left else ""
+    elapsed_s = told.elapsed_s + max(0.0, time.time() - told.told_at)
+    since = f"for {duration_words(elapsed_s)}" if at_work and not left else ""
     return "  ".join(filter(None, (steps, *(value_words(*one) for one in told.values.items()), left, since)))
 
 

@@ -72,7 +72,9 @@ def test_a_run_that_was_killed_then_works_again_then_is_complete(
     assert [line[:3] for line in stages] == ["✓ 1", "✓ 2", "✓ 3", "✓ 4", "✗ 5", "· 6"]
     assert "round 0 · RL" in stages[4] and "about" in stages[5]  # as long as the evaluation before
     assert step.startswith("a step: ") and heldout.startswith("held-out pass@1: ")
-    assert last.startswith(f"nobody works in {path}: ") and last.endswith("the command that began it goes on")
+    assert last.startswith(f"nothing is running in {path}: ") and last.endswith(
+        "run the same command again to go on"
+    )
 
     with hold(path, "wait"):
         standing = RunStanding.of(path)
