@@ -74,7 +74,7 @@ def examine(
     if found.policy is None:
         yield not_asked("its tokenizer and engines", "there is no policy to start from")
         return
-    yield from check_teachers(recipe, found.policy.hub, found.stages, run)
+    yield from check_teachers(recipe, found.policy.hub, data.train, found.stages, run)
     yield from check_thoughts(recipe, found.sets, found.policy.hub)
     yield from check_tokens(recipe, data, found.policy, run.path)
     if not quick:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl.algorithm.distillation import teacher_advantages
+from rl.algorithm.distillation import ALL, Distillation, of_prompt, teacher_advantages
 from rl.data.batch import Batch
 from rl.experience.training_batch import rollout_sequence
 from rl.families.family import require_whole
@@ -20,6 +20,7 @@ from rl.runner import PlannedStage
 from rl.stages.distill import DistillStage, require_teacher, teacher_hub
 from sampler.prompt import Prompt
 from verifiers.counted import counted
+from verifiers.errors import near_name
 
 if TYPE_CHECKING:
     from rl.engines.engines import Engines
@@ -29,13 +30,19 @@ ROUNDING = {"float32": 1e-5, "bfloat16": 1e-2}  # of a log-probability that is c
 
 
 def check_teachers(
-    recipe: Recipe, policy: Path | None, plan: Sequence[PlannedStage], run: RunDirectory
+    recipe: Recipe,
+    policy: Path | None,
+    prompts: Sequence[Prompt],
+    plan: Sequence[PlannedStage],
+    run: RunDirectory,
 ) -> Iterator[Check]:
     """Checks that need no engine, of the teachers that the recipe names, where a stage asks them. ``policy``: what they
-    are to teach, where it is there already."""
+    are to teach, where it is there already, on ``prompts``."""
     if recipe.distillation.teachers:
         asked = _named_teachers(recipe, plan)
         yield Check("teachers", partial(_are_there, recipe, policy, plan, run) if asked else _not_asked)
+        if asked:
+            yield Check("what teachers teach", partial(_have_prompts, recipe, prompts))
 
 
 def check_teaching(
@@ -94,6 +101,23 @@ def _are_there(
     ranks = counted(recipe.trainer.num_ranks, "rank")
     where = f"parted among {ranks}" if recipe.trainer.zero_stage == 3 else f"whole on each of {ranks}"
     return Finding("ok", f"{who}; {gib:.2g} GiB of weights that are there, {where}")
+
+
+def _have_prompts(recipe: Recipe, prompts: Sequence[Prompt]) -> Finding:
+    """Fails where a stage of distillation would: on prompts that nobody teaches."""
+    config = recipe.distillation
+    if not config.reward_coef:
+        Distillation(recipe.rl, config, config.teachers).check(prompts)
+    known = {prompt.kind for prompt in prompts} | {tag for prompt in prompts for tag in prompt.tags[:1]}
+    for key in config.teachers:
+        if key not in (*known, ALL):
+            return Finding(
+                "warning",
+                f"no training prompt is of the type or kind {key!r}{near_name(key, [*known, ALL])}: its teacher is "
+                "asked nothing",
+            )
+    num_taught = sum(bool(of_prompt(prompt, config.teachers)) for prompt in prompts)
+    return Finding("ok", f"{num_taught:,} of {counted(len(prompts), 'training prompt')}")
 
 
 def _teaches(

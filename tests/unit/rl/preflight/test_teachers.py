@@ -19,6 +19,7 @@ from rl.preflight.teachers import check_teachers, check_teaching
 from rl.recipe.recipe import Recipe
 from rl.run.run_directory import RunDirectory
 from rl.runner import PlannedStage
+from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 
 PLAN = [
@@ -29,6 +30,13 @@ PLAN = [
         ("02-distill-r0", "rl"),
         ("03-rl-r1", "rl"),
     )
+]
+
+PROMPTS = [
+    Prompt.build(
+        messages=[{"role": "user", "content": question}], verifier="math", reference="1", tags=(question,)
+    )
+    for question in ("sum", "count")
 ]
 
 
@@ -44,13 +52,27 @@ def found(checks: Any) -> list[Finding]:
 
 def test_who_teaches_and_what_is_missing(hub: Path, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    assert not found(check_teachers(recipe_of(), hub, PLAN, run))
-    (fine,) = found(check_teachers(recipe_of(sum="01-rl-r0", all=str(hub)), hub, PLAN, run))
+    assert not found(check_teachers(recipe_of(), hub, PROMPTS, PLAN, run))
+    fine, taught = found(check_teachers(recipe_of(sum="01-rl-r0", all=str(hub)), hub, PROMPTS, PLAN, run))
     assert fine.outcome == "ok" and "sum: 01-rl-r0, still to come" in fine.summary
     assert f"all: {hub}" in fine.summary and "whole on each of 1 rank" in fine.summary
+    assert (taught.outcome, taught.summary) == ("ok", "2 of 2 training prompts")
     for name in ("03-rl-r1", "nowhere"):  # one comes too late
-        (missing,) = found(check_teachers(recipe_of(all=name), hub, PLAN, run))
+        missing, _ = found(check_teachers(recipe_of(all=name), hub, PROMPTS, PLAN, run))
         assert missing.outcome == "failed" and f"{name} is neither a stage of this run" in missing.summary
+
+
+def test_whom_nobody_teaches_is_told_before_the_run(hub: Path, tmp_path: Path) -> None:
+    """Not after hours, when the stage begins."""
+    run = RunDirectory(tmp_path)
+    there, nobody = found(check_teachers(recipe_of(al=str(hub), sum=str(hub)), hub, PROMPTS, PLAN, run))
+    assert there.outcome == "ok" and nobody.outcome == "failed"
+    assert nobody.summary.startswith("nobody teaches on 1 training prompt (")
+    _, odd = found(check_teachers(recipe_of(al=str(hub), all=str(hub)), hub, PROMPTS, PLAN, run))
+    assert (
+        odd.outcome == "warning"
+        and "no training prompt is of the type or kind 'al'; did you mean 'all'?" in odd.summary
+    )
 
 
 def test_teachers_that_no_stage_asks_are_not_listed(hub: Path, tmp_path: Path) -> None:
@@ -61,12 +83,12 @@ def test_teachers_that_no_stage_asks_are_not_listed(hub: Path, tmp_path: Path) -
         for stage in PLAN
     ]
     for name in (str(hub), "nowhere"):
-        (finding,) = found(check_teachers(recipe_of(all=name), hub, handed, run))
+        (finding,) = found(check_teachers(recipe_of(all=name), hub, PROMPTS, handed, run))
         assert (
             finding.outcome == "warning" and "is not asked" in finding.summary and name not in finding.summary
         )
     both = [*handed, replace(PLAN[2], name="04-distill-r1")]
-    (finding,) = found(check_teachers(recipe_of(all=str(hub)), hub, both, run))
+    finding, _ = found(check_teachers(recipe_of(all=str(hub)), hub, PROMPTS, both, run))
     assert finding.outcome == "ok" and f"all: {hub}" in finding.summary
 
 
