@@ -43,9 +43,9 @@ def verify(
     """Judge a file of responses: one verdict per row, a table of outcomes, the slowest cases.
 
     Rows with an `answer` are judged as they stand; a `response` is cut at the end of its thought first. A
-    `verifier` and an `options` column choose per row. Wrong rows are named and left out. Exit status 1 when a row
-    was wrong or could not be judged (its verifier, options or reference are wrong, or the verifier failed), or when
-    --check-references finds a bad row.
+    `verifier` and an `options` (or `verifier_options`) column choose per row. Wrong rows are named and left out. Exit
+    status 1 when a row was wrong or could not be judged (its verifier, options or reference are wrong, or the verifier
+    failed), or when --check-references finds a bad row.
     """
     from recipes.commands.output.out_file import require_out
     from verifiers.errors import BadInput

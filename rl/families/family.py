@@ -58,6 +58,9 @@ class ModelFamily(ABC):
     image_limits: ClassVar[ImageLimits] = ANY_MODEL  # what the processor takes; asked where rows are read
     tiny_sizes: ClassVar[Mapping[str, int]] = {}  # what ``build_tiny`` takes, with its defaults
 
+    def require_tiny(self, sizes: Mapping[str, Any]) -> None:  # noqa: B027 - a family need not ask
+        """Raises: BadInput for sizes that ``build_tiny`` would refuse, before anything is built."""
+
     @abstractmethod
     def build_tiny(self, path: Path, *, seed: int, corpus: Sequence[str], sizes: Mapping[str, Any]) -> None:
         """Write a complete random-weight checkpoint small enough for a CPU: weights in the hub layout, tokenizer

@@ -78,6 +78,9 @@ class Qwen3VLMoeFamily(ModelFamily):
     image_limits = ImageLimits(max_aspect=200.0)  # transformers' ``smart_resize``
     tiny_sizes = TINY_SIZES
 
+    def require_tiny(self, sizes: Mapping[str, Any]) -> None:
+        tiny_sizes(sizes)
+
     def build_tiny(self, path: Path, *, seed: int, corpus: Sequence[str], sizes: Mapping[str, Any]) -> None:
         """Write a tiny random-weight checkpoint. Raises: BadInput for an unknown or impossible size."""
         import torch

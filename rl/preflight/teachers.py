@@ -32,16 +32,16 @@ ROUNDING = {"float32": 1e-5, "bfloat16": 1e-2}  # of a log-probability that is c
 def check_teachers(
     recipe: Recipe,
     policy: Path | None,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Prompt] | None,
     plan: Sequence[PlannedStage],
     run: RunDirectory,
 ) -> Iterator[Check]:
     """Checks that need no engine, of the teachers that the recipe names, where a stage asks them. ``policy``: what they
-    are to teach, where it is there already, on ``prompts``."""
+    are to teach, on ``prompts``; None: not there yet."""
     if recipe.distillation.teachers:
         asked = _named_teachers(recipe, plan)
         yield Check("teachers", partial(_are_there, recipe, policy, plan, run) if asked else _not_asked)
-        if asked:
+        if asked and prompts is not None:
             yield Check("what teachers teach", partial(_have_prompts, recipe, prompts))
 
 

@@ -15,7 +15,7 @@ from rl.data.curated_prompts import chosen_events, event_logs
 from rl.data.preference_pairs import training_of, trains_reward_model
 from rl.data.run_data import NOUNS, LoadedSet, own_sets
 from rl.engines.placement import Placement
-from rl.families.family import require_whole
+from rl.families.family import load_family, require_whole
 from rl.preflight.check import Check, Finding
 from rl.preflight.data import check_reading, check_sets
 from rl.preflight.environment import check_environment
@@ -78,10 +78,11 @@ def _checks(recipe: Recipe, stages: Sequence[PlannedStage], run: RunDirectory) -
     if any(stage.kind == "rl" for stage in stages):
         yield Check("the algorithm and its settings", partial(_algorithm, recipe, sets))
     hub = None if recipe.model.path is None else Path(recipe.model.path)
-    policy = Check("policy to start from", partial(_policy, hub))
+    policy = Check("policy to start from", partial(_policy, recipe, hub))
     yield policy
     if policy.passed:
-        yield from check_teachers(recipe, hub, stages, run)
+        train = sets["train"].rows if "train" in sets else None
+        yield from check_teachers(recipe, hub, train, stages, run)
         yield from check_thoughts(recipe, sets, hub)
     yield Check("prompts and responses fit", partial(response_room, recipe))
     if recipe.judging.reward_model is not None and recipe.judging.reward_model.has_checkpoint:
@@ -96,10 +97,12 @@ def _builder(recipe: Recipe) -> Finding:
     return Finding("ok", f"{config.builder}, called when the run starts")
 
 
-def _policy(hub: Path | None) -> Finding:
+def _policy(recipe: Recipe, hub: Path | None) -> Finding:
     if hub is not None:
         require_whole(hub)
-    return Finding("ok", "a tiny random one" if hub is None else str(hub))
+        return Finding("ok", str(hub))
+    load_family(recipe.model.family).require_tiny(recipe.model.tiny)
+    return Finding("ok", "a tiny random one")
 
 
 def _events(recipe: Recipe, files: Mapping[str, str], events: list[CurationEvent]) -> Finding:

@@ -221,6 +221,20 @@ def test_a_policy_that_is_not_there_is_told_as_such_and_its_tokenizer_not_asked(
     assert not any("thoughts begin" in line for line in lines)
 
 
+def test_sizes_of_a_tiny_model_are_checked_before_one_is_made(capsys):
+    sizes = "model.tiny={hidden_size: 192, expert_size: 96}"
+    assert not print_plan(load_recipe("digits_try", [sizes]))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "policy to start from" in line]
+    assert line.startswith("✗") and "choose another than 96 for hidden_size 192" in line
+
+
+def test_teachers_of_nobody_are_told_before_the_run(told):
+    lines = told(
+        [row(1)], "distillation.teachers={al: 02-sft-r0}", "program.function=recipes.programs.distill:program"
+    )
+    assert line_of(lines, "what teachers teach").startswith("✗")
+
+
 def test_options_of_a_builder_are_checked_before_it_is_called(capsys):
     assert not print_plan(load_recipe("digits_try", ["data.builder_options.num_train_promts=4"]))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "num_train_promts" in line]
