@@ -76,15 +76,15 @@ def _coerce_union(value: Any, args: tuple[Any, ...]) -> Any:
     for arg in args:
         if isinstance(arg, type) and type(value) is arg:
             return value
+    wanted = []
     for arg in args:
         if arg is type(None):
             continue
         try:
             return coerce(value, arg)
-        except ValueError:
-            pass
-    names = " or ".join(getattr(a, "__name__", str(a)) for a in args)
-    raise ValueError(f"expected {names}, got {value!r}")
+        except ValueError as why:
+            wanted.append(str(why).removeprefix("expected ").partition(", got ")[0])
+    raise ValueError(f"expected {' or '.join(wanted)}, got {value!r}")
 
 
 def _coerce_sequence(value: Any, origin: Any, args: tuple[Any, ...]) -> Any:

@@ -130,8 +130,10 @@ def test_the_commands_write_what_they_say(
     assert cli.main(["gym", "build", "set", *given]) == 0
     assert len(load_prompts("set/train.parquet")) == 5
     capsys.readouterr()
-    assert cli.main(["gym", "build", "set", "num_trian_prompts=5"]) == 2
+    assert cli.main(["gym", "build", "other", "num_trian_prompts=5"]) == 2
     assert "num_train_prompts" in capsys.readouterr().err
+    assert cli.main(["gym", "build", "set", "num_train_prompts=4"]) == 2
+    assert "set is there already" in capsys.readouterr().err and len(load_prompts("set/train.parquet")) == 5
     assert cli.main(["gym", "sample", "clok"]) == 2
 
 
