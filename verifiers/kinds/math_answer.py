@@ -24,6 +24,7 @@ from verifiers.expression.text.written_sign import date_words, without_approxima
 from verifiers.expression.tree.math_options import MathOptions
 from verifiers.expression.tree.node import (
     Call,
+    Measure,
     Node,
     Percent,
     Power,
@@ -199,6 +200,10 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         for position, candidate in enumerate(candidates(answer.text)):
             if not candidate.text:
                 continue
+            if candidate.withdrawn:  # only the same words are right
+                compact = compact_text(standard_notation(candidate.text))
+                first = first or MathAnswer(candidate.text, compact, (), candidate.confident)
+                continue
             found = read_answer(candidate.text, confident=candidate.confident)
             if not candidate.words and all(contains(node, Words) for node in found.readings):
                 continue
@@ -235,6 +240,8 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
             return Match(False, "structure", True, "not_reduced")
         if reference.compact in (found.compact, found.stated):
             return Match(True, "text")
+        if any(map(_is_residue, found.readings)) and "mod" not in reference.compact:
+            return Match(False, "structure")
         if (wanted := reference.range) is not None:
             if found.range is not None:
                 return Match(wanted.same(found.range), "text")
@@ -267,6 +274,11 @@ class MathVerifier(Verifier[tuple[MathAnswer, ...], MathAnswer]):
         aliases = alias_list(reference, self.kind) if not isinstance(reference, str) else [reference]
         texts = [self._prepare_one(alias).text for alias in aliases]
         return [f"\\boxed{{{text}}}" for text in texts] + [f"The final answer is ${text}$." for text in texts]
+
+
+def _is_residue(node: Node) -> bool:
+    """`12 (mod 13)`: a class of numbers, where `x \\equiv 12 \\pmod{13}` gives the one that is asked for."""
+    return isinstance(node, Measure) and node.unit.startswith("mod ")
 
 
 def _spelt(compact: str) -> str:

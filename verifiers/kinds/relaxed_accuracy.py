@@ -13,6 +13,7 @@ from verifiers.expression.text.hedge import HEDGE
 from verifiers.expression.text.number_words import has_cardinal
 from verifiers.expression.text.outer_mark import MAX_LINE
 from verifiers.expression.text.statement import stated_texts
+from verifiers.expression.text.unstated import UNSTATED, withdrawn
 from verifiers.expression.values.stated_quantity import stated_quantity
 from verifiers.kinds.number import percent_readings
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer
@@ -159,7 +160,9 @@ def _named(stated: str) -> list[str]:
     if most := _HAS_MOST.fullmatch(sentence):
         return [most.group(1), re.sub(r"^(?:the|a)\s", "", most.group(1), flags=re.IGNORECASE)]
     said = _IS.fullmatch(sentence)
-    return [said.group(1)] if said and not re.search(r"\b(?:is|are|was|were)\b", said.group(1)) else []
+    if said is None or re.search(r"\b(?:is|are|was|were)\b", said.group(1)):
+        return []
+    return [] if withdrawn(sentence) or UNSTATED.search(sentence[: said.start(1)]) else [said.group(1)]
 
 
 def _items(text: str) -> list[str]:

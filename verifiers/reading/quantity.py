@@ -39,7 +39,8 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 SCALES: dict[str, int | Fraction] = {
-    "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "mn": 10**6,
+    "dozen": 12, "pair": 2, "couple": 2, "score": 20, "gross": 144,
+    "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "mn": 10**6,
     "mln": 10**6, "mio": 10**6, "crore": 10**7, "billion": 10**9, "bn": 10**9, "bln": 10**9, "mrd": 10**9, "mld": 10**9,
     "trillion": 10**12, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
     "halve": Fraction(1, 2), "third": Fraction(1, 3), "fourth": Fraction(1, 4), "quarter": Fraction(1, 4),
@@ -255,8 +256,10 @@ def _with_unit(
         value, places, rest = value * _LETTER_SCALES[rest[0]], None, rest[1:]
     rest = rest.strip()
     if scale := _SCALE.match(rest):
-        factor = SCALES[scale.group(2).lower()]
-        if isinstance(factor, int) or scale.group(3) or value == 1:
+        word = scale.group(2).lower()
+        factor = SCALES[word]
+        named = word in ("score", "gross") and (scale.group(3) or rest[scale.end() :].strip(" .,"))
+        if not named and (isinstance(factor, int) or scale.group(3) or value == 1):  # 5 scores, 5 gross tons
             value, places, rest = value * factor, None, f"{scale.group(1)} {rest[scale.end() :]}".strip()
     if percent := _PERCENT.match(rest):
         rest = rest[percent.end() :].strip(" .")

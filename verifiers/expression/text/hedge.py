@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from verifiers.expression.text.unstated import UNSTATED_BEFORE, UNSTATED_BEHIND
+
 HEDGE = re.compile(
     r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure"
     r"|oder|ou|eller|lub|veya|atau|hoặc|или|або)\b|或|または|もしくは|또는|혹은|أو|หรือ|(?<=\d) [o] (?=\d)",
@@ -16,7 +18,8 @@ DENIED = re.compile(
     r"pas|nicht|kein|no (?:es|son)|não (?:é|são)|non (?:è|sono)"
     r"|не|nie|niet|inte|ikke|değil|(?:wrong|incorrect|false) (?:answer|value|result|number))"
     r"|n't|n’t|不是|不等于|不為|不为|并非|ليس|नहीं)(?![^\W\d_])[^.\n\d,;:。，]{0,24}$"
-    r"|\b(?:maybe|perhaps|possibly|(?:might|could|may) be)\s{1,4}(?:[^\W\d_]{1,20}\s{1,4})?[$*(\\]*$",
+    r"|\b(?:maybe|perhaps|possibly|(?:might|could|may) be)\s{1,4}(?:[^\W\d_]{1,20}\s{1,4})?[$*(\\]*$"
+    rf"|{UNSTATED_BEFORE}",
     re.IGNORECASE,
 )
 # `at least 42` is a bound, not a value
@@ -34,6 +37,7 @@ CHANGED = re.compile(
     r"(?:\b(?:half|twice|double|doubled|triple|thrice|quadruple|thirds?|quarters?|fifths?|tenths?|loss|deficit|debt"
     r"|drop|decline|fall|reduction|(?:square |cube )?roots?|squares?|cubes?|log(?:arithm)?|reciprocal|inverse|opposite"
     r"|negation|factorial|multiples?|powers?|percent|percentage|%)\s+(?:of\s+)?(?:about\s+)?|\bor\s+"
+    r"|\b(?:pairs?|couples?|dozens?|gross)\s+of\s+"
     r"|\b(?:log|ln|lg|sqrt|sin|cos|tan|exp|abs|times|plus|over|cubed|squared|divided by|multiplied by)\s*"
     r"|\b(?:hundred|thousand|million|billion)\s+|[√∛∜]|的一半|一半|两倍|一个负)[$*(\\{]*$",
     re.IGNORECASE,
@@ -54,6 +58,7 @@ DENIAL_BEHIND = re.compile(
     r"|(?:[^\W\d_]{1,20}\s{1,4}){0,3}(?:and|or|plus|minus|times|over|than)\s{1,4}(?:an?\s{1,4})?"
     r"(?:half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
     r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|some|several|many|few|another)(?![^\W\d_])"
-    r"|[^.!?\n]{0,60}\?\s*(?:$|(?:no|nope|not|wrong)\b))",  # 42 errors? It is 42? No.
+    r"|[^.!?\n]{0,60}\?\s*(?:$|(?:no|nope|not|wrong)\b))"  # 42 errors? It is 42? No.
+    rf"|{UNSTATED_BEHIND}",
     re.IGNORECASE,
 )

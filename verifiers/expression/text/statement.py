@@ -11,6 +11,7 @@ from verifiers.expression.text.chinese_number import with_chinese_numbers
 from verifiers.expression.text.hedge import BOUND, DENIAL_BEHIND, HEDGE
 from verifiers.expression.text.outer_mark import LINK, MAX_LINE, SEGMENT, cleaned, content
 from verifiers.expression.text.sentence import PROSE, in_sentence, last_number, listed, without_reason
+from verifiers.expression.text.unstated import UNSTATED, preferred, withdrawn
 from verifiers.reading.final_line import boxes, tagged_answer, unboxed, visible
 
 MAX_READ = 50_000  # of a longer final answer only the end is read: what is stated last counts
@@ -72,11 +73,13 @@ _ANY_OPTION = re.compile(r"(?<![A-Za-z])\(?([A-J])[).:\]](?:\s|$)")
 
 
 class Candidate(NamedTuple):
-    """A text that may be the answer; not `confident` where it was only guessed to be, `words` where it may be words."""
+    """A text that may be the answer; not `confident` where it was only guessed to be, `words` where it may be words,
+    `withdrawn` where its values are named but not stated."""
 
     text: str
     confident: bool
     words: bool = True
+    withdrawn: bool = False
 
 
 def candidates(text: str) -> Iterator[Candidate]:
@@ -86,23 +89,29 @@ def candidates(text: str) -> Iterator[Candidate]:
     formula, and the last number. Of several boxes the last counts; boxes joined by `and`, `or` or a comma are one
     list, so naming two answers is never better than naming one.
     """
-    text = with_chinese_numbers(visible(text[-MAX_READ:]))
+    text = preferred(with_chinese_numbers(visible(text[-MAX_READ:])))
     tagged = tagged_answer(text)
     body = tagged if tagged is not None else text
     found = boxes(body)
     if found and not _FINAL.search(body, found[-1][1]):
         joined = _joined_boxes(body, found)
+        if withdrawn(joined):
+            yield Candidate(cleaned(joined), True, withdrawn=True)
+            return
         yield Candidate(cleaned(joined), True)
         inner = after_phrase(joined)
         if inner is not None:
             yield Candidate(inner, True)
+        return
+    if withdrawn(body):
+        yield Candidate(cleaned(body), True, withdrawn=True)
         return
     if tagged is not None:
         phrase = after_phrase(tagged) if _phrases(tagged).match(tagged.lstrip("*# \n")) else None
         yield Candidate(phrase or cleaned(tagged), True)
     phrase = after_phrase(body)
     if phrase is not None:
-        yield Candidate(phrase, True)
+        yield Candidate(phrase, True, withdrawn=withdrawn(phrase))
         body = phrase
     elif found:
         yield Candidate(cleaned(_joined_boxes(body, found)), True)
@@ -151,7 +160,8 @@ def after_phrase(text: str) -> str | None:
     last = None
     tail = text[-MAX_PHRASE:]
     for match in _phrases(tail).finditer(tail):
-        if not _NO_PHRASE.search(tail[max(0, match.start() - 20) : match.start()]):
+        before = tail[max(0, match.start() - 60) : match.end()]
+        if not _NO_PHRASE.search(before[: -len(match.group())][-20:]) and not UNSTATED.search(before):
             last = match
     if last is None:
         return None

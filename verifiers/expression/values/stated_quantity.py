@@ -13,6 +13,7 @@ from verifiers.expression.text.number_words import with_digits
 from verifiers.expression.text.outer_mark import cleaned
 from verifiers.expression.text.sentence import LABELLED
 from verifiers.expression.text.statement import after_phrase
+from verifiers.expression.text.unstated import preferred, withdrawn
 from verifiers.expression.values.evaluation import NotExact, NoValue, exact
 from verifiers.reading.quantity import SCALE_WORDS, Quantity, read_quantity, with_plain_fractions
 from verifiers.verifier import LimitExceeded
@@ -71,6 +72,9 @@ def stated_quantity(stated: str, letters: str = "k") -> Quantity | None:
     if "!" in stated or "！" in stated:
         stated = re.sub(r"(?<=\*\*)[!！]|(?<=`)[!！]", "", stated)  # **5**! is no factorial
     stated = _BELOW_ZERO.sub(r"-\1", stated) if "below zero" in stated else stated
+    stated = preferred(stated)
+    if withdrawn(stated):
+        return None
     if (found := read_quantity(_marked(stated), letters)) is not None:
         return None if DENIAL_BEHIND.match(" " + found.unit) else found
     phrase = after_phrase(stated)
