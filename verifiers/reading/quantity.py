@@ -39,7 +39,7 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 SCALES: dict[str, int | Fraction] = {
-    "dozen": 12, "pair": 2, "couple": 2, "score": 20, "gross": 144,
+    "dozen": 12, "score": 20, "gross": 144,
     "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "mn": 10**6,
     "mln": 10**6, "mio": 10**6, "crore": 10**7, "billion": 10**9, "bn": 10**9, "bln": 10**9, "mrd": 10**9, "mld": 10**9,
     "trillion": 10**12, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
