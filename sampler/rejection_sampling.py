@@ -52,7 +52,7 @@ class HarvestRule:
 
     Over-thinking is a response longer than ``max_over_median`` times the median of the prompt's right ones, or than
     ``max_over_shortest`` times the shortest; with ``opening`` those of its first so many samples are compared with, so
-    that the verdict on a sample does not hang on later ones. None: a filter is not applied.
+    that the verdict on a sample does not depend on later ones. None: a filter is not applied.
     """
 
     max_response_tokens: int
@@ -68,7 +68,7 @@ class HarvestRule:
     max_similarity: float | None = None
 
     def apply(self, candidates: Sequence[Candidate]) -> Harvest:
-        """Keep what passes. The outcome does not hang on the order of ``candidates``.
+        """Keep what passes. The outcome does not depend on the order of ``candidates``.
 
         Of one prompt ``max_per_prompt`` responses are kept: the shortest (as right as the others, without
         over-thinking), the first that were drawn, or the most diverse. A question type with more than

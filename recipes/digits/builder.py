@@ -31,7 +31,7 @@ class DigitsOptions:
 
     ``cold_start_question_types`` are asked in turn in the cold start where they differ from ``question_types``; a type
     named twice has twice the rows. For ``easy_frac``, ``broken_frac`` and ``transcribe_frac`` see
-    ``cold_start_rows``. Which handwriting is held out hangs on ``split_seed`` alone, not on ``seed``.
+    ``cold_start_rows``. Which handwriting is held out depends on ``split_seed`` alone, not on ``seed``.
 
     Raises: BadInput for an option out of range.
     """

@@ -55,7 +55,7 @@ def cell_box(cell: int) -> tuple[int, int, int, int]:
 def digit_banks(heldout_frac: float, split_seed: int) -> tuple[DigitBank, DigitBank]:
     """(train, held-out) banks of the 1,797 8 x 8 images, split image by image within each digit.
 
-    The split hangs on `split_seed` alone, so runs with different seeds share one held-out set.
+    The split depends on `split_seed` alone, so runs with different seeds share one held-out set.
     """
     images, labels = _handwriting()
     rng = random.Random(f"digit split {split_seed}")

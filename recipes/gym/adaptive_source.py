@@ -26,8 +26,8 @@ class AdaptiveSource(PromptSource):
 
     A prompt's type is its first tag, its difficulty a number in its second. The level is a share of the type's prompts
     in order of difficulty: it starts at 0, the easiest, and each step moves it by ``GAIN * (pass rate - TARGET)``;
-    the pass rate is the mean reward of the type's rollouts of that step. What is drawn hangs on ``seed``, the step and
-    the levels; these are the state.
+    the pass rate is the mean reward of the type's rollouts of that step. What is drawn depends on ``seed``, the step
+    and the levels; these are the state.
 
     Raises: BadInput for a prompt without a difficulty.
     """

@@ -1,6 +1,6 @@
 """Prompt sets of the gym: any mixture of exercises, difficulties and sizes, drawn by all cores.
 
-Which questions are held out hangs on their content alone (`is_held_out`), so no set that was ever built, by whatever
+Which questions are held out depends on their content alone (`is_held_out`), so no set that was ever built, by whatever
 seed, trains on a question that another one holds out.
 """
 

@@ -39,7 +39,8 @@ Draw = Callable[
 
 @dataclass(frozen=True)
 class Exercise:
-    """One kind of question. What it draws hangs on the random numbers, the difficulty in [0, 1] and the side in pixels.
+    """One kind of question. What it draws depends on the random numbers, the difficulty in [0, 1] and the side in
+    pixels.
 
     The text tells nothing of the answer: whoever does not look can do no better than one answer for all. ``easy_px``
     and ``hard_px`` are the least sides at which a picture of difficulty 0 and 1 can be read.

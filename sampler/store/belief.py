@@ -93,7 +93,8 @@ def believed(
     """A row for each prompt tried in ``run``: prompt_id, question_type, n (samples), num_right and num_wrong (weighed),
     spread, mean, low, high and standing. Of a corrected prompt only verdicts of the revision in force
     count. ``blind`` asks for the pass rate without the picture. ``where`` is SQL over ``attempts``, such as a stage:
-    how old a policy is hangs on the run's newest all the same, so ask for one policy with an infinite ``half_life``."""
+    how old a policy is depends on the run's newest all the same, so ask for one policy with an infinite
+    ``half_life``."""
     attempts = "blind_attempts_in_force" if blind else "attempts_in_force"
     evidence = store.query(_EVIDENCE.format(where=where, attempts=attempts), [half_life, run])
     belief = Belief(*(evidence[name].to_numpy().astype(np.float64) for name in ("num_right", "num_wrong")))

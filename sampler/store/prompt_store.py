@@ -81,7 +81,7 @@ class StorePart:
 
     @property
     def shards(self) -> dict[str, Path]:
-        """The rollout shards by what their counts hang on: name, size, time, and the score that is right."""
+        """The rollout shards by what their counts depend on: name, size, time, and the score that is right."""
         stats = {file: file.stat() for file in (*self.rollout_files, *self.rejudged_files)}
         return {
             f"{file.parent.name}/{file.name} {stat.st_size} {stat.st_mtime_ns} {self.pass_score:g}": file

@@ -101,8 +101,8 @@ _ASKED = f"""
     SELECT prompt_id, reference, num_pictures, num_films, accepted, question_type
     FROM ({left_prompts(_OF_SPLIT, _DECIDED, "prompt_id", ("reference", "question_type"))})
 """
-# One of each question type in turn, within it one of each reference in turn; which comes first hangs on the seed. What
-# somebody accepted and is to be kept comes before all else.
+# One of each question type in turn, within it one of each reference in turn; which comes first depends on the seed.
+# What somebody accepted and is to be kept comes before all else.
 _EVENLY = """
     WITH drawn AS (
         SELECT *, md5(prompt_id || $seed) AS draw, NOT ($keep_accepted AND coalesce(accepted, false)) AS is_open

@@ -68,8 +68,8 @@ class StratifyStage(PipelineStage):
     seed: int = Field(0, description="another seed keeps others")
 
     def apply(self, prompts: Sequence[Prompt], profiler: Profiler) -> Outcome:
-        """In turns: one of each tag, and of a tag one of each reference before a second, in an order that hangs on the
-        seed and the prompt ids alone; of a tag at most ``max_share`` of ``num``."""
+        """In turns: one of each tag, and of a tag one of each reference before a second, in an order that depends on
+        the seed and the prompt ids alone; of a tag at most ``max_share`` of ``num``."""
         draws = [hashlib.sha256(f"{self.seed} {prompt.prompt_id}".encode()).hexdigest() for prompt in prompts]
         of_reference: Counter[tuple[str, str]] = Counter()
         by_tag: dict[str, list[tuple[int, str, int]]] = defaultdict(list)

@@ -27,7 +27,7 @@ class CriticModel(nn.Module):
         hidden_size = self.model.config.get_text_config().hidden_size
         self.value_head = nn.Linear(hidden_size, 1, dtype=family.lm_head(model).weight.dtype)
         self.start_at_zero()
-        family.lm_head(model).requires_grad_(False)  # no value hangs on it
+        family.lm_head(model).requires_grad_(False)  # no value depends on it
 
     def forward(self, batch: MicroBatch) -> torch.Tensor:
         """Values [R], float32, one for each token learnt from."""
