@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -51,8 +51,9 @@ def ray_session(
     if ray.is_initialized():
         yield
         return
+    own = signal.getsignal(signal.SIGTERM)
     _join_or_start(num_cpus, object_store_mib, environment)
-    _end_in_peace()
+    _end_in_peace(own)
     try:
         yield
     finally:
@@ -92,10 +93,11 @@ def node_gpus() -> list[float]:
     return [float(node["Resources"].get("GPU", 0)) for node in ray.nodes() if node["Alive"]]
 
 
-def _end_in_peace() -> None:
-    """Python's own handler of SIGTERM back over the one that Ray's core lays above it, which aborts the process three
-    seconds later, in the midst of its ending (absl's `alarm_on_failure_secs`)."""
-    handler = signal.getsignal(signal.SIGTERM)
+def _end_in_peace(own: Any) -> None:
+    """The process's own handler of SIGTERM back over Ray's two: that in Python asks to end but once, which an import
+    may swallow, and that of its core aborts the process three seconds later, in the midst of its ending (absl's
+    `alarm_on_failure_secs`). A process without one keeps Ray's in Python."""
+    handler = own or signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is threading.main_thread() and handler is not None:
         signal.signal(signal.SIGTERM, handler)
 

@@ -79,7 +79,7 @@ def test_metrics_of_the_reward_learnt_from_by_hand(
         LearntReward(1.0, weight=0.5, penalties={"overlong": 0.0}),
     ]
     rollouts = [judged(prompt("a"), i, 1.0) for i in range(2)]
-    stats = SampleStats(2, 3, 9, 15, 1.0, 0, ())
+    stats = SampleStats(num_groups=2, num_rollouts=3, response_tokens=9, seconds=1.0)
     before = rollout_metrics(rollouts, stats)
     weighed = [
         replace(one, reward=replace(one.reward, learnt=reward))

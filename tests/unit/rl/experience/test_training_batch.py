@@ -32,7 +32,7 @@ from verifiers.verdict import Verdict
 
 def rewards_of(rollouts: list[Any], config: RlConfig) -> list[float]:
     """Learnt from: every rollout, so that the batch can be of all of them."""
-    stats = SampleStats(0, 0, 0, 0, 0.0, 0, ())
+    stats = SampleStats()
     experience = Experience(0, tuple(rollouts), {}, stats, 0.0, 0.0)
     weighed = experience.weighed(Algorithm(config.model_copy(update={"advantage": "reinforce_plus_plus"})))
     return [one.reward.learnt.value for one in weighed.rollouts if one.reward.learnt is not None]

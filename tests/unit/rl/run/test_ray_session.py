@@ -57,3 +57,25 @@ def test_a_free_port_is_none_that_the_system_hands_out(monkeypatch):
         port = taken.getsockname()[1]
         monkeypatch.setattr(ray_session, "PORTS", [port] * 100)
         assert ray_session.free_port() not in (0, port)
+
+
+@pytest.mark.parametrize("has_own", [True, False])
+def test_a_process_keeps_its_own_way_to_end(monkeypatch, has_own):
+    """Ray's asks to end but once, which an import may swallow; without another it is kept."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ours(*_):
+        raise SystemExit
+
+    def rays(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_session, "_join_or_start", lambda *_: signal.signal(signal.SIGTERM, rays))
+    try:
+        signal.signal(signal.SIGTERM, ours if has_own else signal.SIG_DFL)
+        with ray_session.ray_session(1, 64):
+            assert signal.getsignal(signal.SIGTERM) is (ours if has_own else rays)
+    finally:
+        signal.signal(signal.SIGTERM, before)
