@@ -40,7 +40,7 @@ def rounds(run: Runner) -> None:
     prepared = run(PrepareStage())
     policy, harvests, critic = prepared.policy, list[HarvestResult](), None
     cold_started = policy
-    best = opponent = run(EvaluateStage(after="start"), policy)
+    best = opponent = start = run(EvaluateStage(after="start"), policy)
     kept = "no policy is released"
 
     for round_index in range(recipe.program.rounds):
@@ -53,13 +53,14 @@ def rounds(run: Runner) -> None:
             run(RewardStage(round_index), policy)
         if has_rows or needs_judge:
             evaluated = run(EvaluateStage(round_index, after="sft", opponent=opponent), policy)
-            opponent = opponent if round_index else evaluated
+            if not round_index:
+                opponent = start = evaluated
         if algorithm_of(recipe.rl).needs_critic and recipe.critic.pretrain_steps:
             critic = run(CriticStage(round_index, critic), policy).critic
         trained = run(RlStage(round_index, critic), policy)
         policy, critic = trained.policy, trained.critic
         evaluated = opponent = run(
-            EvaluateStage(round_index, after="rl", opponent=opponent, best=best), policy
+            EvaluateStage(round_index, after="rl", opponent=opponent, best=best, cold_start=start), policy
         )
 
         gain = evaluated.gain_over(best)

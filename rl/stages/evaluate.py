@@ -37,13 +37,16 @@ class EvaluateStage(Stage[EvaluationResult]):
         after: str = "start",
         opponent: EvaluationResult | None = None,
         best: EvaluationResult | None = None,
+        cold_start: EvaluationResult | None = None,
         stream: str | None = None,
     ) -> None:
-        """``after``: what came before it. ``stream`` of random numbers; none: one of its own."""
+        """``after``: what came before it. Compared with ``opponent``, ``best`` and ``cold_start``. ``stream`` of random
+        numbers; none: one of its own."""
         super().__init__(round_index)
         self.after = after
         self.opponent = opponent
         self.best = best
+        self.cold_start = cold_start
         self.stream = stream
 
     def work(self, recipe: Recipe) -> str:
@@ -101,7 +104,7 @@ class EvaluateStage(Stage[EvaluationResult]):
         """From the earlier evaluations to this one, prompt by prompt as the rollout log has them."""
         logs, pass_score = context.run.path / "rollouts", context.recipe.evaluation.pass_score
         after = read_exam(context.directory.rollouts, pass_score)
-        before = {one.stage for one in (self.opponent, self.best) if one is not None}
+        before = {one.stage for one in (self.opponent, self.best, self.cold_start) if one is not None}
         return {stage: exam_change(read_exam(logs / stage, pass_score), after) for stage in sorted(before)}
 
     def _regressions(self, changes: Mapping[str, ExamChange]) -> list[str]:
