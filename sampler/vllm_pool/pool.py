@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ray
@@ -14,7 +13,6 @@ from ray.exceptions import RayActorError
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.remote_result import remote_result
 from sampler.vllm_pool.sample_stats import SampleStats
-from sampler.vllm_pool.sampler_config import SamplerConfig
 from sampler.vllm_pool.weight_sync_client import PoolWeightSyncClient
 from sampler.vllm_pool.worker import WorkerInfo, WorkerResults
 from sampler.vllm_pool.worker_slot import WorkerSlot
@@ -33,20 +31,8 @@ class SamplerPool(Workers):
     of the queue; seeds belong to rollouts, so the results are those of an undisturbed run.
     """
 
-    def __init__(
-        self,
-        model_path: str | Path,
-        config: SamplerConfig,
-        log_dir: str | Path,
-        policy_version: int = 0,
-        *,
-        pooling: bool = False,
-    ) -> None:
-        """`policy_version` is that of the weights at `model_path`, a checkpoint in hub layout. With `pooling` the
-        workers own a `PoolingEngine`: nothing is sampled."""
-        super().__init__(model_path, config, log_dir, policy_version, pooling=pooling)
-        self._sampling = False
-        self.stats: SampleStats | None = None
+    _sampling = False
+    stats: SampleStats | None = None
 
     def sample(self, prompts: Sequence[Prompt], plan: SamplingPlan) -> Iterator[RolloutGroup]:
         """Yield each prompt's group as it finishes, in no fixed order; `stats` describes the call afterwards.

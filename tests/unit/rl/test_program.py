@@ -176,7 +176,7 @@ def test_a_round_that_is_not_the_best_is_released_only_where_no_gain_is_asked_fo
     assert run_whole(recipe, run, sampler=sampler) == WHOLE
     assert (run.path / "policy").resolve().parent.name == released
     *_, last = (one for one in results_of(run.path) if isinstance(one, EvaluationResult))
-    assert "03-evaluate-r0" in last.changes  # that of the cold start, from which a report's headline tells the gain
+    assert "03-evaluate-r0" in last.changes  # the cold start's, from which a report tells the gain
 
 
 @pytest.mark.parametrize(("min_gain", "released"), [(-1.0, True), (0.0, False)])
