@@ -12,9 +12,9 @@ from rl.data.preference_pairs import trains_reward_model
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
+from rl.run.results.stage_result import HarvestResult
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import write_summary
-from rl.run.stage_result import HarvestResult
 from rl.runner import MakeEngines, Program, Runner, StageRunner, plan_of
 from rl.stages.critic import CriticStage
 from rl.stages.distill import DistillStage

@@ -16,10 +16,10 @@ from rl.experience.scorer import REWARD_MODEL_LINK
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
 from rl.run.progress_file import telling
+from rl.run.results.stage_result import PolicyState, PrepareResult, RewardModelResult, StageResult
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import write_summary
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PolicyState, PrepareResult, RewardModelResult, StageResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.prepare import PrepareStage, decided_since, prepared_data
 from rl.stages.stage import ResultT, Stage, StageContext

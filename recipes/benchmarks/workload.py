@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TextIO
 from recipes.settings.recipe_file import load_recipe
 from rl.recipe.recipe import Recipe
 from rl.run.boundary.output import command_log, scratch_with_logs
-from rl.run.manifest import first_result, results_of
+from rl.run.results.manifest import first_result, results_of
+from rl.run.results.stage_result import PolicyState, PrepareResult
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState, PrepareResult
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from verifiers.errors import BadInput

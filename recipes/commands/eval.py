@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rl.recipe.recipe import Recipe
-    from rl.run.evaluation_result import ExamChange
+    from rl.run.results.evaluation_result import ExamChange
     from sampler.prompt import Prompt
 
 app = typer.Typer()
@@ -71,8 +71,8 @@ def _evaluate(settings: Recipe, checkpoints: list[Path], prompt_set: str | None)
         from rl.data.run_data import RunData
         from rl.experience.scorer import reward_model_path
         from rl.run.progress import ProgressDisplay
+        from rl.run.results.stage_result import PolicyState
         from rl.run.run_directory import RunDirectory
-        from rl.run.stage_result import PolicyState
         from rl.runner import StageRunner
 
         run, console = RunDirectory(Path(scratch)), plain_console(terminal)
@@ -172,8 +172,8 @@ def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: 
     """Prompts given by hand, as the decisions beside them leave them, else those of the run, else what the recipe would
     make."""
     from rl.data.run_data import build_data, image_limits, load, read_set
-    from rl.run.manifest import first_result, results_of
-    from rl.run.stage_result import PrepareResult
+    from rl.run.results.manifest import first_result, results_of
+    from rl.run.results.stage_result import PrepareResult
     from sampler.store.decisions.curation_events import EventLog
 
     limits = image_limits(settings)

@@ -46,8 +46,8 @@ def train_reward_model(settings: RewardRecipe, run: RunDirectory, display: Progr
 
     from recipes.programs.reward_model_only import program
     from rl.program import run_program
-    from rl.run.manifest import results_of
-    from rl.run.stage_result import RewardModelResult
+    from rl.run.results.manifest import results_of
+    from rl.run.results.stage_result import RewardModelResult
     from sampler.atomic_file import point_to, write_atomically
 
     run_program(settings.as_recipe(), run, display, program)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl.program import EvaluateStage, Runner
-from rl.run.evaluation_result import EvaluationResult
-from rl.run.stage_result import PolicyState
+from rl.run.results.evaluation_result import EvaluationResult
+from rl.run.results.stage_result import PolicyState
 
 STREAM = "eval"  # of random numbers
 

@@ -9,8 +9,8 @@ from functools import partial
 from recipes.report.drawing.curve import percent, short_number
 from recipes.report.evaluation import Json, evaluation_label
 from rl.run.metrics_log import stage_order
+from rl.run.results.stage_result import Interval
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import Interval
 
 LEAST_SHARE = 0.01  # of all letters, anywhere: random weights write a letter of every script
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from recipes.report.attempt import Attempt
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.shown_prompt import ShownPrompt
+from rl.run.results.stage_result import HarvestResult
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import HarvestResult
 from sampler.store.sql_text import table_of
 from verifiers.reading.response import split_response
 

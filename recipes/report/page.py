@@ -23,10 +23,10 @@ from recipes.report.prompts.told import ToldOfPrompts
 from recipes.report.rollout_table import RolloutTable
 from recipes.report.stage_time import stage_times
 from recipes.report.step_curves import step_curves
-from rl.run.manifest import kind_of
 from rl.run.progress import duration_words
+from rl.run.results.manifest import kind_of
+from rl.run.results.stage_result import RewardModelResult
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import RewardModelResult
 from sampler.atomic_file import write_atomically
 from sampler.store.prompt_store import PromptStore
 from verifiers.counted import counted

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from recipes.report.attempt import MAX_SHOWN_CHARS, ShownText
 from recipes.report.drawing.picture import Picture
 from recipes.report.drawing.places import PlaceReader
-from rl.run.manifest import read_manifests
+from rl.run.results.manifest import read_manifests
 from sampler.store.decisions.curation import Curation
 from verifiers.errors import HoneError
 

@@ -18,7 +18,7 @@ from rl.experience.scorer import asking, scoring
 from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
 from rl.run.ray_session import node_gpus, ray_for
-from rl.run.stage_result import PolicyState, Proof
+from rl.run.results.stage_result import PolicyState, Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool

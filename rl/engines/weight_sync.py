@@ -13,7 +13,7 @@ from rl.data.batch import Batch
 from rl.experience.step_metrics import Mismatch
 from rl.experience.training_batch import rollout_sequence
 from rl.recipe.run_config import SyncConfig
-from rl.run.stage_result import Proof
+from rl.run.results.stage_result import Proof
 from sampler.prompt import Prompt
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool.pool import SamplerPool

@@ -12,7 +12,7 @@ from rl.fakes.judging import FakeJudge, FakeScorer
 from rl.fakes.sampler import FakeSampler
 from rl.fakes.trainer import WEIGHTS_FILE, FakeTrainer, contents
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 
 
 class FakeEngines(Engines):

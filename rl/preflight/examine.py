@@ -22,8 +22,8 @@ from rl.preflight.teachers import check_teachers, check_teaching
 from rl.preflight.thought import check_thoughts
 from rl.preflight.tokens import check_tokens
 from rl.recipe.recipe import Recipe
+from rl.run.results.stage_result import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState
 from rl.runner import PlannedStage
 from rl.stages.prepare import base_policy
 from sampler.store.decisions.curation_events import EventLog

@@ -20,9 +20,9 @@ from rl.experience.scorer import require_reward_model
 from rl.preflight.check import Check, Finding, some_of
 from rl.preflight.rubric import without_criteria
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import results_of
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import CriticResult, RewardModelResult
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import CriticResult, RewardModelResult
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted

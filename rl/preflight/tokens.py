@@ -18,7 +18,7 @@ from rl.preflight.rubric import asked_of
 from rl.preflight.token_limits import measured_comparison_room, reads_one_answer
 from rl.recipe.recipe import Recipe
 from rl.run.progress import Outcome
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from sampler.prompt import Prompt
 from verifiers.answer import FinalAnswer
 from verifiers.counted import counted

@@ -25,8 +25,8 @@ from rl.recipe.recipe import Recipe
 from rl.recipe.run_config import MetricsConfig
 from rl.run import progress_file
 from rl.run.boundary.engine_failure import refusal
-from rl.run.manifest import read_manifests
 from rl.run.metrics_log import MetricsLog, sinks_of
+from rl.run.results.manifest import read_manifests
 from rl.run.stage_directory import MANIFEST, StageDirectory
 from sampler.atomic_file import write_atomically
 from verifiers.errors import BadInput

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from rl.run.manifest import read_manifests
+from rl.run.results.manifest import read_manifests
+from rl.run.results.stage_result import PrepareResult, ProfileResult, SftResult
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import PrepareResult, ProfileResult, SftResult
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.rows.dataset_rows import SUFFIXES
 from sampler.store.belief import believed

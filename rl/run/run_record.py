@@ -16,8 +16,8 @@ from pydantic_core import from_json, to_json
 
 from rl.recipe.data_config import VideoConfig
 from rl.recipe.run_config import EvaluationConfig
-from rl.run.manifest import ResultT, kind_of, read_manifests
 from rl.run.metrics_log import read_metrics
+from rl.run.results.manifest import ResultT, kind_of, read_manifests
 from sampler.atomic_file import write_atomically
 from sampler.frame_schedule import FilmSampling
 from verifiers.errors import BadInput

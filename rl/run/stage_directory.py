@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rl.run.manifest import VERSION
 from rl.run.metrics_log import MetricsLog
 from rl.run.provenance import code_version, content_hash, describe_hardware, package_versions
-from rl.run.stage_result import StageResult
+from rl.run.results.manifest import VERSION
+from rl.run.results.stage_result import StageResult
 from rl.run.stopwatch import Stopwatch
 from sampler.atomic_file import write_atomically
 from verifiers.errors import HoneError

@@ -14,8 +14,8 @@ from rl.data.run_data import RunData
 from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
 from rl.recipe.rl_config import FROM_REWARD_MODEL, CriticConfig
+from rl.run.results.stage_result import CriticResult, PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import CriticResult, PolicyState
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, step_in_words, training_source
 from rl.trainer.export import export_critic

@@ -10,9 +10,9 @@ from rl.algorithm.algorithm import Algorithm
 from rl.algorithm.distillation import ALL, Distillation
 from rl.families.family import require_same_tokens
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import results_of
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState
 from rl.stages.rl import RlStage
 from rl.stages.stage import StageContext
 from verifiers.errors import BadInput

@@ -12,9 +12,9 @@ from rl.experience.judge import JudgedRollout
 from rl.experience.rollout_log import read_answers
 from rl.experience.step_metrics import every_response_cut
 from rl.recipe.recipe import Recipe
-from rl.run.evaluation_result import EvaluationResult, ExamChange
+from rl.run.results.evaluation_result import EvaluationResult, ExamChange
+from rl.run.results.stage_result import PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PolicyState
 from rl.stages.stage import Stage, StageContext
 from verifiers.counted import counted
 

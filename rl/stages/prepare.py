@@ -29,8 +29,8 @@ from rl.data.token_limits import longest_prompt, require_positions
 from rl.families.family import forbidden_token_ids, load_family, require_whole
 from rl.recipe.recipe import Recipe
 from rl.run.provenance import FileState, content_hash
+from rl.run.results.stage_result import PolicyState, PrepareResult
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PolicyState, PrepareResult
 from rl.stages.stage import Stage, StageContext
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.rows.dataset_rows import dataset_files

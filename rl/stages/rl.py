@@ -11,8 +11,8 @@ from rl.engines.engines import Engines
 from rl.experience.prompt_source import check_source, told_source
 from rl.experience.step_metrics import warnings_of
 from rl.recipe.recipe import Recipe
+from rl.run.results.stage_result import PolicyState, RlResult
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PolicyState, RlResult
 from rl.stages.critic import initial_checkpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.training_step import TrainingStep, step_in_words, training_source

@@ -16,9 +16,9 @@ from rl.experience.rollout_log import TokenFigures, write_rollouts
 from rl.experience.source import ExperienceSource, Sampler
 from rl.recipe.recipe import Recipe
 from rl.run.progress import StageProgress
+from rl.run.results.stage_result import PolicyState, StageResult
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PolicyState, StageResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from sampler.prompt import Prompt

@@ -29,7 +29,7 @@ from rl.trainer.models.hub_weights import open_transfer
 from rl.trainer.models.partitioned import partitioned_model
 from rl.trainer.models.policy_model import MicroBatch, PolicyModel
 from rl.trainer.rank_work import HeldPart, RankWork, TrainerSetup
-from sampler.vllm_pool.weight_segment import tensor_checksum
+from sampler.vllm_pool.transfer.weight_segment import tensor_checksum
 
 
 class RankModels:

@@ -13,7 +13,7 @@ from ray.exceptions import RayActorError
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.remote_result import remote_result
 from sampler.vllm_pool.sample_stats import SampleStats
-from sampler.vllm_pool.weight_sync_client import PoolWeightSyncClient
+from sampler.vllm_pool.transfer.weight_sync_client import PoolWeightSyncClient
 from sampler.vllm_pool.worker import WorkerInfo, WorkerResults
 from sampler.vllm_pool.worker_slot import WorkerSlot
 from sampler.vllm_pool.workers import SamplerError, Workers

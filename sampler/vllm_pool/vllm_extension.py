@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-import sampler.vllm_pool.shared_memory_transfer  # noqa: F401 - registers the backend
-from sampler.vllm_pool.weight_segment import tensor_checksum
+import sampler.vllm_pool.transfer.shared_memory_transfer  # noqa: F401 - registers the backend
+from sampler.vllm_pool.transfer.weight_segment import tensor_checksum
 
 
 class VllmExtension:

@@ -11,7 +11,7 @@ from ray.exceptions import RayActorError
 
 from sampler.vllm_pool.remote_result import remote_result
 from sampler.vllm_pool.sampler_config import SamplerConfig, engine_environment
-from sampler.vllm_pool.weight_sync_client import PoolWeightSyncClient
+from sampler.vllm_pool.transfer.weight_sync_client import PoolWeightSyncClient
 from sampler.vllm_pool.worker import RolloutWorker, WeightState, WorkerInfo
 from sampler.vllm_pool.worker_slot import WorkerSlot
 from verifiers.errors import HoneError

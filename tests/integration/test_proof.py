@@ -17,7 +17,7 @@ from rl.engines.engines import Engines
 from rl.engines.weight_sync import SyncError
 from rl.families.family import load_family
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from sampler.prompt import Prompt
 
 NORM = "model.language_model.layers.1.input_layernorm.weight"
@@ -107,7 +107,7 @@ def test_a_tensor_that_changed_on_its_way(engines: Engines) -> None:
         """After the segment's own checksums were checked."""
         import contextlib
 
-        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module = sys.modules["sampler.vllm_pool.transfer.shared_memory_transfer"]
         module.kept = module.open_segment
 
         @contextlib.contextmanager
@@ -118,7 +118,7 @@ def test_a_tensor_that_changed_on_its_way(engines: Engines) -> None:
         module.open_segment = bent
 
     def repair(worker: Any) -> None:
-        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module = sys.modules["sampler.vllm_pool.transfer.shared_memory_transfer"]
         module.open_segment = module.kept
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -136,11 +136,11 @@ def test_weights_that_are_held_and_not_used(engines: Engines) -> None:
     """vLLM's CPU kernels want experts packed again after a reload: the weights are there, and give something else."""
 
     def sabotage(worker: Any) -> None:
-        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module = sys.modules["sampler.vllm_pool.transfer.shared_memory_transfer"]
         module.kept, module.prepack_cpu_experts = module.prepack_cpu_experts, lambda model: 0
 
     def repair(worker: Any) -> None:
-        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module = sys.modules["sampler.vllm_pool.transfer.shared_memory_transfer"]
         module.prepack_cpu_experts = module.kept
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -31,10 +31,10 @@ from rl.families.family import load_family
 from rl.recipe.data_config import PreferenceDataConfig
 from rl.recipe.judging_config import RubricConfig
 from rl.recipe.recipe import RewardRecipe
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import PolicyState, RewardModelResult
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState, RewardModelResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import StageContext

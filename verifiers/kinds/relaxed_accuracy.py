@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
-from verifiers.expression.text.hedge import HEDGE
+from verifiers.expression.text.doubt.hedge import HEDGE
+from verifiers.expression.text.doubt.unstated import UNSTATED, withdrawn
 from verifiers.expression.text.number_words import has_cardinal
 from verifiers.expression.text.outer_mark import MAX_LINE
 from verifiers.expression.text.statement import stated_texts
-from verifiers.expression.text.unstated import UNSTATED, withdrawn
 from verifiers.expression.values.stated_quantity import stated_quantity
 from verifiers.kinds.number import percent_readings
 from verifiers.reading.final_line import MAX_ANSWER_CHARS, stated_answer

@@ -15,8 +15,8 @@ from rl.data.run_data import RunData
 from rl.engines.engines import Engines
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
+from rl.run.results.stage_result import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState
 from rl.runner import StageRunner
 
 Changes = Mapping[str, Any]  # section by section, as in a recipe

@@ -9,8 +9,8 @@ from pathlib import Path
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData, image_limits, load
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import first_result, results_of
-from rl.run.stage_result import PolicyState, PrepareResult, RlResult, SftResult
+from rl.run.results.manifest import first_result, results_of
+from rl.run.results.stage_result import PolicyState, PrepareResult, RlResult, SftResult
 from verifiers.errors import BadInput
 
 

@@ -10,7 +10,7 @@ from recipes.benchmarks.learning.arm import ArmRunner
 from recipes.benchmarks.learning.first_round import FirstRound
 from rl.engines.engines import Engines
 from rl.run.progress import ProgressDisplay
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from rl.stages.evaluate import EvaluateStage
 from verifiers.errors import BadInput, near_name
 

@@ -19,7 +19,7 @@ from recipes.benchmarks.learning.paired_arms import missing_arms
 from recipes.benchmarks.learning.records import ArmRecord
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import code_version
-from rl.run.stage_result import HarvestResult, PolicyState
+from rl.run.results.stage_result import HarvestResult, PolicyState
 from rl.runner import StageRunner
 from rl.stages.distill import DistillStage
 from rl.stages.evaluate import EvaluateStage

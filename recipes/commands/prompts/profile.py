@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rl.recipe.profile_config import ProfileConfig
     from rl.recipe.recipe import ProfileRecipe
-    from rl.run.stage_result import ProfileResult
+    from rl.run.results.stage_result import ProfileResult
 
 BAR_WIDTH = 40
 NUM_BINS = 10
@@ -127,8 +127,8 @@ def run_profile(settings: ProfileRecipe, *, quiet: bool = False) -> ProfileResul
     with held_run(settings, other_key="--out") as (run, display):
         display.note(f"{settings.run_dir}: loading the engines, which takes up to a minute")
         from rl.program import run_program
-        from rl.run.manifest import results_of
-        from rl.run.stage_result import ProfileResult
+        from rl.run.results.manifest import results_of
+        from rl.run.results.stage_result import ProfileResult
 
         run_program(settings, run, display, program)
         results = [one for one in results_of(run.path) if isinstance(one, ProfileResult)]

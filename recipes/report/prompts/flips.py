@@ -11,9 +11,9 @@ from statistics import fmean
 from recipes.report.in_force import part_of_stages
 from rl.experience.exams.exam import Exam, PromptResult, exam_change
 from rl.experience.exams.interval import LEVEL, paired_change
-from rl.run.evaluation_result import ExamChange
+from rl.run.results.evaluation_result import ExamChange
+from rl.run.results.stage_result import Interval
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import Interval
 from sampler.store.prompt_store import PromptStore, StorePart
 from verifiers.errors import BadInput
 

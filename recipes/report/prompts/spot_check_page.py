@@ -13,8 +13,8 @@ from recipes.report.attempt import Attempt, ShownText, without_control
 from recipes.report.drawing.template import template
 from recipes.report.shown_prompt import ShownPrompt, ShownPrompts
 from reward_models.score import PARITY_TOLERANCE
+from rl.run.results.stage_result import HarvestResult
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import HarvestResult
 from sampler.atomic_file import write_atomically
 from verifiers.counted import counted
 from verifiers.errors import BadInput

@@ -9,7 +9,7 @@ from recipes.report.drawing.histogram import NUM_BINS, Histogram, bins_of
 from recipes.report.exam_table import Cell, WordTable
 from recipes.report.prompts.proportion import share_words
 from recipes.report.rollout_table import RolloutTable
-from rl.run.manifest import kind_of
+from rl.run.results.manifest import kind_of
 from rl.run.run_record import RunRecord
 
 MAX_TYPES = 12

@@ -11,7 +11,7 @@ from recipes.report.held_out import held_out_curve
 from recipes.report.step_curves import VALIDATION, step_curves
 from recipes.view.place import Place
 from rl.run.progress import duration_words
-from rl.run.stage_result import Interval
+from rl.run.results.stage_result import Interval
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from reward_models.score import PARITY_TOLERANCE
 from rl.experience.exams.interval import LEVEL, paired_change
-from rl.run.evaluation_result import ExamChange
-from rl.run.stage_result import Interval
+from rl.run.results.evaluation_result import ExamChange
+from rl.run.results.stage_result import Interval
 
 COLUMNS = ["prompt_id", "kind", "tags", "verifier", "reward"]
 

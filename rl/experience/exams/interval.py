@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rl.run.stage_result import Interval
+from rl.run.results.stage_result import Interval
 
 RESAMPLES, AT_ONCE = 4000, 100
 LEVEL = 0.95

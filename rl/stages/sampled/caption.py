@@ -12,8 +12,8 @@ from rl.data.token_limits import require_caption_room
 from rl.experience.shown_sampler import ShownSampler
 from rl.recipe.profile_config import ProfileConfig
 from rl.recipe.recipe import Recipe
+from rl.run.results.stage_result import CaptionResult, PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import CaptionResult, PolicyState
 from rl.stages.stage import Stage, StageContext
 from sampler.atomic_file import written_whole
 from sampler.blind_prompt import asked_to_describe

@@ -13,8 +13,8 @@ from rl.data.validation_slice import not_validated_on
 from rl.experience.judge import JudgedRollout
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import HarvestConfig
+from rl.run.results.stage_result import HarvestResult, PolicyState
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import HarvestResult, PolicyState
 from rl.stages.sampled.hard_prompts import (
     Evidence,
     draw_candidates,

@@ -19,8 +19,8 @@ from rl.experience.shown_sampler import ShownSampler
 from rl.experience.source import Sampler
 from rl.recipe.profile_config import ProfileConfig, Shown
 from rl.recipe.recipe import Recipe
+from rl.run.results.stage_result import PolicyState, ProfileResult
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PolicyState, ProfileResult
 from rl.stages.stage import Stage, StageContext
 from sampler.atomic_file import written_whole
 from sampler.blind_prompt import without_vision

@@ -14,9 +14,9 @@ import numpy as np
 from rl.algorithm.rollouts.response_form import language_mixing_frac
 from rl.data.batch import Batch
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import kind_of
+from rl.run.results.manifest import kind_of
+from rl.run.results.stage_result import PolicyState, RlResult
 from rl.run.stage_directory import MANIFEST
-from rl.run.stage_result import PolicyState, RlResult
 from rl.stages.sampled.harvest import rule_of
 from sampler.data.sft_row import SftRow
 from sampler.prompt import Prompt

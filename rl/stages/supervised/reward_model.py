@@ -20,8 +20,8 @@ from rl.data.run_data import RunData
 from rl.engines.engines import EngineName
 from rl.recipe.judging_config import RewardTrainingConfig
 from rl.recipe.recipe import Recipe
+from rl.run.results.stage_result import PolicyState, RewardModelResult
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import PolicyState, RewardModelResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised.reward_objective import (

@@ -15,8 +15,8 @@ from rl.data.validation_slice import validation_prompts
 from rl.engines.engines import EngineName
 from rl.recipe.recipe import Recipe
 from rl.recipe.sft_config import SftConfig
+from rl.run.results.stage_result import HarvestResult, PolicyState, SftResult
 from rl.run.stage_directory import StageDirectory
-from rl.run.stage_result import HarvestResult, PolicyState, SftResult
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.stage import Stage, StageContext
 from rl.stages.supervised.cold_start import cold_start_rows

@@ -10,7 +10,7 @@ from rl.data.prompt_encoder import PromptEncoder
 from rl.data.run_data import image_limits
 from rl.data.sft_batches import rows_of, sft_sequences
 from rl.data.token_sequence import TokenSequence
-from rl.run.stage_result import HarvestResult, PolicyState
+from rl.run.results.stage_result import HarvestResult, PolicyState
 from rl.stages.stage import StageContext
 from rl.stages.supervised.cold_start import cold_start_rows, rows_left_by_rl
 from rl.stages.supervised.replay import SOURCE, Replay, replay_of

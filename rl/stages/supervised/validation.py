@@ -9,7 +9,7 @@ from typing import Any
 
 from rl.experience.exams.evaluation import evaluate
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import SftResult, ValidationResult
+from rl.run.results.stage_result import SftResult, ValidationResult
 from rl.stages.stage import StageContext
 from rl.trainer.export import export_policy
 from sampler.prompt import Prompt

@@ -79,7 +79,7 @@ def open_transfer(
 
     init_info: Any
     if backend == "shared_memory":
-        from sampler.vllm_pool.shared_memory_transfer import SharedMemoryTrainerInitInfo
+        from sampler.vllm_pool.transfer.shared_memory_transfer import SharedMemoryTrainerInitInfo
 
         init_info = SharedMemoryTrainerInitInfo(rank=rank)
     elif backend == "nccl":

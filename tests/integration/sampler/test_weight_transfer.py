@@ -22,8 +22,11 @@ from sampler.data.media.video import decode_video
 from sampler.prompt import Prompt
 from sampler.rollout import RolloutGroup, SamplingPlan
 from sampler.vllm_pool.pool import SamplerError, SamplerPool
-from sampler.vllm_pool.shared_memory_transfer import SharedMemoryTrainerEngine, SharedMemoryTrainerInitInfo
-from sampler.vllm_pool.weight_segment import SegmentManifest
+from sampler.vllm_pool.transfer.shared_memory_transfer import (
+    SharedMemoryTrainerEngine,
+    SharedMemoryTrainerInitInfo,
+)
+from sampler.vllm_pool.transfer.weight_segment import SegmentManifest
 
 TOLERANCE = 1e-4  # what DESIGN.md promises; measured 1e-6 on fresh weights, 4e-6 to 2e-5 on perturbed ones
 
@@ -168,11 +171,11 @@ def test_skipping_the_expert_packing_is_noticed(
     trainer: Trainer, pool: SamplerPool, prompts: list[Prompt], probe: SamplingPlan
 ) -> None:
     def sabotage(worker: Any) -> None:
-        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module = sys.modules["sampler.vllm_pool.transfer.shared_memory_transfer"]
         module.kept, module.prepack_cpu_experts = module.prepack_cpu_experts, lambda model: 0
 
     def repair(worker: Any) -> None:
-        module = sys.modules["sampler.vllm_pool.shared_memory_transfer"]
+        module = sys.modules["sampler.vllm_pool.transfer.shared_memory_transfer"]
         module.prepack_cpu_experts = module.kept
 
     def everywhere(function: Any) -> None:

@@ -13,7 +13,7 @@ from reward_models.registry import load_reward_model
 from rl.engines.engines import Engines
 from rl.preflight.environment import check_environment
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from sampler.rollout import RolloutGroup
 from verifiers.errors import BadInput
 

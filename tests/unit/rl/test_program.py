@@ -20,13 +20,13 @@ from recipes.settings.recipe_file import load_recipe
 from rl.fakes import FakeEngines, FakeSampler, FakeScorer, FakeTrainer, fake_engines, half_right
 from rl.program import Program, Runner, program_of, rounds, run_program
 from rl.recipe.recipe import Recipe
-from rl.run.evaluation_result import EvaluationResult
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
 from rl.run.provenance import content_hash
+from rl.run.results.evaluation_result import EvaluationResult
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import HarvestResult, RewardModelResult, SftResult
 from rl.run.run_directory import RunDirectory
 from rl.run.run_history import RunPast
-from rl.run.stage_result import HarvestResult, RewardModelResult, SftResult
 from rl.runner import StageRunner, plan_of
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data

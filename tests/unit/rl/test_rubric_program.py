@@ -23,11 +23,11 @@ from rl.data.preference_pairs import criterion_rows, rubric_of
 from rl.fakes import FakeSampler, fake_engines
 from rl.program import rounds, run_program
 from rl.recipe.recipe import Recipe
-from rl.run.evaluation_result import EvaluationResult
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
+from rl.run.results.evaluation_result import EvaluationResult
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import RewardModelResult
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import RewardModelResult
 from sampler.prompt import Prompt
 from sampler.rollout import Rollout, SamplingPlan
 

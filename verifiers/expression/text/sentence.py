@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from verifiers.expression.text.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE
+from verifiers.expression.text.doubt.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE
 from verifiers.expression.text.number_words import PLURAL_PARTS, has_cardinal
 from verifiers.expression.text.outer_mark import LINK, MAX_LINE, cleaned, content
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from verifiers.expression.text.chinese_number import with_chinese_numbers
-from verifiers.expression.text.hedge import BOUND, DENIAL_BEHIND, HEDGE
+from verifiers.expression.text.doubt.hedge import BOUND, DENIAL_BEHIND, HEDGE
+from verifiers.expression.text.doubt.unstated import UNSTATED, preferred, withdrawn
 from verifiers.expression.text.outer_mark import LINK, MAX_LINE, SEGMENT, cleaned, content
 from verifiers.expression.text.sentence import PROSE, in_sentence, last_number, listed, without_reason
-from verifiers.expression.text.unstated import UNSTATED, preferred, withdrawn
 from verifiers.reading.final_line import boxes, tagged_answer, unboxed, visible
 
 MAX_READ = 50_000  # of a longer final answer only the end is read: what is stated last counts

@@ -7,13 +7,13 @@ from fractions import Fraction
 
 from verifiers.expression.grammar.parser import parse_answer
 from verifiers.expression.text.chinese_number import with_chinese_numbers
-from verifiers.expression.text.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE, OPERATED
+from verifiers.expression.text.doubt.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE, OPERATED
+from verifiers.expression.text.doubt.unstated import preferred, withdrawn
 from verifiers.expression.text.lexer import Unreadable
 from verifiers.expression.text.number_words import with_digits
 from verifiers.expression.text.outer_mark import cleaned
 from verifiers.expression.text.sentence import LABELLED
 from verifiers.expression.text.statement import after_phrase
-from verifiers.expression.text.unstated import preferred, withdrawn
 from verifiers.expression.values.evaluation import NotExact, NoValue, exact
 from verifiers.reading.quantity import SCALE_WORDS, Quantity, read_quantity, with_plain_fractions
 from verifiers.verifier import LimitExceeded

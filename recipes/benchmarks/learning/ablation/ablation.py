@@ -14,9 +14,9 @@ from pathlib import Path
 
 from recipes.benchmarks.hybrid_run import HybridRun
 from recipes.benchmarks.learning.arm import ArmRunner, Changes
-from rl.run.evaluation_result import EvaluationResult
 from rl.run.progress import ProgressDisplay
-from rl.run.stage_result import PolicyState
+from rl.run.results.evaluation_result import EvaluationResult
+from rl.run.results.stage_result import PolicyState
 from rl.runner import StageRunner
 from rl.stages.critic import CriticStage
 from rl.stages.evaluate import EvaluateStage

@@ -14,7 +14,7 @@ from recipes.cli import main
 from recipes.commands.output.console import plain_console
 from recipes.commands.prompts.profile import print_profile, profile_recipe
 from rl.recipe.profile_config import ProfileConfig
-from rl.run.stage_result import ProfileResult
+from rl.run.results.stage_result import ProfileResult
 from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput

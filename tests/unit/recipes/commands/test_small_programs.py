@@ -12,8 +12,8 @@ import pytest
 from recipes import cli
 from rl.fakes import FakeSampler, FakeTrainer, fake_engines
 from rl.program import run_program
+from rl.run.results.stage_result import RewardModelResult
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import RewardModelResult
 from rl.runner import StageRunner
 from sampler.prompt import Prompt
 

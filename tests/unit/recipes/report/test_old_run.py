@@ -11,8 +11,8 @@ from recipes.report.page import render_report
 from recipes.report.rollout_table import RolloutTable
 from recipes.view.opened import Opened
 from recipes.view.pages.rollout_page import RolloutFilter, rollout_page
+from rl.run.results.stage_result import HarvestResult
 from rl.run.run_record import RunRecord, write_summary
-from rl.run.stage_result import HarvestResult
 
 OLD_RUN = Path(__file__).parents[3] / "data" / "run_of_61b5ed9"
 

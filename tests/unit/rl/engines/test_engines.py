@@ -13,7 +13,7 @@ from rl.engines import engines as module
 from rl.engines.engines import Engines
 from rl.fakes import FakeEngines, FakeSampler, FakeTrainer
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 
 DATA = {"train_prompts": "a", "heldout_prompts": "b"}
 

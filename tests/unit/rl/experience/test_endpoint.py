@@ -17,7 +17,7 @@ from rl.experience.step_metrics import criterion_metrics
 from rl.preflight.environment import check_environment
 from rl.recipe.judging_config import RubricConfig
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from sampler.rollout import RolloutGroup
 from verifiers.errors import BadInput, HoneError
 

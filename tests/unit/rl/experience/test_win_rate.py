@@ -12,7 +12,7 @@ from reward_models.score import Score
 from rl.experience.exams.evaluation import against_answers, evaluate, win_rate
 from rl.experience.judge import Reward
 from rl.experience.rollout_log import read_answers, write_rollouts
-from rl.run.evaluation_result import EvaluationResult
+from rl.run.results.evaluation_result import EvaluationResult
 from verifiers.answer import FinalAnswer
 
 

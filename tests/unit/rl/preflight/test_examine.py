@@ -22,7 +22,7 @@ from rl.preflight.engines import _pictures_matter
 from rl.preflight.examine import examine
 from rl.preflight.tokens import check_tokens
 from rl.recipe.recipe import Recipe
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from sampler.prompt import Prompt
 from verifiers.errors import HoneError
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from rl.run.provenance import content_hash
+from rl.run.results.stage_result import PolicyState, RlResult, SftResult
 from rl.run.run_directory import RunDirectory
 from rl.run.stage_directory import CURSOR
-from rl.run.stage_result import PolicyState, RlResult, SftResult
 from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from rl.trainer.export import export_policy

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from reward_models.preferences.preference_report import CalibrationBin, PairReport
-from rl.run.evaluation_result import EvaluationResult
-from rl.run.manifest import RESULTS, VERSION, result_of
-from rl.run.stage_result import (
+from rl.run.results.evaluation_result import EvaluationResult
+from rl.run.results.manifest import RESULTS, VERSION, result_of
+from rl.run.results.stage_result import (
     HarvestResult,
     PolicyState,
     PrepareResult,

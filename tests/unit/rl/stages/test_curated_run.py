@@ -15,11 +15,11 @@ from rl.fakes import fake_engines
 from rl.preflight.examine import examine
 from rl.program import run_program
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import PrepareResult
 from rl.run.run_directory import RunDirectory
 from rl.run.run_history import store_part
-from rl.run.stage_result import PrepareResult
 from rl.runner import Runner
 from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data

@@ -17,10 +17,10 @@ from recipes.settings.recipe_file import load_recipe
 from rl.fakes import FakeJudge, FakeTrainer, fake_engines
 from rl.program import DistillStage, PrepareStage, Program, RlStage, Runner, run_program
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState
 from rl.runner import plan_of
 from sampler.prompt import Prompt
 from verifiers.errors import BadInput, HoneError

@@ -15,8 +15,8 @@ from rich.console import Console
 from rl.fakes import fake_engines
 from rl.program import run_program
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
+from rl.run.results.manifest import results_of
 from rl.run.run_directory import RunDirectory
 from rl.runner import Runner
 from rl.stages.evaluate import EvaluateStage

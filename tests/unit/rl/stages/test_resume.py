@@ -10,8 +10,8 @@ from ray.exceptions import RayTaskError
 
 from rl.recipe.rl_config import LossConfig, RlConfig
 from rl.recipe.run_config import EvaluationConfig
+from rl.run.results.stage_result import PolicyState, Proof
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState, Proof
 from rl.run.stopwatch import Stopwatch
 from rl.stages.checkpoint import StageCheckpoint
 from rl.stages.rl import RlStage

@@ -16,8 +16,8 @@ from rl.algorithm.loss.losses import VALUE_LOSS
 from rl.experience.selection.thinning_source import ThinningSource
 from rl.fakes import FakeEngines, FakeHeldBatch, FakeTrainer
 from rl.recipe.recipe import Recipe
+from rl.run.results.stage_result import PolicyState
 from rl.run.run_directory import RunDirectory
-from rl.run.stage_result import PolicyState
 from rl.stages.critic import CriticStage
 from rl.stages.rl import RlStage
 from rl.stages.stage import StageContext

@@ -10,11 +10,11 @@ from ray.exceptions import RayActorError
 
 from sampler.rollout import SamplingPlan
 from sampler.vllm_pool import pool as pool_module
-from sampler.vllm_pool import weight_sync_client
 from sampler.vllm_pool.pool import SamplerError, SamplerPool
 from sampler.vllm_pool.sampler_config import SamplerConfig
-from sampler.vllm_pool.weight_segment import WeightTransferError
-from sampler.vllm_pool.weight_sync_client import PoolWeightSyncClient
+from sampler.vllm_pool.transfer import weight_sync_client
+from sampler.vllm_pool.transfer.weight_segment import WeightTransferError
+from sampler.vllm_pool.transfer.weight_sync_client import PoolWeightSyncClient
 from sampler.vllm_pool.worker import WeightState, WorkerInfo
 from sampler.vllm_pool.worker_slot import WorkerSlot
 

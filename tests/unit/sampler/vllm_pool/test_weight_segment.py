@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from sampler.vllm_pool.process_file import process_file
-from sampler.vllm_pool.shared_memory_transfer import SharedMemoryTrainerEngine, SharedMemoryTrainerInitInfo
-from sampler.vllm_pool.weight_segment import (
+from sampler.vllm_pool.transfer.shared_memory_transfer import (
+    SharedMemoryTrainerEngine,
+    SharedMemoryTrainerInitInfo,
+)
+from sampler.vllm_pool.transfer.weight_segment import (
     KIND,
     SegmentManifest,
     SegmentWriter,
@@ -92,7 +95,7 @@ def test_a_checksum_is_of_every_bit_in_its_place(name: str, monkeypatch: pytest.
     tensor = TENSORS[name]
     checksum = tensor_checksum(tensor)
     assert tensor_checksum(tensor.clone(memory_format=torch.contiguous_format)) == checksum
-    monkeypatch.setattr("sampler.vllm_pool.weight_segment._CHECKED_AT_A_TIME", 2)  # a row at a time
+    monkeypatch.setattr("sampler.vllm_pool.transfer.weight_segment._CHECKED_AT_A_TIME", 2)  # a row at a time
     assert tensor_checksum(tensor) == checksum
     for index in range(tensor.numel()):
         flipped = tensor.clone(memory_format=torch.contiguous_format)
@@ -142,7 +145,7 @@ def test_after_a_mistake_the_source_is_drained_and_no_file_left(
     tensors: dict[str, torch.Tensor], declared: dict[str, torch.Tensor], message: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("sampler.vllm_pool.weight_segment.segment_directories", lambda: [tmp_path])
+    monkeypatch.setattr("sampler.vllm_pool.transfer.weight_segment.segment_directories", lambda: [tmp_path])
     source: Any = Source(tensors, declared)
     engine = SharedMemoryTrainerEngine(client=cast(Any, None), source=source, is_sender=True)
     with pytest.raises(WeightTransferError, match=message):
@@ -159,7 +162,7 @@ def test_what_a_killed_writer_left_is_swept_wherever_it_lay(
         directory.mkdir()
         own = process_file(directory, KIND).name.rsplit("-", 2)[0]
         (directory / f"{own}-4194305-1-0").touch()  # no process has this id
-    monkeypatch.setattr("sampler.vllm_pool.shared_memory_transfer.segment_directories", lambda: both)
+    monkeypatch.setattr("sampler.vllm_pool.transfer.shared_memory_transfer.segment_directories", lambda: both)
     client: Any = SimpleNamespace(init_weight_transfer_engine=lambda _: None)
     source: Any = Source(TENSORS, TENSORS)
     SharedMemoryTrainerEngine.trainer_init(SharedMemoryTrainerInitInfo(rank=0), client=client, source=source)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from verifiers.expression.text.unstated import preferred, withdrawn
+from verifiers.expression.text.doubt.unstated import preferred, withdrawn
 from verifiers.registry import load_verifier
 
 RUNS = [

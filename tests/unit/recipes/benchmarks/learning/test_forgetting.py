@@ -25,7 +25,7 @@ from recipes.benchmarks.learning.forgetting_page import loss, page, plot, skill,
 from recipes.settings.recipe_file import load_recipe
 from rl.data.run_data import RunData
 from rl.run.progress import ProgressDisplay
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from rl.runner import StageRunner
 from verifiers.errors import BadInput
 

@@ -28,7 +28,7 @@ from rl.data.run_data import RunData
 from rl.experience.prompt_source import prompt_source_of
 from rl.recipe.recipe import Recipe
 from rl.run.progress import ProgressDisplay
-from rl.run.stage_result import PolicyState
+from rl.run.results.stage_result import PolicyState
 from rl.runner import StageRunner
 from verifiers.errors import BadInput
 

@@ -21,11 +21,11 @@ from rl.experience.judge import Reward
 from rl.fakes import FakeSampler, fake_engines, half_right
 from rl.program import HarvestStage, PrepareStage, Program, RlStage, Runner, run_program
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import HarvestResult
 from rl.run.run_directory import RunDirectory
 from rl.run.run_record import RunRecord
-from rl.run.stage_result import HarvestResult
 from rl.runner import StageRunner
 from rl.stages.prepare import prepared_data
 from rl.stages.sampled.harvest import candidate_of

@@ -16,11 +16,11 @@ from rl.fakes import FakeJudge, FakeSampler, fake_engines
 from rl.program import PrepareStage, run_program
 from rl.recipe.profile_config import ProfileConfig
 from rl.recipe.recipe import ProfileRecipe
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import CaptionResult, ProfileResult
 from rl.run.run_directory import RunDirectory
 from rl.run.run_history import store_part
-from rl.run.stage_result import CaptionResult, ProfileResult
 from rl.runner import StageRunner
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt

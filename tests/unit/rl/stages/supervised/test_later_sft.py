@@ -18,11 +18,11 @@ from recipes.settings.recipe_file import load_recipe
 from rl.fakes import WEIGHTS_FILE, FakeSampler, FakeTrainer, fake_engines
 from rl.program import PrepareStage, RlStage, Runner, SftStage, run_program
 from rl.recipe.recipe import Recipe
-from rl.run.manifest import results_of
 from rl.run.progress import ProgressDisplay, StageProgress
+from rl.run.results.manifest import results_of
+from rl.run.results.stage_result import HarvestResult, RlResult, SftResult
 from rl.run.run_directory import RunDirectory
 from rl.run.run_history import RunPast
-from rl.run.stage_result import HarvestResult, RlResult, SftResult
 from rl.runner import plan_of
 from rl.stages.prepare import prepared_data
 from rl.stages.supervised.replay import Replay, replay_of

@@ -30,7 +30,7 @@ from vllm.distributed.weight_transfer.base import (
 )
 
 from sampler.vllm_pool.process_file import remove_dead
-from sampler.vllm_pool.weight_segment import (
+from sampler.vllm_pool.transfer.weight_segment import (
     KIND,
     SegmentManifest,
     SegmentWriter,

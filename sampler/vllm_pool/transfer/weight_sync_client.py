@@ -8,7 +8,7 @@ from typing import Any
 from ray.exceptions import RayActorError
 
 from sampler.vllm_pool.remote_result import remote_result
-from sampler.vllm_pool.weight_segment import WeightTransferError
+from sampler.vllm_pool.transfer.weight_segment import WeightTransferError
 
 
 class PoolWeightSyncClient:

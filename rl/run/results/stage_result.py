@@ -70,7 +70,7 @@ class StageResult(BaseModel):
     warnings: tuple[str, ...] = ()  # what a person should know although the stage went on to its end
 
     def to_json(self, run_path: Path) -> dict[str, Any]:
-        """As it stands in the manifest, beside the ``VERSION`` of `rl.run.manifest`."""
+        """As it stands in the manifest, beside the ``VERSION`` of `rl.run.results.manifest`."""
         return self.model_dump(mode="json", context=run_path)
 
     @classmethod

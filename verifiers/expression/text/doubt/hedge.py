@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.expression.text.unstated import UNSTATED_BEFORE, UNSTATED_BEHIND
+from verifiers.expression.text.doubt.unstated import UNSTATED_BEFORE, UNSTATED_BEHIND
 
 HEDGE = re.compile(
     r"\b(?:or|either|maybe|perhaps|possibly|might|could be|not sure"

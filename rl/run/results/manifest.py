@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rl.run.evaluation_result import EvaluationResult
 from rl.run.metrics_log import stage_order
-from rl.run.stage_result import (
+from rl.run.results.evaluation_result import EvaluationResult
+from rl.run.results.stage_result import (
     CaptionResult,
     CriticResult,
     HarvestResult,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from rl.run.stage_result import Figures, Interval, StageResult
+from rl.run.results.stage_result import Figures, Interval, StageResult
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What stages came to, as manifests hold it."""

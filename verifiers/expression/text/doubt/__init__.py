@@ -1,0 +1,1 @@
+"""Words by which a value that is named is not stated."""
