@@ -17,7 +17,7 @@ from rl.algorithm.loss.losses import LossSpec
 from rl.data.batch import Batch
 from rl.data.token_sequence import Floats
 from rl.recipe.trainer_config import ModelConfig, TrainerConfig
-from rl.run.ray_session import free_port
+from rl.run.ray_session import PORTS, free_port
 from rl.trainer.held_batch import HeldBatch
 from rl.trainer.rank import TrainerRank
 from rl.trainer.rank_work import TrainerSetup
@@ -48,12 +48,11 @@ class Trainer:
         )
         if reserved:
             self._pool.pgs = sort_placement_group_by_node_ip(list(reserved))
-        self._ranks = RayWorkerGroup(
+        self._ranks = RankGroup(
             resource_pool=self._pool,
             ray_cls_with_init=RayClassWithInitArgs(ray.remote(TrainerRank)),
             device_name=device,
             worker_env=rank_environment(self.config.threads_per_rank, self.config.ranks_per_node, device),
-            **rendezvous(),
         )
         self.model_sizes: dict[str, Any] = self._call(
             "build", TrainerSetup(str(model_path), model, config, str(log_dir), device)
@@ -155,12 +154,16 @@ class Trainer:
             ray.util.remove_placement_group(group)
 
 
-def rendezvous() -> dict[str, str]:
-    """Where the ranks of a single machine meet. On several, verl asks the first rank's: a process that imports all of
-    verl to answer, 8 s of CPU time."""
-    if len(ray.nodes()) > 1:
-        return {}
-    return {"master_addr": "127.0.0.1", "master_port": str(free_port())}
+class RankGroup(RayWorkerGroup):
+    """Says where its ranks meet: verl 0.9.1 forgets the address it is given, and asks for a port among those of
+    outgoing connections, one of which may take it before the first rank listens."""
+
+    def _get_master_addr_port(self, pg: Any, bundle_index: int = 0, master_port_range: Any = None) -> None:
+        if len(ray.nodes()) > 1:
+            super()._get_master_addr_port(pg, bundle_index, [free_port(), PORTS.stop])
+            return
+        # On one machine no process must be asked: it would import all of verl to answer, 8 s of CPU time.
+        self._master_addr, self._master_port = "127.0.0.1", str(free_port())
 
 
 def rank_environment(threads: int, ranks_per_node: int, device: str) -> dict[str, str]:

@@ -14,12 +14,14 @@ from rl.algorithm.loss.losses import LossSpec
 from rl.recipe.data_config import DataConfig
 from rl.recipe.recipe import Recipe
 from rl.recipe.trainer_config import TrainerConfig
+from rl.run.ray_session import PORTS
 
 
 def test_two_actors(
     ray_session: None, trainer: Callable[..., Any], case: Any, tiny_model: Path, tmp_path: Path
 ) -> None:
-    """Same bits as ranks started without Ray, each rank writes its own log, and what Ray reserved is given back."""
+    """Same bits as ranks started without Ray, each rank writes its own log, they meet at a port that no connection
+    takes, and what Ray reserved is given back."""
     from rl.trainer.trainer import Trainer
 
     config = TrainerConfig(ranks_per_node=2, zero_stage=3, threads_per_rank=1, micro_batch_tokens=256)
@@ -28,6 +30,9 @@ def test_two_actors(
     free_before = ray.available_resources()["CPU"]
     on_ray = Trainer(recipe.trainer, recipe.model, tiny_model, tmp_path / "logs")
     try:
+        for worker in on_ray._ranks.workers:
+            host, port = ray.get(worker.get_master_addr_port.remote())
+            assert host == "127.0.0.1" and int(port) in PORTS
         local = trainer(2, zero_stage=3)
         assert on_ray.model_sizes["num_parameters"] == local.model_sizes["num_parameters"]
         wanted, wanted_entropy = local.logprobs(case.batch)

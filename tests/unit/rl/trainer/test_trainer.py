@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from verl.single_controller.ray import RayWorkerGroup
 
 from rl.algorithm.loss.losses import SFT_LOSS, VALUE_LOSS, LossSpec
 from rl.data.batch import Batch
 from rl.data.failed_batch import BATCH_FILE, load_batch
 from rl.data.token_sequence import TokenSequence
 from rl.recipe.trainer_config import TrainerConfig
-from rl.trainer.trainer import Trainer, rendezvous
+from rl.run.ray_session import PORTS
+from rl.trainer.trainer import RankGroup, Trainer
 from verifiers.errors import HoneError
 
 
@@ -47,9 +49,15 @@ def test_a_loss_that_is_no_number_stops_every_kind_of_training(tmp_path: Path, l
     assert load_batch(tmp_path / BATCH_FILE).sequence_ids == ("s1",)
 
 
-@pytest.mark.parametrize("num_machines", [1, 2])
-def test_the_ranks_of_one_machine_meet_without_a_process_that_asks_where(
-    monkeypatch: pytest.MonkeyPatch, num_machines: int
+def test_ranks_on_several_machines_are_told_a_port_that_no_connection_takes(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ray.nodes", lambda: [{}] * num_machines)
-    assert set(rendezvous()) == ({"master_addr", "master_port"} if num_machines == 1 else set())
+    asked = []
+    monkeypatch.setattr("ray.nodes", lambda: [{}] * 2)
+    monkeypatch.setattr(
+        RayWorkerGroup, "_get_master_addr_port", lambda self, pg, index, ports: asked.append(ports)
+    )
+    group = RankGroup.__new__(RankGroup)
+    group._get_master_addr_port(None, 0, None)
+    ((first, end),) = asked
+    assert first in PORTS and end == PORTS.stop
