@@ -27,7 +27,7 @@ MAX_SHOWN = 200
 _LOG = logging.getLogger(__name__)
 _logged: set[tuple[str, str, str]] = set()
 
-_BROKEN_FORMAT = {
+BROKEN_FORMAT = {
     "truncated": "the response was cut off at its length limit",
     "no_thought": "the response has no thought: no <think> tags were found where one was expected",
     "malformed": "the response's thought is malformed: a tag is missing, repeated or out of place",
@@ -147,7 +147,7 @@ class Verifier(ABC, Generic[PreparedT, ExtractedT]):
             answer = FinalAnswer(answer)
         started = time.perf_counter()
         if not answer.ok:
-            verdict = Verdict.scored(0.0, answer.status, _BROKEN_FORMAT[answer.status])
+            verdict = Verdict.scored(0.0, answer.status, BROKEN_FORMAT[answer.status])
         else:
             verdict = self._judge_text(prepared, answer)
         return verdict.timed(time.perf_counter() - started)

@@ -41,11 +41,13 @@ def sample(
     """Some questions as files: a prompt set (`prompts.jsonl`), its pictures, a contact sheet (`sheet.png`)."""
     import random
 
+    from recipes.commands.output.out_file import require_new_folder
     from recipes.gym.catalogue import exercise_named
     from recipes.gym.contact_sheet import contact_sheet
     from recipes.gym.sample_files import write_sample
 
     drawn_by = exercise_named(exercise)
+    require_new_folder(out)
     rngs = [random.Random(f"gym sample {seed} {index}") for index in range(num)]
     questions = [drawn_by.make(rng, difficulty, px) for rng in rngs]
     write_sample(out, [(drawn_by.prompt(one, difficulty), one) for one in questions])

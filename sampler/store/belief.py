@@ -74,7 +74,7 @@ def standing_of(low: Floats, high: Floats) -> npt.NDArray[np.str_]:
     return np.select(list(surely.values()), list(surely), "unknown")
 
 
-def believed_blind(store: PromptStore, *, half_life: float = 32.0) -> pa.Table:
+def believed_blind(store: PromptStore, *, half_life: float = HALF_LIFE) -> pa.Table:
     """A row for each prompt that any run of the store tried without its picture: prompt_id, num_blind (samples) and
     blind_mean, the expected pass rate over all these runs."""
     tables = [believed(store, run, half_life=half_life, blind=True) for run in store.parts]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from sampler.store.belief import Standing, believed, believed_blind
+from sampler.store.belief import HALF_LIFE, Standing, believed, believed_blind
 from sampler.store.decisions.left_prompts import left_prompts
 from sampler.store.prompt_store import PromptStore
 from sampler.store.reference_shift import reference_shift
@@ -39,7 +39,7 @@ class SelectionRule:
     moves: tuple[str, ...] = ()
     question_types: tuple[str, ...] = ()
     split: str = "train"
-    half_life: float = 32.0
+    half_life: float = HALF_LIFE
     needs_picture: bool = False
     suspect: bool = False
     keep_accepted: bool = False

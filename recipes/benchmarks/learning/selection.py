@@ -30,6 +30,8 @@ UNIFORM = "uniform"
 # What each arm changes. A rule's options stand here, so that an arm stays what it is when a default moves.
 ARMS: Mapping[str, Changes] = {
     UNIFORM: {"prompt_source": "uniform"},
+    # A rule's own way of drawing with no rule: nothing lies outside this band.
+    "even": {"prompt_source": "band", "prompt_source_options": {"low": 0.0, "high": 1.0, "review_frac": 0.0}},
     "band": {"prompt_source": "band", "prompt_source_options": {"low": 0.1, "high": 0.75}},
     "posterior": {"prompt_source": "posterior", "prompt_source_options": {"target": 0.5}},
     "retire": {"prompt_source": "retire", "prompt_source_options": {"retire_at": 0.9, "review_frac": 0.02}},

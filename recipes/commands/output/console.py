@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rl.preflight.check import Check
 
 TITLE_WIDTH = 36  # of a check
+FILE_WIDTH = 200  # where no terminal says how wide it is: columns that are cut are lost to a file
 
 
 # Control characters but tab and line feed, and those that turn the direction of what follows.
@@ -33,7 +35,10 @@ class _PlainConsole(Console):
 
 def plain_console(file: IO[str] | None = None) -> Console:
     """On the terminal or ``file``; colours come by `rich.text.Text` only."""
-    return _PlainConsole(file=file, markup=False, emoji=False)
+    console = _PlainConsole(file=file, markup=False, emoji=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = FILE_WIDTH
+    return console
 
 
 def all_pass(checks: Iterable[Check], console: Console) -> bool:

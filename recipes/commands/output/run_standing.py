@@ -95,6 +95,17 @@ class RunStanding:
         yield from self.heldout
         yield self._last_line(time.time() if now is None else now)
 
+    def short_line(self) -> str:
+        """One of many runs: where it is, and what it has come to."""
+        num_done = sum(stage.state == "done" for stage in self.stages)
+        begun = next((stage for stage in self.stages if stage.state in ("at work", "stopped")), None)
+        mark = {"complete": MARKS["done"], "at work": MARKS["at work"], "stopped": MARKS["stopped"]}[
+            self.state
+        ]
+        at = "" if begun is None else f"{begun.title}  {begun.words}"
+        done = f"{self.state}, {num_done}/{len(self.stages)} stages, {duration_words(self.taken_s)}"
+        return "   ".join(filter(None, (f"{mark} {self.path:<28} {done}", at, *self.heldout)))
+
     def _last_line(self, now: float) -> str:
         taken = f"{duration_words(self.taken_s)} in the stages that are done"
         if self.state == "complete":

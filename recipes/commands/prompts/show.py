@@ -18,7 +18,8 @@ HISTORY = {
     "attempts": "SELECT run, stage, policy_version AS policy, revision, n, num_right, pass_rate, unjudged "
     "FROM attempts WHERE prompt_id = ? ORDER BY run, policy_version",
     "newest answers": "SELECT run, stage, policy_version AS policy, answer, reward AS logged, worth AS counts, "
-    "CASE WHEN worth IS NULL THEN 'no verdict in force' ELSE coalesce(verdict_reason, answer_status) END AS why "
+    "CASE WHEN worth IS NULL THEN 'no verdict in force' "
+    "ELSE coalesce(verdict_reason, CASE answer_status {broken_format} ELSE answer_status END) END AS why "
     'FROM given WHERE prompt_id = ? ORDER BY run, policy_version DESC, "index" LIMIT {answers}',
 }
 
@@ -36,6 +37,7 @@ def show(
     from recipes.commands.output.console import plain_console
     from sampler.store.belief import believed
     from sampler.store.sql_text import literal
+    from verifiers.verifier import BROKEN_FORMAT
 
     console = plain_console()
     with opened_store(runs) as (store, run):
@@ -47,8 +49,12 @@ def show(
         given = pa.concat_tables(
             [store.answers_of(name, whole) for name in store.parts], promote_options="permissive"
         )
+        broken_format = " ".join(
+            f"WHEN {literal(status)} THEN {literal(words)}" for status, words in BROKEN_FORMAT.items()
+        )
         for title, sql in HISTORY.items():
-            found = store.query_with(sql.format(answers=answers), [whole], given=given)
+            asked = sql.format(answers=answers, broken_format=broken_format)
+            found = store.query_with(asked, [whole], given=given)
             if found.num_rows:
                 console.print(title)
                 print_table(console, found)

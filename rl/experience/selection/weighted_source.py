@@ -14,15 +14,18 @@ from rl.experience.experience import Experience
 from rl.experience.prompt_source import Past, PromptSource
 from rl.experience.selection.pass_rates import PassRates
 from rl.experience.selection.sum_tree import Floats, Indices, SumTree
+from rl.experience.selection.turns import Turns
 from rl.recipe.rl_config import RlConfig
 from rl.run.run_record import RunRecord
 from sampler.prompt import Prompt
+from sampler.store.belief import HALF_LIFE
 from verifiers.errors import BadInput
 
 
 @dataclass(eq=False)
 class WeightedSource(PromptSource):
-    """Each step's prompts are drawn one after the other in proportion to their weights, none twice in a step.
+    """Each step's prompts are drawn in proportion to their weights, none twice in a step, and in turn: what has come as
+    often as its weight is worth waits for the others (`Turns`).
 
     ``weights_of`` is the rule. A prompt of weight 0 is set aside: ``review_frac`` of the draws are of those, evenly, so
     that one set aside by chance, or forgotten since, comes back. What is drawn depends on ``seed``, the step, and what
@@ -38,7 +41,7 @@ class WeightedSource(PromptSource):
     config: RlConfig
     _: KW_ONLY
     seed: str
-    half_life: float = 32.0
+    half_life: float = HALF_LIFE
     review_frac: float = 0.02
     runs: tuple[str, ...] = ()
 
@@ -51,6 +54,7 @@ class WeightedSource(PromptSource):
         self._right_score = 0.5
         self.rates = PassRates(len(self.prompts), self.half_life)
         self._num_draws = self._num_refills = 0
+        self._turns = Turns(np.zeros(len(self.prompts)), self.seed)
         self.reweigh_all()
 
     @abstractmethod
@@ -95,9 +99,9 @@ class WeightedSource(PromptSource):
         """At most ``num`` of those not yet tried: the share of reviews by chance, the rest by weight; where one of both
         has not enough, more of the other."""
         num_reviews = int((rng.random(num) < self.review_frac).sum())
-        with self._active.without(tried), self._aside.without(tried):
+        with self._aside.without(tried):
             reviews = self._aside.sample(num_reviews, rng)
-            active = self._active.sample(num - len(reviews), rng)
+            active = self._turns.sample(num - len(reviews), tried, rng)
             with self._aside.without(reviews):
                 more = self._aside.sample(num - len(reviews) - len(active), rng)
         return np.concatenate([active, reviews, more])
@@ -118,21 +122,23 @@ class WeightedSource(PromptSource):
     def reweigh(self, indices: Indices) -> None:
         """Once something new is known of the prompts at ``indices``."""
         weights = self.weights_of(indices)
-        self._active.set(indices, weights)
+        self._turns.set(indices, weights)
         self._aside.set(indices, (weights == 0).astype(np.float64))
 
     def reweigh_all(self) -> None:
         """Once something new is known of every prompt; O(N)."""
         weights = self.weights_of(np.arange(len(self.prompts)))
-        self._active, self._aside = SumTree(weights), SumTree((weights == 0).astype(np.float64))
+        self._turns.weigh_all(weights)
+        self._aside = SumTree((weights == 0).astype(np.float64))
 
     def state(self) -> dict[str, Any]:
-        return {"num_draws": self._num_draws, "rates": self.rates.state()}
+        return {"num_draws": self._num_draws, "rates": self.rates.state(), "turns": self._turns.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._num_draws = state["num_draws"]
         self.rates.restore(state["rates"])
         self.reweigh_all()
+        self._turns.restore(state["turns"])
 
     def _indices(self, prompt_ids: Iterable[str]) -> Indices:
         return np.array([self._index[name] for name in prompt_ids], np.int64)

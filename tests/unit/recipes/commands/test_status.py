@@ -108,6 +108,28 @@ def test_a_run_whose_program_is_not_here_shows_what_is_done(
     assert capsys.readouterr().out.count("✓") == 6
 
 
+def test_all_runs_have_a_line_each(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out.startswith("no run in runs/")
+    begin(recipe.model_copy(update={"run_dir": "runs/done"}), FakeTrainer())
+    with pytest.raises(Killed):
+        begin(recipe.model_copy(update={"run_dir": "runs/killed"}), MortalTrainer())
+    (tmp_path / "runs" / "odd").mkdir()
+    (tmp_path / "runs" / "odd" / "recipe.yaml").write_text("name: odd")
+    assert main(["status"]) == 0
+    said = capsys.readouterr()
+    done, killed = said.out.splitlines()
+    assert done.startswith("✓ runs/done ") and "complete, 6/6 stages" in done and "held-out pass@1: " in done
+    assert killed.startswith("✗ runs/killed ") and "4/6 stages" in killed and "round 0 · RL" in killed
+    assert "runs/odd cannot be read" in said.err
+    assert main(["status", "--json"]) == 0
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["state"] for one in objects] == ["complete", "stopped"]
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)]) == 2
     assert "is not a run directory" in capsys.readouterr().err

@@ -133,7 +133,7 @@ def test_a_target_falls_over_the_stage(prompts: list[Any], seen: Any) -> None:
         if step == 0:
             assert weights[0] > 5 * weights[1]
     assert weights[1] > 5 * weights[0]
-    assert np.array_equal(source._active.weights, source.weights_of(np.arange(40)))  # all were weighed anew
+    assert np.array_equal(source._turns.weights, source.weights_of(np.arange(40)))  # all were weighed anew
 
 
 def test_reward_and_kl_that_rise_together_thin_a_prompt_out(prompts: list[Any], seen: Any) -> None:
