@@ -47,7 +47,7 @@ def step_curves(run: RunRecord, address: Address = lambda _: "") -> list[Curve]:
         _curve("mismatch_kl", rl, 5, {"train/mismatch_kl": "sampler against trainer"}),
         _curve("Gradient norm in RL", rl, 3, {"train/grad_norm": "norm"}),
         _curve("Entropy", rl, 4, {"train/entropy": "nats a token"}),
-        _curve("Groups without signal", rl, 2, {"rollout/uniform_group_frac": "groups"}, is_frac=True),
+        _curve("Groups that teach nothing", rl, 2, {"rollout/uniform_group_frac": "groups"}, is_frac=True),
         _curve("Tokens per second", rl, 1, throughput),
     ]
     lines_of = {

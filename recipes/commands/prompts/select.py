@@ -114,9 +114,9 @@ def _print_selection(console: Console, selection: Selection, out: Path, against:
         of_asked = f" of the {selection.asked:,} asked for" if short else ""
         console.print(f"  {name}: {count:,}{of_asked}", highlight=False)
     for name, share in selection.moved.items():
-        console.print(f"  {name}: the shares of its references moved by {share:.0%}")
+        console.print(f"  {name}: its mix of references is {share:.0%} away from the whole set's")
     for name, share in selection.apart.items():
-        console.print(f"  {name}: the shares of its references are {share:.0%} from those of {against}")
+        console.print(f"  {name}: its mix of references is {share:.0%} away from that of {against}")
     for warning in selection.warnings:
         console.print(f"! {warning}")
 

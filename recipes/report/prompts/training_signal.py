@@ -67,7 +67,7 @@ def training_signal(run: RunRecord) -> TrainingSignal | None:
         for stage in sampled
     }
     rows = {"all": tuple(_cell(whole[stage]) for stage in sampled)} | (rows if len(rows) > 1 else {})
-    table = WordTable("groups without signal, 95% interval: all right, all wrong", tuple(sampled), rows)
+    table = WordTable("groups that teach nothing, 95% interval: all right, all wrong", tuple(sampled), rows)
     return TrainingSignal(sampled[-1], _histograms(rates), table)
 
 

@@ -201,7 +201,7 @@ class SftStage(Stage[SftResult]):
             words += f", {result.num_dropped_too_long:,} too long left out"
         before, after = result.replay_loss_before, result.replay_loss_after
         if before is not None and after is not None:
-            words += f"; replay loss {before:.3f} → {after:.3f}"
+            words += f"; loss on right answers of RL {before:.3f} → {after:.3f}"
         if best := SftResult.best_of(result.validations):
             validations = counted(len(result.validations), "validation")
             words += f"; pass@1 {best.pass_at_1:.1%} after step {best.step}, the best of {validations}"

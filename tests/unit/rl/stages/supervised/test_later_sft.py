@@ -396,7 +396,7 @@ def test_right_rollouts_of_rl_are_replayed_and_others_measured(new_path: Any, mo
     before, after = result.replay_loss_before, result.replay_loss_after
     started, ended = FIRST_STEPS + 2, len(trainer.after)  # RL takes two steps more
     assert (before, after) == (pytest.approx(0.1 * started), pytest.approx(0.1 * ended))
-    assert f"; replay loss {before:.3f} → {after:.3f}" in SftStage(1).summary(result)
+    assert f"; loss on right answers of RL {before:.3f} → {after:.3f}" in SftStage(1).summary(result)
     logged = [line["metrics"] for line in metric_lines(path) if line["stage"] == STAGE]
     assert (logged[0]["replay/nll_before"], logged[-1]["replay/nll"]) == (before, after)
     assert [step for step, one in enumerate(logged) if "replay/nll" in one] == [len(logged) - 1]
@@ -491,7 +491,7 @@ def test_replay_needs_an_rl_before(new_path: Any) -> None:
         run(SftStage(1), run(PrepareStage()).policy)
 
     result = run_whole(new_path("without"), program=program)
-    assert result.replay_loss_before is None and "replay loss" not in SftStage(1).summary(result)
+    assert result.replay_loss_before is None and "right answers of RL" not in SftStage(1).summary(result)
     with pytest.raises(BadInput, match=r"later_replay_rows=5: 00-prepare logged no rollouts to replay"):
         run_whole(new_path("with"), "sft.later_replay_rows=5", program=program)
 
