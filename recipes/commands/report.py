@@ -19,8 +19,10 @@ def report(
     import sys
 
     from recipes.commands.output.console import plain_console
+    from recipes.commands.output.out_file import require_out
     from recipes.report.page import write_report
 
+    require_out(out)
     console = plain_console(sys.stderr)
     page = write_report(run, out, lambda warning: console.print(f"! {warning}", highlight=False))
     print(page)

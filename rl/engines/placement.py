@@ -55,11 +55,13 @@ class Placement:
     def require(self, node_gpus: Sequence[float], engines: Collection[str]) -> None:
         """``node_gpus`` are those of each node. Raises: BadInput where these engines together want more, or a group
         does not find its GPUs on one node: Ray would wait for ever; and where weights cannot reach the sampler."""
-        if self.within_one_machine and len(node_gpus) > 1 and {"sampler", "trainer"} <= set(engines):
-            instead = "use a Ray of one node" if self.trainer_device == "cpu" else "set it to nccl"
+        on_cpu = self.trainer_device == "cpu"
+        num_nodes = sum(on_cpu or gpus > 0 for gpus in node_gpus)  # that may be given an engine
+        if self.within_one_machine and num_nodes > 1 and {"sampler", "trainer"} <= set(engines):
             raise BadInput(
                 "sampler.weight_transfer_backend=shared_memory is within one machine, and Ray has "
-                f"{len(node_gpus)} nodes, over which it scatters trainer and sampler: {instead}"
+                f"{num_nodes} nodes{'' if on_cpu else ' with GPUs'}, over which it scatters trainer and sampler: "
+                f"{'use a Ray of one node' if on_cpu else 'set it to nccl'}"
             )
         wanted = {name: count for name, count in self.gpus.items() if name in engines and count}
         if sum(node_gpus) < sum(wanted.values()):

@@ -47,6 +47,7 @@ class Workers:
         self._log_dir = Path(log_dir).absolute()
         self._slots: list[WorkerSlot] = []
         self._weights = WeightState(policy_version)
+        self._have_met = False
         self.num_restarts = 0
 
     # Life
@@ -122,6 +123,7 @@ class Workers:
                 self._replace(slot)
             self.wait_until_ready()
         actors = [slot.actor for slot in self._slots]
+        self._have_met = not self._may_lose_workers
         return PoolWeightSyncClient(
             actors,
             policy_version,
@@ -131,7 +133,9 @@ class Workers:
 
     @property
     def _may_lose_workers(self) -> bool:
-        """Whether weights reach the living, and those that come later, though a worker has died."""
+        """Whether weights reach the living, and those that come later, though a worker has died. With the other
+        backends trainer and workers meet once, at the first sync, and a new worker would wait for a meeting that is
+        over."""
         return self.config.weight_transfer_backend == "shared_memory"
 
     def restart_from(self, model_path: str | Path) -> None:
@@ -169,9 +173,9 @@ class Workers:
 
     def revive(self) -> int:
         """After a sync that failed: replace the workers that have died; how many were. The new ones hold their
-        checkpoint's weights: nothing may be sampled before the next sync has succeeded. None is replaced where the
-        backend has met the workers already: a new one would wait for a meeting that is over."""
-        if self._weights.init_info is not None and not self._may_lose_workers:
+        checkpoint's weights: nothing may be sampled before the next sync has succeeded. None is replaced once the
+        trainer and the workers have met."""
+        if self._have_met:
             return 0
         _, dead = self._living_and_dead()
         if dead:  # what the last sync left in shared memory may be gone by now
@@ -199,7 +203,7 @@ class Workers:
                 f"rollout worker {slot.number} died and max_restarts={self.config.max_restarts} is used up; "
                 f"its log is {self._log_path(slot.number)}"
             ) from death
-        if self._weights.update_info is not None and not self._may_lose_workers:
+        if self._have_met:
             raise SamplerError(
                 f"rollout worker {slot.number} died; the {self.config.weight_transfer_backend} backend cannot "
                 "bring a new one to the current weights: continue from the last checkpoint, or use shared_memory"

@@ -8,8 +8,9 @@ from pathlib import Path
 from sampler.atomic_file import require_writable
 from verifiers.errors import BadInput
 
-OF_A_RUN = {"stages", "rollouts", "logs", "tensorboard", "store", "policy", "recipe.yaml", "metrics.jsonl"} | {
-    "summary.json", "curation.jsonl", "progress.json"
+OF_A_RUN = {
+    "stages", "rollouts", "rejudged", "logs", "tensorboard", "store", "policy", "reward-model", "model",
+    "recipe.yaml", "metrics.jsonl", "summary.json", "report.json", "curation.jsonl", "progress.json", ".lock",
 }  # fmt: skip
 
 
@@ -23,10 +24,11 @@ def require_out(
     if suffix and out.suffix != suffix:
         raise BadInput(f"{option} is {'an' if suffix == '.svg' else 'a'} {suffix} file, got {out.name}")
     place = out.resolve()
-    if any(place == one.resolve() for one in inputs):
+    if any(place == one.resolve() or (place.exists() and one.resolve() in place.parents) for one in inputs):
         raise BadInput(f"{option} {out} is what is read: give another file")
     for folder in place.parents:
-        if (folder / "recipe.yaml").is_file() and place.relative_to(folder).parts[0] in OF_A_RUN:
+        is_run = (folder / "recipe.yaml").is_file() and (folder / "stages").is_dir()
+        if is_run and place.relative_to(folder).parts[0] in OF_A_RUN:
             raise BadInput(f"{option} {out} is of the run {folder.name}, which keeps it: give another file")
     require_writable(out)
 

@@ -28,8 +28,10 @@ HalfLife = Annotated[
 
 
 @contextmanager
-def opened_store(runs: list[Path]) -> Iterator[tuple[PromptStore, str]]:
-    """The store of these runs, and the name of the last."""
+def opened_store(runs: list[Path], out: Path | None = None) -> Iterator[tuple[PromptStore, str]]:
+    """The store of these runs, and the name of the last. ``out`` is a Parquet file that will be written: none that is
+    read."""
+    from recipes.commands.output.out_file import require_out
     from rl.run.run_history import store_part
     from sampler.store.prompt_store import PromptStore
     from verifiers.errors import BadInput
@@ -41,6 +43,8 @@ def opened_store(runs: list[Path]) -> Iterator[tuple[PromptStore, str]]:
                 "makes one of a prompt set; `hone view` and `hone prompts review` and `export` take sets as they are)"
             )
     parts = [store_part(run) for run in runs]
+    sets = [Path(place) for part in parts for place in part.prompt_sets.values()]
+    require_out(out, ".parquet", inputs=sets)
     with PromptStore(parts) as store:
         yield store, parts[-1].run
 

@@ -18,11 +18,9 @@ def query(
     """Ask the store in SQL: SELECT verifier, avg(pass_rate) FROM attempts GROUP BY 1."""
     from recipes.commands.output.answer_table import print_table, write_table
     from recipes.commands.output.console import plain_console
-    from recipes.commands.output.out_file import require_out
 
-    require_out(out, ".parquet")
     console = plain_console()
-    with opened_store(runs) as (store, _):
+    with opened_store(runs, out) as (store, _):
         found = store.query(sql)
     if out is not None:
         write_table(console, out, found)

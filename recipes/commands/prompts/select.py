@@ -64,12 +64,10 @@ def select(
     answer teaches never to give it. Prompts that somebody rejected are left out; corrected ones are written as
     corrected."""
     from recipes.commands.output.console import plain_console
-    from recipes.commands.output.out_file import require_out
     from sampler.store.selection import SelectionRule
     from sampler.store.selection import select as choose
     from verifiers.errors import BadInput
 
-    require_out(out, ".parquet")
     rule = SelectionRule(
         pass_rate=pass_rate,
         min_samples=min_samples,
@@ -83,7 +81,7 @@ def select(
         suspect=suspects,
         keep_accepted=keep_accepted,
     )
-    with opened_store(runs) as (store, run):
+    with opened_store(runs, out) as (store, run):
         selection = choose(store, run, rule, num=num, seed=seed, against=against, equal=equal)
         if not selection.prompt_ids:
             raise BadInput(_why_none(selection))

@@ -35,12 +35,10 @@ def suspects(
 
     from recipes.commands.output.answer_table import write_table
     from recipes.commands.output.console import plain_console
-    from recipes.commands.output.out_file import require_out
     from sampler.store.suspicion.suspects import suspects as find
 
-    require_out(out, ".parquet")
     console = plain_console()
-    with opened_store(runs) as (store, run):
+    with opened_store(runs, out) as (store, run):
         every = find(store, run, min_agree=min_agree, min_share=min_share, with_usual=True)
     found = every if usual else every.filter(pc.invert(every["is_usual"]))
     if out is not None:

@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from recipes.cli import main
+from recipes.commands.output.out_file import OF_A_RUN
 from recipes.commands.output.run_standing import RunStanding
 from recipes.settings.recipe_file import dump_recipe, load_recipe
 from rl.algorithm.loss.losses import SFT_LOSS, LossSpec
@@ -94,6 +95,7 @@ def test_a_run_that_was_killed_then_works_again_then_is_complete(
     given = json.loads(capsys.readouterr().out)
     assert given["state"] == "complete" and {stage["state"] for stage in given["stages"]} == {"done"}
     assert given["left_s"] is None and given["taken_s"] > 0
+    assert {one.name for one in path.iterdir()} <= OF_A_RUN  # no command writes over what a run leaves
 
 
 def test_a_run_whose_program_is_not_here_shows_what_is_done(

@@ -89,5 +89,8 @@ def test_weights_that_cannot_reach_the_sampler_are_told_at_once() -> None:
     gpu.require([2], {"trainer", "sampler"})
     with pytest.raises(BadInput, match=r"within one machine, and Ray has 2 nodes, .*: use a Ray of one node"):
         cpu.require([0, 0], {"trainer", "sampler"})
-    with pytest.raises(BadInput, match=r"within one machine, and Ray has 2 nodes, .*: set it to nccl"):
+    gpu.require([0, 2], {"trainer", "sampler"})  # the head of a cluster has none
+    with pytest.raises(
+        BadInput, match=r"within one machine, and Ray has 2 nodes with GPUs, .*: set it to nccl"
+    ):
         gpu.require([8, 8], {"trainer", "sampler"})

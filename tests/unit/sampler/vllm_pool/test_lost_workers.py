@@ -117,11 +117,18 @@ def test_a_plan_is_given_to_nobody_twice(tmp_path: Path) -> None:
 def test_no_worker_is_sent_to_a_meeting_that_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under NCCL a new worker would wait for the others, which have met before; through shared memory it reads."""
     begun: list[int] = []
-    monkeypatch.setattr(SamplerPool, "_living_and_dead", lambda self: ({}, self._slots))
-    monkeypatch.setattr(SamplerPool, "_replace", lambda self, slot, *_: begun.append(slot.number))
     for backend, num_revived in (("nccl", 0), ("shared_memory", 1)):
         settings = {"device": "cuda"} if backend == "nccl" else {}
         made = made_pool(tmp_path, weight_transfer_backend=backend, **settings)
-        made._weights = WeightState(3, {"rank_offset": 1}, {})
+        monkeypatch.setattr(made, "wait_until_ready", lambda: None)
+        monkeypatch.setattr(made, "_living_and_dead", lambda: ({}, []))
+        made.weight_sync_client(1)  # the first: they meet, and a worker dies before the sync is over
+        monkeypatch.undo()
+        monkeypatch.setattr(made, "_living_and_dead", lambda made=made: ({}, made._slots))
+        monkeypatch.setattr(made, "_replace", lambda slot, *_: begun.append(slot.number))
         assert made.revive() == num_revived
+        monkeypatch.undo()
+        if backend == "nccl":
+            with pytest.raises(SamplerError, match="cannot bring a new one to the current weights"):
+                made._replace(made._slots[0])
     assert begun == [0]
