@@ -53,14 +53,14 @@ def rounds(run: Runner) -> None:
             run(RewardStage(round_index), policy)
         if has_rows or needs_judge:
             evaluated = run(EvaluateStage(round_index, after="sft", opponent=opponent), policy)
-            if not round_index:
-                opponent = start = evaluated
+            start = evaluated if start.after == "start" else start
+            opponent = opponent if round_index else evaluated
         if algorithm_of(recipe.rl).needs_critic and recipe.critic.pretrain_steps:
             critic = run(CriticStage(round_index, critic), policy).critic
         trained = run(RlStage(round_index, critic), policy)
         policy, critic = trained.policy, trained.critic
         evaluated = opponent = run(
-            EvaluateStage(round_index, after="rl", opponent=opponent, best=best, cold_start=start), policy
+            EvaluateStage(round_index, after="rl", opponent=opponent, since=(best, start)), policy
         )
 
         gain = evaluated.gain_over(best)

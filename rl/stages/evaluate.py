@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rl.experience.exams.evaluation import against_answers, evaluate, win_rate
@@ -23,7 +23,8 @@ class EvaluateStage(Stage[EvaluationResult]):
     """pass@1 as the mean of k samples, pass@k, and win rates; the same prompts and seeds' rule every time.
 
     ``opponent`` is the evaluation of an earlier policy, whose answers to general prompts these are compared with. What
-    changed since, and since the ``best`` evaluation, is told beyond noise; a question type that fell is warned of.
+    changed since, and since the evaluations of ``since``, is told beyond noise; a question type that fell since the
+    opponent's is warned of.
     """
 
     leaves = EvaluationResult
@@ -36,17 +37,14 @@ class EvaluateStage(Stage[EvaluationResult]):
         *,
         after: str = "start",
         opponent: EvaluationResult | None = None,
-        best: EvaluationResult | None = None,
-        cold_start: EvaluationResult | None = None,
+        since: Collection[EvaluationResult] = (),
         stream: str | None = None,
     ) -> None:
-        """``after``: what came before it. Compared with ``opponent``, ``best`` and ``cold_start``. ``stream`` of random
-        numbers; none: one of its own."""
+        """``after``: what came before it. ``stream`` of random numbers; none: one of its own."""
         super().__init__(round_index)
         self.after = after
         self.opponent = opponent
-        self.best = best
-        self.cold_start = cold_start
+        self.compared = sorted({one.stage for one in (opponent, *since) if one is not None})
         self.stream = stream
 
     def work(self, recipe: Recipe) -> str:
@@ -60,10 +58,7 @@ class EvaluateStage(Stage[EvaluationResult]):
         return EvaluationResult(after=self.after, pass_at_1=math.nan)
 
     def inputs(self) -> Mapping[str, Any]:
-        return {
-            "opponent": self.opponent.stage if self.opponent else None,
-            "best": self.best and self.best.stage,
-        }
+        return {"opponent": self.opponent.stage if self.opponent else None, "compared": self.compared}
 
     def run(self, context: StageContext) -> EvaluationResult:
         """Sample the held-out prompts, judge, compare. Before there is a reward model, general prompts wait for it."""
@@ -104,8 +99,7 @@ class EvaluateStage(Stage[EvaluationResult]):
         """From the earlier evaluations to this one, prompt by prompt as the rollout log has them."""
         logs, pass_score = context.run.path / "rollouts", context.recipe.evaluation.pass_score
         after = read_exam(context.directory.rollouts, pass_score)
-        before = {one.stage for one in (self.opponent, self.best, self.cold_start) if one is not None}
-        return {stage: exam_change(read_exam(logs / stage, pass_score), after) for stage in sorted(before)}
+        return {stage: exam_change(read_exam(logs / stage, pass_score), after) for stage in self.compared}
 
     def _regressions(self, changes: Mapping[str, ExamChange]) -> list[str]:
         """A line for each question type that fell beyond noise since the opponent's evaluation."""

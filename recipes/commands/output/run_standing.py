@@ -46,7 +46,8 @@ class StageStanding:
 @dataclass(frozen=True)
 class RunStanding:
     """``state``: "at work" while a process holds the run. ``left_s`` is an estimate by earlier stages of the same
-    kinds; None where there is none to go by. ``step_s`` are the phases of a step of the stage at work, medians."""
+    kinds; None where there is none to go by. ``step_s`` are the phases of a step of the stage at work, medians.
+    ``asked_at``: by the clock."""
 
     path: str
     state: RunState
@@ -56,6 +57,7 @@ class RunStanding:
     left_s: float | None
     step_s: Mapping[str, float]
     heldout: tuple[str, ...]
+    asked_at: float
 
     @classmethod
     def of(cls, path: Path) -> RunStanding:
@@ -63,7 +65,8 @@ class RunStanding:
         record, told = RunRecord.open(path), ToldProgress.of(path)
         at_work = is_held(path)
         state: RunState = "complete" if record.summary["status"] == "complete" else "stopped"
-        stages = tuple(_stages(record, told, at_work=at_work))
+        now = time.time()
+        stages = tuple(_stages(record, told, at_work=at_work, now=now))
         open_ones = [stage for stage in stages if stage.state != "done"]
         left = [stage.seconds for stage in open_ones if stage.seconds is not None]
         return cls(
@@ -75,12 +78,13 @@ class RunStanding:
             sum(left) if open_ones and len(left) == len(open_ones) else None,
             _step_s(record, told),
             tuple(rate_chains(record.summary["heldout"])),
+            now,
         )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
 
-    def lines(self, now: float | None = None) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """For a person, the most important last: a terminal shows the end."""
         for number, stage in enumerate(self.stages, 1):
             about = {"done": "{}", "to do": "about {}"}.get(stage.state, "")  # what is at work has an ETA
@@ -93,7 +97,7 @@ class RunStanding:
             phases = sorted(self.step_s.items(), key=lambda item: -item[1])
             yield "a step: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in phases)
         yield from self.heldout
-        yield self._last_line(time.time() if now is None else now)
+        yield self._last_line()
 
     def short_line(self) -> str:
         """One of many runs: where it is, and what it has come to."""
@@ -106,7 +110,7 @@ class RunStanding:
         done = f"{self.state}, {num_done}/{len(self.stages)} stages, {duration_words(self.taken_s)}"
         return "   ".join(filter(None, (f"{mark} {self.path:<28} {done}", at, *self.heldout)))
 
-    def _last_line(self, now: float) -> str:
+    def _last_line(self) -> str:
         taken = f"{duration_words(self.taken_s)} in the stages that are done"
         if self.state == "complete":
             return f"{self.path} is complete: {taken}"
@@ -115,7 +119,7 @@ class RunStanding:
         left = "" if self.left_s is None else f", about {duration_words(self.left_s)} left"
         if self.told is None:
             return f"a process works in {self.path}: {taken}{left}"
-        since = now - self.told.told_at
+        since = self.asked_at - self.told.told_at
         quiet = ""
         pace_s = sum(self.step_s.values()) or self.told.elapsed_s / max(self.told.step, 1)
         if since > QUIET_STEPS * max(1.0, pace_s) and self.told.step:
@@ -124,7 +128,9 @@ class RunStanding:
         return f"{who} works in {self.path}: {taken}{left}{quiet}"
 
 
-def _stages(record: RunRecord, told: ToldProgress | None, *, at_work: bool) -> Iterator[StageStanding]:
+def _stages(
+    record: RunRecord, told: ToldProgress | None, *, at_work: bool, now: float
+) -> Iterator[StageStanding]:
     """As the recipe's program goes on from what is done; what is not in the program any more comes last."""
     seconds = {str(one["stage"]): float(one.get("wall_s") or 0) for one in record.manifests}
     of_kind = {str(one.get("kind")): seconds[str(one["stage"])] for one in record.manifests}
@@ -134,7 +140,7 @@ def _stages(record: RunRecord, told: ToldProgress | None, *, at_work: bool) -> I
         if stage.is_done:
             yield StageStanding(stage.name, stage.title, "done", stage.summary, seconds.get(stage.name))
         elif told is not None and told.stage == stage.name:
-            yield StageStanding(stage.name, stage.title, begun, _told_words(told, at_work), told.eta_s)
+            yield StageStanding(stage.name, stage.title, begun, _told_words(told, at_work, now), told.eta_s)
         elif stage.name in record.unfinished:
             yield StageStanding(stage.name, stage.title, begun, stage.work)
         else:
@@ -155,11 +161,11 @@ def _plan(record: RunRecord) -> list[PlannedStage]:
         return []
 
 
-def _told_words(told: ToldProgress, at_work: bool) -> str:
+def _told_words(told: ToldProgress, at_work: bool, now: float) -> str:
     of_all = f"/{told.total_steps}" if told.total_steps is not None else ""
     steps = f"{told.step}{of_all}" if of_all else counted(told.step, "step") if told.step else ""
     left = f"ETA {clock_words(told.eta_s)}" if told.eta_s is not None and at_work else ""
-    elapsed_s = told.elapsed_s + max(0.0, time.time() - told.told_at)
+    elapsed_s = told.elapsed_s + max(0.0, now - told.told_at)
     since = f"for {duration_words(elapsed_s)}" if at_work and not left else ""
     return "  ".join(filter(None, (steps, *(value_words(*one) for one in told.values.items()), left, since)))
 

@@ -67,8 +67,10 @@ def open_question(question: str, reference: Any) -> OpenQuestion | str:
         if _in_words(options) != _in_words(declared):
             # What else begins with letters in the text, such as the sides of a figure, is part of what is asked.
             stem = question[:MAX_LOOKED_AT]
-            if _shows(options, declared) or _num_held(stem, declared) == len(declared):
+            if _shows(options, declared):
                 return "its text has other options"
+            if _num_held(stem, declared) == len(declared):
+                return "the question names all options"
         options = declared
     letter = str(answer).strip().strip("()（）.").upper()
     if not options:

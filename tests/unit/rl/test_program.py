@@ -511,7 +511,7 @@ def test_a_question_type_that_falls_is_warned_of(new_run: Callable[..., RunDirec
     def twice(run: Runner) -> None:
         policy = run(PrepareStage()).policy
         before = run(EvaluateStage(stream="same"), policy)
-        run(EvaluateStage(after="rl", opponent=before, best=before, stream="same"), policy)
+        run(EvaluateStage(after="rl", opponent=before, since=[before], stream="same"), policy)
 
     def forgets(prompt: Prompt, seed: int) -> str:
         return half_right(prompt, seed if len(sampler.asked) == 1 else 0)

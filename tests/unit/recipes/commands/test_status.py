@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_a_run_that_was_killed_then_works_again_then_is_complete(
         told = ToldProgress.of(path)
         assert told is not None and told.stage == "04-rl-r0"
         assert standing.stages[4].state == "at work" and f"process {told.pid}" in list(standing.lines())[-1]
-        quiet = list(standing.lines(now=told.told_at + 3600))[-1]
+        quiet = list(replace(standing, asked_at=told.told_at + 3600).lines())[-1]
         assert ("no step for 1 h 00 min" in quiet) == bool(told.step)
 
     taken_up = RunDirectory(path)

@@ -188,7 +188,12 @@ def test_a_choice_becomes_open(
         (
             "它是红色还是蓝色？",
             {"answer": "A", "options": ["红色", "蓝色"]},
-            "its text has other options",
+            "the question names all options",
+        ),
+        (
+            "Is the ball red or blue?",
+            {"answer": "A", "options": ["red", "blue"]},
+            "the question names all options",
         ),
         ("Choose one:\nA. 3\nB. 5", "A", "nothing is asked without the options"),
         ("A. 3\nB. 5", "A", "nothing is asked without the options"),

@@ -63,7 +63,10 @@ def source_of(name: str, prompts: list[Any], **options: Any) -> Any:
 
 
 def num_of_weight(source: Any, weight: float) -> int:
-    return int((source.weights_of(np.arange(len(source.prompts))) == weight).sum())
+    """By the rule, and by what is drawn from."""
+    by_rule = source.weights_of(np.arange(len(source.prompts)))
+    assert np.array_equal(source._turns.weights, by_rule)
+    return int((by_rule == weight).sum())
 
 
 def ids(prompts: list[Any] | None) -> list[str]:
