@@ -38,12 +38,13 @@ class Turns:
     def _deal(self) -> None:
         rng = np.random.default_rng(list(f"{self._seed} cycle {self._cycle}".encode()))
         self._chance = rng.random(len(self.weights))
-        self._left = SumTree(self._left_of(np.arange(len(self.weights))))
+        self._left = SumTree(self._left_of(slice(None)))
 
-    def _left_of(self, indices: Indices) -> Floats:
-        dealt = np.floor(self.weights[indices] / self._mean + self._chance[indices])
-        # A weight of 0 has none, whatever the last bit of its chance.
-        return np.where(self.weights[indices] > 0, np.maximum(dealt - self._taken[indices], 0), 0.0)
+    def _left_of(self, which: Indices | slice) -> Floats:
+        # A chance is below 1: a weight of 0 has no turn.
+        dealt = np.floor(self.weights[which] / self._mean + self._chance[which])
+        left: Floats = np.maximum(dealt - self._taken[which], 0)
+        return left
 
     def weigh_all(self, weights: Floats) -> None:
         """Weights [N]; of a cycle of which none was taken yet the mean is theirs."""
