@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from rl.run.ray_session import free_port
+
 pytestmark = pytest.mark.timeout(1800)  # the run itself, and a server
 REPOSITORY = Path(__file__).parents[3]
 SECTION = (
@@ -25,9 +27,7 @@ BLOCKS = re.findall(r"```(\w*)\n(.*?)```", SECTION.partition("\n## ")[0], re.DOT
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="module")
