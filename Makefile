@@ -1,7 +1,7 @@
 # `make demo` runs the whole program on one machine; `make test` runs the tests. Both set up .venv first.
 #   PROFILE=cpu|cuda   which lock .venv is made from      PYTHON=...   which Python makes it
 #   ARGS="..."         more arguments for the command     UPGRADE=1    with `make lock`: newest of everything
-#   RECIPE=digits_try  with `make demo`: every stage in little, in three minutes
+#   RECIPE=digits_try  with `make demo`: every stage in little, in a minute or two
 .PHONY: setup demo test lint format types contract lock clean
 .NOTPARALLEL:
 ARGS ?=

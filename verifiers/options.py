@@ -39,6 +39,10 @@ def build_config(config_class: type[ConfigT], options: Mapping[str, Any] | None,
             values[name] = coerce(value, known[name])
         except (TypeError, ValueError) as why:
             raise BadOption(f"option {name!r} of verifier {owner!r}: {why}") from None
+    for one in dataclasses.fields(cast(Any, config_class)):
+        has_default = (one.default, one.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+        if one.init and not has_default and one.name not in values:
+            raise BadOption(f"verifier {owner!r} needs the option {one.name!r}")
     try:
         return config_class(**values)
     except BadOption:

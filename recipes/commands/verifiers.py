@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,8 +16,6 @@ app = typer.Typer(help="The rule verifiers: list them, check one.", no_args_is_h
 @app.command("list")
 def list_verifiers() -> None:
     """Every verifier: kind, options with defaults, an example."""
-    import dataclasses
-
     from rich.table import Table
 
     from recipes.commands.output.console import plain_console
@@ -26,12 +25,17 @@ def list_verifiers() -> None:
     for name in verifier_names():
         found = verifier_class(name)
         options = "\n".join(
-            f"{field.name} ({'required' if field.default is dataclasses.MISSING else repr(field.default)})"
-            for field in dataclasses.fields(found.Config)
+            f"{field.name} ({_default_words(field)})" for field in dataclasses.fields(found.Config)
         )
         example = f"{found.example.reference!r} -> {found.example.answer!r}"
         table.add_row(name, found.summary, options, example)
     plain_console().print(table)
+
+
+def _default_words(option: dataclasses.Field[Any]) -> str:
+    if option.default is not dataclasses.MISSING:
+        return repr(option.default)
+    return "required" if option.default_factory is dataclasses.MISSING else repr(option.default_factory())
 
 
 @app.command("check")

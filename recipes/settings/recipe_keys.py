@@ -7,7 +7,7 @@ import inspect
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import yaml
@@ -88,11 +88,20 @@ def _keys(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> Iter
         inner = section_of(field)
         default = defaults.get(name, REQUIRED)
         shown = "" if inner is not None and default is not None else _default_words(default)
-        words = field.description or (inner and inner.__doc__) or ""
-        yield RecipeKey(prefix + name, _type_words(field), shown, words.partition("\n")[0], inner is not None)
+        words = field.description or _first_sentence(inner.__doc__ if inner else None)
+        yield RecipeKey(prefix + name, _type_words(field), shown, words, inner is not None)
         if inner is not None:
             given = default if isinstance(default, dict) else defaults_of(inner)
             yield from _keys(inner, f"{prefix}{name}.", given)
+
+
+def _first_sentence(text: str | None) -> str:
+    """
+    >>> _first_sentence("What is said\\n    on two lines. And more.")
+    'What is said on two lines.'
+    """
+    first, stop, _ = " ".join((text or "").split()).partition(". ")
+    return first + stop.strip()
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
@@ -115,6 +124,8 @@ def _type_words(field: FieldInfo) -> str:
 
 def _annotation_words(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _annotation_words(arguments[0])
     if origin is Literal:
         return " | ".join(map(str, arguments))
     if origin in (Union, types.UnionType):

@@ -10,7 +10,7 @@ from rl.recipe.section import Section
 
 
 class EvaluationConfig(Section):
-    """Held-out evaluation before and after every stage."""
+    """Held-out evaluation at the start, after SFT and after RL."""
 
     num_prompts: int | None = Field(None, ge=1, description="none: all of them")
     samples_per_prompt: int = Field(4, ge=1, description="pass@1 is their mean")

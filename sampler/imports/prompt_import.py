@@ -71,17 +71,24 @@ class RejectedRow(NamedTuple):
 
 @dataclass
 class ImportReport:
-    """What was found and done. ``num_of_source`` counts what was imported by source; ``repeated`` are rows that say
-    what an earlier one said."""
+    """What was found and done. ``num_judged`` counts what was imported by source and verifier, None for a reward
+    model; ``repeated`` are rows that say what an earlier one said."""
 
     survey: SetSurvey
     proposals: dict[str, VerifierProposal]
     num_imported: int = 0
     repeated: list[RejectedRow] = field(default_factory=list)
-    num_of_source: Counter[str] = field(default_factory=Counter)
+    num_judged: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     rejected: list[RejectedRow] = field(default_factory=list)
     remarks: RowRemarks = field(default_factory=RowRemarks)
     unread_columns: tuple[UnreadColumn, ...] = ()
+
+    @property
+    def num_of_source(self) -> Counter[str]:
+        total = Counter[str]()
+        for (source, _), count in self.num_judged.items():
+            total[source] += count
+        return total
 
     @property
     def num_duplicates(self) -> int:
@@ -151,12 +158,13 @@ def _moved(images: Path, part: Part) -> Iterator[DatasetRow]:
 
 
 class _ReadRow(NamedTuple):
-    """Of a prompt: its id, what identifies its content, where it stands, and its source in the set."""
+    """Of a prompt: its id, what identifies its content, where it stands, its source in the set, and its verifier."""
 
     prompt_id: str
     content: str
     location: str
     source: str
+    verifier: str | None
 
 
 class _ReadPart(NamedTuple):
@@ -226,7 +234,8 @@ def _read_part(part: Part, shard: Path | None, readers: _Readers, limit: int | N
                     rejected.append(RejectedRow(row.location, _told(str(why), row.location)))
                     continue
                 writer.add(prompt)
-                rows.append(_ReadRow(prompt.prompt_id, _content(prompt, columns, row), row.location, source))
+                content = _content(prompt, columns, row)
+                rows.append(_ReadRow(prompt.prompt_id, content, row.location, source, prompt.verifier))
                 if len(rows) == limit:
                     break
         except BadInput as why:
@@ -260,6 +269,6 @@ def _taken(part: _ReadPart, seen: dict[str, _ReadRow], report: ImportReport, lim
         elif is_new:
             seen[row.prompt_id] = row
             report.num_imported += 1
-            report.num_of_source[row.source] += 1
+            report.num_judged[row.source, row.verifier] += 1
         taken.append(is_new)
     return taken

@@ -33,7 +33,7 @@ class SeenReference(NamedTuple):
 
 @dataclass
 class SetSurvey:
-    """What was seen. ``references`` are those of rows that name no verifier, by source; ``answers`` count rows with
+    """What was seen. ``references`` are those of rows that name no judge, by source; ``answers`` count rows with
     options by the readings that their answers allow, by source."""
 
     formats: Counter[str] = field(default_factory=Counter)
@@ -133,7 +133,8 @@ def _see(seen: SetSurvey, row: DatasetRow, reader: ImportReader, columns: Mappin
     if reader.readings:
         seen.answers[source_of(row, columns)][reader.readings] += 1
     seen.formats_verifier = seen.formats_verifier or reader.formats_verifier
-    if prompt.verifier is None and prompt.reference:
+    says_general = row.values.get(columns.get("kind", "kind")) == "general"
+    if prompt.verifier is None and prompt.reference and not says_general:
         size = prompt.images[0].size if len(prompt.images) == 1 else None
         regions = regions_of(prompt.reference) if _may_hold_numbers(prompt.reference) else None
         found = SeenReference(prompt.reference, tuple(regions or ()), size)

@@ -35,7 +35,7 @@ def load_part(part: Any, owner: str) -> tuple[str, Verifier[Any, Any], float]:
 class PartsOptions:
     """parts    a list of `{"verifier": kind, "options": {...}, "name": ..., "weight": ...}`"""
 
-    parts: tuple[dict[str, Any], ...] = ()
+    parts: tuple[dict[str, Any], ...]
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -152,7 +152,7 @@ class GateOptions:
     threshold    the score in (0, 1] at which the gate opens
     """
 
-    parts: tuple[dict[str, Any], ...] = ()
+    parts: tuple[dict[str, Any], ...]
     threshold: float = 1.0
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sampler.imports.prompt_import import BoxSpace, ImportPlan, ImportReport
     from sampler.prompt import PromptKind
 
+MOST_SOURCES = 20  # each in a line of its own
 MOST_LISTED = 10  # reasons why rows could not be imported, on the terminal; the file has every row
 
 
@@ -149,15 +150,7 @@ def _verifier_options(verifier: str | None, given: str | None) -> dict[str, Any]
 def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
     for name, count in report.survey.formats.most_common():
         console.print(f"format: {name} ({count:,} rows looked at)", soft_wrap=True)
-    sources = report.num_of_source if len(report.num_of_source) <= 20 else {"": report.num_imported}
-    for source, count in sorted(sources.items()):
-        proposal = report.proposals.get(source, report.proposals[""])
-        judge = proposal.verifier or "a reward model"
-        of_source = f"{source or 'the set'}: {count:,} prompts judged by {judge}"
-        space = "in pixels turned into" if proposal.pixel_boxes else "taken for"
-        turned = f"; boxes {space} 0..999: {proposal.boxes}" if proposal.boxes else ""
-        named = f"; answers name their options by {' or '.join(proposal.answers)}" if proposal.answers else ""
-        console.print(f"{of_source} ({proposal.why}){turned}{named}", soft_wrap=True)
+    _tell_judges(console, report)
     if report.num_duplicates:
         console.print(f"left out, they repeat an earlier row: {report.num_duplicates:,}")
     if extra := [column.name for column in report.unread_columns]:
@@ -177,6 +170,28 @@ def _tell(console: Console, report: ImportReport, plan: ImportPlan) -> None:
             console.print(f"  and {more:,} more")
         if any("there is no such column" in why for why in places):
             console.print("say what the set calls its columns: --column messages=THEIRS, repeatable")
+
+
+def _tell_judges(console: Console, report: ImportReport) -> None:
+    """By source what judges, and why: as proposed for it, or as its rows say."""
+    from collections import Counter
+
+    from verifiers.counted import counted
+
+    merged = len(report.num_of_source) > MOST_SOURCES
+    judged = Counter[tuple[str, str | None]]()
+    for (source, verifier), count in report.num_judged.items():
+        judged["" if merged else source, verifier] += count
+    for (source, verifier), count in sorted(judged.items(), key=lambda item: (item[0][0], -item[1])):
+        proposal = report.proposals.get(source, report.proposals[""])
+        words = f"{source or 'the set'}: {counted(count, 'prompt')} judged by {verifier or 'a reward model'}"
+        if verifier != proposal.verifier or (verifier is None and not proposal.num_seen):
+            console.print(f"{words} (as the rows say)", soft_wrap=True)
+            continue
+        space = "in pixels turned into" if proposal.pixel_boxes else "taken for"
+        turned = f"; boxes {space} 0..999: {proposal.boxes}" if proposal.boxes else ""
+        named = f"; answers name their options by {' or '.join(proposal.answers)}" if proposal.answers else ""
+        console.print(f"{words} ({proposal.why}){turned}{named}", soft_wrap=True)
 
 
 def _write_beside(console: Console, out: Path, source: str, report: ImportReport, plan: ImportPlan) -> None:

@@ -11,7 +11,7 @@ from recipes.commands.prompts.opened_store import Runs, opened_store
 
 
 def query(
-    sql: Annotated[str, typer.Argument(help="Over the views prompts, rollouts, attempts, turnover.")],
+    sql: Annotated[str, typer.Argument(help="Over the views of docs/prompts.md: prompts, attempts ...")],
     runs: Runs,
     out: Annotated[Path | None, typer.Option(help="Write the answer as Parquet here.")] = None,
 ) -> None:

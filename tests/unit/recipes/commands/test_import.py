@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -42,6 +43,23 @@ def test_import_says_what_it_found_and_did(
     assert (made["num_imported"], made["num_rejected"]) == (49, 1) and made["judges"][""][
         "verifier"
     ] == "number"
+
+
+def test_rows_that_name_their_judge_are_counted_by_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[dict[str, Any]] = [{"messages": f"{n} + {n}?", "reference": str(2 * n)} for n in range(20)]
+    rows[3] |= {"verifier": "string"}
+    rows[4] |= {"kind": "general", "reference": "It is eight."}
+    source, out = tmp_path / "mixed.jsonl", tmp_path / "mixed.parquet"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["prompts", "import", str(source), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "the set: 18 prompts judged by number (100% numbers)" in said
+    assert "the set: 1 prompt judged by string (as the rows say)" in said
+    assert "the set: 1 prompt judged by a reward model (as the rows say)" in said
+    verifiers = [one.verifier for one in load_prompts(out)]
+    assert verifiers[3:5] == ["string", None] and verifiers.count("number") == 18
 
 
 def test_rows_that_repeat_an_earlier_one_are_named(
