@@ -10,7 +10,7 @@ from typing import Any, Literal
 from verifiers.answer import FinalAnswer
 from verifiers.errors import BadReference
 from verifiers.expression.text.doubt.hedge import HEDGE
-from verifiers.expression.text.doubt.unstated import UNSTATED, withdrawn
+from verifiers.expression.text.doubt.unstated import is_unstated, withdrawn
 from verifiers.expression.text.number_words import has_cardinal
 from verifiers.expression.text.outer_mark import MAX_LINE
 from verifiers.expression.text.statement import stated_texts
@@ -162,7 +162,7 @@ def _named(stated: str) -> list[str]:
     said = _IS.fullmatch(sentence)
     if said is None or re.search(r"\b(?:is|are|was|were)\b", said.group(1)):
         return []
-    return [] if withdrawn(sentence) or UNSTATED.search(sentence[: said.start(1)]) else [said.group(1)]
+    return [] if withdrawn(sentence) or is_unstated(sentence[: said.start(1)]) else [said.group(1)]
 
 
 def _items(text: str) -> list[str]:

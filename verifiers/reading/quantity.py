@@ -39,7 +39,7 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 SCALES: dict[str, int | Fraction] = {
-    "dozen": 12, "score": 20, "gross": 144,
+    "dozen": 12, "gross": 144,
     "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "mn": 10**6,
     "mln": 10**6, "mio": 10**6, "crore": 10**7, "billion": 10**9, "bn": 10**9, "bln": 10**9, "mrd": 10**9, "mld": 10**9,
     "trillion": 10**12, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
@@ -258,8 +258,8 @@ def _with_unit(
     if scale := _SCALE.match(rest):
         word = scale.group(2).lower()
         factor = SCALES[word]
-        named = word in ("score", "gross") and (scale.group(3) or rest[scale.end() :].strip(" .,"))
-        if not named and (isinstance(factor, int) or scale.group(3) or value == 1):  # 5 scores, 5 gross tons
+        counts = isinstance(factor, int) or scale.group(3) or value == 1
+        if counts and (word != "gross" or (not prefix and _is_gross(value, rest))):
             value, places, rest = value * factor, None, f"{scale.group(1)} {rest[scale.end() :]}".strip()
     if percent := _PERCENT.match(rest):
         rest = rest[percent.end() :].strip(" .")
@@ -270,3 +270,8 @@ def _with_unit(
         return None
     unit = (prefix + " " + rest).strip() if prefix and rest else prefix or rest
     return Quantity(value, unit, False, places, digits)
+
+
+def _is_gross(value: Fraction, rest: str) -> bool:
+    """`5 gross` is 720; `$5 gross`, `5% gross`, `50,000 gross` and `5 gross tons` are not."""
+    return value.denominator == 1 and value < 100 and rest.rstrip(" .,").lower() == "gross"

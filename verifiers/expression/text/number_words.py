@@ -57,6 +57,9 @@ _A_ROUND = re.compile(
     r"(?<![\w-])(half an?|an?)\s+(dozen|hundred|thousand|million|billion|quarter(?! of))\b(?! and\b)",
     re.IGNORECASE,
 )
+_SCORE = re.compile(  # three score is 60, and 85 score is 85
+    r"(?<![\w-])(two|three|four|five|six|seven|eight|nine)\s+score(?=[\s.,$*]{0,8}$)", re.IGNORECASE
+)
 _CARDINAL_WORDS = _ENGLISH | _TENS.keys() | _SCALES.keys() | {"and"}
 # Words of other languages that mean nothing else in English or in one another's texts.
 _OTHER = {
@@ -114,6 +117,7 @@ def with_digits(text: str) -> str:
     if len(text) > _MAX_SENTENCE or not _ANY_WORD.search(text):
         return text
     text = _A_ROUND.sub(_round, text)
+    text = _SCORE.sub(lambda m: str(20 * _SMALL[m.group(1).casefold()]), text)
     tokens = _PIECE.split(text)  # words at odd places, what stands between them at even ones
     lowered = [token.casefold() for token in tokens]
     out: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from verifiers.expression.text.doubt.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE
+from verifiers.expression.text.doubt.hedge import HEDGE, is_denied, is_taken_back
 from verifiers.expression.text.number_words import PLURAL_PARTS, has_cardinal
 from verifiers.expression.text.outer_mark import LINK, MAX_LINE, cleaned, content
 
@@ -106,7 +106,7 @@ def in_sentence(text: str) -> Iterator[str]:
     verbs = list(_VERB.finditer(plain))
     for verb in reversed(verbs[-3:]):
         before = plain[: verb.end()]
-        if not any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, _CONDITION)):
+        if not is_taken_back(before) and not _CONDITION.search(before):
             yield cleaned(plain[verb.end() :])
 
 
@@ -121,7 +121,7 @@ def _emphasised(sentence: str) -> str | None:
     found = [match for match in _BOLD.finditer(sentence) if not content(match).rstrip().endswith((":", "："))]
     if not found:
         return None
-    while len(found) > 1 and DENIED.search(sentence[: found[-1].start()]):  # **18**, not **20**
+    while len(found) > 1 and is_denied(sentence[: found[-1].start()]):  # **18**, not **20**
         found.pop()
     parts = [content(found[-1]).strip()]
     start = found[-1].start()
@@ -132,7 +132,7 @@ def _emphasised(sentence: str) -> str | None:
         parts.append(content(earlier).strip())
         start = earlier.start()
     before, behind = sentence[:start], sentence[found[-1].end() :]
-    if any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED)) or DENIAL_BEHIND.match(behind):
+    if is_taken_back(before, behind):
         return None
     if HEDGE.search(behind) or (len(parts) > 1 and any(HEDGE.search(part) for part in parts)):
         return None
@@ -178,9 +178,9 @@ def last_number(text: str) -> tuple[str | None, int]:
     if len(found) > 1 and HEDGE.search(tail[found[-2].end() : found[-1].start()]):
         return None, -1
     before = tail[: found[-1].start()]
-    if any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, LABELLED, _NO_VALUE, _CONDITION)):
+    if is_taken_back(before, tail[found[-1].end() :]):
         return None, -1
-    if DENIAL_BEHIND.match(tail, found[-1].end()):
+    if any(pattern.search(before) for pattern in (LABELLED, _NO_VALUE, _CONDITION)):
         return None, -1
     if re.match(r"['’]s\s|-(?:fold|ish|gon|sided|ary)\b", tail[found[-1].end() :]):
         return None, -1  # 12's complement

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from verifiers.expression.text.chinese_number import with_chinese_numbers
-from verifiers.expression.text.doubt.hedge import BOUND, DENIAL_BEHIND, HEDGE
-from verifiers.expression.text.doubt.unstated import UNSTATED, preferred, withdrawn
+from verifiers.expression.text.doubt.hedge import BOUND, HEDGE, is_denied_behind
+from verifiers.expression.text.doubt.unstated import is_unstated, preferred, withdrawn
 from verifiers.expression.text.outer_mark import LINK, MAX_LINE, SEGMENT, cleaned, content
 from verifiers.expression.text.sentence import PROSE, in_sentence, last_number, listed, without_reason
 from verifiers.reading.final_line import boxes, tagged_answer, unboxed, visible
@@ -161,7 +161,7 @@ def after_phrase(text: str) -> str | None:
     tail = text[-MAX_PHRASE:]
     for match in _phrases(tail).finditer(tail):
         before = tail[max(0, match.start() - 60) : match.end()]
-        if not _NO_PHRASE.search(before[: -len(match.group())][-20:]) and not UNSTATED.search(before):
+        if not _NO_PHRASE.search(before[: -len(match.group())][-20:]) and not is_unstated(before):
             last = match
     if last is None:
         return None
@@ -245,7 +245,7 @@ def _last_formula(text: str) -> tuple[str | None, int]:
         if not (LINK.fullmatch(between) or (len(between) < 40 and HEDGE.search(between))):
             break
         parts.append(content(earlier))
-    if BOUND.search(text[: found[-1].start()]) or DENIAL_BEHIND.match(text, found[-1].end()):
+    if BOUND.search(text[: found[-1].start()]) or is_denied_behind(text[found[-1].end() :]):
         return None, -1
     return ", ".join(reversed(parts)), skipped + found[-1].end()
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from verifiers.expression.grammar.parser import parse_answer
 from verifiers.expression.text.chinese_number import with_chinese_numbers
-from verifiers.expression.text.doubt.hedge import BOUND, CHANGED, DENIAL_BEHIND, DENIED, HEDGE, OPERATED
+from verifiers.expression.text.doubt.hedge import HEDGE, OPERATED, is_denied, is_denied_behind, is_taken_back
 from verifiers.expression.text.doubt.unstated import preferred, withdrawn
 from verifiers.expression.text.lexer import Unreadable
 from verifiers.expression.text.number_words import with_digits
@@ -76,7 +76,7 @@ def stated_quantity(stated: str, letters: str = "k") -> Quantity | None:
     if withdrawn(stated):
         return None
     if (found := read_quantity(_marked(stated), letters)) is not None:
-        return None if DENIAL_BEHIND.match(" " + found.unit) else found
+        return None if is_denied_behind(" " + found.unit) else found
     phrase = after_phrase(stated)
     if phrase is not None:
         return _of_text(phrase, letters)
@@ -97,7 +97,7 @@ def _of_text(text: str, letters: str) -> Quantity | None:
     if named := _NAMED.fullmatch(bare):
         bare = named.group(1).strip()
     if (found := read_quantity(bare, letters)) is not None:
-        return None if DENIAL_BEHIND.match(" " + found.unit) else found
+        return None if is_denied_behind(" " + found.unit) else found
     spelt = with_chinese_numbers(with_digits(bare))
     if spelt != bare and (found := read_quantity(spelt, letters)) is not None:
         return found
@@ -167,8 +167,8 @@ def _spelt(text: str, letters: str) -> Quantity | None:
 def _taken_back(before: str, behind: str) -> bool:
     return (
         bool(HEDGE.search(before) or HEDGE.search(behind))
-        or any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, OPERATED, _TIME_BOUND))
-        or DENIAL_BEHIND.match(behind) is not None
+        or any(pattern.search(before) for pattern in (OPERATED, _TIME_BOUND))
+        or is_taken_back(before, behind)
     )
 
 
@@ -188,9 +188,9 @@ def _of_plain(text: str, letters: str) -> Quantity | None:
     if match is None:
         return None
     before, behind = text[: match.start()], text[match.end() :]
-    if any(pattern.search(before) for pattern in (DENIED, BOUND, CHANGED, OPERATED, _TIME_BOUND, LABELLED)):
+    if is_taken_back(before) or any(p.search(before) for p in (OPERATED, _TIME_BOUND, LABELLED)):
         return None
-    if DENIAL_BEHIND.match(behind) or re.match(r"[\w/^*+!²³⁴-]|\s*[+*/^=<>]|-?(?:st|nd|rd|th)\b", behind):
+    if is_denied_behind(behind) or re.match(r"[\w/^*+!²³⁴-]|\s*[+*/^=<>]|-?(?:st|nd|rd|th)\b", behind):
         if not re.match(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af°A-Za-z]", behind) or re.match(
             r"(?:st|nd|rd|th)\b", behind
         ):
@@ -252,6 +252,6 @@ def _behind_equals(text: str, letters: str) -> Quantity | None:
             return None
         if value != found.value and abs(value - found.value) > Fraction(1, 100) * abs(value):
             return None
-    if HEDGE.search(text) or DENIED.search(text.rpartition("=")[0]):
+    if HEDGE.search(text) or is_denied(text.rpartition("=")[0]):
         return None
     return found

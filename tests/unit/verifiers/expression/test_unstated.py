@@ -10,6 +10,8 @@ from verifiers.registry import load_verifier
 RUNS = [
     "besides ", "if x is ", "doubt that it is ", "12 would be ", "would ", "} ", "rather than 12 ", "12 rather than ",
     "I doubt it. ", "some say that the answer is ", "-ish ", "one might say\n",
+    "no value of x other than ", "nobody doubts that ", "none of ", "no ", "if the side a is ", "if we say that ",
+    "let angle ", "upper bound ", "if only ",
 ]  # fmt: skip
 
 
@@ -23,6 +25,15 @@ RUNS = [
         "hardly $5$",
         "5 is the maximum",
         "5ish",
+        "no value other than 5 fails",
+        "it is false that no value other than 5 works",
+        "no doubt every value other than 5 works",
+        "no number close to 5 works",
+        "if angle A is 5",
+        "if we take x = 5",
+        "let us say it is 5",
+        "we may assume x = 5",
+        "the upper bound is 5",
     ],
 )
 def test_what_is_doubted_or_supposed_is_withdrawn(text):
@@ -41,6 +52,15 @@ def test_what_is_doubted_or_supposed_is_withdrawn(text):
         "Since 4 fails, the answer is B.",
         "I doubt it is 4; it is 5",
         "no value at all",
+        "no value other than 5 works",
+        "there is no number but 5",
+        "nothing except $5$",
+        "nobody doubts that the answer is 5",
+        "no one doubts it is 5",
+        "if added together there are 5",
+        "if so the total is 5",
+        "let me count there are 5",
+        "the least upper bound is 5",
     ],
 )
 def test_what_is_said_stays(text):
