@@ -35,8 +35,8 @@ _INVISIBLE = str.maketrans(dict.fromkeys("\ufeff\u200b\u200e\u200f\u2060\xad\ufe
 def boxes(text: str) -> list[tuple[int, int, str]]:
     """Every `\\boxed{...}` as (start, end, content), outermost only, in order. Linear in the text.
 
-    A last one that never closes stands there with empty content: an answer that was cut states nothing, whatever
-    stood in a box before it.
+    One that never closes stands there with empty content: an answer that was cut states nothing, whatever stood
+    before it.
     """
     found: list[tuple[int, int, str]] = []
     position = 0
@@ -55,9 +55,7 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             end, width = closing_brace(text, match.end()), 1
             start = match.end() + 1
         if end < 0:
-            if found:
-                found.append((match.start(), len(text), ""))
-            return found
+            return [*found, (match.start(), len(text), "")]
         found.append((match.start(), end + width, text[start:end]))
         position = end + width
 

@@ -82,9 +82,11 @@ _NO_VALUE = re.compile(  # Wrong guess: 12
     r"[^.:\n\d]{0,20}[:：]\s*$",
     re.IGNORECASE,
 )
-# 2 where x = 3; 2 if x else 3: a value under a condition, and another one
+# 2 where x = 3; 2 with x = 3; 2 if x else 3: a value under a condition, and another one
 _CONDITION = re.compile(
-    r"[\d)}$]\s*,?\s(?:where|if|when|unless)\s[^.!?\n]{0,40}$|\b(?:else|otherwise)\W{0,3}$", re.IGNORECASE
+    r"[\d)}$]\s*,?\s(?:where|if|when|unless)\s[^.!?\n]{0,40}$|\b(?:else|otherwise)\W{0,3}$"
+    r"|[\d)}$]\s*,?\s(?:with|given|assuming|for)\s(?:that\s)?(?:[A-Za-z]\w{0,11}\s*=\s*)?$",
+    re.IGNORECASE,
 )
 
 

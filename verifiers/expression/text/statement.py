@@ -134,7 +134,8 @@ def _joined_boxes(text: str, found: list[tuple[int, int, str]]) -> str:
     parts = [unboxed(found[-1][2]).strip()]
     link = ", "
     for (_, end, inside), (start, _, _) in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
-        if start != end and not LINK.fullmatch(text[end:start]):
+        between = text[end:start]
+        if not parts[0] or (between.strip() and not LINK.fullmatch(between)):
             break
         if start == end or unboxed(inside).strip() not in parts:
             parts.append(unboxed(inside).strip())

@@ -64,6 +64,12 @@ _OF_SOME = re.compile(r"\W{0,3}(\d{1,9}) (?:out )?of (?:the|these|those) \d{1,9}
 _IN_YEAR = re.compile(
     r"\W{0,3}(?:in|by|during|since|as of)\s(?:the year\s)?(?:1[89]|20)\d\d,?\s(?=.*\d)", re.IGNORECASE
 )
+# `2 where x`, before `= 3`: the value stands before it, and what stands behind is assumed.
+_ASSUMES = re.compile(
+    r"\d.{0,200}\b(?:where|when|with|if|given(?: that)?|for|assuming|such that|provided(?: that)?)"
+    r"\s{1,3}[\\$({]{0,3}[A-Za-z]\w{0,11}[\\$)}]{0,3}\s*$",
+    re.IGNORECASE,
+)
 _NAMED = re.compile(r"[^\d=]{0,59}[^\d=!<>≠/]=\s*([^=]{1,60})")
 
 
@@ -233,7 +239,7 @@ def _chosen(text: str, found: list[re.Match[str]]) -> re.Match[str] | None:
 def _behind_equals(text: str, letters: str) -> Quantity | None:
     """`42 - 30 = 12`: what stands behind the last sign, where the arithmetic before it holds; not `12 = 12`."""
     parts = text.split("=")
-    if re.search(r"[!<>/]\s*$", parts[-2]):
+    if re.search(r"[!<>/]\s*$", parts[-2]) or _ASSUMES.search(parts[-2]):
         return None  # x != 42
     found = _spelt(cleaned(parts[-1]), letters)
     if found is None:
