@@ -25,6 +25,10 @@ class Case:
     reference: Any
     answer: FinalAnswer
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.answer, FinalAnswer):  # what has no text would be lost on its way to a worker
+            raise TypeError(f"the answer of a case is a FinalAnswer, got {type(self.answer).__name__}")
+
 
 @dataclass(slots=True)
 class Job:

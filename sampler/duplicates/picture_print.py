@@ -88,7 +88,7 @@ def _prints_of(pictures: Sequence[VisionInput]) -> list[tuple[str, PicturePrint]
 def near_pictures(ones: PicturePrints, others: PicturePrints) -> list[tuple[int, int, int]]:
     """(index in ones, index in others, bits that differ) of pictures that look alike in little, the most alike first.
     Whether they are is for their pixels to say."""
-    at, to = near_hashes(ones.hashes, others.hashes)
+    at, to = _near_prints(ones, others)
     near: list[tuple[float, int, int]] = []
     coarse = ones.coarse, others.coarse  # means of cells, which differ at most as their pixels do
     for start in range(0, len(at), _CHUNK):
@@ -99,6 +99,36 @@ def near_pictures(ones: PicturePrints, others: PicturePrints) -> list[tuple[int,
         alike = rms <= MAX_RMS
         near += list(zip(rms[alike].tolist(), a[alike].tolist(), b[alike].tolist(), strict=True))
     return [(a, b, (int(ones.hashes[a]) ^ int(others.hashes[b])).bit_count()) for _, a, b in sorted(near)]
+
+
+def _near_prints(ones: PicturePrints, others: PicturePrints) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of pairs that may look alike: by their hashes, and by their pixels in little, since many bits of a hash
+    hang on nothing where a picture is flat, as charts and drawings are: one pixel moved 10 bits and more in 40% of
+    them."""
+    pairs = [near_hashes(ones.hashes, others.hashes), near_projections(ones.coarse, others.coarse)]
+    codes = np.unique(np.concatenate([at * len(others.hashes) + to for at, to in pairs]))
+    return (codes // len(others.hashes), codes % len(others.hashes)) if len(codes) else pairs[0]
+
+
+_NUM_PROJECTIONS, _BESIDE = 4, 8
+
+
+def near_projections(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of pairs of rows that stand within ``_BESIDE`` places of each other, when all are put in order along one
+    of a few directions: rows that are nearly equal do, in sets of up to some tens of thousands. n log n."""
+    if not len(ones) or not len(others):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    directions = (
+        np.random.default_rng(0).standard_normal((ones.shape[1], _NUM_PROJECTIONS)).astype(np.float32)
+    )
+    at, to = [], []
+    for asked, keys in zip((ones @ directions).T, (others @ directions).T, strict=True):
+        order = np.argsort(keys, kind="stable")
+        place = np.searchsorted(keys[order], asked)
+        for beside in range(-_BESIDE, _BESIDE):
+            at.append(np.arange(len(ones)))
+            to.append(order[np.clip(place + beside, 0, len(others) - 1)])
+    return np.concatenate(at), np.concatenate(to)
 
 
 def _rms(one: np.ndarray, other: np.ndarray) -> np.ndarray:

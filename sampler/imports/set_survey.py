@@ -34,7 +34,8 @@ class SeenReference(NamedTuple):
 @dataclass
 class SetSurvey:
     """What was seen. ``references`` are those of rows that name no judge, by source; ``answers`` count rows with
-    options by the readings that their answers allow, by source."""
+    options by the readings that their answers allow, by source; of ``general_sources`` a row says that a reward model
+    judges it."""
 
     formats: Counter[str] = field(default_factory=Counter)
     references: dict[str, list[SeenReference]] = field(default_factory=lambda: defaultdict(list))
@@ -42,11 +43,13 @@ class SetSurvey:
         default_factory=lambda: defaultdict(Counter)
     )
     formats_verifier: str | None = None
+    general_sources: set[str] = field(default_factory=set)
 
     def merge(self, other: SetSurvey) -> None:
         """Add what another part of the set showed."""
         self.formats += other.formats
         self.formats_verifier = self.formats_verifier or other.formats_verifier
+        self.general_sources |= other.general_sources
         for source, found in other.references.items():
             kept = self.references[source]
             kept += found[: MOST_OF_SOURCE - len(kept)]
@@ -133,8 +136,9 @@ def _see(seen: SetSurvey, row: DatasetRow, reader: ImportReader, columns: Mappin
     if reader.readings:
         seen.answers[source_of(row, columns)][reader.readings] += 1
     seen.formats_verifier = seen.formats_verifier or reader.formats_verifier
-    says_general = row.values.get(columns.get("kind", "kind")) == "general"
-    if prompt.verifier is None and prompt.reference and not says_general:
+    if row.values.get(columns.get("kind", "kind")) == "general":
+        seen.general_sources.add(source_of(row, columns))
+    elif prompt.verifier is None and prompt.reference:
         size = prompt.images[0].size if len(prompt.images) == 1 else None
         regions = regions_of(prompt.reference) if _may_hold_numbers(prompt.reference) else None
         found = SeenReference(prompt.reference, tuple(regions or ()), size)

@@ -30,7 +30,7 @@ def csv_rows(file: Path) -> Iterator[DatasetRow]:
                 fault = None
                 if len(cells) != len(names):
                     fault = BadInput(f"{location}: {len(cells)} cells, and the first line names {len(names)}")
-                values = {name: cell for name, cell in dict(zip(names, cells, strict=False)).items() if cell}
+                values = {name: cell or None for name, cell in zip(names, cells, strict=False)}
                 yield DatasetRow(location, values, file.parent, remarks=remarks, fault=fault)
     except (OSError, csv.Error, UnicodeDecodeError) as why:
         raise BadInput(f"{file}: not readable as CSV: {one_line(why)}") from None

@@ -69,7 +69,8 @@ def check_conformance(
         ("a killed worker costs nothing", partial(place_checks.after_a_kill, kit)),
         ("no side effects", partial(place_checks.side_effects, kit)),
     ]
-    return [_run(name, check) for name, check in checks]
+    ends = _run("every answer is judged in time", partial(place_checks.in_time, kit))
+    return [ends] if ends.status == "failed" else [ends, *(_run(name, check) for name, check in checks)]
 
 
 def _run(name: str, check: Callable[[], str]) -> CheckResult:

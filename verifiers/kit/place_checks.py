@@ -8,16 +8,40 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
+from verifiers.answer import FinalAnswer
 from verifiers.case import Case
 from verifiers.kit.audited_run import audit
+from verifiers.kit.hostile_pack import hostile_answers
 from verifiers.kit.verifier_under_test import CheckFailed, VerifierUnderTest
 from verifiers.service.service import VerifierService
 from verifiers.verdict import Verdict
 from verifiers.verifier import shown
 
 IMPORT_LIMIT_S = 1.0
+END_LIMIT_S, AT_ONCE = 10.0, 32
 THREAD_LIMIT_S = 30.0
+
+
+def in_time(kit: VerifierUnderTest) -> str:
+    """Whether every answer that other checks judge here is judged at all, in a process that can be killed."""
+    example = kit.example_case("the example")
+    asked = [example]
+    for number, case in enumerate(kit.cases, 1):
+        answer = FinalAnswer(case.answer)
+        asked.append(Case(f"case {number}", kit.name, dict(case.options), case.reference, answer))
+    for name, text in hostile_answers().items():
+        asked.append(replace(example, case_id=f"hostile answer {name!r}", answer=FinalAnswer(text)))
+    with VerifierService(num_workers=1, timeout_s=END_LIMIT_S) as service:
+        for start in range(0, len(asked), AT_ONCE):
+            submitted = [(one, service.submit(one)) for one in asked[start : start + AT_ONCE]]
+            late = next((one for one, verdict in submitted if verdict.result().status == "timeout"), None)
+            if late is not None:
+                raise CheckFailed(
+                    f"{late.case_id} is not judged within {END_LIMIT_S:g} s: nothing else was asked"
+                )
+    return f"{len(asked)} answers"
 
 
 def from_thread(kit: VerifierUnderTest) -> str:

@@ -185,7 +185,8 @@ def _tell_judges(console: Console, report: ImportReport) -> None:
     for (source, verifier), count in sorted(judged.items(), key=lambda item: (item[0][0], -item[1])):
         proposal = report.proposals.get(source, report.proposals[""])
         words = f"{source or 'the set'}: {counted(count, 'prompt')} judged by {verifier or 'a reward model'}"
-        if verifier != proposal.verifier or (verifier is None and not proposal.num_seen):
+        says_so = source in report.survey.general_sources and not proposal.num_seen
+        if verifier != proposal.verifier or says_so:
             console.print(f"{words} (as the rows say)", soft_wrap=True)
             continue
         space = "in pixels turned into" if proposal.pixel_boxes else "taken for"

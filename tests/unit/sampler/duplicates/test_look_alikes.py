@@ -10,7 +10,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sampler.duplicates.look_alikes import LookAlikes
-from sampler.duplicates.picture_print import MAX_DISTANCE, SURE_DISTANCE, PicturePrints, near_hashes
+from sampler.duplicates.picture_print import (
+    MAX_DISTANCE,
+    SURE_DISTANCE,
+    PicturePrints,
+    near_hashes,
+    near_pictures,
+)
 from sampler.duplicates.prompt_prints import PromptPrints
 from sampler.prompt import Prompt
 from sampler.vision_input import VisionInput
@@ -56,9 +62,11 @@ def stored(image: Image.Image, form: str = "PNG", **options: int) -> VisionInput
     return VisionInput.of("image", buffer.getvalue())
 
 
-def changed(image: Image.Image, at: tuple[int, int] = (5, 7)) -> Image.Image:
+def changed(
+    image: Image.Image, at: tuple[int, int] = (5, 7), to: tuple[int, int, int] = (255, 0, 255)
+) -> Image.Image:
     other = image.copy()
-    other.putpixel(at, (255, 0, 255))
+    other.putpixel(at, to)
     return other
 
 
@@ -112,6 +120,27 @@ def test_another_colour_of_the_same_brightness_is_another_picture(radius: int, a
 
     red, lime = stored(dot("red")), stored(dot("lime"))
     assert not are_alike(red, lime) and are_alike(red, stored(dot("red"), "JPEG", quality=80))
+
+
+def squares(seed: int) -> Image.Image:
+    """Black squares on a grid: most of a hash's bits hang on nothing."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (64, 64), "white")
+    for place in rng.permutation(16)[: rng.integers(1, 9)]:
+        x, y = 16 * (place % 4) + 4, 16 * (place // 4) + 4
+        ImageDraw.Draw(image).rectangle((x, y, x + 7, y + 7), fill="black")
+    return image
+
+
+def test_copies_of_flat_drawings_are_found_among_many() -> None:
+    """One corner pixel a little darker."""
+    drawn = list({image.tobytes(): image for image in map(squares, range(200))}.values())
+    edited = [changed(image, (0, 0), (250, 250, 250)) for image in drawn]
+    prints = PicturePrints.of(map(stored, drawn)), PicturePrints.of(map(stored, edited))
+    bits = np.bitwise_count(prints[0].hashes ^ prints[1].hashes)
+    assert (bits > MAX_DISTANCE).sum() > 5  # these no hash would find
+    found = {(at, to) for at, to, _ in near_pictures(*prints)}
+    assert {(at, at) for at in range(len(drawn))} <= found
 
 
 def test_all_near_hashes_are_found() -> None:

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from verifiers.case import Case
 from verifiers.kit.case_table import GoldenCase
 from verifiers.kit.conformance import check_conformance
 from verifiers.kit.place_checks import elsewhere
@@ -57,6 +58,21 @@ def test_a_broken_verifier_fails_where_it_is_broken(tmp_path, monkeypatch):
     } <= failed
     assert "broken_cases.jsonl" in results["case table"].detail
     assert all(result.detail for result in results.values() if result.status == "failed")
+
+
+def test_a_verifier_that_never_ends_is_ended_and_named(tmp_path, monkeypatch):
+    endless = BROKEN.replace('open("broken.log", "a").close()', "while True: pass")
+    (tmp_path / "endless_module.py").write_text(endless)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("verifiers.kit.place_checks.END_LIMIT_S", 0.5)
+    (result,) = check_conformance("endless_module:BrokenVerifier")
+    assert result.status == "failed" and "the example is not judged within 0.5 s" in result.detail
+
+
+def test_a_case_holds_a_final_answer():
+    with pytest.raises(TypeError, match="a FinalAnswer, got str"):
+        Case("a", "number", {}, "1", "1")
 
 
 def test_what_answers_no_verdict_or_imports_on_a_case_s_time_is_named(tmp_path, monkeypatch):
