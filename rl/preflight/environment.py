@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ def disk_space(recipe: Recipe) -> Finding:
     path = Path(recipe.run_dir).absolute()
     while not path.exists():
         path = path.parent
+    if not os.access(path, os.W_OK | os.X_OK):
+        return Finding("failed", f"{path} may not be written to: give another run_dir=")
     free_gib = shutil.disk_usage(path).free / 2**30
     return Finding("ok" if free_gib > 5 else "warning", f"{free_gib:.0f} GiB free for {recipe.run_dir}")
 

@@ -218,11 +218,13 @@ def _require_same(prompt: Prompt, location: str, earlier: Prompt, earlier_locati
 def _remark_conflict(
     remarks: RowRemarks, location: str, prompt: Prompt, earlier: Prompt, locations: Mapping[str, str]
 ) -> None:
-    """Where the same rule judges the same question by another reference."""
+    """Where the same rule judges the same question, by another reference or under another id."""
     if (prompt.verifier, prompt.verifier_options) == (earlier.verifier, earlier.verifier_options):
         first, second = (shown(one.reference_text, 40) for one in (earlier, prompt))
-        asked = f": asks the same as {locations[earlier.prompt_id]} with another reference"
-        remarks.add(location, f"{asked} ({second!r} instead of {first!r})")
+        instead = f"with another reference ({second!r} instead of {first!r})"
+        if first == second:
+            instead = "and expects the same, under another id: one of the two is enough"
+        remarks.add(location, f": asks the same as {locations[earlier.prompt_id]} {instead}")
 
 
 def _same_content(one: Prompt, other: Prompt) -> bool:

@@ -292,6 +292,10 @@ CASES = {
         lines(row(), row(reference="5"), row(reference="6")),
         says=r"line 2: asks the same as .*line 1 with another reference \('5' instead of '4'\)[\s\S]*line 3: asks",
     ),
+    "one question and answer under two ids": Case(
+        lines(row(prompt_id="a"), row(prompt_id="b")),
+        says=r"line 2: asks the same as .*line 1 and expects the same, under another id",
+    ),
     "one question under two rules": Case(lines(row(), row(verifier="string", reference="four"))),
     "a key twice": Case(
         lines('{"messages": "2+2?", "verifier": "number", "reference": "3", "reference": "4"}'),
