@@ -174,7 +174,7 @@ def _heldout(settings: Recipe, prompt_set: str | None, run_path: Path, scratch: 
     from rl.data.run_data import build_data, image_limits, load, read_set
     from rl.run.results.manifest import first_result, results_of
     from rl.run.results.stage_result import PrepareResult
-    from sampler.store.decisions.curation_events import EventLog
+    from sampler.store.decisions.event_log import EventLog
 
     limits = image_limits(settings)
     if prompt_set is not None:

@@ -12,7 +12,7 @@ from recipes.report.evaluation import Json, pass_at_1, win_rate
 from recipes.report.shown_prompt import ShownPrompts
 from rl.run.run_history import REJUDGED, store_part_of
 from rl.run.run_record import RunRecord
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import StorePart
 
 

@@ -43,7 +43,7 @@ from recipes.view.pages.token_page import token_page
 from recipes.view.place import Place
 from recipes.view.prompt_filter import DECISIONS, SORT_WORDS, PromptFilter
 from recipes.view.vision_file import SHOWN_PX, encoded_file, for_browser
-from sampler.store.decisions.curation_events import NotInForce
+from sampler.store.decisions.event_log import NotInForce
 from sampler.store.selection import MOVES
 from verifiers.errors import BadInput, HoneError
 
@@ -82,11 +82,12 @@ class Viewer:
         )
 
     def home(self, query: Query) -> Response:
-        """The table of the newest place, at its best policy."""
+        """The table of the newest place: the held-out prompts, as its best policy answered them; it may have tried no
+        others."""
         place = self._place(self.opened.snapshot(), query)
         asked: dict[str, Any] = {"run": place.name}
         if place.best and place.best.get("policy_version") is not None:
-            asked["policy"] = place.best["policy_version"]
+            asked |= {"policy": place.best["policy_version"], "split": "heldout"}
         return RedirectResponse("/prompts?" + urlencode(asked), 303)
 
     def prompts(self, query: Query) -> Response:

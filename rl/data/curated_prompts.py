@@ -12,7 +12,8 @@ from sampler.data.prepared_reference import PreparedReferences
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.prompt import Prompt
 from sampler.store.decisions.curation import Curation
-from sampler.store.decisions.curation_events import CurationEvent, EventLog, merged_events
+from sampler.store.decisions.curation_events import CurationEvent
+from sampler.store.decisions.event_log import EventLog, merged_events
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

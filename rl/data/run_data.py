@@ -25,7 +25,7 @@ from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import DESCRIBED
 from sampler.rows.unread_column import UnreadColumn
 from sampler.store.decisions.curation import Curation
-from sampler.store.decisions.curation_events import EventLog, write_events
+from sampler.store.decisions.event_log import EventLog, write_events
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

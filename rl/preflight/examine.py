@@ -26,7 +26,7 @@ from rl.run.results.stage_result import PolicyState
 from rl.run.run_directory import RunDirectory
 from rl.runner import PlannedStage
 from rl.stages.prepare import base_policy
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 
 
 @dataclass

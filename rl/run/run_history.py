@@ -14,7 +14,7 @@ from rl.run.run_record import RunRecord
 from sampler.data.set_reading import DescribedSet, SetReading
 from sampler.rows.dataset_rows import SUFFIXES
 from sampler.store.belief import believed
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from verifiers.errors import BadInput
 

@@ -34,7 +34,7 @@ from rl.run.stage_directory import StageDirectory
 from rl.stages.stage import Stage, StageContext
 from sampler.image import ANY_MODEL, ImageLimits
 from sampler.rows.dataset_rows import dataset_files
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from verifiers.counted import counted
 from verifiers.errors import BadInput
 

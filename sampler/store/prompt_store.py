@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from sampler.store.attempt_summary import counted
-from sampler.store.decisions.curation_events import EventLog
 from sampler.store.decisions.curation_table import Decisions
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.decisions.in_force import answers_sql, create_views, profiled_sql
 from sampler.store.log_schema import migrated
 from sampler.store.set_rows import NO_PROMPT, prompts_sql

@@ -25,7 +25,7 @@ from PIL import Image
 from recipes.view.server import ViewServer
 from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
@@ -209,7 +209,7 @@ def server(run: Path) -> Iterator[ViewServer]:
 def test_by_keyboard_alone(tab: Tab, server: ViewServer, run: Path) -> None:
     row = "[...document.querySelectorAll('[data-row]')].indexOf(document.activeElement)"
     tab.open(server.url)
-    assert tab.value("location.search") == "?run=run&policy=2"
+    assert tab.value("location.search") == "?run=run&policy=2&split=heldout"
     tab.press("j", "j", "k")
     assert tab.value(row) == 0
     tab.press("a")

@@ -28,7 +28,8 @@ from rl.run.run_directory import RunDirectory
 from rl.runner import PlannedStage, plan_of
 from sampler.data.data_builder import builder_call
 from sampler.rows.dataset_rows import SUFFIXES
-from sampler.store.decisions.curation_events import CurationEvent, EventLog, curation_of
+from sampler.store.decisions.curation_events import CurationEvent, curation_of
+from sampler.store.decisions.event_log import EventLog
 from verifiers.counted import counted
 from verifiers.errors import near_name
 

@@ -46,7 +46,7 @@ def duplicates(
     from rl.run.progress import ProgressDisplay
     from sampler.duplicates.duplicate_pairs import duplicate_pairs
     from sampler.duplicates.leak_pairs import leak_pairs
-    from sampler.store.decisions.curation_events import EventLog
+    from sampler.store.decisions.event_log import EventLog
 
     sets = [Path(name) for name in (prompt_set, *(against or []))]
     require_out(report, option="--report", inputs=sets)

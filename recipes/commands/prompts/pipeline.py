@@ -40,7 +40,7 @@ def pipeline(
     and a run for every stage that samples. key=value pairs are the recipe's."""
     from recipes.pipelines.pipeline import load_pipeline, run_pipeline
     from rl.data.run_data import read_set
-    from sampler.store.decisions.curation_events import EventLog
+    from sampler.store.decisions.event_log import EventLog
     from verifiers.errors import BadInput
 
     loaded = load_pipeline(name)

@@ -13,13 +13,8 @@ import pyarrow as pa
 from sampler.data.reference import reference_of_json
 from sampler.prompt import Prompt, Reference
 from sampler.store.decisions.curation import Curation, JudgedBy
-from sampler.store.decisions.curation_events import (
-    CurationEvent,
-    EventLog,
-    curation_of,
-    in_force,
-    merged_events,
-)
+from sampler.store.decisions.curation_events import CurationEvent, curation_of, in_force
+from sampler.store.decisions.event_log import EventLog, merged_events
 from sampler.store.sql_text import table_without_rows
 
 SCHEMA = pa.schema(

@@ -34,7 +34,7 @@ from rl.stages.rl import RlStage
 from rl.stages.supervised.reward_model import RewardStage
 from rl.stages.supervised.sft import SftStage
 from sampler.prompt import Prompt
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from verifiers.errors import BadInput, HoneError
 
 DATA = Path(__file__).parents[2] / "data"

@@ -11,7 +11,8 @@ from recipes.commands.prompts.opened_store import PromptId, RunOrSet, opened, ro
 
 if TYPE_CHECKING:
     from sampler.prompt import Prompt
-    from sampler.store.decisions.curation_events import CurationEvent, EventLog
+    from sampler.store.decisions.curation_events import CurationEvent
+    from sampler.store.decisions.event_log import EventLog
 
 
 def fix(
@@ -32,8 +33,8 @@ def fix(
     from recipes.commands.output.console import plain_console
     from recipes.commands.prompts.deciding.mark import author_of, undo_newest
     from sampler.store.decisions.correction import correction_warning
-    from sampler.store.decisions.curation_events import EventLog
     from sampler.store.decisions.curation_table import as_judged
+    from sampler.store.decisions.event_log import EventLog
     from verifiers.verifier import shown
 
     log, by, console = EventLog.beside(run_or_set), author_of(author), plain_console()

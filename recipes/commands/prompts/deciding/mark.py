@@ -11,7 +11,8 @@ import typer
 from recipes.commands.prompts.opened_store import RunOrSet, opened, rows_of, whole_ids
 
 if TYPE_CHECKING:
-    from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
+    from sampler.store.decisions.curation_events import Action, CurationEvent
+    from sampler.store.decisions.event_log import EventLog
 
 Author = Annotated[str | None, typer.Option(help="Who decides; without it the name of the login.")]
 Reason = Annotated[str, typer.Option(help="Why, for whoever reads it later.")]
@@ -37,7 +38,7 @@ def mark(
     """Accept, reject or tag prompts. Decisions are appended to RUN/curation.jsonl, or to F.curation.jsonl beside
     F.parquet; nothing else is changed."""
     from recipes.commands.output.console import plain_console
-    from sampler.store.decisions.curation_events import EventLog
+    from sampler.store.decisions.event_log import EventLog
     from verifiers.counted import counted
     from verifiers.errors import BadInput
 
@@ -90,7 +91,8 @@ def undo_newest(
 ) -> CurationEvent:
     """Take back, by an event of ``log``, the newest of these decisions on the prompt that is in force by all ``files``
     that count for it; gives that one. Raises: BadInput where there is none."""
-    from sampler.store.decisions.curation_events import EventLog, in_force, merged_events
+    from sampler.store.decisions.curation_events import in_force
+    from sampler.store.decisions.event_log import EventLog, merged_events
     from verifiers.errors import BadInput
 
     for event in reversed(in_force(merged_events(map(EventLog, files)))):

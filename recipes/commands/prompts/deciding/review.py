@@ -52,7 +52,7 @@ def review(
     from recipes.commands.output.console import plain_console
     from recipes.commands.prompts.deciding.mark import author_of
     from recipes.commands.prompts.deciding.review_session import ReviewSession
-    from sampler.store.decisions.curation_events import EventLog
+    from sampler.store.decisions.event_log import EventLog
 
     console = plain_console()
     with opened(run_or_set, *([] if history is None else [history])) as (store, name):

@@ -21,8 +21,9 @@ from recipes.commands.prompts.opened_store import row_of
 from sampler.data.prompt_dataset import prompts_by_id
 from sampler.prompt import Prompt
 from sampler.store.decisions.correction import correction_warning, reference_typed
-from sampler.store.decisions.curation_events import Action, CurationEvent, EventLog
+from sampler.store.decisions.curation_events import Action, CurationEvent
 from sampler.store.decisions.curation_table import as_judged
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import PromptStore
 from verifiers.counted import counted
 from verifiers.errors import BadInput

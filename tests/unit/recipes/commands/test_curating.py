@@ -16,7 +16,7 @@ import pytest
 from recipes.cli import main
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import PromptStore
 from sampler.vision_input import VisionInput
 

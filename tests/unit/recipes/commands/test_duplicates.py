@@ -9,7 +9,7 @@ import pytest
 
 from recipes.cli import main
 from sampler.data.prompt_dataset import load_prompts, save_prompts
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from tests.unit.sampler.duplicates.test_look_alikes import changed, photo, stored
 from tests.unit.sampler.duplicates.test_pairs import LONG, QUESTION, ask
 

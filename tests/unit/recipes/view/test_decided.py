@@ -21,7 +21,7 @@ from recipes.view.pages.prompt_table import CHOICES, DECIDED_CHOICES, choices
 from recipes.view.prompt_filter import PromptFilter
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.prompt import Prompt
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from verifiers.errors import BadInput
 
 NumFound = Callable[[str], int]

@@ -15,7 +15,7 @@ from rl.experience.rejudging import Rejudging, VerdictChanges
 from sampler.data.prompt_dataset import save_prompts
 from sampler.prompt import Prompt
 from sampler.store.belief import believed
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from verifiers.errors import BadInput
 from verifiers.service.service import VerifierService

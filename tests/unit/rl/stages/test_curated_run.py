@@ -25,8 +25,8 @@ from rl.stages.evaluate import EvaluateStage
 from rl.stages.prepare import PrepareStage, prepared_data
 from sampler.data.prompt_dataset import load_prompts
 from sampler.store.decisions.curation import JudgedBy
-from sampler.store.decisions.curation_events import EventLog
 from sampler.store.decisions.curation_table import Decisions
+from sampler.store.decisions.event_log import EventLog
 from verifiers.errors import BadInput
 
 QUESTIONS = {"2+3?": "5", "3+4?": "8", "1+1?": "2"}

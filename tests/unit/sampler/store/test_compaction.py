@@ -23,7 +23,7 @@ import pytest
 import sampler.store.compaction as module
 from sampler.atomic_file import exchange
 from sampler.store.compaction import MADE_OF, Compaction, compact
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.log_schema import SCHEMA
 from sampler.store.prompt_store import PromptStore, StorePart
 from tools.kill_store import Log

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sampler.store.belief import believed
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.prompt_table import PromptTable
 

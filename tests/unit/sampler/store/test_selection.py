@@ -13,7 +13,7 @@ import pytest
 
 from sampler.data.prompt_dataset import load_prompts, save_prompts
 from sampler.store import set_rows
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 from sampler.store.reference_shift import reference_shift
 from sampler.store.selection import SelectionRule, select

@@ -17,16 +17,15 @@ import pytest
 from sampler.prompt import Prompt
 from sampler.rows.dataset_rows import dataset_files
 from sampler.store.decisions.curation import Curation, JudgedBy
-from sampler.store.decisions.curation_events import (
+from sampler.store.decisions.curation_events import CurationEvent, in_force
+from sampler.store.decisions.curation_table import Decisions
+from sampler.store.decisions.event_log import (
     MAX_LINE_BYTES,
-    CurationEvent,
     EventLog,
     NotInForce,
-    in_force,
     merged_events,
     write_events,
 )
-from sampler.store.decisions.curation_table import Decisions
 from verifiers.errors import BadInput
 
 Append = Callable[..., str]

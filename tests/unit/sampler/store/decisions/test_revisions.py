@@ -13,7 +13,7 @@ import pytest
 
 from sampler.prompt import Prompt, revision_of
 from sampler.store.belief import believed
-from sampler.store.decisions.curation_events import EventLog
+from sampler.store.decisions.event_log import EventLog
 from sampler.store.prompt_store import PromptStore, StorePart
 
 AS_SET = revision_of("math", {}, "1")  # of prompt `a`
