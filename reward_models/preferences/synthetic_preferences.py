@@ -116,7 +116,7 @@ def sampled_answers(
 def marks_of(text: str) -> frozenset[str]:
     r"""The complete answer marks that stand in a text: `boxed` for `\boxed{...}`, and the names of tags."""
     found = {tag for tag, pattern in _TAGGED.items() if pattern.search(text)}
-    return frozenset(found | ({_BOX} if boxes(text) else set()))
+    return frozenset(found | ({_BOX} if any(content for _, _, content in boxes(text)) else set()))
 
 
 def is_formatted(text: str, marks: frozenset[str]) -> bool:
@@ -126,7 +126,7 @@ def is_formatted(text: str, marks: frozenset[str]) -> bool:
 
 def unformatted(text: str) -> list[str]:
     r"""The same answer bare, and with half of its mark: `\boxed{8}` gives `8`, `\boxed{8`, `boxed 8`, `8}`."""
-    contents = [content for _, _, content in boxes(text)]
+    contents = [content for _, _, content in boxes(text) if content]
     if contents:
         bare = ", ".join(contents)
         broken = [bare, f"\\boxed{{{bare}", f"boxed {bare}", f"{bare}}}"]
